@@ -1,0 +1,426 @@
+/** The ChatmailServer resource: one schema is the source of types, defaults, validation messages and the CRD. */
+import { z } from "zod";
+import { bytesOf } from "./quantity.ts";
+import { cel, objectName, size, text } from "./schema.ts";
+
+const label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+const ipv4 = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+
+/** A DNS name of two labels or more that does not end in digits, `_`-prefixed or not; or an IPv4 address. */
+export const domainPattern = `^(_?${label}([.]${label})*[.]([a-z]([a-z0-9-]{0,61}[a-z0-9])?)|${ipv4}([.]${ipv4}){3})$`;
+
+export const Domain = text({
+  name: "domain",
+  pattern: domainPattern,
+  says: "a lower-case DNS name such as nine.example.org, one that begins with _ (self-signed), or an IPv4 address",
+  maxLength: 253,
+  rules: [
+    {
+      rule: "self == oldSelf",
+      message: "domain can't be changed: addresses and keys belong to it; make a new ChatmailServer",
+    },
+  ],
+}).describe(
+  "The mail domain: what stands behind the @ of every address. Can't be changed later. A name that begins with _ means that a self-signed certificate is fine.",
+);
+
+export const Accounts = z
+  .object({
+    registration: z
+      .enum(["Open", "Invite", "Closed"])
+      .default("Open")
+      .describe(
+        "Who gets an address: Open, whoever logs in first with it; Invite, holders of an invite; Closed, nobody new.",
+      ),
+    usernameMinLength: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(9)
+      .describe("Shortest local part of a new address, in characters. Clients make up 9."),
+    usernameMaxLength: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(9)
+      .describe("Longest local part of a new address, in characters."),
+    passwordMinLength: z
+      .int()
+      .min(8)
+      .max(128)
+      .default(9)
+      .describe("Shortest password of a new address, in characters."),
+    sendRatePerMinute: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(60)
+      .describe("Messages one address may send in a minute, sustained."),
+    sendBurst: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(10)
+      .describe("Messages one address may send at once before the rate counts."),
+    mailboxQuota: size({ name: "mailboxQuota", atLeast: "10Mi", atMost: "1Ti" })
+      .default("500Mi")
+      .describe("What one mailbox may hold, such as 500Mi."),
+    imapConnections: z
+      .int()
+      .min(10)
+      .max(100_000)
+      .default(10_000)
+      .describe("IMAP sessions at the same time that are not asleep."),
+    smtpConnections: z
+      .int()
+      .min(10)
+      .max(10_000)
+      .default(1_000)
+      .describe("Submission sessions at the same time, on each of the ports 465 and 587."),
+    refuseNewAbove: z
+      .object({
+        load: z.int().min(1).max(1_000).default(5).describe("One-minute load average above which no address is made."),
+      })
+      .prefault({})
+      .describe("When no new address is made: clients try again or go to another relay."),
+    refuseNewBelow: z
+      .object({
+        memory: size({ name: "memory", atLeast: "1Mi", atMost: "1Ti" })
+          .default("200Mi")
+          .describe("Free memory below which no address is made."),
+        disk: size({ name: "disk", atLeast: "1Mi", atMost: "1Ti" })
+          .default("1Gi")
+          .describe("Free room on the volume below which no address is made."),
+      })
+      .prefault({})
+      .describe("When no new address is made: clients try again or go to another relay."),
+  })
+  .refine((accounts) => accounts.usernameMinLength <= accounts.usernameMaxLength, {
+    message: "usernameMinLength must not be greater than usernameMaxLength",
+    path: ["usernameMinLength"],
+  })
+  .meta(
+    cel({
+      rule: "self.usernameMinLength <= self.usernameMaxLength",
+      message: "usernameMinLength must not be greater than usernameMaxLength",
+    }),
+  )
+  .describe("Who gets an address and what one address may use.");
+
+export const Messages = z
+  .object({
+    maxSize: size({ name: "maxSize", atLeast: "1Mi", atMost: "512Mi" })
+      .default("30Mi")
+      .describe("Largest message that is taken, such as 30Mi."),
+    deleteAfterDays: z
+      .int()
+      .min(1)
+      .max(20)
+      .default(20)
+      .describe("Days after which a message is deleted. 20 at most: a chatmail relay is no archive."),
+    deleteLargeAfterDays: z
+      .int()
+      .min(1)
+      .max(20)
+      .default(7)
+      .describe("Days after which a seen message of more than 200 kB is deleted."),
+    inactiveAccountsAfterDays: z
+      .int()
+      .min(1)
+      .max(3650)
+      .default(90)
+      .describe("Days without a login after which an address and all it holds are deleted."),
+  })
+  .refine((messages) => messages.deleteLargeAfterDays <= messages.deleteAfterDays, {
+    message: "deleteLargeAfterDays must not be greater than deleteAfterDays",
+    path: ["deleteLargeAfterDays"],
+  })
+  .meta(
+    cel({
+      rule: "self.deleteLargeAfterDays <= self.deleteAfterDays",
+      message: "deleteLargeAfterDays must not be greater than deleteAfterDays",
+    }),
+  )
+  .describe("What is taken and how long it is kept.");
+
+const line = (options: { maxLength: number }) => z.string().min(1).max(options.maxLength);
+
+export const Privacy = z
+  .object({
+    postal: line({ maxLength: 1000 }).optional().describe("Postal address of who runs the relay."),
+    mail: text({
+      name: "mail",
+      pattern: '^[^@\\s<>"]{1,64}@[^@\\s<>"]{1,255}$',
+      says: "an e-mail address such as admin@example.org",
+      maxLength: 320,
+    })
+      .optional()
+      .describe("E-mail address of who runs the relay; clients show it as the contact."),
+    dataOfficer: line({ maxLength: 1000 }).optional().describe("The data protection officer."),
+    supervisor: line({ maxLength: 1000 }).optional().describe("The supervising authority."),
+  })
+  .describe("Who answers for the relay, for its privacy page.");
+
+export const Website = z
+  .object({
+    configMapName: objectName("configMapName")
+      .optional()
+      .describe("A ConfigMap whose files (index.html and what it needs) take the place of the built-in pages."),
+  })
+  .describe("The pages of the relay.");
+
+export const Storage = z
+  .object({
+    size: size({ name: "size", atLeast: "100Mi", atMost: "100Ti" })
+      .default("10Gi")
+      .describe("Size of the volume for mailboxes and the queue."),
+    className: objectName("className")
+      .meta(cel({ rule: "self == oldSelf", message: "className can't be changed: the volume exists" }))
+      .optional()
+      .describe("StorageClass of the volume; without it the cluster's default."),
+    reclaimPolicy: z
+      .enum(["Retain", "Delete"])
+      .default("Retain")
+      .describe(
+        "What happens to mailboxes and keys when the ChatmailServer is deleted: Retain keeps the volume claim and the key Secret.",
+      ),
+  })
+  .describe("Where mailboxes and the queue are kept.");
+
+export const Certificate = z
+  .object({
+    source: z
+      .enum(["Auto", "SelfSigned", "Secret"])
+      .default("Auto")
+      .describe(
+        "Where the certificate comes from. Auto: self-signed for _ names and IP addresses; for other names give a Secret in this version.",
+      ),
+    secretName: objectName("secretName")
+      .optional()
+      .describe("The kubernetes.io/tls Secret to serve when source is Secret."),
+  })
+  .refine((certificate) => certificate.source !== "Secret" || certificate.secretName !== undefined, {
+    message: "secretName is required when source is Secret",
+    path: ["secretName"],
+  })
+  .refine((certificate) => certificate.source === "Secret" || certificate.secretName === undefined, {
+    message: "secretName is only used when source is Secret",
+    path: ["secretName"],
+  })
+  .meta(
+    cel(
+      {
+        rule: "self.source != 'Secret' || has(self.secretName)",
+        message: "secretName is required when source is Secret",
+      },
+      {
+        rule: "self.source == 'Secret' || !has(self.secretName)",
+        message: "secretName is only used when source is Secret",
+      },
+    ),
+  )
+  .describe("The TLS certificate of the relay.");
+
+const annotationMap = z.record(z.string(), z.string().max(1024)).meta({ maxProperties: 50 });
+
+export const Network = z
+  .object({
+    exposure: z
+      .enum(["LoadBalancer", "NodePort", "HostPort"])
+      .default("LoadBalancer")
+      .describe(
+        "How clients and other relays reach the relay: a LoadBalancer Service, node ports, or the standard ports of the pod's node.",
+      ),
+    ipFamilyPolicy: z
+      .enum(["SingleStack", "PreferDualStack", "RequireDualStack"])
+      .default("PreferDualStack")
+      .describe("Address families of the Service, as in a Service's own ipFamilyPolicy."),
+    annotations: annotationMap.optional().describe("Annotations for the Service, such as those a load balancer reads."),
+    loadBalancerClass: line({ maxLength: 253 })
+      .meta(cel({ rule: "self == oldSelf", message: "loadBalancerClass can't be changed" }))
+      .optional()
+      .describe("Which load balancer implementation serves it; without it the cluster's default."),
+  })
+  .refine((network) => network.exposure === "LoadBalancer" || network.loadBalancerClass === undefined, {
+    message: "loadBalancerClass is only used when exposure is LoadBalancer",
+    path: ["loadBalancerClass"],
+  })
+  .meta(
+    cel({
+      rule: "self.exposure == 'LoadBalancer' || !has(self.loadBalancerClass)",
+      message: "loadBalancerClass is only used when exposure is LoadBalancer",
+    }),
+  )
+  .describe("How the relay is reached.");
+
+const computeAmount = (name: string) =>
+  text({
+    name,
+    pattern: "^([1-9][0-9]{0,14}(m|k|M|G|T|Ki|Mi|Gi|Ti)?|[0-9]{1,6}[.][0-9]{1,3})$",
+    says: "an amount as Kubernetes has them, such as 250m, 2 or 128Mi",
+    maxLength: 20,
+  });
+
+const amounts = z.object({ cpu: computeAmount("cpu").optional(), memory: computeAmount("memory").optional() });
+
+const containerResources = z.object({
+  requests: amounts.optional().describe("What is set aside for the container."),
+  limits: amounts.optional().describe("What the container may use at most."),
+});
+
+export const Resources = z
+  .object({
+    postfix: containerResources.optional().describe("For Postfix."),
+    dovecot: containerResources.optional().describe("For Dovecot."),
+    relay: containerResources.optional().describe("For the relay daemon."),
+    web: containerResources.optional().describe("For nginx."),
+  })
+  .describe("CPU and memory for each container of the relay pod.");
+
+const labelValue = z.string().max(63);
+
+export const Toleration = z.object({
+  key: z.string().max(317).optional(),
+  operator: z.enum(["Exists", "Equal"]).optional(),
+  value: labelValue.optional(),
+  effect: z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]).optional(),
+  tolerationSeconds: z.int().min(0).max(2_147_483_647).optional(),
+});
+
+export const Scheduling = z
+  .object({
+    nodeSelector: z
+      .record(z.string(), labelValue)
+      .meta({ maxProperties: 50 })
+      .optional()
+      .describe("Labels a node must have."),
+    tolerations: z.array(Toleration).max(50).optional().describe("Taints the pod tolerates."),
+    priorityClassName: objectName("priorityClassName").optional().describe("PriorityClass of the pod."),
+  })
+  .describe("Where the relay pod may run.");
+
+export const ChatmailServerSpec = z
+  .object({
+    domain: Domain,
+    management: z
+      .enum(["Managed", "Paused", "Unmanaged"])
+      .default("Managed")
+      .describe(
+        "Managed: the operator carries out the spec. Paused: spec changes wait, health is still reported. Unmanaged: hands off.",
+      ),
+    accounts: Accounts.prefault({}),
+    messages: Messages.prefault({}),
+    privacy: Privacy.prefault({}),
+    website: Website.prefault({}),
+    storage: Storage.prefault({}),
+    certificate: Certificate.prefault({}),
+    network: Network.prefault({}),
+    resources: Resources.prefault({}),
+    scheduling: Scheduling.prefault({}),
+    image: line({ maxLength: 512 })
+      .regex(/^\S+$/)
+      .optional()
+      .describe("Relay image to run instead of the one that belongs to the operator's version."),
+  })
+  .refine((spec) => bytesOfOr0(spec.messages.maxSize) <= bytesOfOr0(spec.accounts.mailboxQuota), {
+    message: "messages.maxSize must not be greater than accounts.mailboxQuota",
+    path: ["messages", "maxSize"],
+  })
+  .meta(
+    cel({
+      rule: "!isQuantity(self.messages.maxSize) || !isQuantity(self.accounts.mailboxQuota) || quantity(self.messages.maxSize).compareTo(quantity(self.accounts.mailboxQuota)) <= 0",
+      message: "messages.maxSize must not be greater than accounts.mailboxQuota",
+    }),
+  )
+  .describe("What the relay should be. Every field but domain has a default that suits a public relay.");
+export type ChatmailServerSpec = z.infer<typeof ChatmailServerSpec>;
+
+/** 0 for text that is no size: the field's own rule has said so already. */
+function bytesOfOr0(quantity: string): number {
+  try {
+    return bytesOf(quantity);
+  } catch {
+    return 0;
+  }
+}
+
+export const Condition = z.object({
+  type: z.string().max(316).describe("What is judged, such as Ready or CertificateReady."),
+  status: z.enum(["True", "False", "Unknown"]).describe("Whether it is so."),
+  reason: z.string().max(1024).describe("One word for why; docs/reference lists them."),
+  message: z.string().max(32_768).describe("What is so, and what to do where something is missing."),
+  lastTransitionTime: z.iso.datetime().describe("When status last changed."),
+  observedGeneration: z.int().min(0).optional().describe("The generation of the spec that was judged."),
+});
+export type Condition = z.infer<typeof Condition>;
+
+export const ChatmailServerStatus = z
+  .object({
+    observedGeneration: z.int().min(0).optional().describe("The generation of the spec that this status speaks of."),
+    conditions: z
+      .array(Condition)
+      .max(32)
+      .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] })
+      .optional()
+      .describe("Ready, Reconciling and Stalled, and one for each concern."),
+    addresses: z
+      .array(z.string().max(253))
+      .max(16)
+      .optional()
+      .describe("Where the relay is reached: IP addresses or host names."),
+    invite: z
+      .object({
+        link: z
+          .string()
+          .max(512)
+          .optional()
+          .describe("The link that makes Delta Chat get an address here; also what the QR code on the page says."),
+        page: z.string().max(512).optional().describe("The page with the link and the QR code."),
+      })
+      .optional()
+      .describe("How people join."),
+    certificate: z
+      .object({
+        source: z.string().max(64).optional().describe("Where the certificate came from."),
+        notAfter: z.iso.datetime().optional().describe("When it ends."),
+        sha256: z.string().max(128).optional().describe("SHA-256 of the certificate, hexadecimal."),
+      })
+      .optional()
+      .describe("The certificate that the pod is given."),
+    lastExpiry: z
+      .object({
+        finishedAt: z.iso.datetime().optional().describe("When the last expiry job ended well."),
+      })
+      .optional()
+      .describe("The last daily clean-up."),
+  })
+  .describe("What is true of the relay and what is missing.");
+export type ChatmailServerStatus = z.infer<typeof ChatmailServerStatus>;
+
+/** A ChatmailServer as the API server hands it out: defaults filled in. */
+export interface ChatmailServer {
+  apiVersion: string;
+  kind: string;
+  metadata: {
+    name: string;
+    namespace: string;
+    uid: string;
+    generation: number;
+    resourceVersion?: string;
+    creationTimestamp?: string;
+    deletionTimestamp?: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+  };
+  spec: ChatmailServerSpec;
+  status?: ChatmailServerStatus;
+}
+
+/** `_` names and IP addresses: a self-signed certificate is what peers and clients expect. */
+export function isSelfSignedDomain(domain: string): boolean {
+  return domain.startsWith("_") || isAddressLiteral(domain);
+}
+
+export function isAddressLiteral(domain: string): boolean {
+  return /^[0-9.]+$/.test(domain);
+}

@@ -1,0 +1,26 @@
+/** Words that the Kubernetes API and our users see: group, kinds, labels, annotations. Each stands here once. */
+export const group = "chatmail.dev";
+export const version = "v1alpha1";
+export const apiVersion = `${group}/${version}`;
+
+export const chatmailServer = {
+  kind: "ChatmailServer",
+  plural: "chatmailservers",
+  singular: "chatmailserver",
+  shortNames: ["cms"],
+} as const;
+
+/** The name under which the operator owns fields in server-side apply. */
+export const fieldManager = "chatmail-operator";
+
+export const labels = {
+  name: "app.kubernetes.io/name",
+  instance: "app.kubernetes.io/instance",
+  component: "app.kubernetes.io/component",
+  managedBy: "app.kubernetes.io/managed-by",
+} as const;
+
+export const annotations = {
+  /** Hash of the configuration a pod was started with; another value rolls the pod. */
+  configHash: `${group}/config-hash`,
+} as const;

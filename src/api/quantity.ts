@@ -1,0 +1,23 @@
+/** Sizes as users write them in a spec: a whole number with an optional unit, as in the Kubernetes API. */
+
+const factors = {
+  "": 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+} as const;
+
+/** Matches in JavaScript and in CEL (RE2) alike. */
+export const quantityPattern = "^[1-9][0-9]{0,14}(k|M|G|T|Ki|Mi|Gi|Ti)?$";
+
+/** Bytes of a size such as "500Mi". Throws RangeError for text that `quantityPattern` does not match. */
+export function bytesOf(quantity: string): number {
+  const match = /^([1-9][0-9]{0,14})(k|M|G|T|Ki|Mi|Gi|Ti)?$/.exec(quantity);
+  if (!match) throw new RangeError(`not a size: ${JSON.stringify(quantity)}`);
+  return Number(match[1]) * factors[(match[2] ?? "") as keyof typeof factors];
+}

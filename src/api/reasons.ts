@@ -1,0 +1,34 @@
+/**
+ * One word for each thing that can be said of a server; the same word in conditions, events, logs and docs.
+ * The text says what a person reads in the reference page.
+ */
+export const reasons = {
+  Serving: "everything that can be checked is in place",
+  Progressing: "changes are being carried out",
+  Settled: "nothing is left to change",
+  NotStalled: "nothing keeps the operator from going on",
+  Paused: "spec changes wait until management is Managed again",
+  Unmanaged: "the operator leaves this server alone",
+  SpecInvalid: "the spec is wrong; the message names field and rule",
+  DomainTaken: "an older server in the cluster has the same domain",
+  ApplyFailed: "the API server refused a child object",
+  ApplyConflict: "another manager owns a field that the operator sets",
+  VolumeBound: "the volume is bound",
+  VolumePending: "the volume is not bound yet",
+  VolumeLost: "the volume behind the claim is gone",
+  PodMissing: "the relay pod does not exist yet",
+  PodPending: "the relay pod is not running yet",
+  PodFailing: "a container of the relay pod does not stay up",
+  ImageUnavailable: "an image can't be pulled",
+  AddressPending: "the Service has no address yet",
+  CertificateIssued: "a certificate is in place",
+  CertificateMissing: "there is no certificate yet",
+  CertificateExpired: "the certificate has ended",
+  CertificateMismatch: "the certificate is not for this domain",
+  CertificateSourceMissing: "nothing in this version can get such a certificate",
+  ExpiryOnTime: "the last expiry run did its work",
+  ExpiryNotYetRun: "expiry has not run yet",
+  ExpiryFailed: "the last expiry run failed",
+} as const satisfies Record<string, string>;
+
+export type Reason = keyof typeof reasons;

@@ -1,0 +1,56 @@
+/** Building blocks of our resource schemas: each rule is written once, for zod and, as CEL, for the API server. */
+import { z } from "zod";
+import { quantityPattern } from "./quantity.ts";
+
+/** A rule as the API server evaluates it; `message` is what `kubectl apply` prints. */
+export interface CelRule {
+  rule: string;
+  message: string;
+  reason?: "FieldValueInvalid" | "FieldValueForbidden" | "FieldValueRequired";
+}
+
+/** JSON Schema keyword under which rules travel into the CRD. */
+export const celKeyword = "x-kubernetes-validations";
+
+export const cel = (...rules: CelRule[]) => ({ [celKeyword]: rules });
+
+/** Text of a form: `pattern` holds in JavaScript and RE2 alike, `says` completes "NAME must be …". */
+export const text = (options: {
+  name: string;
+  pattern: string;
+  says: string;
+  maxLength: number;
+  rules?: CelRule[];
+}) => {
+  const message = `${options.name} must be ${options.says}`;
+  return z
+    .string()
+    .min(1)
+    .max(options.maxLength)
+    .refine((value) => new RegExp(options.pattern, "u").test(value), { message })
+    .meta(cel({ rule: `self.matches(${JSON.stringify(options.pattern)})`, message }, ...(options.rules ?? [])));
+};
+
+/** A size between two sizes, such as "30Mi". */
+export const size = (options: { name: string; atLeast: string; atMost: string }) =>
+  text({
+    name: options.name,
+    pattern: quantityPattern,
+    says: `a whole number with k, M, G, T, Ki, Mi, Gi or Ti, such as ${options.atLeast}`,
+    maxLength: 18,
+    rules: [
+      {
+        rule: `!self.matches(${JSON.stringify(quantityPattern)}) || (quantity(self).compareTo(quantity("${options.atLeast}")) >= 0 && quantity(self).compareTo(quantity("${options.atMost}")) <= 0)`,
+        message: `${options.name} must be between ${options.atLeast} and ${options.atMost}`,
+      },
+    ],
+  });
+
+/** The name of another object in the same namespace. */
+export const objectName = (name: string) =>
+  text({
+    name,
+    pattern: "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$",
+    says: "the name of an object in this namespace: lower-case letters, digits, - and .",
+    maxLength: 253,
+  });

@@ -1,0 +1,65 @@
+/** Where things are inside a relay pod: users, ports, folders and sockets. The image, the pod and the configuration texts agree through here. */
+
+/** The one user of Dovecot, the relay daemon and nginx; owns all mailboxes. */
+export const vmail = { uid: 5000, gid: 5000, name: "vmail" } as const;
+
+/** Standard ports, inside the pod as outside. */
+export const ports = {
+  smtp: 25,
+  submission: 587,
+  submissions: 465,
+  imap: 143,
+  imaps: 993,
+  http: 80,
+  https: 443,
+  /** Health and metrics of the relay daemon; never in the Service. */
+  health: 9090,
+} as const;
+
+/** Mounted in every container of the pod: `config` (ConfigMap), `tls` (Secret), `run` (emptyDir for sockets), `data` (the volume). */
+export const folders = {
+  postfixConfig: "/etc/chatmail/postfix",
+  dovecotConfig: "/etc/chatmail/dovecot",
+  relayConfig: "/etc/chatmail/relay",
+  webConfig: "/etc/chatmail/web",
+  pages: "/srv/chatmail/pages",
+  tls: "/etc/chatmail/tls",
+  run: "/run/chatmail",
+  /** On the volume, by subPath `queue`. */
+  queue: "/var/spool/postfix",
+  /** On the volume, by subPath `mail`: DOMAIN/ADDRESS/ is a Maildir with the account's own files beside it. */
+  mail: "/var/lib/chatmail/mail",
+} as const;
+
+/** Unix sockets in `folders.run`. The pod is the boundary: they are open to all of its containers (mode 0666), and nothing else enters the pod. */
+export const sockets = {
+  /** Milter for mail that our own users hand in. */
+  outgoingMilter: `${folders.run}/outgoing-milter.sock`,
+  /** Milter for mail from other servers. */
+  incomingMilter: `${folders.run}/incoming-milter.sock`,
+  /** Postfix's questions in Dovecot's auth protocol. */
+  sasl: `${folders.run}/sasl.sock`,
+  /** HTTP: Dovecot's Lua questions (/passdb, /userdb, /users) and nothing that the outside may reach. */
+  auth: `${folders.run}/auth.sock`,
+  /** HTTP: what nginx hands on (/new). */
+  web: `${folders.run}/web.sock`,
+  /** Dovecot dict: IMAP METADATA. */
+  metadata: `${folders.run}/metadata.sock`,
+  /** Dovecot dict: day of last login. */
+  lastLogin: `${folders.run}/last-login.sock`,
+  /** Dovecot's quota warning (script protocol). */
+  quota: `${folders.run}/quota.sock`,
+  /** LMTP into Dovecot. */
+  lmtp: `${folders.run}/lmtp.sock`,
+} as const;
+
+export const tlsFiles = { certificate: `${folders.tls}/tls.crt`, key: `${folders.tls}/tls.key` } as const;
+
+/** Programs of ours in the relay image: bundled, run by the image's node. */
+export const programs = {
+  node: "/usr/local/bin/node",
+  relay: "/opt/chatmail/relay.js",
+  expire: "/opt/chatmail/expire.js",
+  /** Starts a program with addresses taken out of what it logs: `run-quietly PROGRAM ARG…`. */
+  quiet: "/opt/chatmail/run-quietly",
+} as const;
