@@ -1,0 +1,16 @@
+/** `npm run check`: types, lint and format, generated files fresh. Runs all of them, names each that failed. */
+import { spawnSync } from "node:child_process";
+
+const checks = [
+  { what: "types", command: ["tsc"] },
+  { what: "lint and format", command: ["biome", "check", "--error-on-warnings", "."] },
+  { what: "generated files", command: ["node", "scripts/generate.ts", "--check"] },
+];
+
+const failed = checks.filter(({ what, command: [program = "", ...args] }) => {
+  const run = spawnSync(program, args, { stdio: "inherit" });
+  const passed = run.status === 0;
+  console.log(`${passed ? "ok    " : "FAILED"}  ${what}`);
+  return !passed;
+});
+process.exitCode = failed.length === 0 ? 0 : 1;
