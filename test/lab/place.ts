@@ -1,0 +1,42 @@
+/** Where the lab lives: its names, its folders and the documentation addresses it uses (RFC 5737, RFC 3849). */
+import { mkdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** Name of the kind cluster, the Docker network, the cgroup, and the prefix of containers. */
+export const labName = "chatmail-lab";
+
+export const addresses = {
+  subnet: "198.51.100.0/24",
+  gateway: "198.51.100.1",
+  /** The lab's name server: the internet of every pod. */
+  names: "198.51.100.53",
+  /** Containers that do not say which address they want (the nodes among them) get one from here. */
+  dynamic: "198.51.100.128/25",
+  subnet6: "2001:db8:51::/64",
+  /** LoadBalancer addresses. */
+  loadBalancer: "203.0.113.0/24",
+  pods: "10.244.0.0/16",
+} as const;
+
+/** True where the lab may make namespaces of its own and install packages. */
+export const isRoot = process.getuid?.() === 0;
+
+/** Folder of what is running now: sockets, logs, kubeconfig. Gone after `down`. */
+export const stateDir = isRoot
+  ? `/run/${labName}`
+  : join(process.env.XDG_RUNTIME_DIR ?? "/tmp", `${labName}-${process.getuid?.()}`);
+
+/** A path inside the state folder. */
+export const statePath = (...parts: string[]) => join(stateDir, ...parts);
+
+/** Folder of what is worth keeping between runs; safe to delete while the lab is down. */
+export const cacheDir = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "chatmail-operator", "lab");
+
+export const kubeconfig = statePath("kubeconfig");
+export const logDir = statePath("log");
+
+/** Makes the state and log folders, readable by their owner only. */
+export function makeStateDir() {
+  mkdirSync(logDir, { recursive: true, mode: 0o700 });
+}
