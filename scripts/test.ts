@@ -1,0 +1,82 @@
+/**
+ * `npm test [unit|services|cluster …]`: runs every suite that this machine can run now and ends with a table of what ran and what did not.
+ * A suite named on the command line, or REQUIRE_ALL=1, builds what is missing first; with REQUIRE_ALL=1 a skip is a failure.
+ */
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { messageOf } from "../src/lib/text.ts";
+import { engineUp, labAvailability, labDown, labExecArgs, labUp } from "../test/lab/lab.ts";
+import { buildImages } from "./images.ts";
+import { closingLine, type Outcome, outcomeTable, type SuiteName, suiteNames, suiteOutcome } from "./test-report.ts";
+
+const requireAll = process.env.REQUIRE_ALL === "1";
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !(suiteNames as readonly string[]).includes(name));
+if (unknown.length > 0) {
+  console.error(`no suite is called ${unknown.join(", ")}; there are ${suiteNames.join(", ")}`);
+  process.exit(2);
+}
+const chosen = asked.length > 0 ? suiteNames.filter((name) => asked.includes(name)) : suiteNames;
+
+/** The lab as it was found is left as it was found. */
+let startedLab = false;
+
+/** Makes ready what a suite needs; returns why not when it must be left out. */
+async function prepare(suite: SuiteName): Promise<string | undefined> {
+  if (suite === "unit") return undefined;
+  const lab = await labAvailability();
+  if (lab.state === "impossible") return lab.why;
+  if (lab.state === "long" && !requireAll && asked.length === 0) return lab.why;
+  if (lab.state !== "up") startedLab = true;
+  if (suite === "services") await engineUp();
+  else await labUp({});
+  await buildImages();
+  return undefined;
+}
+
+/** Runs one suite with vitest, inside the lab where it needs one, and counts from vitest's own report. */
+async function run(suite: SuiteName): Promise<Outcome> {
+  const left = await prepare(suite).catch((thrown) => ({ failure: messageOf(thrown) }));
+  if (typeof left === "string") return { suite, passed: 0, failed: 0, skipped: 0, leftOut: left };
+  if (left !== undefined) return { suite, passed: 0, failed: 1, skipped: 0, failure: left.failure };
+
+  const folder = await mkdtemp(join(tmpdir(), "chatmail-test-"));
+  const report = join(folder, "report.json");
+  const vitest = [
+    "vitest",
+    "run",
+    "--project",
+    suite,
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+  ];
+  const [program = "", ...args] = suite === "unit" ? vitest : await labExecArgs(vitest);
+  const status = await new Promise<number>((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ["ignore", "inherit", "inherit"] });
+    child.on("error", reject);
+    child.on("exit", (code) => resolve(code ?? 1));
+  });
+  const text = await readFile(report, "utf8").catch(() => undefined);
+  await rm(folder, { recursive: true, force: true });
+  return suiteOutcome(suite, status, text);
+}
+
+const outcomes: Outcome[] = [];
+try {
+  for (const suite of chosen) {
+    const started = performance.now();
+    const outcome = await run(suite);
+    outcomes.push({ ...outcome, seconds: (performance.now() - started) / 1000 });
+  }
+} finally {
+  if (startedLab && process.env.KEEP_LAB !== "1") await labDown();
+}
+
+console.log(`\n${outcomeTable(outcomes)}\n`);
+console.log(closingLine(outcomes));
+const skips = outcomes.some((each) => each.skipped > 0 || each.leftOut !== undefined);
+if (requireAll && skips) console.log("REQUIRE_ALL=1: a skip is a failure");
+process.exitCode = outcomes.some((each) => each.failed > 0) || (requireAll && skips) ? 1 : 0;

@@ -1,0 +1,61 @@
+/** ChatmailServers in the lab's cluster: made, waited for, and given their names in the lab's DNS. */
+import { readFile } from "node:fs/promises";
+import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import { publishZone } from "../lab/names.ts";
+import { apply, kubectl, kubectlJson } from "./kubectl.ts";
+import { patienceMs, until } from "./until.ts";
+
+/** Where `install/chatmail-operator.yaml` puts the operator, and the namespace it watches. */
+export const namespace = "chatmail";
+
+/** Installs the operator as a user does, by `kubectl apply -f` of the generated file, with the images that were built here. */
+export async function installOperator(images: { operator: string; relay: string }): Promise<void> {
+  const file = await readFile(new URL("../../install/chatmail-operator.yaml", import.meta.url), "utf8");
+  await apply(withImages(file, images));
+  await kubectl(["-n", namespace, "rollout", "status", "deployment/chatmail-operator", "--timeout=120s"]);
+}
+
+/** The install file with other images: the same edit that a user of a mirror makes. */
+export function withImages(file: string, images: { operator: string; relay: string }): string {
+  return file
+    .replaceAll(/\S*\bchatmail-operator:\S+/g, (found) =>
+      found.replace(/[^"']*chatmail-operator:[^"']*/, images.operator),
+    )
+    .replaceAll(/\S*\bchatmail-relay:\S+/g, (found) => found.replace(/[^"']*chatmail-relay:[^"']*/, images.relay));
+}
+
+export function getServer(name: string): Promise<ChatmailServer> {
+  return kubectlJson<ChatmailServer>(["-n", namespace, "get", "chatmailserver", name]);
+}
+
+/** Waits until the server's Ready condition is True for its newest spec; throws with the last conditions when it does not come. */
+export async function serverReady(name: string): Promise<ChatmailServer> {
+  let last: ChatmailServer | undefined;
+  const ready = async () => {
+    last = await getServer(name);
+    const ready = last.status?.conditions?.find((each) => each.type === "Ready");
+    return ready?.status === "True" && last.status?.observedGeneration === last.metadata.generation ? last : undefined;
+  };
+  return until(`ChatmailServer ${name} to be Ready`, ready, { patienceMs: patienceMs.pod, everyMs: 100 }).catch(
+    (thrown) => {
+      const said = last?.status?.conditions?.map(
+        (each) => `  ${each.type}=${each.status} ${each.reason}: ${each.message}`,
+      );
+      throw new Error(`${String(thrown)}\n${said?.join("\n") ?? "  no status yet"}`, { cause: thrown });
+    },
+  );
+}
+
+/** The address record and the mail exchanger of a ready server, in the lab's DNS. */
+export async function publishNames(server: ChatmailServer): Promise<void> {
+  const { domain } = server.spec;
+  const records = (server.status?.addresses ?? []).map((ip) => `@ ${ip.includes(":") ? "AAAA" : "A"} ${ip}`);
+  await publishZone(domain, [`@ MX 10 ${domain}.`, ...records].join("\n"));
+}
+
+/** Removes a server and what `Retain` leaves behind. */
+export async function removeServer(name: string): Promise<void> {
+  await kubectl(["-n", namespace, "delete", "chatmailserver", name, "--ignore-not-found", "--wait"]);
+  const kept = ["pvc,secret", "-l", `app.kubernetes.io/instance=${name}`, "--ignore-not-found", "--wait"];
+  await kubectl(["-n", namespace, "delete", ...kept]);
+}
