@@ -1,7 +1,7 @@
 /** The ChatmailServer resource: one schema is the source of types, defaults, validation messages and the CRD. */
 import { z } from "zod";
 import { bytesOf } from "./quantity.ts";
-import { cel, objectName, size, text } from "./schema.ts";
+import { cel, entries, objectName, size, text } from "./schema.ts";
 
 const label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
 const ipv4 = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
@@ -25,7 +25,7 @@ export const Domain = text({
 );
 
 export const Accounts = z
-  .object({
+  .strictObject({
     registration: z
       .enum(["Open", "Invite", "Closed"])
       .default("Open")
@@ -78,13 +78,13 @@ export const Accounts = z
       .default(1_000)
       .describe("Submission sessions at the same time, on each of the ports 465 and 587."),
     refuseNewAbove: z
-      .object({
+      .strictObject({
         load: z.int().min(1).max(1_000).default(5).describe("One-minute load average above which no address is made."),
       })
       .prefault({})
       .describe("When no new address is made: clients try again or go to another relay."),
     refuseNewBelow: z
-      .object({
+      .strictObject({
         memory: size({ name: "memory", atLeast: "1Mi", atMost: "1Ti" })
           .default("200Mi")
           .describe("Free memory below which no address is made."),
@@ -108,7 +108,7 @@ export const Accounts = z
   .describe("Who gets an address and what one address may use.");
 
 export const Messages = z
-  .object({
+  .strictObject({
     maxSize: size({ name: "maxSize", atLeast: "1Mi", atMost: "512Mi" })
       .default("30Mi")
       .describe("Largest message that is taken, such as 30Mi."),
@@ -146,7 +146,7 @@ export const Messages = z
 const line = (options: { maxLength: number }) => z.string().min(1).max(options.maxLength);
 
 export const Privacy = z
-  .object({
+  .strictObject({
     postal: line({ maxLength: 1000 }).optional().describe("Postal address of who runs the relay."),
     mail: text({
       name: "mail",
@@ -162,7 +162,7 @@ export const Privacy = z
   .describe("Who answers for the relay, for its privacy page.");
 
 export const Website = z
-  .object({
+  .strictObject({
     configMapName: objectName("configMapName")
       .optional()
       .describe("A ConfigMap whose files (index.html and what it needs) take the place of the built-in pages."),
@@ -170,12 +170,11 @@ export const Website = z
   .describe("The pages of the relay.");
 
 export const Storage = z
-  .object({
+  .strictObject({
     size: size({ name: "size", atLeast: "100Mi", atMost: "100Ti" })
       .default("10Gi")
       .describe("Size of the volume for mailboxes and the queue."),
     className: objectName("className")
-      .meta(cel({ rule: "self == oldSelf", message: "className can't be changed: the volume exists" }))
       .optional()
       .describe("StorageClass of the volume; without it the cluster's default."),
     reclaimPolicy: z
@@ -185,10 +184,22 @@ export const Storage = z
         "What happens to mailboxes and keys when the ChatmailServer is deleted: Retain keeps the volume claim and the key Secret.",
       ),
   })
+  .meta(
+    cel(
+      {
+        rule: "has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)",
+        message: "className can't be changed: the volume exists",
+      },
+      {
+        rule: "!isQuantity(self.size) || !isQuantity(oldSelf.size) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
+        message: "size can't become smaller: volumes only grow",
+      },
+    ),
+  )
   .describe("Where mailboxes and the queue are kept.");
 
 export const Certificate = z
-  .object({
+  .strictObject({
     source: z
       .enum(["Auto", "SelfSigned", "Secret"])
       .default("Auto")
@@ -221,10 +232,10 @@ export const Certificate = z
   )
   .describe("The TLS certificate of the relay.");
 
-const annotationMap = z.record(z.string(), z.string().max(1024)).meta({ maxProperties: 50 });
+const annotationMap = entries({ atMost: 50, valueMaxLength: 1024 });
 
 export const Network = z
-  .object({
+  .strictObject({
     exposure: z
       .enum(["LoadBalancer", "NodePort", "HostPort"])
       .default("LoadBalancer")
@@ -237,7 +248,6 @@ export const Network = z
       .describe("Address families of the Service, as in a Service's own ipFamilyPolicy."),
     annotations: annotationMap.optional().describe("Annotations for the Service, such as those a load balancer reads."),
     loadBalancerClass: line({ maxLength: 253 })
-      .meta(cel({ rule: "self == oldSelf", message: "loadBalancerClass can't be changed" }))
       .optional()
       .describe("Which load balancer implementation serves it; without it the cluster's default."),
   })
@@ -246,10 +256,16 @@ export const Network = z
     path: ["loadBalancerClass"],
   })
   .meta(
-    cel({
-      rule: "self.exposure == 'LoadBalancer' || !has(self.loadBalancerClass)",
-      message: "loadBalancerClass is only used when exposure is LoadBalancer",
-    }),
+    cel(
+      {
+        rule: "self.exposure == 'LoadBalancer' || !has(self.loadBalancerClass)",
+        message: "loadBalancerClass is only used when exposure is LoadBalancer",
+      },
+      {
+        rule: "self.exposure != 'LoadBalancer' || oldSelf.exposure != 'LoadBalancer' || (has(self.loadBalancerClass) == has(oldSelf.loadBalancerClass) && (!has(self.loadBalancerClass) || self.loadBalancerClass == oldSelf.loadBalancerClass))",
+        message: "loadBalancerClass can't be changed while exposure is LoadBalancer",
+      },
+    ),
   )
   .describe("How the relay is reached.");
 
@@ -261,15 +277,15 @@ const computeAmount = (name: string) =>
     maxLength: 20,
   });
 
-const amounts = z.object({ cpu: computeAmount("cpu").optional(), memory: computeAmount("memory").optional() });
+const amounts = z.strictObject({ cpu: computeAmount("cpu").optional(), memory: computeAmount("memory").optional() });
 
-const containerResources = z.object({
+const containerResources = z.strictObject({
   requests: amounts.optional().describe("What is set aside for the container."),
   limits: amounts.optional().describe("What the container may use at most."),
 });
 
 export const Resources = z
-  .object({
+  .strictObject({
     postfix: containerResources.optional().describe("For Postfix."),
     dovecot: containerResources.optional().describe("For Dovecot."),
     relay: containerResources.optional().describe("For the relay daemon."),
@@ -279,7 +295,7 @@ export const Resources = z
 
 const labelValue = z.string().max(63);
 
-export const Toleration = z.object({
+export const Toleration = z.strictObject({
   key: z.string().max(317).optional(),
   operator: z.enum(["Exists", "Equal"]).optional(),
   value: labelValue.optional(),
@@ -288,19 +304,15 @@ export const Toleration = z.object({
 });
 
 export const Scheduling = z
-  .object({
-    nodeSelector: z
-      .record(z.string(), labelValue)
-      .meta({ maxProperties: 50 })
-      .optional()
-      .describe("Labels a node must have."),
+  .strictObject({
+    nodeSelector: entries({ atMost: 50, valueMaxLength: 63 }).optional().describe("Labels a node must have."),
     tolerations: z.array(Toleration).max(50).optional().describe("Taints the pod tolerates."),
     priorityClassName: objectName("priorityClassName").optional().describe("PriorityClass of the pod."),
   })
   .describe("Where the relay pod may run.");
 
 export const ChatmailServerSpec = z
-  .object({
+  .strictObject({
     domain: Domain,
     management: z
       .enum(["Managed", "Paused", "Unmanaged"])
@@ -317,8 +329,12 @@ export const ChatmailServerSpec = z
     network: Network.prefault({}),
     resources: Resources.prefault({}),
     scheduling: Scheduling.prefault({}),
-    image: line({ maxLength: 512 })
-      .regex(/^\S+$/)
+    image: text({
+      name: "image",
+      pattern: "^[^ \\t\\r\\n]+$",
+      says: "an image reference without spaces",
+      maxLength: 512,
+    })
       .optional()
       .describe("Relay image to run instead of the one that belongs to the operator's version."),
   })

@@ -54,3 +54,10 @@ export const objectName = (name: string) =>
     says: "the name of an object in this namespace: lower-case letters, digits, - and .",
     maxLength: 253,
   });
+
+/** A map from text to text, such as annotations. */
+export const entries = (options: { atMost: number; valueMaxLength: number }) =>
+  z
+    .record(z.string(), z.string().max(options.valueMaxLength))
+    .refine((map) => Object.keys(map).length <= options.atMost, { message: `at most ${options.atMost} entries` })
+    .meta({ maxProperties: options.atMost });

@@ -1,0 +1,152 @@
+/** From our zod schemas to a CustomResourceDefinition: a structural schema, which is a small and strict part of JSON Schema. */
+import { z } from "zod";
+import { ChatmailServerSpec, ChatmailServerStatus } from "./chatmail-server.ts";
+import { chatmailServer, group, version } from "./names.ts";
+import { type CelRule, cel, celKeyword } from "./schema.ts";
+
+/** The keywords of JSON Schema that the API server and this project use. */
+export interface Structural {
+  type?: "string" | "integer" | "number" | "boolean" | "object" | "array";
+  description?: string;
+  default?: unknown;
+  enum?: string[];
+  format?: string;
+  pattern?: string;
+  minimum?: number;
+  maximum?: number;
+  minLength?: number;
+  maxLength?: number;
+  minItems?: number;
+  maxItems?: number;
+  maxProperties?: number;
+  required?: string[];
+  properties?: Record<string, Structural>;
+  additionalProperties?: Structural;
+  items?: Structural;
+  [celKeyword]?: CelRule[];
+  "x-kubernetes-list-type"?: string;
+  "x-kubernetes-list-map-keys"?: string[];
+}
+
+/** Copied as they are, in this order, which is also the order of the file. */
+const keptKeywords = [
+  "description",
+  "type",
+  "default",
+  "enum",
+  "format",
+  "pattern",
+  "minimum",
+  "maximum",
+  "minLength",
+  "maxLength",
+  "minItems",
+  "maxItems",
+  "maxProperties",
+  "x-kubernetes-list-type",
+  "x-kubernetes-list-map-keys",
+  celKeyword,
+] as const;
+
+const droppedKeywords = ["$schema", "propertyNames", "properties", "required", "items", "additionalProperties"];
+
+/** Throws for a keyword that a structural schema can't hold, such as anyOf, with the path to it. */
+export function toStructural(schema: Record<string, unknown>, path = ""): Structural {
+  const known: readonly string[] = [...keptKeywords, ...droppedKeywords];
+  const foreign = Object.keys(schema).filter((keyword) => !known.includes(keyword));
+  if (foreign.length > 0) throw new Error(`${path || "schema"}: a CRD can't say ${foreign.join(", ")}`);
+  if (schema.type === undefined) throw new Error(`${path || "schema"}: a CRD needs a type here`);
+
+  const kept = Object.fromEntries(
+    keptKeywords.filter((keyword) => schema[keyword] !== undefined).map((keyword) => [keyword, schema[keyword]]),
+  ) as Structural;
+  // The API server checks date-time itself, and better than a pattern would.
+  if (kept.format !== undefined) delete kept.pattern;
+
+  const properties = schema.properties as Record<string, Record<string, unknown>> | undefined;
+  const required = (schema.required as string[] | undefined) ?? [];
+  if (required.length > 0) kept.required = required;
+  if (properties)
+    kept.properties = Object.fromEntries(
+      Object.entries(properties).map(([name, inner]) => [name, toStructural(inner, path ? `${path}.${name}` : name)]),
+    );
+  if (schema.items) kept.items = toStructural(schema.items as Record<string, unknown>, `${path}[]`);
+  // `false` is how JSON Schema says "nothing else"; the API server prunes what it does not know anyway.
+  if (schema.additionalProperties)
+    kept.additionalProperties = toStructural(schema.additionalProperties as Record<string, unknown>, `${path}.*`);
+  if (kept.default !== undefined) kept.default = withInnerDefaults(kept.default, kept);
+  return kept;
+}
+
+/** `{}` with what the API server would fill in: it evaluates CEL rules on a default as it stands, before filling it. */
+function withInnerDefaults(value: unknown, schema: Structural): unknown {
+  if (schema.properties === undefined) return value;
+  const inner = Object.entries(schema.properties).flatMap(([name, property]) =>
+    property.default === undefined ? [] : [[name, property.default]],
+  );
+  return { ...Object.fromEntries(inner), ...(value as Record<string, unknown>) };
+}
+
+export function structuralOf(schema: z.ZodType): Structural {
+  return toStructural(z.toJSONSchema(schema, { io: "input", target: "draft-7", reused: "inline" }));
+}
+
+/** Child objects carry the name with endings such as -config-5d8f; a Service's name must be a DNS label. */
+export const nameRule: CelRule = {
+  rule: "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",
+  message:
+    "metadata.name must have at most 40 characters: lower-case letters, digits and -, beginning with a letter: children are named after it",
+};
+
+export const printerColumns = [
+  { name: "Domain", type: "string", jsonPath: ".spec.domain" },
+  { name: "Ready", type: "string", jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
+  { name: "Reason", type: "string", jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },
+  { name: "Address", type: "string", jsonPath: ".status.addresses[0]" },
+  { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+  { name: "Invite", type: "string", jsonPath: ".status.invite.link", priority: 1 },
+  { name: "Message", type: "string", jsonPath: '.status.conditions[?(@.type=="Ready")].message', priority: 1 },
+];
+
+export function chatmailServerCrd() {
+  const openAPIV3Schema: Structural = {
+    description: "A chatmail relay: a minimal e-mail server for Delta Chat, for one domain.",
+    type: "object",
+    required: ["spec"],
+    properties: {
+      apiVersion: { type: "string", description: "chatmail.dev/v1alpha1" },
+      kind: { type: "string", description: "ChatmailServer" },
+      metadata: { type: "object" },
+      spec: structuralOf(ChatmailServerSpec),
+      status: structuralOf(ChatmailServerStatus),
+    },
+    ...cel(nameRule),
+  };
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${chatmailServer.plural}.${group}` },
+    spec: {
+      group,
+      scope: "Namespaced",
+      names: {
+        kind: chatmailServer.kind,
+        listKind: `${chatmailServer.kind}List`,
+        plural: chatmailServer.plural,
+        singular: chatmailServer.singular,
+        shortNames: [...chatmailServer.shortNames],
+        categories: ["chatmail"],
+      },
+      versions: [
+        {
+          name: version,
+          served: true,
+          storage: true,
+          subresources: { status: {} },
+          additionalPrinterColumns: printerColumns,
+          schema: { openAPIV3Schema },
+        },
+      ],
+    },
+  };
+}

@@ -1,0 +1,125 @@
+/** The reference page of a resource, written from its schema: docs/reference/chatmailserver.md. */
+
+import { ChatmailServerSpec, ChatmailServerStatus } from "./chatmail-server.ts";
+import type { Structural } from "./crd.ts";
+import { structuralOf } from "./crd.ts";
+import { apiVersion, chatmailServer } from "./names.ts";
+import { reasons } from "./reasons.ts";
+import { celKeyword } from "./schema.ts";
+
+interface Field {
+  path: string;
+  schema: Structural;
+  required: boolean;
+}
+
+/** Every field below a schema, parents before children. */
+function fieldsOf(schema: Structural, path: string): Field[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
+    const here = path ? `${path}.${name}` : name;
+    const inner = property.items ?? property;
+    return [
+      {
+        path: property.items ? `${here}[]` : here,
+        schema: property,
+        required: schema.required?.includes(name) ?? false,
+      },
+      ...fieldsOf(inner, property.items ? `${here}[]` : here),
+    ];
+  });
+}
+
+function typeOf(schema: Structural): string {
+  if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(", ");
+  if (schema.items) return `list of ${typeOf(schema.items)}`;
+  if (schema.additionalProperties) return "map of text";
+  return schema.type === "string" ? (schema.format ?? "text") : (schema.type ?? "");
+}
+
+function defaultOf({ schema, required }: Field): string {
+  if (required) return "required";
+  if (schema.default === undefined || schema.properties) return "";
+  return `\`${String(schema.default)}\``;
+}
+
+function boundsOf(schema: Structural): string {
+  const range = (low: number | undefined, high: number | undefined, unit: string) => {
+    if (low === undefined && high === undefined) return [];
+    if (low === undefined || (low === 0 && unit !== "")) return high === undefined ? [] : [`up to ${high}${unit}`];
+    return [high === undefined ? `from ${low}${unit}` : `${low} to ${high}${unit}`];
+  };
+  const rules = (schema[celKeyword] ?? []).map((rule) => rule.message);
+  const size = schema[celKeyword] ? [] : range(schema.minLength, schema.maxLength, " characters");
+  return [
+    ...range(schema.minimum, schema.maximum === Number.MAX_SAFE_INTEGER ? undefined : schema.maximum, ""),
+    ...size,
+    ...range(schema.minItems, schema.maxItems, " items"),
+    ...range(undefined, schema.maxProperties, " entries"),
+    ...rules,
+  ].join("; ");
+}
+
+const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("\n", " ");
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(cell).join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function specTable(schema: Structural): string {
+  return table(
+    ["Field", "Type", "Default", "Bounds and rules", "What it does"],
+    fieldsOf(schema, "").map((field) => [
+      `\`${field.path}\``,
+      typeOf(field.schema),
+      defaultOf(field),
+      boundsOf(field.schema),
+      field.schema.description ?? "",
+    ]),
+  );
+}
+
+function statusTable(schema: Structural): string {
+  return table(
+    ["Field", "Type", "What it says"],
+    fieldsOf(schema, "").map(({ path, schema: field }) => [`\`${path}\``, typeOf(field), field.description ?? ""]),
+  );
+}
+
+export function chatmailServerReference(): string {
+  return `<!-- Written by npm run generate from src/api; edit there. -->
+
+# ${chatmailServer.kind}
+
+\`${apiVersion}\`, namespaced, short name \`${chatmailServer.shortNames[0]}\`. The smallest complete one:
+
+\`\`\`yaml
+apiVersion: ${apiVersion}
+kind: ${chatmailServer.kind}
+metadata: { name: nine, namespace: chatmail }
+spec:
+  domain: nine.example.org
+\`\`\`
+
+\`kubectl explain cms.spec\` says the same as this page. The name has at most 40 characters: lower-case letters, digits
+and \`-\`, beginning with a letter.
+
+## spec
+
+${specTable(structuralOf(ChatmailServerSpec))}
+
+## status
+
+${statusTable(structuralOf(ChatmailServerStatus))}
+
+## Reasons
+
+The word in \`reason\` of a condition is the same in events and logs. \`Ready\` shows the first thing that is wrong, in the
+order in which a person would put it right.
+
+${table(
+  ["Reason", "Meaning"],
+  Object.entries(reasons).map(([reason, meaning]) => [`\`${reason}\``, meaning]),
+)}
+`;
+}
