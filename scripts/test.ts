@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../src/lib/text.ts";
-import { engineUp, labAvailability, labDown, labExecArgs, labUp } from "../test/lab/lab.ts";
+import { engineUp, labAvailability, labDown, labExecArgs, labUp, loadImage } from "../test/lab/lab.ts";
 import { buildImages } from "./images.ts";
 import { closingLine, type Outcome, outcomeTable, type SuiteName, suiteNames, suiteOutcome } from "./test-report.ts";
 
@@ -32,7 +32,10 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
   if (lab.state !== "up") startedLab = true;
   if (suite === "services") await engineUp();
   else await labUp({});
-  await buildImages();
+  const images = await buildImages();
+  process.env.OPERATOR_IMAGE = images.operator.name;
+  process.env.RELAY_IMAGE = images.relay.name;
+  for (const { archive } of suite === "cluster" ? [images.operator, images.relay] : []) await loadImage(archive);
   return undefined;
 }
 

@@ -15,6 +15,13 @@ export async function installOperator(images: { operator: string; relay: string 
   await kubectl(["-n", namespace, "rollout", "status", "deployment/chatmail-operator", "--timeout=120s"]);
 }
 
+/** Installs the operator with the images that are named in the environment of the cluster suite. */
+export function operatorIsInstalled(): Promise<void> {
+  const { OPERATOR_IMAGE: operator, RELAY_IMAGE: relay } = process.env;
+  if (!operator || !relay) throw new Error("run this suite by npm run test:cluster, which builds and loads the images");
+  return installOperator({ operator, relay });
+}
+
 /** The install file with other images: the same edit that a user of a mirror makes. */
 export function withImages(file: string, images: { operator: string; relay: string }): string {
   return file

@@ -1,0 +1,82 @@
+/** The part of the demo that runs inside the lab: `demo-story.ts OPERATOR-IMAGE RELAY-IMAGE`. */
+import { readFile } from "node:fs/promises";
+import QRCode from "qrcode";
+import { messageOf } from "../src/lib/text.ts";
+import { converse, expire, join, refusals } from "../test/helpers/first-message.ts";
+import { kubectl } from "../test/helpers/kubectl.ts";
+import { installOperator, publishNames, removeServer, serverReady } from "../test/helpers/servers.ts";
+import { printedSteps, seconds } from "./steps.ts";
+
+const [operator = "", relay = ""] = process.argv.slice(2);
+const { step } = printedSteps();
+const median = (values: readonly number[]) =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const ms = (value: number) => `${Math.round(value)} ms`;
+const expected = (text: string, wanted: string) => {
+  if (!text.startsWith(wanted)) throw new Error(`expected ${wanted}, got: ${text}`);
+  return text;
+};
+
+async function story(): Promise<void> {
+  await step("operator installed: kubectl apply -f install/chatmail-operator.yaml", () =>
+    installOperator({ operator, relay }),
+  );
+  await step("what an earlier demo left is removed", () => Promise.all([removeServer("nine"), removeServer("ten")]));
+
+  const [nine, ten] = await step(
+    "kubectl apply -f examples/chatmail.yaml -f examples/second.yaml",
+    async () => {
+      await kubectl(["apply", "-f", "examples/chatmail.yaml", "-f", "examples/second.yaml"]);
+      return Promise.all([serverReady("nine"), serverReady("ten")]);
+    },
+    () => "examples/chatmail.yaml and second.yaml applied: both relays Ready",
+  );
+  await step("their names published in the lab's DNS", () => Promise.all([publishNames(nine), publishNames(ten)]));
+
+  const { couple, joinMs } = await step(
+    "Alice joins by the first invite, Bob by the second",
+    () => join(nine, ten),
+    ({ joinMs }) => `Alice and Bob joined by the invites (${joinMs.map(ms).join(" and ")})`,
+  );
+  try {
+    const talk = await step(
+      "they meet and write to each other, across the two relays",
+      () => converse(couple, 5),
+      ({ meetMs, messageMs }) =>
+        `secure-join took ${seconds(meetMs)}; 10 messages, median ${ms(median(messageMs))} each`,
+    );
+    if (!talk.encrypted) throw new Error("a message came without end-to-end encryption");
+    const recipient = await couple.alice.address();
+    await step(
+      "clear text is refused",
+      () => refusals(nine, recipient),
+      ({ submitted, incoming }) => {
+        expected(incoming, "523");
+        return `clear text is refused: ${expected(submitted, "523")}`;
+      },
+    );
+    await step(
+      "the expiry job removes what is too old",
+      () => expire(nine),
+      ({ before, after }) => {
+        if (before !== 1 || after !== 0) throw new Error(`${before} mail before the expiry job, ${after} after it`);
+        return `a mail older than ${nine.spec.messages.deleteAfterDays} days is gone after the expiry job`;
+      },
+    );
+    const invite = nine.status?.invite?.link ?? "";
+    console.log(`\nThe invite link, for Delta Chat:  ${invite}\n`);
+    console.log(await QRCode.toString(invite, { type: "terminal", small: true }));
+    console.log(await kubectl(["-n", "chatmail", "get", "chatmailservers"]));
+    console.log(
+      `Measured: join ${joinMs.map(ms).join(", ")}; message median ${ms(median(talk.messageMs))}, slowest ${ms(Math.max(...talk.messageMs))}`,
+    );
+  } finally {
+    await couple.stop();
+  }
+  console.log(await readFile(new URL("demo-after.txt", import.meta.url), "utf8"));
+}
+
+await story().catch((thrown) => {
+  console.error(`\n${messageOf(thrown)}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,53 @@
+/** Two relays by `kubectl apply`, two people with Delta Chat, a conversation; clear text refused; old mail gone. The demo tells the same story. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import { type Couple, converse, expire, join, refusals } from "../helpers/first-message.ts";
+import { kubectl } from "../helpers/kubectl.ts";
+import { operatorIsInstalled, publishNames, removeServer, serverReady } from "../helpers/servers.ts";
+
+let nine: ChatmailServer;
+let ten: ChatmailServer;
+let couple: Couple;
+
+beforeAll(async () => {
+  await operatorIsInstalled();
+  await Promise.all([removeServer("nine"), removeServer("ten")]);
+  await kubectl(["apply", "-f", "examples/chatmail.yaml", "-f", "examples/second.yaml"]);
+  [nine, ten] = await Promise.all([serverReady("nine"), serverReady("ten")]);
+  await Promise.all([publishNames(nine), publishNames(ten)]);
+});
+
+afterAll(async () => {
+  await couple?.stop();
+  await Promise.all([removeServer("nine"), removeServer("ten")]);
+});
+
+test("kubectl get shows what a person asks first", async () => {
+  const [header = "", row = ""] = (await kubectl(["-n", "chatmail", "get", "chatmailserver", "nine"])).split("\n");
+  expect(header.split(/\s{2,}/)).toEqual(["NAME", "DOMAIN", "READY", "REASON", "ADDRESS", "AGE"]);
+  expect(row).toMatch(/^nine\s+_nine\.test\s+True\s+Serving\s+203\.0\.113\.\d+/);
+});
+
+test("two people join by the invites in the status", async () => {
+  ({ couple } = await join(nine, ten));
+  expect(await couple.alice.address()).toMatch(/^[a-z0-9]{9}@_nine\.test$/);
+  expect(await couple.bob.address()).toMatch(/^[a-z0-9]{9}@_ten\.test$/);
+});
+
+test("they meet by secure-join over both relays and write to each other, encrypted", async () => {
+  const talk = await converse(couple, 3);
+  expect(talk.messageMs).toHaveLength(6);
+  expect(talk.encrypted).toBe(true);
+});
+
+test("clear text is refused, from a user and from outside", async () => {
+  const recipient = await couple.alice.address();
+  expect(await refusals(nine, recipient)).toEqual({
+    submitted: "523 Encryption Needed: Invalid Unencrypted Mail",
+    incoming: "523 Encryption Needed: Invalid Unencrypted Mail",
+  });
+});
+
+test("a mail older than the limit is gone after the expiry job", async () => {
+  expect(await expire(nine)).toEqual({ before: 1, after: 0 });
+});
