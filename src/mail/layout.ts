@@ -3,6 +3,9 @@
 /** The one user of Dovecot, the relay daemon and nginx; owns all mailboxes. */
 export const vmail = { uid: 5000, gid: 5000, name: "vmail" } as const;
 
+/** Users of Postfix: its daemons, and the group that may hand in mail. Fixed, since the queue on the volume belongs to them. */
+export const postfix = { uid: 5001, gid: 5001, name: "postfix", dropGid: 5002, dropGroup: "postdrop" } as const;
+
 /** Standard ports, inside the pod as outside. */
 export const ports = {
   smtp: 25,
@@ -16,7 +19,7 @@ export const ports = {
   health: 9090,
 } as const;
 
-/** Mounted in every container of the pod: `config` (ConfigMap), `tls` (Secret), `run` (emptyDir for sockets), `data` (the volume). */
+/** Where files are mounted; `containers.ts` says which container has which. */
 export const folders = {
   postfixConfig: "/etc/chatmail/postfix",
   dovecotConfig: "/etc/chatmail/dovecot",
@@ -27,6 +30,10 @@ export const folders = {
   run: "/run/chatmail",
   /** On the volume, by subPath `queue`. */
   queue: "/var/spool/postfix",
+  /** On the volume, by subPath `postfix`: Postfix's own small state. */
+  postfixState: "/var/lib/postfix",
+  /** Dovecot's inner sockets; its own emptyDir. */
+  dovecotRun: "/run/dovecot",
   /** On the volume, by subPath `mail`: DOMAIN/ADDRESS/ is a Maildir with the account's own files beside it. */
   mail: "/var/lib/chatmail/mail",
 } as const;
@@ -62,4 +69,8 @@ export const programs = {
   expire: "/opt/chatmail/expire.js",
   /** Starts a program with addresses taken out of what it logs: `run-quietly PROGRAM ARG…`. */
   quiet: "/opt/chatmail/run-quietly",
+  /** Makes the folders of the volume and gives them to their users; safe to repeat. */
+  prepareVolume: "/opt/chatmail/prepare-volume",
+  /** Loaded into Dovecot: no half second between delivery and IDLE (image/nodelay.c). */
+  noDelay: "/opt/chatmail/nodelay.so",
 } as const;

@@ -1,0 +1,138 @@
+/**
+ * The containers of a relay pod as plain values: what each runs, as whom, with which rights and folders.
+ * The operator's StatefulSet and the tests that run the same containers without a cluster both read them here.
+ */
+import { type FileFolder, fileFolders } from "./files.ts";
+import { folders, ports, postfix, programs, vmail } from "./layout.ts";
+
+/**
+ * `config`: the files of one folder of `relayFiles`, read-only. `tls`: the certificate's Secret, read-only. `run`: the
+ * emptyDir of sockets that all containers share. `data`: a folder of the volume. `scratch`: an emptyDir of this container alone.
+ */
+export type RelayMount =
+  | { from: "config"; folder: FileFolder; at: string }
+  | { from: "tls"; at: string }
+  | { from: "run"; at: string }
+  | { from: "data"; subPath: VolumeFolder; at: string }
+  | { from: "scratch"; name: string; at: string };
+
+/** Folders on the volume. */
+export const volumeFolders = {
+  mail: { owner: vmail, mode: "0700" },
+  queue: { owner: { uid: 0, gid: 0 }, mode: "0755" },
+  postfix: { owner: postfix, mode: "0700" },
+} as const;
+export type VolumeFolder = keyof typeof volumeFolders;
+
+export type RelayProbe = ({ tcp: number } | { http: { path: string; port: number } }) & {
+  everySeconds: number;
+  failures: number;
+};
+
+export interface RelayContainer {
+  name: string;
+  /** Program and arguments; replaces the image's entry point. */
+  command: readonly string[];
+  uid: number;
+  gid: number;
+  /** All others are dropped. Every container has no_new_privs and a read-only root file system. */
+  capabilities: readonly string[];
+  env: Readonly<Record<string, string>>;
+  mounts: readonly RelayMount[];
+  ports: readonly { name: PortName; port: number }[];
+  startup?: RelayProbe;
+  readiness?: RelayProbe;
+  liveness?: RelayProbe;
+}
+
+export type PortName = keyof typeof ports;
+
+export type RelayContainerName = "postfix" | "dovecot" | "relay" | "web";
+
+/** Set on the pod, so that users other than root may listen on ports below 1024. */
+export const podSysctls = { "net.ipv4.ip_unprivileged_port_start": "0" } as const;
+
+/** How long the pod may take to end: running answers, a delivery, a session that writes. */
+export const terminationGraceSeconds = 30;
+
+const config = (folder: FileFolder): RelayMount => ({ from: "config", folder, at: fileFolders[folder] });
+const tls: RelayMount = { from: "tls", at: folders.tls };
+const run: RelayMount = { from: "run", at: folders.run };
+const mail: RelayMount = { from: "data", subPath: "mail", at: folders.mail };
+const queue: RelayMount = { from: "data", subPath: "queue", at: folders.queue };
+const postfixState: RelayMount = { from: "data", subPath: "postfix", at: folders.postfixState };
+
+const listen = (...names: PortName[]) => names.map((name) => ({ name, port: ports[name] }));
+
+/** Looks every second until the first success, so a pod is Ready as soon as it can be; costs nothing afterwards. */
+const startup = (port: number): RelayProbe => ({ tcp: port, everySeconds: 1, failures: 60 });
+
+const nodeOptions = ["--enable-source-maps"] as const;
+
+const asVmail = { uid: vmail.uid, gid: vmail.gid, capabilities: [], env: {} } as const;
+
+/** Runs before the others and ends: gives a new volume its folders. Only it may change owners. */
+export const prepareContainer: RelayContainer = {
+  name: "prepare",
+  command: [programs.prepareVolume],
+  uid: 0,
+  gid: 0,
+  capabilities: ["CHOWN", "DAC_OVERRIDE", "FOWNER"],
+  env: {},
+  mounts: [mail, queue, postfixState],
+  ports: [],
+};
+
+/** The containers that stay, in the order they are started. */
+export function relayContainers(): readonly (RelayContainer & { name: RelayContainerName })[] {
+  return [
+    {
+      ...asVmail,
+      name: "relay",
+      command: [programs.node, ...nodeOptions, programs.relay],
+      mounts: [config("relay"), run, mail],
+      ports: listen("health"),
+      startup: { http: { path: "/ready", port: ports.health }, everySeconds: 1, failures: 60 },
+      readiness: { http: { path: "/ready", port: ports.health }, everySeconds: 10, failures: 3 },
+      liveness: { http: { path: "/live", port: ports.health }, everySeconds: 20, failures: 3 },
+    },
+    {
+      ...asVmail,
+      name: "dovecot",
+      command: [programs.quiet, "/usr/sbin/dovecot", "-F", "-c", `${folders.dovecotConfig}/dovecot.conf`],
+      mounts: [config("dovecot"), tls, run, mail, { from: "scratch", name: "dovecot-run", at: folders.dovecotRun }],
+      ports: listen("imap", "imaps"),
+      startup: startup(ports.imaps),
+      liveness: { tcp: ports.imaps, everySeconds: 60, failures: 3 },
+    },
+    {
+      name: "postfix",
+      command: [programs.quiet, "/usr/sbin/postfix", "-c", folders.postfixConfig, "start-fg"],
+      uid: 0,
+      gid: 0,
+      capabilities: ["SETUID", "SETGID", "DAC_OVERRIDE"],
+      env: {},
+      mounts: [config("postfix"), tls, run, queue, postfixState],
+      ports: listen("smtp", "submissions", "submission"),
+      startup: startup(ports.smtp),
+    },
+    {
+      ...asVmail,
+      name: "web",
+      command: [programs.quiet, "/usr/sbin/nginx", "-c", `${folders.webConfig}/nginx.conf`, "-e", "stderr"],
+      mounts: [config("web"), config("pages"), tls, run, { from: "scratch", name: "web-tmp", at: "/tmp" }],
+      ports: listen("http", "https"),
+      startup: startup(ports.https),
+      liveness: { tcp: ports.https, everySeconds: 60, failures: 3 },
+    },
+  ];
+}
+
+/** The daily clean-up: a job of its own beside the pod, on the same volume. */
+export const expiryContainer: RelayContainer = {
+  ...asVmail,
+  name: "expire",
+  command: [programs.node, ...nodeOptions, programs.expire],
+  mounts: [config("relay"), mail],
+  ports: [],
+};

@@ -1,0 +1,287 @@
+/** Dovecot's configuration (2.4 syntax): one user for all, no capability, logins and accounts asked of the relay daemon. */
+import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
+import { bytesOf } from "../api/quantity.ts";
+import { folders, ports, programs, sockets, tlsFiles, vmail } from "./layout.ts";
+
+export function dovecotFiles(spec: ChatmailServerSpec): Record<string, string> {
+  return { "dovecot.conf": dovecotConf(spec), "auth.lua": authLua };
+}
+
+/** A text value: quoted, with nothing in it expanded. */
+export function quoted(value: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
+  if (/[\u0000-\u001f\u007f]/.test(value)) throw new RangeError("a setting must be one line");
+  return `"${value.replaceAll(/["\\]/g, "\\$&").replaceAll("%", "%%").replaceAll("$", "\\$")}"`;
+}
+
+function dovecotConf(spec: ChatmailServerSpec): string {
+  const { accounts, privacy } = spec;
+  const admin = privacy.mail === undefined ? "" : `mail_server_admin = ${quoted(`mailto:${privacy.mail}`)}\n`;
+  return `dovecot_config_version = 2.4.1
+dovecot_storage_version = 2.4.1
+
+base_dir = ${folders.dovecotRun}
+state_dir = ${folders.dovecotRun}/state
+log_path = /dev/stderr
+# neither names nor addresses: who reads mail when is nobody's business
+login_log_format_elements = method=%{mechanism} %{secured} session=<%{session}>
+mail_log_prefix = "%{protocol}(%{session}): "
+deliver_log_format = %{message}
+import_environment {
+  LD_PRELOAD = ${programs.noDelay}
+}
+
+protocols {
+  imap = yes
+  lmtp = yes
+}
+
+ssl = required
+ssl_min_protocol = TLSv1.3
+ssl_server_cert_file = ${tlsFiles.certificate}
+ssl_server_key_file = ${tlsFiles.key}
+# a new certificate ends no session
+shutdown_clients = no
+
+default_internal_user = ${vmail.name}
+default_internal_group = ${vmail.name}
+default_login_user = ${vmail.name}
+default_client_limit = 20000
+first_valid_uid = ${vmail.uid}
+first_valid_gid = ${vmail.gid}
+mail_uid = ${vmail.uid}
+mail_gid = ${vmail.gid}
+
+auth_mechanisms = plain
+auth_username_chars = abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@[]
+auth_failure_delay = 0
+passdb lua {
+  driver = lua
+  lua_file = ${folders.dovecotConfig}/auth.lua
+  lua_settings {
+    socket = ${sockets.auth}
+  }
+}
+userdb prefetch {
+  driver = prefetch
+}
+userdb lua {
+  driver = lua
+  lua_file = ${folders.dovecotConfig}/auth.lua
+  lua_settings {
+    socket = ${sockets.auth}
+  }
+}
+
+mail_driver = maildir
+mail_path = ~/
+mailbox_list_layout = maildir++
+mail_cache_max_size = 500k
+mail_plugins {
+  mail_compress = yes
+  quota = yes
+}
+mail_compress_write_method = gz
+${admin}namespace inbox {
+  inbox = yes
+  mailbox Drafts {
+    special_use = \\Drafts
+  }
+  mailbox Junk {
+    special_use = \\Junk
+  }
+  mailbox Trash {
+    special_use = \\Trash
+  }
+  mailbox Sent {
+    special_use = \\Sent
+  }
+}
+
+quota "User quota" {
+  driver = count
+  storage_size = ${bytesOf(accounts.mailboxQuota)}B
+  storage_grace = 0
+  warning trim {
+    quota_storage_percentage = 75
+    execute ${sockets.quota} {
+      driver = unix
+      args = trim %{user}
+    }
+  }
+}
+
+mail_attribute {
+  dict proxy {
+    name = metadata
+    socket_path = ${sockets.metadata}
+  }
+}
+
+imap_capability {
+  XCHATMAIL = yes
+  XDELTAPUSH = yes
+}
+imap_hibernate_timeout = 30s
+protocol imap {
+  imap_metadata = yes
+  mail_plugins {
+    imap_quota = yes
+    last_login = yes
+  }
+  last_login_precision = s
+  last_login {
+    dict proxy {
+      name = lastlogin
+      socket_path = ${sockets.lastLogin}
+    }
+  }
+}
+
+protocol lmtp {
+  lmtp_add_received_header = no
+  lmtp_user_concurrency_limit = unlimited
+  mail_fsync = never
+}
+
+service imap-login {
+  chroot =
+  # a process serves many connections, and for as long as they last
+  restart_request_count = unlimited
+  process_min_avail = 1
+  vsz_limit = 2G
+  inet_listener imap {
+    port = ${ports.imap}
+  }
+  inet_listener imaps {
+    port = ${ports.imaps}
+    ssl = yes
+  }
+}
+service imap {
+  user = ${vmail.name}
+  # one process after the other serves many users: a login costs a quarter
+  restart_request_count = 1000
+  process_min_avail = 1
+  process_limit = ${accounts.imapConnections}
+  unix_listener imap-master {
+    user = ${vmail.name}
+  }
+}
+service imap-hibernate {
+  unix_listener imap-hibernate {
+    mode = 0660
+    group = ${vmail.name}
+  }
+}
+service lmtp {
+  user = ${vmail.name}
+  chroot =
+  unix_listener ${sockets.lmtp} {
+    mode = 0666
+  }
+}
+service auth {
+  chroot =
+}
+service auth-worker {
+  user = ${vmail.name}
+  process_limit = 100
+}
+service anvil {
+  chroot =
+  unix_listener anvil {
+    mode = 0660
+    group = ${vmail.name}
+  }
+  # delays by client address punish everyone behind it
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+service stats {
+  chroot =
+}
+`;
+}
+
+/**
+ * Asks the relay daemon, by HTTP on a unix socket: is this the password, who is this, who is there. The daemon decides and
+ * makes accounts; answers are key=value lines. An outage is a temporary failure, never "wrong password".
+ */
+const authLua = `local http
+
+function script_init(args)
+  http = dovecot.http.client({
+    proxy_socket_path = args["socket"],
+    request_max_attempts = "1",
+    max_connect_attempts = "1",
+    connect_timeout = "2s",
+    request_timeout = "5s",
+    request_absolute_timeout = "5s",
+    auto_retry = "no",
+    max_idle_time = "60s",
+  })
+  return 0
+end
+
+local function ask(path, body)
+  local asked, result = pcall(function()
+    local request = http:request({ url = "http://relay.invalid" .. path, method = "POST" })
+    request:add_header("Content-Type", "text/plain")
+    request:set_payload(body)
+    return request:submit()
+  end)
+  if not asked then
+    return 0, ""
+  end
+  return result:status(), result:payload()
+end
+
+local function fields(text)
+  local found = {}
+  for key, value in text:gmatch("([^=\\n]+)=([^\\n]*)") do
+    found[key] = value
+  end
+  return found
+end
+
+local unavailable = "the relay daemon answered "
+
+function auth_password_verify(request, password)
+  local status, body = ask("/passdb", request.user .. "\\n" .. password)
+  if status == 200 then
+    return dovecot.auth.PASSDB_RESULT_OK, fields(body)
+  elseif status == 401 then
+    return dovecot.auth.PASSDB_RESULT_PASSWORD_MISMATCH, "no"
+  elseif status == 404 then
+    return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, "no"
+  end
+  return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, unavailable .. status
+end
+
+function auth_passdb_lookup(request)
+  return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, "passwords are not given away"
+end
+
+function auth_userdb_lookup(request)
+  local status, body = ask("/userdb", request.user)
+  if status == 200 then
+    return dovecot.auth.USERDB_RESULT_OK, fields(body)
+  elseif status == 404 then
+    return dovecot.auth.USERDB_RESULT_USER_UNKNOWN, "no"
+  end
+  return dovecot.auth.USERDB_RESULT_INTERNAL_FAILURE, unavailable .. status
+end
+
+function auth_userdb_iterate()
+  local status, body = ask("/users", "")
+  local users = {}
+  if status == 200 then
+    for user in body:gmatch("[^\\n]+") do
+      users[#users + 1] = user
+    end
+  end
+  return users
+end
+`;

@@ -1,0 +1,235 @@
+/**
+ * Postfix's configuration. Mail flow: our users hand in on 465 and 587, other servers on 25; a milter of the relay daemon
+ * judges both before the queue; from the queue mail goes to Dovecot by LMTP or to other servers by SMTP with verified TLS.
+ */
+import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
+import { bytesOf } from "../api/quantity.ts";
+import { addressDomain } from "./address.ts";
+import { folders, postfix, sockets, tlsFiles } from "./layout.ts";
+
+const map = (file: string) => `regexp:${folders.postfixConfig}/${file}`;
+
+export function postfixFiles(spec: ChatmailServerSpec): Record<string, string> {
+  return {
+    "main.cf": settings(mainSettings(spec)),
+    "master.cf": services(masterServices(spec)),
+    login_map: loginMap,
+    submission_headers: submissionHeaders,
+    delivery_headers: deliveryHeaders,
+    tls_policy: tlsPolicy,
+  };
+}
+
+type Settings = Readonly<Record<string, string | number>>;
+
+export function mainSettings(spec: ChatmailServerSpec): Settings {
+  const domain = addressDomain(spec.domain);
+  return {
+    compatibility_level: "3.10",
+    maillog_file: "/dev/stdout",
+    queue_directory: folders.queue,
+    data_directory: folders.postfixState,
+    mail_owner: postfix.name,
+    setgid_group: postfix.dropGroup,
+    enable_long_queue_ids: "yes",
+    // names
+    myhostname: hostName(spec.domain),
+    myorigin: domain,
+    mydestination: domain,
+    mynetworks: "127.0.0.0/8 [::1]/128",
+    inet_interfaces: "all",
+    inet_protocols: "all",
+    smtpd_banner: "$myhostname ESMTP",
+    // local delivery: Dovecot knows who exists
+    local_transport: `lmtp:unix:${sockets.lmtp}`,
+    local_recipient_maps: "",
+    alias_maps: "",
+    alias_database: "",
+    lmtp_header_checks: map("delivery_headers"),
+    // nothing is rewritten: signatures stay whole
+    disable_mime_input_processing: "yes",
+    smtputf8_enable: "no",
+    local_header_rewrite_clients: "",
+    // sizes and times
+    message_size_limit: bytesOf(spec.messages.maxSize),
+    mailbox_size_limit: 0,
+    maximal_queue_lifetime: "2d",
+    bounce_queue_lifetime: "2d",
+    // a chat waits for seconds, not for the five minutes that mail is used to
+    minimal_backoff_time: "20s",
+    queue_run_delay: "20s",
+    transport_retry_time: "5s",
+    // who may do what; each service in master.cf says more
+    smtpd_relay_restrictions: "reject",
+    smtpd_sender_login_maps: map("login_map"),
+    smtpd_helo_required: "yes",
+    smtpd_peername_lookup: "no",
+    smtpd_sasl_type: "dovecot",
+    smtpd_sasl_path: sockets.sasl,
+    smtpd_tls_auth_only: "yes",
+    milter_default_action: "tempfail",
+    notify_classes: "",
+    // TLS, as server and as client
+    smtpd_tls_security_level: "encrypt",
+    smtpd_tls_chain_files: `${tlsFiles.key}, ${tlsFiles.certificate}`,
+    smtpd_tls_mandatory_protocols: ">=TLSv1.2",
+    smtpd_tls_exclude_ciphers: "aNULL, RC4, MD5, DES",
+    smtp_tls_security_level: "verify",
+    smtp_tls_policy_maps: map("tls_policy"),
+    smtp_tls_mandatory_protocols: ">=TLSv1.2",
+    smtp_tls_servername: "hostname",
+    smtp_tls_CAfile: "/etc/ssl/certs/ca-certificates.crt",
+    tls_preempt_cipherlist: "yes",
+    // no key-value files: nothing to convert, nothing to lose
+    default_database_type: "cdb",
+    smtp_tls_session_cache_database: "",
+    smtpd_tls_session_cache_database: "",
+    address_verify_map: "",
+  };
+}
+
+/** What the relay calls itself to other servers. An address literal is no host name, so it takes its reverse name. */
+function hostName(domain: string): string {
+  if (addressDomain(domain) === domain) return domain;
+  return `${domain.split(".").reverse().join(".")}.in-addr.arpa`;
+}
+
+interface Service {
+  name: string;
+  type: "inet" | "unix" | "unix-dgram";
+  /** Starts without root's rights; most do. */
+  privileged?: boolean;
+  private?: boolean;
+  wakeup?: string;
+  /** Processes at most; undefined: default_process_limit. */
+  most?: number;
+  program: string;
+  options?: Settings;
+}
+
+export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
+  const most = spec.accounts.smtpConnections;
+  const submission: Settings = {
+    smtpd_tls_mandatory_protocols: ">=TLSv1.3",
+    smtpd_sasl_auth_enable: "yes",
+    smtpd_reject_unlisted_recipient: "no",
+    smtpd_helo_restrictions: "reject_invalid_helo_hostname,permit",
+    smtpd_sender_restrictions: "reject_sender_login_mismatch,permit_sasl_authenticated,reject",
+    smtpd_recipient_restrictions: "",
+    smtpd_relay_restrictions: "permit_sasl_authenticated,reject",
+    smtpd_client_connection_count_limit: Math.max(1, Math.floor(most / 5)),
+    smtpd_milters: `unix:${sockets.outgoingMilter}`,
+    cleanup_service_name: "authclean",
+  };
+  return [
+    {
+      name: "smtp",
+      type: "inet",
+      program: "smtpd",
+      options: {
+        smtpd_relay_restrictions: "reject_unauth_destination",
+        smtpd_milters: `unix:${sockets.incomingMilter}`,
+      },
+    },
+    {
+      name: "submissions",
+      type: "inet",
+      most,
+      program: "smtpd",
+      options: { syslog_name: "postfix/submissions", smtpd_tls_wrappermode: "yes", ...submission },
+    },
+    {
+      name: "submission",
+      type: "inet",
+      most,
+      program: "smtpd",
+      options: { syslog_name: "postfix/submission", ...submission },
+    },
+    { name: "cleanup", type: "unix", most: 0, private: false, program: "cleanup" },
+    {
+      name: "authclean",
+      type: "unix",
+      most: 0,
+      program: "cleanup",
+      options: { syslog_name: "postfix/authclean", header_checks: map("submission_headers") },
+    },
+    { name: "qmgr", type: "unix", wakeup: "300", most: 1, private: false, program: "qmgr" },
+    { name: "tlsmgr", type: "unix", wakeup: "1000?", most: 1, program: "tlsmgr" },
+    { name: "rewrite", type: "unix", program: "trivial-rewrite" },
+    { name: "bounce", type: "unix", most: 0, program: "bounce" },
+    { name: "defer", type: "unix", most: 0, program: "bounce" },
+    { name: "trace", type: "unix", most: 0, program: "bounce" },
+    { name: "verify", type: "unix", most: 1, program: "verify" },
+    { name: "flush", type: "unix", wakeup: "1000?", most: 0, private: false, program: "flush" },
+    { name: "proxymap", type: "unix", program: "proxymap" },
+    { name: "proxywrite", type: "unix", most: 1, program: "proxymap" },
+    { name: "smtp", type: "unix", program: "smtp" },
+    { name: "relay", type: "unix", program: "smtp" },
+    { name: "lmtp", type: "unix", program: "lmtp" },
+    { name: "error", type: "unix", program: "error" },
+    { name: "retry", type: "unix", program: "error" },
+    { name: "discard", type: "unix", program: "discard" },
+    { name: "showq", type: "unix", private: false, program: "showq" },
+    { name: "anvil", type: "unix", most: 1, program: "anvil" },
+    { name: "scache", type: "unix", most: 1, program: "scache" },
+    { name: "postlog", type: "unix-dgram", most: 1, private: false, program: "postlogd" },
+  ];
+}
+
+/** Lines of main.cf. */
+export function settings(values: Settings): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} = ${oneLine(String(value))}`.trimEnd())
+    .concat("")
+    .join("\n");
+}
+
+/** Lines of master.cf: eight columns, no chroot (Debian's default), and a service's own settings below it. */
+function services(all: readonly Service[]): string {
+  const lines = all.flatMap((service) => {
+    const isPrivate = service.type === "inet" || service.private === false ? "n" : "-";
+    const columns = [
+      service.name,
+      service.type,
+      isPrivate,
+      service.privileged ? "n" : "-",
+      "n",
+      service.wakeup ?? "-",
+      service.most ?? "-",
+      service.program,
+    ];
+    const options = Object.entries(service.options ?? {}).map(([name, value]) => `  -o ${name}=${oneWord(value)}`);
+    return [columns.join(" "), ...options];
+  });
+  return `${lines.join("\n")}\n`;
+}
+
+/** A line break would begin another setting. The schema lets none through; this makes sure. */
+function oneLine(value: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
+  if (/[\u0000-\u001f\u007f]/.test(value)) throw new RangeError("a setting must be one line");
+  return value;
+}
+
+/** In master.cf a blank ends the value too. */
+function oneWord(value: string | number): string {
+  const text = oneLine(String(value));
+  if (text.includes(" ")) throw new RangeError("a service's setting must have no blank");
+  return text;
+}
+
+/** Which login may use which sender: itself only. */
+const loginMap = "/^(.*)$/ $1\n";
+
+/** Taken from what our users hand in: where and with what a message was written. The subject is the milter's, since it reads it first. */
+const submissionHeaders = ignore("Received", "X-Originating-IP", "X-Mailer", "User-Agent");
+
+/** Taken at delivery: clients have no use for them. */
+const deliveryHeaders = ignore("DKIM-Signature", "Authentication-Results", "Received");
+
+function ignore(...names: readonly string[]): string {
+  return names.map((name) => `/^${name}:/ IGNORE\n`).join("");
+}
+
+/** Names that begin with _ and address literals have self-signed certificates; nauta.cu's server has no TLS. */
+const tlsPolicy = ["/^_/ encrypt", "/^\\[/ encrypt", "/^nauta\\.cu$/ may", ""].join("\n");
