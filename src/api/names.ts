@@ -20,6 +20,20 @@ export const labels = {
   managedBy: "app.kubernetes.io/managed-by",
 } as const;
 
+/** Values of those labels on every object that the operator makes. */
+export const labelValues = { name: "chatmail-relay", managedBy: fieldManager } as const;
+
+/** Objects that belong to a server, by the server's name. Names of at most 40 characters leave room for what Kubernetes adds. */
+export const childNames = (server: string) => ({
+  configMap: `${server}-config`,
+  tlsSecret: `${server}-tls`,
+  volumeClaim: `${server}-data`,
+  service: server,
+  statefulSet: server,
+  pod: `${server}-0`,
+  expiryCronJob: `${server}-expiry`,
+});
+
 export const annotations = {
   /** Hash of the configuration a pod was started with; another value rolls the pod. */
   configHash: `${group}/config-hash`,

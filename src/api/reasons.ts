@@ -16,6 +16,7 @@ export const reasons = {
   VolumeBound: "the volume is bound",
   VolumePending: "the volume is not bound yet",
   VolumeLost: "the volume behind the claim is gone",
+  RelayRunning: "all containers of the relay pod are ready",
   PodMissing: "the relay pod does not exist yet",
   PodPending: "the relay pod is not running yet",
   PodFailing: "a container of the relay pod does not stay up",
@@ -25,9 +26,11 @@ export const reasons = {
   CertificateMissing: "there is no certificate yet",
   CertificateExpired: "the certificate has ended",
   CertificateMismatch: "the certificate is not for this domain",
+  CertificateInvalid: "certificate or key can't be read, or they do not belong together",
   CertificateSourceMissing: "nothing in this version can get such a certificate",
   ExpiryOnTime: "the last expiry run did its work",
   ExpiryNotYetRun: "expiry has not run yet",
+  ExpiryLate: "expiry has not run for two days",
   ExpiryFailed: "the last expiry run failed",
 } as const satisfies Record<string, string>;
 

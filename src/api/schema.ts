@@ -46,12 +46,12 @@ export const size = (options: { name: string; atLeast: string; atMost: string })
     ],
   });
 
-/** The name of another object in the same namespace. */
+/** The name of another object. */
 export const objectName = (name: string) =>
   text({
     name,
     pattern: "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$",
-    says: "the name of an object in this namespace: lower-case letters, digits, - and .",
+    says: "the name of an object: lower-case letters, digits, - and .",
     maxLength: 253,
   });
 

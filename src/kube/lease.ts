@@ -1,0 +1,145 @@
+/** Leader election over a Lease, with the rules of client-go: clocks of other machines are never compared with ours. */
+import { messageOf } from "../lib/text.ts";
+import { wait } from "../lib/wait.ts";
+import { type Client, isApiError } from "./client.ts";
+import type { Log } from "./log.ts";
+import { type KubeObject, resources } from "./object.ts";
+
+export interface LeaseTimes {
+  /** How long others wait for a holder that is not heard of. */
+  lastsMs: number;
+  /** A holder that can't renew for so long stops to lead. Shorter than `lastsMs`, so that there are never two. */
+  renewWithinMs: number;
+  retryMs: number;
+}
+
+export const leaseTimes: LeaseTimes = { lastsMs: 15_000, renewWithinMs: 10_000, retryMs: 2_000 };
+
+interface LeaseSpec {
+  holderIdentity?: string;
+  leaseDurationSeconds?: number;
+  acquireTime?: string;
+  renewTime?: string;
+  leaseTransitions?: number;
+}
+
+interface Lease extends KubeObject {
+  spec: LeaseSpec;
+}
+
+/**
+ * Waits to become the leader, then runs `lead` and renews. `lead` is told by its signal when leadership is lost or `signal` is
+ * aborted, and is waited for; then the lease is given back if it is still ours. Resolves to "lost" or "stopped".
+ */
+export async function leadWithLease(options: {
+  client: Client;
+  namespace: string;
+  name: string;
+  identity: string;
+  lead: (signal: AbortSignal) => Promise<void>;
+  signal: AbortSignal;
+  log: Log;
+  times?: LeaseTimes;
+  now?: () => Date;
+}): Promise<"lost" | "stopped"> {
+  const { client, namespace, name, identity, lead, signal, log, times = leaseTimes, now = () => new Date() } = options;
+  /** The lease as last seen, and when on our own clock it last changed. */
+  let seen: { lease: Lease; at: number } | undefined;
+
+  const observe = (lease: Lease) => {
+    if (seen && JSON.stringify(seen.lease.spec) === JSON.stringify(lease.spec)) seen.lease = lease;
+    else seen = { lease, at: performance.now() };
+  };
+
+  /** One try to take or renew. Resolves to whether the lease is ours. */
+  const attempt = async (until: AbortSignal): Promise<boolean> => {
+    const mine = (before?: LeaseSpec): LeaseSpec => {
+      const held = before?.holderIdentity === identity;
+      const time = microTime(now());
+      return {
+        holderIdentity: identity,
+        leaseDurationSeconds: Math.ceil(times.lastsMs / 1_000),
+        acquireTime: (held && before?.acquireTime) || time,
+        renewTime: time,
+        leaseTransitions: (before?.leaseTransitions ?? 0) + (before && !held ? 1 : 0),
+      };
+    };
+    try {
+      const found = (await client.get(resources.lease, { namespace, name }, until)) as Lease | undefined;
+      if (!found) {
+        const metadata = { name, namespace };
+        const lease: Lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec: mine() };
+        observe((await client.create(resources.lease, lease, until)) as Lease);
+        return true;
+      }
+      observe(found);
+      const holder = found.spec.holderIdentity;
+      const lastsMs = (found.spec.leaseDurationSeconds ?? 0) * 1_000;
+      const mayBeAlive = seen !== undefined && performance.now() - seen.at < lastsMs;
+      if (holder && holder !== identity && mayBeAlive) return false;
+      observe((await client.replace(resources.lease, { ...found, spec: mine(found.spec) } as Lease, until)) as Lease);
+      return true;
+    } catch (err) {
+      // Someone else was faster.
+      if (!isApiError(err, 409)) log.warn({ lease: name, err }, "lease not renewed, trying again");
+      return false;
+    }
+  };
+
+  while (!(await attempt(signal))) {
+    await wait(times.retryMs * (1 + Math.random() * 0.2), signal);
+    if (signal.aborted) return "stopped";
+  }
+  log.info({ lease: name, identity }, "leading");
+
+  const leading = new AbortController();
+  const stop = () => leading.abort(signal.reason);
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
+
+  let lost = false;
+  const renew = async () => {
+    let renewedAt = performance.now();
+    while (!leading.signal.aborted) {
+      await wait(times.retryMs, leading.signal);
+      if (leading.signal.aborted) return;
+      const leftMs = times.renewWithinMs - (performance.now() - renewedAt);
+      const startedAt = performance.now();
+      if (leftMs > 0 && (await attempt(AbortSignal.any([leading.signal, AbortSignal.timeout(leftMs)])))) {
+        renewedAt = startedAt;
+        continue;
+      }
+      if (leading.signal.aborted) return;
+      const holder = seen?.lease.spec.holderIdentity;
+      if (holder === identity && performance.now() - renewedAt < times.renewWithinMs) continue;
+      lost = true;
+      log.error({ lease: name, holder }, "leadership lost");
+      leading.abort(new Error("leadership lost"));
+    }
+  };
+
+  try {
+    await Promise.all([lead(leading.signal).finally(() => leading.abort(new Error("work ended"))), renew()]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    if (!lost) await release();
+  }
+  return lost ? "lost" : "stopped";
+
+  /** So that the next one need not wait. Only a lease that is still ours is touched: the resourceVersion guards it. */
+  async function release(): Promise<void> {
+    const last = seen?.lease;
+    if (!last || last.spec.holderIdentity !== identity) return;
+    const spec = { ...last.spec, holderIdentity: "", leaseDurationSeconds: 1, renewTime: microTime(now()) };
+    try {
+      await client.replace(resources.lease, { ...last, spec } as Lease, AbortSignal.timeout(2_000));
+    } catch (error) {
+      log.warn({ lease: name, cause: messageOf(error) }, "lease not given back");
+    }
+  }
+}
+
+/** Times of a Lease have six digits behind the point. */
+function microTime(date: Date): string {
+  return date.toISOString().replace("Z", "000Z");
+}

@@ -1,0 +1,79 @@
+/** What every object of the Kubernetes API has, and how its kinds are addressed. */
+
+export interface OwnerReference {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  uid: string;
+  controller?: boolean;
+  blockOwnerDeletion?: boolean;
+}
+
+export interface ManagedFields {
+  manager?: string;
+  operation?: string;
+  subresource?: string;
+  fieldsV1?: Record<string, unknown>;
+}
+
+export interface ObjectMeta {
+  name: string;
+  namespace?: string;
+  uid?: string;
+  resourceVersion?: string;
+  generation?: number;
+  creationTimestamp?: string;
+  deletionTimestamp?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  ownerReferences?: OwnerReference[];
+  managedFields?: ManagedFields[];
+}
+
+export interface KubeObject {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+}
+
+/** A kind as URLs have it; `group` is "" for the core. */
+export interface Resource {
+  group: string;
+  version: string;
+  kind: string;
+  plural: string;
+}
+
+/** The kinds of the Kubernetes API that are used here. */
+export const resources = {
+  configMap: { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps" },
+  secret: { group: "", version: "v1", kind: "Secret", plural: "secrets" },
+  service: { group: "", version: "v1", kind: "Service", plural: "services" },
+  pod: { group: "", version: "v1", kind: "Pod", plural: "pods" },
+  event: { group: "", version: "v1", kind: "Event", plural: "events" },
+  volumeClaim: { group: "", version: "v1", kind: "PersistentVolumeClaim", plural: "persistentvolumeclaims" },
+  statefulSet: { group: "apps", version: "v1", kind: "StatefulSet", plural: "statefulsets" },
+  cronJob: { group: "batch", version: "v1", kind: "CronJob", plural: "cronjobs" },
+  job: { group: "batch", version: "v1", kind: "Job", plural: "jobs" },
+  lease: { group: "coordination.k8s.io", version: "v1", kind: "Lease", plural: "leases" },
+} as const satisfies Record<string, Resource>;
+
+/** "namespace/name", the key of stores and queues. */
+export function keyOf(object: { metadata: { namespace?: string; name: string } }): string {
+  return `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
+}
+
+/** /api/v1/namespaces/NS/pods/NAME, /apis/apps/v1/statefulsets … */
+export function pathOf(
+  resource: Resource,
+  at: { namespace?: string | undefined; name?: string; subresource?: string },
+): string {
+  const root = resource.group === "" ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`;
+  const parts = [
+    ...(at.namespace ? ["namespaces", at.namespace] : []),
+    resource.plural,
+    ...(at.name ? [at.name] : []),
+    ...(at.subresource ? [at.subresource] : []),
+  ];
+  return `${root}/${parts.map(encodeURIComponent).join("/")}`;
+}

@@ -1,0 +1,56 @@
+/** What the operator reads from its environment, once. */
+import { z } from "zod";
+
+const switchText = z
+  .enum(["true", "false"])
+  .default("true")
+  .transform((text) => text === "true");
+
+export const OperatorConfig = z
+  .object({
+    WATCH_NAMESPACES: z
+      .string()
+      .optional()
+      .describe("Namespaces to look after, with commas between; * for all. Without it the operator's own."),
+    POD_NAMESPACE: z.string().optional().describe("The operator's own namespace; by default that of its credentials."),
+    POD_NAME: z.string().optional().describe("Who holds the lease; by default the host's name."),
+    RELAY_IMAGE: z.string().min(1).describe("Image of the relay pods' containers."),
+    LOG_LEVEL: z.enum(["error", "warn", "info", "debug", "trace"]).default("info").describe("How much is logged."),
+    HEALTH_PORT: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .max(65535)
+      .default(8081)
+      .describe("Port of /healthz, /readyz, /metrics."),
+    LEADER_ELECTION: switchText.describe("true: several may run, one works. false: this one works, alone."),
+    WORKERS: z.coerce.number().int().min(1).max(64).default(4).describe("Servers that are worked on at the same time."),
+  })
+  .transform((env) => ({
+    watchNamespaces: env.WATCH_NAMESPACES,
+    podNamespace: env.POD_NAMESPACE,
+    podName: env.POD_NAME,
+    relayImage: env.RELAY_IMAGE,
+    logLevel: env.LOG_LEVEL,
+    healthPort: env.HEALTH_PORT,
+    leaderElection: env.LEADER_ELECTION,
+    workers: env.WORKERS,
+  }));
+export type OperatorConfig = z.infer<typeof OperatorConfig>;
+
+/** Throws an error that names each variable that is wrong. */
+export function readConfig(environment: Record<string, string | undefined>): OperatorConfig {
+  const result = OperatorConfig.safeParse(environment);
+  if (result.success) return result.data;
+  throw new Error(`environment: ${result.error.issues.map((i) => `${i.path.join(".")}: ${i.message}`).join("; ")}`);
+}
+
+/** Scopes for stores and watches: namespaces, or one "" for the whole cluster. */
+export function scopesOf(watchNamespaces: string | undefined, own: string): string[] {
+  const names = (watchNamespaces ?? own)
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+  if (names.includes("*")) return [""];
+  return names.length > 0 ? [...new Set(names)] : [own];
+}

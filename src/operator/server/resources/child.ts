@@ -1,0 +1,47 @@
+/** What all children of a server have in common. */
+import type { ChatmailServer } from "../../../api/chatmail-server.ts";
+import { apiVersion, chatmailServer, labels, labelValues } from "../../../api/names.ts";
+import type { KubeObject, ObjectMeta } from "../../../kube/object.ts";
+
+/** An object that we write: the fields beside metadata are those of its kind. */
+export type Child<Body extends object = Record<string, unknown>> = KubeObject & Body;
+
+export type Component = "relay" | "expiry";
+
+/** What selects the pods of a component; part of a StatefulSet for ever. */
+export function selectorLabels(server: ChatmailServer, component: Component): Record<string, string> {
+  return {
+    [labels.name]: labelValues.name,
+    [labels.instance]: server.metadata.name,
+    [labels.component]: component,
+  };
+}
+
+export function childLabels(server: ChatmailServer, component: Component): Record<string, string> {
+  return { ...selectorLabels(server, component), [labels.managedBy]: labelValues.managedBy };
+}
+
+/** `owned`: goes away with the server. What is not owned is found again by its name when a server of that name is made anew. */
+export function childMeta(
+  server: ChatmailServer,
+  name: string,
+  options: { component?: Component; owned?: boolean } = {},
+): ObjectMeta {
+  const { component = "relay", owned = true } = options;
+  const meta = { name, namespace: server.metadata.namespace, labels: childLabels(server, component) };
+  if (!owned) return meta;
+  const owner = {
+    apiVersion,
+    kind: chatmailServer.kind,
+    name: server.metadata.name,
+    uid: server.metadata.uid,
+    controller: true,
+    blockOwnerDeletion: true,
+  };
+  return { ...meta, ownerReferences: [owner] };
+}
+
+/** Whether mailboxes and keys outlive the server. */
+export function isRetained(server: ChatmailServer): boolean {
+  return server.spec.storage.reclaimPolicy === "Retain";
+}

@@ -1,0 +1,25 @@
+import { createHash } from "node:crypto";
+import type { ChatmailServer } from "../../../api/chatmail-server.ts";
+import { childNames } from "../../../api/names.ts";
+import { configMapData, type FileFolder, type Files } from "../../../mail/files.ts";
+import { type Child, childMeta } from "./child.ts";
+
+/** Every configuration file of the pod, in one ConfigMap. */
+export function configMap(
+  server: ChatmailServer,
+  files: Record<FileFolder, Files>,
+): Child<{ data: Record<string, string> }> {
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: childMeta(server, childNames(server.metadata.name).configMap),
+    data: configMapData(files),
+  };
+}
+
+/** Changes when a program has to start anew. nginx reads pages for each request, so they don't count. */
+export function configHash(files: Record<FileFolder, Files>): string {
+  const { pages: _, ...read } = files;
+  const sorted = Object.entries(configMapData({ ...read, pages: {} })).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash("sha256").update(JSON.stringify(sorted)).digest("hex").slice(0, 16);
+}

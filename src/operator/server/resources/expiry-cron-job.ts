@@ -1,0 +1,54 @@
+import { childNames } from "../../../api/names.ts";
+import { expiryContainer } from "../../../mail/containers.ts";
+import { type Child, childLabels, childMeta, selectorLabels } from "./child.ts";
+import { containerOf, type PodPlan, podBasics, podSecurity, volumesFor } from "./pod.ts";
+
+/** Two minutes after midnight, as on other chatmail relays. */
+const schedule = "2 0 * * *";
+/** A run that takes longer is stuck: the next one begins where it left off. */
+const longestSeconds = 6 * 3_600;
+
+/** The daily clean-up, on the node of the relay pod: the volume can be mounted on one node only. */
+export function expiryCronJob(plan: PodPlan): Child {
+  const { server } = plan;
+  return {
+    apiVersion: "batch/v1",
+    kind: "CronJob",
+    metadata: childMeta(server, childNames(server.metadata.name).expiryCronJob, { component: "expiry" }),
+    spec: {
+      schedule,
+      timeZone: "Etc/UTC",
+      concurrencyPolicy: "Forbid",
+      startingDeadlineSeconds: 3_600,
+      successfulJobsHistoryLimit: 1,
+      failedJobsHistoryLimit: 1,
+      jobTemplate: {
+        metadata: { labels: childLabels(server, "expiry") },
+        spec: {
+          backoffLimit: 2,
+          activeDeadlineSeconds: longestSeconds,
+          template: {
+            metadata: { labels: childLabels(server, "expiry") },
+            spec: {
+              ...podBasics(server),
+              restartPolicy: "Never",
+              securityContext: { ...podSecurity },
+              affinity: {
+                podAffinity: {
+                  requiredDuringSchedulingIgnoredDuringExecution: [
+                    {
+                      topologyKey: "kubernetes.io/hostname",
+                      labelSelector: { matchLabels: selectorLabels(server, "relay") },
+                    },
+                  ],
+                },
+              },
+              containers: [containerOf(expiryContainer, plan)],
+              volumes: volumesFor([expiryContainer], plan),
+            },
+          },
+        },
+      },
+    },
+  };
+}

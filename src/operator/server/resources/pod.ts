@@ -1,0 +1,128 @@
+/** From the containers of src/mail, which are plain values, to what a Kubernetes pod says. */
+import type { ChatmailServer } from "../../../api/chatmail-server.ts";
+import { childNames } from "../../../api/names.ts";
+import type { RelayContainer, RelayMount, RelayProbe } from "../../../mail/containers.ts";
+import { configMapItems, type FileFolder, type Files } from "../../../mail/files.ts";
+import { vmail } from "../../../mail/layout.ts";
+import { servedPorts } from "./service.ts";
+
+export interface PodPlan {
+  server: ChatmailServer;
+  image: string;
+  files: Record<FileFolder, Files>;
+  tlsSecretName: string;
+}
+
+interface Volume {
+  name: string;
+  [source: string]: unknown;
+}
+
+/** Whole numbers of seconds a probe's program may take to answer. */
+const probeTimeoutSeconds = 5;
+
+export function containerOf(container: RelayContainer, plan: PodPlan): Record<string, unknown> {
+  const { server, image } = plan;
+  const resources = server.spec.resources[container.name as keyof typeof server.spec.resources];
+  const env = Object.entries(container.env).map(([name, value]) => ({ name, value }));
+  const hostPorts = server.spec.network.exposure === "HostPort";
+  const isServed = (name: string) => (servedPorts as readonly string[]).includes(name);
+  return {
+    name: container.name,
+    image,
+    command: container.command,
+    securityContext: {
+      runAsUser: container.uid,
+      runAsGroup: container.gid,
+      runAsNonRoot: container.uid !== 0,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"], ...(container.capabilities.length > 0 && { add: container.capabilities }) },
+    },
+    volumeMounts: container.mounts.map(mountOf),
+    ...(env.length > 0 && { env }),
+    ...(resources && { resources }),
+    ...(container.ports.length > 0 && {
+      ports: container.ports.map(({ name, port }) => ({
+        name,
+        containerPort: port,
+        protocol: "TCP",
+        ...(hostPorts && isServed(name) && { hostPort: port }),
+      })),
+    }),
+    ...(container.startup && { startupProbe: probeOf(container.startup) }),
+    ...(container.readiness && { readinessProbe: probeOf(container.readiness) }),
+    ...(container.liveness && { livenessProbe: probeOf(container.liveness) }),
+  };
+}
+
+function mountOf(mount: RelayMount): Record<string, unknown> {
+  switch (mount.from) {
+    case "config":
+      return { name: `config-${mount.folder}`, mountPath: mount.at, readOnly: true };
+    case "tls":
+      return { name: "tls", mountPath: mount.at, readOnly: true };
+    case "run":
+      return { name: "run", mountPath: mount.at };
+    case "data":
+      return { name: "data", mountPath: mount.at, subPath: mount.subPath };
+    case "scratch":
+      return { name: mount.name, mountPath: mount.at };
+  }
+}
+
+function probeOf(probe: RelayProbe): Record<string, unknown> {
+  return {
+    ...("tcp" in probe ? { tcpSocket: { port: probe.tcp } } : { httpGet: probe.http }),
+    periodSeconds: probe.everySeconds,
+    failureThreshold: probe.failures,
+    timeoutSeconds: probeTimeoutSeconds,
+  };
+}
+
+/** The volumes that these containers mount, each once, in the order they are first mounted. */
+export function volumesFor(containers: readonly RelayContainer[], plan: PodPlan): Volume[] {
+  const volumes = containers.flatMap(({ mounts }) => mounts.map((mount) => volumeOf(mount, plan)));
+  return [...new Map(volumes.map((volume) => [volume.name, volume])).values()];
+}
+
+function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
+  const { server, files, tlsSecretName } = plan;
+  const names = childNames(server.metadata.name);
+  switch (mount.from) {
+    case "config": {
+      const own = server.spec.website.configMapName;
+      const name = `config-${mount.folder}`;
+      if (mount.folder === "pages" && own !== undefined) return { name, configMap: { name: own } };
+      return { name, configMap: { name: names.configMap, items: configMapItems(files, mount.folder) } };
+    }
+    case "tls":
+      // 0440 and fsGroup: the daemons' group may read the key, nobody else.
+      return { name: "tls", secret: { secretName: tlsSecretName, defaultMode: 0o440 } };
+    case "run":
+      return { name: "run", emptyDir: {} };
+    case "data":
+      return { name: "data", persistentVolumeClaim: { claimName: names.volumeClaim } };
+    case "scratch":
+      return { name: mount.name, emptyDir: {} };
+  }
+}
+
+/** What all pods of a server have: no credentials, no variables of other Services, the spec's wishes for nodes. */
+export function podBasics(server: ChatmailServer): Record<string, unknown> {
+  const { nodeSelector, tolerations, priorityClassName } = server.spec.scheduling;
+  return {
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    ...(nodeSelector && { nodeSelector }),
+    ...(tolerations && { tolerations }),
+    ...(priorityClassName !== undefined && { priorityClassName }),
+  };
+}
+
+/** Mailboxes belong to one group; asking only at the top of the volume keeps the start of a full one short. */
+export const podSecurity = {
+  fsGroup: vmail.gid,
+  fsGroupChangePolicy: "OnRootMismatch",
+  seccompProfile: { type: "RuntimeDefault" },
+} as const;

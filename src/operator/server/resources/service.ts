@@ -1,0 +1,29 @@
+import type { ChatmailServer } from "../../../api/chatmail-server.ts";
+import { childNames } from "../../../api/names.ts";
+import { ports } from "../../../mail/layout.ts";
+import { type Child, childMeta, selectorLabels } from "./child.ts";
+
+/** What the outside may reach. */
+export const servedPorts = ["smtp", "submission", "submissions", "imap", "imaps", "http", "https"] as const;
+
+/** Where clients and other relays connect. Keeps the client's address, or every sender would look local. */
+export function mailService(server: ChatmailServer): Child {
+  const { network } = server.spec;
+  const outside = network.exposure !== "HostPort";
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: {
+      ...childMeta(server, childNames(server.metadata.name).service),
+      ...(network.annotations && { annotations: network.annotations }),
+    },
+    spec: {
+      type: outside ? network.exposure : "ClusterIP",
+      ...(outside && { externalTrafficPolicy: "Local" }),
+      ...(network.loadBalancerClass !== undefined && { loadBalancerClass: network.loadBalancerClass }),
+      ipFamilyPolicy: network.ipFamilyPolicy,
+      selector: selectorLabels(server, "relay"),
+      ports: servedPorts.map((name) => ({ name, port: ports[name], targetPort: name, protocol: "TCP" })),
+    },
+  };
+}

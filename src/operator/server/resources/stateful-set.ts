@@ -1,0 +1,42 @@
+import { annotations, childNames } from "../../../api/names.ts";
+import { podSysctls, prepareContainer, relayContainers, terminationGraceSeconds } from "../../../mail/containers.ts";
+import { type Child, childLabels, childMeta, selectorLabels } from "./child.ts";
+import { configHash } from "./config-map.ts";
+import { containerOf, type PodPlan, podBasics, podSecurity, volumesFor } from "./pod.ts";
+
+/** The relay pod. One, always: two Dovecots must never open the same mailbox. */
+export function statefulSet(plan: PodPlan): Child {
+  const { server, files } = plan;
+  const names = childNames(server.metadata.name);
+  const containers = relayContainers();
+  return {
+    apiVersion: "apps/v1",
+    kind: "StatefulSet",
+    metadata: childMeta(server, names.statefulSet),
+    spec: {
+      replicas: 1,
+      serviceName: names.service,
+      // With OrderedReady a pod that never became ready is not replaced by its cure (kubernetes #67250).
+      podManagementPolicy: "Parallel",
+      revisionHistoryLimit: 3,
+      selector: { matchLabels: selectorLabels(server, "relay") },
+      template: {
+        metadata: {
+          labels: childLabels(server, "relay"),
+          annotations: { [annotations.configHash]: configHash(files) },
+        },
+        spec: {
+          ...podBasics(server),
+          terminationGracePeriodSeconds: terminationGraceSeconds,
+          securityContext: {
+            ...podSecurity,
+            sysctls: Object.entries(podSysctls).map(([name, value]) => ({ name, value })),
+          },
+          initContainers: [containerOf(prepareContainer, plan)],
+          containers: containers.map((container) => containerOf(container, plan)),
+          volumes: volumesFor([prepareContainer, ...containers], plan),
+        },
+      },
+    },
+  };
+}
