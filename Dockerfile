@@ -1,0 +1,53 @@
+# The two images of Chatmail Operator. The build context is what scripts/build.ts leaves in dist/, and image/.
+#   npm run images            builds both, with Docker or without
+#   docker build --target relay -t chatmail-relay:dev .
+# The base is pinned by digest, so that the same commit starts from the same bytes (the index of all architectures, as
+# Docker Hub had it for debian:trixie-slim in October 2026). Newer: docker buildx imagetools inspect debian:trixie-slim
+ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
+
+# --- the shim for Dovecot, and node without its symbols
+FROM ${BASE} AS tools
+RUN apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev binutils \
+ && rm -rf /var/lib/apt/lists/*
+COPY image/nodelay.c /build/
+RUN gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -o /build/nodelay.so /build/nodelay.c
+COPY dist/node /build/node
+RUN strip --strip-unneeded /build/node
+
+# --- what both images share, so that a small machine pulls it once: Debian with its fixes, and node
+FROM ${BASE} AS node
+RUN printf 'path-exclude=/usr/share/%s/*\n' doc man info locale lintian bash-completion > /etc/dpkg/dpkg.cfg.d/lean \
+ && apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get upgrade -y \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/*
+COPY --from=tools /build/node /usr/local/bin/node
+
+FROM node AS operator
+COPY dist/operator.js* /opt/chatmail/
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/node", "--enable-source-maps", "/opt/chatmail/operator.js"]
+
+FROM node AS relay
+# fixed numbers, made before the packages would take their own: files on the volume belong to them
+RUN groupadd --gid 5000 vmail \
+ && useradd --uid 5000 --gid 5000 --no-create-home --home-dir /var/lib/chatmail --shell /usr/sbin/nologin vmail \
+ && groupadd --gid 5001 postfix \
+ && groupadd --gid 5002 postdrop \
+ && useradd --uid 5001 --gid 5001 --no-create-home --home-dir /var/spool/postfix --shell /usr/sbin/nologin postfix
+RUN printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \
+ && apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+      postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-auth-lua nginx \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* /usr/sbin/policy-rc.d \
+      /etc/dovecot /etc/postfix/main.cf /etc/postfix/master.cf /etc/nginx/sites-enabled /var/www /etc/ssl/private/* \
+      /var/spool/postfix/* /var/lib/postfix/*
+COPY image/postfix-main.cf /etc/postfix/main.cf
+RUN mkdir -p /etc/chatmail/postfix /etc/chatmail/dovecot /etc/chatmail/relay /etc/chatmail/web /etc/chatmail/tls \
+      /srv/chatmail/pages /run/chatmail /run/dovecot /var/lib/chatmail/mail
+COPY image/run-quietly image/redact.sed image/prepare-volume /opt/chatmail/
+COPY --from=tools /build/nodelay.so /opt/chatmail/
+COPY dist/relay.js* dist/expire.js* /opt/chatmail/
+USER 5000:5000
+ENTRYPOINT ["/usr/local/bin/node", "--enable-source-maps", "/opt/chatmail/relay.js"]

@@ -1,0 +1,22 @@
+# What Postfix, Dovecot and nginx say, without saying who: addresses and IP addresses are taken out; queue ids, host names
+# of other servers and reasons stay, so that a mail can be followed by the id that its sender's server has.
+
+# of a connection nothing is left but the fact, and probes make many
+/ connect from [^ ]+$/d
+/ disconnect from .* commands=0\/0$/d
+/ lost connection after CONNECT from /d
+/Login: (Disconnected|Aborted login).*\(no auth attempts/d
+
+# whatever stands where an address belongs, quoted or strange
+s/\b(from|to|orig_to|user|sender|recipient|sasl_username|sasl_sender|message-id|resent-message-id)=<[^>]+>/\1=<address>/g
+s/\b(sasl_username|sasl_sender|user)=[^<,; ][^,; ]*/\1=<address>/g
+s/\bhelo=<[^>]*>/helo=<name>/g
+# addresses anywhere, those of address literals too
+s/[^][:space:]<>()"',;:=[]+@(\[[^][:space:]]*\]|[[:alnum:]._-]+)/<address>/g
+# IPv4, with four numbers and no more
+s/(^|[^0-9.])([0-9]{1,3}\.){3}[0-9]{1,3}($|[^0-9.]|\.($|[^0-9]))/\1<ip>\3/g
+s/(^|[^0-9.])([0-9]{1,3}\.){3}[0-9]{1,3}($|[^0-9.]|\.($|[^0-9]))/\1<ip>\3/g
+# IPv6: four groups or more, or ::; the time of day has three
+s/(^|[^[:alnum:]:])([0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{1,4}){0,4}(\.[0-9]{1,3}){0,3}/\1<ip>/g
+s/(^|[^[:alnum:]:])([0-9A-Fa-f]{1,4}:){0,6}(:[0-9A-Fa-f]{1,4}){1,6}(%[[:alnum:]]+)?($|[^[:alnum:]:])/\1<ip>\5/g
+s/\[::\]/[<ip>]/g

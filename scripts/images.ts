@@ -1,0 +1,124 @@
+/**
+ * `npm run images`: builds the operator's and the relay's image, with Docker where an engine reaches a registry, else with
+ * Debian's buildah on a Debian that debootstrap made. Both end as archives for `kind load image-archive` or `docker load`,
+ * kept by the hash of what went in: an unchanged tree costs a second.
+ */
+import { readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { debianBase } from "../test/lab/base-image.ts";
+import { cached, contentKey, isCached } from "../test/lab/cache.ts";
+import { findProvider } from "../test/lab/engine.ts";
+import { needPackages } from "../test/lab/packages.ts";
+import { cacheDir, isRoot, labName } from "../test/lab/place.ts";
+import { type Progress, terminalProgress } from "../test/lab/progress.ts";
+import { LabError, run, tryRun } from "../test/lab/run.ts";
+import { buildAll, dist } from "./build.ts";
+
+export interface Image {
+  /** As `image:` in a pod names it; not in any registry, so with imagePullPolicy IfNotPresent. */
+  name: string;
+  /** A tar that `docker load` and `kind load image-archive` take. */
+  archive: string;
+}
+
+export interface Images {
+  operator: Image;
+  relay: Image;
+}
+
+type Target = keyof Images;
+
+const root = join(import.meta.dirname, "..");
+const log = join(cacheDir, "log", "images.log");
+
+/** Which bundles each image has; of image/, the operator has nothing. */
+const bundles: Record<Target, readonly string[]> = { operator: ["operator"], relay: ["relay", "expire"] };
+
+export async function buildImages(options: { progress?: Progress } = {}): Promise<Images> {
+  const progress = options.progress ?? terminalProgress();
+  await buildAll();
+  // one after the other: the second finds the layers that both share
+  const operator = await buildImage("operator", progress);
+  const relay = await buildImage("relay", progress);
+  return { operator, relay };
+}
+
+async function buildImage(target: Target, progress: Progress): Promise<Image> {
+  const name = `chatmail-${target}:dev`;
+  const key = keyOf(target);
+  const entry = `image-${target}`;
+  if (!isCached(entry, key)) progress.step(`image ${name}`, 30);
+  const folder = await cached(entry, key, async (draft) => {
+    const archive = join(draft, "image.tar");
+    if (!(await buildWithDocker(target, name, archive))) await buildWithBuildah(target, name, archive, progress);
+  });
+  removeOthers(entry, folder);
+  return { name, archive: join(folder, "image.tar") };
+}
+
+/** All that can change the image, but for what Debian's mirrors hold. */
+function keyOf(target: Target): string {
+  const files = [
+    join(root, "Dockerfile"),
+    ...bundles[target].map((bundle) => join(dist, `${bundle}.js`)),
+    ...(target === "relay" ? readdirSync(join(root, "image")).map((file) => join(root, "image", file)) : []),
+  ];
+  const node = statSync(join(dist, "node"));
+  return contentKey([target, `${node.size} ${node.mtimeMs}`, ...files.flatMap((file) => [file, { file }])]);
+}
+
+/** False where there is no engine, or one that can't pull the base image. */
+async function buildWithDocker(target: Target, name: string, archive: string): Promise<boolean> {
+  if ((await findProvider()) !== "docker") return false;
+  const built = await tryRun(["docker", "build", "--target", target, "-t", name, root], { log });
+  if (built.code !== 0) {
+    if (isRoot && /pull|resolve|manifest|registry|lookup|dial tcp/i.test(built.stderr)) return false;
+    throw new LabError(`docker build failed\n  ${built.stderr.trim().slice(-600)}\n  full log: ${log}`);
+  }
+  await run(["docker", "save", "-o", archive, name], { log });
+  return true;
+}
+
+/** A storage of its own: nothing of the machine's containers is seen or touched. */
+const buildah = (args: readonly string[]) =>
+  run(["buildah", "--root", join(cacheDir, "buildah"), "--runroot", `/run/${labName}-images`, ...args], { log });
+
+async function buildWithBuildah(target: Target, name: string, archive: string, progress: Progress): Promise<void> {
+  if (!isRoot) throw new LabError("images need a Docker engine that reaches a registry, or root on Debian");
+  await needPackages(["buildah"], log);
+  const base = await importBase(progress);
+  const local = `localhost/${name}`;
+  // isolation chroot: needs no runtime and has the host's network, where the package mirrors are
+  const how = ["--layers", "--pull-never", "--isolation", "chroot", "--build-arg", `BASE=${base}`];
+  await buildah(["bud", "--quiet", ...how, "--target", target, "--tag", local, root]);
+  await buildah(["push", "--quiet", local, `docker-archive:${archive}:docker.io/library/${name}`]);
+}
+
+async function importBase(progress: Progress): Promise<string> {
+  const tarball = await debianBase("trixie", { progress });
+  const name = `localhost/debian:${contentKey([tarball])}`;
+  const there = await buildah(["images", "--quiet", "--filter", `reference=${name}`]);
+  if (there !== "") return name;
+  const container = await buildah(["from", "scratch"]);
+  await buildah(["add", "--quiet", container, tarball, "/"]);
+  await buildah(["commit", "--quiet", "--rm", container, name]);
+  return name;
+}
+
+/** Archives are large; one that was in use an hour ago may still be being read. */
+function removeOthers(entry: string, keep: string) {
+  const old = Date.now() - 3_600_000;
+  for (const file of readdirSync(cacheDir)) {
+    const path = join(cacheDir, file);
+    const own = new RegExp(`^${entry}-[0-9a-f]{16}$`);
+    if (own.test(file) && path !== keep && statSync(path).mtimeMs < old) rmSync(path, { recursive: true });
+  }
+}
+
+if (import.meta.main) {
+  const progress = terminalProgress();
+  const images = await buildImages({ progress });
+  for (const { name, archive } of Object.values(images) as Image[]) {
+    progress.done(`${name}  ${Math.round(statSync(archive).size / 1e6)} MB  ${archive}`);
+  }
+}
