@@ -1,0 +1,31 @@
+/** `npm run bench -- NAME [options]`: one measurement, printed as a table with the machine it ran on. `--json FILE` writes the same. */
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { buildImages } from "../scripts/images.ts";
+import { labExecArgs, labUp, loadImage } from "../test/lab/lab.ts";
+
+/** Those that need the lab's cluster and our images in it; the others run as they are. */
+const inTheLab = ["relay"];
+const names = readdirSync(import.meta.dirname)
+  .filter((file) => file.endsWith(".ts") && !["run.ts", "machine.ts"].includes(file))
+  .map((file) => file.replace(/\.ts$/, ""));
+
+const [name = "", ...options] = process.argv.slice(2);
+if (!names.includes(name)) {
+  console.error(`usage: npm run bench -- ${names.join("|")} [--json FILE]`);
+  process.exit(2);
+}
+
+let command = ["node", `bench/${name}.ts`, ...options];
+if (inTheLab.includes(name)) {
+  await labUp({});
+  const images = await buildImages();
+  for (const { archive } of [images.operator, images.relay]) await loadImage(archive);
+  process.env.OPERATOR_IMAGE = images.operator.name;
+  process.env.RELAY_IMAGE = images.relay.name;
+  command = await labExecArgs(command);
+}
+const [program = "", ...args] = command;
+spawn(program, args, { stdio: "inherit" }).on("exit", (code) => {
+  process.exitCode = code ?? 1;
+});
