@@ -1,0 +1,31 @@
+/** One expiry run over all domains: `expire [--dry-run] [--now ISO-DATE]`. Prints one line of JSON with figures and no addresses. */
+import { accessSync, constants } from "node:fs";
+import { parseArgs } from "node:util";
+import { pino } from "pino";
+import { messageOf } from "../lib/text.ts";
+import { readSettings } from "../relay/config.ts";
+import { expireDomain, noCounts } from "../relay/expire/walk.ts";
+
+try {
+  const { values } = parseArgs({
+    options: { "dry-run": { type: "boolean", default: false }, now: { type: "string" } },
+  });
+  const nowMs = values.now === undefined ? Date.now() : Date.parse(values.now);
+  if (Number.isNaN(nowMs)) throw new Error(`--now: not an ISO date: ${values.now}`);
+  const config = readSettings(process.env);
+  accessSync(config.mailFolder, constants.R_OK | constants.X_OK);
+  const dryRun = values["dry-run"];
+  const counts = noCounts();
+  const start = performance.now();
+  for (const [domain, limits] of Object.entries(config.domains)) {
+    expireDomain(domain, limits, { config, nowMs, dryRun }, counts);
+  }
+  const seconds = Math.round(performance.now() - start) / 1000;
+  pino({ base: null }).info(
+    { dryRun, domains: Object.keys(config.domains).length, ...counts, seconds },
+    "expiry finished",
+  );
+} catch (thrown) {
+  console.error(`expire: ${messageOf(thrown)}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,66 @@
+/** Dovecot's Lua questions over HTTP on a unix socket: is this the password, who is this, who is there. */
+import { join } from "node:path";
+import { vmail } from "../../mail/layout.ts";
+import type { Accounts } from "../accounts/accounts.ts";
+import { listAccounts } from "../accounts/store.ts";
+import type { Domains } from "../domains.ts";
+import type { Answer, Question } from "../http.ts";
+import type { Metrics } from "../metrics.ts";
+
+export const maxQuestionBytes = 4096;
+
+export interface AuthTools {
+  accounts: Accounts;
+  config: Domains;
+  metrics: Metrics;
+}
+
+const no = (status: number): Answer => ({ status, body: "no\n" });
+
+export async function answerAuth(question: Question, tools: AuthTools): Promise<Answer> {
+  if (question.method !== "POST") return no(405);
+  switch (question.path) {
+    case "/passdb":
+      return passdb(question.body, tools);
+    case "/userdb":
+      return userdb(question.body, tools);
+    case "/users":
+      return users(tools);
+    default:
+      return { status: 400, body: "no such question\n" };
+  }
+}
+
+async function passdb(body: string, { accounts, metrics }: AuthTools): Promise<Answer> {
+  const end = body.indexOf("\n");
+  if (end < 0) return { status: 400, body: "user and password are two lines\n" };
+  const login = await accounts.login(body.slice(0, end), body.slice(end + 1));
+  metrics.count("logins_total", { door: "imap", outcome: login.kind });
+  if (login.kind === "ok") return { status: 200, body: fields("userdb_", login.account.home) };
+  return no(login.kind === "wrongPassword" ? 401 : 404);
+}
+
+async function userdb(body: string, { accounts }: AuthTools): Promise<Answer> {
+  const account = await accounts.find(body.trimEnd());
+  return account ? { status: 200, body: fields("", account.home) } : no(404);
+}
+
+async function users({ config }: AuthTools): Promise<Answer> {
+  const lists = await Promise.all(
+    Object.keys(config.domains).map((domain) => listAccounts(join(config.mailFolder, domain))),
+  );
+  return {
+    status: 200,
+    body: lists
+      .flat()
+      .map((address) => `${address}\n`)
+      .join(""),
+  };
+}
+
+/** The daemon and Dovecot run as the same user; in tests that is whoever runs them. */
+function fields(prefix: string, home: string): string {
+  const uid = process.getuid?.() ?? vmail.uid;
+  const gid = process.getgid?.() ?? vmail.gid;
+  return `${prefix}uid=${uid}\n${prefix}gid=${gid}\n${prefix}home=${home}\n`;
+}

@@ -1,0 +1,48 @@
+/** What the relay's processes are told from outside, read once: the environment and the configuration file it names. */
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { messageOf } from "../lib/text.ts";
+import { folders, ports } from "../mail/layout.ts";
+import { RelayConfig } from "../mail/relay-config.ts";
+
+const Environment = z.object({
+  /** Path of the configuration file. */
+  RELAY_CONFIG: z.string().min(1).default(`${folders.relayConfig}/relay.json`),
+  /** TCP port of health and metrics; 0 takes a free one. */
+  RELAY_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(ports.health),
+});
+
+/** What is wrong, in one sentence for a person. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+export interface Settings extends RelayConfig {
+  healthPort: number;
+}
+
+export function readSettings(environment: Record<string, string | undefined>): Settings {
+  const parsed = Environment.safeParse(environment);
+  if (!parsed.success) throw new ConfigError(`environment: ${firstProblem(parsed.error)}`);
+  const { RELAY_CONFIG: path, RELAY_HEALTH_PORT: healthPort } = parsed.data;
+  return { ...readConfigFile(path), healthPort };
+}
+
+function readConfigFile(path: string): RelayConfig {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, "utf8"));
+  } catch (thrown) {
+    throw new ConfigError(`${path}: ${messageOf(thrown)}`, { cause: thrown });
+  }
+  const config = RelayConfig.safeParse(json);
+  if (!config.success) throw new ConfigError(`${path}: ${firstProblem(config.error)}`);
+  return config.data;
+}
+
+function firstProblem(error: z.ZodError): string {
+  const [issue] = error.issues;
+  if (!issue) return "not understood";
+  const field = issue.path.map(String).join(".");
+  return field === "" ? issue.message : `${field}: ${issue.message}`;
+}

@@ -1,0 +1,150 @@
+/** The relay daemon: opens every door and hands each the questions it is for. */
+import { mkdirSync } from "node:fs";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { basename, join } from "node:path";
+import type { Logger } from "pino";
+import { sockets } from "../mail/layout.ts";
+import { Accounts } from "./accounts/accounts.ts";
+import { HashPool } from "./accounts/hash-pool.ts";
+import { readResources } from "./accounts/resources.ts";
+import { answerAuth, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
+import type { Settings } from "./config.ts";
+import { openDict } from "./dict/server.ts";
+import * as events from "./events.ts";
+import { trimMailbox } from "./expire/trim.ts";
+import { IncomingFilter } from "./filter/incoming.ts";
+import { OutgoingFilter } from "./filter/outgoing.ts";
+import { RateLimiter } from "./filter/rate.ts";
+import { answerHealth } from "./health/server.ts";
+import { type HttpOptions, httpServer } from "./http.ts";
+import { lastLoginAnswers } from "./last-login/answers.ts";
+import { Metadata } from "./metadata/answers.ts";
+import { Metrics } from "./metrics.ts";
+import { openMilter } from "./milter/server.ts";
+import { openQuota } from "./quota/server.ts";
+import { openSasl } from "./sasl/server.ts";
+import { closeServer, type Door, listenOn } from "./unix-socket.ts";
+import { answerWeb, maxQuestionBytes as maxWebBytes } from "./web/server.ts";
+
+export interface Daemon {
+  healthPort: number;
+  metrics: Metrics;
+  /** Takes no new questions, answers those that were asked (for at most `graceMs`), and is gone. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export interface DaemonOptions {
+  settings: Settings;
+  log: Logger;
+  hashWorkerFile: URL;
+  now?(): number;
+}
+
+const hashThreads = 2;
+
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const { settings, log, now = Date.now } = options;
+  const metrics = new Metrics();
+  const tools = { config: settings, metrics, log, now };
+  const hashes = new HashPool({ workerFile: options.hashWorkerFile, threads: hashThreads });
+  const accounts = new Accounts({ ...tools, hash: (job) => hashes.run(job), resources: readResources });
+  const rates = new RateLimiter(now);
+  const doors: Door[] = [];
+  let stopping = false;
+
+  const pathOf = (name: keyof typeof sockets) => join(settings.runFolder, basename(sockets[name]));
+  const troubleAt = (door: string) => ({
+    onFailure: (thrown: unknown) => events.answerFailed(log, door, thrown),
+    onProtocolError: (why: string) => {
+      metrics.count("peer_errors_total", { door });
+      events.peerBrokeProtocol(log, door, why);
+    },
+  });
+  const openHttp = async (name: "auth" | "web", http: Omit<HttpOptions, "onFailure">) => {
+    const server = httpServer({ ...http, ...troubleAt(name) });
+    await listenOn(server, pathOf(name));
+    doors.push(httpDoor(server, pathOf(name)));
+  };
+
+  mkdirSync(settings.runFolder, { recursive: true });
+  const health = httpServer({
+    maxBodyBytes: 0,
+    answer: (question) =>
+      answerHealth(question, {
+        metrics,
+        mailFolder: settings.mailFolder,
+        doors: () => doors,
+        stopping: () => stopping,
+      }),
+    ...troubleAt("health"),
+  });
+  doors.push(
+    await openMilter({
+      path: pathOf("outgoingMilter"),
+      begin: (sender) => new OutgoingFilter(sender, rates, tools),
+      ...troubleAt("outgoing milter"),
+    }),
+    await openMilter({
+      path: pathOf("incomingMilter"),
+      begin: (sender) => new IncomingFilter(sender, tools),
+      ...troubleAt("incoming milter"),
+    }),
+    await openSasl({
+      path: pathOf("sasl"),
+      login: async (user, password) => {
+        const login = await accounts.login(user, password);
+        metrics.count("logins_total", { door: "submission", outcome: login.kind });
+        return login;
+      },
+      ...troubleAt("sasl"),
+    }),
+    await openDict({
+      path: pathOf("metadata"),
+      answers: new Metadata({ accounts, log, now }),
+      ...troubleAt("metadata"),
+    }),
+    await openDict({ path: pathOf("lastLogin"), answers: lastLoginAnswers(settings), ...troubleAt("last login") }),
+    await openQuota({
+      path: pathOf("quota"),
+      config: settings,
+      trim: async (account) => {
+        const removed = await trimMailbox(account, now());
+        metrics.count("quota_expire_runs");
+        metrics.count("quota_expire_removed_files", {}, removed);
+        events.quotaTrimmed(log, account.domain, removed);
+      },
+      ...troubleAt("quota"),
+    }),
+  );
+  await openHttp("auth", {
+    maxBodyBytes: maxAuthBytes,
+    answer: (question) => answerAuth(question, { ...tools, accounts }),
+  });
+  await openHttp("web", { maxBodyBytes: maxWebBytes, answer: async (question) => answerWeb(question, tools) });
+  await new Promise<void>((resolve, reject) => {
+    health.once("error", reject);
+    health.listen(settings.healthPort, () => resolve());
+  });
+  events.serving(log, Object.keys(settings.domains).length);
+
+  return {
+    healthPort: (health.address() as AddressInfo).port,
+    metrics,
+    async stop(graceMs) {
+      stopping = true;
+      await Promise.all(doors.map((door) => door.close(graceMs)));
+      await hashes.close();
+      await closeServer(health, 0, () => health.closeAllConnections());
+    },
+  };
+}
+
+function httpDoor(server: Server, path: string): Door {
+  return {
+    path,
+    listening: () => server.listening,
+    close: (graceMs) =>
+      closeServer(server, graceMs, (last) => (last ? server.closeAllConnections() : server.closeIdleConnections())),
+  };
+}

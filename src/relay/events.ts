@@ -1,0 +1,42 @@
+/**
+ * The lines of the daemon's log, one function each; their messages are stable, so they can be counted.
+ * None takes an address, a password, a token or mail content: what the field's relays log with addresses is logged here without.
+ */
+import type { Logger } from "pino";
+
+export const serving = (log: Logger, domains: number) => log.info({ domains }, "entering serving loop");
+
+export const stopping = (log: Logger, signal: string) => log.info({ signal }, "stopping");
+
+export const stopped = (log: Logger) => log.info("stopped");
+
+export const accountCreated = (log: Logger, domain: string) => log.info({ domain }, "created address");
+
+/** `why` is a sentence with figures such as "load avg 9.99 > 5.00". */
+export const registrationRejected = (log: Logger, domain: string, why: string) =>
+  log.warn({ domain }, `registration rejected: ${why}`);
+
+export const emptyPassword = (log: Logger, domain: string) => log.warn({ domain }, "password file is empty");
+
+export const unreadableMetadata = (log: Logger, domain: string) =>
+  log.warn({ domain }, "metadata file not understood, starting a new one");
+
+export const quotaTrimmed = (log: Logger, domain: string, removed: number) =>
+  log.info({ domain, removed }, "quota-expire: removed messages");
+
+/** The answer to a peer failed on our side; it is told to try again. */
+export const answerFailed = (log: Logger, door: string, err: unknown) =>
+  log.warn({ door, err: withoutPaths(err) }, "question not answered");
+
+export const peerBrokeProtocol = (log: Logger, door: string, why: string) =>
+  log.debug({ door, why }, "connection ended, protocol broken");
+
+export const verdict = (log: Logger, direction: "incoming" | "outgoing", outcome: string) =>
+  log.debug({ direction, outcome }, "mail judged");
+
+/** Paths of mailboxes hold addresses: of a failed file operation only its code and call are kept. */
+function withoutPaths(thrown: unknown): unknown {
+  if (!(thrown instanceof Error)) return { type: typeof thrown };
+  if ("syscall" in thrown && "code" in thrown) return { type: thrown.name, code: thrown.code, syscall: thrown.syscall };
+  return { type: thrown.name, message: thrown.message, stack: thrown.stack };
+}

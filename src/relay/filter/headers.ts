@@ -1,0 +1,35 @@
+/** Header values, as latin1 text. */
+
+/** The value in one line: folds become what they are in RFC 5322 §2.2.3, nothing but their line ends go. */
+export function unfolded(value: string): string {
+  return value.replace(/\r?\n(?=[ \t])/g, "").trim();
+}
+
+export interface ContentType {
+  /** Lower-case, such as "multipart/encrypted". */
+  type: string;
+  boundary: string | undefined;
+}
+
+/** Without a value, text/plain (RFC 2045 §5.2). A boundary that is given twice or in pieces (RFC 2231) counts as none. */
+export function parseContentType(value: string | undefined): ContentType {
+  if (value === undefined) return { type: "text/plain", boundary: undefined };
+  const [type = "", ...parameters] = splitParameters(unfolded(value));
+  const boundaries = parameters.filter((each) => /^boundary[*=\s]/i.test(each));
+  const [only] = boundaries;
+  const match = boundaries.length === 1 && only !== undefined ? /^boundary\s*=\s*(.*)$/is.exec(only) : null;
+  return { type: type.trim().toLowerCase(), boundary: match ? unquoted((match[1] ?? "").trim()) : undefined };
+}
+
+/** Cuts at semicolons outside of quotes. */
+function splitParameters(value: string): string[] {
+  return (value.match(/(?:"(?:\\.|[^"\\])*"|[^;"]|")+/gs) ?? []).map((each) => each.trim());
+}
+
+/** A boundary of 1 to 200 characters; anything that is not plainly a token or one quoted text is none. */
+function unquoted(text: string): string | undefined {
+  const quoted = /^"((?:\\.|[^"\\])*)"$/s.exec(text);
+  const value = quoted ? (quoted[1] ?? "").replace(/\\(.)/gs, "$1") : text;
+  if (!quoted && /[\s"()<>@,;:\\[\]]/.test(text)) return undefined;
+  return /^[\x20-\x7e]{0,199}[\x21-\x7e]$/.test(value) ? value : undefined;
+}

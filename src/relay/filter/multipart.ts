@@ -1,0 +1,189 @@
+/**
+ * Takes a multipart body apart while it streams by (RFC 2046 §5.1): one level, nothing kept but an unfinished line.
+ * Where readers could disagree on what is a part (a line that begins like a delimiter and is none, a part header that is no header),
+ * the structure counts as unclear, and an unclear message is never "encrypted".
+ */
+import type { Sink } from "./sink.ts";
+
+export interface PartHeaders {
+  /** By lower-case name, in order; values still folded. */
+  get(name: string): readonly string[];
+}
+
+export interface PartHandler {
+  /** A part begins: where its content goes, or undefined when the message can't be what was hoped for. */
+  begin(index: number, headers: PartHeaders): Sink | undefined;
+  /** It is complete. False when it was not right. */
+  end(index: number, right: boolean): boolean;
+}
+
+/** Longest unfinished line that is kept to see whether it is a delimiter. */
+const maxHeldLine = 1000;
+const maxPartHeaderBytes = 32_768;
+
+const crlf = Buffer.from("\r\n");
+
+export class MultipartScanner {
+  readonly #delimiter: Buffer;
+  readonly #handler: PartHandler;
+  #state: "preamble" | "headers" | "content" | "epilogue" | "given up" = "preamble";
+  #held: Buffer = Buffer.alloc(0);
+  /** The beginning of this line has been passed on already. */
+  #midLine = false;
+  /** The content's last line end, which belongs to a delimiter that may follow. */
+  #lineEnd: "" | "\r\n" | "\n" = "";
+  /** The line under way was a delimiter or the empty line before the content: its end is not content. */
+  #justBegan = false;
+  #bareNewline = false;
+  /** The next CR in the bytes under way, or -1: each byte is looked at once. */
+  #cr = -1;
+  #parts = 0;
+  #headerText = "";
+  #sink: Sink | undefined;
+
+  constructor(boundary: string, handler: PartHandler) {
+    this.#delimiter = Buffer.from(`--${boundary}`, "latin1");
+    this.#handler = handler;
+  }
+
+  /** Parts that have begun. */
+  get parts(): number {
+    return this.#parts;
+  }
+
+  /** A CR without LF, or an LF without CR, has been seen. */
+  get bareNewline(): boolean {
+    return this.#bareNewline;
+  }
+
+  get gaveUp(): boolean {
+    return this.#state === "given up";
+  }
+
+  write(chunk: Buffer): void {
+    const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    this.#cr = bytes.indexOf(13);
+    let start = 0;
+    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
+      this.#line(bytes, start, end);
+      start = end + 1;
+    }
+    if (bytes.length - start > maxHeldLine) {
+      // a long line goes on; its last byte may be the CR of its end
+      const end = bytes[bytes.length - 1] === 13 ? bytes.length - 1 : bytes.length;
+      this.#text(bytes, start, end);
+      this.#midLine = true;
+      start = end;
+    }
+    this.#held = Buffer.from(bytes.subarray(start));
+  }
+
+  finish(): void {
+    if (this.#held.length > 0) {
+      this.#cr = this.#held.indexOf(13);
+      this.#text(this.#held, 0, this.#held.length);
+      this.#held = Buffer.alloc(0);
+    }
+    if (this.#state === "headers") this.#endOfHeaders();
+    this.#endOfPart();
+  }
+
+  /** One line that ends with the LF at `end`. */
+  #line(bytes: Buffer, start: number, end: number): void {
+    const hasCr = end > start && bytes[end - 1] === 13;
+    if (!hasCr) this.#bareNewline = true;
+    this.#text(bytes, start, hasCr ? end - 1 : end);
+    this.#midLine = false;
+    if (this.#state === "content") this.#lineEnd = this.#justBegan ? "" : hasCr ? "\r\n" : "\n";
+    this.#justBegan = false;
+  }
+
+  /** A line or a piece of one, without its end. */
+  #text(bytes: Buffer, start: number, end: number): void {
+    if (this.#cr !== -1 && this.#cr < start) this.#cr = bytes.indexOf(13, start);
+    if (this.#cr !== -1 && this.#cr < end) this.#bareNewline = true;
+    if (this.#state === "given up") return;
+    if (!this.#midLine && this.#beginsLikeDelimiter(bytes, start, end)) {
+      this.#delimiterLine(bytes.toString("latin1", start + this.#delimiter.length, end));
+      return;
+    }
+    if (this.#state === "headers") this.#headerLine(bytes.toString("latin1", start, end));
+    else if (this.#state === "content") this.#content(bytes, start, end);
+  }
+
+  #beginsLikeDelimiter(bytes: Buffer, start: number, end: number): boolean {
+    const length = this.#delimiter.length;
+    return end - start >= length && bytes.compare(this.#delimiter, 0, length, start, start + length) === 0;
+  }
+
+  /** `rest` is what stands behind the boundary: nothing, or -- at the last one. */
+  #delimiterLine(rest: string): void {
+    const last = /^--[ \t]*$/.test(rest);
+    if (this.#state === "epilogue" || (!last && !/^[ \t]*$/.test(rest))) {
+      this.#giveUp();
+      return;
+    }
+    if (this.#state === "headers") this.#endOfHeaders();
+    this.#endOfPart();
+    if (this.gaveUp) return;
+    this.#state = last ? "epilogue" : "headers";
+    this.#headerText = "";
+    this.#justBegan = true;
+  }
+
+  #headerLine(line: string): void {
+    if (this.#midLine || this.#headerText.length + line.length > maxPartHeaderBytes) this.#giveUp();
+    else if (line === "") this.#endOfHeaders();
+    else this.#headerText += `${line}\n`;
+  }
+
+  #endOfHeaders(): void {
+    const headers = parseHeaders(this.#headerText);
+    const sink = headers && this.#handler.begin(this.#parts, headers);
+    this.#parts++;
+    if (!sink) {
+      this.#giveUp();
+      return;
+    }
+    this.#sink = sink;
+    this.#state = "content";
+    this.#lineEnd = "";
+    this.#justBegan = true;
+  }
+
+  #content(bytes: Buffer, start: number, end: number): void {
+    const sink = this.#sink;
+    const lineEnd = this.#midLine ? "" : this.#lineEnd;
+    if (!this.#midLine) this.#lineEnd = "";
+    const goesOn =
+      sink !== undefined &&
+      (lineEnd === "" || sink.write(crlf, 2 - lineEnd.length, 2)) &&
+      (end <= start || sink.write(bytes, start, end));
+    if (!goesOn) this.#giveUp();
+  }
+
+  #endOfPart(): void {
+    if (this.#state !== "content") return;
+    const right = this.#sink?.end() ?? false;
+    this.#sink = undefined;
+    if (!this.#handler.end(this.#parts - 1, right)) this.#giveUp();
+  }
+
+  #giveUp(): void {
+    this.#state = "given up";
+    this.#sink = undefined;
+  }
+}
+
+/** Undefined where a line is neither a field nor the fold of one. */
+function parseHeaders(text: string): PartHeaders | undefined {
+  const fields = new Map<string, string[]>();
+  for (const field of text.replace(/\n$/, "").split(/\n(?![ \t])/)) {
+    if (field === "") continue;
+    const match = /^([\x21-\x39\x3b-\x7e]+):(.*)$/s.exec(field);
+    if (!match) return undefined;
+    const name = (match[1] ?? "").toLowerCase();
+    fields.set(name, [...(fields.get(name) ?? []), match[2] ?? ""]);
+  }
+  return { get: (name) => fields.get(name) ?? [] };
+}

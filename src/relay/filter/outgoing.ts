@@ -1,0 +1,119 @@
+/** The filter for mail that our own users hand in (reference §6.2, §7.3). */
+import type { Logger } from "pino";
+import { type Domains, localAddress } from "../domains.ts";
+import * as events from "../events.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Modification } from "../milter/protocol.ts";
+import type { Judgement, MessageFilter } from "../milter/server.ts";
+import { isDisabled } from "./flags.ts";
+import { MessageInspector } from "./inspect.ts";
+import { judgeOutgoing, type Verdict } from "./policy.ts";
+import type { RateLimiter } from "./rate.ts";
+
+export interface FilterTools {
+  config: Domains;
+  metrics: Metrics;
+  log: Logger;
+}
+
+/** Headers that say something of the sender's device. The Received header of this hop is not shown to milters; Postfix drops it. */
+const removedHeaders = ["x-originating-ip", "x-mailer", "user-agent"];
+const replacedSubject = " [...]";
+
+export class OutgoingFilter implements MessageFilter {
+  readonly #tools: FilterTools;
+  readonly #rates: RateLimiter;
+  readonly #sender: string;
+  /** As Postfix spelt them, by the spelling that is compared. */
+  readonly #recipients = new Map<string, string[]>();
+  readonly #inspector = new MessageInspector();
+  readonly #changes: Modification[] = [];
+  readonly #seen = new Map<string, number>();
+  #maySend: { refusal: string | undefined } | undefined;
+
+  constructor(sender: string, rates: RateLimiter, tools: FilterTools) {
+    this.#sender = sender.toLowerCase();
+    this.#rates = rates;
+    this.#tools = tools;
+  }
+
+  /**
+   * Trouble with the sender is told here and not at MAIL, as in the field; by now Postfix has seen that the sender is who logged in,
+   * so nobody uses up somebody else's turns. A transaction takes one, whatever the number of recipients.
+   */
+  async recipient(address: string): Promise<string | undefined> {
+    this.#maySend ??= { refusal: this.#senderRefusal() };
+    if (this.#maySend.refusal === undefined) {
+      const key = address.toLowerCase();
+      this.#recipients.set(key, [...(this.#recipients.get(key) ?? []), address]);
+    }
+    return this.#maySend.refusal;
+  }
+
+  #senderRefusal(): string | undefined {
+    const account = localAddress(this.#tools.config, this.#sender);
+    if (!account) return `500 Invalid from address <${this.#sender}>`;
+    const { sendRatePerMinute: perMinute, sendBurst: burst } = account.limits;
+    const until = this.#rates.take(account.address, { perMinute, burst });
+    if (!until) return undefined;
+    this.#tools.metrics.count("rate_limited_total");
+    return `450 4.7.1: Too much mail from <${this.#sender}>, rate limited until ${until.toISOString()}`;
+  }
+
+  header(name: string, value: string): void {
+    this.#inspector.header(name, value);
+    const key = name.toLowerCase();
+    const index = (this.#seen.get(key) ?? 0) + 1;
+    if (key === "subject") this.#changes.push({ kind: "changeHeader", name, index, value: replacedSubject });
+    else if (removedHeaders.includes(key)) this.#changes.push({ kind: "changeHeader", name, index, value: undefined });
+    else return;
+    this.#seen.set(key, index);
+  }
+
+  async endOfHeaders(): Promise<void> {
+    this.#inspector.endOfHeaders();
+  }
+
+  body(chunk: Buffer): boolean {
+    this.#inspector.body(chunk);
+    return !this.#inspector.hopeful;
+  }
+
+  async endOfMessage(): Promise<Judgement> {
+    const facts = this.#inspector.finish();
+    const { config } = this.#tools;
+    const left: string[] = [];
+    const dropped: string[] = [];
+    for (const key of this.#recipients.keys()) ((await isDisabled(config, key)) ? dropped : left).push(key);
+    const verdict = judgeOutgoing(facts, {
+      sender: this.#sender,
+      recipients: left,
+      senderIsDisabled: await isDisabled(config, this.#sender),
+    });
+    this.#count(verdict);
+    if (verdict.kind === "refuse") return { reply: { kind: "reply", text: verdict.text }, modifications: [] };
+    if (verdict.kind === "discard") return { reply: { kind: "discard" }, modifications: [] };
+    const recipients = dropped.flatMap((key) => this.#recipients.get(key) ?? []);
+    return {
+      reply: { kind: "accept" },
+      modifications: [
+        ...recipients.map((recipient): Modification => ({ kind: "deleteRecipient", recipient: `<${recipient}>` })),
+        // from the last to the first: a header that goes changes the numbers of those behind it
+        ...this.#changes.toReversed(),
+      ],
+    };
+  }
+
+  #count(verdict: Verdict): void {
+    const { metrics, log } = this.#tools;
+    metrics.count("filtered_outgoing_mail_count");
+    if (verdict.kind === "pass") metrics.count("outgoing_encrypted_mail_count");
+    if (verdict.kind === "discard") metrics.count("filtermail_outbound_drop_total", { reason: verdict.why });
+    if (verdict.kind === "refuse" && verdict.why === "unencrypted") {
+      metrics.count("outgoing_unencrypted_mail_count");
+      metrics.count("rejected_unencrypted_mail_count");
+      metrics.count("filtermail_outbound_drop_total", { reason: "unencrypted" });
+    }
+    events.verdict(log, "outgoing", verdict.kind === "pass" ? verdict.as : verdict.why);
+  }
+}

@@ -1,0 +1,83 @@
+/** The filter's rules (reference §6.2, §6.3): from what a message is to what happens with it. Pure. */
+import type { MessageFacts } from "./inspect.ts";
+
+export type Verdict =
+  | { kind: "pass"; as: "encrypted" | "secureJoin" | "setupMessage" | "mailerDaemon" | "cleartext" }
+  /** The peer is told it was taken, and nobody gets it. */
+  | { kind: "discard"; why: "sender_disabled" | "all_recipients_disabled" }
+  /** `text` is the SMTP reply. */
+  | { kind: "refuse"; why: "unencrypted" | "from" | "data"; text: string };
+
+export const encryptionNeeded = "523 Encryption Needed: Invalid Unencrypted Mail";
+
+const unencrypted: Verdict = { kind: "refuse", why: "unencrypted", text: encryptionNeeded };
+
+export interface OutgoingEnvelope {
+  /** Lower-case, as all addresses here. */
+  sender: string;
+  /** Those that are left once disabled ones have been taken out. */
+  recipients: readonly string[];
+  senderIsDisabled: boolean;
+}
+
+export function judgeOutgoing(facts: MessageFacts, envelope: OutgoingEnvelope): Verdict {
+  const { sender, recipients } = envelope;
+  if (facts.from === undefined) return badFrom(facts);
+  if (facts.from !== sender) {
+    return { kind: "refuse", why: "from", text: `500 Invalid FROM ${facts.from} for ${sender}` };
+  }
+  const as = passesOutgoingAs(facts, recipients);
+  if (!as) return unencrypted;
+  if (envelope.senderIsDisabled) return { kind: "discard", why: "sender_disabled" };
+  if (recipients.length === 0) return { kind: "discard", why: "all_recipients_disabled" };
+  return { kind: "pass", as };
+}
+
+function passesOutgoingAs(facts: MessageFacts, recipients: readonly string[]) {
+  if (facts.encrypted === "yes") return "encrypted";
+  if (facts.secureJoinRequest) return "secureJoin";
+  return isSetupMessage(facts, recipients) ? "setupMessage" : undefined;
+}
+
+/** An Autocrypt Setup Message, which people send to themselves: its content is encrypted with a code, its outside is not. */
+function isSetupMessage(facts: MessageFacts, recipients: readonly string[]): boolean {
+  return (
+    facts.type === "multipart/mixed" &&
+    facts.subject === "Autocrypt Setup Message" &&
+    recipients.length === 1 &&
+    recipients[0] === facts.from
+  );
+}
+
+export interface IncomingEnvelope {
+  recipientsLeft: number;
+  /** One of them takes no cleartext. */
+  oneMustBeEncrypted: boolean;
+}
+
+export function judgeIncoming(facts: MessageFacts, envelope: IncomingEnvelope): Verdict {
+  if (facts.bareNewline) return { kind: "refuse", why: "data", text: "500 Invalid DATA" };
+  if (facts.from === undefined) return badFrom(facts);
+  const as = passesIncomingAs(facts, envelope);
+  if (!as) return unencrypted;
+  if (envelope.recipientsLeft === 0) return { kind: "discard", why: "all_recipients_disabled" };
+  return { kind: "pass", as };
+}
+
+function passesIncomingAs(facts: MessageFacts, envelope: IncomingEnvelope) {
+  if (facts.encrypted !== "no") return "encrypted";
+  if (facts.secureJoinRequest) return "secureJoin";
+  if (facts.autoSubmitted && facts.type === "multipart/report" && facts.from?.startsWith("mailer-daemon@")) {
+    return "mailerDaemon";
+  }
+  return envelope.oneMustBeEncrypted ? undefined : "cleartext";
+}
+
+/** Bounces to forged senders are impossible: an envelope sender that is not the author becomes the null sender. */
+export function senderBecomesNull(facts: MessageFacts, sender: string): boolean {
+  return sender !== "" && sender !== facts.from;
+}
+
+function badFrom(facts: MessageFacts): Verdict {
+  return { kind: "refuse", why: "from", text: `500 Invalid FROM header: ${facts.fromText ?? ""}`.trimEnd() };
+}

@@ -1,0 +1,49 @@
+/** Health and metrics over TCP, for the kubelet and for Prometheus. */
+import { randomBytes } from "node:crypto";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf } from "../../lib/text.ts";
+import { codeOf } from "../files.ts";
+import type { Answer, Question } from "../http.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Door } from "../unix-socket.ts";
+
+export interface HealthTools {
+  metrics: Metrics;
+  mailFolder: string;
+  doors(): readonly Door[];
+  stopping(): boolean;
+}
+
+export async function answerHealth(question: Question, tools: HealthTools): Promise<Answer> {
+  switch (question.path) {
+    case "/healthz":
+      return { status: 200, body: "ok\n" };
+    case "/readyz": {
+      const why = await unready(tools);
+      return why === undefined ? { status: 200, body: "ok\n" } : { status: 503, body: `${why}\n` };
+    }
+    case "/metrics":
+      return {
+        status: 200,
+        body: tools.metrics.text(),
+        headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" },
+      };
+    default:
+      return { status: 404, body: "there is nothing here\n" };
+  }
+}
+
+async function unready(tools: HealthTools): Promise<string | undefined> {
+  if (tools.stopping()) return "stopping";
+  const deaf = tools.doors().find((door) => !door.listening());
+  if (deaf) return `${deaf.path} does not listen`;
+  const probe = join(tools.mailFolder, `.writable-${randomBytes(6).toString("hex")}`);
+  try {
+    await writeFile(probe, "", { flag: "wx" });
+    await rm(probe, { force: true });
+    return undefined;
+  } catch (thrown) {
+    return `the mail folder can't be written: ${codeOf(thrown) ?? messageOf(thrown)}`;
+  }
+}

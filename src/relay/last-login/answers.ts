@@ -1,0 +1,21 @@
+/** Notes the day of a login, told by Dovecot's last_login plugin (reference §12). */
+import { noteLogin } from "../accounts/store.ts";
+import type { DictAnswers } from "../dict/server.ts";
+import { type Domains, localAddress } from "../domains.ts";
+
+const prefix = "shared/last-login/";
+
+export function lastLoginAnswers(config: Domains): DictAnswers {
+  return {
+    lookup: async () => undefined,
+    unset: async () => "last logins can't be taken back",
+    async set(key, value) {
+      const account = key.startsWith(prefix) ? localAddress(config, key.slice(prefix.length)) : undefined;
+      const seconds = /^[0-9]{1,12}$/.test(value) ? Number(value) : undefined;
+      if (!key.startsWith(prefix) || seconds === undefined) return "not a last login";
+      // an account that is gone meanwhile is no failure of this login
+      if (account) await noteLogin(account, seconds * 1000);
+      return undefined;
+    },
+  };
+}

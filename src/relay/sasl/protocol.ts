@@ -1,0 +1,45 @@
+/** Dovecot's auth protocol, as far as Postfix's smtpd speaks it: lines of fields with TABs between. */
+
+export type ClientLine =
+  | { kind: "auth"; id: string; mechanism: string; response: string | undefined }
+  | { kind: "ignored" }
+  | { kind: "wrong"; why: string };
+
+/** What a server says first, without being asked. `cookie` is 32 hexadecimal digits. */
+export function greeting(options: { pid: number; connection: number; cookie: string }): string {
+  return [
+    "VERSION\t1\t2",
+    "MECH\tPLAIN\tplaintext",
+    `SPID\t${options.pid}`,
+    `CUID\t${options.connection}`,
+    `COOKIE\t${options.cookie}`,
+    "DONE",
+    "",
+  ].join("\n");
+}
+
+export function parseClientLine(line: string): ClientLine {
+  const [command, ...fields] = line.split("\t");
+  if (command === "VERSION") {
+    return fields[0] === "1" ? { kind: "ignored" } : { kind: "wrong", why: "another version" };
+  }
+  if (command !== "AUTH") return command === "CPID" ? { kind: "ignored" } : { kind: "wrong", why: "unknown command" };
+  const [id, mechanism, ...parameters] = fields;
+  if (!id || !/^[0-9]{1,10}$/.test(id) || !mechanism) return { kind: "wrong", why: "malformed AUTH" };
+  const response = parameters.find((each) => each.startsWith("resp="))?.slice("resp=".length);
+  return { kind: "auth", id, mechanism: mechanism.toUpperCase(), response };
+}
+
+/** User and password of a PLAIN response (RFC 4616); undefined where it is none, or one user asks to act as another. */
+export function parsePlain(response: string): { user: string; password: string } | undefined {
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(response)) return undefined;
+  const [actAs, user, password, ...rest] = Buffer.from(response, "base64").toString("utf8").split("\0");
+  if (!user || password === undefined || rest.length > 0) return undefined;
+  return actAs === "" || actAs === user ? { user, password } : undefined;
+}
+
+export const ok = (id: string, user: string) => `OK\t${id}\tuser=${user}\n`;
+
+/** `user` only where it can't break the line. */
+export const fail = (id: string, user?: string) =>
+  user !== undefined && /^[\x21-\x7e\x80-\uffff]{1,320}$/.test(user) ? `FAIL\t${id}\tuser=${user}\n` : `FAIL\t${id}\n`;
