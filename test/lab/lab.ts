@@ -1,0 +1,90 @@
+/** The lab, for tests and scripts: a real cluster, its Docker engine and its name server, up or down. */
+import { isReady, nodeNames, startCluster } from "./cluster.ts";
+import { docker, lines } from "./docker.ts";
+import { type Down, takeDown } from "./down.ts";
+import { findProvider, needProvider, startEngine } from "./engine.ts";
+import { loadBalancerProcesses, startLoadBalancer } from "./load-balancer-process.ts";
+import { withLock } from "./lock.ts";
+import { startNames } from "./names.ts";
+import { bareNamesImage, bareNodeImage, buildNamesImage, nodeImageIsCached } from "./node-image.ts";
+import { labName } from "./place.ts";
+import { type Progress, silent, terminalProgress } from "./progress.ts";
+import { needTools } from "./tools.ts";
+import { versions } from "./versions.ts";
+
+export { type LabEnv, labEnv, labExecArgs } from "./exec.ts";
+export { loadImage } from "./load-image.ts";
+export { type LabStatus, labStatus } from "./status.ts";
+
+export interface UpOptions {
+  /** Number of nodes; without it, whatever runs, else one. */
+  nodes?: number;
+  /** No progress on standard error. */
+  quiet?: boolean;
+}
+
+const progressOf = (options: { quiet?: boolean }): Progress => (options.quiet ? silent : terminalProgress());
+
+const alone = <T>(progress: Progress, work: () => Promise<T>): Promise<T> =>
+  withLock(work, (pid) => progress.step(`waiting for another run of the lab (process ${pid})`));
+
+/** Makes sure that the whole lab runs. Safe to repeat; takes up what a crash has left. */
+export async function labUp(options: UpOptions = {}): Promise<void> {
+  const progress = progressOf(options);
+  const provider = await needProvider();
+  await alone(progress, async () => {
+    await startEngine(progress);
+    const bare = provider === "bare";
+    const image = process.env.LAB_NODE_IMAGE || (bare ? await bareNodeImage(progress) : versions.kindNode);
+    const namesImage = bare ? bareNamesImage() : await buildNamesImage(progress);
+    await needTools(["kind", "kubectl"], progress);
+    await startNames(namesImage);
+    // a node image of ours has no network plugin of its own
+    const ownPodNetwork = image.startsWith(`${labName}/`);
+    await startCluster({ nodes: options.nodes, image, ownPodNetwork, progress });
+    startLoadBalancer(namesImage);
+  });
+  progress.done("up");
+}
+
+/** Makes sure that a Docker engine with the lab's network runs, without a cluster; some seconds. */
+export async function engineUp(options: { quiet?: boolean } = { quiet: true }): Promise<void> {
+  const progress = progressOf(options);
+  await alone(progress, () => startEngine(progress));
+}
+
+/** Ends whatever runs of the lab and removes its traces; `cache` removes what was kept for the next time as well. */
+export async function labDown(options: { quiet?: boolean; cache?: boolean } = {}): Promise<Down> {
+  const progress = progressOf(options);
+  const down = await alone(progress, () => takeDown(progress, options.cache ?? false));
+  progress.done(down.found ? "down" : "there is nothing to do");
+  return down;
+}
+
+export interface Availability {
+  /** `quick`: up within a minute or so. `long`: something has to be built first. */
+  state: "up" | "quick" | "long" | "impossible";
+  /** One sentence for the person who reads the test report. */
+  why: string;
+}
+
+/** Whether the lab runs, and if not, what it would take. */
+export async function labAvailability(): Promise<Availability> {
+  const provider = await findProvider();
+  if (typeof provider === "object") return { state: "impossible", why: provider.impossible };
+  if (await isUp()) return { state: "up", why: "the lab is up" };
+  if (provider === "docker") return { state: "quick", why: "Docker is here" };
+  if (nodeImageIsCached()) return { state: "quick", why: "the node image is in the cache" };
+  return { state: "long", why: "the lab has to be built once, some 12 minutes on 2 cores: `npm run lab -- up`" };
+}
+
+async function isUp(): Promise<boolean> {
+  const nodes = await nodeNames().catch(() => []);
+  return nodes.length > 0 && loadBalancerProcesses().length > 0 && (await isReady());
+}
+
+/** Names of the images the lab's engine has. */
+export async function engineImages(): Promise<string[]> {
+  await findProvider();
+  return lines(await docker(["images", "--format", "{{.Repository}}:{{.Tag}}"]));
+}
