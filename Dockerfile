@@ -25,7 +25,7 @@ RUN printf 'path-exclude=/usr/share/%s/*\n' doc man info locale lintian bash-com
 COPY --from=tools /build/node /usr/local/bin/node
 
 FROM node AS operator
-COPY dist/operator.js* /opt/chatmail/
+COPY dist/package.json dist/operator.js* /opt/chatmail/
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/node", "--enable-source-maps", "/opt/chatmail/operator.js"]
 
@@ -48,6 +48,6 @@ RUN mkdir -p /etc/chatmail/postfix /etc/chatmail/dovecot /etc/chatmail/relay /et
       /srv/chatmail/pages /run/chatmail /run/dovecot /var/lib/chatmail/mail
 COPY image/run-quietly image/redact.sed image/prepare-volume /opt/chatmail/
 COPY --from=tools /build/nodelay.so /opt/chatmail/
-COPY dist/relay.js* dist/expire.js* /opt/chatmail/
+COPY dist/package.json dist/relay*.js* dist/expire.js* /opt/chatmail/
 USER 5000:5000
 ENTRYPOINT ["/usr/local/bin/node", "--enable-source-maps", "/opt/chatmail/relay.js"]

@@ -2,40 +2,47 @@
  * `npm run build`: bundles each process into one file, dist/NAME.js with its source map, and puts node beside them.
  * dist/ and image/ are all that the images are made from.
  */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, statSync, utimesSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
 export const dist = join(root, "dist");
 
-/** Processes of ours: `src/main/NAME.ts` → `dist/NAME.js`. */
-export const processes = ["operator", "relay", "expire"] as const;
+/** `dist/NAME.js` and what it is made from: our processes, and the worker thread that one of them starts. */
+export const bundles = {
+  operator: "src/main/operator.ts",
+  relay: "src/main/relay.ts",
+  "relay-hash": "src/relay/accounts/hash-worker.ts",
+  expire: "src/main/expire.ts",
+} as const;
+
+/** CommonJS packages inside a module ask for `require`. */
+const banner = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
 
 /** Builds all of them. Throws with the names of those that have no source. */
 export async function buildAll(): Promise<void> {
-  const missing = processes.filter((name) => !existsSync(source(name)));
-  if (missing.length > 0) throw new Error(`no source for ${missing.join(", ")}: ${missing.map(source).join(", ")}`);
+  const missing = Object.values(bundles).filter((source) => !existsSync(join(root, source)));
+  if (missing.length > 0) throw new Error(`can't build without ${missing.join(", ")}`);
   mkdirSync(dist, { recursive: true });
-  for (const name of processes) {
-    // file by file: what both processes share is in both, so each image has no more than it runs
+  for (const [name, source] of Object.entries(bundles)) {
+    // one file each, shared code in all that use it: an image has no more than it runs
     await build({
-      entryPoints: [source(name)],
+      entryPoints: [join(root, source)],
       outfile: join(dist, `${name}.js`),
       bundle: true,
       platform: "node",
       target: "node24",
-      format: "cjs",
+      format: "esm",
+      banner: { js: banner },
       sourcemap: true,
-      sourcesContent: true,
       legalComments: "none",
       logLevel: "warning",
     });
   }
+  writeFileSync(join(dist, "package.json"), '{ "type": "module" }\n');
   putNode();
 }
-
-const source = (name: string) => join(root, "src/main", `${name}.ts`);
 
 /** The node of the package lock, the same that tests run with: no other source of programs is needed. */
 function putNode() {
@@ -52,7 +59,7 @@ function putNode() {
 
 if (import.meta.main) {
   await buildAll();
-  for (const name of processes) {
+  for (const name of Object.keys(bundles)) {
     const kilobytes = Math.round(statSync(join(dist, `${name}.js`)).size / 1000);
     console.log(`dist/${name}.js  ${kilobytes} kB`);
   }

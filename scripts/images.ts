@@ -12,7 +12,7 @@ import { needPackages } from "../test/lab/packages.ts";
 import { cacheDir, isRoot, labName } from "../test/lab/place.ts";
 import { type Progress, terminalProgress } from "../test/lab/progress.ts";
 import { LabError, run, tryRun } from "../test/lab/run.ts";
-import { buildAll, dist } from "./build.ts";
+import { buildAll, type bundles, dist } from "./build.ts";
 
 export interface Image {
   /** As `image:` in a pod names it; not in any registry, so with imagePullPolicy IfNotPresent. */
@@ -32,7 +32,10 @@ const root = join(import.meta.dirname, "..");
 const log = join(cacheDir, "log", "images.log");
 
 /** Which bundles each image has; of image/, the operator has nothing. */
-const bundles: Record<Target, readonly string[]> = { operator: ["operator"], relay: ["relay", "expire"] };
+const inside: Record<Target, readonly (keyof typeof bundles)[]> = {
+  operator: ["operator"],
+  relay: ["relay", "relay-hash", "expire"],
+};
 
 export async function buildImages(options: { progress?: Progress } = {}): Promise<Images> {
   const progress = options.progress ?? terminalProgress();
@@ -60,7 +63,7 @@ async function buildImage(target: Target, progress: Progress): Promise<Image> {
 function keyOf(target: Target): string {
   const files = [
     join(root, "Dockerfile"),
-    ...bundles[target].map((bundle) => join(dist, `${bundle}.js`)),
+    ...inside[target].map((bundle) => join(dist, `${bundle}.js`)),
     ...(target === "relay" ? readdirSync(join(root, "image")).map((file) => join(root, "image", file)) : []),
   ];
   const node = statSync(join(dist, "node"));

@@ -92,9 +92,9 @@ export function relayContainers(): readonly (RelayContainer & { name: RelayConta
       command: [programs.node, ...nodeOptions, programs.relay],
       mounts: [config("relay"), run, mail],
       ports: listen("health"),
-      startup: { http: { path: "/ready", port: ports.health }, everySeconds: 1, failures: 60 },
-      readiness: { http: { path: "/ready", port: ports.health }, everySeconds: 10, failures: 3 },
-      liveness: { http: { path: "/live", port: ports.health }, everySeconds: 20, failures: 3 },
+      startup: { http: { path: "/readyz", port: ports.health }, everySeconds: 1, failures: 60 },
+      readiness: { http: { path: "/readyz", port: ports.health }, everySeconds: 10, failures: 3 },
+      liveness: { http: { path: "/healthz", port: ports.health }, everySeconds: 20, failures: 3 },
     },
     {
       ...asVmail,

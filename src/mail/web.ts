@@ -61,12 +61,11 @@ http {
       index index.html;
       try_files $uri $uri/ =404;
     }
-    location = /new {
+    location ~ ^/(new|cgi-bin/newemail[.]py)$ {
       proxy_pass http://unix:${sockets.web};
       proxy_http_version 1.1;
       proxy_set_header Host $host;
       proxy_set_header Connection "";
-      proxy_set_header X-Forwarded-For $remote_addr;
       proxy_connect_timeout 5s;
       proxy_read_timeout 30s;
     }

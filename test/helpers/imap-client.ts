@@ -1,0 +1,103 @@
+/** A small IMAP client that shows every answer. */
+import { type Address, LineSocket } from "./line-socket.ts";
+
+export interface Answer {
+  status: "OK" | "NO" | "BAD";
+  text: string;
+  /** Untagged answers, literals put in as they came. */
+  untagged: string[];
+}
+
+export class ImapClient {
+  readonly #socket: LineSocket;
+  #tag = 0;
+  readonly greeting: string;
+
+  private constructor(socket: LineSocket, greeting: string) {
+    this.#socket = socket;
+    this.greeting = greeting;
+  }
+
+  /** Port 993 starts in TLS, 143 in the clear. */
+  static async open(address: Address): Promise<ImapClient> {
+    const socket = await LineSocket.open(address, address.port === 993 ? {} : undefined);
+    return new ImapClient(socket, await socket.line());
+  }
+
+  static async ready(address: Address, user: string, password: string): Promise<ImapClient> {
+    const client = await ImapClient.open(address);
+    const answer = await client.login(user, password);
+    if (answer.status !== "OK") throw new Error(`login: ${answer.status} ${answer.text}`);
+    return client;
+  }
+
+  login(user: string, password: string): Promise<Answer> {
+    return this.say(`LOGIN "${user}" "${password.replaceAll(/["\\]/g, "\\$&")}"`);
+  }
+
+  /** Says a command and reads up to its tagged answer. */
+  async say(command: string): Promise<Answer> {
+    const tag = `a${++this.#tag}`;
+    this.#socket.write(`${tag} ${command}\r\n`);
+    return this.#answerTo(tag);
+  }
+
+  /** Goes into IDLE and returns when the server has said so. */
+  async idle(): Promise<{ next(): Promise<string>; done(): Promise<Answer> }> {
+    const tag = `a${++this.#tag}`;
+    this.#socket.write(`${tag} IDLE\r\n`);
+    for (;;) {
+      const line = await this.#line();
+      if (line.startsWith("+")) break;
+    }
+    return {
+      next: () => this.#line(),
+      done: () => {
+        this.#socket.write("DONE\r\n");
+        return this.#answerTo(tag);
+      },
+    };
+  }
+
+  /** Each message of the selected folder, whole. */
+  async messages(): Promise<string[]> {
+    const answer = await this.say("FETCH 1:* (BODY.PEEK[])");
+    return answer.untagged.filter((line) => line.includes("FETCH (BODY[]"));
+  }
+
+  async logout(): Promise<void> {
+    await this.say("LOGOUT").catch(() => undefined);
+    this.#socket.destroy();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  closed(): Promise<void> {
+    return this.#socket.closed();
+  }
+
+  async #answerTo(tag: string): Promise<Answer> {
+    const untagged: string[] = [];
+    for (;;) {
+      const line = await this.#line();
+      if (line.startsWith(`${tag} `)) {
+        const [, status = "", text = ""] = /^\S+ (\S+) ?(.*)$/s.exec(line) ?? [];
+        return { status: status as Answer["status"], text, untagged };
+      }
+      untagged.push(line);
+    }
+  }
+
+  /** One line, with the literals that it announces. */
+  async #line(): Promise<string> {
+    let text = await this.#socket.line();
+    for (;;) {
+      const literal = /\{(\d+)\}$/.exec(text);
+      if (!literal) return text;
+      const bytes = await this.#socket.bytes(Number(literal[1]));
+      text += `\r\n${bytes.toString("latin1")}${await this.#socket.line()}`;
+    }
+  }
+}

@@ -1,0 +1,120 @@
+/** A connection that is read line by line, as mail protocols are; starts in the clear or in TLS and can go over to TLS. */
+import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import { patienceMs } from "./until.ts";
+
+export interface Address {
+  host: string;
+  port: number;
+}
+
+export class LineSocket {
+  #socket: Socket | TLSSocket;
+  #buffer: Buffer = Buffer.alloc(0);
+  #waiting: (() => void) | undefined;
+  #ended: Error | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#listen();
+  }
+
+  static async open(address: Address, tls: { servername?: string } | undefined): Promise<LineSocket> {
+    const socket = connectTcp({ ...address, noDelay: true });
+    await once(socket, "connect");
+    const line = new LineSocket(socket);
+    if (tls) await line.startTls(tls.servername);
+    return line;
+  }
+
+  /** Certificates are self-signed here; who is at the other end is known from the address. */
+  async startTls(servername = "_relay.test"): Promise<void> {
+    this.#socket.removeAllListeners();
+    this.#socket = connectTls({ socket: this.#socket, servername, rejectUnauthorized: false });
+    await once(this.#socket, "secureConnect");
+    this.#listen();
+  }
+
+  get encrypted(): boolean {
+    return "getProtocol" in this.#socket;
+  }
+
+  write(text: string | Buffer): void {
+    this.#socket.write(text);
+  }
+
+  /** The next line without its CRLF. Throws when the peer closes, or says nothing for long. */
+  async line(): Promise<string> {
+    const found = await this.#until(() => {
+      const end = this.#buffer.indexOf("\r\n");
+      return end < 0 ? undefined : end;
+    });
+    const text = this.#buffer.subarray(0, found).toString("latin1");
+    this.#buffer = this.#buffer.subarray(found + 2);
+    return text;
+  }
+
+  async bytes(count: number): Promise<Buffer> {
+    await this.#until(() => (this.#buffer.length >= count ? count : undefined));
+    const bytes = this.#buffer.subarray(0, count);
+    this.#buffer = this.#buffer.subarray(count);
+    return bytes;
+  }
+
+  /** Resolves when the peer has closed. */
+  async closed(): Promise<void> {
+    await this.#until(() => (this.#ended ? 0 : undefined), false);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #listen() {
+    const socket = this.#socket;
+    socket.on("data", (chunk: Buffer) => {
+      this.#buffer = Buffer.concat([this.#buffer, chunk]);
+      this.#waiting?.();
+    });
+    const end = (error?: Error) => {
+      this.#ended ??= error ?? new Error("the peer closed the connection");
+      this.#waiting?.();
+    };
+    socket.on("error", end);
+    socket.on("close", () => end());
+  }
+
+  async #until(ready: () => number | undefined, needsPeer = true): Promise<number> {
+    const end = performance.now() + patienceMs.mail;
+    for (;;) {
+      const found = ready();
+      if (found !== undefined) return found;
+      if (this.#ended && needsPeer) throw this.#ended;
+      const rest = end - performance.now();
+      if (rest <= 0) throw new Error(`the peer said nothing for ${patienceMs.mail} ms`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, rest);
+        this.#waiting = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#waiting = undefined;
+    }
+  }
+}
+
+function once(socket: Socket, event: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => socket.destroy(new Error(`no ${event} in ${patienceMs.socket} ms`)),
+      patienceMs.socket,
+    );
+    socket.once("error", reject);
+    socket.once(event, () => {
+      clearTimeout(timer);
+      socket.off("error", reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,279 @@
+/**
+ * A relay pod without a cluster: the containers of `src/mail/containers.ts` on the lab's Docker engine, in one network
+ * namespace, with the same commands, users, rights, mounts and read-only roots that the StatefulSet gives them.
+ */
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
+import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import {
+  podSysctls,
+  prepareContainer,
+  type RelayContainer,
+  type RelayContainerName,
+  type RelayMount,
+  relayContainers,
+} from "../../src/mail/containers.ts";
+import { relayFiles } from "../../src/mail/files.ts";
+import { tlsFiles } from "../../src/mail/layout.ts";
+import { boxPid } from "../lab/box.ts";
+import { docker, lines, tryDocker } from "../lab/docker.ts";
+import { labName } from "../lab/place.ts";
+import { patienceMs, until } from "./until.ts";
+
+export interface RelayPod {
+  domain: string;
+  /** Address of the pod in the lab's network. */
+  host: string;
+  at(port: number): { host: string; port: number };
+  /** Folder of a volume folder on this machine. */
+  volume(name: "mail" | "queue"): string;
+  /** All that the containers have said, one of them or all. */
+  logs(name?: RelayContainerName): Promise<string>;
+  /** Runs a command in a container as its own user; what it printed. Throws when it fails. */
+  exec(name: RelayContainerName, ...command: string[]): Promise<string>;
+  /** SIGTERM, as the kubelet does; resolves when the container is gone, with its exit code. */
+  stop(name: RelayContainerName): Promise<number>;
+  /** Kills without a word. */
+  kill(name: RelayContainerName): Promise<void>;
+  start(name: RelayContainerName): Promise<void>;
+  signal(name: RelayContainerName, signal: string): Promise<void>;
+  /** Proportional set size of all processes of each container, in kB. */
+  memory(): Promise<Record<RelayContainerName, number>>;
+  remove(): Promise<void>;
+}
+
+export interface RelayPodOptions {
+  /** Fields of the spec besides the domain. */
+  spec?: Omit<Partial<Parameters<typeof ChatmailServerSpec.parse>[0] & object>, "domain">;
+  domain: string;
+  image: string;
+}
+
+const containers = relayContainers();
+
+export async function startRelayPod({ domain, spec, image }: RelayPodOptions): Promise<RelayPod> {
+  const folder = mkdtempSync(join(tmpdir(), "relay-pod-"));
+  chmodSync(folder, 0o755);
+  const id = folder.slice(folder.lastIndexOf("-") + 1).toLowerCase();
+  const nameOf = (container: string) => `relay-${id}-${container}`;
+
+  await writeFiles(folder, ChatmailServerSpec.parse({ domain, ...spec }));
+  const sysctls = Object.entries(podSysctls).flatMap(([name, value]) => ["--sysctl", `${name}=${value}`]);
+  const sandbox = nameOf("sandbox");
+  await docker([
+    "run",
+    "-d",
+    "--name",
+    sandbox,
+    "--network",
+    labName,
+    ...sysctls,
+    "--entrypoint",
+    "sleep",
+    image,
+    "infinity",
+  ]);
+  const network = `{{(index .NetworkSettings.Networks "${labName}").IPAddress}}`;
+  const host = await docker(["inspect", "--format", network, sandbox]);
+
+  const create = (container: RelayContainer, command: readonly string[]) => {
+    const options = [...optionsOf(container, folder), "--network", `container:${sandbox}`];
+    const [program = "", ...args] = container.command;
+    return docker([...command, "--name", nameOf(container.name), ...options, "--entrypoint", program, image, ...args]);
+  };
+  await create(prepareContainer, ["run", "--rm"]);
+  for (const container of containers) await create(container, ["run", "-d"]);
+
+  const logs: RelayPod["logs"] = async (name) => {
+    const names = name ? [name] : containers.map((container) => container.name);
+    const all = await Promise.all(names.map((each) => tryDocker(["logs", nameOf(each)])));
+    return all.map(({ stdout, stderr }) => stdout + stderr).join("");
+  };
+  const exitCode = async (name: string) =>
+    Number(await docker(["inspect", "--format", "{{.State.ExitCode}}", nameOf(name)]));
+  const isReady = async (name: string) => {
+    const container = containers.find((each) => each.name === name);
+    const probe = container?.startup;
+    if (!probe) return true;
+    const port = "tcp" in probe ? probe.tcp : probe.http.port;
+    if ("http" in probe) return (await fetch(`http://${host}:${port}${probe.http.path}`)).ok;
+    return accepts(host, port);
+  };
+  const ready = async (name: string) => {
+    const found = () => isReady(name);
+    await until(`${name} to be ready`, found, { patienceMs: patienceMs.client, everyMs: 50 }).catch(async (thrown) => {
+      const said = (await logs(name as RelayContainerName)).split("\n").slice(-30).join("\n");
+      throw new Error(`${String(thrown)}\n${said}`, { cause: thrown });
+    });
+  };
+  const pod: RelayPod = {
+    domain,
+    host,
+    at: (port) => ({ host, port }),
+    volume: (name) => join(folder, "data", name),
+    logs,
+    exec: (name, ...command) => docker(["exec", nameOf(name), ...command]),
+    stop: async (name) => {
+      await docker(["stop", "--time", "30", nameOf(name)]);
+      return exitCode(name);
+    },
+    kill: async (name) => {
+      await docker(["kill", nameOf(name)]);
+    },
+    start: async (name) => {
+      await docker(["start", nameOf(name)]);
+      await ready(name);
+    },
+    signal: async (name, signal) => {
+      await docker(["kill", "--signal", signal, nameOf(name)]);
+    },
+    memory: async () => {
+      const figures = await Promise.all(
+        containers.map(async ({ name }) => [name, await memoryOf(nameOf(name))] as const),
+      );
+      return Object.fromEntries(figures) as Record<RelayContainerName, number>;
+    },
+    remove: async () => {
+      await tryDocker(["rm", "-f", "-v", ...[...containers].reverse().map(({ name }) => nameOf(name)), sandbox]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  try {
+    await Promise.all(containers.map(({ name }) => ready(name)));
+  } catch (thrown) {
+    if (process.env.KEEP_POD !== "1") await pod.remove();
+    throw thrown;
+  }
+  return pod;
+}
+
+async function writeFiles(folder: string, spec: ChatmailServerSpec) {
+  const write = (path: string, text: string) => writeFileSync(join(folder, path), text, { mode: 0o644 });
+  for (const [name, files] of Object.entries(relayFiles(spec))) {
+    mkdirSync(join(folder, "config", name), { recursive: true });
+    for (const [file, text] of Object.entries(files)) write(`config/${name}/${file}`, text);
+  }
+  mkdirSync(join(folder, "tls"));
+  const pair = await makeSelfSigned(spec.domain, new Date());
+  write(`tls/${baseName(tlsFiles.certificate)}`, pair.certificatePem);
+  write(`tls/${baseName(tlsFiles.key)}`, pair.keyPem);
+  // an emptyDir is open to all; the volume and what the kubelet makes on it belong to root
+  mkdirSync(join(folder, "run"));
+  chmodSync(join(folder, "run"), 0o777);
+  mkdirSync(join(folder, "data"));
+  mkdirSync(join(folder, "scratch"));
+}
+
+const baseName = (path: string) => path.slice(path.lastIndexOf("/") + 1);
+
+function optionsOf(container: RelayContainer, folder: string): string[] {
+  return [
+    ...["--user", `${container.uid}:${container.gid}`, "--read-only", "--cap-drop", "ALL"],
+    ...["--security-opt", "no-new-privileges", "--log-opt", "max-size=50m"],
+    ...container.capabilities.flatMap((name) => ["--cap-add", name]),
+    ...Object.entries(container.env).flatMap(([name, value]) => ["--env", `${name}=${value}`]),
+    ...container.mounts.flatMap((mount) => ["--volume", volumeOf(mount, folder)]),
+  ];
+}
+
+function volumeOf(mount: RelayMount, folder: string): string {
+  switch (mount.from) {
+    case "config":
+      return `${join(folder, "config", mount.folder)}:${mount.at}:ro`;
+    case "tls":
+      return `${join(folder, "tls")}:${mount.at}:ro`;
+    case "run":
+      return `${join(folder, "run")}:${mount.at}`;
+    case "data":
+      return `${made(join(folder, "data", mount.subPath), 0o755)}:${mount.at}`;
+    case "scratch":
+      return `${made(join(folder, "scratch", mount.name), 0o777)}:${mount.at}`;
+  }
+}
+
+function made(path: string, mode: number): string {
+  try {
+    mkdirSync(path);
+    chmodSync(path, mode);
+  } catch {
+    // it is there, and belongs to whom it belongs
+  }
+  return path;
+}
+
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const end = (answer: boolean) => () => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once("connect", end(true));
+    socket.once("error", end(false));
+    socket.setTimeout(1000, end(false));
+  });
+}
+
+/** Sum over the processes of a container; seen from here, for the container itself may not look. */
+async function memoryOf(name: string): Promise<number> {
+  const first = Number(await docker(["inspect", "--format", "{{.State.Pid}}", name]));
+  const root = hostPid(first);
+  const all = readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number);
+  const namespace = pidNamespace(root);
+  return all.filter((pid) => pidNamespace(pid) === namespace).reduce((sum, pid) => sum + pss(pid), 0);
+}
+
+/** The engine's own number for a process may be that of its box; the machine's number has it as second in NSpid. */
+function hostPid(inner: number): number {
+  const box = boxPid();
+  if (box === undefined) return inner;
+  const boxed = pidNamespace(box);
+  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    const ids = nsPids(Number(entry));
+    if (ids.length >= 2 && ids[1] === inner && pidNamespace(Number(entry)) !== boxed) return Number(entry);
+  }
+  throw new Error(`process ${inner} of the engine was not found`);
+}
+
+function nsPids(pid: number): number[] {
+  return (read(`/proc/${pid}/status`).match(/^NSpid:\s*(.+)$/m)?.[1] ?? "").trim().split(/\s+/).map(Number);
+}
+
+const pidNamespace = (pid: number): string => /\d+/.exec(readLink(`/proc/${pid}/ns/pid`))?.[0] ?? `none-${pid}`;
+
+const pss = (pid: number): number => Number(/^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function readLink(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}
+
+/** Images of the engine by name, so that a suite can say early what is missing. */
+export async function hasImage(name: string): Promise<boolean> {
+  return lines((await tryDocker(["images", "-q", name])).stdout).length > 0;
+}
