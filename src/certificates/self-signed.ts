@@ -20,6 +20,7 @@ export function certificateNames(domain: string): string[] {
 
 export async function makeSelfSigned(domain: string, now: Date): Promise<KeyPair> {
   // Loaded when needed: most of the time no certificate is made.
+  await import("reflect-metadata"); // @peculiar/x509 wants it to be there first
   const x509 = await import("@peculiar/x509");
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);

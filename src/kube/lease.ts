@@ -81,7 +81,7 @@ export async function leadWithLease(options: {
       return true;
     } catch (err) {
       // Someone else was faster.
-      if (!isApiError(err, 409)) log.warn({ lease: name, err }, "lease not renewed, trying again");
+      if (!isApiError(err, 409) && !until.aborted) log.warn({ lease: name, err }, "lease not renewed, trying again");
       return false;
     }
   };
@@ -103,7 +103,7 @@ export async function leadWithLease(options: {
     while (!leading.signal.aborted) {
       await wait(times.retryMs, leading.signal);
       if (leading.signal.aborted) return;
-      const leftMs = times.renewWithinMs - (performance.now() - renewedAt);
+      const leftMs = Math.ceil(times.renewWithinMs - (performance.now() - renewedAt));
       const startedAt = performance.now();
       if (leftMs > 0 && (await attempt(AbortSignal.any([leading.signal, AbortSignal.timeout(leftMs)])))) {
         renewedAt = startedAt;

@@ -1,0 +1,33 @@
+/** /healthz, /readyz and /metrics of the operator. */
+import { createServer, type Server } from "node:http";
+
+export interface Health {
+  /** Whether the stores hold the cluster: a pod that can't list must not take over from one that can. */
+  ready(): boolean;
+  metrics(): Record<string, number>;
+}
+
+export async function serveHealth(port: number, health: Health): Promise<Server> {
+  const server = createServer((request, response) => {
+    const answer = (status: number, text: string) => {
+      response.writeHead(status, { "content-type": "text/plain; charset=utf-8" });
+      response.end(text);
+    };
+    if (request.url === "/healthz") return answer(200, "ok\n");
+    if (request.url === "/readyz")
+      return health.ready() ? answer(200, "ok\n") : answer(503, "not all watches have answered\n");
+    if (request.url === "/metrics")
+      return answer(
+        200,
+        Object.entries(health.metrics())
+          .map(([name, value]) => `# TYPE ${name} gauge\n${name} ${value}\n`)
+          .join(""),
+      );
+    answer(404, "not found\n");
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, resolve);
+  });
+  return server;
+}

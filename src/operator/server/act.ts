@@ -1,0 +1,77 @@
+/** Writes to the cluster: children and status, each only where something differs. */
+import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
+import { Failure } from "../../api/failure.ts";
+import { apiVersion, chatmailServer, labels, labelValues } from "../../api/names.ts";
+import { ApiError, isApiError } from "../../kube/client.ts";
+import type { KubeObject } from "../../kube/object.ts";
+import type { DesiredChild } from "./desired.ts";
+import { chatmailServers, storeOf, type World } from "./world.ts";
+
+/** How many children were sent. Throws Failure for the first that is refused. */
+export async function applyChildren(
+  server: ChatmailServer,
+  children: readonly DesiredChild[],
+  world: World,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const sent: string[] = [];
+  for (const { resource, object } of children) {
+    const { kind, metadata } = object;
+    const { namespace, name } = metadata;
+    const store = storeOf(world.stores, resource);
+    try {
+      const known = store?.get(namespace, name);
+      const live = known ?? (await world.client.get(resource, { ...(namespace && { namespace }), name }, signal));
+      if (live && !isOurs(server, live))
+        throw new Failure(
+          "ApplyConflict",
+          "world",
+          `${kind} ${name} exists and was not made for this server: rename or delete it`,
+        );
+      // All fields that we name are ours to set: a person who edits a child is undone, a field that we leave out is theirs.
+      const result = await world.applier.apply(resource, object, { live, force: true, signal });
+      if (!result.sent) continue;
+      // What we wrote is known at once; the watch brings it again later.
+      store?.put(result.live);
+      sent.push(`${kind} ${name}`);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const reason = isApiError(error, 409) ? "ApplyConflict" : "ApplyFailed";
+      throw new Failure(reason, "world", `${kind} ${name}: ${error.message}`, { cause: error });
+    }
+  }
+  return sent;
+}
+
+/** Made by us for a server of this name: also by an earlier one that left its volume or key behind. */
+function isOurs(server: ChatmailServer, live: KubeObject): boolean {
+  const own = live.metadata.labels ?? {};
+  const owner = live.metadata.ownerReferences?.find((reference) => reference.controller);
+  if (owner && owner.uid !== server.metadata.uid && owner.kind !== chatmailServer.kind) return false;
+  return own[labels.managedBy] === labelValues.managedBy && own[labels.instance] === server.metadata.name;
+}
+
+/** True when it was sent. */
+export async function applyStatus(
+  server: ChatmailServer & KubeObject,
+  status: ChatmailServerStatus,
+  world: World,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { namespace, name } = server.metadata;
+  const object = { apiVersion, kind: chatmailServer.kind, metadata: { namespace, name }, status };
+  try {
+    const result = await world.applier.apply(chatmailServers, object, {
+      live: server,
+      force: true,
+      subresource: "status",
+      signal,
+    });
+    if (result.sent) world.stores.servers.put(result.live as ChatmailServer & KubeObject);
+    return result.sent;
+  } catch (error) {
+    // Deleted meanwhile: there is nobody left to tell.
+    if (isApiError(error, 404)) return false;
+    throw error;
+  }
+}

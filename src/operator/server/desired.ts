@@ -1,0 +1,36 @@
+/** Which objects a server needs. Pure. */
+import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import { type KubeObject, type Resource, resources } from "../../kube/object.ts";
+import { relayFiles } from "../../mail/files.ts";
+import { configMap } from "./resources/config-map.ts";
+import { expiryCronJob } from "./resources/expiry-cron-job.ts";
+import { mailService } from "./resources/service.ts";
+import { statefulSet } from "./resources/stateful-set.ts";
+import { tlsSecret } from "./resources/tls-secret.ts";
+import { volumeClaim } from "./resources/volume-claim.ts";
+import type { Seen } from "./seen.ts";
+
+export interface DesiredChild {
+  resource: Resource;
+  object: KubeObject;
+}
+
+/** In the order they are applied: what the pod mounts comes before the pod, so that it never starts with old files. */
+export function desiredChildren(server: ChatmailServer, seen: Seen, options: { relayImage: string }): DesiredChild[] {
+  const files = relayFiles(server.spec);
+  const { certificate, volumeClaim: claim } = seen;
+  const plan = {
+    server,
+    files,
+    image: server.spec.image ?? options.relayImage,
+    tlsSecretName: certificate.secretName,
+  };
+  return [
+    { resource: resources.configMap, object: configMap(server, files) },
+    ...(certificate.pair ? [{ resource: resources.secret, object: tlsSecret(server, certificate.pair) }] : []),
+    { resource: resources.volumeClaim, object: volumeClaim(server, claim?.spec?.resources?.requests?.storage) },
+    { resource: resources.service, object: mailService(server) },
+    { resource: resources.statefulSet, object: statefulSet(plan) },
+    { resource: resources.cronJob, object: expiryCronJob(plan) },
+  ];
+}

@@ -1,0 +1,100 @@
+/** Reads what is known about a server: from what the watches keep, and from the API server what is not watched. */
+import { type ChatmailServer, isSelfSignedDomain } from "../../api/chatmail-server.ts";
+import { childNames, labels } from "../../api/names.ts";
+import { judgeCertificate } from "../../certificates/judge.ts";
+import { makeSelfSigned } from "../../certificates/self-signed.ts";
+import { resources } from "../../kube/object.ts";
+import type { LiveEvent, LiveSecret } from "./live.ts";
+import type { Seen, SeenCertificate } from "./seen.ts";
+import type { World } from "./world.ts";
+
+export async function observe(server: ChatmailServer, world: World, signal: AbortSignal): Promise<Seen> {
+  const { stores } = world;
+  const { namespace, name } = server.metadata;
+  const names = childNames(name);
+  const volumeClaim = stores.volumeClaims.get(namespace, names.volumeClaim);
+  const pod = stores.pods.get(namespace, names.pod);
+  const statefulSet = stores.statefulSets.get(namespace, names.statefulSet);
+  const lastWords = (kind: string, about: string) => lastEvent(world, { namespace, kind, name: about }, signal);
+  return {
+    certificate: await observeCertificate(server, world, signal),
+    configMap: stores.configMaps.get(namespace, names.configMap),
+    tlsSecret: stores.secrets.get(namespace, names.tlsSecret),
+    volumeClaim,
+    service: stores.services.get(namespace, names.service),
+    statefulSet,
+    pod,
+    cronJob: stores.cronJobs.get(namespace, names.expiryCronJob),
+    jobs: stores.jobs
+      .all()
+      .filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.[labels.instance] === name),
+    ...(volumeClaim?.status?.phase === "Pending" && {
+      claimTrouble: await lastWords("PersistentVolumeClaim", names.volumeClaim),
+    }),
+    ...(statefulSet && !pod && { podTrouble: await lastWords("StatefulSet", names.statefulSet) }),
+  };
+}
+
+/** Events are where Kubernetes says why a claim is not bound or a pod not made. */
+async function lastEvent(
+  world: World,
+  about: { namespace: string; kind: string; name: string },
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { namespace, kind, name } = about;
+  const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${name}`;
+  const page = await world.client.listPage(resources.event, { namespace, fieldSelector, limit: 50 }, signal);
+  const time = (event: LiveEvent) => event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp ?? "";
+  const events = (page.items as LiveEvent[]).sort((a, b) => (time(a) < time(b) ? 1 : -1));
+  // A warning says more than the ordinary step before or after it.
+  return (events.find((event) => event.type === "Warning") ?? events[0])?.message;
+}
+
+async function observeCertificate(server: ChatmailServer, world: World, signal: AbortSignal): Promise<SeenCertificate> {
+  const { spec, metadata } = server;
+  const { domain } = spec;
+  const { source } = spec.certificate;
+  const ownName = childNames(metadata.name).tlsSecret;
+  if (source === "Secret") return givenCertificate(server, world, signal);
+  if (source === "Auto" && !isSelfSignedDomain(domain)) {
+    const message = `this version can't get a certificate for ${domain} by itself: put one into a kubernetes.io/tls Secret and set certificate to source: Secret with its secretName, or to source: SelfSigned for a test`;
+    return { source: "None", secretName: ownName, problem: { reason: "CertificateSourceMissing", message } };
+  }
+
+  const { now } = world;
+  const found =
+    world.stores.secrets.get(metadata.namespace, ownName) ??
+    ((await world.client.get(resources.secret, { namespace: metadata.namespace, name: ownName }, signal)) as
+      | LiveSecret
+      | undefined);
+  const kept = found && pairIn(found);
+  if (kept) {
+    const verdict = judgeCertificate({ ...kept, domain, now: now() });
+    if (!verdict.problem) return { source: "SelfSigned", secretName: ownName, pair: kept, ...verdict };
+  }
+  const pair = await makeSelfSigned(domain, now());
+  return { source: "SelfSigned", secretName: ownName, pair, ...judgeCertificate({ ...pair, domain, now: now() }) };
+}
+
+async function givenCertificate(server: ChatmailServer, world: World, signal: AbortSignal): Promise<SeenCertificate> {
+  const { namespace } = server.metadata;
+  const secretName = server.spec.certificate.secretName ?? "";
+  const here = { source: "Secret", secretName } as const;
+  const secret = (await world.client.get(resources.secret, { namespace, name: secretName }, signal)) as
+    | LiveSecret
+    | undefined;
+  const missing = (message: string): SeenCertificate => ({
+    ...here,
+    problem: { reason: "CertificateMissing", message },
+  });
+  if (!secret) return missing(`there is no Secret ${secretName} in namespace ${namespace}`);
+  const pair = pairIn(secret);
+  if (!pair) return missing(`Secret ${secretName} lacks tls.crt or tls.key`);
+  return { ...here, ...judgeCertificate({ ...pair, domain: server.spec.domain, now: world.now() }) };
+}
+
+function pairIn(secret: LiveSecret): { certificatePem: string; keyPem: string } | undefined {
+  const text = (key: string) => Buffer.from(secret.data?.[key] ?? "", "base64").toString("utf8");
+  const [certificatePem, keyPem] = [text("tls.crt"), text("tls.key")];
+  return certificatePem && keyPem ? { certificatePem, keyPem } : undefined;
+}

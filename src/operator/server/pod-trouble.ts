@@ -1,0 +1,77 @@
+/** Why a relay pod is not ready, in words a person can act on. Pure. */
+import type { ContainerStatus, LivePod } from "./live.ts";
+import type { Problem } from "./seen.ts";
+
+const imageReasons = [
+  "ErrImagePull",
+  "ImagePullBackOff",
+  "InvalidImageName",
+  "ErrImageNeverPull",
+  "RegistryUnavailable",
+];
+
+/** Ordinary steps on the way to a running container. */
+const onTheWay = ["ContainerCreating", "PodInitializing"];
+
+/** The first problem of a pod; undefined when all its containers are ready. `logs` is the kubectl command that shows more. */
+export function podProblem(pod: LivePod): Problem | undefined {
+  const { status = {} } = pod;
+  if (pod.metadata.deletionTimestamp)
+    return { reason: "PodPending", message: "the relay pod is ending; the next one follows" };
+  if (status.phase === "Failed")
+    return { reason: "PodFailing", message: `the pod failed: ${status.message ?? status.reason ?? "no cause given"}` };
+
+  const scheduled = status.conditions?.find((condition) => condition.type === "PodScheduled");
+  if (scheduled?.status === "False")
+    return {
+      reason: "PodPending",
+      message: `no node takes the pod: ${scheduled.message ?? scheduled.reason ?? "no cause given"}`,
+    };
+
+  const initial = (status.initContainerStatuses ?? []).filter((container) => !container.ready);
+  const lasting = (status.containerStatuses ?? []).filter((container) => !container.ready);
+  const problems = [...initial, ...lasting].map((container) => containerProblem(pod, container));
+  const worst = problems.find((problem) => problem !== undefined);
+  if (worst) return worst;
+
+  const waiting = (initial.length > 0 ? initial : lasting).map((container) => container.name);
+  const ready = status.conditions?.find((condition) => condition.type === "Ready")?.status === "True";
+  if (ready && lasting.length === 0) return undefined;
+  const message = waiting.length > 0 ? `starting: ${waiting.join(", ")}` : "the pod is starting";
+  return { reason: "PodPending", message };
+}
+
+function containerProblem(pod: LivePod, container: ContainerStatus): Problem | undefined {
+  const waiting = container.state?.waiting;
+  const image = pod.spec?.containers?.find(({ name }) => name === container.name)?.image ?? "its image";
+  if (waiting?.reason && imageReasons.includes(waiting.reason))
+    return {
+      reason: "ImageUnavailable",
+      message: `container ${container.name}: ${image} can't be pulled: ${pullCause(waiting.message, waiting.reason)}`,
+    };
+
+  const ended = container.state?.terminated ?? container.lastState?.terminated;
+  if (ended && (ended.exitCode !== 0 || (container.restartCount ?? 0) > 0)) {
+    const { namespace, name } = pod.metadata;
+    const cause =
+      ended.reason === "OOMKilled"
+        ? "ran out of memory (raise spec.resources)"
+        : `ended with exit code ${ended.exitCode}`;
+    return {
+      reason: "PodFailing",
+      message: `container ${container.name} ${cause}; see kubectl logs -n ${namespace} ${name} -c ${container.name} --previous`,
+    };
+  }
+  if (waiting?.reason && !onTheWay.includes(waiting.reason) && waiting.reason !== "CrashLoopBackOff")
+    return {
+      reason: "PodFailing",
+      message: `container ${container.name}: ${waiting.reason}: ${waiting.message ?? ""}`.trim(),
+    };
+  return undefined;
+}
+
+/** The kubelet says the same cause in two ways by turns; here it is one text, so that the status does not flicker. */
+function pullCause(message: string | undefined, reason: string): string {
+  const cause = (message ?? "").replace(/^Back-off pulling image "[^"]*"(: \w+)?(: )?/, "");
+  return cause === "" ? reason.replace("ImagePullBackOff", "ErrImagePull") : cause;
+}

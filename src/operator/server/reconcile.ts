@@ -1,0 +1,82 @@
+import { Failure } from "../../api/failure.ts";
+import type { Outcome } from "../../kube/controller.ts";
+import type { Log } from "../../kube/log.ts";
+import { applyChildren, applyStatus } from "./act.ts";
+import { desiredChildren } from "./desired.ts";
+import { observe } from "./observe.ts";
+import type { Seen } from "./seen.ts";
+import { domainProblem, specProblem } from "./spec.ts";
+import { nextDeadline, statusOf } from "./status.ts";
+import type { LiveServer, World } from "./world.ts";
+
+/** What is not watched is looked at again: a Secret that a user gives, and why a claim or a pod waits. */
+const lookAgainMs = { givenSecret: 300_000, trouble: 15_000 };
+
+/**
+ * Brings one ChatmailServer a step closer to its spec. Safe to repeat after a crash at any line.
+ * An expected failure is shown as Ready=False and tried again; anything else is thrown.
+ */
+export async function reconcileServer(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
+  const [namespace, name = ""] = key.split("/");
+  const server = world.stores.servers.get(namespace, name);
+  if (!server || server.metadata.deletionTimestamp) return {};
+
+  const { management } = server.spec;
+  if (management === "Unmanaged") {
+    await judge(server, { seen: undefined }, world, log, signal);
+    return {};
+  }
+  const refused = specProblem(server.spec) ?? domainProblem(server, world.stores.servers.all());
+  if (refused) {
+    await judge(server, { seen: undefined, refused }, world, log, signal);
+    return {};
+  }
+
+  let failure: Failure | undefined;
+  let seen = await observe(server, world, signal);
+  if (management === "Managed" && seen.certificate.source !== "None") {
+    try {
+      const sent = await applyChildren(server, desiredChildren(server, seen, world), world, signal);
+      if (sent.length > 0) {
+        log.info({ server: key, sent }, "children applied");
+        seen = await observe(server, world, signal);
+      }
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      failure = error;
+      log.warn({ server: key, reason: error.reason, err: error }, "children not applied, trying again");
+    }
+  }
+
+  await judge(server, { seen, failure }, world, log, signal);
+  return { againMs: againMs(seen, world.now()), ...(failure && { retry: true }) };
+}
+
+async function judge(
+  server: LiveServer,
+  judged: Omit<Parameters<typeof statusOf>[0], "server">,
+  world: World,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const status = statusOf({ server, ...judged }, world.now());
+  const before = readyOf(server.status);
+  const after = readyOf(status);
+  if (!(await applyStatus(server, status, world, signal))) return;
+  if (before?.status === after?.status && before?.reason === after?.reason) return;
+  const { namespace, name } = server.metadata;
+  log.info({ server: `${namespace}/${name}`, ready: after?.status, reason: after?.reason }, "status changed");
+}
+
+const readyOf = (status: LiveServer["status"]) => status?.conditions?.find((condition) => condition.type === "Ready");
+
+function againMs(seen: Seen, now: Date): number | undefined {
+  const deadline = nextDeadline(seen, now);
+  const waits = [
+    ...(deadline ? [deadline.getTime() - now.getTime() + 1_000] : []),
+    ...(seen.certificate.source === "Secret" && !seen.certificate.problem ? [lookAgainMs.givenSecret] : []),
+    ...(seen.certificate.source === "Secret" && seen.certificate.problem ? [lookAgainMs.trouble] : []),
+    ...(seen.volumeClaim?.status?.phase === "Pending" || (seen.statefulSet && !seen.pod) ? [lookAgainMs.trouble] : []),
+  ];
+  return waits.length > 0 ? Math.min(...waits) : undefined;
+}

@@ -1,0 +1,49 @@
+/** All that is known about one server at one moment: what deciding and judging go by. */
+import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import type { Failure } from "../../api/failure.ts";
+import type { Reason } from "../../api/reasons.ts";
+import type { CertificateFacts } from "../../certificates/judge.ts";
+import type { KeyPair } from "../../certificates/self-signed.ts";
+import type { KubeObject } from "../../kube/object.ts";
+import type { LiveCronJob, LiveJob, LivePod, LiveService, LiveStatefulSet, LiveVolumeClaim } from "./live.ts";
+
+export interface Problem {
+  reason: Reason;
+  message: string;
+}
+
+/** Where the certificate comes from and how it is. */
+export interface SeenCertificate {
+  source: "SelfSigned" | "Secret" | "None";
+  /** The Secret that the pod mounts. */
+  secretName: string;
+  /** The pair that our own Secret shall hold; only for SelfSigned. */
+  pair?: KeyPair;
+  facts?: CertificateFacts;
+  problem?: Problem;
+}
+
+export interface Seen {
+  certificate: SeenCertificate;
+  configMap?: KubeObject | undefined;
+  tlsSecret?: KubeObject | undefined;
+  volumeClaim?: LiveVolumeClaim | undefined;
+  service?: LiveService | undefined;
+  statefulSet?: LiveStatefulSet | undefined;
+  pod?: LivePod | undefined;
+  cronJob?: LiveCronJob | undefined;
+  jobs: LiveJob[];
+  /** What the cluster last said about a claim that is not bound, or about a pod that is not made. */
+  claimTrouble?: string | undefined;
+  podTrouble?: string | undefined;
+}
+
+/** A server with what keeps its spec from being carried out, if anything does. */
+export interface Judged {
+  server: ChatmailServer;
+  seen: Seen | undefined;
+  /** Why nothing was done: the spec is wrong, or its domain is another's. */
+  refused?: Problem | undefined;
+  /** What went wrong while children were applied. */
+  failure?: Failure | undefined;
+}

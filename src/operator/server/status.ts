@@ -1,0 +1,230 @@
+/** What the status says. Pure: the same server, the same observations, the same minute give the same text. */
+import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
+import type { Reason } from "../../api/reasons.ts";
+import { inviteLink, invitePage } from "../../mail/invite.ts";
+import { podProblem } from "./pod-trouble.ts";
+import type { Judged, Problem, Seen } from "./seen.ts";
+
+interface Verdict {
+  status: Condition["status"];
+  reason: Reason;
+  message: string;
+}
+
+/** One question; the answer is what is wrong. */
+type Check = (seen: Seen, server: ChatmailServer) => Problem | undefined;
+
+const certificateIsFine: Check = ({ certificate }) => certificate.problem;
+
+const volumeIsThere: Check = ({ volumeClaim, claimTrouble }) => {
+  const phase = volumeClaim?.status?.phase;
+  if (phase === "Lost")
+    return {
+      reason: "VolumeLost",
+      message: "the volume behind the claim is gone; restore it, or delete the claim to begin anew",
+    };
+  if (phase === "Bound") return undefined;
+  const why = claimTrouble ?? "the cluster has not said why";
+  return {
+    reason: "VolumePending",
+    message: `claim ${volumeClaim?.metadata.name ?? "for the volume"} is not bound: ${why}`,
+  };
+};
+
+/** A claim that waits for its pod is no cause: the pod's own trouble is. */
+const volumeIsNoCause: Check = (seen, server) => {
+  const problem = volumeIsThere(seen, server);
+  const waitsForPod =
+    seen.claimTrouble?.includes("waiting for first consumer") || seen.claimTrouble?.includes("waiting for pod");
+  return problem?.reason === "VolumePending" && waitsForPod ? undefined : problem;
+};
+
+const podIsReady: Check = ({ pod, podTrouble }) => {
+  if (pod) return podProblem(pod);
+  return { reason: "PodMissing", message: podTrouble ?? "the relay pod is about to be made" };
+};
+
+const podIsCurrent: Check = ({ statefulSet }) => {
+  const { status, metadata } = statefulSet ?? { metadata: { generation: 0 } };
+  const current =
+    status?.observedGeneration === metadata.generation && status?.currentRevision === status?.updateRevision;
+  return current
+    ? undefined
+    : { reason: "Progressing", message: "the relay pod is being replaced by one with the new settings" };
+};
+
+const addressIsKnown: Check = (seen, server) => {
+  if (addressesOf(server, seen).length > 0) return undefined;
+  const cure = {
+    LoadBalancer:
+      "the cluster has given the Service no address; without a load balancer set network.exposure to HostPort or NodePort",
+    NodePort: "the pod's node has no address yet",
+    HostPort: "the pod's node has no address yet",
+  }[server.spec.network.exposure];
+  return { reason: "AddressPending", message: cure };
+};
+
+/** In the order in which a person would put things right. */
+const readyChecks: readonly Check[] = [certificateIsFine, volumeIsNoCause, podIsReady, podIsCurrent, addressIsKnown];
+
+/** Only an edit helps against these; waiting does not. */
+const needsAnEdit: readonly Reason[] = ["SpecInvalid", "DomainTaken", "CertificateSourceMissing"];
+
+/** Time passes and these go away by themselves. */
+const onTheWay: readonly Reason[] = ["Progressing", "PodMissing", "PodPending", "VolumePending", "AddressPending"];
+
+export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
+  const { server, seen, refused } = judged;
+  const generation = server.metadata.generation;
+  const verdicts: Record<string, Verdict | undefined> = {
+    ...readyVerdicts(judged),
+    ...(seen && !refused && concernVerdicts(server, seen, now)),
+  };
+  const before = server.status?.conditions ?? [];
+  const conditions = Object.entries(verdicts).flatMap(([type, verdict]) =>
+    verdict ? [conditionOf({ type, verdict, before, generation, now })] : [],
+  );
+  if (!seen || refused) return { observedGeneration: generation, conditions };
+
+  const { facts, source } = seen.certificate;
+  const addresses = addressesOf(server, seen);
+  const finishedAt = seen.cronJob?.status?.lastSuccessfulTime;
+  return {
+    observedGeneration: generation,
+    conditions,
+    invite: { link: inviteLink(server.spec.domain), page: invitePage(server.spec.domain) },
+    ...(addresses.length > 0 && { addresses }),
+    ...(facts && { certificate: { source, notAfter: facts.notAfter.toISOString(), sha256: facts.sha256 } }),
+    ...(finishedAt && { lastExpiry: { finishedAt } }),
+  };
+}
+
+function readyVerdicts({ server, seen, refused, failure }: Judged): Record<string, Verdict> {
+  const { management } = server.spec;
+  if (management === "Unmanaged") {
+    const left = {
+      reason: "Unmanaged",
+      message: "management is Unmanaged: nothing is done and nothing is checked",
+    } as const;
+    return {
+      Ready: { status: "Unknown", ...left },
+      Reconciling: { status: "False", ...left },
+      Stalled: { status: "False", ...left },
+    };
+  }
+  const failed = failure && { reason: failure.reason, message: failure.message };
+  const problem = refused ?? failed ?? (seen && firstProblem(readyChecks, seen, server));
+  const stalled = problem && needsAnEdit.includes(problem.reason);
+  const moving = problem && onTheWay.includes(problem.reason);
+  return {
+    Ready: problem
+      ? { status: "False", ...problem }
+      : { status: "True", reason: "Serving", message: `${server.spec.domain} is served` },
+    Reconciling:
+      management === "Paused"
+        ? { status: "False", reason: "Paused", message: "management is Paused: changes of the spec wait" }
+        : moving
+          ? { status: "True", ...problem }
+          : { status: "False", reason: "Settled", message: "nothing is left to change" },
+    Stalled: stalled
+      ? { status: "True", ...problem }
+      : { status: "False", reason: "NotStalled", message: "nothing keeps the operator from going on" },
+  };
+}
+
+function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<string, Verdict> {
+  const verdict = (check: Check, fine: { reason: Reason; message: string }): Verdict => {
+    const problem = check(seen, server);
+    return problem ? { status: "False", ...problem } : { status: "True", ...fine };
+  };
+  const { facts, source } = seen.certificate;
+  const from = source === "SelfSigned" ? "self-signed" : `from Secret ${seen.certificate.secretName}`;
+  const until = facts ? `, until ${facts.notAfter.toISOString().slice(0, 10)}` : "";
+  return {
+    CertificateReady: verdict(certificateIsFine, { reason: "CertificateIssued", message: `${from}${until}` }),
+    StorageReady: verdict(volumeIsThere, { reason: "VolumeBound", message: "the volume is bound" }),
+    PodReady: verdict(podIsReady, { reason: "RelayRunning", message: "all containers of the relay pod are ready" }),
+    ExpiryHealthy: expiryVerdict(seen, now),
+  };
+}
+
+const dayMs = 86_400_000;
+/** It runs each day: two days without success is not a matter of minutes. */
+const expiryLateAfterMs = 2 * dayMs;
+
+function expiryVerdict({ cronJob, jobs }: Seen, now: Date): Verdict {
+  const succeeded = cronJob?.status?.lastSuccessfulTime;
+  const failures = jobs.flatMap((job) =>
+    (job.status?.conditions ?? [])
+      .filter((condition) => condition.type === "Failed" && condition.status === "True")
+      .map((condition) => ({
+        job: job.metadata.name,
+        at: condition.lastTransitionTime ?? "",
+        message: condition.message,
+      })),
+  );
+  const failure = failures.filter(({ at }) => !succeeded || at > succeeded).sort((a, b) => (a.at < b.at ? 1 : -1))[0];
+  if (failure)
+    return {
+      status: "False",
+      reason: "ExpiryFailed",
+      message: `job ${failure.job} failed: ${failure.message ?? "see its logs"}`,
+    };
+  const since = succeeded ?? cronJob?.metadata.creationTimestamp;
+  if (since && now.getTime() - Date.parse(since) > expiryLateAfterMs)
+    return { status: "False", reason: "ExpiryLate", message: `no run has ended well since ${since}` };
+  if (!succeeded) return { status: "Unknown", reason: "ExpiryNotYetRun", message: "the first run is at 00:02 UTC" };
+  return { status: "True", reason: "ExpiryOnTime", message: "the last run did its work" };
+}
+
+/** When something here changes by the passing of time alone; undefined when nothing does. */
+export function nextDeadline(seen: Seen, now: Date): Date | undefined {
+  const since = seen.cronJob?.status?.lastSuccessfulTime ?? seen.cronJob?.metadata.creationTimestamp;
+  const dates = [
+    ...(seen.certificate.facts ? [seen.certificate.facts.notAfter] : []),
+    ...(since ? [new Date(Date.parse(since) + expiryLateAfterMs)] : []),
+  ];
+  return dates.filter((date) => date > now).sort((a, b) => a.getTime() - b.getTime())[0];
+}
+
+function firstProblem(checks: readonly Check[], seen: Seen, server: ChatmailServer): Problem | undefined {
+  for (const check of checks) {
+    const problem = check(seen, server);
+    if (problem) return problem;
+  }
+  return undefined;
+}
+
+/** Where clients connect: the load balancer, or the node that the pod is on. */
+export function addressesOf(server: ChatmailServer, { service, pod }: Seen): string[] {
+  if (server.spec.network.exposure === "LoadBalancer")
+    return (service?.status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }) => {
+      const address = ip ?? hostname;
+      return address ? [address] : [];
+    });
+  const { hostIPs, hostIP } = pod?.status ?? {};
+  return hostIPs?.map(({ ip }) => ip) ?? (hostIP ? [hostIP] : []);
+}
+
+function conditionOf(options: {
+  type: string;
+  verdict: Verdict;
+  before: readonly Condition[];
+  generation: number;
+  now: Date;
+}): Condition {
+  const { type, verdict, before, generation, now } = options;
+  const last = before.find((condition) => condition.type === type);
+  const lastTransitionTime =
+    last?.status === verdict.status ? last.lastTransitionTime : now.toISOString().replace(/[.]\d+Z$/, "Z");
+  // The API server refuses longer ones; what matters comes first.
+  const message = verdict.message.slice(0, 4_000);
+  return {
+    type,
+    status: verdict.status,
+    reason: verdict.reason,
+    message,
+    lastTransitionTime,
+    observedGeneration: generation,
+  };
+}
