@@ -2,13 +2,12 @@
  * The main story, told by the demo and proved by test/cluster/first-message.test.ts: two people join two relays by their invites, meet, and
  * write to each other; clear text is refused; old mail goes. Runs inside the lab.
  */
-import { randomBytes } from "node:crypto";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
 import { folders, ports } from "../../src/mail/layout.ts";
 import { DeltaChatClient } from "./delta-chat.ts";
 import { ImapClient } from "./imap-client.ts";
 import { kubectl } from "./kubectl.ts";
-import { clearMail, encryptedMail } from "./mails.ts";
+import { clearMessage, encryptedMessage, randomName } from "./messages.ts";
 import { namespace } from "./servers.ts";
 import { SmtpClient } from "./smtp-client.ts";
 import { patienceMs, until } from "./until.ts";
@@ -75,10 +74,9 @@ export async function converse(
   return { meetMs, messageMs, encrypted };
 }
 
-/** A plain SMTP client's account: name and password made up, as create-on-login has it. */
+/** Name and password made up, as create-on-login has it. */
 export function someAccount(domain: string): { address: string; password: string } {
-  const local = randomBytes(5).toString("hex").slice(0, 9);
-  return { address: `${local}@${domain}`, password: randomBytes(12).toString("base64url") };
+  return { address: `${randomName(9)}@${domain}`, password: randomName(20) };
 }
 
 /** What a relay answers to a clear text mail from a user of its own, and to one from outside. */
@@ -88,57 +86,55 @@ export async function refusals(
 ): Promise<{ submitted: string; incoming: string }> {
   const { domain } = server.spec;
   const sender = someAccount(domain);
-  const own = await SmtpClient.connect({ host: domain, port: ports.submissions, tls: true });
-  await own.login(sender.address, sender.password);
-  const submitted = await own.send(sender.address, [recipient], clearMail(sender.address, recipient));
-  await own.quit();
-
-  const outside = await SmtpClient.connect({ host: domain, port: ports.smtp, tls: false });
-  await outside.startTls();
-  const stranger = "stranger@outside.test";
-  const incoming = await outside.send(stranger, [recipient], clearMail(stranger, recipient));
-  await outside.quit();
-  return { submitted, incoming };
+  const send = async (port: number, from: string, password?: string) => {
+    const client = await SmtpClient.ready({ host: domain, port }, password && from, password);
+    const reply = await client.send({ from, to: [recipient], data: clearMessage({ from, to: [recipient] }) });
+    await client.quit();
+    return reply.text;
+  };
+  return {
+    submitted: await send(ports.submissions, sender.address, sender.password),
+    incoming: await send(ports.smtp, "stranger@outside.test"),
+  };
 }
 
 /** Puts a mail into a new mailbox, makes it a day older than allowed, runs the expiry job, and counts the mails before and after. */
 export async function expire(server: ChatmailServer): Promise<{ before: number; after: number }> {
   const { domain, messages } = server.spec;
   const { name } = server.metadata;
-  const account = someAccount(domain);
-  const imap = await ImapClient.connect({ host: domain, port: ports.imaps, tls: true });
-  await imap.login(account.address, account.password);
-  const smtp = await SmtpClient.connect({ host: domain, port: ports.submissions, tls: true });
-  await smtp.login(account.address, account.password);
-  const reply = await smtp.send(account.address, [account.address], encryptedMail(account.address, account.address));
-  if (!reply.startsWith("250")) throw new Error(`an encrypted mail was refused: ${reply}`);
+  const { address, password } = someAccount(domain);
+  const inbox = await ImapClient.ready({ host: domain, port: ports.imaps }, address, password);
+  const count = async () => {
+    const { untagged } = await inbox.say("STATUS INBOX (MESSAGES)");
+    return Number(/MESSAGES (\d+)/.exec(untagged.join())?.[1]);
+  };
+  const smtp = await SmtpClient.ready({ host: domain, port: ports.submissions }, address, password);
+  const data = encryptedMessage({ from: address, to: [address] });
+  const reply = await smtp.send({ from: address, to: [address], data });
+  if (reply.code !== 250) throw new Error(`an encrypted mail was refused: ${reply.text}`);
   await smtp.quit();
-  const count = () => imap.count("INBOX");
   const before = await until("the mail to arrive", count, { patienceMs: patienceMs.mail });
 
-  const days = messages.deleteAfterDays + 1;
-  const mailbox = `${folders.mail}/${domain}/${account.address}`;
+  const days = `${messages.deleteAfterDays + 1} days ago`;
   const age = [
     "find",
-    mailbox,
-    "-path",
-    "*/*/*",
+    `${folders.mail}/${domain}/${address}`,
     "-name",
     "*S=*",
     "-exec",
     "touch",
     "-d",
-    `${days} days ago`,
+    days,
     "{}",
     "+",
   ];
   await kubectl(["-n", namespace, "exec", `${name}-0`, "-c", "dovecot", "--", ...age]);
 
-  const job = `${name}-expiry-${randomBytes(3).toString("hex")}`;
+  const job = `${name}-expiry-${randomName(6)}`;
   await kubectl(["-n", namespace, "create", "job", job, `--from=cronjob/${name}-expiry`]);
   await kubectl(["-n", namespace, "wait", "--for=condition=Complete", `job/${job}`, "--timeout=90s"]);
   await kubectl(["-n", namespace, "delete", "job", job, "--wait=false"]);
   const after = await count();
-  await imap.logout();
+  await inbox.logout();
   return { before, after };
 }
