@@ -4,16 +4,54 @@ import { dirname, resolve } from "node:path";
 import { stringify } from "yaml";
 import { chatmailServerCrd } from "../src/api/crd.ts";
 import { chatmailServerReference } from "../src/api/reference.ts";
+import { installManifests, ownRules, watchRules } from "../src/operator/manifests.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const hint = "# Written by npm run generate; edit src/ instead.\n";
 const yaml = (...objects: unknown[]) =>
   hint + objects.map((object) => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })).join("---\n");
 
+const { version } = JSON.parse(readFileSync(resolve(root, "package.json"), "utf8")) as { version: string };
+/** Where the one-file install puts everything. */
+const namespace = "chatmail";
+const install = installManifests({
+  namespace,
+  operatorImage: `chatmail-operator:${version}`,
+  relayImage: `chatmail-relay:${version}`,
+  version,
+});
+const crd = chatmailServerCrd();
+/** Helm leaves what carries this in place when the chart is removed: with the CRD all relays would go. */
+const kept = { "helm.sh/resource-policy": "keep" };
+const chart = "charts/chatmail-operator";
+
 const files: Record<string, string> = {
-  "crds/chatmailservers.yaml": yaml(chatmailServerCrd()),
+  "crds/chatmailservers.yaml": yaml(crd),
+  "install/chatmail-operator.yaml": yaml(
+    crd,
+    { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
+    ...install,
+  ),
+  [`${chart}/generated/crd.yaml`]: yaml({ ...crd, metadata: { ...crd.metadata, annotations: kept } }),
+  [`${chart}/generated/watch-rules.yaml`]: yaml(watchRules),
+  [`${chart}/generated/own-rules.yaml`]: yaml(ownRules),
+  [`${chart}/Chart.yaml`]: chartFile(version),
   "docs/reference/chatmailserver.md": chatmailServerReference(),
 };
+
+function chartFile(chartVersion: string): string {
+  return yaml({
+    apiVersion: "v2",
+    name: "chatmail-operator",
+    description: "Runs chatmail relays (minimal e-mail servers for Delta Chat) as Kubernetes objects",
+    type: "application",
+    version: chartVersion,
+    appVersion: chartVersion,
+    kubeVersion: ">=1.31.0-0",
+    keywords: ["chatmail", "delta chat", "e-mail", "operator"],
+    annotations: { "artifacthub.io/license": "Apache-2.0" },
+  });
+}
 
 function textOf(path: string): string | undefined {
   try {

@@ -1,0 +1,121 @@
+/** What `kubectl apply -f` and the chart install, but for the CRD. Pure; the chart's rules are generated from here. */
+import { group } from "../api/names.ts";
+import type { KubeObject } from "../kube/object.ts";
+
+export interface PolicyRule {
+  apiGroups: string[];
+  resources: string[];
+  verbs: string[];
+}
+
+const read = ["get", "list", "watch"];
+/** Server-side apply asks for both: create for a new object, patch for a change. */
+const apply = ["create", "patch"];
+
+/** In each watched namespace. Nothing is ever deleted by the operator: owner references do that. */
+export const watchRules: PolicyRule[] = [
+  { apiGroups: [group], resources: ["chatmailservers"], verbs: read },
+  { apiGroups: [group], resources: ["chatmailservers/status"], verbs: ["patch"] },
+  // Where the API server asks who may block the deletion of an owner.
+  { apiGroups: [group], resources: ["chatmailservers/finalizers"], verbs: ["update"] },
+  {
+    apiGroups: [""],
+    resources: ["configmaps", "secrets", "services", "persistentvolumeclaims"],
+    verbs: [...read, ...apply],
+  },
+  { apiGroups: ["apps"], resources: ["statefulsets"], verbs: [...read, ...apply] },
+  { apiGroups: ["batch"], resources: ["cronjobs"], verbs: [...read, ...apply] },
+  { apiGroups: [""], resources: ["pods"], verbs: read },
+  { apiGroups: ["batch"], resources: ["jobs"], verbs: read },
+  // Why a claim is not bound or a pod not made.
+  { apiGroups: [""], resources: ["events"], verbs: ["list"] },
+];
+
+/** In the operator's own namespace: who leads. */
+export const ownRules: PolicyRule[] = [
+  { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] },
+];
+
+export interface InstallOptions {
+  namespace: string;
+  operatorImage: string;
+  relayImage: string;
+  version: string;
+}
+
+const name = "chatmail-operator";
+
+/** The operator in one namespace, looking after that namespace. In the order of `kubectl apply`. */
+export function installManifests(options: InstallOptions): KubeObject[] {
+  const { namespace, operatorImage, relayImage, version } = options;
+  const selector = { "app.kubernetes.io/name": name, "app.kubernetes.io/instance": name };
+  const labels = { ...selector, "app.kubernetes.io/version": version };
+  const metadata = (suffix = "") => ({ name: `${name}${suffix}`, namespace, labels });
+  const rbac = "rbac.authorization.k8s.io";
+  const bound = (suffix: string) => ({
+    apiVersion: `${rbac}/v1`,
+    kind: "RoleBinding",
+    metadata: metadata(suffix),
+    roleRef: { apiGroup: rbac, kind: "Role", name: `${name}${suffix}` },
+    subjects: [{ kind: "ServiceAccount", name, namespace }],
+  });
+  const role = (suffix: string, rules: PolicyRule[]) => ({
+    apiVersion: `${rbac}/v1`,
+    kind: "Role",
+    metadata: metadata(suffix),
+    rules,
+  });
+  return [
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: metadata() },
+    role("", watchRules),
+    bound(""),
+    role("-leader", ownRules),
+    bound("-leader"),
+    {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: metadata(),
+      spec: {
+        replicas: 1,
+        selector: { matchLabels: selector },
+        template: {
+          metadata: { labels },
+          spec: {
+            serviceAccountName: name,
+            enableServiceLinks: false,
+            terminationGracePeriodSeconds: 15,
+            securityContext: {
+              runAsNonRoot: true,
+              runAsUser: 65532,
+              runAsGroup: 65532,
+              seccompProfile: { type: "RuntimeDefault" },
+            },
+            containers: [
+              {
+                name: "operator",
+                image: operatorImage,
+                imagePullPolicy: "IfNotPresent",
+                env: [
+                  { name: "RELAY_IMAGE", value: relayImage },
+                  { name: "WATCH_NAMESPACES", value: namespace },
+                  { name: "POD_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } },
+                  { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+                  { name: "LOG_LEVEL", value: "info" },
+                ],
+                ports: [{ name: "health", containerPort: 8081, protocol: "TCP" }],
+                livenessProbe: { httpGet: { path: "/healthz", port: "health" }, periodSeconds: 20 },
+                readinessProbe: { httpGet: { path: "/readyz", port: "health" }, periodSeconds: 5 },
+                resources: { requests: { cpu: "10m", memory: "96Mi" }, limits: { memory: "256Mi" } },
+                securityContext: {
+                  allowPrivilegeEscalation: false,
+                  readOnlyRootFilesystem: true,
+                  capabilities: { drop: ["ALL"] },
+                },
+              },
+            ],
+          },
+        },
+      },
+    },
+  ] as KubeObject[];
+}
