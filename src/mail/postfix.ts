@@ -150,6 +150,7 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
       name: "authclean",
       type: "unix",
       most: 0,
+      private: false,
       program: "cleanup",
       options: { syslog_name: "postfix/authclean", header_checks: map("submission_headers") },
     },
