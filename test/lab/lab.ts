@@ -4,17 +4,25 @@ import { docker, lines } from "./docker.ts";
 import { type Down, takeDown } from "./down.ts";
 import { findProvider, needProvider, startEngine } from "./engine.ts";
 import { loadBalancerProcesses, startLoadBalancer } from "./load-balancer-process.ts";
+import { loadImage } from "./load-image.ts";
 import { withLock } from "./lock.ts";
 import { startNames } from "./names.ts";
-import { bareNamesImage, bareNodeImage, buildNamesImage, nodeImageIsCached } from "./node-image.ts";
+import {
+  bareNamesImage,
+  bareNodeImage,
+  buildNamesImage,
+  helperImage,
+  nodeImageIsCached,
+  pullHelperImage,
+} from "./node-image.ts";
 import { labName } from "./place.ts";
 import { type Progress, silent, terminalProgress } from "./progress.ts";
 import { needTools } from "./tools.ts";
 import { versions } from "./versions.ts";
 
 export { type LabEnv, labEnv, labExecArgs } from "./exec.ts";
-export { loadImage } from "./load-image.ts";
 export { type LabStatus, labStatus } from "./status.ts";
+export { loadImage };
 
 export interface UpOptions {
   /** Number of nodes; without it, whatever runs, else one. */
@@ -42,6 +50,7 @@ export async function labUp(options: UpOptions = {}): Promise<void> {
     // a node image of ours has no network plugin of its own
     const ownPodNetwork = image.startsWith(`${labName}/`);
     await startCluster({ nodes: options.nodes, image, ownPodNetwork, progress });
+    if (!ownPodNetwork) await pullHelperImage().then(() => loadImage(helperImage));
     startLoadBalancer(namesImage);
   });
   progress.done("up");

@@ -53,7 +53,16 @@ export async function publishZone(zone: string, text: string, options: { updates
 /** Takes a zone away again; its names become NXDOMAIN. No error when it was not there. */
 export async function removeZone(zone: string): Promise<void> {
   await findProvider();
-  const { code, stderr } = await tryDocker(["exec", container, "rndc", "delzone", "-clean", zoneName(zone)]);
+  const { code, stderr } = await tryDocker([
+    "exec",
+    "-u",
+    "bind",
+    container,
+    "rndc",
+    "delzone",
+    "-clean",
+    zoneName(zone),
+  ]);
   if (code !== 0 && !/not found|no matching zone/.test(stderr)) {
     throw new LabError(`zone ${zone} was not removed: ${stderr.trim()}`);
   }
@@ -139,7 +148,7 @@ export async function startNames(image: string): Promise<void> {
   writeFileSync(join(folder, "root.zone"), rootZone);
   writeFileSync(statePath("resolv.conf"), `nameserver ${addresses.names}\noptions timeout:2 attempts:3\n`);
   const place = ["--network", labName, "--ip", addresses.names, "-v", `${folder}:/etc/lab:ro`];
-  const program = [image, "named", "-g", "-c", "/etc/lab/named.conf"];
+  const program = [image, "named", "-u", "bind", "-g", "-c", "/etc/lab/named.conf"];
   await docker(["run", "-d", "--name", container, "--hostname", "names", ...place, "--entrypoint", "", ...program]);
 }
 

@@ -12,6 +12,7 @@ import { dataRoot } from "./engine.ts";
 import { cacheDir, labName } from "./place.ts";
 import { buildPrograms, kindFiles, programsAreBuilt, programsDir, programsKey } from "./programs.ts";
 import type { Progress } from "./progress.ts";
+import { run } from "./run.ts";
 import { versions } from "./versions.ts";
 
 const sources = join(import.meta.dirname, "node");
@@ -24,18 +25,46 @@ const packages = (
   "mount kmod jq procps ca-certificates curl e2fsprogs socat pigz busybox-static bind9 bind9-utils"
 ).split(" ");
 
-/** Each image a node brings along: target in images.Dockerfile and the name under which Kubernetes asks for it. */
-const bundled: Record<string, string> = {
-  "kube-apiserver": `registry.k8s.io/kube-apiserver:v${versions.kubernetes}`,
-  "kube-controller-manager": `registry.k8s.io/kube-controller-manager:v${versions.kubernetes}`,
-  "kube-scheduler": `registry.k8s.io/kube-scheduler:v${versions.kubernetes}`,
-  "kube-proxy": `registry.k8s.io/kube-proxy:v${versions.kubernetes}`,
-  etcd: `registry.k8s.io/etcd:${versions.etcd}`,
-  coredns: `registry.k8s.io/coredns/coredns:v${versions.coredns}`,
-  pause: `registry.k8s.io/pause:${versions.pause}`,
-  "local-path-provisioner": `localhost/local-path-provisioner:v${versions.localPathProvisioner}`,
-  helper: "localhost/helper:1",
-};
+/** Busybox, in every node: for volumes to be made, and for tests that need just any pod. */
+export const helperImage = "localhost/helper:1";
+
+/** What a node brings along: program, where it is in its image, and the name under which Kubernetes asks for it. */
+const bundled = [
+  { program: "kube-apiserver", at: "/usr/local/bin", image: `registry.k8s.io/kube-apiserver:v${versions.kubernetes}` },
+  {
+    program: "kube-controller-manager",
+    at: "/usr/local/bin",
+    image: `registry.k8s.io/kube-controller-manager:v${versions.kubernetes}`,
+  },
+  { program: "kube-scheduler", at: "/usr/local/bin", image: `registry.k8s.io/kube-scheduler:v${versions.kubernetes}` },
+  {
+    program: "kube-proxy",
+    at: "/usr/local/bin",
+    image: `registry.k8s.io/kube-proxy:v${versions.kubernetes}`,
+    with: "nft",
+  },
+  { program: "etcd", at: "/usr/local/bin", image: `registry.k8s.io/etcd:${versions.etcd}` },
+  {
+    program: "coredns",
+    at: "/",
+    image: `registry.k8s.io/coredns/coredns:v${versions.coredns}`,
+    entrypoint: "/coredns",
+  },
+  { program: "pause", at: "/", image: `registry.k8s.io/pause:${versions.pause}`, entrypoint: "/pause" },
+  {
+    program: "local-path-provisioner",
+    at: "/usr/bin",
+    image: `localhost/local-path-provisioner:v${versions.localPathProvisioner}`,
+  },
+  { program: undefined, at: "/bin", image: helperImage, with: "busybox" },
+] as const;
+
+/** Shell commands that write a tar of a Debian program with all it needs, run in the base image. */
+const fromDebian = {
+  nft: "tar -C / -chf - /usr/sbin/nft $(ldd /usr/sbin/nft | grep -o '/[^ ]*')",
+  busybox:
+    "cd /bin && for name in sh mkdir rm chmod; do ln -sf busybox /tmp/$name; done; tar --transform 's#^#bin/#' -cf - busybox -C /tmp sh mkdir rm chmod",
+} as const;
 
 const nodeKey = () =>
   contentKey([
@@ -44,7 +73,8 @@ const nodeKey = () =>
     packages.join(),
     JSON.stringify(bundled),
     missingCapabilities().join(),
-    ...["Dockerfile", "images.Dockerfile", "storage.yaml"].map((file) => ({ file: join(sources, file) })),
+    JSON.stringify(fromDebian),
+    ...["Dockerfile", "storage.yaml"].map((file) => ({ file: join(sources, file) })),
   ]);
 
 const baseTag = () => `${labName}/debian:${contentKey([packages.join(), versions.nodeSuite])}`;
@@ -112,11 +142,9 @@ async function build(draft: string, base: string, tag: string): Promise<void> {
   const dockerfile = (name: string) => ["-f", join(sources, name)];
   await docker(["build", "-q", ...buildArgs, "-t", plain, ...dockerfile("Dockerfile"), context], { log, env });
 
-  for (const [target, name] of Object.entries(bundled)) {
-    const options = [...buildArgs, "--target", target, "-t", name, ...dockerfile("images.Dockerfile")];
-    await docker(["build", "-q", ...options, programsDir()], { log, env });
-  }
-  await docker(["save", "-o", join(draft, "bundled.tar"), ...Object.values(bundled)], { log });
+  for (const one of bundled) await bundle(one, base, draft);
+  const names = bundled.map(({ image }) => image);
+  await docker(["save", "-o", join(draft, "bundled.tar"), ...names], { log });
 
   // the images go into the node's containerd, as kind's own node image has them
   const container = `${labName}-build`;
@@ -149,7 +177,31 @@ async function build(draft: string, base: string, tag: string): Promise<void> {
     log,
   });
   await docker(["rm", "-f", "-v", container]);
-  await tryDocker(["rmi", plain, ...Object.values(bundled)]);
+  await tryDocker(["rmi", plain, ...names]);
+}
+
+/** Makes one image of one program: a folder, a tar, `docker import`. */
+async function bundle(one: (typeof bundled)[number], base: string, draft: string): Promise<void> {
+  const root = join(draft, "image");
+  mkdirSync(join(root, one.at), { recursive: true });
+  if ("with" in one) {
+    const tar = join(draft, "image.tar");
+    const script = `(${fromDebian[one.with]}) > /out/image.tar`;
+    await docker(["run", "--rm", "--network", "none", "-v", `${draft}:/out`, "--entrypoint", "sh", base, "-c", script]);
+    await run(["tar", "-C", root, "-xf", tar]);
+    rmSync(tar);
+  }
+  if (one.program) linkSync(join(programsDir(), one.program), join(root, one.at, one.program));
+  const entrypoint = "entrypoint" in one ? one.entrypoint : undefined;
+  const changes = [
+    "ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/bin",
+    ...(entrypoint ? [`ENTRYPOINT ["${entrypoint}"]`] : []),
+  ];
+  const archive = join(draft, "root.tar");
+  await run(["tar", "-C", root, "--owner=0", "--group=0", "-cf", archive, "."]);
+  await docker(["import", ...changes.flatMap((change) => ["--change", change]), archive, one.image]);
+  rmSync(root, { recursive: true });
+  rmSync(archive);
 }
 
 /** Builds the name server's image where Docker reaches Debian's mirrors; returns its name. */
@@ -164,4 +216,11 @@ export async function buildNamesImage(progress: Progress): Promise<string> {
     log: buildLog("names-image"),
   });
   return tag;
+}
+
+/** Makes the helper image from the registry's busybox where there is a registry; the nodes have to be given it. */
+export async function pullHelperImage(): Promise<void> {
+  if ((await tryDocker(["image", "inspect", helperImage])).code === 0) return;
+  await docker(["pull", "-q", versions.busybox]);
+  await docker(["tag", versions.busybox, helperImage]);
 }

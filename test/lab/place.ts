@@ -3,8 +3,8 @@ import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** Name of the kind cluster, the Docker network, the cgroup, and the prefix of containers. */
-export const labName = "chatmail-lab";
+/** Name of the kind cluster, the Docker network, the cgroup, and the prefix of containers. LAB_NAME makes a second lab on one machine. */
+export const labName = process.env.LAB_NAME || "chatmail-lab";
 
 export const addresses = {
   subnet: "198.51.100.0/24",

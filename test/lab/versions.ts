@@ -14,4 +14,5 @@ export const versions = {
   /** Suite of the bare machine's node image: its systemd still boots on cgroup v1. */
   nodeSuite: "bookworm",
   debian: "debian:trixie-slim",
+  busybox: "busybox:1.37",
 } as const;
