@@ -34,7 +34,7 @@ const ended = config.leaderElection
   ? await leadWithLease({
       client,
       namespace: ownNamespace,
-      name: "chatmail-operator",
+      name: config.leaseName,
       identity: `${config.podName ?? hostname()}-${process.pid}`,
       lead,
       signal: stopping.signal,

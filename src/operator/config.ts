@@ -24,6 +24,11 @@ export const OperatorConfig = z
       .default(8081)
       .describe("Port of /healthz, /readyz, /metrics."),
     LEADER_ELECTION: switchText.describe("true: several may run, one works. false: this one works, alone."),
+    LEASE_NAME: z
+      .string()
+      .min(1)
+      .default("chatmail-operator")
+      .describe("Name of the lease in the operator's namespace; operators that share it take turns."),
     WORKERS: z.coerce.number().int().min(1).max(64).default(4).describe("Servers that are worked on at the same time."),
   })
   .transform((env) => ({
@@ -34,6 +39,7 @@ export const OperatorConfig = z
     logLevel: env.LOG_LEVEL,
     healthPort: env.HEALTH_PORT,
     leaderElection: env.LEADER_ELECTION,
+    leaseName: env.LEASE_NAME,
     workers: env.WORKERS,
   }));
 export type OperatorConfig = z.infer<typeof OperatorConfig>;

@@ -100,6 +100,7 @@ export function installManifests(options: InstallOptions): KubeObject[] {
                   { name: "WATCH_NAMESPACES", value: namespace },
                   { name: "POD_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } },
                   { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+                  { name: "LEASE_NAME", value: name },
                   { name: "LOG_LEVEL", value: "info" },
                 ],
                 ports: [{ name: "health", containerPort: 8081, protocol: "TCP" }],
