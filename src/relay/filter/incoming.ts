@@ -13,6 +13,9 @@ export class IncomingFilter implements MessageFilter {
   readonly #sender: string;
   readonly #recipients: string[] = [];
   readonly #inspector = new MessageInspector();
+  #left: string[] = [];
+  #dropped: string[] = [];
+  #isSurelyRefused = false;
 
   constructor(sender: string, tools: FilterTools) {
     this.#sender = sender.toLowerCase();
@@ -28,35 +31,40 @@ export class IncomingFilter implements MessageFilter {
   }
 
   async endOfHeaders(): Promise<void> {
+    const { config } = this.#tools;
+    for (const address of this.#recipients) {
+      ((await isDisabled(config, address)) ? this.#dropped : this.#left).push(address);
+    }
     this.#inspector.endOfHeaders();
+    const mayPass = this.#inspector.hopeful || this.#inspector.type === "multipart/report";
+    this.#isSurelyRefused = !mayPass && (await this.#oneMustBeEncrypted());
   }
 
-  /** The whole body is wanted: its line ends are judged too. */
+  /** But for a sure refusal the whole body is wanted: its line ends are judged too. */
   body(chunk: Buffer): boolean {
-    this.#inspector.body(chunk);
-    return false;
+    if (!this.#isSurelyRefused) this.#inspector.body(chunk);
+    return this.#isSurelyRefused;
   }
 
   async endOfMessage(): Promise<Judgement> {
-    const { config } = this.#tools;
     const facts = this.#inspector.finish();
-    const left: string[] = [];
-    const dropped: string[] = [];
-    for (const address of this.#recipients) ((await isDisabled(config, address)) ? dropped : left).push(address);
+    const passesEverywhere = facts.encrypted !== "no" || facts.secureJoinRequest;
     const verdict = judgeIncoming(facts, {
-      recipientsLeft: left.length,
-      oneMustBeEncrypted: await this.#oneMustBeEncrypted(left),
+      recipientsLeft: this.#left.length,
+      oneMustBeEncrypted: !passesEverywhere && (await this.#oneMustBeEncrypted()),
     });
     this.#count(verdict);
     if (verdict.kind === "refuse") return { reply: { kind: "reply", text: verdict.text }, modifications: [] };
     if (verdict.kind === "discard") return { reply: { kind: "discard" }, modifications: [] };
-    const modifications = dropped.map((each): Modification => ({ kind: "deleteRecipient", recipient: `<${each}>` }));
+    const modifications = this.#dropped.map(
+      (each): Modification => ({ kind: "deleteRecipient", recipient: `<${each}>` }),
+    );
     if (senderBecomesNull(facts, this.#sender)) modifications.push({ kind: "changeFrom", sender: "<>" });
     return { reply: { kind: "accept" }, modifications };
   }
 
-  async #oneMustBeEncrypted(recipients: readonly string[]): Promise<boolean> {
-    for (const address of recipients) if (await takesOnlyEncrypted(this.#tools.config, address)) return true;
+  async #oneMustBeEncrypted(): Promise<boolean> {
+    for (const address of this.#left) if (await takesOnlyEncrypted(this.#tools.config, address)) return true;
     return false;
   }
 

@@ -68,6 +68,11 @@ export class MessageInspector {
     else this.#lookForBareNewline(chunk);
   }
 
+  /** The top-level type, once the headers are over. */
+  get type(): string {
+    return this.#type;
+  }
+
   /** Whether the message can still turn out encrypted or a Secure-Join request. */
   get hopeful(): boolean {
     return this.#scanner !== undefined && !this.#scanner.gaveUp;

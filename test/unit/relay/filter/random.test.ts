@@ -10,7 +10,8 @@ const folder = resolve(import.meta.dirname, "../../../fixtures/filter");
 const messages = readdirSync(folder).map((name) => ({ name, bytes: readFileSync(join(folder, name, "message.eml")) }));
 
 /** Cases in which the filter is stricter than the plain rules on purpose; their why.md says why. */
-const stricter = /unknown-encoding|text-after-checksum|two-content-types|look-alike|second-close|without-colon|boundary-in-pieces|bare-cr/;
+const stricter =
+  /unknown-encoding|text-after-checksum|two-content-types|look-alike|second-close|without-colon|boundary-in-pieces|bare-cr/;
 
 const spices = [
   "\r\n",
