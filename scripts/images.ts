@@ -47,8 +47,9 @@ export async function buildImages(options: { progress?: Progress } = {}): Promis
 }
 
 async function buildImage(target: Target, progress: Progress): Promise<Image> {
-  const name = `chatmail-${target}:dev`;
   const key = keyOf(target);
+  // the content is in the name, so a pod of other content is another pod
+  const name = `chatmail-${target}:dev-${key}`;
   const entry = `image-${target}`;
   if (!isCached(entry, key)) progress.step(`image ${name}`, 30);
   const folder = await cached(entry, key, async (draft) => {
