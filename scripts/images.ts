@@ -4,7 +4,7 @@
  * kept by the hash of what went in: an unchanged tree costs a second.
  */
 import { readdirSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { debianBase } from "../test/lab/base-image.ts";
 import { cached, contentKey, isCached } from "../test/lab/cache.ts";
 import { findProvider } from "../test/lab/engine.ts";
@@ -30,6 +30,8 @@ type Target = keyof Images;
 
 const root = join(import.meta.dirname, "..");
 const log = join(cacheDir, "log", "images.log");
+/** Raised when what is done below changes. */
+const recipe = "2";
 
 /** Which bundles each image has; of image/, the operator has nothing. */
 const inside: Record<Target, readonly (keyof typeof bundles)[]> = {
@@ -67,8 +69,8 @@ function keyOf(target: Target): string {
     ...inside[target].map((bundle) => join(dist, `${bundle}.js`)),
     ...(target === "relay" ? readdirSync(join(root, "image")).map((file) => join(root, "image", file)) : []),
   ];
-  const node = statSync(join(dist, "node"));
-  return contentKey([target, `${node.size} ${node.mtimeMs}`, ...files.flatMap((file) => [file, { file }])]);
+  // relative names and the version of node: another checkout of the same commit finds the same images
+  return contentKey([target, recipe, process.version, ...files.flatMap((file) => [relative(root, file), { file }])]);
 }
 
 /** False where there is no engine, or one that can't pull the base image. */
