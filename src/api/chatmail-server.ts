@@ -277,7 +277,10 @@ const computeAmount = (name: string) =>
     maxLength: 20,
   });
 
-const amounts = z.strictObject({ cpu: computeAmount("cpu").optional(), memory: computeAmount("memory").optional() });
+const amounts = z.strictObject({
+  cpu: computeAmount("cpu").optional().describe("Processor cores, such as 250m."),
+  memory: computeAmount("memory").optional().describe("Memory, such as 128Mi."),
+});
 
 const containerResources = z.strictObject({
   requests: amounts.optional().describe("What is set aside for the container."),
@@ -296,11 +299,22 @@ export const Resources = z
 const labelValue = z.string().max(63);
 
 export const Toleration = z.strictObject({
-  key: z.string().max(317).optional(),
-  operator: z.enum(["Exists", "Equal"]).optional(),
-  value: labelValue.optional(),
-  effect: z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]).optional(),
-  tolerationSeconds: z.int().min(0).max(2_147_483_647).optional(),
+  key: z.string().max(317).optional().describe("The taint's key; empty with Exists: all taints."),
+  operator: z
+    .enum(["Exists", "Equal"])
+    .optional()
+    .describe("Equal, without it: the value must be the same. Exists: any value."),
+  value: labelValue.optional().describe("The taint's value."),
+  effect: z
+    .enum(["NoSchedule", "PreferNoSchedule", "NoExecute"])
+    .optional()
+    .describe("The taint's effect; without it all effects."),
+  tolerationSeconds: z
+    .int()
+    .min(0)
+    .max(2_147_483_647)
+    .optional()
+    .describe("How long the pod stays once a NoExecute taint is there, in seconds; without it for ever."),
 });
 
 export const Scheduling = z

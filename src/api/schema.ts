@@ -1,6 +1,6 @@
 /** Building blocks of our resource schemas: each rule is written once, for zod and, as CEL, for the API server. */
 import { z } from "zod";
-import { quantityPattern } from "./quantity.ts";
+import { bytesOf, quantityPattern } from "./quantity.ts";
 
 /** A rule as the API server evaluates it; `message` is what `kubectl apply` prints. */
 export interface CelRule {
@@ -32,19 +32,25 @@ export const text = (options: {
 };
 
 /** A size between two sizes, such as "30Mi". */
-export const size = (options: { name: string; atLeast: string; atMost: string }) =>
-  text({
-    name: options.name,
+export const size = (options: { name: string; atLeast: string; atMost: string }) => {
+  const { name, atLeast, atMost } = options;
+  const message = `${name} must be between ${atLeast} and ${atMost}`;
+  // What is no size at all is the first rule's business.
+  const isSize = (value: string) => new RegExp(quantityPattern, "u").test(value);
+  const isWithin = (value: string) => bytesOf(value) >= bytesOf(atLeast) && bytesOf(value) <= bytesOf(atMost);
+  return text({
+    name,
     pattern: quantityPattern,
-    says: `a whole number with k, M, G, T, Ki, Mi, Gi or Ti, such as ${options.atLeast}`,
+    says: `a whole number with k, M, G, T, Ki, Mi, Gi or Ti, such as ${atLeast}`,
     maxLength: 18,
     rules: [
       {
-        rule: `!self.matches(${JSON.stringify(quantityPattern)}) || (quantity(self).compareTo(quantity("${options.atLeast}")) >= 0 && quantity(self).compareTo(quantity("${options.atMost}")) <= 0)`,
-        message: `${options.name} must be between ${options.atLeast} and ${options.atMost}`,
+        rule: `!self.matches(${JSON.stringify(quantityPattern)}) || (quantity(self).compareTo(quantity("${atLeast}")) >= 0 && quantity(self).compareTo(quantity("${atMost}")) <= 0)`,
+        message,
       },
     ],
-  });
+  }).refine((value) => !isSize(value) || isWithin(value), { message });
+};
 
 /** The name of another object. */
 export const objectName = (name: string) =>

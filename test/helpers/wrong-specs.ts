@@ -1,0 +1,288 @@
+/** Specs that nobody should get past: the API server (CEL in the CRD) and zod refuse each, with a sentence that names field and rule. */
+
+export interface WrongSpec {
+  when: string;
+  spec: Record<string, unknown>;
+  /** What the API server says. */
+  says: RegExp;
+  /** The path that zod names, where it is not simply the field in `says`. */
+  path: string;
+}
+
+const domain = "_wrong.test";
+
+export const wrongSpecs: readonly WrongSpec[] = [
+  { when: "the domain is missing", spec: {}, says: /spec\.domain: Required value/, path: "domain" },
+  { when: "the domain is empty", spec: { domain: "" }, says: /spec\.domain.*at least 1 char/, path: "domain" },
+  {
+    when: "the domain has one label",
+    spec: { domain: "localhost" },
+    says: /spec\.domain: .*domain must be a lower-case DNS name such as/,
+    path: "domain",
+  },
+  {
+    when: "the domain has capitals",
+    spec: { domain: "Nine.example.org" },
+    says: /spec\.domain: .*must be a lower-case DNS name/,
+    path: "domain",
+  },
+  {
+    when: "the domain is an address book entry",
+    spec: { domain: "me@nine.example.org" },
+    says: /spec\.domain: .*must be a lower-case DNS name/,
+    path: "domain",
+  },
+  {
+    when: "the domain ends in a dot",
+    spec: { domain: "nine.example.org." },
+    says: /spec\.domain: .*must be a lower-case DNS name/,
+    path: "domain",
+  },
+  {
+    when: "the domain is no IPv4 address though it looks like one",
+    spec: { domain: "1.2.3.256" },
+    says: /spec\.domain: .*an IPv4 address/,
+    path: "domain",
+  },
+  {
+    when: "the domain is an IPv6 address",
+    spec: { domain: "2001:db8::1" },
+    says: /spec\.domain: .*an IPv4 address/,
+    path: "domain",
+  },
+  {
+    when: "a label of the domain is too long",
+    spec: { domain: `${"a".repeat(64)}.example` },
+    says: /spec\.domain: .*must be a lower-case DNS name/,
+    path: "domain",
+  },
+  {
+    when: "the whole domain is too long",
+    spec: { domain: `${"a.".repeat(130)}example` },
+    says: /spec\.domain: Too long: may not be more than 253/,
+    path: "domain",
+  },
+  {
+    when: "management is a word of its own",
+    spec: { domain: domain, management: "Off" },
+    says: /spec\.management: Unsupported value: "Off": supported values: "Managed", "Paused", "Unmanaged"/,
+    path: "management",
+  },
+  {
+    when: "registration is a word of its own",
+    spec: { domain, accounts: { registration: "open" } },
+    says: /spec\.accounts\.registration: Unsupported value: "open": supported values/,
+    path: "accounts.registration",
+  },
+  {
+    when: "user names have no characters",
+    spec: { domain, accounts: { usernameMinLength: 0 } },
+    says: /spec\.accounts\.usernameMinLength.*greater than or equal to 1/,
+    path: "accounts.usernameMinLength",
+  },
+  {
+    when: "the shortest user name is longer than the longest",
+    spec: { domain, accounts: { usernameMinLength: 12, usernameMaxLength: 9 } },
+    says: /spec\.accounts: .*usernameMinLength must not be greater than usernameMaxLength/,
+    path: "accounts.usernameMinLength",
+  },
+  {
+    when: "passwords are short",
+    spec: { domain, accounts: { passwordMinLength: 4 } },
+    says: /spec\.accounts\.passwordMinLength.*greater than or equal to 8/,
+    path: "accounts.passwordMinLength",
+  },
+  {
+    when: "a number is text",
+    spec: { domain, accounts: { sendRatePerMinute: "many" } },
+    says: /spec\.accounts\.sendRatePerMinute.*must be of type integer/,
+    path: "accounts.sendRatePerMinute",
+  },
+  {
+    when: "a whole number has a fraction",
+    spec: { domain, accounts: { sendBurst: 1.5 } },
+    says: /spec\.accounts\.sendBurst.*must be of type integer/,
+    path: "accounts.sendBurst",
+  },
+  {
+    when: "nobody may send",
+    spec: { domain, accounts: { sendRatePerMinute: 0 } },
+    says: /spec\.accounts\.sendRatePerMinute.*greater than or equal to 1/,
+    path: "accounts.sendRatePerMinute",
+  },
+  {
+    when: "the quota has a unit nobody knows",
+    spec: { domain, accounts: { mailboxQuota: "500MB" } },
+    says: /spec\.accounts\.mailboxQuota: .*mailboxQuota must be a whole number with k, M, G/,
+    path: "accounts.mailboxQuota",
+  },
+  {
+    when: "the quota is tiny",
+    spec: { domain, accounts: { mailboxQuota: "1Mi" } },
+    says: /spec\.accounts\.mailboxQuota: .*mailboxQuota must be between 10Mi and 1Ti/,
+    path: "accounts.mailboxQuota",
+  },
+  {
+    when: "the quota is a fraction",
+    spec: { domain, accounts: { mailboxQuota: "1.5Gi" } },
+    says: /spec\.accounts\.mailboxQuota: .*must be a whole number/,
+    path: "accounts.mailboxQuota",
+  },
+  {
+    when: "a message is larger than a mailbox",
+    spec: { domain, accounts: { mailboxQuota: "20Mi" } },
+    says: /spec: .*messages\.maxSize must not be greater than accounts\.mailboxQuota/,
+    path: "messages.maxSize",
+  },
+  {
+    when: "messages are huge",
+    spec: { domain, messages: { maxSize: "1Gi" }, accounts: { mailboxQuota: "2Gi" } },
+    says: /spec\.messages\.maxSize: .*maxSize must be between 1Mi and 512Mi/,
+    path: "messages.maxSize",
+  },
+  {
+    when: "messages are kept too long",
+    spec: { domain, messages: { deleteAfterDays: 21 } },
+    says: /spec\.messages\.deleteAfterDays.*less than or equal to 20/,
+    path: "messages.deleteAfterDays",
+  },
+  {
+    when: "large messages are kept longer than small ones",
+    spec: { domain, messages: { deleteAfterDays: 5 } },
+    says: /spec\.messages: .*deleteLargeAfterDays must not be greater than deleteAfterDays/,
+    path: "messages.deleteLargeAfterDays",
+  },
+  {
+    when: "accounts never go",
+    spec: { domain, messages: { inactiveAccountsAfterDays: 0 } },
+    says: /spec\.messages\.inactiveAccountsAfterDays.*greater than or equal to 1/,
+    path: "messages.inactiveAccountsAfterDays",
+  },
+  {
+    when: "the contact is no e-mail address",
+    spec: { domain, privacy: { mail: "ask me" } },
+    says: /spec\.privacy\.mail: .*mail must be an e-mail address such as/,
+    path: "privacy.mail",
+  },
+  {
+    when: "the volume is tiny",
+    spec: { domain, storage: { size: "10Mi" } },
+    says: /spec\.storage\.size: .*size must be between 100Mi and 100Ti/,
+    path: "storage.size",
+  },
+  {
+    when: "the storage class is no name",
+    spec: { domain, storage: { className: "Fast SSD" } },
+    says: /spec\.storage\.className: .*className must be the name of an object/,
+    path: "storage.className",
+  },
+  {
+    when: "the reclaim policy is one of volumes",
+    spec: { domain, storage: { reclaimPolicy: "Recycle" } },
+    says: /spec\.storage\.reclaimPolicy: Unsupported value/,
+    path: "storage.reclaimPolicy",
+  },
+  {
+    when: "the Secret is not named",
+    spec: { domain, certificate: { source: "Secret" } },
+    says: /spec\.certificate: .*secretName is required when source is Secret/,
+    path: "certificate.secretName",
+  },
+  {
+    when: "a Secret is named that nobody reads",
+    spec: { domain, certificate: { secretName: "mine" } },
+    says: /spec\.certificate: .*secretName is only used when source is Secret/,
+    path: "certificate.secretName",
+  },
+  {
+    when: "the certificate source does not exist",
+    spec: { domain, certificate: { source: "Magic" } },
+    says: /spec\.certificate\.source: Unsupported value: "Magic"/,
+    path: "certificate.source",
+  },
+  {
+    when: "the exposure does not exist",
+    spec: { domain, network: { exposure: "Ingress" } },
+    says: /spec\.network\.exposure: Unsupported value: "Ingress"/,
+    path: "network.exposure",
+  },
+  {
+    when: "a load balancer class is given without a load balancer",
+    spec: { domain, network: { exposure: "NodePort", loadBalancerClass: "example.com/lb" } },
+    says: /spec\.network: .*loadBalancerClass is only used when exposure is LoadBalancer/,
+    path: "network.loadBalancerClass",
+  },
+  {
+    when: "an annotation is a number",
+    spec: { domain, network: { annotations: { a: 1 } } },
+    says: /spec\.network\.annotations\.a.*must be of type string/,
+    path: "network.annotations.a",
+  },
+  {
+    when: "memory is no amount",
+    spec: { domain, resources: { relay: { limits: { memory: "lots" } } } },
+    says: /spec\.resources\.relay\.limits\.memory: .*memory must be an amount as Kubernetes has them/,
+    path: "resources.relay.limits.memory",
+  },
+  {
+    when: "a toleration has an effect of its own",
+    spec: { domain, scheduling: { tolerations: [{ effect: "Never" }] } },
+    says: /spec\.scheduling\.tolerations\[0\]\.effect: Unsupported value/,
+    path: "scheduling.tolerations.0.effect",
+  },
+  {
+    when: "the image has a space",
+    spec: { domain, image: "relay : 1" },
+    says: /spec\.image: .*image must be an image reference without spaces/,
+    path: "image",
+  },
+  { when: "a field does not exist", spec: { domain, acounts: {} }, says: /unknown field "spec\.acounts"/, path: "" },
+  {
+    when: "a field inside does not exist",
+    spec: { domain, messages: { maxsize: "1Mi" } },
+    says: /unknown field "spec\.messages\.maxsize"/,
+    path: "messages",
+  },
+];
+
+/** Edits of a server that exists, from its first spec to another. */
+export const wrongEdits: readonly {
+  when: string;
+  from: Record<string, unknown>;
+  to: Record<string, unknown>;
+  says: RegExp;
+}[] = [
+  {
+    when: "the domain changes",
+    from: { domain },
+    to: { domain: "_other.test" },
+    says: /spec\.domain: .*domain can't be changed/,
+  },
+  {
+    when: "a storage class is added",
+    from: { domain },
+    to: { domain, storage: { className: "fast" } },
+    says: /spec\.storage: .*className can't be changed/,
+  },
+  {
+    when: "the storage class goes",
+    from: { domain, storage: { className: "fast" } },
+    to: { domain },
+    says: /spec\.storage: .*className can't be changed/,
+  },
+  {
+    when: "the volume shrinks",
+    from: { domain, storage: { size: "2Gi" } },
+    to: { domain, storage: { size: "1Gi" } },
+    says: /spec\.storage: .*size can't become smaller/,
+  },
+  {
+    when: "the load balancer class changes",
+    from: { domain, network: { loadBalancerClass: "a" } },
+    to: { domain, network: { loadBalancerClass: "b" } },
+    says: /spec\.network: .*loadBalancerClass can't be changed/,
+  },
+];
+
+/** Names that leave no room for the names of children. */
+export const wrongNames = ["9nine", "n".repeat(41), "nine.example"];

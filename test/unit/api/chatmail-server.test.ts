@@ -1,0 +1,52 @@
+import { expect, test } from "vitest";
+import { ChatmailServerSpec, isAddressLiteral, isSelfSignedDomain } from "../../../src/api/chatmail-server.ts";
+import { wrongSpecs } from "../../helpers/wrong-specs.ts";
+
+test("a domain is enough; the rest has defaults that suit a public relay", () => {
+  expect(ChatmailServerSpec.parse({ domain: "nine.example.org" })).toEqual({
+    domain: "nine.example.org",
+    management: "Managed",
+    accounts: {
+      registration: "Open",
+      usernameMinLength: 9,
+      usernameMaxLength: 9,
+      passwordMinLength: 9,
+      sendRatePerMinute: 60,
+      sendBurst: 10,
+      mailboxQuota: "500Mi",
+      imapConnections: 10_000,
+      smtpConnections: 1_000,
+      refuseNewAbove: { load: 5 },
+      refuseNewBelow: { memory: "200Mi", disk: "1Gi" },
+    },
+    messages: { maxSize: "30Mi", deleteAfterDays: 20, deleteLargeAfterDays: 7, inactiveAccountsAfterDays: 90 },
+    privacy: {},
+    website: {},
+    storage: { size: "10Gi", reclaimPolicy: "Retain" },
+    certificate: { source: "Auto" },
+    network: { exposure: "LoadBalancer", ipFamilyPolicy: "PreferDualStack" },
+    resources: {},
+    scheduling: {},
+  });
+});
+
+test.each(wrongSpecs)("refuses a spec in which $when, and says where", ({ spec, path }) => {
+  const result = ChatmailServerSpec.safeParse(spec);
+  expect(result.success).toBe(false);
+  expect(result.error?.issues.map((issue) => issue.path.join("."))).toContain(path);
+});
+
+test.each(["nine.example.org", "_nine.test", "1.2.3.4", "a.b", "xn--bcher-kva.example", `${"a".repeat(63)}.example`])(
+  "takes the domain %s",
+  (domain) => {
+    expect(ChatmailServerSpec.safeParse({ domain }).success).toBe(true);
+  },
+);
+
+test.each([
+  { domain: "_nine.test", selfSigned: true, literal: false },
+  { domain: "203.0.113.9", selfSigned: true, literal: true },
+  { domain: "nine.example.org", selfSigned: false, literal: false },
+])("$domain: self-signed $selfSigned, address $literal", ({ domain, selfSigned, literal }) => {
+  expect([isSelfSignedDomain(domain), isAddressLiteral(domain)]).toEqual([selfSigned, literal]);
+});
