@@ -55,7 +55,7 @@ export function parseSignature(value: string): ParsedSignature {
   if (signedHeaders.some((name) => !/^[!-9;-~]+$/.test(name))) return problem("header list is malformed");
   if (!signedHeaders.includes("from")) return problem("From is not signed");
 
-  const identity = tags.get("i");
+  const identity = tags.has("i") ? withoutSpace(tags.get("i") ?? "") : undefined;
   const identityDomain = identity === undefined ? domain : domainName(identity.slice(identity.lastIndexOf("@") + 1));
   if (identityDomain === undefined || !isWithin(identityDomain, domain) || identity?.includes("@") === false) {
     return problem("identity is not of the signing domain");

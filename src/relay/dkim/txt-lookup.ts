@@ -64,13 +64,16 @@ async function askServer(server: Server, question: Question): Promise<TxtAnswer>
 function askByUdp({ host, port }: Server, { id, name, query, timeoutMs }: Question): Promise<TxtResponse> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(isIPv6(host) ? "udp6" : "udp4");
+    let ended = false;
     const end = (settle: () => void) => {
+      if (ended) return;
+      ended = true;
       clearTimeout(timer);
       socket.close();
       settle();
     };
     const timer = setTimeout(() => end(() => reject(new Error("no answer"))), timeoutMs);
-    socket.once("error", (error) => end(() => reject(error)));
+    socket.on("error", (error) => end(() => reject(error)));
     socket.on("message", (bytes) => {
       try {
         const response = parseTxtResponse(bytes, { id, name });
@@ -79,7 +82,7 @@ function askByUdp({ host, port }: Server, { id, name, query, timeoutMs }: Questi
         end(() => reject(thrown));
       }
     });
-    socket.connect(port, host, () => socket.send(query));
+    socket.connect(port, host, (error?: Error) => (error ? end(() => reject(error)) : socket.send(query)));
   });
 }
 
