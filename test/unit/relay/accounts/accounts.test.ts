@@ -1,0 +1,224 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { Accounts } from "../../../../src/relay/accounts/accounts.ts";
+import { HashPool } from "../../../../src/relay/accounts/hash-pool.ts";
+import { creationRefusal, type Resources, resourceShortage } from "../../../../src/relay/accounts/policy.ts";
+import { localAddress, localRecipient } from "../../../../src/relay/domains.ts";
+import { Metrics } from "../../../../src/relay/metrics.ts";
+import { collectingLog, limits, settings } from "../settings.ts";
+
+const day = 86_400_000;
+const address = "abcdefghi@chat.example";
+const password = "correct horse";
+const plenty: Resources = {
+  load: 0.1,
+  availableMemoryBytes: 2 ** 32,
+  memoryLimitBytes: undefined,
+  freeDiskBytes: 2 ** 40,
+};
+
+const pool = new HashPool({
+  workerFile: new URL("../../../../src/relay/accounts/hash-worker.ts", import.meta.url),
+  threads: 2,
+});
+afterAll(() => pool.close());
+
+let config: ReturnType<typeof settings>;
+let resources: Resources;
+let jobs: string[];
+let log: ReturnType<typeof collectingLog>;
+let now: number;
+let accounts: Accounts;
+let home: string;
+
+function newAccounts() {
+  return new Accounts({
+    config,
+    log: log.log,
+    metrics: new Metrics(),
+    now: () => now,
+    hash: (job) => {
+      jobs.push(job.kind);
+      return pool.run(job);
+    },
+    resources: async () => resources,
+  });
+}
+
+beforeEach(() => {
+  config = settings({
+    domains: { "chat.example": limits(), "1.2.3.4": limits(), "closed.example": limits({ registration: "Closed" }) },
+  });
+  resources = plenty;
+  jobs = [];
+  log = collectingLog();
+  now = 1_000 * day + 5_000;
+  accounts = newAccounts();
+  home = join(config.mailFolder, "chat.example", address);
+});
+
+describe("the first login", () => {
+  test("makes the account: hash, flag, day of login, and a log line without the address", async () => {
+    expect((await accounts.login("AbcDefGhi@Chat.Example", password)).kind).toBe("ok");
+    expect(readdirSync(home).sort()).toEqual(["enforceE2EEincoming", "password"]);
+    expect(readFileSync(join(home, "password"), "utf8")).toMatch(
+      /^\{SHA512-CRYPT\}\$6\$[./0-9A-Za-z]{16}\$[./0-9A-Za-z]{86}$/,
+    );
+    expect(statSync(join(home, "password")).mtimeMs).toBe(1_000 * day);
+    expect(statSync(join(home, "password")).mode & 0o777).toBe(0o600);
+    expect(log.lines.join("")).toContain("created address");
+    expect(log.lines.join("")).not.toContain("abcdefghi");
+  });
+
+  test("many at once with one password: one account, all are let in", async () => {
+    const logins = await Promise.all(Array.from({ length: 30 }, () => accounts.login(address, password)));
+    expect(new Set(logins.map((each) => each.kind))).toEqual(new Set(["ok"]));
+    expect(jobs).toEqual(["hash"]);
+    expect(readdirSync(home).sort()).toEqual(["enforceE2EEincoming", "password"]);
+  });
+
+  test("two at once with different passwords: one of them has it", async () => {
+    const logins = await Promise.all([accounts.login(address, password), accounts.login(address, `${password}!`)]);
+    expect(logins.map((each) => each.kind).sort()).toEqual(["ok", "wrongPassword"]);
+  });
+
+  test("in two processes at once: both see the same account", async () => {
+    const other = newAccounts();
+    const logins = await Promise.all([accounts.login(address, password), other.login(address, password)]);
+    expect(logins.map((each) => each.kind)).toEqual(["ok", "ok"]);
+  });
+
+  test.each([
+    ["short password", address, "12345678"],
+    ["short password of wide characters", address, "ääääääää"],
+    ["long password", address, "x".repeat(1025)],
+    ["NUL in the password", address, "12345\x006789"],
+    ["short user name", "abcdefgh@chat.example", password],
+    ["long user name", "abcdefghij@chat.example", password],
+    ["other letters", "abcdefgh!@chat.example", password],
+    ["path", "../../abc@chat.example", password],
+    ["slash", "abc/defgh@chat.example", password],
+    ["two @", "abcd@fghi@chat.example", password],
+    ["no @", "abcdefghi", password],
+    ["no user", "@chat.example", password],
+    ["other domain", "abcdefghi@elsewhere.example", password],
+    ["a word of JavaScript as domain", "abcdefghi@constructor", password],
+    ["an IP address without brackets", "abcdefghi@1.2.3.4", password],
+    ["brackets around a name", "abcdefghi@[chat.example]", password],
+    ["closed registration", "abcdefghi@closed.example", password],
+    ["NUL in the address", "abcdefgh\0@chat.example", password],
+    ["line end in the address", "abcdefgh\n@chat.example", password],
+    ["nothing", "", ""],
+  ])("%s: no account", async (_, user, secret) => {
+    expect((await accounts.login(user, secret)).kind).toBe("unknown");
+    expect(readdirSync(config.mailFolder)).toEqual([]);
+    expect(jobs).toEqual([]);
+  });
+
+  test("an address literal lives in its domain's folder", async () => {
+    expect((await accounts.login("abcdefghi@[1.2.3.4]", password)).kind).toBe("ok");
+    expect(readdirSync(join(config.mailFolder, "1.2.3.4"))).toEqual(["abcdefghi@[1.2.3.4]"]);
+  });
+
+  test("too little left: none is made, those that are there go on", async () => {
+    await accounts.login(address, password);
+    resources = { ...plenty, load: 9.99 };
+    expect((await accounts.login("ihgfedcba@chat.example", password)).kind).toBe("unknown");
+    expect((await newAccounts().login(address, password)).kind).toBe("ok");
+    expect(log.lines.join("")).toContain("registration rejected: load avg 9.99 > 5.00");
+  });
+
+  test("a failure is no refusal", async () => {
+    writeFileSync(join(config.mailFolder, "chat.example"), "a file where a folder should be");
+    await expect(accounts.login(address, password)).rejects.toThrow();
+  });
+});
+
+describe("a later login", () => {
+  beforeEach(() => accounts.login(address, password));
+
+  test("with the right password; the second time without hashing, until it is forgotten", async () => {
+    const fresh = newAccounts();
+    expect((await fresh.login(address, password)).kind).toBe("ok");
+    expect((await fresh.login(address, password)).kind).toBe("ok");
+    expect(jobs).toEqual(["hash", "verify"]);
+    now += 600_000;
+    expect((await fresh.login(address, password)).kind).toBe("ok");
+    expect(jobs).toEqual(["hash", "verify", "verify"]);
+  });
+
+  test("with a wrong one, which is never remembered", async () => {
+    for (let round = 0; round < 2; round++) {
+      expect((await accounts.login(address, `${password}.`)).kind).toBe("wrongPassword");
+    }
+    expect(jobs).toEqual(["hash", "verify", "verify"]);
+  });
+
+  test("after an administrator has changed the hash: the old password ends at once", async () => {
+    writeFileSync(join(home, "password"), "{SHA512-CRYPT}$6$salt$blocked");
+    expect((await accounts.login(address, password)).kind).toBe("wrongPassword");
+    writeFileSync(join(home, "password"), "blocked");
+    expect((await accounts.login(address, password)).kind).toBe("wrongPassword");
+  });
+
+  test("after the password was taken away: nobody gets the mail that is there", async () => {
+    mkdirSync(join(home, "cur"));
+    writeFileSync(join(home, "password"), "");
+    expect((await accounts.login(address, password)).kind).toBe("unknown");
+    expect(await accounts.find(address)).toBeUndefined();
+  });
+
+  test("an empty password file without mail, as a crash leaves it, is made whole", async () => {
+    writeFileSync(join(home, "password"), "");
+    expect((await accounts.login(address, "another password")).kind).toBe("ok");
+    expect((await newAccounts().login(address, "another password")).kind).toBe("ok");
+  });
+
+  test("find knows it in any spelling, and makes none", async () => {
+    expect((await accounts.find("ABCDEFGHI@chat.example"))?.home).toBe(home);
+    expect(await accounts.find("ihgfedcba@chat.example")).toBeUndefined();
+  });
+
+  test("the day of the hash file says nothing of the password", async () => {
+    utimesSync(join(home, "password"), 1, 1);
+    expect((await accounts.login(address, password)).kind).toBe("ok");
+  });
+});
+
+describe("who gets an address", () => {
+  const account = (domainLimits = limits()) => {
+    const found = localAddress({ domains: { "chat.example": domainLimits }, mailFolder: "/m" }, address);
+    if (!found) throw new Error("no address");
+    return found;
+  };
+
+  test.each([
+    ["Open", undefined],
+    ["Invite", "registration"],
+    ["Closed", "registration"],
+  ] as const)("registration %s: %s", (registration, refusal) =>
+    expect(creationRefusal(account(limits({ registration })), password)).toBe(refusal),
+  );
+
+  test.each([
+    [{}, undefined],
+    [{ load: 5 }, undefined],
+    [{ load: 5.01 }, "load avg 5.01 > 5.00"],
+    [{ load: undefined, availableMemoryBytes: 100 * 2 ** 20 }, "available memory 100MB < 200MB"],
+    [{ availableMemoryBytes: 100 * 2 ** 20, memoryLimitBytes: 2 ** 28 }, undefined],
+    [{ availableMemoryBytes: 10 * 2 ** 20, memoryLimitBytes: 2 ** 28 }, "available memory 10MB < 32MB"],
+    [{ freeDiskBytes: 500 * 2 ** 20 }, "free disk 500MB < 1024MB"],
+    [{ load: undefined, availableMemoryBytes: undefined, freeDiskBytes: undefined }, undefined],
+  ])("%j: %s", (seen, shortage) => expect(resourceShortage(limits().refuseNew, { ...plenty, ...seen })).toBe(shortage));
+});
+
+test.each([
+  ["Abcdefghi@Chat.Example", address],
+  ["abcdefghi+list@chat.example", address],
+  ["abcdefghi+a+b@chat.example", address],
+  ["+a@chat.example", undefined],
+  ["a+b@c@chat.example", undefined],
+])("recipient %s is %s", (text, expected) =>
+  expect(localRecipient({ domains: { "chat.example": limits() }, mailFolder: "/m" }, text)?.address).toBe(expected),
+);

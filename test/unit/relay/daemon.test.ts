@@ -1,0 +1,150 @@
+/** The processes as they are started in the pod: every door opens, answers, and closes on SIGTERM. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { createConnection } from "node:net";
+import { join, resolve } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { until } from "../../helpers/until.ts";
+import { limits, settings } from "./settings.ts";
+
+const main = (name: string) => resolve(import.meta.dirname, `../../../src/main/${name}.ts`);
+const config = settings({
+  logLevel: "info",
+  domains: { "chat.example": limits({ refuseNew: { loadAbove: 9999, memoryBelowBytes: 0, diskBelowBytes: 0 } }) },
+});
+const configFile = join(config.runFolder, "relay.json");
+writeFileSync(configFile, JSON.stringify(config));
+
+let child: ChildProcess | undefined;
+let output = "";
+
+function start(name: string, args: string[] = [], env: Record<string, string> = {}): Promise<number | null> {
+  output = "";
+  const started = spawn(process.execPath, [main(name), ...args], {
+    env: { PATH: process.env.PATH, RELAY_CONFIG: configFile, RELAY_HEALTH_PORT: "0", ...env },
+  });
+  child = started;
+  started.stdout.on("data", (chunk) => (output += chunk));
+  started.stderr.on("data", (chunk) => (output += chunk));
+  return new Promise((done) => started.on("exit", (code) => done(code)));
+}
+afterEach(() => child?.kill("SIGKILL"));
+
+function ask(socket: string, path: string, body: string, method = "POST"): Promise<{ status: number; text: string }> {
+  return new Promise((done, fail) => {
+    const asked = request({ socketPath: join(config.runFolder, socket), path, method }, (response) => {
+      let text = "";
+      response.on("data", (chunk) => (text += chunk));
+      response.on("end", () => done({ status: response.statusCode ?? 0, text }));
+    });
+    asked.on("error", fail);
+    asked.end(body);
+  });
+}
+
+describe("the relay daemon", () => {
+  const user = "abcdefghi@chat.example";
+
+  test("answers at every door, logs no address, and stops", async () => {
+    const exited = start("relay");
+    await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
+    const sockets = readdirSync(config.runFolder).filter((name) => name.endsWith(".sock"));
+    expect(sockets.sort()).toEqual(
+      "auth incoming-milter last-login metadata outgoing-milter quota sasl web"
+        .split(" ")
+        .map((name) => `${name}.sock`),
+    );
+    for (const name of sockets) expect(statSync(join(config.runFolder, name)).mode & 0o777).toBe(0o666);
+
+    const passdb = (password: string) => ask("auth.sock", "http://auth.local/passdb", `${user}\n${password}`);
+    const home = join(config.mailFolder, "chat.example", user);
+    expect(await passdb('pa"ss\\w x=y')).toEqual({
+      status: 200,
+      text: `userdb_uid=${process.getuid?.()}\nuserdb_gid=${process.getgid?.()}\nuserdb_home=${home}\n`,
+    });
+    expect((await passdb("something else")).status).toBe(401);
+    expect((await ask("auth.sock", "/passdb", "short@chat.example\nsomething else")).status).toBe(404);
+    expect((await ask("auth.sock", "/passdb", "x".repeat(10_000))).status).toBe(413);
+    expect((await ask("auth.sock", "/userdb", user)).text).toContain(`\nhome=${home}\n`);
+    expect((await ask("auth.sock", "/userdb", "nobody123@chat.example")).status).toBe(404);
+    expect((await ask("auth.sock", "/users", "")).text).toBe(`${user}\n`);
+    expect(JSON.parse((await ask("web.sock", "/new", "")).text).email).toContain("@chat.example");
+
+    mkdirSync(join(home, "cur"));
+    const warning = createConnection(join(config.runFolder, "quota.sock"));
+    warning.write(`VERSION\tscript\t4\t0\nnoreply\ntrim\n${user}\n\n`);
+    await new Promise((done) => warning.on("close", done).resume());
+    expect(output).toContain("quota-expire: removed");
+
+    child?.kill("SIGTERM");
+    expect(await exited).toBe(0);
+    expect(output).toContain("stopped");
+    expect(output).not.toContain("abcdefghi");
+    expect(readdirSync(config.runFolder).filter((name) => name.endsWith(".sock"))).toEqual([]);
+  });
+
+  test("starts over a dead one's sockets", async () => {
+    start("relay");
+    await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
+    child?.kill("SIGKILL");
+    start("relay");
+    await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
+    expect((await ask("auth.sock", "/userdb", "nobody123@chat.example")).status).toBe(404);
+  });
+
+  test.each([
+    ["is not there", undefined, "ENOENT"],
+    ["is no JSON", "{", "JSON"],
+    ["has a wrong field", JSON.stringify({ ...config, logLevel: "loud" }), "logLevel:"],
+    [
+      "has a wrong limit",
+      JSON.stringify({ ...config, domains: { "a.b": limits({ sendBurst: 0 }) } }),
+      "domains.a.b.sendBurst:",
+    ],
+  ])("says in one line what is wrong when the configuration %s", async (_, text, says) => {
+    const file = join(config.runFolder, "wrong.json");
+    if (text !== undefined) writeFileSync(file, text);
+    expect(await start("relay", [], { RELAY_CONFIG: text === undefined ? `${file}.none` : file })).toBe(1);
+    expect(output.trim().split("\n")).toHaveLength(1);
+    expect(output).toMatch(/^relay: /);
+    expect(output).toContain(says);
+  });
+});
+
+describe("the expiry job", () => {
+  const now = "2026-11-23T12:00:00Z";
+  const user = "zzzzzzzzz@chat.example";
+  const home = join(config.mailFolder, "chat.example", user);
+
+  test("says figures and no address; --dry-run deletes nothing", async () => {
+    mkdirSync(join(home, "cur"), { recursive: true });
+    writeFileSync(join(home, "password"), "x");
+    utimesSync(join(home, "password"), new Date(now), new Date(now));
+    const mail = join(home, "cur", "1700000000.M1P1.h,S=10:2,S");
+    writeFileSync(mail, "x");
+    utimesSync(mail, 1_700_000_000, 1_700_000_000);
+    expect(await start("expire", ["--dry-run", "--now", now])).toBe(0);
+    expect(JSON.parse(output)).toMatchObject({ msg: "expiry finished", dryRun: true, messagesRemoved: 1, domains: 1 });
+    expect(existsSync(mail)).toBe(true);
+    expect(await start("expire", ["--now", now])).toBe(0);
+    expect(existsSync(mail)).toBe(false);
+    expect(output).not.toContain("zzzzzzzzz");
+  });
+
+  test.each([
+    ["--now", "yesterday", "not an ISO date"],
+    ["--what", "x", "--what"],
+  ])("%s %s is refused", async (option, value, says) => {
+    expect(await start("expire", [option, value])).toBe(1);
+    expect(output).toContain(says);
+  });
+
+  test("a mail folder that is not there is told", async () => {
+    const file = join(config.runFolder, "gone.json");
+    writeFileSync(file, JSON.stringify({ ...config, mailFolder: "/nowhere/mail" }));
+    expect(await start("expire", [], { RELAY_CONFIG: file })).toBe(1);
+    expect(output).toContain("/nowhere/mail");
+    expect(readFileSync(file, "utf8")).toContain("/nowhere");
+  });
+});
