@@ -79,7 +79,12 @@ export const Accounts = z
       .describe("Submission sessions at the same time, on each of the ports 465 and 587."),
     refuseNewAbove: z
       .strictObject({
-        load: z.int().min(1).max(1_000).default(5).describe("One-minute load average above which no address is made."),
+        loadPerCore: z
+          .int()
+          .min(1)
+          .max(1_000)
+          .default(10)
+          .describe("One-minute load average of the node, for each of its cores, above which no address is made."),
       })
       .prefault({})
       .describe("When no new address is made: clients try again or go to another relay."),

@@ -22,7 +22,7 @@ export const DomainLimits = z.object({
   deleteAfterDays: z.int().min(1),
   deleteLargeAfterDays: z.int().min(1),
   inactiveAccountsAfterDays: z.int().min(1),
-  refuseNew: z.object({ loadAbove: z.number(), memoryBelowBytes: count, diskBelowBytes: count }),
+  refuseNew: z.object({ loadPerCoreAbove: z.number(), memoryBelowBytes: count, diskBelowBytes: count }),
 });
 export type DomainLimits = z.infer<typeof DomainLimits>;
 
@@ -50,7 +50,7 @@ export function limitsOf(spec: ChatmailServerSpec): DomainLimits {
     deleteLargeAfterDays: messages.deleteLargeAfterDays,
     inactiveAccountsAfterDays: messages.inactiveAccountsAfterDays,
     refuseNew: {
-      loadAbove: accounts.refuseNewAbove.load,
+      loadPerCoreAbove: accounts.refuseNewAbove.loadPerCore,
       memoryBelowBytes: bytesOf(accounts.refuseNewBelow.memory),
       diskBelowBytes: bytesOf(accounts.refuseNewBelow.disk),
     },

@@ -12,7 +12,7 @@ export const stopped = (log: Logger) => log.info("stopped");
 
 export const accountCreated = (log: Logger, domain: string) => log.info({ domain }, "created address");
 
-/** `why` is a sentence with figures such as "load avg 9.99 > 5.00". */
+/** `why` is a sentence with figures such as "load avg per core 12.10 > 10.00". */
 export const registrationRejected = (log: Logger, domain: string, why: string) =>
   log.warn({ domain }, `registration rejected: ${why}`);
 

@@ -3,7 +3,8 @@ import type { LocalAddress } from "../domains.ts";
 
 /** What the pod has left, where it can be read. */
 export interface Resources {
-  load: number | undefined;
+  /** Of the whole machine, for each of its cores. */
+  loadPerCore: number | undefined;
   availableMemoryBytes: number | undefined;
   /** What the memory limit allows in all; undefined without one. */
   memoryLimitBytes: number | undefined;
@@ -28,9 +29,9 @@ const memoryShare = 1 / 8;
 
 /** The first resource that is short, in a sentence with figures; undefined when nothing is. What can't be read is left out. */
 export function resourceShortage(limits: LocalAddress["limits"]["refuseNew"], seen: Resources): string | undefined {
-  const { load, availableMemoryBytes, memoryLimitBytes, freeDiskBytes } = seen;
-  if (load !== undefined && load > limits.loadAbove) {
-    return `load avg ${load.toFixed(2)} > ${limits.loadAbove.toFixed(2)}`;
+  const { loadPerCore, availableMemoryBytes, memoryLimitBytes, freeDiskBytes } = seen;
+  if (loadPerCore !== undefined && loadPerCore > limits.loadPerCoreAbove) {
+    return `load avg per core ${loadPerCore.toFixed(2)} > ${limits.loadPerCoreAbove.toFixed(2)}`;
   }
   const memory = Math.min(limits.memoryBelowBytes, (memoryLimitBytes ?? Number.POSITIVE_INFINITY) * memoryShare);
   if (availableMemoryBytes !== undefined && availableMemoryBytes < memory) {

@@ -1,5 +1,6 @@
 /** Reads what is left of load, memory and disk. Memory is the container's where it has a limit, else the machine's. */
 import { readFile, statfs } from "node:fs/promises";
+import { cpus } from "node:os";
 import type { Resources } from "./policy.ts";
 
 export interface ResourceFolders {
@@ -9,7 +10,11 @@ export interface ResourceFolders {
 
 const systemFolders: ResourceFolders = { proc: "/proc", cgroup: "/sys/fs/cgroup" };
 
-export async function readResources(diskFolder: string, folders = systemFolders): Promise<Resources> {
+export async function readResources(
+  diskFolder: string,
+  folders = systemFolders,
+  cores = cpus().length,
+): Promise<Resources> {
   const [loadText, machine, container, disk] = await Promise.all([
     textOf(`${folders.proc}/loadavg`),
     textOf(`${folders.proc}/meminfo`),
@@ -20,7 +25,7 @@ export async function readResources(diskFolder: string, folders = systemFolders)
   const machineMemory = fieldOf(machine, /^MemAvailable:\s+(\d+) kB$/m, 1024);
   const known = [machineMemory, container?.available].filter((bytes) => bytes !== undefined);
   return {
-    load: Number.isFinite(load) ? load : undefined,
+    loadPerCore: Number.isFinite(load) ? load / cores : undefined,
     availableMemoryBytes: known.length > 0 ? Math.min(...known) : undefined,
     memoryLimitBytes: container?.limit,
     freeDiskBytes: disk && disk.bavail * disk.bsize,

@@ -16,7 +16,7 @@ test("a domain is enough; the rest has defaults that suit a public relay", () =>
       mailboxQuota: "500Mi",
       imapConnections: 10_000,
       smtpConnections: 1_000,
-      refuseNewAbove: { load: 5 },
+      refuseNewAbove: { loadPerCore: 10 },
       refuseNewBelow: { memory: "200Mi", disk: "1Gi" },
     },
     messages: { maxSize: "30Mi", deleteAfterDays: 20, deleteLargeAfterDays: 7, inactiveAccountsAfterDays: 90 },

@@ -19,7 +19,7 @@ export function limits(over: Partial<DomainLimits> = {}): DomainLimits {
     deleteAfterDays: 20,
     deleteLargeAfterDays: 7,
     inactiveAccountsAfterDays: 90,
-    refuseNew: { loadAbove: 5, memoryBelowBytes: 200 * 2 ** 20, diskBelowBytes: 2 ** 30 },
+    refuseNew: { loadPerCoreAbove: 5, memoryBelowBytes: 200 * 2 ** 20, diskBelowBytes: 2 ** 30 },
     ...over,
   };
 }
