@@ -44,9 +44,11 @@ RUN printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin
       /etc/dovecot /etc/postfix/main.cf /etc/postfix/master.cf /etc/nginx/sites-enabled /var/www /etc/ssl/private/* \
       /var/spool/postfix/* /var/lib/postfix/*
 COPY image/postfix-main.cf /etc/postfix/main.cf
-RUN mkdir -p /etc/chatmail/postfix /etc/chatmail/dovecot /etc/chatmail/relay /etc/chatmail/web /etc/chatmail/tls \
+# nothing is chrooted, so nothing is copied into the queue
+RUN touch /etc/postfix/master.cf && echo 'SYNC_CHROOT=' > /etc/default/postfix \
+ && mkdir -p /etc/chatmail/postfix /etc/chatmail/dovecot /etc/chatmail/relay /etc/chatmail/web /etc/chatmail/tls \
       /srv/chatmail/pages /run/chatmail /run/dovecot /var/lib/chatmail/mail
-COPY image/run-quietly image/redact.sed image/prepare-volume /opt/chatmail/
+COPY image/run-quietly image/redact.sed image/prepare-volume image/start-postfix /opt/chatmail/
 COPY --from=tools /build/nodelay.so /opt/chatmail/
 COPY dist/package.json dist/relay*.js* dist/expire.js* /opt/chatmail/
 USER 5000:5000

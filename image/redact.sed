@@ -5,7 +5,7 @@
 / connect from [^ ]+$/d
 / disconnect from .* commands=0\/0$/d
 / lost connection after CONNECT from /d
-/Login: (Disconnected|Aborted login).*\(no auth attempts/d
+/Login aborted: .*\((no_auth_attempts|tls_handshake_not_finished)\)/d
 
 # whatever stands where an address belongs, quoted or strange
 s/\b(from|to|orig_to|user|sender|recipient|sasl_username|sasl_sender|message-id|resent-message-id)=<[^>]+>/\1=<address>/g

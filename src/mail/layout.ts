@@ -69,6 +69,8 @@ export const programs = {
   expire: "/opt/chatmail/expire.js",
   /** Starts a program with addresses taken out of what it logs: `run-quietly PROGRAM ARG…`. */
   quiet: "/opt/chatmail/run-quietly",
+  /** Becomes Postfix's master with the configuration folder given: `start-postfix FOLDER`. */
+  startPostfix: "/opt/chatmail/start-postfix",
   /** Makes the folders of the volume and gives them to their users; safe to repeat. */
   prepareVolume: "/opt/chatmail/prepare-volume",
   /** Loaded into Dovecot: no half second between delivery and IDLE (image/nodelay.c). */
