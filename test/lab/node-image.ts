@@ -63,7 +63,7 @@ const bundled = [
 const fromDebian = {
   nft: "tar -C / -chf - /usr/sbin/nft $(ldd /usr/sbin/nft | grep -o '/[^ ]*')",
   busybox:
-    "cd /bin && for name in sh mkdir rm chmod; do ln -sf busybox /tmp/$name; done; tar --transform 's#^#bin/#' -cf - busybox -C /tmp sh mkdir rm chmod",
+    "cd /bin && for name in sh mkdir rm chmod; do ln -sf busybox /tmp/$name; done; tar --transform 's#^#bin/#S' -cf - busybox -C /tmp sh mkdir rm chmod",
 } as const;
 
 const nodeKey = () =>
