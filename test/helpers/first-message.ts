@@ -113,7 +113,9 @@ export async function expire(server: ChatmailServer): Promise<{ before: number; 
   const reply = await smtp.send({ from: address, to: [address], data });
   if (reply.code !== 250) throw new Error(`an encrypted mail was refused: ${reply.text}`);
   await smtp.quit();
-  const before = await until("the mail to arrive", count, { patienceMs: patienceMs.mail });
+  const before = await until("the mail to arrive", async () => (await count()) || undefined, {
+    patienceMs: patienceMs.mail,
+  });
 
   const days = `${messages.deleteAfterDays + 1} days ago`;
   const age = [
