@@ -141,8 +141,9 @@ async function signOnce(given: SigningKey, content: Content): Promise<SignatureH
   const rsa = key.asymmetricKeyType === "rsa";
   const algorithm: Algorithm = rsa ? "rsa-sha256" : "ed25519-sha256";
   const empty = [
-    ` v=1; a=${algorithm}; c=relaxed/simple; d=${domain}; s=${selector};`,
-    `t=${content.seconds}; bh=${content.bodyHash};`,
+    ` v=1; a=${algorithm}; c=relaxed/simple;`,
+    `d=${domain}; s=${selector}; t=${content.seconds};`,
+    `bh=${content.bodyHash};`,
     `h=${foldedList(content.names)};`,
     "b=",
   ].join("\n\t");

@@ -1,0 +1,231 @@
+/** The lookup against a name server that speaks the wire, with every fault that one can have. */
+import { createSocket, type Socket } from "node:dgram";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { DnsFormatError, parseTxtResponse, renderTxtQuery } from "../../../../src/relay/dkim/dns-message.ts";
+import { createTxtLookup } from "../../../../src/relay/dkim/txt-lookup.ts";
+import { seededRandom } from "./messages.ts";
+
+const type = { a: 1, cname: 5, soa: 6, txt: 16 };
+
+const name = (text: string) =>
+  Buffer.concat([
+    ...text.split(".").flatMap((label) => [Buffer.from([label.length]), Buffer.from(label, "latin1")]),
+    Buffer.from([0]),
+  ]);
+
+/** The question stands at offset 12: its name by pointer. */
+const questionName = Buffer.from([0xc0, 12]);
+
+function record(owner: Buffer, kind: number, ttl: number, data: Buffer): Buffer {
+  const fixed = Buffer.alloc(10);
+  fixed.writeUInt16BE(kind, 0);
+  fixed.writeUInt16BE(1, 2);
+  fixed.writeUInt32BE(ttl, 4);
+  fixed.writeUInt16BE(data.length, 8);
+  return Buffer.concat([owner, fixed, data]);
+}
+
+const txt = (...strings: string[]) =>
+  Buffer.concat(strings.flatMap((each) => [Buffer.from([each.length]), Buffer.from(each, "latin1")]));
+const soa = (minimum: number) => {
+  const numbers = Buffer.alloc(20);
+  numbers.writeUInt32BE(minimum, 16);
+  return Buffer.concat([name("ns.example"), name("root.example"), numbers]);
+};
+
+interface Reply {
+  code?: number;
+  truncated?: boolean;
+  answers?: Buffer[];
+  authorities?: Buffer[];
+}
+
+function reply(query: Buffer, { code = 0, truncated = false, answers = [], authorities = [] }: Reply): Buffer {
+  const question = query.subarray(12, query.length - 11);
+  const header = Buffer.from(query.subarray(0, 12));
+  header.writeUInt16BE(0x8180 | code | (truncated ? 0x200 : 0), 2);
+  header.writeUInt16BE(answers.length, 6);
+  header.writeUInt16BE(authorities.length, 8);
+  header.writeUInt16BE(0, 10);
+  return Buffer.concat([header, question, ...answers, ...authorities]);
+}
+
+const open: (Socket | Server)[] = [];
+afterEach(async () => {
+  for (const each of open.splice(0)) await new Promise<void>((resolve) => each.close(() => resolve()));
+});
+
+/** `answer` gives the datagrams to send back, and what TCP answers. */
+async function nameServer(answer: (query: Buffer, by: "udp" | "tcp", count: number) => Buffer[]): Promise<string> {
+  let count = 0;
+  const tcp = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.on("data", (bytes) => {
+      for (const each of answer(bytes.subarray(2), "tcp", count++)) {
+        const size = Buffer.alloc(2);
+        size.writeUInt16BE(each.length);
+        socket.write(size);
+        socket.write(each.subarray(0, 3));
+        setTimeout(() => socket.end(each.subarray(3)), 5);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => tcp.listen(0, "127.0.0.1", resolve));
+  const { port } = tcp.address() as AddressInfo;
+  const udp = createSocket("udp4");
+  udp.on("message", (query, from) => {
+    for (const each of answer(query, "udp", count++)) udp.send(each, from.port, from.address);
+  });
+  await new Promise<void>((resolve) => udp.bind(port, "127.0.0.1", resolve));
+  open.push(tcp, udp);
+  return `127.0.0.1:${port}`;
+}
+
+const lookupAt = (...servers: string[]) =>
+  createTxtLookup({ servers, random: (below) => Math.floor(Math.random() * below), timeoutMs: 100, rounds: 2 });
+const asked = "s._domainkey.nine.example";
+
+test.each<{ what: string; answer: Reply; is: object }>([
+  {
+    what: "one record of several strings",
+    answer: { answers: [record(questionName, type.txt, 300, txt("v=DKIM1;", "p=a\xe9"))] },
+    is: { kind: "found", texts: ["v=DKIM1;p=a\xe9"], ttlSeconds: 300 },
+  },
+  {
+    what: "two records, the shorter TTL",
+    answer: { answers: [record(questionName, type.txt, 300, txt("a")), record(questionName, type.txt, 20, txt("b"))] },
+    is: { kind: "found", texts: ["a", "b"], ttlSeconds: 20 },
+  },
+  {
+    what: "an alias, and the shorter TTL",
+    answer: {
+      answers: [
+        record(questionName, type.cname, 60, name("X.other.example")),
+        record(name("x.Other.example"), type.txt, 300, txt("a")),
+      ],
+    },
+    is: { kind: "found", texts: ["a"], ttlSeconds: 60 },
+  },
+  {
+    what: "records of other names and kinds",
+    answer: {
+      answers: [
+        record(name("other.example"), type.txt, 1, txt("x")),
+        record(questionName, type.a, 1, Buffer.alloc(4)),
+        record(questionName, type.txt, 9, txt("a")),
+      ],
+    },
+    is: { kind: "found", texts: ["a"], ttlSeconds: 9 },
+  },
+  {
+    what: "a TTL with its highest bit set",
+    answer: { answers: [record(questionName, type.txt, 2 ** 31, txt("a"))] },
+    is: { kind: "found", ttlSeconds: 0 },
+  },
+  {
+    what: "no such name",
+    answer: { code: 3, authorities: [record(name("example"), type.soa, 900, soa(60))] },
+    is: { kind: "none", ttlSeconds: 60 },
+  },
+  {
+    what: "no TXT at the name",
+    answer: { authorities: [record(name("example"), type.soa, 30, soa(600))] },
+    is: { kind: "none", ttlSeconds: 30 },
+  },
+  { what: "nothing at all", answer: {}, is: { kind: "none", ttlSeconds: 30 } },
+  { what: "SERVFAIL", answer: { code: 2 }, is: { kind: "failed", why: "name server answered SERVFAIL" } },
+  { what: "REFUSED", answer: { code: 5 }, is: { kind: "failed", why: "name server answered REFUSED" } },
+])("$what", async ({ answer, is }) => {
+  const server = await nameServer((query) => [reply(query, answer)]);
+  expect(await lookupAt(server)(asked)).toMatchObject(is);
+});
+
+const good = (query: Buffer) => reply(query, { answers: [record(questionName, type.txt, 300, txt("good"))] });
+const found = { kind: "found", texts: ["good"], ttlSeconds: 300 };
+
+test("what does not fit a datagram is fetched by TCP", async () => {
+  const server = await nameServer((query, by) => [by === "udp" ? reply(query, { truncated: true }) : good(query)]);
+  expect(await lookupAt(server)(asked)).toEqual(found);
+});
+
+test("answers to other questions are passed over", async () => {
+  const server = await nameServer((query) => {
+    const otherId = good(query);
+    otherId.writeUInt16BE(query.readUInt16BE(0) ^ 1, 0);
+    const otherName = good(query);
+    otherName.write("t", 13, "latin1");
+    const notAnAnswer = good(query);
+    notAnAnswer.writeUInt16BE(0x0100, 2);
+    return [otherId, otherName, notAnAnswer, Buffer.alloc(3), good(query)];
+  });
+  expect(await lookupAt(server)(asked)).toEqual(found);
+});
+
+test("a lost datagram is asked for again", async () => {
+  const server = await nameServer((query, _, count) => (count === 0 ? [] : [good(query)]));
+  expect(await lookupAt(server)(asked)).toEqual(found);
+});
+
+test("the next server is asked when one is closed, silent or broken", async () => {
+  const closed = await nameServer(() => []);
+  for (const each of open.splice(0)) await new Promise<void>((resolve) => each.close(() => resolve()));
+  const broken = await nameServer((query) => [good(query).subarray(0, -3)]);
+  const working = await nameServer((query) => [good(query)]);
+  expect(await lookupAt(closed, broken, working)(asked)).toEqual(found);
+  expect(await lookupAt(closed)(asked)).toMatchObject({ kind: "failed", why: expect.stringContaining("ECONNREFUSED") });
+  expect(await lookupAt(broken)(asked)).toEqual({ kind: "failed", why: "name server: DNS record ends early" });
+});
+
+test("silence is a failure and no answer", async () => {
+  const server = await nameServer(() => []);
+  expect(await lookupAt(server)(asked)).toEqual({ kind: "failed", why: "name server: no answer" });
+  expect(await lookupAt()(asked)).toMatchObject({ kind: "failed" });
+});
+
+test("TCP that ends early or is cut again is a failure", async () => {
+  const early = await nameServer((query, by) => [by === "udp" ? reply(query, { truncated: true }) : Buffer.alloc(2)]);
+  expect(await lookupAt(early)(asked)).toMatchObject({ kind: "failed" });
+  const cut = await nameServer((query) => [reply(query, { truncated: true })]);
+  expect(await lookupAt(cut)(asked)).toEqual({ kind: "failed", why: "name server cuts its answer short" });
+});
+
+test.each(["a..example", `${"a".repeat(64)}.example`, `${"a.".repeat(130)}example`])(
+  "%s can't be asked for",
+  async (bad) => {
+    expect(await lookupAt("127.0.0.1:1")(bad)).toEqual({ kind: "none", ttlSeconds: 0 });
+  },
+);
+
+test.each([
+  { what: "a pointer to itself", owner: Buffer.from([0xc0, 43]) },
+  { what: "a pointer forwards", owner: Buffer.from([0xc0, 200]) },
+  { what: "a label of a kind that does not exist", owner: Buffer.from([0x41, 0x61, 0]) },
+])("a name with $what is refused", ({ owner }) => {
+  const query = renderTxtQuery(7, asked) as Buffer;
+  const bytes = reply(query, { answers: [record(owner, type.txt, 300, txt("x"))] });
+  expect(() => parseTxtResponse(bytes, { id: 7, name: asked })).toThrow(DnsFormatError);
+});
+
+test("random bytes give an answer, none or a format error, and end", () => {
+  const seed = Date.now() % 1_000_000;
+  const random = seededRandom(seed);
+  const query = renderTxtQuery(7, asked) as Buffer;
+  const answers = [
+    record(questionName, type.cname, 60, name("x.example")),
+    record(name("x.example"), type.txt, 60, txt("a", "b")),
+  ];
+  const bytes = reply(query, { answers, authorities: [record(questionName, type.soa, 60, soa(60))] });
+  for (let round = 0; round < 20_000; round++) {
+    const changed = Buffer.from(bytes);
+    for (let left = 1 + random() * 3; left > 0; left--) changed[Math.floor(random() * changed.length)] = random() * 256;
+    try {
+      parseTxtResponse(changed.subarray(0, random() < 0.2 ? random() * changed.length : undefined), {
+        id: 7,
+        name: asked,
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof DnsFormatError)) throw new Error(`seed ${seed}`, { cause: thrown });
+    }
+  }
+});
