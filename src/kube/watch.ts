@@ -59,7 +59,10 @@ export async function keepFilled<T extends KubeObject>(options: {
       signal,
     )) {
       signal.throwIfAborted();
-      if (event.type === "ERROR") throw streamError(event.object);
+      if (event.type === "ERROR") {
+        resourceVersion = undefined;
+        throw streamError(event.object);
+      }
       // Something was heard: this server lives, and the next failure is the first again.
       failures = 0;
       if (event.type === "DELETED") store.remove(event.object as T);
@@ -77,13 +80,21 @@ export async function keepFilled<T extends KubeObject>(options: {
       if (performance.now() - startedAt < 1_000) await wait(backOffMs(failures++, patience.backOff, random), signal);
     } catch (err) {
       if (signal.aborted) return;
-      // What we last saw is too old for the server, or it does not say: begin with a new list.
-      if (err instanceof ApiError && err.status !== 429) resourceVersion = undefined;
+      if (needsNewList(err, failures)) resourceVersion = undefined;
       if (isApiError(err, 410)) log.debug({ resource: resource.plural }, "watch expired, listing again");
       else log.warn({ resource: resource.plural, err }, "watch failed, trying again");
       await wait(backOffMs(failures++, patience.backOff, random), signal);
     }
   }
+}
+
+/** A server that was put back from a backup may not know our version for ever: after so many failures a list is right anyway. */
+const failuresUntilList = 5;
+
+/** What we last saw is too old for the server, or it refuses the question. While it is only down or busy, all that was seen still holds. */
+function needsNewList(err: unknown, failures: number): boolean {
+  const refused = err instanceof ApiError && err.status < 500 && err.status !== 429;
+  return refused || failures >= failuresUntilList;
 }
 
 function streamError(said: { code?: number; reason?: string; message?: string }): ApiError {

@@ -1,0 +1,101 @@
+import { afterEach, expect, test } from "vitest";
+import { ApiError, kubeClient } from "../../../src/kube/client.ts";
+import { resources } from "../../../src/kube/object.ts";
+import {
+  type Answer,
+  aPod,
+  type FakeApiServer,
+  fakeApiServer,
+  type Request,
+  statusAnswer,
+} from "../../helpers/fake-api-server.ts";
+
+let server: FakeApiServer;
+const signal = new AbortController().signal;
+afterEach(() => server.close());
+const serving = async (answer: (request: Request) => Answer) => {
+  server = await fakeApiServer(answer);
+  return server.client;
+};
+
+test("hundred calls one after the other use one connection", async () => {
+  const client = await serving(() => ({ json: aPod("p", "1") }));
+  for (let call = 0; call < 100; call++) await client.get(resources.pod, { namespace: "a", name: "p" }, signal);
+  expect(server.connections()).toBe(1);
+});
+
+test("fifty calls at once share the pool, and so do the next fifty", async () => {
+  const client = await serving(() => ({ json: aPod("p", "1") }));
+  const fifty = () =>
+    Promise.all(Array.from({ length: 50 }, () => client.get(resources.pod, { namespace: "a", name: "p" }, signal)));
+  await fifty();
+  await fifty();
+  expect(server.connections()).toBeLessThanOrEqual(50);
+});
+
+test("what is not there is undefined; other refusals carry the server's words", async () => {
+  const client = await serving((request) =>
+    request.path.endsWith("/missing")
+      ? statusAnswer(404, "NotFound", "pods missing not found")
+      : statusAnswer(403, "Forbidden", "pods is forbidden: no"),
+  );
+  expect(await client.get(resources.pod, { namespace: "a", name: "missing" }, signal)).toBeUndefined();
+  const refused = client.get(resources.pod, { namespace: "a", name: "secret" }, signal);
+  await expect(refused).rejects.toMatchObject({ status: 403, reason: "Forbidden", message: "pods is forbidden: no" });
+  await expect(refused).rejects.toBeInstanceOf(ApiError);
+});
+
+test("an answer that is no JSON is still told", async () => {
+  const client = await serving(() => ({ status: 502, json: "bad gateway" }));
+  await expect(client.get(resources.pod, { namespace: "a", name: "p" }, signal)).rejects.toMatchObject({ status: 502 });
+});
+
+test("a busy server is asked again after the time it names", async () => {
+  let calls = 0;
+  const client = await serving(() =>
+    ++calls < 3 ? statusAnswer(429, "TooManyRequests", "later", { "retry-after": "0" }) : { json: aPod("p", "1") },
+  );
+  expect((await client.get(resources.pod, { namespace: "a", name: "p" }, signal))?.metadata.name).toBe("p");
+  expect(calls).toBe(3);
+});
+
+test("apply is a server-side apply with our name, strict about fields", async () => {
+  const client = await serving(() => ({ json: aPod("p", "2") }));
+  await client.apply(resources.pod, aPod("p", "1"), { fieldManager: "me", force: true, subresource: "status" }, signal);
+  const [request] = server.requests;
+  expect(request).toMatchObject({ method: "PATCH", path: "/api/v1/namespaces/a/pods/p/status" });
+  expect(request?.headers["content-type"]).toBe("application/apply-patch+yaml");
+  expect(Object.fromEntries(request?.query ?? [])).toEqual({
+    fieldManager: "me",
+    force: "true",
+    fieldValidation: "Strict",
+  });
+});
+
+test("removing what is gone is fine; only this very object is removed", async () => {
+  const client = await serving(() => statusAnswer(404, "NotFound", "gone"));
+  await client.remove(resources.pod, aPod("p", "1", "u1"), signal);
+  expect(server.requests[0]?.body).toMatchObject({ preconditions: { uid: "u1" } });
+});
+
+test("a signal ends a call that hangs", async () => {
+  const client = await serving(() => () => {});
+  const stopping = new AbortController();
+  const call = client.get(resources.pod, { namespace: "a", name: "p" }, stopping.signal);
+  setTimeout(() => stopping.abort(new Error("enough")), 30);
+  await expect(call).rejects.toThrow("enough");
+});
+
+test("a server that is not there is an error with its address, not a silence", async () => {
+  await serving(() => ({ json: {} }));
+  const credentials = {
+    server: new URL("http://127.0.0.1:9"),
+    tls: {},
+    namespace: undefined,
+    headers: async () => ({}),
+  };
+  const lost = kubeClient(credentials, { userAgent: "test" });
+  await expect(lost.get(resources.pod, { namespace: "a", name: "p" }, signal)).rejects.toThrow(
+    /ECONNREFUSED 127\.0\.0\.1:9/,
+  );
+});

@@ -1,0 +1,131 @@
+/** Leader election between real loops over a lease that is kept as an API server keeps it. */
+import { afterEach, expect, test } from "vitest";
+import { type LeaseTimes, leadWithLease } from "../../../src/kube/lease.ts";
+import {
+  type Answer,
+  type FakeApiServer,
+  fakeApiServer,
+  keptLog,
+  statusAnswer,
+} from "../../helpers/fake-api-server.ts";
+import { until } from "../../helpers/until.ts";
+
+const times: LeaseTimes = { lastsMs: 1_000, renewWithinMs: 600, retryMs: 50 };
+
+interface StoredLease {
+  metadata: { resourceVersion: string };
+  spec: { holderIdentity: string; leaseTransitions: number; renewTime: string; leaseDurationSeconds: number };
+}
+
+let server: FakeApiServer;
+const stops: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  await Promise.all(stops.splice(0).map((stop) => stop()));
+  await server.close();
+});
+
+/** One lease with optimistic locking; `broken` makes every call fail. */
+async function leaseServer() {
+  const state: { lease: StoredLease | undefined; broken: boolean } = { lease: undefined, broken: false };
+  let version = 0;
+  server = await fakeApiServer(({ method, body }): Answer => {
+    if (state.broken) return statusAnswer(500, "InternalError", "broken");
+    const sent = body as StoredLease;
+    const store = () => {
+      state.lease = { ...sent, metadata: { ...sent.metadata, resourceVersion: String(++version) } };
+      return { json: state.lease };
+    };
+    if (method === "POST") return state.lease ? statusAnswer(409, "AlreadyExists", "exists") : store();
+    if (method === "PUT")
+      return sent.metadata.resourceVersion === state.lease?.metadata.resourceVersion
+        ? store()
+        : statusAnswer(409, "Conflict", "old");
+    return state.lease ? { json: state.lease } : statusAnswer(404, "NotFound", "no lease");
+  });
+  return state;
+}
+
+function candidate(identity: string) {
+  const stopping = new AbortController();
+  const led = { now: false, times: 0 };
+  const done = leadWithLease({
+    client: server.client,
+    namespace: "a",
+    name: "operator",
+    identity,
+    times,
+    log: keptLog(),
+    signal: stopping.signal,
+    lead: async (signal) => {
+      led.now = true;
+      led.times++;
+      await new Promise<void>((resolve) =>
+        signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve()),
+      );
+      led.now = false;
+    },
+  });
+  const stop = () => {
+    stopping.abort();
+    return done;
+  };
+  stops.push(stop);
+  return { led, done, stop };
+}
+
+test("one leads, the other takes over at once when the first gives the lease back", async () => {
+  const state = await leaseServer();
+  const first = candidate("first");
+  await until("a leader", () => first.led.now);
+  const second = candidate("second");
+  await new Promise((resolve) => setTimeout(resolve, 3 * times.retryMs));
+  expect(second.led.now).toBe(false);
+  expect(await first.stop()).toBe("stopped");
+  expect(state.lease?.spec).toMatchObject({ holderIdentity: "", leaseDurationSeconds: 1 });
+  await until("the second", () => second.led.now, { patienceMs: 4 * times.retryMs });
+  expect(state.lease?.spec).toMatchObject({ holderIdentity: "second", leaseTransitions: 1 });
+});
+
+test("a holder that is gone is waited for as long as its lease lasts, by our own clock", async () => {
+  const state = await leaseServer();
+  const long = "2001-01-01T00:00:00.000000Z";
+  state.lease = {
+    metadata: { resourceVersion: "0" },
+    spec: { holderIdentity: "gone", leaseTransitions: 3, renewTime: long, leaseDurationSeconds: 1 },
+  };
+  const startedAt = performance.now();
+  const next = candidate("next");
+  await until("the next", () => next.led.now);
+  expect(performance.now() - startedAt).toBeGreaterThanOrEqual(1_000 - 20);
+  expect(state.lease?.spec.leaseTransitions).toBe(4);
+});
+
+test("a leader that can't renew stops before another may begin", async () => {
+  const state = await leaseServer();
+  const first = candidate("first");
+  await until("a leader", () => first.led.now);
+  const lastRenewal = performance.now();
+  state.broken = true;
+  expect(await first.done).toBe("lost");
+  expect(first.led.now).toBe(false);
+  expect(performance.now() - lastRenewal).toBeLessThan(times.lastsMs);
+});
+
+test("a short failure is ridden out", async () => {
+  const state = await leaseServer();
+  const first = candidate("first");
+  await until("a leader", () => first.led.now);
+  state.broken = true;
+  await new Promise((resolve) => setTimeout(resolve, 3 * times.retryMs));
+  state.broken = false;
+  await new Promise((resolve) => setTimeout(resolve, 4 * times.retryMs));
+  expect(first.led).toEqual({ now: true, times: 1 });
+});
+
+test("of many candidates exactly one leads", async () => {
+  await leaseServer();
+  const all = Array.from({ length: 8 }, (_, nth) => candidate(`c${nth}`));
+  await until("a leader", () => all.some(({ led }) => led.now));
+  await new Promise((resolve) => setTimeout(resolve, 5 * times.retryMs));
+  expect(all.filter(({ led }) => led.now)).toHaveLength(1);
+});

@@ -1,0 +1,197 @@
+/** The watch loop against faults: it never stops, and the store ends up like the cluster. */
+import { afterEach, expect, test } from "vitest";
+import { resources } from "../../../src/kube/object.ts";
+import { Store } from "../../../src/kube/store.ts";
+import { keepFilled, type WatchPatience } from "../../../src/kube/watch.ts";
+import {
+  type Answer,
+  aPod,
+  type FakeApiServer,
+  fakeApiServer,
+  keptLog,
+  listAnswer,
+  type Request,
+  type Stream,
+  statusAnswer,
+} from "../../helpers/fake-api-server.ts";
+import { until } from "../../helpers/until.ts";
+
+const patience: WatchPatience = { backOff: { firstMs: 5, mostMs: 40 }, leastSeconds: 300, idleMs: 2_000, pageSize: 2 };
+const ends: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+});
+
+/** Runs the loop against a server whose lists and watches are answered one after the other; the last answer is repeated. */
+async function watching(script: { lists: Answer[]; watches: Answer[] }, own: Partial<WatchPatience> = {}) {
+  const turn = (answers: Answer[]) => (answers.length > 1 ? (answers.shift() as Answer) : (answers[0] as Answer));
+  const server: FakeApiServer = await fakeApiServer((request) =>
+    request.query.has("watch") ? turn(script.watches) : turn(script.lists),
+  );
+  const store = new Store();
+  const changes: string[] = [];
+  store.listen(({ type, object }) => changes.push(`${type} ${object.metadata.name} ${object.metadata.uid}`));
+  const stopping = new AbortController();
+  const log = keptLog();
+  const done = keepFilled({
+    client: server.client,
+    resource: resources.pod,
+    selection: { labelSelector: "a=b" },
+    store,
+    signal: stopping.signal,
+    log,
+    patience: { ...patience, ...own },
+  });
+  ends.push(async () => {
+    stopping.abort();
+    await done;
+    await server.close();
+  });
+  const names = () =>
+    store
+      .all()
+      .map((object) => `${object.metadata.name}@${object.metadata.resourceVersion}`)
+      .sort();
+  const watches = () => server.requests.filter((request) => request.query.has("watch"));
+  const lists = () => server.requests.filter((request) => !request.query.has("watch"));
+  return { server, store, changes, log, names, watches, lists, stopping, done };
+}
+
+const open: Answer = () => {};
+const versionOf = (request: Request | undefined) => request?.query.get("resourceVersion");
+
+test("lists page by page, then watches from there, with bookmarks and an end that differs each time", async () => {
+  const run = await watching({
+    lists: [listAnswer([aPod("p1", "1"), aPod("p2", "2")], "7", "more"), listAnswer([aPod("p3", "3")], "7")],
+    watches: [open],
+  });
+  await until("the watch", () => run.watches().length === 1);
+  expect(run.names()).toEqual(["p1@1", "p2@2", "p3@3"]);
+  expect(
+    run.lists().map(({ query }) => [query.get("limit"), query.get("continue"), query.get("labelSelector")]),
+  ).toEqual([
+    ["2", null, "a=b"],
+    ["2", "more", "a=b"],
+  ]);
+  const [watch] = run.watches();
+  expect([versionOf(watch), watch?.query.get("allowWatchBookmarks")]).toEqual(["7", "true"]);
+  expect(Number(watch?.query.get("timeoutSeconds"))).toBeGreaterThanOrEqual(300);
+  expect(run.store.filled).toBe(true);
+});
+
+test("a reset costs nothing: it goes on from the last bookmark, without a list", async () => {
+  const first: Answer = (stream) => {
+    stream.event("ADDED", aPod("p1", "8"));
+    stream.event("BOOKMARK", { kind: "Pod", metadata: { resourceVersion: "20" } });
+    setTimeout(() => stream.reset(), 20);
+  };
+  const run = await watching({
+    lists: [listAnswer([], "7")],
+    watches: [first, (s) => s.event("MODIFIED", aPod("p1", "21"))],
+  });
+  await until("the change after the reset", () => run.names().includes("p1@21"));
+  expect(versionOf(run.watches()[1])).toBe("20");
+  expect(run.lists()).toHaveLength(1);
+});
+
+test("refused connections and errors of the server are tried again for as long as it takes", async () => {
+  const down = statusAnswer(503, "ServiceUnavailable", "starting");
+  const reset: Answer = (stream) => stream.reset();
+  const run = await watching({
+    lists: [down, reset, down, listAnswer([aPod("p1", "1")], "1")],
+    watches: [down, reset, reset, (s) => s.event("ADDED", aPod("p2", "9"))],
+  });
+  await until("both pods", () => run.names().length === 2);
+  expect(run.log.lines.every((line) => line.level === "warn")).toBe(true);
+});
+
+test.each([
+  {
+    how: "in the stream",
+    expired: ((s: Stream) => s.event("ERROR", { code: 410, reason: "Expired", message: "too old" })) as Answer,
+  },
+  { how: "as a status", expired: statusAnswer(410, "Expired", "too old") },
+])(
+  "a version that is too old ($how) leads to a new list: what went meanwhile is deleted, what came is added",
+  async ({ expired }) => {
+    const run = await watching({
+      lists: [
+        listAnswer([aPod("gone", "1"), aPod("kept", "2")], "2"),
+        listAnswer([aPod("kept", "2"), aPod("new", "9")], "9"),
+      ],
+      watches: [expired, open],
+    });
+    await until("the second watch", () => run.watches().length === 2);
+    expect(run.changes).toEqual([
+      "added gone uid-gone",
+      "added kept uid-kept",
+      "deleted gone uid-gone",
+      "added new uid-new",
+    ]);
+    expect(versionOf(run.watches()[1])).toBe("9");
+  },
+);
+
+test("an error event of another kind leads to a new list too", async () => {
+  const broken: Answer = (s) => s.event("ERROR", { code: 500, reason: "InternalError", message: "etcd" });
+  const run = await watching({
+    lists: [listAnswer([], "1"), listAnswer([aPod("p1", "5")], "5")],
+    watches: [broken, open],
+  });
+  await until("the pod", () => run.names().length === 1);
+});
+
+test("the same name with another uid is a deletion and an addition", async () => {
+  const again: Answer = (s) => s.event("MODIFIED", aPod("p1", "9", "second"));
+  const run = await watching({ lists: [listAnswer([aPod("p1", "1", "first")], "1")], watches: [again] });
+  await until("the second", () => run.changes.length === 3);
+  expect(run.changes).toEqual(["added p1 first", "deleted p1 first", "added p1 second"]);
+});
+
+test("a watch that has gone silent is left for another", async () => {
+  const run = await watching(
+    { lists: [listAnswer([], "1")], watches: [open, (s) => s.event("ADDED", aPod("p1", "5"))] },
+    { idleMs: 50 },
+  );
+  await until("the pod", () => run.names().length === 1);
+  expect(run.log.lines[0]?.message).toBe("watch failed, trying again");
+});
+
+test("a server that ends each watch at once is not asked without pause", async () => {
+  const run = await watching(
+    { lists: [listAnswer([], "1")], watches: [(s) => s.end()] },
+    { backOff: { firstMs: 100, mostMs: 400 } },
+  );
+  await until("three watches", () => run.watches().length === 3);
+  const before = performance.now();
+  await until("one more", () => run.watches().length === 4);
+  expect(performance.now() - before).toBeGreaterThan(80);
+});
+
+test("an event cut in two and three events in one piece are read alike", async () => {
+  const line = (pod: object) => `${JSON.stringify({ type: "ADDED", object: pod })}\n`;
+  const pieces: Answer = (stream) => {
+    const text = line(aPod("p1", "1")) + line(aPod("p2", "2")) + line(aPod("p3", "3"));
+    stream.raw(text.slice(0, 10));
+    setTimeout(() => stream.raw(text.slice(10)), 20);
+  };
+  const run = await watching({ lists: [listAnswer([], "1")], watches: [pieces] });
+  await until("three pods", () => run.names().length === 3);
+});
+
+test("stopping ends it, also while a watch is being opened, and closes the connection", async () => {
+  let closed: Promise<void> | undefined;
+  const run = await watching({
+    lists: [listAnswer([], "1")],
+    watches: [
+      (stream) => {
+        closed = stream.closed;
+      },
+    ],
+  });
+  await until("the watch", () => closed !== undefined);
+  run.stopping.abort();
+  await run.done;
+  await closed;
+  expect(run.watches()).toHaveLength(1);
+});
