@@ -67,8 +67,6 @@ const listen = (...names: PortName[]) => names.map((name) => ({ name, port: port
 /** Looks every second until the first success, so a pod is Ready as soon as it can be; costs nothing afterwards. */
 const startup = (port: number): RelayProbe => ({ tcp: port, everySeconds: 1, failures: 60 });
 
-const nodeOptions = ["--enable-source-maps"] as const;
-
 const asVmail = { uid: vmail.uid, gid: vmail.gid, capabilities: [], env: {} } as const;
 
 /** Runs before the others and ends: gives a new volume its folders. Only it may change owners. */
@@ -89,7 +87,7 @@ export function relayContainers(): readonly (RelayContainer & { name: RelayConta
     {
       ...asVmail,
       name: "relay",
-      command: [programs.node, ...nodeOptions, programs.relay],
+      command: [programs.node, programs.relay],
       mounts: [config("relay"), run, mail],
       ports: listen("health"),
       startup: { http: { path: "/readyz", port: ports.health }, everySeconds: 1, failures: 60 },
@@ -139,7 +137,7 @@ export function relayContainers(): readonly (RelayContainer & { name: RelayConta
 export const expiryContainer: RelayContainer = {
   ...asVmail,
   name: "expire",
-  command: [programs.node, ...nodeOptions, programs.expire],
+  command: [programs.node, programs.expire],
   mounts: [config("relay"), mail],
   ports: [],
 };
