@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import { pino } from "pino";
 import { kubeClient } from "../kube/client.ts";
-import { defaultCredentials } from "../kube/credentials.ts";
+import { defaultCredentials } from "../kube/default-credentials.ts";
 import { leadWithLease } from "../kube/lease.ts";
 import { readConfig, scopesOf } from "../operator/config.ts";
 import { serveHealth } from "../operator/health.ts";

@@ -1,0 +1,43 @@
+/** ChatmailServer as a class, for users of this package who build manifests in TypeScript. The operator itself does not load it. */
+import { Model, type ModelData, type TypeMeta } from "@kubernetes-models/base";
+import type { z } from "zod";
+import { ChatmailServerSpec, type ChatmailServerStatus } from "./chatmail-server.ts";
+import { apiVersion, chatmailServer } from "./names.ts";
+
+export interface ChatmailServerData extends TypeMeta {
+  apiVersion: typeof apiVersion;
+  kind: typeof chatmailServer.kind;
+  metadata: { name: string; namespace?: string; labels?: Record<string, string>; annotations?: Record<string, string> };
+  /** As a user writes it: what has a default may be left out. */
+  spec: z.input<typeof ChatmailServerSpec>;
+  status?: ChatmailServerStatus;
+}
+
+export class ChatmailServerModel extends Model<ChatmailServerData> implements ChatmailServerData {
+  declare apiVersion: typeof apiVersion;
+  declare kind: typeof chatmailServer.kind;
+  declare metadata: ChatmailServerData["metadata"];
+  declare spec: ChatmailServerData["spec"];
+  declare status?: ChatmailServerStatus;
+
+  static apiVersion = apiVersion;
+  static kind = chatmailServer.kind;
+
+  /** Whether an object is a ChatmailServer of this version, by its type alone. */
+  static is(object: unknown): object is ChatmailServerData {
+    const { apiVersion: version, kind } = (object ?? {}) as Partial<TypeMeta>;
+    return version === apiVersion && kind === chatmailServer.kind;
+  }
+
+  constructor(data: ModelData<ChatmailServerData>) {
+    super({ apiVersion, kind: chatmailServer.kind, ...data } as ModelData<ChatmailServerData>);
+  }
+
+  /** Throws an error that names each wrong field and the rule it breaks: the same rules that the API server has. */
+  override validate(): void {
+    const result = ChatmailServerSpec.safeParse(this.spec);
+    if (result.success) return;
+    const lines = result.error.issues.map((issue) => `${["spec", ...issue.path].join(".")}: ${issue.message}`);
+    throw new Error(`ChatmailServer ${this.metadata?.name ?? ""} is invalid: ${lines.join("; ")}`);
+  }
+}

@@ -1,0 +1,160 @@
+import { expect, test } from "vitest";
+import type { KubeObject } from "../../../../src/kube/object.ts";
+import { relayContainers } from "../../../../src/mail/containers.ts";
+import { desiredChildren } from "../../../../src/operator/server/desired.ts";
+import type { Seen } from "../../../../src/operator/server/seen.ts";
+import { aServer, type SpecInput } from "../../../helpers/a-server.ts";
+
+const selfSigned: Seen = {
+  certificate: { source: "SelfSigned", secretName: "nine-tls", pair: { certificatePem: "C", keyPem: "K" } },
+  jobs: [],
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look deep into objects of many kinds
+type Loose = any;
+
+const children = (spec: SpecInput = {}, seen: Seen = selfSigned): Record<string, KubeObject & Loose> =>
+  Object.fromEntries(
+    desiredChildren(aServer(spec), seen, { relayImage: "relay:1" }).map(({ object }) => [object.kind, object]),
+  );
+
+test("six children, what the pod mounts before the pod", () => {
+  expect(
+    desiredChildren(aServer(), selfSigned, { relayImage: "relay:1" }).map(
+      ({ object }) => `${object.kind} ${object.metadata.name}`,
+    ),
+  ).toEqual([
+    "ConfigMap nine-config",
+    "Secret nine-tls",
+    "PersistentVolumeClaim nine-data",
+    "Service nine",
+    "StatefulSet nine",
+    "CronJob nine-expiry",
+  ]);
+});
+
+test.each([
+  { policy: "Retain", owned: false },
+  { policy: "Delete", owned: true },
+])("with $policy the volume and the key belong to the server: $owned; the rest always does", ({ policy, owned }) => {
+  const all = children({ storage: { reclaimPolicy: policy } });
+  const isOwned = (kind: string) => all[kind]?.metadata.ownerReferences !== undefined;
+  expect(["PersistentVolumeClaim", "Secret"].map(isOwned)).toEqual([owned, owned]);
+  expect(["ConfigMap", "Service", "StatefulSet", "CronJob"].map(isOwned)).toEqual([true, true, true, true]);
+});
+
+test("mail pods hold no credentials and no rights they don't name", () => {
+  const { StatefulSet, CronJob } = children();
+  for (const pod of [StatefulSet.spec.template.spec, CronJob.spec.jobTemplate.spec.template.spec]) {
+    expect(pod).toMatchObject({ automountServiceAccountToken: false, enableServiceLinks: false });
+    expect(pod.securityContext).toMatchObject({ fsGroup: 5000, seccompProfile: { type: "RuntimeDefault" } });
+    for (const { securityContext } of [...(pod.initContainers ?? []), ...pod.containers]) {
+      expect(securityContext).toMatchObject({ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true });
+      expect(securityContext.capabilities.drop).toEqual(["ALL"]);
+    }
+  }
+  expect(CronJob.spec.jobTemplate.spec.template.spec.containers[0].securityContext.capabilities).toEqual({
+    drop: ["ALL"],
+  });
+});
+
+test("every volume that is mounted exists, and every volume is mounted", () => {
+  const { StatefulSet, CronJob } = children();
+  for (const pod of [StatefulSet.spec.template.spec, CronJob.spec.jobTemplate.spec.template.spec]) {
+    const containers: Loose[] = [...(pod.initContainers ?? []), ...pod.containers];
+    const mounted = new Set(containers.flatMap(({ volumeMounts }) => volumeMounts.map(({ name }: Loose) => name)));
+    expect(new Set(pod.volumes.map(({ name }: Loose) => name))).toEqual(mounted);
+  }
+});
+
+test("the containers of src/mail are all there, with the image of the operator's version or the spec's", () => {
+  const images = (spec: SpecInput) =>
+    children(spec).StatefulSet.spec.template.spec.containers.map(({ name, image }: Loose) => `${name} ${image}`);
+  expect(images({})).toEqual(relayContainers().map(({ name }) => `${name} relay:1`));
+  expect(images({ image: "mine:2" })).toEqual(relayContainers().map(({ name }) => `${name} mine:2`));
+});
+
+const hashOf = (spec: SpecInput) =>
+  children(spec).StatefulSet.spec.template.metadata.annotations["chatmail.dev/config-hash"];
+
+test.each([
+  { when: "nothing changes", spec: {}, rolls: false },
+  { when: "a limit changes", spec: { accounts: { sendRatePerMinute: 61 } }, rolls: true },
+  { when: "only the pages change", spec: { privacy: { postal: "Street 1" } }, rolls: false },
+])("the pod rolls: $rolls when $when", ({ spec, rolls }) => {
+  expect(hashOf(spec) !== hashOf({})).toBe(rolls);
+});
+
+test.each([
+  { exposure: "LoadBalancer", type: "LoadBalancer", policy: "Local", hostPort: undefined },
+  { exposure: "NodePort", type: "NodePort", policy: "Local", hostPort: undefined },
+  { exposure: "HostPort", type: "ClusterIP", policy: undefined, hostPort: 25 },
+])("$exposure: a Service of type $type, host port $hostPort", ({ exposure, type, policy, hostPort }) => {
+  const { Service, StatefulSet } = children({ network: { exposure } });
+  expect([Service.spec.type, Service.spec.externalTrafficPolicy]).toEqual([type, policy]);
+  const ports: Loose[] = StatefulSet.spec.template.spec.containers.flatMap((container: Loose) => container.ports ?? []);
+  expect(ports.find(({ name }) => name === "smtp").hostPort).toBe(hostPort);
+  expect(ports.find(({ name }) => name === "health").hostPort).toBeUndefined();
+});
+
+test("every port of the Service is a port of a container", () => {
+  const { Service, StatefulSet } = children();
+  const named = StatefulSet.spec.template.spec.containers.flatMap((c: Loose) =>
+    (c.ports ?? []).map((p: Loose) => p.name),
+  );
+  expect(
+    Service.spec.ports.map(({ targetPort }: Loose) => targetPort).filter((port: string) => !named.includes(port)),
+  ).toEqual([]);
+  expect(Service.spec.ports.map(({ name }: Loose) => name)).not.toContain("health");
+});
+
+test("a given Secret is mounted and no key is made", () => {
+  const all = children(
+    { certificate: { source: "Secret", secretName: "mine" } },
+    { certificate: { source: "Secret", secretName: "mine" }, jobs: [] },
+  );
+  expect(all.Secret).toBeUndefined();
+  const { volumes } = all.StatefulSet.spec.template.spec;
+  expect(volumes.find(({ name }: Loose) => name === "tls").secret.secretName).toBe("mine");
+});
+
+test("own pages take the place of the built-in ones", () => {
+  const { volumes } = children({ website: { configMapName: "my-pages" } }).StatefulSet.spec.template.spec;
+  expect(volumes.find(({ name }: Loose) => name === "config-pages").configMap).toEqual({ name: "my-pages" });
+});
+
+test.each([
+  { when: "there is none yet", existing: undefined, size: "10Gi" },
+  { when: "the one there is smaller", existing: "5Gi", size: "10Gi" },
+  { when: "the one that was kept is larger", existing: "20Gi", size: "20Gi" },
+])("the claim asks for $size when $when", ({ existing, size }) => {
+  const volumeClaim = {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: { name: "nine-data" },
+    spec: { resources: { requests: { ...(existing && { storage: existing }) } } },
+  };
+  expect(children({}, { ...selfSigned, volumeClaim }).PersistentVolumeClaim.spec.resources.requests.storage).toBe(size);
+});
+
+test("expiry runs daily on the pod's node, never twice at once", () => {
+  const { CronJob } = children();
+  expect(CronJob.spec).toMatchObject({ schedule: "2 0 * * *", timeZone: "Etc/UTC", concurrencyPolicy: "Forbid" });
+  const [term] =
+    CronJob.spec.jobTemplate.spec.template.spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution;
+  expect(term.labelSelector.matchLabels).toEqual(children().StatefulSet.spec.selector.matchLabels);
+});
+
+test("the spec's wishes for CPU, memory and nodes reach the pod", () => {
+  const { StatefulSet } = children({
+    resources: { dovecot: { limits: { memory: "1Gi" } } },
+    scheduling: { nodeSelector: { disk: "ssd" }, tolerations: [{ operator: "Exists" }], priorityClassName: "high" },
+  });
+  const pod = StatefulSet.spec.template.spec;
+  expect(pod.containers.find(({ name }: Loose) => name === "dovecot").resources).toEqual({ limits: { memory: "1Gi" } });
+  expect(pod).toMatchObject({
+    nodeSelector: { disk: "ssd" },
+    tolerations: [{ operator: "Exists" }],
+    priorityClassName: "high",
+  });
+});

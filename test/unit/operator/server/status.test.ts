@@ -1,0 +1,230 @@
+import { expect, test } from "vitest";
+import type { ChatmailServer } from "../../../../src/api/chatmail-server.ts";
+import { Failure } from "../../../../src/api/failure.ts";
+import type { Judged, Seen } from "../../../../src/operator/server/seen.ts";
+import { nextDeadline, statusOf } from "../../../../src/operator/server/status.ts";
+import { aServer } from "../../../helpers/a-server.ts";
+
+const now = new Date("2026-11-23T12:00:00Z");
+const kube = (kind: string, name: string, more: object = {}) => ({
+  apiVersion: "v1",
+  kind,
+  metadata: { name, generation: 2, creationTimestamp: "2026-11-23T11:00:00Z" },
+  ...more,
+});
+
+const healthy: Seen = {
+  certificate: {
+    source: "SelfSigned",
+    secretName: "nine-tls",
+    facts: { notAfter: new Date("2126-10-30T00:00:00Z"), sha256: "ab" },
+  },
+  volumeClaim: kube("PersistentVolumeClaim", "nine-data", { status: { phase: "Bound" } }),
+  service: kube("Service", "nine", { status: { loadBalancer: { ingress: [{ ip: "203.0.113.9" }] } } }),
+  statefulSet: kube("StatefulSet", "nine", {
+    status: { observedGeneration: 2, currentRevision: "a", updateRevision: "a" },
+  }),
+  pod: kube("Pod", "nine-0", {
+    status: {
+      phase: "Running",
+      hostIP: "198.51.100.2",
+      hostIPs: [{ ip: "198.51.100.2" }, { ip: "2001:db8::2" }],
+      conditions: [{ type: "Ready", status: "True" }],
+      containerStatuses: [{ name: "relay", ready: true }],
+    },
+  }),
+  cronJob: kube("CronJob", "nine-expiry", { status: { lastSuccessfulTime: "2026-11-23T00:02:05Z" } }),
+  jobs: [],
+};
+const judge = (seen: Partial<Seen> = {}, more: Partial<Judged> = {}, server: ChatmailServer = aServer()) =>
+  statusOf({ server, seen: { ...healthy, ...seen }, ...more }, now);
+const condition = (status: ReturnType<typeof judge>, type: string) => {
+  const found = status.conditions?.find((each) => each.type === type);
+  return found && `${found.status} ${found.reason}`;
+};
+const pending = kube("PersistentVolumeClaim", "nine-data", { status: { phase: "Pending" } });
+const problem = { reason: "CertificateSourceMissing", message: "give a Secret" } as const;
+const crashed = kube("Pod", "nine-0", {
+  metadata: { name: "nine-0", namespace: "chatmail" },
+  status: { containerStatuses: [{ name: "relay", restartCount: 1, lastState: { terminated: { exitCode: 1 } } }] },
+});
+const job = (name: string, at: string) =>
+  kube("Job", name, {
+    status: {
+      conditions: [{ type: "Failed", status: "True", message: "BackoffLimitExceeded", lastTransitionTime: at }],
+    },
+  });
+
+test.each<{ when: string; seen: Partial<Seen>; ready: string; reconciling: string; stalled: string }>([
+  { when: "all is well", seen: {}, ready: "True Serving", reconciling: "False Settled", stalled: "False NotStalled" },
+  {
+    when: "nothing can get the certificate",
+    seen: { certificate: { source: "None", secretName: "x", problem } },
+    ready: "False CertificateSourceMissing",
+    reconciling: "False Settled",
+    stalled: "True CertificateSourceMissing",
+  },
+  {
+    when: "the certificate is missing and the pod is too",
+    seen: {
+      certificate: { source: "Secret", secretName: "x", problem: { reason: "CertificateMissing", message: "no" } },
+      pod: undefined,
+    },
+    ready: "False CertificateMissing",
+    reconciling: "False Settled",
+    stalled: "False NotStalled",
+  },
+  {
+    when: "the volume is pending",
+    seen: { volumeClaim: pending, claimTrouble: "no storage class is set" },
+    ready: "False VolumePending",
+    reconciling: "True VolumePending",
+    stalled: "False NotStalled",
+  },
+  {
+    when: "the volume only waits for a pod that crashes",
+    seen: {
+      volumeClaim: pending,
+      claimTrouble: "waiting for first consumer to be created before binding",
+      pod: crashed,
+    },
+    ready: "False PodFailing",
+    reconciling: "False Settled",
+    stalled: "False NotStalled",
+  },
+  {
+    when: "the volume is lost",
+    seen: { volumeClaim: kube("PersistentVolumeClaim", "nine-data", { status: { phase: "Lost" } }) },
+    ready: "False VolumeLost",
+    reconciling: "False Settled",
+    stalled: "False NotStalled",
+  },
+  {
+    when: "the pod is not made yet",
+    seen: { pod: undefined },
+    ready: "False PodMissing",
+    reconciling: "True PodMissing",
+    stalled: "False NotStalled",
+  },
+  {
+    when: "the new pod is not there yet",
+    seen: { statefulSet: kube("StatefulSet", "nine", { status: { observedGeneration: 1 } }) },
+    ready: "False Progressing",
+    reconciling: "True Progressing",
+    stalled: "False NotStalled",
+  },
+  {
+    when: "the pod has old settings",
+    seen: {
+      statefulSet: kube("StatefulSet", "nine", {
+        status: { observedGeneration: 2, currentRevision: "a", updateRevision: "b" },
+      }),
+    },
+    ready: "False Progressing",
+    reconciling: "True Progressing",
+    stalled: "False NotStalled",
+  },
+  {
+    when: "there is no address",
+    seen: { service: kube("Service", "nine") },
+    ready: "False AddressPending",
+    reconciling: "True AddressPending",
+    stalled: "False NotStalled",
+  },
+])("Ready is $ready when $when", ({ seen, ready, reconciling, stalled }) => {
+  const status = judge(seen);
+  expect([condition(status, "Ready"), condition(status, "Reconciling"), condition(status, "Stalled")]).toEqual([
+    ready,
+    reconciling,
+    stalled,
+  ]);
+});
+
+test.each([
+  {
+    when: "the spec is wrong",
+    refused: { reason: "SpecInvalid", message: "spec.domain: no" } as const,
+    ready: "False SpecInvalid",
+    stalled: "True SpecInvalid",
+  },
+  {
+    when: "the domain is another's",
+    refused: { reason: "DomainTaken", message: "older" } as const,
+    ready: "False DomainTaken",
+    stalled: "True DomainTaken",
+  },
+  {
+    when: "a child was refused",
+    failure: new Failure("ApplyFailed", "world", "Service nine: no"),
+    ready: "False ApplyFailed",
+    stalled: "False NotStalled",
+  },
+])("Ready is $ready when $when", ({ when: _, ready, stalled, ...more }) => {
+  const status = judge({}, more);
+  expect([condition(status, "Ready"), condition(status, "Stalled")]).toEqual([ready, stalled]);
+});
+
+test.each([
+  { management: "Paused", ready: "True Serving", reconciling: "False Paused" },
+  { management: "Unmanaged", ready: "Unknown Unmanaged", reconciling: "False Unmanaged" },
+])("with $management Ready is $ready", ({ management, ready, reconciling }) => {
+  const server = aServer({ management });
+  const status = statusOf({ server, seen: management === "Unmanaged" ? undefined : healthy }, now);
+  expect([condition(status, "Ready"), condition(status, "Reconciling")]).toEqual([ready, reconciling]);
+});
+
+test.each([
+  { when: "it ran last night", seen: {}, is: "True ExpiryOnTime" },
+  { when: "it never ran and is new", seen: { cronJob: kube("CronJob", "nine-expiry") }, is: "Unknown ExpiryNotYetRun" },
+  {
+    when: "it has not run for two days",
+    seen: { cronJob: kube("CronJob", "nine-expiry", { status: { lastSuccessfulTime: "2026-11-21T11:59:00Z" } }) },
+    is: "False ExpiryLate",
+  },
+  {
+    when: "the last run failed",
+    seen: { jobs: [job("nine-expiry-1", "2026-11-23T00:05:00Z")] },
+    is: "False ExpiryFailed",
+  },
+  {
+    when: "a run failed and a later one did not",
+    seen: { jobs: [job("nine-expiry-1", "2026-11-22T00:05:00Z")] },
+    is: "True ExpiryOnTime",
+  },
+])("ExpiryHealthy is $is when $when", ({ seen, is }) => {
+  expect(condition(judge(seen), "ExpiryHealthy")).toBe(is);
+});
+
+test("says where the relay is, how people join, and what is served", () => {
+  expect(judge()).toMatchObject({
+    observedGeneration: 1,
+    addresses: ["203.0.113.9"],
+    invite: { link: "dcaccount:_nine.test", page: "https://_nine.test/" },
+    certificate: { source: "SelfSigned", notAfter: "2126-10-30T00:00:00.000Z", sha256: "ab" },
+    lastExpiry: { finishedAt: "2026-11-23T00:02:05Z" },
+  });
+});
+
+test.each(["HostPort", "NodePort"])("with %s the addresses are those of the pod's node", (exposure) => {
+  expect(judge({}, {}, aServer({ network: { exposure } })).addresses).toEqual(["198.51.100.2", "2001:db8::2"]);
+});
+
+test("every condition speaks of the generation that was judged", () => {
+  const status = judge({}, {}, aServer({}, { generation: 7 }));
+  expect(new Set(status.conditions?.map((each) => each.observedGeneration))).toEqual(new Set([7]));
+});
+
+test("lastTransitionTime moves only when the status does; the same again is the same to the letter", () => {
+  const first = judge({ pod: undefined });
+  const server = { ...aServer(), status: first };
+  const later = new Date(now.getTime() + 60_000);
+  expect(statusOf({ server, seen: { ...healthy, pod: undefined } }, later)).toEqual(first);
+  const ready = statusOf({ server, seen: healthy }, later).conditions?.find((each) => each.type === "Ready");
+  expect(ready?.lastTransitionTime).toBe("2026-11-23T12:01:00Z");
+});
+
+test("the next look is when expiry would be late, or the certificate ends", () => {
+  expect(nextDeadline(healthy, now)?.toISOString()).toBe("2026-11-25T00:02:05.000Z");
+  const certificate = { ...healthy.certificate, facts: { notAfter: new Date("2026-11-24T00:00:00Z"), sha256: "" } };
+  expect(nextDeadline({ ...healthy, certificate }, now)?.toISOString()).toBe("2026-11-24T00:00:00.000Z");
+});
