@@ -7,16 +7,17 @@ export function dovecotFiles(spec: ChatmailServerSpec): Record<string, string> {
   return { "dovecot.conf": dovecotConf(spec), "auth.lua": authLua };
 }
 
-/** A text value: quoted, with nothing in it expanded. */
-export function quoted(value: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
-  if (/[\u0000-\u001f\u007f]/.test(value)) throw new RangeError("a setting must be one line");
-  return `"${value.replaceAll(/["\\]/g, "\\$&").replaceAll("%", "%%").replaceAll("$", "\\$")}"`;
+/**
+ * The contact that clients show, as a URI; nothing for an address with characters that would need escaping. Dovecot checks
+ * the value before it expands variables, so a `%` in any form would keep it from starting.
+ */
+export function adminContact(mail: string | undefined): string | undefined {
+  return mail !== undefined && /^[\w.!'*+=~-]+@[\w.-]+$/.test(mail) ? `mailto:${mail}` : undefined;
 }
 
 function dovecotConf(spec: ChatmailServerSpec): string {
   const { accounts, privacy } = spec;
-  const admin = privacy.mail === undefined ? "" : `mail_server_admin = ${quoted(`mailto:${privacy.mail}`)}\n`;
+  const admin = adminContact(privacy.mail);
   return `dovecot_config_version = 2.4.1
 dovecot_storage_version = 2.4.1
 
@@ -82,7 +83,7 @@ mail_plugins {
   quota = yes
 }
 mail_compress_write_method = gz
-${admin}namespace inbox {
+${admin === undefined ? "" : `mail_server_admin = ${admin}\n`}namespace inbox {
   inbox = yes
   mailbox Drafts {
     special_use = \\Drafts

@@ -28,8 +28,9 @@ import {
 import { relayFiles } from "../../src/mail/files.ts";
 import { tlsFiles } from "../../src/mail/layout.ts";
 import { boxPid } from "../lab/box.ts";
-import { docker, lines, tryDocker } from "../lab/docker.ts";
+import { docker, tryDocker } from "../lab/docker.ts";
 import { labName } from "../lab/place.ts";
+import { relayImage } from "./relay-image.ts";
 import { patienceMs, until } from "./until.ts";
 
 export interface RelayPod {
@@ -58,12 +59,12 @@ export interface RelayPodOptions {
   /** Fields of the spec besides the domain. */
   spec?: Omit<Partial<Parameters<typeof ChatmailServerSpec.parse>[0] & object>, "domain">;
   domain: string;
-  image: string;
 }
 
 const containers = relayContainers();
 
-export async function startRelayPod({ domain, spec, image }: RelayPodOptions): Promise<RelayPod> {
+export async function startRelayPod({ domain, spec }: RelayPodOptions): Promise<RelayPod> {
+  const image = await relayImage();
   const folder = mkdtempSync(join(tmpdir(), "relay-pod-"));
   chmodSync(folder, 0o755);
   const id = folder.slice(folder.lastIndexOf("-") + 1).toLowerCase();
@@ -271,9 +272,4 @@ function readLink(path: string): string {
   } catch {
     return "";
   }
-}
-
-/** Images of the engine by name, so that a suite can say early what is missing. */
-export async function hasImage(name: string): Promise<boolean> {
-  return lines((await tryDocker(["images", "-q", name])).stdout).length > 0;
 }

@@ -1,0 +1,97 @@
+/** An address comes into being with the first login, over IMAP or submission; from then on its password counts. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ports } from "../../src/mail/layout.ts";
+import { ImapClient } from "../helpers/imap-client.ts";
+import { randomName } from "../helpers/messages.ts";
+import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { SmtpClient } from "../helpers/smtp-client.ts";
+
+let pod: RelayPod;
+beforeAll(async () => {
+  pod = await startRelayPod({ domain: "_accounts.test", spec: { privacy: { mail: "admin+relay@accounts.test" } } });
+});
+afterAll(() => pod?.remove());
+
+const newAddress = () => `${randomName(9)}@${pod.domain}`;
+const password = "correct horse";
+
+async function imapLogin(user: string, secret: string, port: number = ports.imaps) {
+  const client = await ImapClient.open(pod.at(port));
+  const answer = await client.login(user, secret);
+  await client.logout();
+  return answer;
+}
+
+test("IMAP: the first login makes the address, another password is refused, the first goes on", async () => {
+  const user = newAddress();
+  expect((await imapLogin(user, password)).status).toBe("OK");
+  expect(await imapLogin(user, "wrong password")).toMatchObject({
+    status: "NO",
+    text: expect.stringContaining("[AUTHENTICATIONFAILED]"),
+  });
+  expect((await imapLogin(user.toUpperCase(), password)).status).toBe("OK");
+});
+
+test("submission: the first login makes the address, on 465 and 587", async () => {
+  for (const port of [ports.submissions, ports.submission]) {
+    const user = newAddress();
+    const client = await SmtpClient.ready(pod.at(port));
+    expect(await client.login(user, password)).toMatchObject({ code: 235 });
+    await client.quit();
+    expect((await imapLogin(user, password)).status).toBe("OK");
+    const stranger = await SmtpClient.ready(pod.at(port));
+    expect(await stranger.login(user, "wrong password")).toMatchObject({
+      code: 535,
+      text: expect.stringContaining("5.7.8"),
+    });
+    await stranger.quit();
+  }
+});
+
+test.each([
+  { what: "a short name", user: "abc@_accounts.test", secret: password },
+  { what: "a short password", user: "abcdefgh1@_accounts.test", secret: "short" },
+  { what: "another domain", user: "abcdefgh1@elsewhere.test", secret: password },
+])("no address is made for $what", async ({ user, secret }) => {
+  expect(await imapLogin(user, secret)).toMatchObject({ status: "NO" });
+});
+
+test("before TLS nobody can log in", async () => {
+  const imap = await ImapClient.open(pod.at(ports.imap));
+  expect(imap.greeting).toMatch(/STARTTLS LOGINDISABLED/);
+  expect((await imap.login(newAddress(), password)).status).toBe("NO");
+  imap.destroy();
+  const smtp = await SmtpClient.open(pod.at(ports.submission));
+  expect(smtp.offers).toContain("STARTTLS");
+  expect(smtp.offers).not.toContain("AUTH");
+  expect((await smtp.login(newAddress(), password)).code).toBeGreaterThanOrEqual(500);
+  await smtp.quit();
+});
+
+test("clients see what they look for: XCHATMAIL before login, METADATA and QUOTA after", async () => {
+  const imap = await ImapClient.open(pod.at(ports.imaps));
+  expect(imap.greeting).toMatch(/XCHATMAIL XDELTAPUSH/);
+  const user = newAddress();
+  const login = await imap.login(user, password);
+  for (const word of ["IDLE", "MOVE", "QUOTA", "METADATA", "COMPRESS=DEFLATE", "XDELTAPUSH", "XCHATMAIL"]) {
+    expect(login.text).toContain(word);
+  }
+  expect(await imap.say('SETMETADATA INBOX (/private/devicetoken "1111")')).toMatchObject({ status: "OK" });
+  const token = await imap.say("GETMETADATA INBOX /private/devicetoken");
+  expect(token).toMatchObject({ status: "OK", untagged: [expect.stringContaining("1111")] });
+  const contact = await imap.say('GETMETADATA "" /shared/admin');
+  expect(contact.untagged.join()).toContain("mailto:admin+relay@accounts.test");
+  const quota = await imap.say("GETQUOTAROOT INBOX");
+  expect(quota.untagged.join()).toMatch(/\* QUOTA "User quota" \(STORAGE 0 512000\)/);
+  await imap.logout();
+});
+
+test("each container's own checker finds nothing to say about its files", async () => {
+  expect(await pod.exec("postfix", "postconf", "-c", "/etc/chatmail/postfix", "-n")).not.toMatch(/warning/);
+  expect(await pod.exec("postfix", "sh", "-c", "postconf -c /etc/chatmail/postfix -n 2>&1 >/dev/null")).toBe("");
+  expect(await pod.exec("postfix", "sh", "-c", "postconf -c /etc/chatmail/postfix -M 2>&1 >/dev/null")).toBe("");
+  expect(
+    await pod.exec("dovecot", "sh", "-c", "doveconf -c /etc/chatmail/dovecot/dovecot.conf -n 2>&1 >/dev/null"),
+  ).toBe("");
+  expect(await pod.exec("web", "sh", "-c", "nginx -t -q -e stderr -c /etc/chatmail/web/nginx.conf 2>&1")).toBe("");
+});

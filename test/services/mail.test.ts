@@ -1,0 +1,207 @@
+/** Mail in and out of one relay: what is accepted, what is refused and with which words, what arrives and how fast, and what the logs say. */
+import { execFileSync } from "node:child_process";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ports } from "../../src/mail/layout.ts";
+import { ImapClient } from "../helpers/imap-client.ts";
+import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
+import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { SmtpClient } from "../helpers/smtp-client.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+
+let pod: RelayPod;
+let alice: string;
+let bob: string;
+const password = "correct horse";
+
+beforeAll(async () => {
+  pod = await startRelayPod({ domain: "_mail.test" });
+  [alice, bob] = [await newAccount(), await newAccount()];
+});
+afterAll(() => pod?.remove());
+
+async function newAccount(): Promise<string> {
+  const user = `${randomName(9)}@${pod.domain}`;
+  await (await ImapClient.ready(pod.at(ports.imaps), user, password)).logout();
+  return user;
+}
+
+const submission = (port: number = ports.submissions) => SmtpClient.ready(pod.at(port), alice, password);
+/** As another mail server comes. */
+const server = () => SmtpClient.ready(pod.at(ports.smtp));
+
+async function inbox(user: string): Promise<ImapClient> {
+  const client = await ImapClient.ready(pod.at(ports.imaps), user, password);
+  await client.say("SELECT INBOX");
+  return client;
+}
+
+/** The one message whose text holds `mark`. */
+async function received(user: string, mark: string): Promise<string> {
+  const client = await inbox(user);
+  const find = async () => {
+    await client.say("NOOP");
+    return (await client.messages()).find((text) => text.includes(mark));
+  };
+  const text = await until(`a message with ${mark}`, find, { patienceMs: patienceMs.mail });
+  await client.logout();
+  return text;
+}
+
+describe("handed in by our users", () => {
+  test.each([ports.submissions, ports.submission])(
+    "port %i: clear text is refused, encrypted text arrives",
+    async (port) => {
+      const smtp = await submission(port);
+      const clear = await smtp.send({ from: alice, to: [bob], data: clearMessage({ from: alice, to: [bob] }) });
+      expect(clear.text).toBe("523 Encryption Needed: Invalid Unencrypted Mail");
+      const mark = randomName(12);
+      const data = encryptedMessage({ from: alice, to: [bob], headers: { "Chat-Mark": mark } });
+      expect(await smtp.send({ from: alice, to: [bob], data })).toMatchObject({ code: 250 });
+      await smtp.quit();
+      expect(await received(bob, mark)).toContain("-----BEGIN PGP MESSAGE-----");
+    },
+  );
+
+  test("what tells of the sender's client is taken out, the subject replaced", async () => {
+    const mark = randomName(12);
+    const headers = {
+      "Chat-Mark": mark,
+      "User-Agent": "Secret/1.0",
+      "X-Mailer": "Secret",
+      "X-Originating-IP": "192.0.2.7",
+      Received: "from secret by secret",
+    };
+    const smtp = await submission();
+    const data = encryptedMessage({ from: alice, to: [bob], subject: "Secret plans", headers });
+    expect(await smtp.send({ from: alice, to: [bob], data })).toMatchObject({ code: 250 });
+    await smtp.quit();
+    const text = await received(bob, mark);
+    const head = text.slice(0, text.indexOf("\r\n\r\n"));
+    expect(head).toContain("Subject: [...]");
+    expect(head).not.toMatch(
+      /secret|^received:|user-agent|x-mailer|x-originating|dkim-signature|authentication-results/im,
+    );
+    expect(head).not.toMatch(/\d+\.\d+\.\d+\.\d+/);
+  });
+
+  test("a foreign sender is refused at the recipient", async () => {
+    const smtp = await submission();
+    const reply = await smtp.send({ from: bob, to: [alice], data: "" });
+    expect(reply.text).toMatch(/^553 5\.7\.1 .*not owned by user/);
+    await smtp.quit();
+  });
+
+  test("a sender whose From differs is refused", async () => {
+    const smtp = await submission();
+    const reply = await smtp.send({ from: alice, to: [bob], data: encryptedMessage({ from: bob, to: [bob] }) });
+    expect(reply.text).toMatch(/^500 Invalid FROM/);
+    await smtp.quit();
+  });
+
+  test("too much at once is put off", async () => {
+    const carol = await newAccount();
+    const smtp = await SmtpClient.ready(pod.at(ports.submissions), carol, password);
+    const codes: string[] = [];
+    for (let count = 0; count < 12; count++) {
+      const reply = await smtp.send({ from: carol, to: [bob], data: encryptedMessage({ from: carol, to: [bob] }) });
+      codes.push(reply.text);
+    }
+    await smtp.quit();
+    expect(codes.slice(0, 10).every((text) => text.startsWith("250"))).toBe(true);
+    expect(codes.slice(10).join("\n")).toMatch(/^450 4\.7\.1: Too much mail from/m);
+  });
+
+  test("a mail for nobody comes back as a bounce", async () => {
+    const nobody = `${randomName(9)}@${pod.domain}`;
+    const smtp = await submission();
+    const data = encryptedMessage({ from: alice, to: [nobody] });
+    expect(await smtp.send({ from: alice, to: [nobody], data })).toMatchObject({ code: 250 });
+    await smtp.quit();
+    const bounce = await received(alice, nobody);
+    expect(bounce).toMatch(/MAILER-DAEMON@_mail\.test/i);
+    expect(bounce).toMatch(/multipart\/report/);
+    expect(bounce).toMatch(/Auto-Submitted: auto-replied/);
+  });
+
+  test("VRFY says nothing of who is here", async () => {
+    const smtp = await submission();
+    for (const name of [alice, `${randomName(9)}@${pod.domain}`]) {
+      expect((await smtp.say(`VRFY ${name}`)).text).toMatch(/^252 2\.0\.0 /);
+    }
+    await smtp.quit();
+  });
+});
+
+describe("from other servers", () => {
+  test("TLS first, no login", async () => {
+    const smtp = await SmtpClient.open(pod.at(ports.smtp));
+    expect(smtp.offers).not.toContain("AUTH");
+    expect(await smtp.say("MAIL FROM:<x@elsewhere.test>")).toMatchObject({ code: 530 });
+    await smtp.startTls();
+    expect(smtp.offers).not.toContain("AUTH");
+    await smtp.quit();
+  });
+
+  test("no mail goes through to others", async () => {
+    const smtp = await server();
+    for (const from of ["x@elsewhere.test", alice, ""]) {
+      const reply = await smtp.send({ from, to: ["y@somewhere.test"], data: "" });
+      expect(reply.text).toMatch(/^554 5\.7\.1 .*Relay access denied/);
+    }
+    const tricks = ["y%somewhere.test@_mail.test", "@_mail.test:y@somewhere.test", "y@somewhere.test@_mail.test"];
+    for (const to of tricks) {
+      const reply = await smtp.send({ from: "x@elsewhere.test", to: [to], data: "" });
+      expect(reply.code, `${to}: ${reply.text}`).toBeGreaterThanOrEqual(500);
+    }
+    await smtp.quit();
+  });
+
+  test("clear text is refused word for word", async () => {
+    const smtp = await server();
+    const from = "x@elsewhere.test";
+    const reply = await smtp.send({ from, to: [bob], data: clearMessage({ from, to: [bob] }) });
+    expect(reply.text).toBe("523 Encryption Needed: Invalid Unencrypted Mail");
+    await smtp.quit();
+  });
+});
+
+test("a client in IDLE hears of a mail at once: Dovecot's half second is gone", async () => {
+  const dave = await newAccount();
+  const client = await inbox(dave);
+  const smtp = await SmtpClient.ready(pod.at(ports.submissions), dave, password);
+  const times: number[] = [];
+  for (let round = 0; round < 5; round++) {
+    const idle = await client.idle();
+    const data = encryptedMessage({ from: dave, to: [dave] });
+    const start = performance.now();
+    expect(await smtp.send({ from: dave, to: [dave], data })).toMatchObject({ code: 250 });
+    while (!(await idle.next()).includes("EXISTS"));
+    times.push(performance.now() - start);
+    await idle.done();
+  }
+  await smtp.quit();
+  await client.logout();
+  const median = times.sort((a, b) => a - b)[2] ?? Number.NaN;
+  console.log(`from the dot to EXISTS: median ${Math.round(median)} ms of ${times.map(Math.round).join(", ")}`);
+  // whole way: milter, queue, LMTP, inotify. Without the shim each would take 500 ms and more.
+  expect(median).toBeLessThan(300);
+});
+
+test("the logs name nobody", async () => {
+  const logs = await pod.logs();
+  expect(logs).toMatch(/status=sent/);
+  expect(logs).toMatch(/Logged in/);
+  const own = execFileSync("hostname", ["-I"], { encoding: "utf8" }).trim().split(/\s+/);
+  for (const secret of [
+    alice,
+    bob,
+    alice.split("@")[0] ?? "",
+    bob.split("@")[0] ?? "",
+    pod.host,
+    ...own,
+    "elsewhere.test>",
+  ]) {
+    expect(logs).not.toContain(secret);
+  }
+  expect(logs.match(/\S*[^\s<]@[a-z_[]\S*/g) ?? []).toEqual([]);
+});
