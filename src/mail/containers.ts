@@ -75,7 +75,7 @@ export const prepareContainer: RelayContainer = {
   command: [programs.prepareVolume],
   uid: 0,
   gid: 0,
-  capabilities: ["CHOWN", "DAC_OVERRIDE", "FOWNER"],
+  capabilities: ["CHOWN", "FOWNER"],
   env: {},
   mounts: [mail, queue, postfixState],
   ports: [],

@@ -56,9 +56,11 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     maximal_queue_lifetime: "2d",
     bounce_queue_lifetime: "2d",
     // a chat waits for seconds, not for the five minutes that mail is used to
-    minimal_backoff_time: "20s",
-    queue_run_delay: "20s",
+    minimal_backoff_time: "10s",
+    queue_run_delay: "10s",
     transport_retry_time: "5s",
+    // smtpd gives up when it finds no SASL server; with the usual 60 s, a restart of the relay daemon would shut submission for that long
+    service_throttle_time: "1s",
     // who may do what; each service in master.cf says more
     smtpd_relay_restrictions: "reject",
     smtpd_sender_login_maps: map("login_map"),

@@ -19,6 +19,9 @@ beforeAll(async () => {
 });
 afterAll(() => pod?.remove());
 
+/** Postfix's master hands the signal on to itself when it is done. */
+const endedBySigterm = 143;
+
 const marks = async (): Promise<string[]> => {
   const client = await ImapClient.ready(pod.at(ports.imaps), alice, password);
   await client.say("SELECT INBOX");
@@ -43,25 +46,28 @@ test("at rest the pod is small", async () => {
 
 test("without the relay daemon logins fail for a while, not for good, and mail is put off", async () => {
   const idle = await ImapClient.ready(pod.at(ports.imaps), alice, password);
+  const early = await SmtpClient.ready(pod.at(ports.submissions));
   expect(await pod.stop("relay")).toBe(0);
-  const smtp = await SmtpClient.ready(pod.at(ports.submissions));
-  expect(await smtp.login(alice, password)).toMatchObject({ code: 454 });
-  await smtp.quit();
+  // an open session hears 454, a new one is closed before it could ask; neither is told that its password is wrong
+  expect(await early.login(alice, password)).toMatchObject({ code: 454 });
+  await early.quit();
+  await expect(SmtpClient.ready(pod.at(ports.submissions), alice, password)).rejects.toThrow("closed");
   const imap = await ImapClient.open(pod.at(ports.imaps));
   expect(await imap.login(alice, password)).toMatchObject({
     status: "NO",
     text: expect.stringContaining("[UNAVAILABLE]"),
   });
   imap.destroy();
-  const other = await SmtpClient.ready(pod.at(ports.smtp));
-  const reply = await other.send({ from: "x@elsewhere.test", to: [alice], data: "" });
-  expect(reply.code).toBe(451);
+  const other = await SmtpClient.open(pod.at(ports.smtp));
+  expect((await other.say("STARTTLS")).text).toMatch(/^4\d\d 4\./);
   await other.quit();
 
   await pod.start("relay");
   expect((await idle.say("NOOP")).status).toBe("OK");
   await idle.logout();
-  expect(await sendToSelf("back")).toBe(250);
+  const start = performance.now();
+  await until("submission to be back", async () => (await sendToSelf("back")) === 250);
+  console.log(`submission was back ${Math.round(performance.now() - start)} ms after the daemon`);
   await until("the mail", async () => (await marks()).includes("back"), { patienceMs: patienceMs.mail });
 });
 
@@ -70,21 +76,17 @@ test("SIGTERM and SIGKILL with a full queue lose nothing", async () => {
   const sent = ["one", "two", "three", "four"];
   for (const mark of sent) expect(await sendToSelf(mark)).toBe(250);
   await until("a queue", () => queued() >= sent.length);
-  expect(await pod.stop("postfix")).toBe(0);
+  expect(await pod.stop("postfix")).toBe(endedBySigterm);
   await pod.start("postfix");
   await pod.kill("postfix");
   expect(queued()).toBeGreaterThanOrEqual(sent.length);
   await pod.start("postfix");
   await pod.start("dovecot");
-  const arrived = async () => sent.every((mark, at, all) => all.length > at && mark !== "") && (await marks());
-  const found = await until(
-    "all mails",
-    async () => {
-      const there = await arrived();
-      return there && sent.every((mark) => there.includes(mark)) ? there : false;
-    },
-    { patienceMs: 45_000, everyMs: 200 },
-  );
+  const arrived = async () => {
+    const there = await marks();
+    return sent.every((mark) => there.includes(mark)) && there;
+  };
+  const found = await until("all mails", arrived, { patienceMs: 45_000, everyMs: 200 });
   expect(found.filter((mark) => sent.includes(mark))).toHaveLength(sent.length);
 });
 
@@ -103,6 +105,7 @@ test("a new certificate is served after SIGHUP, and ends no session", async () =
 });
 
 test("every program ends on SIGTERM in time and says so", async () => {
-  for (const name of ["web", "dovecot", "postfix", "relay"] as const) expect(await pod.stop(name)).toBe(0);
+  for (const name of ["web", "dovecot", "relay"] as const) expect(await pod.stop(name)).toBe(0);
+  expect(await pod.stop("postfix")).toBe(endedBySigterm);
   expect(await pod.logs("postfix")).toMatch(/terminating on signal 15\n/);
 });
