@@ -1,19 +1,23 @@
 /** Talking to the Docker engine that the lab uses, through its command line. */
+import { boxPid } from "./box.ts";
 import { statePath } from "./place.ts";
 import { type Ran, type RunOptions, run, tryRun } from "./run.ts";
 
 /** Socket of the engine that the lab itself started. */
 export const ownSocket = `unix://${statePath("docker.sock")}`;
 
-let host: string | undefined = process.env.DOCKER_HOST;
+let own = false;
 
-/** From here on, docker means this engine; undefined is the machine's default. */
-export function useEngine(dockerHost: string | undefined) {
-  host = dockerHost;
+/** From here on, docker means the lab's own engine, even before it runs. */
+export function useOwnEngine() {
+  own = true;
 }
 
 /** Environment that makes docker, kind and others talk to the lab's engine. */
-export const engineEnv = (): Record<string, string | undefined> => ({ DOCKER_HOST: host });
+export const engineEnv = (): { DOCKER_HOST?: string } => {
+  const host = own || boxPid() !== undefined ? ownSocket : process.env.DOCKER_HOST;
+  return host ? { DOCKER_HOST: host } : {};
+};
 
 /** Runs a docker command that has to succeed. */
 export const docker = (args: readonly string[], options: RunOptions = {}): Promise<string> =>

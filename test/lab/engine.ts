@@ -1,10 +1,10 @@
 /** Where Docker comes from: the machine's own engine, or one of ours in a box. This is one of the two differences between providers. */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { accountBox, boxPid, inBox, startBox } from "./box.ts";
+import { accountBox, boxPid, endBox, inBox, startBox } from "./box.ts";
 import { missingCapabilities, runtimeScript } from "./capabilities.ts";
-import { docker, lines, ownSocket, tryDocker, useEngine } from "./docker.ts";
+import { docker, lines, ownSocket, tryDocker, useOwnEngine } from "./docker.ts";
 import { raiseInotify } from "./inotify.ts";
 import { missingPackages, needPackages } from "./packages.ts";
 import { addresses, cacheDir, isRoot, labName, logDir, makeStateDir, statePath } from "./place.ts";
@@ -47,7 +47,7 @@ let known: Provider | undefined;
 /** Finds out, once per process, where Docker comes from. */
 export async function findProvider(): Promise<Provider> {
   known ??= await lookForProvider();
-  if (known === "bare") useEngine(ownSocket);
+  if (known === "bare") useOwnEngine();
   return known;
 }
 
@@ -77,7 +77,7 @@ export async function needProvider(): Promise<"docker" | "bare"> {
 /** True when our own engine answers. */
 const answers = async () => (await tryDocker(["version", "--format", "{{.Server.Version}}"])).code === 0;
 
-/** Makes sure that a Docker engine with the lab's network runs; seconds. Coexists with the cluster and outlives it not. */
+/** Makes sure that a Docker engine with the lab's network runs; seconds. The cluster, if there is one, runs on the same. */
 export async function startEngine(progress: Progress = silent): Promise<void> {
   const provider = await needProvider();
   makeStateDir();
@@ -92,7 +92,10 @@ async function startOwnEngine(progress: Progress): Promise<void> {
   if (boxPid() !== undefined && (await answers())) return;
   await installEngine(progress);
   progress.step("Docker engine in namespaces of its own");
+  await endBox(); // one that does not answer
   mkdirSync(dataRoot, { recursive: true });
+  // pid files of an earlier life hold numbers that mean something else in a new process namespace
+  for (const name of ["docker", "docker.pid", "docker.sock"]) rmSync(statePath(name), { recursive: true, force: true });
   raiseInotify();
   const log = join(logDir, "dockerd.log");
   await startBox(

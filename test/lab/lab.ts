@@ -12,10 +12,10 @@ import {
   bareNodeImage,
   buildNamesImage,
   helperImage,
+  lacksPodNetwork,
   nodeImageIsCached,
   pullHelperImage,
 } from "./node-image.ts";
-import { labName } from "./place.ts";
 import { type Progress, silent, terminalProgress } from "./progress.ts";
 import { needTools } from "./tools.ts";
 import { versions } from "./versions.ts";
@@ -47,8 +47,7 @@ export async function labUp(options: UpOptions = {}): Promise<void> {
     const namesImage = bare ? bareNamesImage() : await buildNamesImage(progress);
     await needTools(["kind", "kubectl"], progress);
     await startNames(namesImage);
-    // a node image of ours has no network plugin of its own
-    const ownPodNetwork = image.startsWith(`${labName}/`);
+    const ownPodNetwork = await lacksPodNetwork(image);
     await startCluster({ nodes: options.nodes, image, ownPodNetwork, progress });
     if (!ownPodNetwork) await pullHelperImage().then(() => loadImage(helperImage));
     startLoadBalancer(namesImage);

@@ -224,3 +224,10 @@ export async function pullHelperImage(): Promise<void> {
   await docker(["pull", "-q", versions.busybox]);
   await docker(["tag", versions.busybox, helperImage]);
 }
+
+/** True for a node image without a network plugin of its own, as ours is. */
+export async function lacksPodNetwork(image: string): Promise<boolean> {
+  const label = '{{index .Config.Labels "chatmail.dev/pod-network"}}';
+  const { stdout } = await tryDocker(["image", "inspect", "--format", label, image]);
+  return stdout.trim() === "none";
+}

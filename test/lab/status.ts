@@ -1,7 +1,6 @@
 /** What runs of the lab, and what it uses. */
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { boxPid, cgroupDirs } from "./box.ts";
+import { boxPid, cgroupPids } from "./box.ts";
 import { isReady, labNodes, nodeNames } from "./cluster.ts";
 import { tryDocker } from "./docker.ts";
 import { findProvider } from "./engine.ts";
@@ -29,7 +28,7 @@ export interface LabStatus {
   /** LoadBalancer addresses by Service. */
   addresses: Record<string, string>;
   loadBalancer: boolean;
-  /** Memory of everything in our own engine, without the page cache. */
+  /** Memory of everything in our own engine, shared pages counted once. */
   memoryBytes?: number;
   diskBytes: { cache: number; state: number };
 }
@@ -74,17 +73,20 @@ async function loadBalancerAddresses(): Promise<Record<string, string>> {
   );
 }
 
-/** Resident anonymous memory of the lab's cgroup, of either version; undefined where there is none. */
+/** Memory of all processes of our own engine, shared pages counted once (PSS); undefined where there is none. */
 function memoryBytes(): number | undefined {
-  const [dir] = cgroupDirs().filter((path) => existsSync(join(path, "memory.stat")));
-  return dir === undefined ? undefined : anonymousBytes(readFileSync(join(dir, "memory.stat"), "utf8"));
+  const sizes = cgroupPids().map((pid) => {
+    try {
+      return proportionalBytes(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
+    } catch {
+      return 0; // it has ended
+    }
+  });
+  return sizes.length === 0 ? undefined : sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** From the text of memory.stat: `anon` (v2) or `total_rss` (v1). Pure. */
-export function anonymousBytes(stat: string): number | undefined {
-  const found = /^(?:anon|total_rss) (\d+)$/m.exec(stat)?.[1];
-  return found === undefined ? undefined : Number(found);
-}
+/** From the text of smaps_rollup. Pure. */
+export const proportionalBytes = (text: string): number => Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
 
 async function diskBytes(dir: string): Promise<number> {
   if (!existsSync(dir)) return 0;
