@@ -12,11 +12,11 @@ s/\b(from|to|orig_to|user|sender|recipient|sasl_username|sasl_sender|message-id|
 s/\b(sasl_username|sasl_sender|user)=[^<,; ][^,; ]*/\1=<address>/g
 s/\bhelo=<[^>]*>/helo=<name>/g
 # addresses anywhere, those of address literals too
-s/[^][:space:]<>()"',;:=[]+@(\[[^][:space:]]*\]|[[:alnum:]._-]+)/<address>/g
+s/<?[^][:space:]<>()"',;:=[]+@(\[[^][:space:]]*\]|[^][:space:]<>()"',;:=[]+)>?/<address>/g
 # IPv4, with four numbers and no more
 s/(^|[^0-9.])([0-9]{1,3}\.){3}[0-9]{1,3}($|[^0-9.]|\.($|[^0-9]))/\1<ip>\3/g
 s/(^|[^0-9.])([0-9]{1,3}\.){3}[0-9]{1,3}($|[^0-9.]|\.($|[^0-9]))/\1<ip>\3/g
 # IPv6: four groups or more, or ::; the time of day has three
 s/(^|[^[:alnum:]:])([0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{1,4}){0,4}(\.[0-9]{1,3}){0,3}/\1<ip>/g
-s/(^|[^[:alnum:]:])([0-9A-Fa-f]{1,4}:){0,6}(:[0-9A-Fa-f]{1,4}){1,6}(%[[:alnum:]]+)?($|[^[:alnum:]:])/\1<ip>\5/g
-s/\[::\]/[<ip>]/g
+s/(^|[^[:alnum:]:])([0-9A-Fa-f]{1,4}:){1,6}(:[0-9A-Fa-f]{1,4}){1,6}(%[[:alnum:]]+)?($|[^[:alnum:]:])/\1<ip>\5/g
+s/(^|[^[:alnum:]:])::(([0-9A-Fa-f]{1,4}:){0,6}(<ip>|[0-9A-Fa-f]{1,4}))?($|[^[:alnum:]:])/\1<ip>\5/g

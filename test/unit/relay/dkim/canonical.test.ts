@@ -63,7 +63,9 @@ const bodies: { body: string; simple: string; relaxed: string }[] = [
   { body: "\r\n \r\r\n\r\n", simple: "\r\n \r\r\n", relaxed: "\r\n \r\r\n" },
 ];
 
-describe.each(bodies)("body $body", ({ body, simple, relaxed }) => {
+const shownBodies = bodies.map((each) => ({ ...each, shown: JSON.stringify(each.body) }));
+
+describe.each(shownBodies)("body $shown", ({ body, simple, relaxed }) => {
   test.each([1, 2, 3, 5, 1000])("in pieces of %i", (size) => {
     expect(hashed("simple", body, () => size)).toEqual({ hash: sha256(simple), length: simple.length });
     expect(hashed("relaxed", body, () => size)).toEqual({ hash: sha256(relaxed), length: relaxed.length });
