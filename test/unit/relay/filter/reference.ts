@@ -102,8 +102,9 @@ function isArmored(text: string): boolean {
   const withoutChecksum = content.includes("=") ? content.slice(0, content.lastIndexOf("=")) : content;
   return [withoutChecksum, content].some((each) => {
     const base64 = each.replace(/[\r\n]/g, "");
-    const strict = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(base64);
-    return strict && isEncryptedPackets(Buffer.from(base64, "base64"));
+    const bytes = Buffer.from(base64, "base64");
+    // what is not strict does not come out again as it went in
+    return bytes.toString("base64") === base64 && isEncryptedPackets(bytes);
   });
 }
 
