@@ -8,10 +8,11 @@ import { dataRoot, findProvider, startEngine } from "./engine.ts";
 import { restoreInotify } from "./inotify.ts";
 import { loadBalancerProcesses } from "./load-balancer-process.ts";
 import { stopNames } from "./names.ts";
-import { addresses, cacheDir, isRoot, labName, stateDir } from "./place.ts";
+import { cacheDir, isRoot, labName, stateDir } from "./place.ts";
 import { argvOf, endProcesses, findProcesses, foldersOf } from "./processes.ts";
 import type { Progress } from "./progress.ts";
-import { runSync, tryRun } from "./run.ts";
+import { removeRoutes } from "./routes.ts";
+import { runSync } from "./run.ts";
 
 export interface Down {
   /** False when there was nothing to take down. */
@@ -29,7 +30,7 @@ export async function takeDown(progress: Progress, alsoCache: boolean): Promise<
   };
   count(await endProcesses(draftMakers, 3000));
   count(await endProcesses(loadBalancerProcesses, 2000));
-  if (provider === "docker") count(await leaveEngine());
+  if (provider === "docker") count(await leaveEngine(alsoCache));
   else if (isRoot) count(await endOwnEngine(progress));
   count(unmountAll());
   if (existsSync(stateDir)) {
@@ -46,15 +47,21 @@ export async function takeDown(progress: Progress, alsoCache: boolean): Promise<
 }
 
 /** Removes the lab's containers, network and routes from the machine's own engine. */
-async function leaveEngine(): Promise<boolean> {
+async function leaveEngine(alsoCache: boolean): Promise<boolean> {
   const nodes = await nodeNames({ all: true });
   const named = lines((await tryDocker(["ps", "-aq", "--filter", `name=^${labName}-`])).stdout);
   const all = [...new Set([...nodes, ...named])];
   if (all.length > 0) await tryDocker(["rm", "-f", "-v", ...all]);
   await stopNames();
   const network = await tryDocker(["network", "rm", labName]);
-  if (isRoot) await tryRun(["ip", "route", "flush", "root", addresses.loadBalancer]);
+  await removeRoutes();
+  if (alsoCache) await removeImages();
   return all.length > 0 || network.code === 0;
+}
+
+async function removeImages() {
+  const ours = lines((await tryDocker(["images", "--format", "{{.Repository}}:{{.Tag}}", `${labName}/*`])).stdout);
+  if (ours.length > 0) await tryDocker(["rmi", ...ours]);
 }
 
 /** Ends our own engine with all it runs. One that died early has left containers on disk: a short second life removes them. */

@@ -50,7 +50,7 @@ export async function labUp(options: UpOptions = {}): Promise<void> {
     const ownPodNetwork = await lacksPodNetwork(image);
     await startCluster({ nodes: options.nodes, image, ownPodNetwork, progress });
     if (!ownPodNetwork) await pullHelperImage().then(() => loadImage(helperImage));
-    startLoadBalancer(namesImage);
+    startLoadBalancer();
   });
   progress.done("up");
 }

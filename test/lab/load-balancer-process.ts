@@ -14,11 +14,11 @@ export const loadBalancerProcesses = (): Process[] =>
   findProcesses((argv) => argv.includes(program) && argv.includes(stateDir));
 
 /** Starts it, unless it runs; in the box, where there is one, so that it can't outlive it. */
-export function startLoadBalancer(helperImage: string) {
+export function startLoadBalancer() {
   if (loadBalancerProcesses().length > 0) return;
   const pid = boxPid();
   const enter = pid === undefined ? [] : ["nsenter", `--target=${pid}`, "--net", "--pid", "--"];
-  const [command = "", ...args] = [...enter, process.execPath, program, stateDir, helperImage];
+  const [command = "", ...args] = [...enter, process.execPath, program, stateDir];
   const log = openSync(join(logDir, "load-balancer.log"), "a");
   const env = { ...process.env, ...engineEnv(), NODE_OPTIONS: "" };
   spawn(command, args, { detached: true, stdio: ["ignore", log, log], env }).unref();

@@ -3,7 +3,6 @@
  * documentation range and routes it to a node. kube-proxy does the rest, so the client's own address reaches the pod.
  */
 import { setTimeout as wait } from "node:timers/promises";
-import { docker, lines } from "./docker.ts";
 import { kubeApi } from "./kube-api.ts";
 import {
   assignAddresses,
@@ -13,8 +12,8 @@ import {
   serviceKey,
   statusChange,
 } from "./load-balancer-plan.ts";
-import { addresses, isRoot, kubeconfig } from "./place.ts";
-import { run } from "./run.ts";
+import { kubeconfig } from "./place.ts";
+import { ip, presentRoutes, refuseUnknown } from "./routes.ts";
 
 type List<T> = { items: T[] };
 interface NodeView {
@@ -34,14 +33,6 @@ const collections = {
 } as const;
 
 const say = (text: string) => console.log(`${new Date().toISOString()} ${text}`);
-
-/** Runs `ip` where the routes belong; a user without root asks the Docker engine to do it. */
-async function ip(args: readonly string[]): Promise<string> {
-  if (isRoot) return run(["ip", ...args]);
-  const image = process.argv[3] ?? "";
-  const rights = ["--network", "host", "--cap-add", "NET_ADMIN", "--entrypoint", "ip"];
-  return docker(["run", "--rm", ...rights, image, ...args]);
-}
 
 /** Brings addresses and routes in line with the cluster once. */
 async function reconcile(api: ReturnType<typeof kubeApi>, routed: Map<string, string>) {
@@ -110,21 +101,9 @@ async function serve(routed: Map<string, string>) {
   }
 }
 
-/** Routes that an earlier life of this process has made. */
-async function existingRoutes(): Promise<Map<string, string>> {
-  const range = addresses.loadBalancer;
-  const found = lines(await ip(["route", "show", "root", range]));
-  return new Map(
-    found.flatMap((line) => {
-      const match = /^(\S+) via (\S+)/.exec(line);
-      return match?.[1] && match[2] ? [[match[1], match[2]] as const] : [];
-    }),
-  );
-}
-
-// an address that nobody has fails at once instead of leaving by the default route
-await ip(["route", "replace", "unreachable", addresses.loadBalancer, "metric", "9999"]);
-const routed = await existingRoutes();
+await refuseUnknown();
+// what an earlier life of this process has made
+const routed = await presentRoutes();
 for (;;) {
   await serve(routed).catch((thrown) => say(String(thrown)));
   await wait(1000);

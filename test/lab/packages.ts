@@ -12,6 +12,7 @@ const freshMs = 86_400_000;
 /** Those of the given packages that are not installed. */
 export function missingPackages(names: readonly string[]): string[] {
   return names.filter((name) => {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: this is dpkg's own syntax
     const { code, stdout } = runSync(["dpkg-query", "-W", "-f", "${db:Status-Status}", name]);
     return code !== 0 || stdout !== "installed";
   });
