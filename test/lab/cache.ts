@@ -9,6 +9,8 @@ import { cacheDir } from "./place.ts";
 
 /** Entries that nobody has used for so long are removed when a newer one of the same name is made. */
 const unusedDays = 14;
+/** So many entries of other keys stay: somebody may be going back and forth between two branches. */
+const keptOthers = 2;
 const dayMs = 86_400_000;
 
 /** Short hash of values and files (given as `{ file }`), in order. */
@@ -57,7 +59,7 @@ export async function cached(name: string, key: string, make: (dir: string) => P
   return path;
 }
 
-/** Which entries may go: same name, another key and long unused, or a draft whose maker is dead. Pure. */
+/** Which entries may go: same name, another key, and neither recent nor lately used; drafts whose maker is dead. Pure. */
 export function superseded(
   entries: readonly { file: string; usedAt: number }[],
   name: string,
@@ -65,17 +67,21 @@ export function superseded(
   at: { now: number; alive: (pid: number) => boolean },
 ): string[] {
   const own = new RegExp(`^${name}-[0-9a-f]{16}(?:\\.draft-(\\d+))?$`);
-  return entries
-    .filter(({ file, usedAt }) => {
-      const match = own.exec(file);
-      if (!match || file === keep) return false;
-      return match[1] ? !at.alive(Number(match[1])) : at.now - usedAt > unusedDays * dayMs;
-    })
-    .map(({ file }) => file);
+  const makerOf = (file: string) => own.exec(file)?.[1];
+  const others = entries.filter(({ file }) => own.test(file) && file !== keep);
+  const drafts = others.filter(({ file }) => makerOf(file) !== undefined);
+  const older = others.filter(({ file }) => makerOf(file) === undefined).sort((a, b) => b.usedAt - a.usedAt);
+  return [
+    ...drafts.filter(({ file }) => !at.alive(Number(makerOf(file)))),
+    ...older.filter(({ usedAt }, rank) => rank >= keptOthers || at.now - usedAt > unusedDays * dayMs),
+  ].map(({ file }) => file);
 }
 
 function prune(name: string, keepPath: string) {
-  const entries = readdirSync(cacheDir).map((file) => ({ file, usedAt: statSync(join(cacheDir, file)).mtimeMs }));
+  const entries = readdirSync(cacheDir).flatMap((file) => {
+    const found = statSync(join(cacheDir, file), { throwIfNoEntry: false });
+    return found ? [{ file, usedAt: found.mtimeMs }] : [];
+  });
   const alive = (pid: number) => existsSync(`/proc/${pid}`);
   const keep = keepPath.slice(cacheDir.length + 1);
   for (const file of superseded(entries, name, keep, { now: Date.now(), alive })) {

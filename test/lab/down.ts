@@ -80,6 +80,7 @@ async function endOwnEngine(progress: Progress): Promise<boolean> {
     const containers = lines((await tryDocker(["ps", "-aq"])).stdout);
     if (containers.length > 0) await tryDocker(["rm", "-f", "-v", ...containers]);
     await tryDocker(["volume", "prune", "-f"]);
+    await tryDocker(["image", "prune", "-f"]);
     await tryDocker(["network", "rm", labName]);
   }
   if (await endBox()) found = true;

@@ -53,16 +53,9 @@ export async function publishZone(zone: string, text: string, options: { updates
 /** Takes a zone away again; its names become NXDOMAIN. No error when it was not there. */
 export async function removeZone(zone: string): Promise<void> {
   await findProvider();
-  const { code, stderr } = await tryDocker([
-    "exec",
-    "-u",
-    "bind",
-    container,
-    "rndc",
-    "delzone",
-    "-clean",
-    zoneName(zone),
-  ]);
+  const script = `rm -f ${zoneFolder}/"$1".zone*; rndc delzone "$1"`;
+  const asBind = ["exec", "-u", "bind", container, "sh", "-c"];
+  const { code, stderr } = await tryDocker([...asBind, script, "remove", zoneName(zone)]);
   if (code !== 0 && !/not found|no matching zone/.test(stderr)) {
     throw new LabError(`zone ${zone} was not removed: ${stderr.trim()}`);
   }
@@ -107,7 +100,7 @@ if [ -n "$old" ] && [ -z "$2" ] && [ -z "$was" ]; then
   mv "$file.new" "$file"; rndc reload "$1" >/dev/null
   for try in $(seq 25); do [ "$(serial "$1")" = "$old" ] || exit 0; sleep 0.02; done
 fi
-[ -z "$old" ] || rndc delzone -clean "$1" >/dev/null 2>&1 || true
+[ -z "$old" ] || rndc delzone "$1" >/dev/null 2>&1 || true
 [ ! -e "$file.new" ] || mv "$file.new" "$file"
 rm -f "$file.jnl"; printf %s "$2" > "$file.dynamic"
 for try in $(seq 50); do if add "$1" "$dynamic" 2> "$file.said"; then exit 0; fi; sleep 0.05; done

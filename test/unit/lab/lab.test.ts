@@ -49,6 +49,12 @@ describe("cache", () => {
   });
 });
 
+test("of many entries under one name, the two used last stay beside the one in use", () => {
+  const entries = ["1", "2", "3", "4"].map((digit, usedAt) => ({ file: `image-${digit.repeat(16)}`, usedAt }));
+  const gone = superseded(entries, "image", "image-unrelated", { now: 9, alive: () => true });
+  expect(gone).toEqual([`image-${"2".repeat(16)}`, `image-${"1".repeat(16)}`]);
+});
+
 describe("capabilities", () => {
   test.each([
     { set: "000001ffffffffff", missing: [] },
