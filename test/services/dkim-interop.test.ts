@@ -34,6 +34,8 @@ console.log(`DKIM interop: seed ${seed} (SEED=${seed} repeats it)`);
 const random = seededRandom(seed);
 const count = 250;
 const domain = "_nine.example";
+/** OpenDKIM judges by the real time, and takes no signature from the future. */
+const now = Date.now();
 const messages = Array.from({ length: count }, () => oddMessage(random, `a@${domain}`));
 
 const rsa = testKey(domain, "opendkim");
@@ -69,7 +71,7 @@ const dkimpyVerdicts = (given: readonly Message[], signatures: number) =>
 const isPass = (verdict: unknown) => verdict === true;
 
 /** OpenDKIM's settings of a relay (reference §21), and its keys from a file. */
-async function openDkim(name: string, canonicalization: string): Promise<MilterClient> {
+async function openDkim(name: string, canonicalization: string): Promise<string> {
   const path = (file: string) => join(folder, `${name}-${file}`);
   writeFileSync(path("key"), rsa.key.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
   writeFileSync(
@@ -110,26 +112,31 @@ async function openDkim(name: string, canonicalization: string): Promise<MilterC
   child.stderr?.on("data", (chunk) => {
     said += chunk;
   });
-  const client = await until(
+  await until(
     "OpenDKIM",
-    () => {
+    async () => {
       if (child.exitCode !== null) throw new Error(said);
-      return MilterClient.connect(path("socket"));
+      const client = await MilterClient.connect(path("socket"));
+      client.close();
+      return true;
     },
     { patienceMs: patienceMs.socket },
   ).catch((thrown) => {
     throw new Error(`${messageOf(thrown)} ${said}`, { cause: thrown });
   });
-  await client.negotiate();
-  return client;
+  return path("socket");
 }
 
-/** Hands over one message and returns the headers that OpenDKIM adds. It signs for our own host and verifies for others. */
-async function throughOpenDkim(client: MilterClient, message: Message, from: "our host" | "elsewhere") {
+/** Hands over one message, on a connection of its own, and returns the headers that OpenDKIM adds. It signs for our own host and verifies for others. */
+async function throughOpenDkim(socket: string, message: Message, from: "our host" | "elsewhere") {
+  const client = await MilterClient.connect(socket);
+  await client.negotiate();
   const withoutReply = (bit: number) => (client.steps & bit) !== 0;
   const goOn = async (what: string) => {
     const { command } = await client.answer();
-    if (command !== "c") throw new Error(`OpenDKIM answers ${what} with ${command}; ${shown(message)}`);
+    // "skip": it has seen enough of the body
+    if (command !== "c" && command !== "s")
+      throw new Error(`OpenDKIM answers ${what} with ${command}; ${shown(message)}`);
   };
   const address = from === "our host" ? "127.0.0.1" : "192.0.2.1";
   client.send("D", "Cj\0here\0");
@@ -161,14 +168,16 @@ async function throughOpenDkim(client: MilterClient, message: Message, from: "ou
     if (command === "i" || command === "h") {
       const [name = "", value = ""] = data.toString("latin1", command === "i" ? 4 : 0).split("\0");
       added.push([name, (client.steps & 0x100000) !== 0 ? value : ` ${value}`]);
-    } else if (command === "a" || command === "c") return added;
-    else if (command !== "m") throw new Error(`OpenDKIM answers ${command}; ${shown(message)}`);
+    } else if (command === "a" || command === "c") {
+      client.close();
+      return added;
+    } else if (command !== "m") throw new Error(`OpenDKIM answers ${command}; ${shown(message)}`);
   }
 }
 
 /** One word for each signature, such as "pass" or "fail", in the order of its report. */
-async function openDkimVerdicts(client: MilterClient, message: Message): Promise<string[]> {
-  const added = await throughOpenDkim(client, message, "elsewhere");
+async function openDkimVerdicts(socket: string, message: Message): Promise<string[]> {
+  const added = await throughOpenDkim(socket, message, "elsewhere");
   const report = added.find(([name]) => name === "Authentication-Results")?.[1] ?? "";
   return [...report.matchAll(/\bdkim=([a-z]+)/g)].map((each) => each[1] as string);
 }
@@ -206,11 +215,11 @@ function changed(message: Message): Message {
 
 describe.skipIf(missing !== undefined)("DKIM with other implementations", () => {
   const ours: Message[] = [];
-  let client: MilterClient;
+  let relay: string;
 
   beforeAll(async () => {
-    for (const each of messages) ours.push(await signed(each, [rsa, ed]));
-    client = await openDkim("relay", "relaxed/simple");
+    for (const each of messages) ours.push(await signed(each, [rsa, ed], { now }));
+    relay = await openDkim("relay", "relaxed/simple");
   });
 
   test(`dkimpy finds our RSA and Ed25519 signatures valid on ${count} messages`, async () => {
@@ -220,14 +229,14 @@ describe.skipIf(missing !== undefined)("DKIM with other implementations", () => 
 
   test(`OpenDKIM finds our signatures valid on ${count} messages`, async () => {
     for (const each of ours) {
-      const [first, ...more] = await openDkimVerdicts(client, each);
+      const [first, ...more] = await openDkimVerdicts(relay, each);
       expect([first, ...more], shown(each)).toEqual(["pass", "pass"]);
     }
   });
 
   test(`OpenDKIM signs the headers that we sign, on ${count} messages`, async () => {
     for (const [index, each] of messages.entries()) {
-      const added = await throughOpenDkim(client, each, "our host");
+      const added = await throughOpenDkim(relay, each, "our host");
       const theirs = { ...each, headers: added.filter(([name]) => name === "DKIM-Signature") };
       expect(headerList(theirs), shown(each)).toEqual(headerList(ours[index] as Message));
     }
@@ -240,7 +249,7 @@ describe.skipIf(missing !== undefined)("DKIM with other implementations", () => 
       for (const each of messages) {
         const added = await throughOpenDkim(signer, each, "our host");
         const theirs = { ...each, headers: [...added, ...each.headers] };
-        const { results } = await verified(theirs, records, { now: Date.now(), onlyDomain: domain });
+        const { results } = await verified(theirs, records, { now, onlyDomain: domain });
         expect(
           results.map((result) => result.why),
           shown(theirs),
@@ -254,6 +263,8 @@ describe.skipIf(missing !== undefined)("DKIM with other implementations", () => 
       [false, true].map((length) => ({ canonicalization, algorithm, length })),
     ),
   );
+  /** dkimpy refuses to sign these (RFC 6376 §5.4). */
+  const neverSigned = ["received", "comments"];
   test(`dkimpy's signatures in ${ways.length} ways are valid for us on ${count} messages`, async () => {
     const edDer = ed.key.export({ type: "pkcs8", format: "der" });
     const jobs = messages.map((each, index) => {
@@ -265,14 +276,16 @@ describe.skipIf(missing !== undefined)("DKIM with other implementations", () => 
         selector: way.algorithm === "rsa-sha256" ? rsa.selector : ed.selector,
         key: rsa.key.export({ type: "pkcs1", format: "pem" }),
         seed: edDer.subarray(-32).toString("hex"),
-        headers: [...new Set(each.headers.map(([name]) => name.toLowerCase()))],
+        headers: [...new Set(each.headers.map(([name]) => name.toLowerCase()))].filter(
+          (name) => !neverSigned.includes(name),
+        ),
       };
     });
     const signatures = (await dkimpy({ do: "sign", jobs })) as string[];
     for (const [index, text] of signatures.entries()) {
       const [header] = parseMessage(Buffer.from(`${text}\r\n`, "latin1")).headers;
       const theirs = onTop(messages[index] as Message, header?.[0] ?? "", header?.[1] ?? "");
-      const { results } = await verified(theirs, records, { now: Date.now() + 1000 });
+      const { results } = await verified(theirs, records, { now });
       expect(
         results.map((result) => result.why),
         shown(theirs),
@@ -288,7 +301,7 @@ describe.skipIf(missing !== undefined)("DKIM with other implementations", () => 
       const { results } = await verified(each, records);
       const verdicts = results.map((result) => result.outcome === "pass");
       expect(verdicts, `dkimpy says ${theirs[index]}; ${shown(each)}`).toEqual(theirs[index]?.map(isPass));
-      const openDkims = await openDkimVerdicts(client, each);
+      const openDkims = await openDkimVerdicts(relay, each);
       expect(verdicts[0], `OpenDKIM says ${openDkims}; ${shown(each)}`).toBe(openDkims[0] === "pass");
       if (verdicts[0]) passed++;
     }

@@ -66,8 +66,12 @@ export function keyRecord(key: KeyObject): string {
   return `v=DKIM1;k=ed25519;p=${der.subarray(-32).toString("base64")};s=email;t=s`;
 }
 
-export async function signed(message: Message, keys: readonly SigningKey[], options: { cut?: () => number } = {}) {
-  const signing = createSigner({ keys, now: () => today }).begin();
+export async function signed(
+  message: Message,
+  keys: readonly SigningKey[],
+  options: { cut?: () => number; now?: number } = {},
+) {
+  const signing = createSigner({ keys, now: () => options.now ?? today }).begin();
   for (const [name, value] of message.headers) signing.header(name, value);
   for (const chunk of chunks(message.body, options.cut)) signing.body(chunk);
   const added = await signing.end(keys[0]?.domain ?? "");
