@@ -38,6 +38,8 @@ export async function publishZone(zone: string, text: string, options: { updates
   const args = [
     "exec",
     "-i",
+    "-u",
+    "bind",
     container,
     "sh",
     "-c",
