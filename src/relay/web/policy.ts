@@ -1,6 +1,5 @@
 /** Fresh credentials (reference §16). Nothing is made: the address comes into being when somebody logs in with it. Pure but for the random numbers given. */
-import { isSelfSignedDomain } from "../../api/chatmail-server.ts";
-import { addressDomain } from "../../mail/address.ts";
+import { addressDomain, hasSelfSignedCertificate } from "../../mail/address.ts";
 import type { DomainLimits } from "../../mail/relay-config.ts";
 
 export interface Credentials {
@@ -20,7 +19,7 @@ export function newCredentials(domain: string, limits: DomainLimits, below: (max
     Array.from({ length }, () => letters[below(letters.length)] ?? "").join("");
   const email = `${text(localLetters, limits.usernameMaxLength)}@${addressDomain(domain)}`;
   const password = text(passwordLetters, limits.passwordMinLength + 3);
-  return isSelfSignedDomain(domain)
+  return hasSelfSignedCertificate(domain)
     ? { email, password, dclogin_url: loginLink({ domain, email, password }) }
     : { email, password };
 }

@@ -12,7 +12,7 @@ const day = 86_400_000;
 const address = "abcdefghi@chat.example";
 const password = "correct horse";
 const plenty: Resources = {
-  load: 0.1,
+  loadPerCore: 0.1,
   availableMemoryBytes: 2 ** 32,
   memoryLimitBytes: undefined,
   freeDiskBytes: 2 ** 40,
@@ -123,10 +123,10 @@ describe("the first login", () => {
 
   test("too little left: none is made, those that are there go on", async () => {
     await accounts.login(address, password);
-    resources = { ...plenty, load: 9.99 };
+    resources = { ...plenty, loadPerCore: 9.99 };
     expect((await accounts.login("ihgfedcba@chat.example", password)).kind).toBe("unknown");
     expect((await newAccounts().login(address, password)).kind).toBe("ok");
-    expect(log.lines.join("")).toContain("registration rejected: load avg 9.99 > 5.00");
+    expect(log.lines.join("")).toContain("registration rejected: load avg per core 9.99 > 5.00");
   });
 
   test("a failure is no refusal", async () => {
@@ -203,13 +203,13 @@ describe("who gets an address", () => {
 
   test.each([
     [{}, undefined],
-    [{ load: 5 }, undefined],
-    [{ load: 5.01 }, "load avg 5.01 > 5.00"],
-    [{ load: undefined, availableMemoryBytes: 100 * 2 ** 20 }, "available memory 100MB < 200MB"],
+    [{ loadPerCore: 5 }, undefined],
+    [{ loadPerCore: 5.01 }, "load avg per core 5.01 > 5.00"],
+    [{ loadPerCore: undefined, availableMemoryBytes: 100 * 2 ** 20 }, "available memory 100MB < 200MB"],
     [{ availableMemoryBytes: 100 * 2 ** 20, memoryLimitBytes: 2 ** 28 }, undefined],
     [{ availableMemoryBytes: 10 * 2 ** 20, memoryLimitBytes: 2 ** 28 }, "available memory 10MB < 32MB"],
     [{ freeDiskBytes: 500 * 2 ** 20 }, "free disk 500MB < 1024MB"],
-    [{ load: undefined, availableMemoryBytes: undefined, freeDiskBytes: undefined }, undefined],
+    [{ loadPerCore: undefined, availableMemoryBytes: undefined, freeDiskBytes: undefined }, undefined],
   ])("%j: %s", (seen, shortage) => expect(resourceShortage(limits().refuseNew, { ...plenty, ...seen })).toBe(shortage));
 });
 

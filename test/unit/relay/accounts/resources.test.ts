@@ -52,8 +52,8 @@ test.each([
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), text);
   }
-  const seen = await readResources(folder, { proc: join(folder, "proc"), cgroup: join(folder, "cgroup") });
-  expect(seen).toMatchObject({ load: 1.25, availableMemoryBytes: available, memoryLimitBytes: limit });
+  const seen = await readResources(folder, { proc: join(folder, "proc"), cgroup: join(folder, "cgroup") }, 2);
+  expect(seen).toMatchObject({ loadPerCore: 0.625, availableMemoryBytes: available, memoryLimitBytes: limit });
   expect(seen.freeDiskBytes).toBeGreaterThan(0);
 });
 

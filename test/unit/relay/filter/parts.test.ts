@@ -104,6 +104,7 @@ test.each([
   ["base64", "aGVsbG8", undefined],
   ["base64", "aGVsbG9=", undefined],
   ["base64", "aGVsbG8==", undefined],
+  ["base64", "aB==", undefined],
   ["base64", "aGVsbG8=aGVs", undefined],
   ["base64", "aGVs-G8h", undefined],
   ["quoted-printable", "a=3Db=\r\nc", "a=bc"],
