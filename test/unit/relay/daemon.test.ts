@@ -11,7 +11,9 @@ import { limits, settings } from "./settings.ts";
 const main = (name: string) => resolve(import.meta.dirname, `../../../src/main/${name}.ts`);
 const config = settings({
   logLevel: "info",
-  domains: { "chat.example": limits({ refuseNew: { loadAbove: 9999, memoryBelowBytes: 0, diskBelowBytes: 0 } }) },
+  domains: {
+    "chat.example": limits({ refuseNew: { loadPerCoreAbove: 9999, memoryBelowBytes: 0, diskBelowBytes: 0 } }),
+  },
 });
 const configFile = join(config.runFolder, "relay.json");
 writeFileSync(configFile, JSON.stringify(config));
