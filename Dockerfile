@@ -9,7 +9,7 @@ ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2ba
 
 # --- the shim for Dovecot, and node without its symbols
 FROM ${BASE} AS tools
-RUN apt-get update \
+RUN apt-get update --error-on=any \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev binutils \
  && rm -rf /var/lib/apt/lists/*
 COPY image/nodelay.c /build/
@@ -17,12 +17,14 @@ RUN gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -o /build/no
 COPY dist/node /build/node
 RUN strip --strip-unneeded /build/node
 
-# --- what both images share, so that a small machine pulls it once: Debian with its fixes, and node
+# --- what both images share, so that a small machine pulls it once: Debian with its fixes, and node. No program has a
+# setuid or setgid bit: containers run with no_new_privs, where these bits mean nothing
 FROM ${BASE} AS node
 RUN printf 'path-exclude=/usr/share/%s/*\n' doc man info locale lintian bash-completion > /etc/dpkg/dpkg.cfg.d/lean \
- && apt-get update \
+ && apt-get update --error-on=any \
  && DEBIAN_FRONTEND=noninteractive apt-get upgrade -y \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates \
+ && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/*
 COPY --from=tools /build/node /usr/local/bin/node
 
@@ -39,9 +41,10 @@ RUN groupadd --gid 5000 vmail \
  && groupadd --gid 5002 postdrop \
  && useradd --uid 5001 --gid 5001 --no-create-home --home-dir /var/spool/postfix --shell /usr/sbin/nologin postfix
 RUN printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \
- && apt-get update \
+ && apt-get update --error-on=any \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-auth-lua nginx \
+ && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* /usr/sbin/policy-rc.d \
       /etc/dovecot /etc/postfix/main.cf /etc/postfix/master.cf /etc/nginx/sites-enabled /var/www /etc/ssl/private/* \
       /var/spool/postfix/* /var/lib/postfix/*

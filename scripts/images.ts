@@ -3,7 +3,7 @@
  * Debian's buildah on a Debian that debootstrap made. Both end as archives for `kind load image-archive` or `docker load`,
  * kept by the hash of what went in: an unchanged tree costs a second.
  */
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { debianBase } from "../test/lab/base-image.ts";
 import { cached, contentKey, isCached } from "../test/lab/cache.ts";
@@ -30,6 +30,8 @@ type Target = keyof Images;
 
 const root = join(import.meta.dirname, "..");
 const log = join(cacheDir, "log", "images.log");
+/** What `buildImages` gave last. */
+const last = join(cacheDir, "images.json");
 /** Raised when what is done below changes. */
 const recipe = "2";
 
@@ -45,14 +47,28 @@ export async function buildImages(options: { progress?: Progress } = {}): Promis
   // one after the other: the second finds the layers that both share
   const operator = await buildImage("operator", progress);
   const relay = await buildImage("relay", progress);
-  return { operator, relay };
+  const images = { operator, relay };
+  writeFileSync(last, JSON.stringify(images));
+  return images;
+}
+
+/**
+ * The images of the last `buildImages`, whatever the tree looks like now: for those who can't build, such as tests in the lab's
+ * network, which the runner starts after it has built.
+ */
+export function lastImages(): Images {
+  if (!existsSync(last)) throw new LabError("no images have been built yet: npm run images");
+  return JSON.parse(readFileSync(last, "utf8")) as Images;
+}
+
+function identityOf(target: Target) {
+  const key = keyOf(target);
+  // the content is in the name, so a pod of other content is another pod
+  return { name: `chatmail-${target}:dev-${key}`, entry: `image-${target}`, key };
 }
 
 async function buildImage(target: Target, progress: Progress): Promise<Image> {
-  const key = keyOf(target);
-  // the content is in the name, so a pod of other content is another pod
-  const name = `chatmail-${target}:dev-${key}`;
-  const entry = `image-${target}`;
+  const { name, entry, key } = identityOf(target);
   if (!isCached(entry, key)) progress.step(`image ${name}`, 30);
   const folder = await cached(entry, key, async (draft) => {
     const archive = join(draft, "image.tar");
@@ -93,11 +109,10 @@ async function buildWithBuildah(target: Target, name: string, archive: string, p
   if (!isRoot) throw new LabError("images need a Docker engine that reaches a registry, or root on Debian");
   await needPackages(["buildah"], log);
   const base = await importBase(progress);
-  const local = `localhost/${name}`;
   // isolation chroot: needs no runtime and has the host's network, where the package mirrors are
   const how = ["--layers", "--pull-never", "--isolation", "chroot", "--build-arg", `BASE=${base}`];
-  await buildah(["bud", "--quiet", ...how, "--target", target, "--tag", local, root]);
-  await buildah(["push", "--quiet", local, `docker-archive:${archive}:docker.io/library/${name}`]);
+  const id = await buildah(["bud", "--quiet", ...how, "--target", target, root]);
+  await buildah(["push", "--quiet", id, `docker-archive:${archive}:docker.io/library/${name}`]);
 }
 
 async function importBase(progress: Progress): Promise<string> {

@@ -1,14 +1,23 @@
-/** The relay image in the lab's engine, built or taken from the cache. */
-import { buildImages } from "../../scripts/images.ts";
-import { docker, tryDocker } from "../lab/docker.ts";
+/** The relay image that was built last, in the lab's engine. In the lab's network no package mirror can be reached, so it is built before. */
+import { lastImages } from "../../scripts/images.ts";
+import { docker, lines, tryDocker } from "../lab/docker.ts";
 import { engineUp } from "../lab/lab.ts";
-import { silent } from "../lab/progress.ts";
 
-/** Makes sure that engine and image are there; the image's name. */
+/** Makes sure that engine and image are there; gives the image's name. */
 export async function relayImage(): Promise<string> {
   await engineUp();
-  const { relay } = await buildImages({ progress: silent });
+  const { relay } = lastImages();
   const there = await tryDocker(["image", "inspect", relay.name]);
-  if (there.code !== 0) await docker(["load", "--quiet", "--input", relay.archive]);
+  if (there.code !== 0) {
+    await docker(["load", "--quiet", "--input", relay.archive]);
+    await removeOlder(relay.name);
+  }
   return relay.name;
+}
+
+/** Those of earlier runs; one that a container still has stays. */
+async function removeOlder(keep: string): Promise<void> {
+  const [repository = ""] = keep.split(":");
+  const names = lines(await docker(["images", "--format", "{{.Repository}}:{{.Tag}}", repository]));
+  for (const name of names) if (name !== keep) await tryDocker(["rmi", name]);
 }
