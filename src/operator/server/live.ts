@@ -43,7 +43,7 @@ export interface PodCondition {
 }
 
 export interface LivePod extends KubeObject {
-  spec?: { containers?: { name: string; image?: string }[] };
+  spec?: { initContainers?: { name: string; image?: string }[]; containers?: { name: string; image?: string }[] };
   status?: {
     phase?: string;
     reason?: string;

@@ -43,7 +43,8 @@ export function podProblem(pod: LivePod): Problem | undefined {
 
 function containerProblem(pod: LivePod, container: ContainerStatus): Problem | undefined {
   const waiting = container.state?.waiting;
-  const image = pod.spec?.containers?.find(({ name }) => name === container.name)?.image ?? "its image";
+  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  const image = containers.find(({ name }) => name === container.name)?.image ?? "its image";
   if (waiting?.reason && imageReasons.includes(waiting.reason))
     return {
       reason: "ImageUnavailable",

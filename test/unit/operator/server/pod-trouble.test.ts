@@ -6,7 +6,10 @@ const pod = (status: LivePod["status"] = {}, metadata: object = {}): LivePod => 
   apiVersion: "v1",
   kind: "Pod",
   metadata: { name: "nine-0", namespace: "chatmail", ...metadata },
-  spec: { containers: [{ name: "dovecot", image: "relay:1" }] },
+  spec: {
+    initContainers: [{ name: "prepare", image: "relay:0" }],
+    containers: [{ name: "dovecot", image: "relay:1" }],
+  },
   status,
 });
 const dovecot = (status: Partial<ContainerStatus>) =>
@@ -105,6 +108,14 @@ test.each([
     }),
     reason: "PodFailing",
     says: /^container prepare ended with exit code 1/,
+  },
+  {
+    when: "the image of the init container is not there",
+    live: pod({
+      initContainerStatuses: [{ name: "prepare", state: { waiting: { reason: "ErrImagePull", message: "no" } } }],
+    }),
+    reason: "ImageUnavailable",
+    says: /^container prepare: relay:0 can't be pulled: no$/,
   },
   { when: "nothing is known yet", live: pod({}), reason: "PodPending", says: /the pod is starting/ },
 ])("says $reason when $when", ({ live, reason, says }) => {

@@ -1,0 +1,261 @@
+/** A relay's life as the person sees it who looks after it: made, edited, damaged, broken, deleted, made again. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
+import { apiVersion, chatmailServer } from "../../src/api/names.ts";
+import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import type { KubeObject } from "../../src/kube/object.ts";
+import { apply, kubectl, kubectlJson } from "../helpers/kubectl.ts";
+import { getServer, namespace, operatorIsInstalled, removeServer, serverReady } from "../helpers/servers.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+
+const names = ["story", "twin", "given"];
+
+const server = (name: string, spec: Record<string, unknown>) => ({
+  apiVersion,
+  kind: chatmailServer.kind,
+  metadata: { name, namespace },
+  spec,
+});
+
+const patch = (name: string, spec: Record<string, unknown>) =>
+  kubectl(["-n", namespace, "patch", "cms", name, "--type=merge", "-p", JSON.stringify({ spec })]);
+
+const get = (kind: string, name: string) =>
+  kubectlJson<KubeObject & { data?: Record<string, string> }>(["-n", namespace, "get", kind, name]);
+
+const exists = async (kind: string, name: string) =>
+  (await kubectl(["-n", namespace, "get", kind, name, "--ignore-not-found", "-o", "name"])) !== "";
+
+/** Waits for a condition with this status and reason, and gives it. */
+function conditionIs(name: string, type: string, statusAndReason: string): Promise<Condition> {
+  let last: Condition | undefined;
+  const find = async () => {
+    last = (await getServer(name)).status?.conditions?.find((condition) => condition.type === type);
+    return last && `${last.status} ${last.reason}` === statusAndReason ? last : undefined;
+  };
+  return until(`${name} to say ${type}=${statusAndReason}`, find, { patienceMs: patienceMs.pod, everyMs: 100 }).catch(
+    (cause) => {
+      throw new Error(`${String(cause)}; last: ${JSON.stringify(last)}`, { cause });
+    },
+  );
+}
+
+/** The versions of the server and all its children: what a write would change. */
+async function versions(name: string): Promise<string[]> {
+  const kinds = "configmaps,secrets,persistentvolumeclaims,services,statefulsets,cronjobs,chatmailservers";
+  const { items } = await kubectlJson<{ items: KubeObject[] }>(["-n", namespace, "get", kinds]);
+  return items
+    .filter(({ metadata }) => metadata.name === name || metadata.name.startsWith(`${name}-`))
+    .map(({ kind, metadata }) => `${kind} ${metadata.name} ${metadata.resourceVersion}`)
+    .sort();
+}
+
+beforeAll(async () => {
+  await operatorIsInstalled();
+  for (const name of names) await removeServer(name);
+});
+
+afterAll(async () => {
+  for (const name of names) await removeServer(name);
+});
+
+describe("one server", () => {
+  test("is Ready after kubectl apply, and says where it is and how people join", async () => {
+    await apply(server("story", { domain: "_story.test" }));
+    const { status } = await serverReady("story");
+    expect(status?.addresses?.[0]).toMatch(/^203\.0\.113\./);
+    expect(status?.invite).toEqual({ link: "dcaccount:_story.test", page: "https://_story.test/" });
+    expect(status?.certificate).toMatchObject({
+      source: "SelfSigned",
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    expect(Object.fromEntries(status?.conditions?.map(({ type, status: is }) => [type, is]) ?? [])).toMatchObject({
+      Ready: "True",
+      Reconciling: "False",
+      Stalled: "False",
+      StorageReady: "True",
+      CertificateReady: "True",
+      PodReady: "True",
+    });
+  });
+
+  test("the pod holds no credentials of the cluster", async () => {
+    const mounted = await kubectl([
+      "-n",
+      namespace,
+      "exec",
+      "story-0",
+      "-c",
+      "relay",
+      "--",
+      "ls",
+      "/var/run/secrets",
+    ]).catch(String);
+    expect(mounted).toMatch(/No such file or directory/);
+  });
+
+  test("a new limit reaches a new pod, and the server is Ready with it", async () => {
+    const before = await get("pod", "story-0");
+    await patch("story", { accounts: { sendBurst: 21 } });
+    await serverReady("story");
+    expect((await get("pod", "story-0")).metadata.uid).not.toBe(before.metadata.uid);
+    const config = JSON.parse((await get("configmap", "story-config")).data?.["relay.relay.json"] ?? "{}");
+    expect(config.domains["_story.test"].sendBurst).toBe(21);
+  });
+
+  test.each(["service/story", "configmap/story-config", "cronjob/story-expiry", "statefulset/story"])(
+    "%s comes back when it is deleted",
+    async (child) => {
+      const [kind = "", name = ""] = child.split("/");
+      const { uid } = (await get(kind, name)).metadata;
+      await kubectl(["-n", namespace, "delete", child]);
+      await until(
+        `${child} to come back`,
+        async () => (await exists(kind, name)) && (await get(kind, name)).metadata.uid !== uid,
+        {
+          patienceMs: patienceMs.client,
+          everyMs: 100,
+        },
+      );
+      await serverReady("story");
+    },
+  );
+
+  test("what a person changes in a child is put back", async () => {
+    await kubectl(["-n", namespace, "scale", "statefulset/story", "--replicas=0"]);
+    await until("one replica again", async () => {
+      const { spec } = await kubectlJson<{ spec: { replicas: number } }>(["-n", namespace, "get", "sts", "story"]);
+      return spec.replicas === 1;
+    });
+    await serverReady("story");
+  });
+
+  test("an image that is not there is named, and its cure needs no help", async () => {
+    await patch("story", { image: "registry.invalid/no-such-relay:1" });
+    const ready = await conditionIs("story", "Ready", "False ImageUnavailable").finally(() =>
+      patch("story", { image: null }),
+    );
+    expect(ready.message).toMatch(/registry\.invalid\/no-such-relay:1 can't be pulled/);
+    await serverReady("story");
+  });
+
+  test("paused, a change of the spec waits", async () => {
+    await patch("story", { management: "Paused", accounts: { sendBurst: 22 } });
+    await conditionIs("story", "Reconciling", "False Paused");
+    const text = async () => (await get("configmap", "story-config")).data?.["relay.relay.json"] ?? "";
+    expect(await text()).toContain('"sendBurst": 21');
+    await patch("story", { management: "Managed" });
+    await until("the change", async () => (await text()).includes('"sendBurst": 22'));
+    await serverReady("story");
+  });
+
+  test("a new operator changes nothing", async () => {
+    await serverReady("story");
+    const before = await versions("story");
+    await kubectl(["-n", namespace, "rollout", "restart", "deployment/chatmail-operator"]);
+    await kubectl(["-n", namespace, "rollout", "status", "deployment/chatmail-operator", "--timeout=60s"]);
+    // The new one has been through all servers when it has put back what is missing in one of them.
+    await kubectl(["-n", namespace, "delete", "cronjob/story-expiry"]);
+    await until("the new operator at work", () => exists("cronjob", "story-expiry"), { patienceMs: patienceMs.client });
+    await serverReady("story");
+    const unlessCronJob = (lines: string[]) => lines.filter((line) => !line.startsWith("CronJob"));
+    const isStatusOnly = (lines: string[]) => lines.filter((line) => !line.startsWith("ChatmailServer"));
+    expect(isStatusOnly(unlessCronJob(await versions("story")))).toEqual(isStatusOnly(unlessCronJob(before)));
+  });
+
+  test("at rest nothing is written", async () => {
+    await serverReady("story");
+    const before = await versions("story");
+    await new Promise((resolve) => setTimeout(resolve, 20_000));
+    expect(await versions("story")).toEqual(before);
+  });
+});
+
+describe("a domain", () => {
+  test("belongs to the older server; the younger one is told whose it is", async () => {
+    await apply(server("twin", { domain: "_story.test" }));
+    const ready = await conditionIs("twin", "Ready", "False DomainTaken");
+    expect(ready.message).toBe("_story.test belongs to chatmail/story, which is older; delete one of the two");
+    expect(await exists("statefulset", "twin")).toBe(false);
+    await conditionIs("twin", "Stalled", "True DomainTaken");
+    await removeServer("twin");
+  });
+});
+
+describe("a certificate that the user gives", () => {
+  const domain = "given.example.org";
+  const secret = async (forDomain: string) => {
+    const { certificatePem, keyPem } = await makeSelfSigned(forDomain, new Date());
+    const stringData = { "tls.crt": certificatePem, "tls.key": keyPem };
+    return {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "given-cert", namespace },
+      type: "kubernetes.io/tls",
+      stringData,
+    };
+  };
+  afterAll(() => kubectl(["-n", namespace, "delete", "secret", "given-cert", "--ignore-not-found"]));
+
+  test("is asked for, missed, checked against the domain, and served", async () => {
+    await apply(server("given", { domain }));
+    const first = await conditionIs("given", "CertificateReady", "False CertificateSourceMissing");
+    expect(first.message).toMatch(/put one into a kubernetes\.io\/tls Secret and set certificate to source: Secret/);
+
+    await patch("given", { certificate: { source: "Secret", secretName: "given-cert" } });
+    const second = await conditionIs("given", "CertificateReady", "False CertificateMissing");
+    expect(second.message).toBe("there is no Secret given-cert in namespace chatmail");
+
+    await apply(await secret("other.example.org"));
+    const third = await conditionIs("given", "CertificateReady", "False CertificateMismatch");
+    expect(third.message).toBe(
+      "the certificate is for other.example.org, www.other.example.org, mta-sts.other.example.org, not for given.example.org",
+    );
+
+    await apply(await secret(domain));
+    await conditionIs("given", "CertificateReady", "True CertificateIssued");
+    await serverReady("given");
+  });
+});
+
+describe("deleting a server", () => {
+  let first: ChatmailServer;
+
+  test("with Retain leaves mailboxes and key", async () => {
+    first = await serverReady("story");
+    await kubectl(["-n", namespace, "delete", "cms", "story"]);
+    const gone = async () => {
+      const left = [
+        "service/story",
+        "statefulset/story",
+        "pod/story-0",
+        "configmap/story-config",
+        "cronjob/story-expiry",
+      ];
+      const found = await Promise.all(left.map((each) => exists(...(each.split("/") as [string, string]))));
+      return !found.includes(true);
+    };
+    await until("the children to go", gone, { patienceMs: patienceMs.pod, everyMs: 200 });
+    expect([await exists("pvc", "story-data"), await exists("secret", "story-tls")]).toEqual([true, true]);
+  });
+
+  test("a server of that name finds them again", async () => {
+    const volume = (await get("pvc", "story-data")).metadata.uid;
+    await apply(server("story", { domain: "_story.test" }));
+    const second = await serverReady("story");
+    expect(second.metadata.uid).not.toBe(first.metadata.uid);
+    expect(second.status?.certificate?.sha256).toBe(first.status?.certificate?.sha256);
+    expect((await get("pvc", "story-data")).metadata.uid).toBe(volume);
+  });
+
+  test("with Delete everything goes", async () => {
+    await patch("story", { storage: { reclaimPolicy: "Delete" } });
+    await until(
+      "the volume to be owned",
+      async () => (await get("pvc", "story-data")).metadata.ownerReferences?.length === 1,
+    );
+    await kubectl(["-n", namespace, "delete", "cms", "story"]);
+    const gone = async () => !(await exists("pvc", "story-data")) && !(await exists("secret", "story-tls"));
+    await until("the volume and the key to go", gone, { patienceMs: patienceMs.pod, everyMs: 200 });
+  });
+});
