@@ -38,6 +38,10 @@ http {
   default_type application/octet-stream;
   charset utf-8;
 
+  # who makes up addresses by the thousand is slowed down; people behind one address are not
+  limit_req_zone $binary_remote_addr zone=new:1m rate=2r/s;
+  limit_req_status 429;
+
   ssl_certificate ${tlsFiles.certificate};
   ssl_certificate_key ${tlsFiles.key};
   ssl_protocols TLSv1.2 TLSv1.3;
@@ -62,6 +66,7 @@ http {
       try_files $uri $uri/ =404;
     }
     location ~ ^/(new|cgi-bin/newemail[.]py)$ {
+      limit_req zone=new burst=20 nodelay;
       proxy_pass http://unix:${sockets.web};
       proxy_http_version 1.1;
       proxy_set_header Host $host;

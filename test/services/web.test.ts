@@ -60,3 +60,9 @@ test("port 80 only points to https", async () => {
   expect(answer.status).toBe(301);
   expect(answer.headers.get("location")).toMatch(/^https:\/\/.*\/x\?y$/);
 });
+test("who asks for addresses without end is slowed down", async () => {
+  const answers = await Promise.all(Array.from({ length: 40 }, () => ask("/new", "POST")));
+  const statuses = answers.map(({ status }) => status);
+  expect(statuses).toContain(200);
+  expect(statuses).toContain(429);
+});
