@@ -3,8 +3,9 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { join } from "node:path";
 import { buildLog, cached, contentKey } from "./cache.ts";
 import { needPackages } from "./packages.ts";
+import { isRoot } from "./place.ts";
 import type { Progress } from "./progress.ts";
-import { run } from "./run.ts";
+import { LabError, run } from "./run.ts";
 
 export type Suite = "trixie" | "bookworm";
 
@@ -25,6 +26,7 @@ export async function debianBase(
   const mirror = hostMirror();
   const key = contentKey([suite, mirror, include.join(), recipe]);
   const dir = await cached(`debian-${suite}`, key, async (draft) => {
+    if (!isRoot) throw new LabError("a Debian base is made by debootstrap, which needs root");
     options.progress?.step(`Debian ${suite} from ${new URL(mirror).host}`, 60);
     await needPackages(["debootstrap", "debian-archive-keyring"]);
     const root = join(draft, "root");

@@ -4,16 +4,7 @@
  * inside, however the rest went.
  */
 import { spawn } from "node:child_process";
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { labName, stateDir } from "./place.ts";
@@ -44,11 +35,9 @@ export function boxPid(): number | undefined {
 export async function startBox(argv: readonly string[], log: string): Promise<void> {
   const namespaces = ["--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"];
   const out = openSync(log, "a");
-  const child = spawn(
-    "unshare",
-    [...namespaces, "--propagation", "slave", "bash", "-c", init, marker, stateDir, ...argv],
-    { detached: true, stdio: ["ignore", out, out] },
-  );
+  const box = ["unshare", ...namespaces, "--propagation", "slave", "bash", "-c", init, marker, stateDir, ...argv];
+  const counted = ["-c", 'echo $$ > "$0"; exec "$@"', accountingFile() ?? "/dev/null"];
+  const child = spawn("sh", [...counted, ...box], { detached: true, stdio: ["ignore", out, out] });
   closeSync(out);
   child.unref();
   for (let tries = 0; tries < 100 && boxPid() === undefined; tries++) await wait(20);
@@ -77,15 +66,15 @@ export function cgroupDirs(): string[] {
   return roots.map((dir) => join(dir, labName)).filter((dir) => existsSync(dir));
 }
 
-/** Counts the box's own processes with the lab's memory. Without the controller nothing is counted. */
-export function accountBox(pid: number) {
+/** Where a process writes itself to be counted with the lab; undefined without cgroups that we may make. */
+function accountingFile(): string | undefined {
   const v2 = existsSync("/sys/fs/cgroup/cgroup.controllers");
   const dir = join(v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory", labName, "engine");
   try {
     mkdirSync(dir, { recursive: true });
-    writeFileSync(join(dir, "cgroup.procs"), String(pid));
+    return join(dir, "cgroup.procs");
   } catch {
-    // accounting only
+    return undefined;
   }
 }
 

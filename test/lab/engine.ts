@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { accountBox, boxPid, endBox, inBox, startBox } from "./box.ts";
+import { boxPid, endBox, inBox, startBox } from "./box.ts";
 import { missingCapabilities, runtimeScript } from "./capabilities.ts";
 import { docker, lines, ownSocket, tryDocker, useOwnEngine } from "./docker.ts";
 import { raiseInotify } from "./inotify.ts";
@@ -109,12 +109,8 @@ async function startOwnEngine(progress: Progress): Promise<void> {
     log,
   );
   for (let tries = 0; tries < 150; tries++) {
-    const pid = boxPid();
-    if (pid === undefined) break;
-    if (await answers()) {
-      accountBox(pid);
-      return removeLeftovers();
-    }
+    if (boxPid() === undefined) break;
+    if (await answers()) return removeLeftovers();
     await wait(200);
   }
   throw new LabError(`the Docker engine did not start\n  full log: ${log}`);

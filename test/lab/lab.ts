@@ -13,9 +13,9 @@ import {
   buildNamesImage,
   helperImage,
   lacksPodNetwork,
-  nodeImageIsCached,
   pullHelperImage,
 } from "./node-image.ts";
+import { programsAreBuilt } from "./programs.ts";
 import { type Progress, silent, terminalProgress } from "./progress.ts";
 import { needTools } from "./tools.ts";
 import { versions } from "./versions.ts";
@@ -82,7 +82,7 @@ export async function labAvailability(): Promise<Availability> {
   if (typeof provider === "object") return { state: "impossible", why: provider.impossible };
   if (await isUp()) return { state: "up", why: "the lab is up" };
   if (provider === "docker") return { state: "quick", why: "Docker is here" };
-  if (nodeImageIsCached()) return { state: "quick", why: "the node image is in the cache" };
+  if (programsAreBuilt()) return { state: "quick", why: "the programs of the lab are in the cache" };
   return { state: "long", why: "the lab has to be built once, some 12 minutes on 2 cores: `npm run lab -- up`" };
 }
 

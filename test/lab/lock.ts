@@ -1,5 +1,5 @@
 /** One `up` or `down` at a time: a second one waits; the lock of a process that is gone does not count. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { stateDir } from "./place.ts";
@@ -39,7 +39,7 @@ function take(): boolean {
 function holderOf(): number | undefined {
   try {
     const text = readFileSync(file, "utf8");
-    if (text === "") return -1; // just being written
+    if (text === "") return Date.now() - statSync(file).mtimeMs < 1000 ? 0 : undefined; // just being written
     const pid = Number(text);
     return argvOf(pid).some((word) => /node|vitest/.test(word)) ? pid : undefined;
   } catch {

@@ -31,8 +31,11 @@ async function exec(command: readonly string[]): Promise<number> {
   await needTools(["kubectl", "helm"], terminalProgress());
   const [program = "", ...args] = labExecArgs(command);
   const child = spawn(program, args, { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const)
-    process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP"] as const) {
+    // a terminal sends the first two to the command as well
+    const isShared = process.stdin.isTTY && (signal === "SIGINT" || signal === "SIGQUIT");
+    process.on(signal, () => isShared || child.kill(signal));
+  }
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("exit", (code, signal) => resolve(code ?? 128 + signalNumber(signal)));

@@ -2,13 +2,12 @@
  * Where the node image comes from: kind's published one where Docker reaches a registry, else one of ours, from Debian packages,
  * kind's own files and the programs that we built. This is the other difference between providers.
  */
-import { cpSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { debianBase } from "./base-image.ts";
 import { buildLog, contentKey } from "./cache.ts";
 import { missingCapabilities, runtimeScript } from "./capabilities.ts";
 import { docker, lines, tryDocker } from "./docker.ts";
-import { dataRoot } from "./engine.ts";
 import { cacheDir, labName } from "./place.ts";
 import { buildPrograms, kindFiles, programsAreBuilt, programsDir, programsKey } from "./programs.ts";
 import type { Progress } from "./progress.ts";
@@ -80,12 +79,6 @@ const nodeKey = () =>
 const baseTag = () => `${labName}/debian:${contentKey([packages.join(), versions.nodeSuite])}`;
 const nodeTag = () => `${labName}/node:${nodeKey()}`;
 
-/** Written beside the engine's data, so that it is known without an engine whether the image is there. */
-const readyFile = () => join(dataRoot, `node-${nodeKey()}`);
-
-/** True when `up` needs no long build on a bare machine. */
-export const nodeImageIsCached = (): boolean => programsAreBuilt() && existsSync(readyFile());
-
 /** The image that names.ts starts from on a bare machine: Debian with BIND. */
 export const bareNamesImage = baseTag;
 
@@ -93,10 +86,7 @@ export const bareNamesImage = baseTag;
 export async function bareNodeImage(progress: Progress): Promise<string> {
   const tag = nodeTag();
   const images = lines(await docker(["images", "--format", "{{.Repository}}:{{.Tag}}", `${labName}/*`]));
-  if (images.includes(tag) && images.includes(baseTag()) && programsAreBuilt()) {
-    writeFileSync(readyFile(), "");
-    return tag;
-  }
+  if (images.includes(tag) && images.includes(baseTag()) && programsAreBuilt()) return tag;
   await buildPrograms(progress);
   const base = await importBase(images, progress);
   progress.step("node image", 40);
@@ -110,7 +100,6 @@ export async function bareNodeImage(progress: Progress): Promise<string> {
   const old = images.filter((image) => image !== tag && image !== base);
   if (old.length > 0) await tryDocker(["rmi", ...old]);
   await tryDocker(["image", "prune", "-f"]);
-  writeFileSync(readyFile(), "");
   return tag;
 }
 
