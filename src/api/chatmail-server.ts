@@ -450,12 +450,3 @@ export interface ChatmailServer {
   spec: ChatmailServerSpec;
   status?: ChatmailServerStatus;
 }
-
-/** `_` names and IP addresses: a self-signed certificate is what peers and clients expect. */
-export function isSelfSignedDomain(domain: string): boolean {
-  return domain.startsWith("_") || isAddressLiteral(domain);
-}
-
-export function isAddressLiteral(domain: string): boolean {
-  return /^[0-9.]+$/.test(domain);
-}

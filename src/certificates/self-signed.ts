@@ -1,6 +1,6 @@
 /** A certificate that vouches for itself: what chatmail clients and relays accept for `_` names and IP addresses. */
 import { webcrypto } from "node:crypto";
-import { isAddressLiteral } from "../api/chatmail-server.ts";
+import { isAddressLiteral } from "../api/domain.ts";
 
 export interface KeyPair {
   certificatePem: string;

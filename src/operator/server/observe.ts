@@ -1,5 +1,6 @@
 /** Reads what is known about a server: from what the watches keep, and from the API server what is not watched. */
-import { type ChatmailServer, isSelfSignedDomain } from "../../api/chatmail-server.ts";
+import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import { isSelfSignedDomain } from "../../api/domain.ts";
 import { childNames, labels } from "../../api/names.ts";
 import { judgeCertificate } from "../../certificates/judge.ts";
 import { makeSelfSigned } from "../../certificates/self-signed.ts";

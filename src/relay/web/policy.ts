@@ -1,5 +1,6 @@
 /** Fresh credentials (reference §16). Nothing is made: the address comes into being when somebody logs in with it. Pure but for the random numbers given. */
-import { addressDomain, hasSelfSignedCertificate } from "../../mail/address.ts";
+import { isSelfSignedDomain } from "../../api/domain.ts";
+import { addressDomain } from "../../mail/address.ts";
 import type { DomainLimits } from "../../mail/relay-config.ts";
 
 export interface Credentials {
@@ -19,7 +20,7 @@ export function newCredentials(domain: string, limits: DomainLimits, below: (max
     Array.from({ length }, () => letters[below(letters.length)] ?? "").join("");
   const email = `${text(localLetters, limits.usernameMaxLength)}@${addressDomain(domain)}`;
   const password = text(passwordLetters, limits.passwordMinLength + 3);
-  return hasSelfSignedCertificate(domain)
+  return isSelfSignedDomain(domain)
     ? { email, password, dclogin_url: loginLink({ domain, email, password }) }
     : { email, password };
 }

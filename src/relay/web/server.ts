@@ -1,6 +1,6 @@
 /** What nginx hands on: /new. */
 import { randomInt } from "node:crypto";
-import { hasSelfSignedCertificate } from "../../mail/address.ts";
+import { isSelfSignedDomain } from "../../api/domain.ts";
 import type { DomainLimits } from "../../mail/relay-config.ts";
 import { type Domains, limitsOfDomain } from "../domains.ts";
 import type { Answer, Question } from "../http.ts";
@@ -24,7 +24,7 @@ export function answerWeb(question: Question, tools: WebTools): Answer {
   if (domain === undefined || !limits) return json(404, { reason: "this host has no mail domain here" });
   if (question.method === "POST") return fresh(domain, limits, tools);
   if (question.method !== "GET") return json(405, { reason: "POST is what makes an address" });
-  if (hasSelfSignedCertificate(domain)) return fresh(domain, limits, tools);
+  if (isSelfSignedDomain(domain)) return fresh(domain, limits, tools);
   return { status: 301, body: "", headers: { Location: `dcaccount:https://${domain}/new` } };
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { ChatmailServerSpec, isAddressLiteral, isSelfSignedDomain } from "../../../src/api/chatmail-server.ts";
+import { ChatmailServerSpec } from "../../../src/api/chatmail-server.ts";
+import { isAddressLiteral, isSelfSignedDomain } from "../../../src/api/domain.ts";
 import { wrongSpecs } from "../../helpers/wrong-specs.ts";
 
 test("a domain is enough; the rest has defaults that suit a public relay", () => {
