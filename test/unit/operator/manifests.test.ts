@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { installManifests, type PolicyRule, watchRules } from "../../../src/operator/manifests.ts";
+import { desiredChildren } from "../../../src/operator/server/desired.ts";
+import { storeResources } from "../../../src/operator/server/world.ts";
+import { aServer } from "../../helpers/a-server.ts";
+
+const allows = (rules: readonly PolicyRule[], group: string, plural: string, verb: string) =>
+  rules.some((rule) => rule.apiGroups.includes(group) && rule.resources.includes(plural) && rule.verbs.includes(verb));
+
+test.each(Object.values(storeResources))("$plural may be listed and watched", ({ group, plural }) => {
+  expect(["get", "list", "watch"].filter((verb) => !allows(watchRules, group, plural, verb))).toEqual([]);
+});
+
+test("every child may be applied", () => {
+  const certificate = { source: "SelfSigned", secretName: "x", pair: { certificatePem: "", keyPem: "" } } as const;
+  const children = desiredChildren(aServer(), { certificate, jobs: [] }, { relayImage: "x" });
+  const refused = children.filter(
+    ({ resource }) => !["create", "patch"].every((verb) => allows(watchRules, resource.group, resource.plural, verb)),
+  );
+  expect(refused.map(({ resource }) => resource.plural)).toEqual([]);
+});
+
+test("nothing may be deleted, run in a pod, or reached in other groups", () => {
+  const verbs = new Set(watchRules.flatMap((rule) => rule.verbs));
+  expect(verbs).toEqual(new Set(["get", "list", "watch", "create", "patch", "update"]));
+  expect(watchRules.flatMap((rule) => rule.resources).filter((name) => name.includes("exec"))).toEqual([]);
+});
+
+test("all stays in the one namespace", () => {
+  const all = installManifests({ namespace: "mail", operatorImage: "o:1", relayImage: "r:1", version: "1" });
+  expect(new Set(all.map(({ metadata }) => metadata.namespace))).toEqual(new Set(["mail"]));
+  expect(all.map(({ kind }) => kind)).not.toContain("ClusterRole");
+});
