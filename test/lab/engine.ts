@@ -15,7 +15,7 @@ import { LabError, runSync } from "./run.ts";
 export type Provider = "docker" | "bare" | { impossible: string };
 
 /** Images, layers and containers of our own engine; the images are a cache, containers go at `down`. */
-export const dataRoot = join(cacheDir, "docker");
+export const dataRoot = join(cacheDir, `docker-${labName}`);
 
 /** Packages of the engine itself; clusters and images need some more. */
 export const enginePackages = ["docker.io", "iptables", "iproute2", "jq"] as const;

@@ -20,8 +20,8 @@ export function labEnv(): LabEnv {
   return { KUBECONFIG: kubeconfig, PATH: [...new Set(path)].join(delimiter), ...(host ? { DOCKER_HOST: host } : {}) };
 }
 
-/** Mounts the lab's resolv.conf over the usual one, for this process tree only, then becomes the command. */
-const withNames = `mount --bind "$0" /etc/resolv.conf && exec "$@"`;
+/** Mounts the lab's resolv.conf, if its name server was started, over the usual one for this process tree only; becomes the command. */
+const withNames = `if [ -e "$0" ]; then mount --bind "$0" /etc/resolv.conf || exit 125; fi; exec "$@"`;
 
 /**
  * Argument vector that runs a command inside the lab; standard streams, signals and exit code pass through. Where the engine is the
