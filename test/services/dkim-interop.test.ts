@@ -189,28 +189,40 @@ const headerList = (message: Message) =>
     .split(":")
     .toSorted();
 
-/** Somewhere in the message one thing is other than it was: white space, a letter, a line, a header. */
+const one = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+
+/** The text with one thing other than it was, at a random place; some of it does not matter to some canonical forms. */
+function changedText(text: string, lineEnd: string): string {
+  const [pattern, by] = one<[RegExp, string | ((found: string) => string)]>([
+    [/[a-z]/g, (letter) => letter.toUpperCase()],
+    [/[A-Za-z0-9]/g, "7"],
+    [/ /g, "  "],
+    [/ /g, "\t"],
+    [/(?<![\s])[ \t]+(?=\S)/g, `${lineEnd} `],
+    [/[ \t]+(?=\r?\n)/g, ""],
+    [/(?<!\s)(?=\r?\n)/g, " "],
+    [/(?<!\s)\r?\n(?=[ \t])/g, ""],
+  ]);
+  const places = [...text.matchAll(pattern)];
+  if (places.length === 0) return text;
+  const { index, 0: found } = one(places);
+  return text.slice(0, index) + (typeof by === "string" ? by : by(found)) + text.slice(index + found.length);
+}
+
+/** Somewhere in the message, behind the signatures, one thing is other than it was: white space, a letter, a line, a header. */
 function changed(message: Message): Message {
-  const bytes = messageBytes(message);
-  const text = bytes.toString("latin1");
-  const start = text.indexOf("\r\n", text.lastIndexOf("\tb=")) + 2;
-  const from = text.search(/(?:^|\n)From:/i);
-  const at = start + Math.floor(random() * (text.length - start));
-  const headerNames = ["Subject", "X-New", "To", "Received", "Autocrypt"];
-  const name = headerNames[Math.floor(random() * headerNames.length)] as string;
-  const ways: (() => string)[] = [
-    () => text.replace(/[ \t](?=\r\n)/g, ""),
-    () => `${text}\r\n`,
-    () => `${text}more\r\n`,
-    () => text.slice(0, at) + text.slice(at).replace(/[a-z]/, (letter) => letter.toUpperCase()),
-    () => text.slice(0, at) + text.slice(at).replace(/ /, "  "),
-    () => text.slice(0, at) + text.slice(at).replace(/[ \t]+(?=\S)/, "\t"),
-    () => text.slice(0, at) + text.slice(at).replace(/[A-Za-z0-9]/, "7"),
-    () => text.slice(0, at) + text.slice(at).replace(/\r\n /, " "),
-  ];
-  if (random() < 0.2 || from < 0) return onTop(message, name, " added");
-  const way = ways[Math.floor(random() * ways.length)] as () => string;
-  return parseMessage(Buffer.from(way(), "latin1"));
+  const { headers, body } = message;
+  return one([
+    () => onTop(message, one(["Subject", "X-New", "To", "Received", "Autocrypt"]), " added"),
+    () => ({ headers, body: `${body}${one(["\r\n", "more\r\n", " \r\n", "x"])}` }),
+    () => ({ headers, body: changedText(body, "\r\n") }),
+    () => {
+      const at = 2 + Math.floor(random() * (headers.length - 2));
+      const change = ([name, value]: readonly [string, string]) =>
+        random() < 0.1 ? ([name.toUpperCase(), value] as const) : ([name, changedText(value, "\n")] as const);
+      return { body, headers: headers.map((each, index) => (index === at ? change(each) : each)) };
+    },
+  ])();
 }
 
 describe.skipIf(missing !== undefined)("DKIM with other implementations", () => {
@@ -229,8 +241,8 @@ describe.skipIf(missing !== undefined)("DKIM with other implementations", () => 
 
   test(`OpenDKIM finds our signatures valid on ${count} messages`, async () => {
     for (const each of ours) {
-      const [first, ...more] = await openDkimVerdicts(relay, each);
-      expect([first, ...more], shown(each)).toEqual(["pass", "pass"]);
+      const verdicts = await openDkimVerdicts(relay, each);
+      expect(verdicts, shown(each)).toEqual(["pass", "pass"]);
     }
   });
 
