@@ -3,6 +3,7 @@
  * folds, 8-bit octets, long lines and empty lines; and the same verdicts as theirs on messages that were changed on the way.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -46,8 +47,11 @@ const canonicalizations = kinds.flatMap((headers) => kinds.map((body) => [header
 
 const folder = mkdtempSync(join(tmpdir(), "dkim-interop-"));
 const children: ChildProcess[] = [];
-afterAll(() => {
-  for (const child of children) child.kill();
+afterAll(async () => {
+  for (const child of children) {
+    child.kill("SIGKILL"); // on SIGTERM it lingers for seconds
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  }
   rmSync(folder, { recursive: true, force: true });
 });
 
