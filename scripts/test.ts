@@ -1,5 +1,5 @@
 /**
- * `npm test [unit|services|cluster …]`: runs every suite that this machine can run now and ends with a table of what ran and what did not.
+ * `npm test [unit|services|cluster …] [FILE …]`: runs every suite that this machine can run now and ends with a table of what ran and what did not.
  * A suite named on the command line, or REQUIRE_ALL=1, builds what is missing first; with REQUIRE_ALL=1 a skip is a failure.
  */
 import { spawn } from "node:child_process";
@@ -12,7 +12,10 @@ import { buildImages } from "./images.ts";
 import { closingLine, type Outcome, outcomeTable, type SuiteName, suiteNames, suiteOutcome } from "./test-report.ts";
 
 const requireAll = process.env.REQUIRE_ALL === "1";
-const asked = process.argv.slice(2);
+/** Words with a slash are files of a suite: `npm run test:cluster -- test/cluster/helm.test.ts`. */
+const words = process.argv.slice(2);
+const files = words.filter((word) => word.includes("/"));
+const asked = words.filter((word) => !word.includes("/"));
 const unknown = asked.filter((name) => !(suiteNames as readonly string[]).includes(name));
 if (unknown.length > 0) {
   console.error(`no suite is called ${unknown.join(", ")}; there are ${suiteNames.join(", ")}`);
@@ -55,6 +58,7 @@ async function run(suite: SuiteName): Promise<Outcome> {
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${report}`,
+    ...files,
   ];
   const [program = "", ...args] = suite === "unit" ? vitest : await labExecArgs(vitest);
   const status = await new Promise<number>((resolve, reject) => {

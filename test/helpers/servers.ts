@@ -15,20 +15,20 @@ export async function installOperator(images: { operator: string; relay: string 
   await kubectl(["-n", namespace, "rollout", "status", "deployment/chatmail-operator", "--timeout=120s"]);
 }
 
-/** Installs the operator with the images that are named in the environment of the cluster suite. */
-export function operatorIsInstalled(): Promise<void> {
+/** The images that the runner of the cluster suite has built and loaded. */
+export function testImages(): { operator: string; relay: string } {
   const { OPERATOR_IMAGE: operator, RELAY_IMAGE: relay } = process.env;
   if (!operator || !relay) throw new Error("run this suite by npm run test:cluster, which builds and loads the images");
-  return installOperator({ operator, relay });
+  return { operator, relay };
 }
+
+export const operatorIsInstalled = (): Promise<void> => installOperator(testImages());
 
 /** The install file with other images: the same edit that a user of a mirror makes. */
 export function withImages(file: string, images: { operator: string; relay: string }): string {
   return file
-    .replaceAll(/\S*\bchatmail-operator:\S+/g, (found) =>
-      found.replace(/[^"']*chatmail-operator:[^"']*/, images.operator),
-    )
-    .replaceAll(/\S*\bchatmail-relay:\S+/g, (found) => found.replace(/[^"']*chatmail-relay:[^"']*/, images.relay));
+    .replaceAll(/[^\s"']*\bchatmail-operator:[^\s"']+/g, images.operator)
+    .replaceAll(/[^\s"']*\bchatmail-relay:[^\s"']+/g, images.relay);
 }
 
 export function getServer(name: string): Promise<ChatmailServer> {

@@ -1,0 +1,67 @@
+/** The operator by Helm, in a namespace of its own beside the one of `kubectl apply`: installed, made two, its leader lost, removed. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import { apiVersion, chatmailServer } from "../../src/api/names.ts";
+import { apply, kubectl, kubectlJson } from "../helpers/kubectl.ts";
+import { operatorIsInstalled, testImages } from "../helpers/servers.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+
+const namespace = "by-helm";
+const operator = "by-helm-chatmail-operator";
+const server = { apiVersion, kind: chatmailServer.kind, metadata: { name: "eleven", namespace } };
+
+const helm = (...args: string[]) => promisify(execFile)("helm", ["-n", namespace, ...args]);
+const inNamespace = (...args: string[]) => kubectl(["-n", namespace, ...args]);
+const tagOf = (image: string) => image.slice(image.lastIndexOf(":") + 1);
+
+/** Waits until the server is Ready with this burst, so with its newest spec. */
+const readyWithBurst = (sendBurst: number) =>
+  until(
+    `eleven to be Ready with sendBurst ${sendBurst}`,
+    async () => {
+      const { status, metadata, spec } = await kubectlJson<ChatmailServer>(["-n", namespace, "get", "cms", "eleven"]);
+      const ready = status?.conditions?.find(({ type }) => type === "Ready");
+      const current = status?.observedGeneration === metadata.generation && spec.accounts.sendBurst === sendBurst;
+      return current && ready?.status === "True";
+    },
+    { patienceMs: patienceMs.pod, everyMs: 100 },
+  );
+
+const leader = async () =>
+  (await inNamespace("get", "lease", operator, "-o", "jsonpath={.spec.holderIdentity}")).trim();
+
+beforeAll(async () => {
+  await operatorIsInstalled(); // brings the CRD, which both share
+  const { operator, relay } = testImages();
+  const images = `image.tag=${tagOf(operator)},relayImage.tag=${tagOf(relay)}`;
+  const values = `crds.enabled=false,replicas=2,${images}`;
+  await helm("install", namespace, "charts/chatmail-operator", "--create-namespace", "--set", values, "--wait");
+});
+
+afterAll(async () => {
+  await helm("uninstall", namespace, "--ignore-not-found");
+  await kubectl(["delete", "namespace", namespace, "--ignore-not-found", "--wait"]);
+});
+
+test("a server in its namespace becomes Ready", async () => {
+  await apply({ ...server, spec: { domain: "_eleven.test", accounts: { sendBurst: 20 } } });
+  await readyWithBurst(20);
+});
+
+test("when the leading replica is lost the other one goes on", async () => {
+  const lost = await leader();
+  const pods = (await inNamespace("get", "pods", "-o", "name")).trim().split("\n");
+  const pod = pods.find((name) => lost.startsWith(name.replace("pod/", "")));
+  await inNamespace("delete", pod ?? "pod/none", "--force", "--grace-period=0");
+  await apply({ ...server, spec: { domain: "_eleven.test", accounts: { sendBurst: 30 } } });
+  await readyWithBurst(30);
+  expect(await leader()).not.toBe(lost);
+});
+
+test("helm uninstall leaves the server and its relay as they are", async () => {
+  await helm("uninstall", namespace, "--wait");
+  expect(await inNamespace("get", "pod", "eleven-0", "-o", "jsonpath={.status.phase}")).toBe("Running");
+  expect(await inNamespace("get", "deployments", "-o", "name")).toBe("");
+});
