@@ -27,6 +27,10 @@ export const folders = {
   webConfig: "/etc/chatmail/web",
   pages: "/srv/chatmail/pages",
   tls: "/etc/chatmail/tls",
+  /** A Secret: each file is an invite. */
+  invites: "/etc/chatmail/invites",
+  /** A ConfigMap of the user's: appversions.json. */
+  appVersions: "/etc/chatmail/app-versions",
   run: "/run/chatmail",
   /** On the volume, by subPath `queue`. */
   queue: "/var/spool/postfix",
@@ -46,10 +50,14 @@ export const sockets = {
   incomingMilter: `${folders.run}/incoming-milter.sock`,
   /** Postfix's questions in Dovecot's auth protocol. */
   sasl: `${folders.run}/sasl.sock`,
-  /** HTTP: Dovecot's Lua questions (/passdb, /userdb, /users) and nothing that the outside may reach. */
+  /** HTTP: Dovecot's Lua questions (/passdb, /userdb, /users), its word of a delivery (/notify), and nothing that the outside may reach. */
   auth: `${folders.run}/auth.sock`,
-  /** HTTP: what nginx hands on (/new). */
+  /** HTTP: what nginx hands on (/new, /join, /i/…). */
   web: `${folders.run}/web.sock`,
+  /** HTTP: mail from other relays that nginx hands on (/mxdeliv). */
+  mxdeliv: `${folders.run}/mxdeliv.sock`,
+  /** Postfix's questions about roads: the tables `transport` and `tls-policy`. */
+  roads: `${folders.run}/roads.sock`,
   /** Dovecot dict: IMAP METADATA. */
   metadata: `${folders.run}/metadata.sock`,
   /** Dovecot dict: day of last login. */
@@ -58,6 +66,14 @@ export const sockets = {
   quota: `${folders.run}/quota.sock`,
   /** LMTP into Dovecot. */
   lmtp: `${folders.run}/lmtp.sock`,
+} as const;
+
+/** Ports on the pod's loopback, where a program takes no unix socket. */
+export const loopback = {
+  /** SMTP: the relay daemon takes what goes by HTTPS. */
+  road: 10083,
+  /** SMTP: Postfix takes what came by HTTPS. */
+  received: 10026,
 } as const;
 
 export const tlsFiles = { certificate: `${folders.tls}/tls.crt`, key: `${folders.tls}/tls.key` } as const;

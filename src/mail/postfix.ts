@@ -5,7 +5,13 @@
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { bytesOf } from "../api/quantity.ts";
 import { addressDomain } from "./address.ts";
-import { folders, postfix, sockets, tlsFiles } from "./layout.ts";
+import { folders, loopback, postfix, sockets, tlsFiles } from "./layout.ts";
+
+/** The service that tries HTTPS before SMTP; the relay daemon names it in its answers. */
+export const roadService = "road";
+
+/** Deliveries at the same time by each road: some 1 MB for each, while it runs. */
+const remoteProcesses = 200;
 
 const map = (file: string) => `regexp:${folders.postfixConfig}/${file}`;
 
@@ -16,7 +22,6 @@ export function postfixFiles(spec: ChatmailServerSpec): Record<string, string> {
     login_map: loginMap,
     submission_headers: submissionHeaders,
     delivery_headers: deliveryHeaders,
-    tls_policy: tlsPolicy,
   };
 }
 
@@ -46,6 +51,15 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     alias_maps: "",
     alias_database: "",
     lmtp_header_checks: map("delivery_headers"),
+    // the way to other servers: the relay daemon knows the roads. While it is away mail waits, and never goes out unverified
+    transport_maps: `socketmap:unix:${sockets.roads}:transport`,
+    // a server that does not answer is left in seconds; the road that failed counts as the first of these sessions
+    smtp_connect_timeout: "10s",
+    smtp_helo_timeout: "60s",
+    smtp_mx_session_limit: 4,
+    // one slow domain takes a twentieth of the processes and no more
+    smtp_destination_concurrency_limit: remoteProcesses / 20,
+    [`${roadService}_destination_concurrency_limit`]: remoteProcesses / 20,
     // nothing is rewritten: signatures stay whole
     disable_mime_input_processing: "yes",
     smtputf8_enable: "no",
@@ -77,7 +91,7 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     smtpd_tls_mandatory_protocols: ">=TLSv1.2",
     smtpd_tls_exclude_ciphers: "aNULL, RC4, MD5, DES",
     smtp_tls_security_level: "verify",
-    smtp_tls_policy_maps: map("tls_policy"),
+    smtp_tls_policy_maps: `socketmap:unix:${sockets.roads}:tls-policy`,
     smtp_tls_mandatory_protocols: ">=TLSv1.2",
     smtp_tls_servername: "hostname",
     smtp_tls_CAfile: "/etc/ssl/certs/ca-certificates.crt",
@@ -147,6 +161,18 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
       program: "smtpd",
       options: { syslog_name: "postfix/submission", ...submission },
     },
+    {
+      name: `127.0.0.1:${loopback.received}`,
+      type: "inet",
+      most: remoteProcesses,
+      program: "smtpd",
+      options: {
+        syslog_name: "postfix/mxdeliv",
+        smtpd_tls_security_level: "none",
+        smtpd_relay_restrictions: "reject_unauth_destination",
+        smtpd_milters: `unix:${sockets.incomingMilter}`,
+      },
+    },
     { name: "cleanup", type: "unix", most: 0, private: false, program: "cleanup" },
     {
       name: "authclean",
@@ -166,7 +192,14 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
     { name: "flush", type: "unix", wakeup: "1000?", most: 0, private: false, program: "flush" },
     { name: "proxymap", type: "unix", program: "proxymap" },
     { name: "proxywrite", type: "unix", most: 1, program: "proxymap" },
-    { name: "smtp", type: "unix", program: "smtp" },
+    { name: "smtp", type: "unix", most: remoteProcesses, program: "smtp" },
+    {
+      name: roadService,
+      type: "unix",
+      most: remoteProcesses,
+      program: "smtp",
+      options: { syslog_name: "postfix/road" },
+    },
     { name: "relay", type: "unix", program: "smtp" },
     { name: "lmtp", type: "unix", program: "lmtp" },
     { name: "error", type: "unix", program: "error" },
@@ -233,6 +266,3 @@ const deliveryHeaders = ignore("DKIM-Signature", "Authentication-Results", "Rece
 function ignore(...names: readonly string[]): string {
   return names.map((name) => `/^${name}:/ IGNORE\n`).join("");
 }
-
-/** Names that begin with _ and address literals have self-signed certificates; nauta.cu's server has no TLS. */
-const tlsPolicy = ["/^_/ encrypt", "/^\\[/ encrypt", "/^nauta\\.cu$/ may", ""].join("\n");

@@ -1,5 +1,6 @@
 /** nginx: the relay's pages and the way to a new address, over HTTPS; port 80 only points there. */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
+import { bytesOf } from "../api/quantity.ts";
 import { folders, ports, sockets, tlsFiles } from "./layout.ts";
 
 /** What a browser may load on the pages: only what comes from the relay itself. */
@@ -9,11 +10,14 @@ const contentPolicy =
 /** A request for an address has no body worth the name. */
 const bodyLimit = "4k";
 
-export function webFiles(_spec: Pick<ChatmailServerSpec, "domain">): Record<string, string> {
-  return { "nginx.conf": nginxConf };
+/** Beside the message itself: doubled dots. Postfix's own limit is the one that counts. */
+const slackBytes = 2 ** 20;
+
+export function webFiles({ messages }: Pick<ChatmailServerSpec, "messages">): Record<string, string> {
+  return { "nginx.conf": nginxConf(bytesOf(messages.maxSize) + slackBytes) };
 }
 
-const nginxConf = `daemon off;
+const nginxConf = (mailBytes: number) => `daemon off;
 pid /tmp/nginx.pid;
 error_log stderr error;
 worker_processes 1;
@@ -56,6 +60,7 @@ http {
     listen ${ports.https} ssl default_server;
     listen [::]:${ports.https} ssl default_server;
     http2 on;
+    large_client_header_buffers 64 8k;
     root ${folders.pages};
     add_header Content-Security-Policy "${contentPolicy}" always;
     add_header X-Content-Type-Options nosniff always;
@@ -73,6 +78,23 @@ http {
       proxy_set_header Connection "";
       proxy_connect_timeout 5s;
       proxy_read_timeout 30s;
+    }
+    # mail from other relays. A slow sender holds a connection here and no process of Postfix: the body is taken in first, in memory where
+    # it is small. Each recipient is a header of its own.
+    location /mxdeliv {
+      client_max_body_size ${mailBytes};
+      client_body_buffer_size 256k;
+      error_page 413 @too_large;
+      proxy_pass http://unix:${sockets.mxdeliv};
+      proxy_http_version 1.1;
+      proxy_set_header Host $host;
+      proxy_set_header Connection "";
+      proxy_connect_timeout 5s;
+      proxy_read_timeout 300s;
+    }
+    location @too_large {
+      default_type text/plain;
+      return 413 "552 Message exceeds maximum size\\n";
     }
   }
 }

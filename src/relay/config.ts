@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
 import { messageOf } from "../lib/text.ts";
-import { folders, ports } from "../mail/layout.ts";
+import { folders, loopback, ports } from "../mail/layout.ts";
 import { RelayConfig } from "../mail/relay-config.ts";
 
 const Environment = z.object({
@@ -10,6 +10,8 @@ const Environment = z.object({
   RELAY_CONFIG: z.string().min(1).default(`${folders.relayConfig}/relay.json`),
   /** TCP port of health and metrics; 0 takes a free one. */
   RELAY_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(ports.health),
+  /** TCP port on the loopback where Postfix hands over what goes by HTTPS; 0 takes a free one. */
+  RELAY_ROAD_PORT: z.coerce.number().int().min(0).max(65_535).default(loopback.road),
 });
 
 /** What is wrong, in one sentence for a person. */
@@ -19,13 +21,14 @@ export class ConfigError extends Error {
 
 export interface Settings extends RelayConfig {
   healthPort: number;
+  roadPort: number;
 }
 
 export function readSettings(environment: Record<string, string | undefined>): Settings {
   const parsed = Environment.safeParse(environment);
   if (!parsed.success) throw new ConfigError(`environment: ${firstProblem(parsed.error)}`);
-  const { RELAY_CONFIG: path, RELAY_HEALTH_PORT: healthPort } = parsed.data;
-  return { ...readConfigFile(path), healthPort };
+  const { RELAY_CONFIG: path, RELAY_HEALTH_PORT: healthPort, RELAY_ROAD_PORT: roadPort } = parsed.data;
+  return { ...readConfigFile(path), healthPort, roadPort };
 }
 
 function readConfigFile(path: string): RelayConfig {

@@ -4,12 +4,13 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
 import type { Logger } from "pino";
-import { sockets } from "../mail/layout.ts";
+import { loopback, sockets } from "../mail/layout.ts";
 import { Accounts } from "./accounts/accounts.ts";
 import { HashPool } from "./accounts/hash-pool.ts";
 import { readResources } from "./accounts/resources.ts";
 import { answerAuth, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
 import type { Settings } from "./config.ts";
+import { openRoadDoor } from "./deliver/server.ts";
 import { openDict } from "./dict/server.ts";
 import * as events from "./events.ts";
 import { trimMailbox } from "./expire/trim.ts";
@@ -20,10 +21,16 @@ import { answerHealth } from "./health/server.ts";
 import { type HttpOptions, httpServer } from "./http.ts";
 import { lastLoginAnswers } from "./last-login/answers.ts";
 import { Metadata } from "./metadata/answers.ts";
+import { TokenStore } from "./metadata/tokens.ts";
 import { Metrics } from "./metrics.ts";
 import { openMilter } from "./milter/server.ts";
+import { Notifier } from "./push/notifier.ts";
+import { pushService } from "./push/post.ts";
 import { openQuota } from "./quota/server.ts";
+import { receiveServer } from "./receive/server.ts";
+import { openRoads } from "./route/open.ts";
 import { openSasl } from "./sasl/server.ts";
+import { openSocketmap } from "./socketmap/server.ts";
 import { closeServer, type Door, listenOn } from "./unix-socket.ts";
 import { answerWeb, maxQuestionBytes as maxWebBytes } from "./web/server.ts";
 
@@ -49,7 +56,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const tools = { config: settings, metrics, log, now };
   const hashes = new HashPool({ workerFile: options.hashWorkerFile, threads: hashThreads });
   const accounts = new Accounts({ ...tools, hash: (job) => hashes.run(job), resources: readResources });
+  const tokens = new TokenStore({ log, now });
+  const service = settings.push && pushService(settings.push.url);
+  const notifier = service && new Notifier({ ...tools, tokens, post: service.post });
   const rates = new RateLimiter(now);
+  const roads = await openRoads(tools);
   const doors: Door[] = [];
   let stopping = false;
 
@@ -101,7 +112,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }),
     await openDict({
       path: pathOf("metadata"),
-      answers: new Metadata({ accounts, log, now }),
+      answers: new Metadata({ accounts, tokens, appVersionsFile: settings.appVersionsFile, log }),
       ...troubleAt("metadata"),
     }),
     await openDict({ path: pathOf("lastLogin"), answers: lastLoginAnswers(settings), ...troubleAt("last login") }),
@@ -117,15 +128,27 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...troubleAt("quota"),
     }),
   );
+  doors.push(
+    await openSocketmap({ path: pathOf("roads"), answer: (question) => roads.answer(question), ...troubleAt("roads") }),
+    await openRoadDoor({
+      port: settings.roadPort,
+      open: (envelope) => roads.courier.open(envelope),
+      ...troubleAt("HTTPS road"),
+    }),
+  );
+  const received = receiveServer({ config: settings, metrics, port: loopback.received, ...troubleAt("mxdeliv") });
+  await listenOn(received, pathOf("mxdeliv"));
+  doors.push(httpDoor(received, pathOf("mxdeliv")));
   await openHttp("auth", {
     maxBodyBytes: maxAuthBytes,
-    answer: (question) => answerAuth(question, { ...tools, accounts }),
+    answer: (question) => answerAuth(question, { ...tools, accounts, messageCame: async (user) => notifier?.messageCame(user) }),
   });
   await openHttp("web", { maxBodyBytes: maxWebBytes, answer: async (question) => answerWeb(question, tools) });
   await new Promise<void>((resolve, reject) => {
     health.once("error", reject);
     health.listen(settings.healthPort, () => resolve());
   });
+  await notifier?.start();
   events.serving(log, Object.keys(settings.domains).length);
 
   return {
@@ -134,6 +157,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     async stop(graceMs) {
       stopping = true;
       await Promise.all(doors.map((door) => door.close(graceMs)));
+      await roads.close();
+      await notifier?.stop();
+      service?.close();
       await hashes.close();
       await closeServer(health, 0, () => health.closeAllConnections());
     },

@@ -21,6 +21,13 @@ export const emptyPassword = (log: Logger, domain: string) => log.warn({ domain 
 export const unreadableMetadata = (log: Logger, domain: string) =>
   log.warn({ domain }, "metadata file not understood, starting a new one");
 
+export const wrongAppVersions = (log: Logger, why: string) => log.warn({ why }, "app versions not understood");
+
+export const spuriousPushes = (log: Logger, domain: string, files: number) =>
+  log.warn({ domain, files }, "spurious notification files removed");
+
+export const pushTooLate = (log: Logger) => log.warn("notification exceeded deadline");
+
 export const quotaTrimmed = (log: Logger, domain: string, removed: number) =>
   log.info({ domain, removed }, "quota-expire: removed messages");
 
@@ -33,6 +40,24 @@ export const peerBrokeProtocol = (log: Logger, door: string, why: string) =>
 
 export const verdict = (log: Logger, direction: "incoming" | "outgoing", outcome: string) =>
   log.debug({ direction, outcome }, "mail judged");
+
+/** A domain's HTTPS road was found, is gone, or can't be reached. */
+export const roadLearnt = (log: Logger, domain: string, state: string) => log.debug({ domain, state }, "road learnt");
+
+/** Mail to this domain takes SMTP for a while. */
+export const roadLeft = (log: Logger, domain: string, why: string) => log.warn({ domain, why }, "HTTPS road left");
+
+export const peerTrouble = (log: Logger, domain: string, reason: string) =>
+  log.debug({ domain, reason }, "no delivery by HTTPS");
+
+export const lookFailed = (log: Logger, domain: string, err: unknown) =>
+  log.debug({ domain, err: withoutPaths(err) }, "road not looked for");
+
+export const roadsNotRead = (log: Logger, err: unknown) =>
+  log.warn({ err: withoutPaths(err) }, "what was learnt about roads is unreadable, starting anew");
+
+export const roadsNotWritten = (log: Logger, err: unknown) =>
+  log.warn({ err: withoutPaths(err) }, "what was learnt about roads was not written");
 
 /** Paths of mailboxes hold addresses: of a failed file operation only its code and call are kept. */
 function withoutPaths(thrown: unknown): unknown {

@@ -20,6 +20,11 @@ const help = {
   quota_expire_runs: "Mailboxes trimmed because they were nearly full",
   quota_expire_removed_files: "Messages deleted by those",
   handed_out_credentials_total: "Answers of /new with a new address and password",
+  mxdeliv_sent_total: "Mails that a peer answered by HTTPS, by outcome",
+  mxdeliv_received_total: "Mails that peers brought by HTTPS, by outcome",
+  filtermail_transport_error_total: "Connections by HTTPS that failed, by reason",
+  push_tries_total: "Requests to the push service, by outcome",
+  push_dropped_total: "Pushes given up after hours of trying",
   peer_errors_total: "Connections ended because the peer broke the protocol, by door",
 } as const;
 

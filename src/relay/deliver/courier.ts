@@ -1,0 +1,138 @@
+/** Takes a mail to a domain's relay by HTTPS, and learns from how it went. */
+import type { Logger } from "pino";
+import { messageOf } from "../../lib/text.ts";
+import * as events from "../events.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Discovery } from "../route/discover.ts";
+import { isUnverified } from "../route/domain.ts";
+import type { Knowledge } from "../route/knowledge.ts";
+import { afterFailure, afterSuccess, type Road } from "../route/policy.ts";
+import type { RoadResolver } from "../route/resolver.ts";
+import { stsAllows } from "../route/sts.ts";
+import { type OpenRequest, type Peers, PeerTrouble } from "./peers.ts";
+import { judgeAnswer } from "./policy.ts";
+import type { Envelope, Parcel } from "./server.ts";
+
+export interface CourierOptions {
+  knowledge: Knowledge;
+  discovery: Pick<Discovery, "look">;
+  resolver: Pick<RoadResolver, "exchangers">;
+  peers: Pick<Peers, "open">;
+  metrics: Metrics;
+  log: Logger;
+  now(): number;
+}
+
+export class Courier {
+  readonly #options: CourierOptions;
+
+  constructor(options: CourierOptions) {
+    this.#options = options;
+  }
+
+  /** A text is the reply that sends Postfix to SMTP. The peer is connected before the message is asked for. */
+  async open(envelope: Envelope): Promise<Parcel | string> {
+    const { destination, sizeBytes = 0 } = envelope;
+    const road = this.#options.knowledge.get(destination)?.road;
+    if (road?.state !== "yes") return "451 4.4.4 no HTTPS road is known";
+    if (sizeBytes >= (road.tooLargeBytes ?? Number.POSITIVE_INFINITY)) return "451 4.3.4 too large for HTTPS there";
+    const hosts = await this.#hosts(destination, road);
+    if (hosts.length === 0) {
+      this.#options.discovery.look(destination);
+      return "451 4.4.4 the HTTPS road has changed";
+    }
+    return this.#connect(envelope, hosts);
+  }
+
+  /** The MX hosts of this moment, as far as they are known to have the road and the domain's policy lets mail go there. */
+  async #hosts(destination: string, road: Road): Promise<readonly string[]> {
+    const { knowledge, resolver, now } = this.#options;
+    const exchangers = await resolver.exchangers(destination);
+    if (exchangers.kind !== "hosts") return [];
+    const good = exchangers.hosts.map(
+      (host) => road.hosts.includes(host) && stsAllows(knowledge.get(destination)?.sts, host, now()),
+    );
+    const end = good.indexOf(false);
+    return exchangers.hosts.slice(0, end < 0 ? good.length : end);
+  }
+
+  async #connect(envelope: Envelope, hosts: readonly string[]): Promise<Parcel | string> {
+    const { sender, recipients, destination } = envelope;
+    const headers = { ...(sender === "" ? {} : { "x-mail-from": sender }), "x-mail-to": [...recipients] };
+    let last = "";
+    for (const host of hosts) {
+      try {
+        const target = { host, unverified: isUnverified(destination) };
+        const request = await this.#options.peers.open(target, { method: "POST", path: "/mxdeliv", headers });
+        return this.#parcel(envelope, host, request);
+      } catch (thrown) {
+        last = messageOf(thrown);
+        this.#trouble(destination, thrown);
+      }
+    }
+    this.#fail(destination, "broken", last);
+    return "451 4.4.1 no connection by HTTPS";
+  }
+
+  #parcel({ destination }: Envelope, host: string, request: OpenRequest): Parcel {
+    let sent = 0;
+    let broken: unknown;
+    return {
+      write: async (chunk) => {
+        sent += chunk.length;
+        if (broken !== undefined) return;
+        await request.write(chunk).catch((thrown) => {
+          broken = thrown;
+        });
+      },
+      finish: async () => {
+        try {
+          if (broken !== undefined) throw broken;
+          return this.#judged(destination, host, { answer: await request.finish(), sent });
+        } catch (thrown) {
+          request.abort();
+          this.#trouble(destination, thrown);
+          this.#fail(destination, "broken", messageOf(thrown));
+          return "451 4.4.2 the connection by HTTPS was lost";
+        }
+      },
+      abort: () => request.abort(),
+    };
+  }
+
+  #judged(
+    destination: string,
+    host: string,
+    { answer, sent }: { answer: { status: number; text: string }; sent: number },
+  ) {
+    const { knowledge, metrics } = this.#options;
+    const outcome = judgeAnswer(answer, host);
+    if (outcome.road === "good") {
+      const road = knowledge.get(destination)?.road;
+      if (road && afterSuccess(road) !== road) knowledge.learn(destination, { road: afterSuccess(road) });
+    } else {
+      const why = outcome.road === "tooLarge" ? { tooLargeBytes: sent } : outcome.road;
+      this.#fail(destination, why, `answered ${answer.status}`);
+    }
+    metrics.count("mxdeliv_sent_total", {
+      outcome: outcome.reply.slice(0, 1) === "2" ? "sent" : outcome.reply.slice(0, 3),
+    });
+    return outcome.reply;
+  }
+
+  #fail(destination: string, why: Parameters<typeof afterFailure>[1], said: string): void {
+    const { knowledge, now, log } = this.#options;
+    const road = knowledge.get(destination)?.road;
+    if (!road) return;
+    const after = afterFailure(road, why, now());
+    knowledge.learn(destination, { road: after });
+    if (after.state !== road.state) events.roadLeft(log, destination, said);
+  }
+
+  #trouble(destination: string, thrown: unknown): void {
+    const { metrics, log } = this.#options;
+    const reason = thrown instanceof PeerTrouble ? thrown.reason : "other";
+    metrics.count("filtermail_transport_error_total", { reason });
+    events.peerTrouble(log, destination, reason);
+  }
+}

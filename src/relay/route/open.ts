@@ -1,0 +1,53 @@
+/** Puts the roads together: what is known, the looks for more, Postfix's questions, and the courier for what goes by HTTPS. */
+import { join } from "node:path";
+import type { Logger } from "pino";
+import type { Settings } from "../config.ts";
+import { Courier } from "../deliver/courier.ts";
+import { Peers } from "../deliver/peers.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Answer, Question } from "../socketmap/protocol.ts";
+import { Discovery } from "./discover.ts";
+import { Knowledge } from "./knowledge.ts";
+import { fetchStsPolicy, hasHttpsRoad } from "./probe.ts";
+import { createRoadResolver } from "./resolver.ts";
+import { Roads } from "./roads.ts";
+
+export interface OpenRoads {
+  courier: Courier;
+  answer(question: Question): Answer | Promise<Answer>;
+  /** Ends the connections to peers and writes what was learnt. */
+  close(): Promise<void>;
+}
+
+export interface OpenRoadsOptions {
+  config: Settings;
+  metrics: Metrics;
+  log: Logger;
+  now(): number;
+}
+
+/** Beside the folders of the domains; no domain begins with a dot. */
+const fileName = ".roads.json";
+
+export async function openRoads({ config, metrics, log, now }: OpenRoadsOptions): Promise<OpenRoads> {
+  const knowledge = await Knowledge.open({ path: join(config.mailFolder, fileName), log });
+  const resolver = createRoadResolver();
+  const peers = new Peers({ lookup: resolver.lookup });
+  const discovery = new Discovery({
+    knowledge,
+    resolver,
+    probe: (host, unverified) => hasHttpsRoad(peers, { host, unverified }),
+    fetchPolicy: (host) => fetchStsPolicy(peers, host),
+    now,
+    log,
+  });
+  const roads = new Roads({ config, knowledge, discovery, now });
+  return {
+    courier: new Courier({ knowledge, discovery, resolver, peers, metrics, log, now }),
+    answer: (question) => roads.answer(question),
+    close: async () => {
+      peers.close();
+      await knowledge.close();
+    },
+  };
+}

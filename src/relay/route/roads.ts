@@ -1,0 +1,66 @@
+/** Postfix's questions about roads: `transport` at once from memory, `tls-policy` too, but for a domain that is being met this very moment. */
+import { type Domains, limitsOfDomain } from "../domains.ts";
+import type { Answer, Question } from "../socketmap/protocol.ts";
+import type { Discovery } from "./discover.ts";
+import { destinationOf, isHostName, literalAddress } from "./domain.ts";
+import type { Knowledge } from "./knowledge.ts";
+import { isDue, tlsPolicyFor, transportFor } from "./policy.ts";
+
+export interface RoadsOptions {
+  config: Pick<Domains, "domains">;
+  knowledge: Knowledge;
+  discovery: Pick<Discovery, "look" | "stsKnown">;
+  now(): number;
+}
+
+/** The question comes from a delivery of its own, so this delays nobody else; the first mail to a domain has its policy already. */
+const policyPatienceMs = 3000;
+
+export class Roads {
+  readonly #options: RoadsOptions;
+
+  constructor(options: RoadsOptions) {
+    this.#options = options;
+  }
+
+  answer({ map, key }: Question): Answer | Promise<Answer> {
+    switch (map) {
+      case "transport":
+        return answerOf(this.#transport(key));
+      case "tls-policy":
+        return this.#tlsPolicy(key.toLowerCase());
+      default:
+        return { kind: "temporary", why: `there is no table ${map}` };
+    }
+  }
+
+  /** `key` is a whole address; Postfix asks for senders and for "*" too. */
+  #transport(key: string): string | undefined {
+    const destination = destinationOf(key);
+    if (destination === undefined || this.#isOurs(destination)) return undefined;
+    this.#lookIfDue(destination);
+    return transportFor(destination, this.#options.knowledge.get(destination));
+  }
+
+  async #tlsPolicy(nextHop: string): Promise<Answer> {
+    const { knowledge, discovery, now } = this.#options;
+    if (isHostName(nextHop)) {
+      this.#lookIfDue(nextHop);
+      await discovery.stsKnown(nextHop, policyPatienceMs);
+    }
+    return answerOf(tlsPolicyFor(nextHop, knowledge.get(nextHop), now()));
+  }
+
+  #lookIfDue(destination: string): void {
+    const { knowledge, discovery, now } = this.#options;
+    if (isDue(knowledge.get(destination)?.road, now())) discovery.look(destination);
+  }
+
+  #isOurs(destination: string): boolean {
+    return limitsOfDomain(this.#options.config as Domains, literalAddress(destination) ?? destination) !== undefined;
+  }
+}
+
+function answerOf(value: string | undefined): Answer {
+  return value === undefined ? { kind: "notFound" } : { kind: "ok", value };
+}
