@@ -85,7 +85,7 @@ async function serve(routed: Map<string, string>) {
   };
   const watches = Object.values(collections).map((path) => api.watch(path, changed, end.signal));
   const broken = Promise.race(watches);
-  for (const watch of watches) watch.catch(() => {}); // the first to fail is seen through `broken`
+  for (const each of [...watches, broken]) each.catch(() => {}); // seen where `broken` is waited for
   try {
     for (;;) {
       news = false;
@@ -104,7 +104,11 @@ async function serve(routed: Map<string, string>) {
 await refuseUnknown();
 // what an earlier life of this process has made
 const routed = await presentRoutes();
+let last = "";
 for (;;) {
-  await serve(routed).catch((thrown) => say(String(thrown)));
+  await serve(routed).catch((thrown) => {
+    if (String(thrown) !== last) say(String(thrown)); // once, while an API server is away
+    last = String(thrown);
+  });
   await wait(1000);
 }
