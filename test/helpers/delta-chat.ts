@@ -2,11 +2,21 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DcEvent, type DcEventType, StdioDeltaChat } from "@deltachat/jsonrpc-client";
-import { getRPCServerPath } from "@deltachat/stdio-rpc-server";
 import { patienceMs, until } from "./until.ts";
+
+/** The core's program for this platform; optional packages of test/package.json. */
+function corePath(): string {
+  const name = `@deltachat/stdio-rpc-server-${process.platform}-${process.arch}`;
+  try {
+    return createRequire(import.meta.url).resolve(name);
+  } catch (cause) {
+    throw new Error(`there is no Delta Chat core for this platform (${name})`, { cause });
+  }
+}
 
 export class DeltaChatClient {
   readonly name: string;
@@ -21,7 +31,7 @@ export class DeltaChatClient {
   static async start(name: string): Promise<DeltaChatClient> {
     const folder = await mkdtemp(join(tmpdir(), "delta-chat-"));
     // RUST_LOG=error: at warn the core floods stderr with OpenPGP packet remarks.
-    const child = spawn(getRPCServerPath(), {
+    const child = spawn(corePath(), {
       env: { DC_ACCOUNTS_PATH: join(folder, "accounts"), RUST_LOG: "error" },
       stdio: ["pipe", "pipe", "inherit"],
     });
