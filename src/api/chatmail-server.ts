@@ -32,6 +32,11 @@ export const Accounts = z
       .describe(
         "Who gets an address: Open, whoever logs in first with it; Invite, holders of an invite; Closed, nobody new.",
       ),
+    invitesSecretName: objectName("invitesSecretName")
+      .optional()
+      .describe(
+        "A Secret with an invite under each key: a text of 8 to 128 letters, digits, - and _, or a link that ends in one. Taking a key away takes its invite back. Without it, registration Invite makes the Secret NAME-invites, with one.",
+      ),
     usernameMinLength: z
       .int()
       .min(1)
@@ -173,6 +178,33 @@ export const Website = z
       .describe("A ConfigMap whose files (index.html and what it needs) take the place of the built-in pages."),
   })
   .describe("The pages of the relay.");
+
+export const Services = z
+  .strictObject({
+    push: z
+      .strictObject({
+        enabled: z
+          .boolean()
+          .default(true)
+          .describe("Whether a delivered message wakes the devices that have asked for it."),
+        url: text({
+          name: "url",
+          pattern: "^https://[^ \\t\\r\\n]+$",
+          says: "a URL that begins with https://",
+          maxLength: 1024,
+        })
+          .default("https://notifications.delta.chat/notify")
+          .describe("The push service. It is sent a device's token, encrypted for it, and nothing else."),
+      })
+      .prefault({})
+      .describe("Push notifications."),
+    appVersionsConfigMapName: objectName("appVersionsConfigMapName")
+      .optional()
+      .describe(
+        "A ConfigMap whose appversions.json tells apps of their newest versions. It may change at any time; one that can't be understood is not handed out.",
+      ),
+  })
+  .describe("What the relay does beside mail.");
 
 export const Storage = z
   .strictObject({
@@ -343,6 +375,7 @@ export const ChatmailServerSpec = z
     messages: Messages.prefault({}),
     privacy: Privacy.prefault({}),
     website: Website.prefault({}),
+    services: Services.prefault({}),
     storage: Storage.prefault({}),
     certificate: Certificate.prefault({}),
     network: Network.prefault({}),

@@ -4,7 +4,8 @@ import { bytesOf } from "../api/quantity.ts";
 import { folders, ports, programs, sockets, tlsFiles, vmail } from "./layout.ts";
 
 export function dovecotFiles(spec: ChatmailServerSpec): Record<string, string> {
-  return { "dovecot.conf": dovecotConf(spec), "auth.lua": authLua };
+  const push = spec.services.push.enabled;
+  return { "dovecot.conf": dovecotConf(spec), "auth.lua": authLua, ...(push && { "push.lua": pushLua }) };
 }
 
 /**
@@ -16,7 +17,8 @@ export function adminContact(mail: string | undefined): string | undefined {
 }
 
 function dovecotConf(spec: ChatmailServerSpec): string {
-  const { accounts, privacy } = spec;
+  const { accounts, privacy, services } = spec;
+  const push = services.push.enabled;
   const admin = adminContact(privacy.mail);
   return `dovecot_config_version = 2.4.1
 dovecot_storage_version = 2.4.1
@@ -120,8 +122,7 @@ mail_attribute {
 }
 
 imap_capability {
-  XCHATMAIL = yes
-  XDELTAPUSH = yes
+  XCHATMAIL = yes${push ? "\n  XDELTAPUSH = yes" : ""}
 }
 imap_hibernate_timeout = 30s
 protocol imap {
@@ -143,8 +144,8 @@ protocol lmtp {
   lmtp_add_received_header = no
   lmtp_user_concurrency_limit = unlimited
   mail_fsync = never
-}
-
+${push ? lmtpPush : ""}}
+${push ? pushNotification : ""}
 service imap-login {
   chroot =
   # a process serves many connections, and for as long as they last
@@ -205,6 +206,67 @@ service stats {
 }
 `;
 }
+
+const lmtpPush = `  mail_plugins {
+    mail_lua = yes
+    notify = yes
+    push_notification = yes
+    push_notification_lua = yes
+  }
+`;
+
+const pushNotification = `push_notification lua {
+  lua_file = ${folders.dovecotConfig}/push.lua
+}
+`;
+
+/**
+ * Tells the relay daemon once for each delivery; not of what somebody sent to themselves. The message is delivered whatever the answer
+ * is, and a daemon that does not answer keeps a delivery for two seconds at most.
+ */
+const pushLua = `local http
+
+function script_init(args)
+  http = dovecot.http.client({
+    proxy_socket_path = "${sockets.auth}",
+    request_max_attempts = "1",
+    max_connect_attempts = "1",
+    connect_timeout = "1s",
+    request_timeout = "2s",
+    request_absolute_timeout = "2s",
+    auto_retry = "no",
+    max_idle_time = "60s",
+  })
+  return 0
+end
+
+function dovecot_lua_notify_begin_txn(user)
+  return { user = user, messages = 0 }
+end
+
+function dovecot_lua_notify_event_message_new(context, event)
+  if string.lower(event.from_address or "") ~= context.user.username then
+    context.messages = context.messages + 1
+  end
+end
+
+function dovecot_lua_notify_end_txn(context, success)
+  if not success or context.messages == 0 then
+    return
+  end
+  local asked, result = pcall(function()
+    local request = http:request({ url = "http://relay.invalid/notify", method = "POST" })
+    request:add_header("Content-Type", "text/plain")
+    request:set_payload(context.user.username)
+    return request:submit()
+  end)
+  if not asked then
+    dovecot.i_warning("push: the relay daemon was not asked")
+  elseif result:status() ~= 200 then
+    dovecot.i_warning("push: the relay daemon answered " .. result:status())
+  end
+end
+`;
 
 /**
  * Asks the relay daemon, by HTTP on a unix socket: is this the password, who is this, who is there. The daemon decides and

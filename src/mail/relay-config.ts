@@ -9,6 +9,9 @@ import { folders } from "./layout.ts";
 
 const count = z.int().min(0);
 
+/** The key in the ConfigMap of app versions. */
+export const appVersionsKey = "appversions.json";
+
 /** What one domain allows, in bytes, days and characters. */
 export const DomainLimits = z.object({
   registration: z.enum(["Open", "Invite", "Closed"]),
@@ -23,6 +26,8 @@ export const DomainLimits = z.object({
   deleteLargeAfterDays: z.int().min(1),
   inactiveAccountsAfterDays: z.int().min(1),
   refuseNew: z.object({ loadPerCoreAbove: z.number(), memoryBelowBytes: count, diskBelowBytes: count }),
+  /** Each file in it is an invite; asked for at registration Invite. */
+  invitesFolder: z.string().optional(),
 });
 export type DomainLimits = z.infer<typeof DomainLimits>;
 
@@ -31,6 +36,10 @@ export const RelayConfig = z.object({
   domains: z.record(z.string(), DomainLimits),
   mailFolder: z.string(),
   runFolder: z.string(),
+  /** Where push tokens go; without it no device is woken. */
+  push: z.object({ url: z.string() }).optional(),
+  /** JSON that clients ask for as the METADATA entry `appversions`. */
+  appVersionsFile: z.string().optional(),
   logLevel: z.enum(["error", "warn", "info", "debug", "trace"]),
 });
 export type RelayConfig = z.infer<typeof RelayConfig>;
@@ -54,14 +63,18 @@ export function limitsOf(spec: ChatmailServerSpec): DomainLimits {
       memoryBelowBytes: bytesOf(accounts.refuseNewBelow.memory),
       diskBelowBytes: bytesOf(accounts.refuseNewBelow.disk),
     },
+    ...(accounts.registration === "Invite" && { invitesFolder: folders.invites }),
   };
 }
 
 export function relayConfig(spec: ChatmailServerSpec): RelayConfig {
+  const { push, appVersionsConfigMapName } = spec.services;
   return {
     domains: { [spec.domain]: limitsOf(spec) },
     mailFolder: folders.mail,
     runFolder: folders.run,
+    ...(push.enabled && { push: { url: push.url } }),
+    ...(appVersionsConfigMapName !== undefined && { appVersionsFile: `${folders.appVersions}/${appVersionsKey}` }),
     logLevel: "info",
   };
 }

@@ -141,7 +141,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   doors.push(httpDoor(received, pathOf("mxdeliv")));
   await openHttp("auth", {
     maxBodyBytes: maxAuthBytes,
-    answer: (question) => answerAuth(question, { ...tools, accounts, messageCame: async (user) => notifier?.messageCame(user) }),
+    answer: (question) =>
+      answerAuth(question, { ...tools, accounts, messageCame: async (user) => notifier?.messageCame(user) }),
   });
   await openHttp("web", { maxBodyBytes: maxWebBytes, answer: async (question) => answerWeb(question, tools) });
   await new Promise<void>((resolve, reject) => {

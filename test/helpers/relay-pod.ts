@@ -38,6 +38,8 @@ export interface RelayPod {
   /** Address of the pod in the lab's network. */
   host: string;
   at(port: number): { host: string; port: number };
+  /** Writes a file that the pod sees, as an edit of the Secret of invites or the ConfigMap of app versions would; without a text, removes it. */
+  give(what: Given, file: string, text?: string): void;
   /** Folder of a volume folder on this machine. */
   volume(name: "mail" | "queue"): string;
   /** All that the containers have said, one of them or all. */
@@ -55,22 +57,34 @@ export interface RelayPod {
   remove(): Promise<void>;
 }
 
+type Given = "invites" | "appVersions";
+
 export interface RelayPodOptions {
   /** Fields of the spec besides the domain. */
   spec?: Omit<Partial<Parameters<typeof ChatmailServerSpec.parse>[0] & object>, "domain">;
   domain: string;
+  /** Variables for the relay container that no pod of the operator has. */
+  relayEnv?: Readonly<Record<string, string>>;
+  /** Files that `give` would write, from the start. */
+  given?: Partial<Record<Given, Readonly<Record<string, string>>>>;
+  /** Files of the pages folder instead of the built-in ones, as from the user's own ConfigMap. */
+  ownPages?: Readonly<Record<string, string>>;
 }
 
 const containers = relayContainers();
 
-export async function startRelayPod({ domain, spec }: RelayPodOptions): Promise<RelayPod> {
+export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod> {
+  const { domain, spec, relayEnv, ownPages, given = {} } = options;
   const image = await relayImage();
   const folder = mkdtempSync(join(tmpdir(), "relay-pod-"));
   chmodSync(folder, 0o755);
   const id = folder.slice(folder.lastIndexOf("-") + 1).toLowerCase();
   const nameOf = (container: string) => `relay-${id}-${container}`;
 
-  await writeFiles(folder, ChatmailServerSpec.parse({ domain, ...spec }));
+  await writeFiles(folder, ChatmailServerSpec.parse({ domain, ...spec }), ownPages);
+  for (const [what, files] of Object.entries(given)) {
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, what, file), text, { mode: 0o644 });
+  }
   const sysctls = Object.entries(podSysctls).flatMap(([name, value]) => ["--sysctl", `${name}=${value}`]);
   const sandbox = nameOf("sandbox");
   await docker([
@@ -90,7 +104,12 @@ export async function startRelayPod({ domain, spec }: RelayPodOptions): Promise<
   const host = await docker(["inspect", "--format", network, sandbox]);
 
   const create = (container: RelayContainer, command: readonly string[]) => {
-    const options = [...optionsOf(container, folder), "--network", `container:${sandbox}`];
+    const env = container.name === "relay" ? Object.entries(relayEnv ?? {}) : [];
+    const options = [
+      ...optionsOf(container, folder),
+      ...env.flatMap(([name, value]) => ["--env", `${name}=${value}`]),
+      ...["--network", `container:${sandbox}`],
+    ];
     const [program = "", ...args] = container.command;
     return docker([...command, "--name", nameOf(container.name), ...options, "--entrypoint", program, image, ...args]);
   };
@@ -123,6 +142,11 @@ export async function startRelayPod({ domain, spec }: RelayPodOptions): Promise<
     domain,
     host,
     at: (port) => ({ host, port }),
+    give: (what, file, text) => {
+      const path = join(folder, what, file);
+      if (text === undefined) rmSync(path, { force: true });
+      else writeFileSync(path, text, { mode: 0o644 });
+    },
     volume: (name) => join(folder, "data", name),
     logs,
     exec: (name, ...command) => docker(["exec", nameOf(name), ...command]),
@@ -160,9 +184,10 @@ export async function startRelayPod({ domain, spec }: RelayPodOptions): Promise<
   return pod;
 }
 
-async function writeFiles(folder: string, spec: ChatmailServerSpec) {
+async function writeFiles(folder: string, spec: ChatmailServerSpec, ownPages: RelayPodOptions["ownPages"]) {
   const write = (path: string, text: string) => writeFileSync(join(folder, path), text, { mode: 0o644 });
-  for (const [name, files] of Object.entries(relayFiles(spec))) {
+  const built = relayFiles(spec);
+  for (const [name, files] of Object.entries({ ...built, pages: ownPages ?? built.pages })) {
     mkdirSync(join(folder, "config", name), { recursive: true });
     for (const [file, text] of Object.entries(files)) write(`config/${name}/${file}`, text);
   }
@@ -170,6 +195,7 @@ async function writeFiles(folder: string, spec: ChatmailServerSpec) {
   const pair = await makeSelfSigned(spec.domain, new Date());
   write(`tls/${baseName(tlsFiles.certificate)}`, pair.certificatePem);
   write(`tls/${baseName(tlsFiles.key)}`, pair.keyPem);
+  for (const given of ["invites", "appVersions"]) mkdirSync(join(folder, given));
   // an emptyDir is open to all; the volume and what the kubelet makes on it belong to root
   mkdirSync(join(folder, "run"));
   chmodSync(join(folder, "run"), 0o777);
@@ -195,6 +221,9 @@ function volumeOf(mount: RelayMount, folder: string): string {
       return `${join(folder, "config", mount.folder)}:${mount.at}:ro`;
     case "tls":
       return `${join(folder, "tls")}:${mount.at}:ro`;
+    case "invites":
+    case "appVersions":
+      return `${join(folder, mount.from)}:${mount.at}:ro`;
     case "run":
       return `${join(folder, "run")}:${mount.at}`;
     case "data":

@@ -1,4 +1,4 @@
-/** Dovecot's Lua questions over HTTP on a unix socket: is this the password, who is this, who is there. */
+/** Dovecot's Lua questions over HTTP on a unix socket: is this the password, who is this, who is there; and its word that a message has come. */
 import { join } from "node:path";
 import { vmail } from "../../mail/layout.ts";
 import type { Accounts } from "../accounts/accounts.ts";
@@ -13,6 +13,8 @@ export interface AuthTools {
   accounts: Accounts;
   config: Domains;
   metrics: Metrics;
+  /** Dovecot has delivered a message to this address. */
+  messageCame(address: string): Promise<void>;
 }
 
 const no = (status: number): Answer => ({ status, body: "no\n" });
@@ -26,6 +28,9 @@ export async function answerAuth(question: Question, tools: AuthTools): Promise<
       return userdb(question.body, tools);
     case "/users":
       return users(tools);
+    case "/notify":
+      await tools.messageCame(question.body.trimEnd());
+      return { status: 200, body: "" };
     default:
       return { status: 400, body: "no such question\n" };
   }

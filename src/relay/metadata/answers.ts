@@ -1,25 +1,25 @@
-/** Answers Dovecot's metadata dict; push tokens stand in metadata.json of the account. */
-import { join } from "node:path";
+/** Answers Dovecot's metadata dict: an account's push tokens, and what the server says of itself. */
 import type { Logger } from "pino";
 import type { Accounts } from "../accounts/accounts.ts";
 import type { DictAnswers } from "../dict/server.ts";
-import type { LocalAddress } from "../domains.ts";
 import * as events from "../events.ts";
-import { readIfThere, replaceFile } from "../files.ts";
-import { OneAtATime } from "../one-at-a-time.ts";
-import { isToken, metadataKey, parseTokens, serverValues, type Tokens, validTokens, withToken } from "./policy.ts";
+import { readIfThere } from "../files.ts";
+import { appVersions } from "./app-versions.ts";
+import { isToken, metadataKey, serverValues } from "./policy.ts";
+import type { TokenStore } from "./tokens.ts";
 
 export interface MetadataTools {
   accounts: Accounts;
+  tokens: TokenStore;
+  /** JSON of the newest versions of clients; read for each question, for it may change at any time. */
+  appVersionsFile: string | undefined;
   log: Logger;
-  now(): number;
 }
 
 const refused = "this entry can't be set";
 
 export class Metadata implements DictAnswers {
   readonly #tools: MetadataTools;
-  readonly #writing = new OneAtATime();
 
   constructor(tools: MetadataTools) {
     this.#tools = tools;
@@ -27,11 +27,11 @@ export class Metadata implements DictAnswers {
 
   async lookup(key: string, user: string): Promise<string | undefined> {
     const asked = metadataKey(key);
-    if (asked.kind === "server") return Object.hasOwn(serverValues, asked.name) ? serverValues[asked.name] : undefined;
+    if (asked.kind === "server") return this.#ofServer(asked.name);
     if (asked.kind === "other") return undefined;
     const account = await this.#tools.accounts.find(user);
-    const tokens = account && Object.keys(validTokens(await this.#read(account), this.#now()));
-    return tokens && tokens.length > 0 ? tokens.join(" ") : undefined;
+    const tokens = account ? await this.#tools.tokens.list(account) : [];
+    return tokens.length > 0 ? tokens.join(" ") : undefined;
   }
 
   async set(key: string, value: string, user: string): Promise<string | undefined> {
@@ -39,10 +39,7 @@ export class Metadata implements DictAnswers {
     if (!isToken(value)) return "not a token";
     const account = await this.#tools.accounts.find(user);
     if (!account) return "no such account";
-    await this.#writing.run(account.address, async () => {
-      const tokens = withToken(await this.#read(account), value, this.#now());
-      await replaceFile(pathOf(account), `${JSON.stringify({ devicetoken: tokens })}\n`);
-    });
+    await this.#tools.tokens.add(account, value);
     return undefined;
   }
 
@@ -51,16 +48,17 @@ export class Metadata implements DictAnswers {
     return metadataKey(key).kind === "deviceToken" ? undefined : refused;
   }
 
-  async #read(account: LocalAddress): Promise<Tokens> {
-    const text = await readIfThere(pathOf(account));
-    const tokens = parseTokens(text ?? "{}", this.#now());
-    if (!tokens) events.unreadableMetadata(this.#tools.log, account.domain);
-    return tokens ?? {};
+  async #ofServer(name: string): Promise<string | undefined> {
+    if (name === "appversions") return this.#appVersions();
+    return Object.hasOwn(serverValues, name) ? serverValues[name] : undefined;
   }
 
-  #now(): number {
-    return Math.floor(this.#tools.now() / 1000);
+  async #appVersions(): Promise<string | undefined> {
+    const { appVersionsFile, log } = this.#tools;
+    const text = appVersionsFile === undefined ? undefined : await readIfThere(appVersionsFile);
+    if (text === undefined) return undefined;
+    const answer = appVersions(text);
+    if ("problem" in answer) events.wrongAppVersions(log, answer.problem);
+    return "line" in answer ? answer.line : undefined;
   }
 }
-
-const pathOf = (account: LocalAddress) => join(account.home, "metadata.json");

@@ -44,6 +44,11 @@ export function withToken(tokens: Tokens, token: string, nowSeconds: number): To
   return Object.fromEntries(next.slice(-maxTokens));
 }
 
+export function withoutToken(tokens: Tokens, token: string, nowSeconds: number): Tokens {
+  const { [token]: _, ...rest } = validTokens(tokens, nowSeconds);
+  return rest;
+}
+
 /** The tokens in the text of metadata.json; its old form had a list. Undefined for a text that is neither. */
 export function parseTokens(text: string, nowSeconds: number): Tokens | undefined {
   let stored: unknown;

@@ -56,12 +56,16 @@ export function containerOf(container: RelayContainer, plan: PodPlan): Record<st
   };
 }
 
+const volumeNames = { tls: "tls", invites: "invites", appVersions: "app-versions" } as const;
+
 function mountOf(mount: RelayMount): Record<string, unknown> {
   switch (mount.from) {
     case "config":
       return { name: `config-${mount.folder}`, mountPath: mount.at, readOnly: true };
     case "tls":
-      return { name: "tls", mountPath: mount.at, readOnly: true };
+    case "invites":
+    case "appVersions":
+      return { name: volumeNames[mount.from], mountPath: mount.at, readOnly: true };
     case "run":
       return { name: "run", mountPath: mount.at };
     case "data":
@@ -99,6 +103,16 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
     case "tls":
       // 0440 and fsGroup: the daemons' group may read the key, nobody else.
       return { name: "tls", secret: { secretName: tlsSecretName, defaultMode: 0o440 } };
+    case "invites": {
+      // optional, so that the pod starts without it: there is one only where somebody is invited
+      const secretName = server.spec.accounts.invitesSecretName ?? names.invitesSecret;
+      return { name: volumeNames.invites, secret: { secretName, defaultMode: 0o440, optional: true } };
+    }
+    case "appVersions": {
+      const given = server.spec.services.appVersionsConfigMapName;
+      const name = volumeNames.appVersions;
+      return given === undefined ? { name, emptyDir: {} } : { name, configMap: { name: given, optional: true } };
+    }
     case "run":
       return { name: "run", emptyDir: {} };
     case "data":

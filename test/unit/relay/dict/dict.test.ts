@@ -8,6 +8,7 @@ import { openDict } from "../../../../src/relay/dict/server.ts";
 import { localAddress } from "../../../../src/relay/domains.ts";
 import { lastLoginAnswers } from "../../../../src/relay/last-login/answers.ts";
 import { Metadata } from "../../../../src/relay/metadata/answers.ts";
+import { TokenStore } from "../../../../src/relay/metadata/tokens.ts";
 import type { Door } from "../../../../src/relay/unix-socket.ts";
 import { dialogue } from "../dialogue.ts";
 import { randomFrom, seed } from "../random.ts";
@@ -20,6 +21,7 @@ const guid = "0123456789abcdef0123456789abcdef";
 const token = `priv/${guid}/devicetoken`;
 const server = `shared/${guid}/vendor/vendor.dovecot/pvt/server/vendor/deltachat`;
 const now = 1_795_000_000;
+const appVersionsFile = join(config.runFolder, "appversions.json");
 const log = collectingLog();
 
 const accounts = {
@@ -38,7 +40,12 @@ beforeAll(async () => {
   doors = [
     await openDict({
       path: metadata,
-      answers: new Metadata({ accounts, log: log.log, now: () => now * 1000 }),
+      answers: new Metadata({
+        accounts,
+        tokens: new TokenStore({ log: log.log, now: () => now * 1000 }),
+        appVersionsFile,
+        log: log.log,
+      }),
       ...trouble,
     }),
     await openDict({ path: lastLogin, answers: lastLoginAnswers(config), ...trouble }),
