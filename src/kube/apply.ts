@@ -2,9 +2,25 @@
 import { createHash } from "node:crypto";
 import type { Client } from "./client.ts";
 import { canonical, hasAll, ownsMoreThan, projection } from "./fields.ts";
+import { immutableFields, remakeOf } from "./immutable.ts";
 import { type KubeObject, keyOf, type Resource } from "./object.ts";
+import type { Store } from "./store.ts";
 
-export type ApplyResult = { sent: false } | { sent: true; live: KubeObject };
+/** `remade`: it had to be deleted, because what changed in it can't be changed; apply again when it is gone. */
+export type ApplyResult = { sent: false; remade?: true } | { sent: true; live: KubeObject };
+
+export interface ApplyOptions {
+  /** The object as last seen … */
+  live?: KubeObject | undefined;
+  /** … or the store that knows it, and is told what was written. */
+  store?: Store<KubeObject> | undefined;
+  /** A field that another manager set to another value is taken over; otherwise that is a conflict (409). */
+  force?: boolean;
+  subresource?: string;
+  /** Where fields can't be changed: "remake" by the rule of immutable.ts; without it the server's refusal is thrown. */
+  whenImmutable?: "remake" | "refuse";
+  signal: AbortSignal;
+}
 
 /** Kept instead of the objects themselves, which may be large. */
 const digest = (value: unknown) => createHash("sha256").update(canonical(value)).digest("base64");
@@ -13,7 +29,7 @@ const digest = (value: unknown) => createHash("sha256").update(canonical(value))
 export class Applier {
   readonly #client: Client;
   readonly #manager: string;
-  /** What was sent, and what its fields became: the server may write a value another way than we do. */
+  /** Only of what the server wrote another way than we did: what was sent, and what its fields became. */
   readonly #sent = new Map<string, { wanted: string; became: string }>();
 
   constructor(options: { client: Client; fieldManager: string }) {
@@ -21,28 +37,74 @@ export class Applier {
     this.#manager = options.fieldManager;
   }
 
-  /** `live`: the object as last seen. A field that another manager set to another value is taken over where `force`. */
-  async apply(
-    resource: Resource,
-    wanted: KubeObject,
-    options: { live: KubeObject | undefined; force: boolean; subresource?: string; signal: AbortSignal },
-  ): Promise<ApplyResult> {
-    const { live, force, subresource, signal } = options;
-    const key = `${resource.plural} ${subresource ?? ""} ${keyOf(wanted)}`;
+  async apply(resource: Resource, wanted: KubeObject, options: ApplyOptions): Promise<ApplyResult> {
+    const { store, force = true, subresource, signal } = options;
+    const live = options.live ?? store?.at(keyOf(wanted));
+    const key = sentKey(resource, wanted, subresource);
     if (live && this.#isApplied(key, live, wanted, subresource)) return { sent: false };
     const fieldManager = this.#manager;
-    const now = await this.#client.apply(
-      resource,
-      wanted,
-      { fieldManager, force, ...(subresource && { subresource }) },
-      signal,
-    );
-    this.#sent.set(key, { wanted: digest(wanted), became: digest(projection(now, wanted)) });
-    return { sent: true, live: now };
+    try {
+      const how = { fieldManager, force, ...(subresource && { subresource }) };
+      const now = await this.#client.apply(resource, wanted, how, signal);
+      const plain = hasAll(now, wanted) && !ownsMoreThan(now, wanted, fieldManager, subresource);
+      if (plain) this.#sent.delete(key);
+      else this.#sent.set(key, { wanted: digest(wanted), became: digest(projection(now, wanted)) });
+      store?.wrote(now);
+      return { sent: true, live: now };
+    } catch (error) {
+      const propagation = remakeOf(resource);
+      const remakes = options.whenImmutable === "remake" && live && propagation && immutableFields(error);
+      if (!remakes) throw error;
+      await this.#client.remove(resource, live, signal, { propagation });
+      return { sent: false, remade: true };
+    }
+  }
+
+  /**
+   * Deletes what belongs to `owner` (by uid), carries `label`, and is no longer wanted; only in the state that was seen.
+   */
+  async prune(
+    resource: Resource,
+    options: { seen: readonly KubeObject[]; owner: { uid: string }; label: { name: string; value: string } } & {
+      wanted: readonly KubeObject[];
+      signal: AbortSignal;
+    },
+  ): Promise<KubeObject[]> {
+    const gone = superfluous(options);
+    for (const object of gone) {
+      await this.#client.remove(resource, object, options.signal, { onlyIfUnchanged: true });
+      this.forget(resource, object);
+    }
+    return gone;
+  }
+
+  /** Sets or takes away our finalizer, and touches nobody else's. Resolves to whether something was sent. */
+  async finalizer(
+    resource: Resource,
+    object: KubeObject,
+    options: { name: string; present: boolean; store?: Store<KubeObject>; signal: AbortSignal },
+  ): Promise<boolean> {
+    const { name, present, store, signal } = options;
+    if ((object.metadata.finalizers ?? []).includes(name) === present) return false;
+    const { apiVersion, kind, metadata } = object;
+    // With its uid, so that an object which went meanwhile is not made anew by this.
+    const { namespace, name: of, uid } = metadata;
+    const own = {
+      name: of,
+      ...(namespace && { namespace }),
+      ...(uid && { uid }),
+      ...(present && { finalizers: [name] }),
+    };
+    const how = { fieldManager: `${this.#manager}/${name.replaceAll("/", ".")}`.slice(0, 128), force: true };
+    const now = await this.#client.apply(resource, { apiVersion, kind, metadata: own }, how, signal);
+    // Without its last finalizer a deleted object is gone; the watch tells.
+    if (present) store?.wrote(now);
+    return true;
   }
 
   forget(resource: Resource, object: KubeObject): void {
-    this.#sent.delete(`${resource.plural}  ${keyOf(object)}`);
+    this.#sent.delete(sentKey(resource, object));
+    this.#sent.delete(sentKey(resource, object, "status"));
   }
 
   #isApplied(key: string, live: KubeObject, wanted: KubeObject, subresource: string | undefined): boolean {
@@ -50,4 +112,25 @@ export class Applier {
     if (sent && sent.wanted === digest(wanted)) return sent.became === digest(projection(live, wanted));
     return hasAll(live, wanted) && !ownsMoreThan(live, wanted, this.#manager, subresource);
   }
+}
+
+const sentKey = (resource: Resource, object: KubeObject, subresource = "") =>
+  `${resource.group} ${resource.plural} ${subresource} ${keyOf(object)}`;
+
+/** What of `seen` belongs to the owner, carries the label, and is not among `wanted`. Pure. */
+export function superfluous(options: {
+  seen: readonly KubeObject[];
+  owner: { uid: string };
+  label: { name: string; value: string };
+  wanted: readonly KubeObject[];
+}): KubeObject[] {
+  const { seen, owner, label } = options;
+  const wanted = new Set(options.wanted.map(keyOf));
+  return seen.filter(
+    (object) =>
+      object.metadata.labels?.[label.name] === label.value &&
+      object.metadata.ownerReferences?.some((reference) => reference.controller && reference.uid === owner.uid) &&
+      object.metadata.deletionTimestamp === undefined &&
+      !wanted.has(keyOf(object)),
+  );
 }

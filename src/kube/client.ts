@@ -1,34 +1,18 @@
-/** Calls to the Kubernetes API over one pool of kept-alive connections. */
-import http from "node:http";
-import https from "node:https";
-import { wait } from "../lib/wait.ts";
+/** Calls to the Kubernetes API. */
+import { type Cause, isApiError } from "./api-error.ts";
 import type { Credentials } from "./credentials.ts";
+import { Counter } from "./metrics.ts";
 import { type KubeObject, pathOf, type Resource } from "./object.ts";
+import { transport } from "./transport.ts";
 
-/** What the API server said no with: an HTTP status and its words (a Status object). */
-export class ApiError extends Error {
-  override readonly name = "ApiError";
-  readonly status: number;
-  /** Such as NotFound, AlreadyExists, Conflict, Invalid, Forbidden, Expired. */
-  readonly reason: string;
-  readonly retryAfterMs: number | undefined;
-
-  constructor(options: { status: number; reason: string; message: string; retryAfterMs?: number | undefined }) {
-    super(options.message);
-    this.status = options.status;
-    this.reason = options.reason;
-    this.retryAfterMs = options.retryAfterMs;
-  }
-}
-
-export function isApiError(thrown: unknown, ...statuses: number[]): thrown is ApiError {
-  return thrown instanceof ApiError && (statuses.length === 0 || statuses.includes(thrown.status));
-}
+export { ApiError, isApiError } from "./api-error.ts";
 
 export interface Selection {
   namespace?: string | undefined;
   labelSelector?: string | undefined;
   fieldSelector?: string | undefined;
+  /** Names, labels, owners and versions only: for what others own, of which the rest is not read. */
+  metadataOnly?: boolean | undefined;
 }
 
 export interface Page {
@@ -40,9 +24,14 @@ export interface Page {
 
 export type WatchEvent =
   | { type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK"; object: KubeObject }
-  | { type: "ERROR"; object: { code?: number; reason?: string; message?: string } };
+  | { type: "ERROR"; object: { code?: number; reason?: string; message?: string; causes?: Cause[] } };
+
+/** What becomes of the objects that an object owns: deleted after it, or left (their owner reference goes). */
+export type Propagation = "Background" | "Foreground" | "Orphan";
 
 export interface Client {
+  /** How many requests were sent, by verb, resource and code. */
+  readonly requests: Counter;
   get(
     resource: Resource,
     at: { namespace?: string; name: string },
@@ -69,127 +58,61 @@ export interface Client {
   create(resource: Resource, object: KubeObject, signal: AbortSignal): Promise<KubeObject>;
   /** Replaces the object; refused with 409 when its resourceVersion is not the newest. */
   replace(resource: Resource, object: KubeObject, signal: AbortSignal): Promise<KubeObject>;
-  /** In the background, and only this very object; resolves also when it was gone already. */
-  remove(resource: Resource, object: KubeObject, signal: AbortSignal): Promise<void>;
+  /** JSON merge patch. */
+  merge(
+    resource: Resource,
+    at: { namespace?: string; name: string },
+    patch: object,
+    signal: AbortSignal,
+  ): Promise<KubeObject>;
+  /** Only this very object, by default in the background; resolves also when it was gone already. */
+  remove(
+    resource: Resource,
+    object: KubeObject,
+    signal: AbortSignal,
+    options?: { propagation?: Propagation; onlyIfUnchanged?: boolean },
+  ): Promise<void>;
   close(): void;
 }
 
-const callLastsMs = 30_000;
-const triesWhenBusy = 4;
-
-interface Call {
-  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  path: string;
-  query?: Record<string, string | undefined>;
-  body?: unknown;
-  contentType?: string;
-}
-
-export function kubeClient(credentials: Credentials, options: { userAgent: string }): Client {
-  const { server, tls } = credentials;
-  const plain = server.protocol === "http:";
-  const agentOptions = { keepAlive: true, keepAliveMsecs: 30_000, maxSockets: 64, scheduling: "lifo" as const };
-  const agent = plain
-    ? new http.Agent(agentOptions)
-    : new https.Agent({
-        ...agentOptions,
-        ...(tls.ca && { ca: tls.ca }),
-        ...(tls.cert && { cert: tls.cert }),
-        ...(tls.key && { key: tls.key }),
-        ...(tls.servername && { servername: tls.servername }),
-        rejectUnauthorized: !tls.insecure,
-      });
-
-  /** Resolves with the head of the answer; the body is still to be read. */
-  async function send(call: Call, signal: AbortSignal): Promise<http.IncomingMessage> {
-    const query = Object.entries(call.query ?? {}).filter((pair): pair is [string, string] => pair[1] !== undefined);
-    const path = `${server.pathname.replace(/\/$/, "")}${call.path}${query.length > 0 ? `?${new URLSearchParams(query)}` : ""}`;
-    const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
-    const headers: Record<string, string | number> = {
-      ...(await credentials.headers()),
-      accept: "application/json",
-      "user-agent": options.userAgent,
-      ...(payload && {
-        "content-type": call.contentType ?? "application/json",
-        "content-length": payload.length,
-      }),
-    };
-    signal.throwIfAborted();
-    const attempt = () =>
-      new Promise<http.IncomingMessage>((resolve, reject) => {
-        const request = (plain ? http : https).request(
-          {
-            host: server.hostname.replace(/^\[|\]$/g, ""),
-            port: server.port,
-            path,
-            method: call.method,
-            headers,
-            agent,
-            signal,
-          },
-          resolve,
-        );
-        // A kept-alive connection that the server closed meanwhile: nothing was done, so the caller may try anew.
-        request.on("error", (error) => reject(request.reusedSocket ? new StaleConnection(error) : error));
-        request.end(payload);
-      });
-    for (;;) {
-      try {
-        return await attempt();
-      } catch (error) {
-        if (!(error instanceof StaleConnection)) throw error;
-        if (call.method === "POST" || signal.aborted) throw error.cause;
-      }
-    }
-  }
-
-  async function json<T>(call: Call, outer: AbortSignal): Promise<T> {
-    for (let tries = 1; ; tries++) {
-      const within = deadline(outer, callLastsMs, `${call.method} ${call.path}`);
-      try {
-        const response = await send(call, within.signal);
-        const text = await readAll(response);
-        if (isFine(response)) return JSON.parse(text) as T;
-        const error = errorOf(response, text);
-        if (error.status !== 429 || tries >= triesWhenBusy) throw error;
-        await wait(error.retryAfterMs ?? 1_000, outer);
-        outer.throwIfAborted();
-      } catch (error) {
-        throw within.reasonOr(error);
-      } finally {
-        within.end();
-      }
-    }
-  }
+export function kubeClient(credentials: Credentials, options: { userAgent: string; requests?: Counter }): Client {
+  const requests = options.requests ?? new Counter();
+  const { json, lines, close } = transport(credentials, { userAgent: options.userAgent, requests });
+  const counted = (verb: string, { plural }: Resource, subresource?: string) => ({
+    verb,
+    resource: subresource ? `${plural}/${subresource}` : plural,
+  });
 
   return {
+    requests,
+    close,
+
     async get(resource, at, signal) {
       try {
-        return await json<KubeObject>({ method: "GET", path: pathOf(resource, at) }, signal);
+        const call = { method: "GET", path: pathOf(resource, at), ...counted("get", resource) } as const;
+        return await json<KubeObject>(call, signal);
       } catch (error) {
         if (isApiError(error, 404)) return undefined;
         throw error;
       }
     },
 
-    async listPage(resource, { namespace, labelSelector, fieldSelector, limit, next }, signal) {
+    async listPage(resource, { namespace, labelSelector, fieldSelector, metadataOnly, limit, next }, signal) {
       const query = { labelSelector, fieldSelector, limit: String(limit), continue: next };
       const path = pathOf(resource, { namespace });
-      const list = await json<{ metadata: { resourceVersion: string; continue?: string }; items: KubeObject[] | null }>(
-        { method: "GET", path, query },
-        signal,
-      );
-      const apiVersion = resource.group === "" ? resource.version : `${resource.group}/${resource.version}`;
-      const items = (list.items ?? []).map((item) => ({ ...item, apiVersion, kind: resource.kind }));
+      const accept = metadataOnly ? metadataOf("PartialObjectMetadataList") : undefined;
+      const call = { method: "GET", path, query, accept, ...counted("list", resource) } as const;
+      const list = await json<List>(call, signal);
+      const type = { apiVersion: apiVersionOf(resource), kind: resource.kind };
+      const items = (list.items ?? []).map((item) => ({ ...item, ...type }));
       return { items, resourceVersion: list.metadata.resourceVersion, next: list.metadata.continue || undefined };
     },
 
     async *watch(
       resource,
-      { namespace, labelSelector, fieldSelector, resourceVersion, timeoutSeconds, idleMs },
-      outer,
+      { namespace, labelSelector, fieldSelector, metadataOnly, resourceVersion, timeoutSeconds, idleMs },
+      signal,
     ) {
-      const path = pathOf(resource, { namespace });
       const query = {
         watch: "1",
         allowWatchBookmarks: "true",
@@ -198,25 +121,14 @@ export function kubeClient(credentials: Credentials, options: { userAgent: strin
         resourceVersion,
         timeoutSeconds: String(timeoutSeconds),
       };
-      const within = deadline(outer, idleMs, `watch ${path}`);
-      let response: http.IncomingMessage | undefined;
-      try {
-        response = await send({ method: "GET", path, query }, within.signal);
-        if (!isFine(response)) throw errorOf(response, await readAll(response));
-        let rest = "";
-        response.setEncoding("utf8");
-        for await (const chunk of response as AsyncIterable<string>) {
-          within.restart();
-          const lines = (rest + chunk).split("\n");
-          rest = lines.pop() ?? "";
-          for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as WatchEvent;
-        }
-      } catch (error) {
-        throw within.reasonOr(error);
-      } finally {
-        within.end();
-        // A reader that goes away early takes the connection with it.
-        if (response && !response.complete) response.destroy();
+      const accept = metadataOnly ? metadataOf("PartialObjectMetadata") : undefined;
+      const path = pathOf(resource, { namespace });
+      const call = { method: "GET", path, query, accept, ...counted("watch", resource) } as const;
+      const type = { apiVersion: apiVersionOf(resource), kind: resource.kind };
+      for await (const line of lines(call, { idleMs }, signal)) {
+        const event = JSON.parse(line) as WatchEvent;
+        if (event.type === "ERROR" || !metadataOnly) yield event;
+        else yield { type: event.type, object: { ...event.object, ...type } };
       }
     },
 
@@ -224,86 +136,51 @@ export function kubeClient(credentials: Credentials, options: { userAgent: strin
       const { namespace, name } = object.metadata;
       const path = pathOf(resource, { namespace, name, ...(subresource && { subresource }) });
       const query = { fieldManager, force: String(force), fieldValidation: "Strict" };
-      return json({ method: "PATCH", path, query, body: object, contentType: "application/apply-patch+yaml" }, signal);
-    },
-
-    create(resource, object, signal) {
+      const contentType = "application/apply-patch+yaml";
       return json(
-        { method: "POST", path: pathOf(resource, { namespace: object.metadata.namespace }), body: object },
+        { method: "PATCH", path, query, body: object, contentType, ...counted("apply", resource, subresource) },
         signal,
       );
     },
 
-    replace(resource, object, signal) {
-      const { namespace, name } = object.metadata;
-      return json({ method: "PUT", path: pathOf(resource, { namespace, name }), body: object }, signal);
+    create(resource, object, signal) {
+      const path = pathOf(resource, { namespace: object.metadata.namespace });
+      return json({ method: "POST", path, body: object, ...counted("create", resource) }, signal);
     },
 
-    async remove(resource, object, signal) {
-      const { namespace, name, uid } = object.metadata;
-      const body = {
-        kind: "DeleteOptions",
-        apiVersion: "v1",
-        propagationPolicy: "Background",
-        ...(uid && { preconditions: { uid } }),
-      };
+    replace(resource, object, signal) {
+      const { namespace, name } = object.metadata;
+      const path = pathOf(resource, { namespace, name });
+      return json({ method: "PUT", path, body: object, ...counted("update", resource) }, signal);
+    },
+
+    merge(resource, at, patch, signal) {
+      const contentType = "application/merge-patch+json";
+      const path = pathOf(resource, at);
+      return json({ method: "PATCH", path, body: patch, contentType, ...counted("patch", resource) }, signal);
+    },
+
+    async remove(resource, object, signal, { propagation = "Background", onlyIfUnchanged = false } = {}) {
+      const { namespace, name, uid, resourceVersion } = object.metadata;
+      const preconditions = { ...(uid && { uid }), ...(onlyIfUnchanged && resourceVersion && { resourceVersion }) };
+      const body = { kind: "DeleteOptions", apiVersion: "v1", propagationPolicy: propagation, preconditions };
       try {
-        await json({ method: "DELETE", path: pathOf(resource, { namespace, name }), body }, signal);
+        const path = pathOf(resource, { namespace, name });
+        await json({ method: "DELETE", path, body, ...counted("delete", resource) }, signal);
       } catch (error) {
         if (!isApiError(error, 404)) throw error;
       }
     },
-
-    close() {
-      agent.destroy();
-    },
   };
 }
 
-class StaleConnection extends Error {
-  override readonly cause: unknown;
-  constructor(cause: unknown) {
-    super("connection was closed while idle");
-    this.cause = cause;
-  }
+interface List {
+  metadata: { resourceVersion: string; continue?: string };
+  items: KubeObject[] | null;
 }
 
-const isFine = (response: http.IncomingMessage) => response.statusCode !== undefined && response.statusCode < 300;
+const metadataOf = (kind: string) => `application/json;as=${kind};g=meta.k8s.io;v=v1`;
 
-async function readAll(response: http.IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-function errorOf(response: http.IncomingMessage, text: string): ApiError {
-  const status = response.statusCode ?? 0;
-  const retryAfter = Number(response.headers["retry-after"]);
-  const retryAfterMs = Number.isFinite(retryAfter) ? Math.min(retryAfter, 60) * 1_000 : undefined;
-  try {
-    const said = JSON.parse(text) as { message?: string; reason?: string };
-    return new ApiError({ status, retryAfterMs, reason: said.reason ?? "Unknown", message: said.message ?? text });
-  } catch {
-    const words = text.slice(0, 200) || (response.statusMessage ?? "");
-    return new ApiError({ status, retryAfterMs, reason: "Unknown", message: `HTTP ${status}: ${words}` });
-  }
-}
-
-/** A signal that follows `outer` and also ends when nothing happened for `ms`. Neither leaks a listener nor a timer after `end`. */
-function deadline(outer: AbortSignal, ms: number, what: string) {
-  const inner = new AbortController();
-  const follow = () => inner.abort(outer.reason);
-  const expire = () => inner.abort(new Error(`${what}: nothing heard for ${ms / 1_000} s`));
-  if (outer.aborted) follow();
-  else outer.addEventListener("abort", follow, { once: true });
-  const timer = setTimeout(expire, ms);
-  return {
-    signal: inner.signal,
-    restart: () => timer.refresh(),
-    reasonOr: (error: unknown) => (inner.signal.aborted ? inner.signal.reason : error),
-    end: () => {
-      clearTimeout(timer);
-      outer.removeEventListener("abort", follow);
-    },
-  };
+function apiVersionOf({ group, version }: Resource): string {
+  return group === "" ? version : `${group}/${version}`;
 }

@@ -1,6 +1,13 @@
-/** Workers that take keys from a queue and reconcile them until told to stop. */
-import type { Log } from "./log.ts";
-import type { WorkQueue } from "./queue.ts";
+/** Sources → keys → queue → reconcile → outcome, until told to stop. What goes wrong with one key harms no other. */
+import type { BackOffLimits } from "../lib/back-off.ts";
+import { deadline } from "../lib/deadline.ts";
+import { messageOf } from "../lib/text.ts";
+import { wait } from "../lib/wait.ts";
+import { isPassing } from "./api-error.ts";
+import { childLog, type Log } from "./log.ts";
+import { type Metrics, queueMetrics } from "./metrics.ts";
+import { priorities, WorkQueue } from "./queue.ts";
+import type { Source } from "./source.ts";
 
 export interface Outcome {
   /** When to look again even if nothing is heard, in milliseconds from now. */
@@ -9,35 +16,155 @@ export interface Outcome {
   retry?: boolean;
 }
 
-export type Reconcile = (key: string, signal: AbortSignal) => Promise<Outcome>;
+/** `log` says the key with each line, and more than usual when the key is traced. */
+export interface Run {
+  signal: AbortSignal;
+  log: Log;
+}
 
-/** Resolves when the signal is aborted and work in hand has ended. What `reconcile` throws is logged and tried again. */
+export type Reconcile = (key: string, run: Run) => Promise<Outcome>;
+
+/** Work in hand may go on so long after stop; then it is left behind, by name. */
+const stopWithinMs = 10_000;
+/** A reconcile that takes longer hangs: its signal ends it and the key is tried again. */
+const runWithinMs = 120_000;
+/** Everything once more, should a listener ever have missed something; as rare as in controller-runtime. */
+const sweepEveryMs = 10 * 3_600_000;
+
+/**
+ * Waits for the sources to be filled, reconciles every object once, then what changes. Resolves when the signal is aborted and work in
+ * hand has ended, or was given up.
+ *
+ * What `reconcile` throws: an error whose `fault` is "spec" waits for an edit; "world", or trouble of server and network, backs off with
+ * one line of log; anything else is a bug, which is logged with its stack and backs off too.
+ */
+export async function runController(options: {
+  name: string;
+  sources: readonly Source[];
+  reconcile: Reconcile;
+  workers?: number;
+  signal: AbortSignal;
+  log: Log;
+  metrics?: Metrics;
+  backOff?: BackOffLimits;
+  /** A log level for this key alone, such as one that an annotation asks for. */
+  levelOf?: (key: string) => string | undefined;
+  sweepEveryMs?: number;
+  runWithinMs?: number;
+  stopWithinMs?: number;
+}): Promise<void> {
+  const { name, sources, signal, log, metrics, backOff } = options;
+  const queue = new WorkQueue({
+    ...(backOff && { backOff }),
+    ...(metrics && { metrics: queueMetrics(metrics, name) }),
+  });
+  if (metrics) showQueue(metrics, name, queue);
+  await Promise.all(sources.map((source) => source.whenFilled(signal)));
+  const ends = signal.aborted ? [] : sources.map((source) => source.start(queue, log));
+  const sweep = async () => {
+    const everyMs = options.sweepEveryMs ?? sweepEveryMs;
+    while (!signal.aborted) {
+      await wait(everyMs * (0.9 + Math.random() * 0.2), signal);
+      if (!signal.aborted) for (const source of sources) source.sweep(queue);
+    }
+  };
+  await Promise.all([sweep(), runWorkers({ workers: 4, ...options, queue })]);
+  for (const end of ends) end();
+}
+
+/** Resolves when the signal is aborted and work in hand has ended. */
 export async function runWorkers(options: {
+  name?: string;
   queue: WorkQueue;
   reconcile: Reconcile;
   workers: number;
   signal: AbortSignal;
   log: Log;
+  metrics?: Metrics;
+  levelOf?: (key: string) => string | undefined;
+  runWithinMs?: number;
+  stopWithinMs?: number;
 }): Promise<void> {
-  const { queue, reconcile, workers, signal, log } = options;
+  const { queue, reconcile, workers, signal, log, metrics, levelOf } = options;
+  const controller = options.name ?? "";
+  const count = (result: string) => metrics?.counter("controller_runtime_reconcile_total").add({ controller, result });
   const close = () => queue.close();
   if (signal.aborted) close();
   else signal.addEventListener("abort", close, { once: true });
 
+  const run = async (key: string) => {
+    const within = deadline(signal, options.runWithinMs ?? runWithinMs, `reconcile of ${key}`);
+    const startedAt = performance.now();
+    const own = childLog(log, { key }, levelOf?.(key));
+    try {
+      const { againMs, retry } = await reconcile(key, { signal: within.signal, log: own });
+      if (retry) queue.retry(key);
+      else queue.succeeded(key);
+      if (againMs !== undefined) queue.addAfter(key, againMs);
+      count(retry ? "requeue" : againMs === undefined ? "success" : "requeue_after");
+      own.debug({ againMs, retry, ms: Math.round(performance.now() - startedAt) }, "reconciled");
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const err = within.reasonOr(thrown);
+      const fault = faultOf(err);
+      count(fault === "spec" ? "waits_for_edit" : "error");
+      if (fault === "bug") {
+        metrics?.counter("controller_runtime_reconcile_errors_total").add({ controller });
+        own.error({ err }, "reconcile failed");
+      } else own.warn({ fault, cause: messageOf(err) }, "not reconciled");
+      if (fault === "spec") queue.succeeded(key);
+      else queue.retry(key);
+    } finally {
+      within.end();
+      metrics
+        ?.histogram("controller_runtime_reconcile_time_seconds")
+        .observe((performance.now() - startedAt) / 1_000, { controller });
+    }
+  };
   const work = async () => {
     for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
       try {
-        const { againMs, retry } = await reconcile(key, signal);
-        if (retry) queue.retry(key);
-        else queue.succeeded(key);
-        if (againMs !== undefined) queue.addAfter(key, againMs);
-      } catch (err) {
-        if (!signal.aborted) log.error({ key, err }, "reconcile failed");
-        queue.retry(key);
+        await run(key);
       } finally {
         queue.done(key);
       }
     }
   };
-  await Promise.all(Array.from({ length: workers }, work));
+  const all = Promise.all(Array.from({ length: workers }, work));
+  await Promise.race([all, giveUp(signal, all, options.stopWithinMs ?? stopWithinMs)]);
+  signal.removeEventListener("abort", close);
+  if (queue.working.size > 0) log.error({ keys: [...queue.working.keys()] }, "reconcile did not stop");
+}
+
+/** Resolves when work went on for too long after stop. */
+function giveUp(signal: AbortSignal, work: Promise<unknown>, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    let timer: NodeJS.Timeout | undefined;
+    const stopped = () => {
+      timer = setTimeout(resolve, ms);
+    };
+    if (signal.aborted) stopped();
+    else signal.addEventListener("abort", stopped, { once: true });
+    const ended = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stopped);
+    };
+    work.then(ended, ended);
+  });
+}
+
+function faultOf(thrown: unknown): "spec" | "world" | "bug" {
+  const fault = thrown instanceof Error && "fault" in thrown ? thrown.fault : undefined;
+  if (fault === "spec" || fault === "world") return fault;
+  return isPassing(thrown) ? "world" : "bug";
+}
+
+function showQueue(metrics: Metrics, name: string, queue: WorkQueue): void {
+  const labels = { name, controller: name };
+  metrics.gauge("workqueue_depth", () =>
+    priorities.map((priority) => ({ labels: { ...labels, priority }, value: queue.depthOf(priority) })),
+  );
+  const ages = () => [...queue.working.values()].map((since) => (performance.now() - since) / 1_000);
+  metrics.gauge("workqueue_longest_running_processor_seconds", () => [{ labels, value: Math.max(0, ...ages()) }]);
+  metrics.gauge("controller_runtime_active_workers", () => [{ labels, value: queue.working.size }]);
 }

@@ -5,8 +5,8 @@ import { readFile } from "node:fs/promises";
 export interface Credentials {
   server: URL;
   tls: { ca?: string | Buffer; cert?: string | Buffer; key?: string | Buffer; servername?: string; insecure?: boolean };
-  /** Headers that go with every request; called for each, so it answers from memory. */
-  headers(): Promise<Record<string, string>>;
+  /** Headers that go with every request; called for each, so it answers from memory. `refused`: the last ones were; get new ones. */
+  headers(options?: { refused?: boolean }): Promise<Record<string, string>>;
   /** The namespace that the credentials belong to. */
   namespace: string | undefined;
 }
@@ -21,14 +21,14 @@ export function inClusterCredentials(options: {
   folder: string;
   now?: () => number;
 }): Credentials {
-  const { folder, now = Date.now } = options;
+  const { folder, now = () => performance.now() } = options;
   let token = { value: "", readAt: Number.NEGATIVE_INFINITY };
   return {
     server: new URL(`https://${options.host.includes(":") ? `[${options.host}]` : options.host}:${options.port}`),
     tls: { ca: readFileSync(`${folder}/ca.crt`) },
     namespace: readFileSync(`${folder}/namespace`, "utf8").trim(),
-    async headers() {
-      if (now() - token.readAt > tokenLivesMs)
+    async headers({ refused = false } = {}) {
+      if (refused || now() - token.readAt > tokenLivesMs)
         token = { value: (await readFile(`${folder}/token`, "utf8")).trim(), readAt: now() };
       return { authorization: `Bearer ${token.value}` };
     },

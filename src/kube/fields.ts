@@ -40,7 +40,21 @@ function nameOfItem(item: unknown): string | undefined {
 
 /** True when every field of `wanted` has its value in `live`. Values that the server writes another way ("1000m" as "1") count as different. */
 export function hasAll(live: unknown, wanted: unknown): boolean {
-  return canonical(projection(live, wanted)) === canonical(wanted);
+  if (wanted === undefined) return true;
+  if (Array.isArray(wanted)) {
+    if (!Array.isArray(live)) return false;
+    const named = wanted.every((item) => nameOfItem(item) !== undefined);
+    if (!named) return live.length === wanted.length && wanted.every((item, at) => hasAll(live[at], item));
+    return wanted.every((item) => {
+      const name = nameOfItem(item);
+      return hasAll(
+        live.find((other) => nameOfItem(other) === name),
+        item,
+      );
+    });
+  }
+  if (!isPlain(wanted)) return live === wanted;
+  return isPlain(live) && Object.entries(wanted).every(([key, value]) => hasAll(live[key], value));
 }
 
 /** True when `manager` owns a field in `live` that `wanted` no longer has: an apply would take it away. */
@@ -76,11 +90,35 @@ function isOurs(fields: ManagedFields, manager: string, subresource: string): bo
   return fields.manager === manager && fields.operation === "Apply" && (fields.subresource ?? "") === subresource;
 }
 
-/** Without what only other managers own in managedFields: most of the size of a cached object. */
+/** Without what only other managers own in managedFields: most of the size of a cached object. What is ours is shared between objects. */
 export function trimmed<T extends KubeObject>(object: T, manager: string): T {
   const kept = object.metadata.managedFields?.filter((f) => f.manager === manager && f.operation === "Apply");
+  const bare = withoutManagedFields(object);
+  if (!kept || kept.length === 0) return bare;
+  return { ...bare, metadata: { ...bare.metadata, managedFields: kept.map((fields) => shared(fields)) } };
+}
+
+/** Without managedFields: for objects that are only read. */
+export function withoutManagedFields<T extends KubeObject>(object: T): T {
+  if (!object.metadata.managedFields) return object;
   const { managedFields: _, ...metadata }: ObjectMeta = object.metadata;
-  return { ...object, metadata: kept && kept.length > 0 ? { ...metadata, managedFields: kept } : metadata };
+  return { ...object, metadata };
+}
+
+/** Objects of one shape own the same fields: equal trees are kept once. Emptied when full, which only ends the sharing. */
+const trees = new Map<string, unknown>();
+const mostTrees = 20_000;
+
+function shared<V>(value: V): V {
+  if (!isPlain(value)) return value;
+  const inner = Object.entries(value).map(([key, part]) => [key, shared(part)]);
+  const text = JSON.stringify(value);
+  const known = trees.get(text) as V | undefined;
+  if (known) return known;
+  if (trees.size >= mostTrees) trees.clear();
+  const tree = Object.freeze(Object.fromEntries(inner)) as V;
+  trees.set(text, tree);
+  return tree;
 }
 
 /** JSON with sorted keys and without undefined, so that equal values are equal texts. */

@@ -3,10 +3,9 @@ import type { RequestOptions as HttpsOptions } from "node:https";
 import { KubeConfig } from "@kubernetes/client-node";
 import type { Credentials } from "./credentials.ts";
 
-/** From KUBECONFIG or ~/.kube/config, with whatever way of logging in it names (client-node knows them). */
+/** From KUBECONFIG or ~/.kube/config, with whatever way of logging in it names: certificate, token, file, exec plugin, OIDC. */
 export async function kubeconfigCredentials(): Promise<Credentials> {
-  const config = new KubeConfig();
-  config.loadFromDefault();
+  let config = load();
   const cluster = config.getCurrentCluster();
   if (!cluster) throw new Error("the kubeconfig has no current context");
   const first: RequestOptions = {};
@@ -22,12 +21,20 @@ export async function kubeconfigCredentials(): Promise<Credentials> {
       insecure: cluster.skipTLSVerify ?? false,
     },
     namespace: config.getContextObject(config.getCurrentContext())?.namespace,
-    async headers() {
+    async headers({ refused = false } = {}) {
+      // What was read and what a plugin said is kept within a KubeConfig: another one asks anew.
+      if (refused) config = load();
       const options: RequestOptions = {};
       await config.applyToHTTPSOptions(options as HttpsOptions);
       return Object.fromEntries(Object.entries(options.headers ?? {}).map(([name, value]) => [name, String(value)]));
     },
   };
+}
+
+function load(): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromDefault();
+  return config;
 }
 
 interface RequestOptions {

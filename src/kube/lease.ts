@@ -3,7 +3,7 @@ import { messageOf } from "../lib/text.ts";
 import { wait } from "../lib/wait.ts";
 import { type Client, isApiError } from "./client.ts";
 import type { Log } from "./log.ts";
-import { type KubeObject, resources } from "./object.ts";
+import { type KubeObject, microTime, resources } from "./object.ts";
 
 export interface LeaseTimes {
   /** How long others wait for a holder that is not heard of. */
@@ -45,6 +45,8 @@ export async function leadWithLease(options: {
   const { client, namespace, name, identity, lead, signal, log, times = leaseTimes, now = () => new Date() } = options;
   /** The lease as last seen, and when on our own clock it last changed. */
   let seen: { lease: Lease; at: number } | undefined;
+  /** The last write did not end well, so what we know of the lease may be wrong. */
+  let mustRead = true;
 
   const observe = (lease: Lease) => {
     if (seen && JSON.stringify(seen.lease.spec) === JSON.stringify(lease.spec)) seen.lease = lease;
@@ -65,11 +67,25 @@ export async function leadWithLease(options: {
       };
     };
     try {
+      // Ours, as far as we know: no need to read it first. If somebody else wrote it, the server says so (409), and the next try reads.
+      if (seen?.lease.spec.holderIdentity === identity && !mustRead) {
+        mustRead = true;
+        observe(
+          (await client.replace(
+            resources.lease,
+            { ...seen.lease, spec: mine(seen.lease.spec) } as Lease,
+            until,
+          )) as Lease,
+        );
+        mustRead = false;
+        return true;
+      }
       const found = (await client.get(resources.lease, { namespace, name }, until)) as Lease | undefined;
       if (!found) {
         const metadata = { name, namespace };
         const lease: Lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec: mine() };
         observe((await client.create(resources.lease, lease, until)) as Lease);
+        mustRead = false;
         return true;
       }
       observe(found);
@@ -78,6 +94,7 @@ export async function leadWithLease(options: {
       const mayBeAlive = seen !== undefined && performance.now() - seen.at < lastsMs;
       if (holder && holder !== identity && mayBeAlive) return false;
       observe((await client.replace(resources.lease, { ...found, spec: mine(found.spec) } as Lease, until)) as Lease);
+      mustRead = false;
       return true;
     } catch (err) {
       // Someone else was faster.
@@ -105,7 +122,9 @@ export async function leadWithLease(options: {
       if (leading.signal.aborted) return;
       const leftMs = Math.ceil(times.renewWithinMs - (performance.now() - renewedAt));
       const startedAt = performance.now();
-      if (leftMs > 0 && (await attempt(AbortSignal.any([leading.signal, AbortSignal.timeout(leftMs)])))) {
+      // One call that hangs must not use up all the time: another connection may work.
+      const tryMs = Math.min(leftMs, Math.ceil(times.renewWithinMs / 3));
+      if (leftMs > 0 && (await attempt(AbortSignal.any([leading.signal, AbortSignal.timeout(tryMs)])))) {
         renewedAt = startedAt;
         continue;
       }
@@ -137,9 +156,4 @@ export async function leadWithLease(options: {
       log.warn({ lease: name, cause: messageOf(error) }, "lease not given back");
     }
   }
-}
-
-/** Times of a Lease have six digits behind the point. */
-function microTime(date: Date): string {
-  return date.toISOString().replace("Z", "000Z");
 }

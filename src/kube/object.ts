@@ -27,6 +27,7 @@ export interface ObjectMeta {
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
   ownerReferences?: OwnerReference[];
+  finalizers?: string[];
   managedFields?: ManagedFields[];
 }
 
@@ -58,6 +59,12 @@ export const resources = {
   lease: { group: "coordination.k8s.io", version: "v1", kind: "Lease", plural: "leases" },
 } as const satisfies Record<string, Resource>;
 
+/** An owner reference: the object goes when its owner goes, and `fromOwned` finds its owner. */
+export function ownedBy(owner: KubeObject): OwnerReference {
+  const { name, uid = "" } = owner.metadata;
+  return { apiVersion: owner.apiVersion, kind: owner.kind, name, uid, controller: true, blockOwnerDeletion: true };
+}
+
 /** "namespace/name", the key of stores and queues. */
 export function keyOf(object: { metadata: { namespace?: string; name: string } }): string {
   return `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
@@ -76,4 +83,9 @@ export function pathOf(
     ...(at.subresource ? [at.subresource] : []),
   ];
   return `${root}/${parts.map(encodeURIComponent).join("/")}`;
+}
+
+/** Times with six digits behind the point, as Leases and Events have them. */
+export function microTime(date: Date): string {
+  return date.toISOString().replace("Z", "000Z");
 }

@@ -1,53 +1,104 @@
-/** Keys that need work. A key is never worked on twice at once; one that is added meanwhile is worked on again afterwards. */
+/**
+ * Keys that need work. A key is never worked on twice at once; one that is added meanwhile is worked on again afterwards. What a person
+ * changed goes before what the cluster changed, and that before a sweep over everything; namespaces take turns.
+ */
 import { type BackOffLimits, backOffMs } from "../lib/back-off.ts";
+import type { QueueMetrics } from "./metrics.ts";
+
+/** In the order in which they are taken. */
+export const priorities = ["edit", "change", "sweep"] as const;
+export type Priority = (typeof priorities)[number];
+
+/** Each so many takes begin at the other end, so that edits without pause starve nothing. */
+const takesUntilTurn = 8;
+
+interface Waiting {
+  priority: Priority;
+  since: number;
+}
 
 export class WorkQueue {
-  readonly #waiting = new Set<string>();
-  readonly #working = new Set<string>();
-  readonly #again = new Set<string>();
+  /** What waits, and in each lane by namespace, in the order of coming. */
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #lanes: Record<Priority, Map<string, Set<string>>> = {
+    edit: new Map(),
+    change: new Map(),
+    sweep: new Map(),
+  };
+  readonly #working = new Map<string, number>();
+  readonly #again = new Map<string, Priority>();
   readonly #later = new Map<string, { timer: NodeJS.Timeout; at: number }>();
   readonly #failures = new Map<string, number>();
   readonly #sleepers: (() => void)[] = [];
   readonly #limits: BackOffLimits;
   readonly #random: () => number;
+  readonly #metrics: QueueMetrics | undefined;
+  #takes = 0;
   #closed = false;
 
-  constructor(options: { backOff?: BackOffLimits; random?: () => number } = {}) {
+  constructor(options: { backOff?: BackOffLimits; random?: () => number; metrics?: QueueMetrics | undefined } = {}) {
     this.#limits = options.backOff ?? { firstMs: 500, mostMs: 300_000 };
     this.#random = options.random ?? Math.random;
+    this.#metrics = options.metrics;
   }
 
   get depth(): number {
     return this.#waiting.size;
   }
 
-  add(key: string): void {
+  depthOf(priority: Priority): number {
+    let depth = 0;
+    for (const keys of this.#lanes[priority].values()) depth += keys.size;
+    return depth;
+  }
+
+  /** Keys that are worked on now, with when that began (performance.now()). */
+  get working(): ReadonlyMap<string, number> {
+    return this.#working;
+  }
+
+  add(key: string, priority: Priority = "change"): void {
     if (this.#closed) return;
     this.#forgetLater(key);
+    this.#metrics?.added();
     if (this.#working.has(key)) {
-      this.#again.add(key);
+      this.#again.set(key, sooner(priority, this.#again.get(key)));
       return;
     }
-    this.#waiting.add(key);
+    const waits = this.#waiting.get(key);
+    if (waits && sooner(priority, waits.priority) === waits.priority) return;
+    if (waits) this.#leave(key, waits.priority);
+    this.#waiting.set(key, { priority, since: waits?.since ?? performance.now() });
+    const lane = this.#lanes[priority];
+    const namespace = namespaceOf(key);
+    const keys = lane.get(namespace);
+    if (keys) keys.add(key);
+    else lane.set(namespace, new Set([key]));
     this.#sleepers.shift()?.();
   }
 
   /** At this time at the latest; an earlier time that is already set stays. */
-  addAfter(key: string, ms: number): void {
+  addAfter(key: string, ms: number, priority: Priority = "change"): void {
     if (this.#closed || this.#waiting.has(key)) return;
     const at = performance.now() + ms;
     const set = this.#later.get(key);
     if (set && set.at <= at) return;
     this.#forgetLater(key);
     const longestTimerMs = 2 ** 31 - 1;
-    const timer = setTimeout(() => this.add(key), Math.min(ms, longestTimerMs));
-    this.#later.set(key, { timer, at });
+    const wake = () => {
+      this.#later.delete(key);
+      const leftMs = at - performance.now();
+      if (ms > longestTimerMs && leftMs > 1_000) this.addAfter(key, leftMs, priority);
+      else this.add(key, priority);
+    };
+    this.#later.set(key, { timer: setTimeout(wake, Math.min(ms, longestTimerMs)), at });
   }
 
   /** After a failure: later each time, until `succeeded`. */
   retry(key: string): void {
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
+    this.#metrics?.retried();
     this.addAfter(key, backOffMs(failures, this.#limits, this.#random));
   }
 
@@ -59,10 +110,12 @@ export class WorkQueue {
   async take(): Promise<string | undefined> {
     for (;;) {
       if (this.#closed) return undefined;
-      const [key] = this.#waiting;
+      const key = this.#next();
       if (key !== undefined) {
+        const now = performance.now();
+        this.#metrics?.taken((now - (this.#waiting.get(key)?.since ?? now)) / 1_000);
         this.#waiting.delete(key);
-        this.#working.add(key);
+        this.#working.set(key, now);
         return key;
       }
       await new Promise<void>((resolve) => this.#sleepers.push(resolve));
@@ -70,8 +123,12 @@ export class WorkQueue {
   }
 
   done(key: string): void {
+    const since = this.#working.get(key);
+    if (since !== undefined) this.#metrics?.worked((performance.now() - since) / 1_000);
     this.#working.delete(key);
-    if (this.#again.delete(key)) this.add(key);
+    const priority = this.#again.get(key);
+    if (!this.#again.delete(key) || priority === undefined) return;
+    this.add(key, priority);
   }
 
   /** Wakes everyone who waits in `take`; work in hand goes on to its end. */
@@ -81,8 +138,40 @@ export class WorkQueue {
     for (const wake of this.#sleepers.splice(0)) wake();
   }
 
+  /** From the first lane that has something, the oldest key of the namespace whose turn it is. */
+  #next(): string | undefined {
+    const order = ++this.#takes % takesUntilTurn === 0 ? [...priorities].reverse() : priorities;
+    for (const priority of order) {
+      const lane = this.#lanes[priority];
+      for (const [namespace, keys] of lane) {
+        const [key] = keys;
+        if (key === undefined) continue;
+        keys.delete(key);
+        lane.delete(namespace);
+        if (keys.size > 0) lane.set(namespace, keys);
+        return key;
+      }
+    }
+    return undefined;
+  }
+
+  #leave(key: string, priority: Priority): void {
+    const lane = this.#lanes[priority];
+    const keys = lane.get(namespaceOf(key));
+    keys?.delete(key);
+    if (keys?.size === 0) lane.delete(namespaceOf(key));
+  }
+
   #forgetLater(key: string): void {
     clearTimeout(this.#later.get(key)?.timer);
     this.#later.delete(key);
   }
+}
+
+function sooner(one: Priority, other: Priority | undefined): Priority {
+  return other !== undefined && priorities.indexOf(other) <= priorities.indexOf(one) ? other : one;
+}
+
+function namespaceOf(key: string): string {
+  return key.slice(0, Math.max(0, key.indexOf("/")));
 }

@@ -1,24 +1,58 @@
-/** What we know of the cluster's objects of one kind, and who wants to hear of changes. */
+/**
+ * What we know of the cluster's objects of one kind, and who wants to hear of changes. Objects are frozen. A state never gives way to
+ * an older one: what we wrote ourselves is known at once and stays, although the watch is still behind (read your writes).
+ */
+import { messageOf } from "../lib/text.ts";
+import { deepFreeze } from "./freeze.ts";
+import type { Log } from "./log.ts";
 import { type KubeObject, keyOf } from "./object.ts";
+import { isOlder, newest } from "./resource-version.ts";
 
-export type Change<T extends KubeObject> =
+/** `own`: we wrote it ourselves and nobody else has touched it since. */
+export type Change<T extends KubeObject> = { own?: true } & (
   | { type: "added"; object: T }
   | { type: "changed"; object: T; before: T }
-  | { type: "deleted"; object: T };
+  | { type: "deleted"; object: T }
+);
 
 /** Called within the watch loop: only marks work to be done, never does it. */
 export type Listener<T extends KubeObject> = (change: Change<T>) => void;
 
+/** The objects that have a term: an owner's uid, the value of a label, a domain. */
+export interface Index<T> {
+  get(term: string): T[];
+}
+
+interface IndexTable<T> {
+  termsOf: (object: T) => readonly string[];
+  found: Map<string, Map<string, T>>;
+}
+
 export class Store<T extends KubeObject = KubeObject> {
   readonly #objects = new Map<string, T>();
-  readonly #listeners: Listener<T>[] = [];
+  readonly #listeners = new Set<Listener<T>>();
+  readonly #indexes: IndexTable<T>[] = [];
+  readonly #scopes: readonly string[];
   readonly #scopesToFill: Set<string>;
+  readonly #waiters: (() => void)[] = [];
   readonly #trim: (object: T) => T;
+  readonly #log: Log | undefined;
+  /** By scope, how far the watch has come. */
+  readonly #seen = new Map<string, string>();
+  /** What we wrote and the watch has not brought yet; true once a list came that was older. */
+  readonly #ahead = new Map<string, boolean>();
+  /** Objects that could not be read, by key, so that each is reported once. */
+  readonly #unreadable = new Map<string, string>();
 
-  /** `scopes`: the namespaces that have to be listed once before the store counts as filled ("" for all). `trim` makes an object smaller before it is kept. */
-  constructor(options: { scopes?: readonly string[]; trim?: (object: T) => T } = {}) {
-    this.#scopesToFill = new Set(options.scopes ?? [""]);
+  /**
+   * `scopes`: the namespaces that have to be listed once before the store counts as filled ("" for all). `trim` makes an object smaller,
+   * or checks it, before it is kept: an object for which it throws is reported and left as it was.
+   */
+  constructor(options: { scopes?: readonly string[]; trim?: (object: T) => T; log?: Log } = {}) {
+    this.#scopes = options.scopes ?? [""];
+    this.#scopesToFill = new Set(this.#scopes);
     this.#trim = options.trim ?? ((object) => object);
+    this.#log = options.log;
   }
 
   get filled(): boolean {
@@ -29,57 +63,226 @@ export class Store<T extends KubeObject = KubeObject> {
     return this.#objects.size;
   }
 
+  /** How many objects could not be read. */
+  get unreadable(): number {
+    return this.#unreadable.size;
+  }
+
+  /** Resolves when every scope was listed, or when the signal is aborted. */
+  async whenFilled(signal: AbortSignal): Promise<void> {
+    if (this.filled || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      signal.addEventListener("abort", done, { once: true });
+      this.#waiters.push(done);
+    });
+  }
+
   get(namespace: string | undefined, name: string): T | undefined {
-    return this.#objects.get(keyOf({ metadata: { ...(namespace && { namespace }), name } }));
+    return this.#objects.get(`${namespace ?? ""}/${name}`);
+  }
+
+  /** By "namespace/name". */
+  at(key: string): T | undefined {
+    return this.#objects.get(key);
   }
 
   all(): T[] {
     return [...this.#objects.values()];
   }
 
-  listen(listener: Listener<T>): void {
-    this.#listeners.push(listener);
+  /** Kept up to date from now on; up to date before listeners hear of a change. */
+  index(termsOf: (object: T) => readonly string[]): Index<T> {
+    const table: IndexTable<T> = { termsOf, found: new Map() };
+    this.#indexes.push(table);
+    for (const [key, object] of this.#objects) this.#enter(table, key, object);
+    return { get: (term) => [...(table.found.get(term)?.values() ?? [])] };
   }
 
-  /** One object as the API server has it now. A new uid under an old name is a deletion and an addition. */
+  /** Returns what ends it. */
+  listen(listener: Listener<T>): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** One object as the watch brings it. A new uid under an old name is a deletion and an addition. */
   put(incoming: T): void {
-    const object = this.#trim(incoming);
+    const object = this.#read(incoming);
+    if (!object) return;
     const key = keyOf(object);
+    this.reached(this.#scopeOf(object), object.metadata.resourceVersion);
+    if (isOlder(object.metadata.resourceVersion, this.#objects.get(key)?.metadata.resourceVersion)) return;
+    this.#ahead.delete(key);
+    this.#set(key, object);
+  }
+
+  /** One object as the server answered our own write: known at once. Listeners hear of it as `own`, and never again from the watch. */
+  wrote(incoming: T): void {
+    const object = this.#read(incoming);
+    if (!object) return;
+    const key = keyOf(object);
+    const version = object.metadata.resourceVersion;
     const before = this.#objects.get(key);
-    if (before && before.metadata.uid !== object.metadata.uid) {
-      this.#objects.delete(key);
-      this.#tell({ type: "deleted", object: before });
-    }
-    const same = before?.metadata.uid === object.metadata.uid ? before : undefined;
-    // After a reconnection the same state may come twice.
-    if (
-      same?.metadata.resourceVersion !== undefined &&
-      same.metadata.resourceVersion === object.metadata.resourceVersion
-    )
-      return;
-    this.#objects.set(key, object);
-    this.#tell(same ? { type: "changed", object, before: same } : { type: "added", object });
+    // The watch was faster: what it has told since then holds, also that the object is gone.
+    if (before ? isOlder(version, before.metadata.resourceVersion) : this.#hasPassed(object)) return;
+    if (before?.metadata.resourceVersion === version && version !== undefined) return;
+    this.#ahead.set(key, false);
+    this.#set(key, object, true);
   }
 
-  remove(object: T): void {
-    const before = this.#objects.get(keyOf(object));
+  remove(object: KubeObject): void {
+    const key = keyOf(object);
+    const { uid, resourceVersion } = object.metadata;
+    this.reached(this.#scopeOf(object), resourceVersion);
+    this.#unreadable.delete(key);
+    const before = this.#objects.get(key);
     if (!before) return;
-    this.#objects.delete(keyOf(object));
-    this.#tell({ type: "deleted", object: before });
+    // We know its successor already.
+    if (before.metadata.uid !== uid && isOlder(resourceVersion, before.metadata.resourceVersion)) return;
+    this.#drop(key, before);
   }
 
-  /** The whole of one scope after a list: what is not in it is gone. */
-  replace(scope: string, objects: readonly T[]): void {
-    const keys = new Set(objects.map(keyOf));
-    const gone = this.all().filter(
-      (object) => (scope === "" || object.metadata.namespace === scope) && !keys.has(keyOf(object)),
-    );
-    for (const object of gone) this.remove(object);
-    for (const object of objects) this.put(object);
-    this.#scopesToFill.delete(scope);
+  /** The whole of one scope after a list: what is not in it is gone, unless we wrote it after the list was made. */
+  replace(scope: string, objects: readonly T[], resourceVersion?: string): void {
+    const keys = new Set(objects.filter(hasName).map(keyOf));
+    for (const [key, object] of [...this.#objects]) {
+      if ((scope !== "" && object.metadata.namespace !== scope) || keys.has(key)) continue;
+      if (this.#survives(key, object, resourceVersion)) continue;
+      this.#drop(key, object);
+    }
+    for (const incoming of objects) {
+      const object = this.#read(incoming);
+      if (!object) continue;
+      const key = keyOf(object);
+      const before = this.#objects.get(key);
+      if (before && this.#survives(key, before, object.metadata.resourceVersion)) continue;
+      this.#ahead.delete(key);
+      this.#set(key, object);
+    }
+    // A list is the truth, also after the server was put back from a backup and counts from a lower number.
+    if (resourceVersion !== undefined) this.#seen.set(scope, resourceVersion);
+    if (!this.#scopesToFill.delete(scope) || !this.filled) return;
+    for (const wake of this.#waiters.splice(0)) wake();
   }
 
+  /** The watch has told all changes of this scope up to here. */
+  reached(scope: string, resourceVersion: string | undefined): void {
+    const version = newest(this.#seen.get(scope), resourceVersion);
+    if (version !== undefined) this.#seen.set(scope, version);
+  }
+
+  /** Ours, and newer than what was listed. Only once: then the list is right after all. */
+  #survives(key: string, object: T, listed: string | undefined): boolean {
+    const survived = this.#ahead.get(key);
+    if (survived === undefined || survived || !isOlder(listed, object.metadata.resourceVersion)) return false;
+    this.#ahead.set(key, true);
+    return true;
+  }
+
+  #hasPassed(object: T): boolean {
+    const { resourceVersion } = object.metadata;
+    const seen = this.#seen.get(this.#scopeOf(object));
+    return seen !== undefined && !isOlder(seen, resourceVersion) && resourceVersion !== undefined;
+  }
+
+  #scopeOf({ metadata }: KubeObject): string {
+    return this.#scopes.includes("") ? "" : (metadata.namespace ?? "");
+  }
+
+  /** Undefined when it can't be read: reported once for each version, and what was known of it stays. */
+  #read(incoming: T): T | undefined {
+    try {
+      if (!hasName(incoming)) throw new Error("an object without a name");
+      const object = deepFreeze(this.#trim(incoming));
+      this.#unreadable.delete(keyOf(object));
+      return object;
+    } catch (error) {
+      const key = hasName(incoming) ? keyOf(incoming) : "";
+      const said = `${incoming?.metadata?.resourceVersion} ${messageOf(error)}`;
+      if (this.#unreadable.get(key) === said) return undefined;
+      this.#unreadable.set(key, said);
+      this.#log?.warn({ object: key, kind: incoming?.kind, err: error }, "object can't be read, left as it was");
+      return undefined;
+    }
+  }
+
+  #set(key: string, object: T, own = false): void {
+    let before = this.#objects.get(key);
+    if (before && before.metadata.uid !== object.metadata.uid) {
+      this.#drop(key, before);
+      before = undefined;
+    }
+    const version = object.metadata.resourceVersion;
+    // After a reconnection, and after a write of ours, the same state comes twice.
+    if (before && version !== undefined && before.metadata.resourceVersion === version) return;
+    for (const table of this.#indexes) {
+      if (before) this.#leave(table, key, before);
+      this.#enter(table, key, object);
+    }
+    this.#objects.set(key, object);
+    const mark = own ? ({ own: true } as const) : {};
+    this.#tell(before ? { type: "changed", object, before, ...mark } : { type: "added", object, ...mark });
+  }
+
+  #drop(key: string, object: T): void {
+    this.#objects.delete(key);
+    this.#ahead.delete(key);
+    for (const table of this.#indexes) this.#leave(table, key, object);
+    this.#tell({ type: "deleted", object });
+  }
+
+  #enter({ termsOf, found }: IndexTable<T>, key: string, object: T): void {
+    for (const term of this.#terms(termsOf, key, object)) {
+      const objects = found.get(term) ?? new Map<string, T>();
+      found.set(term, objects.set(key, object));
+    }
+  }
+
+  #leave({ termsOf, found }: IndexTable<T>, key: string, object: T): void {
+    for (const term of this.#terms(termsOf, key, object)) {
+      const objects = found.get(term);
+      objects?.delete(key);
+      if (objects?.size === 0) found.delete(term);
+    }
+  }
+
+  #terms(termsOf: (object: T) => readonly string[], key: string, object: T): readonly string[] {
+    try {
+      return termsOf(object);
+    } catch (err) {
+      this.#log?.error({ object: key, err }, "object can't be indexed");
+      return [];
+    }
+  }
+
+  /** A listener that throws harms no other, and not the watch. */
   #tell(change: Change<T>): void {
-    for (const listener of this.#listeners) listener(change);
+    for (const listener of this.#listeners) {
+      try {
+        listener(change);
+      } catch (err) {
+        this.#log?.error({ object: keyOf(change.object), err }, "listener failed");
+      }
+    }
   }
+}
+
+function hasName(object: KubeObject | undefined): object is KubeObject {
+  return typeof object?.metadata?.name === "string";
+}
+
+/** By the uid of an owner. */
+export function byOwner<T extends KubeObject>(store: Store<T>): Index<T> {
+  return store.index(({ metadata }) => metadata.ownerReferences?.map(({ uid }) => uid) ?? []);
+}
+
+/** By "namespace/value" of a label: the key of the object that a label names. */
+export function byLabel<T extends KubeObject>(store: Store<T>, label: string): Index<T> {
+  return store.index(({ metadata }) => {
+    const value = metadata.labels?.[label];
+    return value === undefined ? [] : [`${metadata.namespace ?? ""}/${value}`];
+  });
 }

@@ -1,24 +1,31 @@
 /** Keeps a store like the cluster: list once, then watch, for as long as the signal lets it. No failure ends it. */
 import { type BackOffLimits, backOffMs } from "../lib/back-off.ts";
+import { DeadlineError } from "../lib/deadline.ts";
 import { wait } from "../lib/wait.ts";
 import { ApiError, type Client, isApiError, type Selection } from "./client.ts";
 import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
 import type { KubeObject, Resource } from "./object.ts";
+import { isOlder } from "./resource-version.ts";
 import type { Store } from "./store.ts";
 
 export interface WatchPatience {
   backOff: BackOffLimits;
   /** The server is asked to end each watch after this to twice this, so that many watches do not come back at once. */
   leastSeconds: number;
-  /** Nothing heard for so long (API servers send a bookmark a minute): the connection is dead, make another. */
+  /** Nothing heard for so long: the connection is dead, make another. */
   idleMs: number;
+  /** The same once this server has sent a bookmark: they come each minute, a quarter of it sooner or later. */
+  idleWithBookmarksMs?: number;
   pageSize: number;
 }
 
 export const watchPatience: WatchPatience = {
-  backOff: { firstMs: 500, mostMs: 30_000 },
+  // Short at most, so that the end of an outage is noticed within seconds; a server that is busy says itself for how long.
+  backOff: { firstMs: 500, mostMs: 5_000 },
   leastSeconds: 300,
   idleMs: 180_000,
+  idleWithBookmarksMs: 100_000,
   pageSize: 500,
 };
 
@@ -29,35 +36,51 @@ export async function keepFilled<T extends KubeObject>(options: {
   store: Store<T>;
   signal: AbortSignal;
   log: Log;
+  metrics?: Metrics;
   patience?: WatchPatience;
   random?: () => number;
 }): Promise<void> {
-  const { client, resource, selection, store, signal, log, patience = watchPatience, random = Math.random } = options;
+  const {
+    client,
+    resource,
+    selection,
+    store,
+    signal,
+    metrics,
+    patience = watchPatience,
+    random = Math.random,
+  } = options;
+  const scope = selection.namespace ?? "";
+  const report = reporter(options.log, { resource: resource.plural, ...(scope && { namespace: scope }) });
+  const count = (what: string) => metrics?.counter(`reflector_${what}_total`).add({ resource: resource.plural });
   let resourceVersion: string | undefined;
   let failures = 0;
+  let silences = 0;
+  let sendsBookmarks = false;
 
   const list = async (): Promise<string> => {
+    count("lists");
     const items: KubeObject[] = [];
     let next: string | undefined;
     for (;;) {
       const page = await client.listPage(resource, { ...selection, limit: patience.pageSize, next }, signal);
-      items.push(...page.items);
+      for (const item of page.items) items.push(item);
       next = page.next;
       if (next !== undefined) continue;
       signal.throwIfAborted();
-      store.replace(selection.namespace ?? "", items as T[]);
+      store.replace(scope, items as T[], page.resourceVersion);
+      report.worksAgain();
+      silences = 0;
       return page.resourceVersion;
     }
   };
 
   const watch = async (since: string): Promise<void> => {
+    count("watches");
     const timeoutSeconds = Math.round(patience.leastSeconds * (1 + random()));
-    const { idleMs } = patience;
-    for await (const event of client.watch(
-      resource,
-      { ...selection, resourceVersion: since, timeoutSeconds, idleMs },
-      signal,
-    )) {
+    const idleMs = sendsBookmarks ? (patience.idleWithBookmarksMs ?? patience.idleMs) : patience.idleMs;
+    const asked = { ...selection, resourceVersion: since, timeoutSeconds, idleMs };
+    for await (const event of client.watch(resource, asked, signal)) {
       signal.throwIfAborted();
       if (event.type === "ERROR") {
         resourceVersion = undefined;
@@ -65,9 +88,19 @@ export async function keepFilled<T extends KubeObject>(options: {
       }
       // Something was heard: this server lives, and the next failure is the first again.
       failures = 0;
-      if (event.type === "DELETED") store.remove(event.object as T);
-      else if (event.type !== "BOOKMARK") store.put(event.object as T);
-      resourceVersion = event.object.metadata.resourceVersion ?? resourceVersion;
+      silences = 0;
+      report.worksAgain();
+      const version = event.object?.metadata?.resourceVersion;
+      if (event.type === "DELETED") store.remove(event.object);
+      else if (event.type === "BOOKMARK") {
+        sendsBookmarks = true;
+        if (isOlder(version, since)) {
+          resourceVersion = undefined;
+          throw new Error(`the server has gone back from version ${since} to ${version}`);
+        }
+        store.reached(scope, version);
+      } else store.put(event.object as T);
+      resourceVersion = version ?? resourceVersion;
     }
   };
 
@@ -80,24 +113,51 @@ export async function keepFilled<T extends KubeObject>(options: {
       if (performance.now() - startedAt < 1_000) await wait(backOffMs(failures++, patience.backOff, random), signal);
     } catch (err) {
       if (signal.aborted) return;
-      if (needsNewList(err, failures)) resourceVersion = undefined;
-      if (isApiError(err, 410)) log.debug({ resource: resource.plural }, "watch expired, listing again");
-      else log.warn({ resource: resource.plural, err }, "watch failed, trying again");
-      await wait(backOffMs(failures++, patience.backOff, random), signal);
+      count("failures");
+      // A server that was put back from a backup and does not know our version yet stays silent for us: after two silences, list.
+      if (err instanceof DeadlineError) silences++;
+      if (needsNewList(err, failures) || silences >= 2) resourceVersion = undefined;
+      report.failed(err);
+      const pauseMs = backOffMs(failures++, patience.backOff, random);
+      await wait(Math.max(pauseMs, isApiError(err) ? (err.retryAfterMs ?? 0) : 0), signal);
     }
   }
 }
 
-/** A server that was put back from a backup may not know our version for ever: after so many failures a list is right anyway. */
+/** After so many failures in a row a list is right, whatever they were. */
 const failuresUntilList = 5;
 
 /** What we last saw is too old for the server, or it refuses the question. While it is only down or busy, all that was seen still holds. */
 function needsNewList(err: unknown, failures: number): boolean {
   const refused = err instanceof ApiError && err.status < 500 && err.status !== 429;
-  return refused || failures >= failuresUntilList;
+  const tooNew = err instanceof ApiError && err.message.includes("Too large resource version");
+  return refused || tooNew || failures >= failuresUntilList;
 }
 
 function streamError(said: { code?: number; reason?: string; message?: string }): ApiError {
-  const { code = 500, reason = "Unknown", message = "the watch ended with an error" } = said;
+  const { code = 500, reason = "Unknown", message = "the watch ended with an error" } = said ?? {};
   return new ApiError({ status: code, reason, message });
+}
+
+/** One line for the first failure and for each doubling of their number, and one when all is well again. */
+function reporter(log: Log, about: object) {
+  let failures = 0;
+  return {
+    failed(err: unknown): void {
+      // Part of life: what the server still knew of the past has ended before we asked.
+      if (isApiError(err, 410)) {
+        log.debug(about, "watch expired, listing again");
+        return;
+      }
+      failures++;
+      const told = Number.isInteger(Math.log2(failures));
+      const fields = { ...about, failures, err };
+      if (told) log.warn(fields, "watch failed, trying again");
+      else log.debug(fields, "watch failed, trying again");
+    },
+    worksAgain(): void {
+      if (failures > 2) log.info({ ...about, failures }, "watch works again");
+      failures = 0;
+    },
+  };
 }

@@ -4,38 +4,57 @@ import { pino } from "pino";
 import { kubeClient } from "../kube/client.ts";
 import { defaultCredentials } from "../kube/default-credentials.ts";
 import { leadWithLease } from "../kube/lease.ts";
+import { Metrics } from "../kube/metrics.ts";
 import { readConfig, scopesOf } from "../operator/config.ts";
 import { serveHealth } from "../operator/health.ts";
-import { runServerController, storesFilled, watchCluster } from "../operator/server/controller.ts";
+import { runServerController } from "../operator/server/controller.ts";
 import { makeWorld } from "../operator/server/world.ts";
 
 const config = readConfig(process.env);
 const log = pino({ name: "operator", level: config.logLevel });
 const stopping = new AbortController();
+/** Less than what is left of a lease that could not be renewed. */
+const stopWithinMs = 3_000;
 for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopping.abort(new Error(name)));
 
 const credentials = await defaultCredentials(process.env);
 const ownNamespace = config.podNamespace ?? credentials.namespace ?? "default";
 const scopes = scopesOf(config.watchNamespaces, ownNamespace);
-const client = kubeClient(credentials, { userAgent: "chatmail-operator" });
-const world = makeWorld({ client, scopes, relayImage: config.relayImage });
-const health = await serveHealth(config.healthPort, {
-  ready: () => storesFilled(world.stores),
-  metrics: () => ({
-    chatmail_operator_servers: world.stores.servers.size,
-    process_resident_memory_bytes: process.memoryUsage.rss(),
-  }),
+const metrics = new Metrics();
+const client = kubeClient(credentials, {
+  userAgent: "chatmail-operator",
+  requests: metrics.counter("rest_client_requests_total"),
 });
+const instance = config.podName ?? hostname();
+const world = makeWorld({
+  client,
+  scopes,
+  relayImage: config.relayImage,
+  instance,
+  signal: stopping.signal,
+  log,
+  metrics,
+});
+metrics.gauge("chatmail_operator_servers", () => world.stores.servers.size);
+metrics.gauge("process_resident_memory_bytes", () => process.memoryUsage.rss());
+metrics.gauge("nodejs_heap_size_used_bytes", () => process.memoryUsage().heapUsed);
+const health = await serveHealth(config.healthPort, { ready: () => world.cache.filled, metrics: () => metrics.text() });
 log.info({ namespaces: scopes, relayImage: config.relayImage }, "operator started");
 
-const watching = watchCluster(world, scopes, log, stopping.signal);
-const lead = (signal: AbortSignal) => runServerController(world, { workers: config.workers, log, signal });
+const lead = (signal: AbortSignal) => {
+  // Whoever leads next may begin some seconds after this one has lost the lease: nothing may go on until then.
+  const leave = () => {
+    if (!stopping.signal.aborted) setTimeout(() => process.exit(1), stopWithinMs).unref();
+  };
+  signal.addEventListener("abort", leave, { once: true });
+  return runServerController(world, { workers: config.workers, log, signal, metrics });
+};
 const ended = config.leaderElection
   ? await leadWithLease({
       client,
       namespace: ownNamespace,
       name: config.leaseName,
-      identity: `${config.podName ?? hostname()}-${process.pid}`,
+      identity: `${instance}-${process.pid}`,
       lead,
       signal: stopping.signal,
       log,
@@ -44,8 +63,9 @@ const ended = config.leaderElection
 
 // Whoever lost the lease must not go on; Kubernetes starts it anew as one that waits.
 process.exitCode = ended === "lost" ? 1 : 0;
+await world.events.close();
 stopping.abort(new Error("stopped"));
-await watching;
+await world.cache.ended;
 health.close();
 client.close();
 log.info({}, "operator stopped");

@@ -4,7 +4,8 @@ import { createServer, type Server } from "node:http";
 export interface Health {
   /** Whether the stores hold the cluster: a pod that can't list must not take over from one that can. */
   ready(): boolean;
-  metrics(): Record<string, number>;
+  /** In Prometheus' text form. */
+  metrics(): string;
 }
 
 export async function serveHealth(port: number, health: Health): Promise<Server> {
@@ -16,13 +17,7 @@ export async function serveHealth(port: number, health: Health): Promise<Server>
     if (request.url === "/healthz") return answer(200, "ok\n");
     if (request.url === "/readyz")
       return health.ready() ? answer(200, "ok\n") : answer(503, "not all watches have answered\n");
-    if (request.url === "/metrics")
-      return answer(
-        200,
-        Object.entries(health.metrics())
-          .map(([name, value]) => `# TYPE ${name} gauge\n${name} ${value}\n`)
-          .join(""),
-      );
+    if (request.url === "/metrics") return answer(200, health.metrics());
     answer(404, "not found\n");
   });
   await new Promise<void>((resolve, reject) => {

@@ -29,6 +29,8 @@ export const watchRules: PolicyRule[] = [
   { apiGroups: ["batch"], resources: ["jobs"], verbs: read },
   // Why a claim is not bound or a pod not made.
   { apiGroups: [""], resources: ["events"], verbs: ["list"] },
+  // What became of a server, for kubectl describe.
+  { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: apply },
 ];
 
 /** In the operator's own namespace: who leads. */

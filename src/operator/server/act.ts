@@ -3,7 +3,8 @@ import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-se
 import { Failure } from "../../api/failure.ts";
 import { apiVersion, chatmailServer, labels, labelValues } from "../../api/names.ts";
 import { ApiError, isApiError } from "../../kube/client.ts";
-import type { KubeObject } from "../../kube/object.ts";
+import { type KubeObject, keyOf } from "../../kube/object.ts";
+import type { Store } from "../../kube/store.ts";
 import type { DesiredChild } from "./desired.ts";
 import { chatmailServers, storeOf, type World } from "./world.ts";
 
@@ -15,13 +16,20 @@ export async function applyChildren(
   signal: AbortSignal,
 ): Promise<string[]> {
   const sent: string[] = [];
-  for (const { resource, object } of children) {
+  // What is not in a store may still be there: somebody else's, under the name that we want.
+  const found = await Promise.all(
+    children.map(({ resource, object }) => {
+      const { namespace, name } = object.metadata;
+      const at = { ...(namespace && { namespace }), name };
+      return storeOf(world.stores, resource)?.at(keyOf(object)) ?? world.client.get(resource, at, signal);
+    }),
+  );
+  for (const [nth, { resource, object }] of children.entries()) {
     const { kind, metadata } = object;
-    const { namespace, name } = metadata;
+    const { name } = metadata;
     const store = storeOf(world.stores, resource);
     try {
-      const known = store?.get(namespace, name);
-      const live = known ?? (await world.client.get(resource, { ...(namespace && { namespace }), name }, signal));
+      const live = store?.at(keyOf(object)) ?? found[nth];
       if (live && !isOurs(server, live))
         throw new Failure(
           "ApplyConflict",
@@ -29,10 +37,8 @@ export async function applyChildren(
           `${kind} ${name} exists and was not made for this server: rename or delete it`,
         );
       // All fields that we name are ours to set: a person who edits a child is undone, a field that we leave out is theirs.
-      const result = await world.applier.apply(resource, object, { live, force: true, signal });
+      const result = await world.applier.apply(resource, object, { live, store, force: true, signal });
       if (!result.sent) continue;
-      // What we wrote is known at once; the watch brings it again later.
-      store?.put(result.live);
       sent.push(`${kind} ${name}`);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -63,11 +69,11 @@ export async function applyStatus(
   try {
     const result = await world.applier.apply(chatmailServers, object, {
       live: server,
+      store: world.stores.servers as unknown as Store<KubeObject>,
       force: true,
       subresource: "status",
       signal,
     });
-    if (result.sent) world.stores.servers.put(result.live as ChatmailServer & KubeObject);
     return result.sent;
   } catch (error) {
     // Deleted meanwhile: there is nobody left to tell.

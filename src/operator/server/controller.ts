@@ -1,79 +1,52 @@
-/** Wires watches, queue and reconcile for ChatmailServers. */
-import { labels } from "../../api/names.ts";
-import { runWorkers } from "../../kube/controller.ts";
+/** Whose work a change is, and the loop that does it. */
+import { group, labels } from "../../api/names.ts";
+import { runController } from "../../kube/controller.ts";
 import type { Log } from "../../kube/log.ts";
+import type { Metrics } from "../../kube/metrics.ts";
 import { type KubeObject, keyOf } from "../../kube/object.ts";
-import { WorkQueue } from "../../kube/queue.ts";
+import { from, fromMapped, type Source } from "../../kube/source.ts";
 import type { Store } from "../../kube/store.ts";
-import { keepFilled } from "../../kube/watch.ts";
-import { wait } from "../../lib/wait.ts";
 import { reconcileServer } from "./reconcile.ts";
-import { ourLabelSelector, type Stores, storeResources, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
-/** Fills the stores for as long as the signal lets it; also while another operator leads, so that taking over is quick. */
-export async function watchCluster(
-  world: World,
-  scopes: readonly string[],
-  log: Log,
-  signal: AbortSignal,
-): Promise<void> {
-  const watches = scopes.flatMap((scope) =>
-    Object.entries(storeResources).map(([name, resource]) =>
-      keepFilled({
-        client: world.client,
-        resource,
-        selection: {
-          ...(scope && { namespace: scope }),
-          ...(name !== "servers" && { labelSelector: ourLabelSelector }),
-        },
-        store: world.stores[name as keyof Stores] as unknown as Store<KubeObject>,
-        signal,
-        log,
-      }),
-    ),
-  );
-  await Promise.all(watches);
-}
-
-export function storesFilled(stores: Stores): boolean {
-  return Object.values(stores).every((store) => store.filled);
-}
+/** `kubectl annotate cms nine chatmail.dev/log-level=debug`: more is said about this server alone. */
+const logLevelAnnotation = `${group}/log-level`;
+const logLevels = ["error", "warn", "info", "debug", "trace"];
 
 /** Looks after the servers until the signal is aborted and work in hand has ended. */
 export async function runServerController(
   world: World,
-  options: { workers: number; log: Log; signal: AbortSignal },
+  options: { workers: number; log: Log; signal: AbortSignal; metrics?: Metrics },
 ): Promise<void> {
-  const { workers, log, signal } = options;
-  const { stores } = world;
-  const queue = new WorkQueue();
+  await runController({
+    ...options,
+    name: "chatmailserver",
+    sources: sourcesOf(world),
+    reconcile: (key, { log, signal }) => reconcileServer(key, world, log, signal),
+    levelOf: (key) => {
+      const level = world.stores.servers.at(key)?.metadata.annotations?.[logLevelAnnotation];
+      return level !== undefined && logLevels.includes(level) ? level : undefined;
+    },
+  });
+}
 
-  while (!storesFilled(stores) && !signal.aborted) await wait(50, signal);
-
-  stores.servers.listen((change) => {
-    const { object } = change;
-    // A status that we wrote ourselves needs no second look.
-    if (change.type === "changed" && change.before.metadata.generation === object.metadata.generation) return;
-    queue.add(keyOf(object));
+function sourcesOf(world: World): Source[] {
+  const { servers, ...children } = world.stores;
+  // A volume that outlives its server has no owner, but the label of its server's name.
+  const serverOf = ({ metadata }: KubeObject): string[] => {
+    const name = metadata.labels?.[labels.instance];
+    const { namespace } = metadata;
+    return name && servers.get(namespace, name) ? [keyOf({ metadata: { name, ...(namespace && { namespace }) } })] : [];
+  };
+  return [
+    from(servers),
     // Who waits for this domain may have it now.
-    if (change.type === "deleted")
-      for (const other of stores.servers.all()) if (other.spec.domain === object.spec.domain) queue.add(keyOf(other));
-  });
-  const { servers, ...children } = stores;
-  for (const store of Object.values(children) as unknown as Store<KubeObject>[])
-    store.listen(({ object }) => {
-      const name = object.metadata.labels?.[labels.instance];
-      const { namespace } = object.metadata;
-      if (name && servers.get(namespace, name))
-        queue.add(keyOf({ metadata: { name, ...(namespace && { namespace }) } }));
-    });
-  for (const server of servers.all()) queue.add(keyOf(server));
-
-  await runWorkers({
-    queue,
-    workers,
-    signal,
-    log,
-    reconcile: (key, within) => reconcileServer(key, world, log, within),
-  });
+    fromMapped(servers, ({ type, object }) =>
+      type === "deleted" ? world.serversByDomain.get(object.spec.domain).map(keyOf) : [],
+    ),
+    fromMapped(world.otherSecrets, ({ object }) => world.serversBySecret.get(keyOf(object)).map(keyOf)),
+    ...(Object.values(children) as unknown as Store<KubeObject>[]).map((store) =>
+      fromMapped(store, ({ object, own }) => (own ? [] : serverOf(object))),
+    ),
+  ];
 }

@@ -1,7 +1,7 @@
 /** Reads what is known about a server: from what the watches keep, and from the API server what is not watched. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { isSelfSignedDomain } from "../../api/domain.ts";
-import { childNames, labels } from "../../api/names.ts";
+import { childNames } from "../../api/names.ts";
 import { judgeCertificate } from "../../certificates/judge.ts";
 import { makeSelfSigned } from "../../certificates/self-signed.ts";
 import { resources } from "../../kube/object.ts";
@@ -26,9 +26,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     statefulSet,
     pod,
     cronJob: stores.cronJobs.get(namespace, names.expiryCronJob),
-    jobs: stores.jobs
-      .all()
-      .filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.[labels.instance] === name),
+    jobs: world.jobsByServer.get(`${namespace}/${name}`),
     ...(volumeClaim?.status?.phase === "Pending" && {
       claimTrouble: await lastWords("PersistentVolumeClaim", names.volumeClaim),
     }),
@@ -65,9 +63,7 @@ async function observeCertificate(server: ChatmailServer, world: World, signal: 
   const { now } = world;
   const found =
     world.stores.secrets.get(metadata.namespace, ownName) ??
-    ((await world.client.get(resources.secret, { namespace: metadata.namespace, name: ownName }, signal)) as
-      | LiveSecret
-      | undefined);
+    (await secretNamed(ownName, metadata.namespace, world, signal));
   const kept = found && pairIn(found);
   if (kept) {
     const verdict = judgeCertificate({ ...kept, domain, now: now() });
@@ -81,9 +77,8 @@ async function givenCertificate(server: ChatmailServer, world: World, signal: Ab
   const { namespace } = server.metadata;
   const secretName = server.spec.certificate.secretName ?? "";
   const here = { source: "Secret", secretName } as const;
-  const secret = (await world.client.get(resources.secret, { namespace, name: secretName }, signal)) as
-    | LiveSecret
-    | undefined;
+  const secret =
+    world.stores.secrets.get(namespace, secretName) ?? (await secretNamed(secretName, namespace, world, signal));
   const missing = (message: string): SeenCertificate => ({
     ...here,
     problem: { reason: "CertificateMissing", message },
@@ -92,6 +87,17 @@ async function givenCertificate(server: ChatmailServer, world: World, signal: Ab
   const pair = pairIn(secret);
   if (!pair) return missing(`Secret ${secretName} lacks tls.crt or tls.key`);
   return { ...here, ...judgeCertificate({ ...pair, domain: server.spec.domain, now: world.now() }) };
+}
+
+/** Only its name is watched; what is in it is read when it is needed. */
+async function secretNamed(
+  name: string,
+  namespace: string,
+  world: World,
+  signal: AbortSignal,
+): Promise<LiveSecret | undefined> {
+  if (!world.otherSecrets.get(namespace, name)) return undefined;
+  return (await world.client.get(resources.secret, { namespace, name }, signal)) as LiveSecret | undefined;
 }
 
 function pairIn(secret: LiveSecret): { certificatePem: string; keyPem: string } | undefined {

@@ -1,5 +1,7 @@
+import type { ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
 import { Failure } from "../../api/failure.ts";
 import type { Outcome } from "../../kube/controller.ts";
+import type { Note } from "../../kube/events.ts";
 import type { Log } from "../../kube/log.ts";
 import { applyChildren, applyStatus } from "./act.ts";
 import { desiredChildren } from "./desired.ts";
@@ -9,16 +11,15 @@ import { domainProblem, specProblem } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
 import type { LiveServer, World } from "./world.ts";
 
-/** What is not watched is looked at again: a Secret that a user gives, and why a claim or a pod waits. */
-const lookAgainMs = { givenSecret: 300_000, trouble: 15_000 };
+/** What is not watched is looked at again: why a claim or a pod waits. */
+const lookAgainMs = 15_000;
 
 /**
  * Brings one ChatmailServer a step closer to its spec. Safe to repeat after a crash at any line.
  * An expected failure is shown as Ready=False and tried again; anything else is thrown.
  */
 export async function reconcileServer(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
-  const [namespace, name = ""] = key.split("/");
-  const server = world.stores.servers.get(namespace, name);
+  const server = world.stores.servers.at(key);
   if (!server || server.metadata.deletionTimestamp) return {};
 
   const { management } = server.spec;
@@ -26,7 +27,7 @@ export async function reconcileServer(key: string, world: World, log: Log, signa
     await judge(server, { seen: undefined }, world, log, signal);
     return {};
   }
-  const refused = specProblem(server.spec) ?? domainProblem(server, world.stores.servers.all());
+  const refused = specProblem(server.spec) ?? domainProblem(server, world.serversByDomain.get(server.spec.domain));
   if (refused) {
     await judge(server, { seen: undefined, refused }, world, log, signal);
     return {};
@@ -38,13 +39,13 @@ export async function reconcileServer(key: string, world: World, log: Log, signa
     try {
       const sent = await applyChildren(server, desiredChildren(server, seen, world), world, signal);
       if (sent.length > 0) {
-        log.info({ server: key, sent }, "children applied");
+        log.info({ sent }, "children applied");
         seen = await observe(server, world, signal);
       }
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       failure = error;
-      log.warn({ server: key, reason: error.reason, err: error }, "children not applied, trying again");
+      log.warn({ reason: error.reason, err: error }, "children not applied, trying again");
     }
   }
 
@@ -64,8 +65,15 @@ async function judge(
   const after = readyOf(status);
   if (!(await applyStatus(server, status, world, signal))) return;
   if (before?.status === after?.status && before?.reason === after?.reason) return;
-  const { namespace, name } = server.metadata;
-  log.info({ server: `${namespace}/${name}`, ready: after?.status, reason: after?.reason }, "status changed");
+  log.info({ ready: after?.status, reason: after?.reason }, "status changed");
+  if (after) world.events.note(server, transitionNote(after, status));
+}
+
+/** Of a change of Ready. A warning unless all is well, or on its way. */
+function transitionNote(ready: Condition, status: ChatmailServerStatus): Note {
+  const moving = status.conditions?.some(({ type, status: is }) => type === "Reconciling" && is === "True");
+  const { reason, message } = ready;
+  return { type: ready.status === "True" || moving ? "Normal" : "Warning", reason, note: message };
 }
 
 const readyOf = (status: LiveServer["status"]) => status?.conditions?.find((condition) => condition.type === "Ready");
@@ -74,9 +82,7 @@ function againMs(seen: Seen, now: Date): number | undefined {
   const deadline = nextDeadline(seen, now);
   const waits = [
     ...(deadline ? [deadline.getTime() - now.getTime() + 1_000] : []),
-    ...(seen.certificate.source === "Secret" && !seen.certificate.problem ? [lookAgainMs.givenSecret] : []),
-    ...(seen.certificate.source === "Secret" && seen.certificate.problem ? [lookAgainMs.trouble] : []),
-    ...(seen.volumeClaim?.status?.phase === "Pending" || (seen.statefulSet && !seen.pod) ? [lookAgainMs.trouble] : []),
+    ...(seen.volumeClaim?.status?.phase === "Pending" || (seen.statefulSet && !seen.pod) ? [lookAgainMs] : []),
   ];
   return waits.length > 0 ? Math.min(...waits) : undefined;
 }

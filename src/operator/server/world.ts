@@ -2,10 +2,14 @@
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { chatmailServer, fieldManager, group, labels, labelValues, version } from "../../api/names.ts";
 import { Applier } from "../../kube/apply.ts";
+import { Cache } from "../../kube/cache.ts";
 import type { Client } from "../../kube/client.ts";
-import { trimmed } from "../../kube/fields.ts";
+import { EventRecorder } from "../../kube/events.ts";
+import { trimmed, withoutManagedFields } from "../../kube/fields.ts";
+import type { Log } from "../../kube/log.ts";
+import type { Metrics } from "../../kube/metrics.ts";
 import { type KubeObject, type Resource, resources } from "../../kube/object.ts";
-import { Store } from "../../kube/store.ts";
+import { byLabel, type Index, type Store } from "../../kube/store.ts";
 import type {
   LiveCronJob,
   LiveJob,
@@ -37,7 +41,16 @@ export interface Stores {
 export interface World {
   client: Client;
   applier: Applier;
+  events: EventRecorder;
+  cache: Cache;
   stores: Stores;
+  /** Names of the Secrets that others made, without what is in them: a given certificate is among them. */
+  otherSecrets: Store<KubeObject>;
+  serversByDomain: Index<LiveServer>;
+  /** By "namespace/name" of the Secret that holds a given certificate. */
+  serversBySecret: Index<LiveServer>;
+  /** By the key of their server. */
+  jobsByServer: Index<LiveJob>;
   relayImage: string;
   now: () => Date;
 }
@@ -58,25 +71,58 @@ export const storeResources = {
 /** All that we make, and nothing else, is watched. */
 export const ourLabelSelector = `${labels.managedBy}=${labelValues.managedBy}`;
 
-export function makeWorld(options: { client: Client; scopes: readonly string[]; relayImage: string }): World {
-  const { client, scopes, relayImage } = options;
-  const store = <T extends KubeObject>() => new Store<T>({ scopes, trim: (object) => trimmed(object, fieldManager) });
+/** Of the many that others make, those that can't hold a certificate. */
+const otherSecretTypes = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token";
+
+/** Stores fill from now on and for as long as the signal lets them; also while another operator leads, so that taking over is quick. */
+export function makeWorld(options: {
+  client: Client;
+  scopes: readonly string[];
+  relayImage: string;
+  /** Which operator says what events say. */
+  instance: string;
+  signal: AbortSignal;
+  log: Log;
+  metrics?: Metrics;
+}): World {
+  const { client, scopes, relayImage, instance, signal, log, metrics } = options;
+  const cache = new Cache({ client, log, signal, namespaces: scopes, ...(metrics && { metrics }) });
+  const ours = { labelSelector: ourLabelSelector };
+  const applied = <T extends KubeObject>(resource: Resource) =>
+    cache.store<T>(resource, { ...ours, trim: (object) => trimmed(object, fieldManager) });
+  const read = <T extends KubeObject>(resource: Resource) =>
+    cache.store<T>(resource, { ...ours, trim: withoutManagedFields });
+  const { servers: serverKind, configMaps, secrets, volumeClaims, services, statefulSets, pods } = storeResources;
+  const stores: Stores = {
+    servers: cache.store<LiveServer>(serverKind, { trim: (server) => trimmed(server, fieldManager) }),
+    configMaps: applied(configMaps),
+    secrets: applied(secrets),
+    volumeClaims: applied(volumeClaims),
+    services: applied(services),
+    statefulSets: applied(statefulSets),
+    pods: read(pods),
+    cronJobs: applied(storeResources.cronJobs),
+    jobs: read(storeResources.jobs),
+  };
   return {
     client,
-    applier: new Applier({ client, fieldManager }),
+    cache,
+    stores,
     relayImage,
+    applier: new Applier({ client, fieldManager }),
+    events: new EventRecorder({ client, component: fieldManager, instance, log }),
     now: () => new Date(),
-    stores: {
-      servers: store(),
-      configMaps: store(),
-      secrets: store(),
-      volumeClaims: store(),
-      services: store(),
-      statefulSets: store(),
-      pods: store(),
-      cronJobs: store(),
-      jobs: store(),
-    },
+    otherSecrets: cache.store(resources.secret, {
+      metadataOnly: true,
+      labelSelector: `${labels.managedBy}!=${labelValues.managedBy}`,
+      fieldSelector: otherSecretTypes,
+      trim: withoutManagedFields,
+    }),
+    serversByDomain: stores.servers.index(({ spec }) => [spec.domain]),
+    serversBySecret: stores.servers.index(({ metadata, spec }) =>
+      spec.certificate.secretName === undefined ? [] : [`${metadata.namespace}/${spec.certificate.secretName}`],
+    ),
+    jobsByServer: byLabel(stores.jobs, labels.instance),
   };
 }
 

@@ -102,7 +102,16 @@ test("refused connections and errors of the server are tried again for as long a
     watches: [down, reset, reset, (s) => s.event("ADDED", aPod("p2", "9"))],
   });
   await until("both pods", () => run.names().length === 2);
-  expect(run.log.lines.every((line) => line.level === "warn")).toBe(true);
+  expect(run.log.lines.map(({ level, fields }) => `${level} ${(fields as { failures?: number }).failures}`)).toEqual([
+    "warn 1",
+    "warn 2",
+    "debug 3",
+    "info 3",
+    "warn 1",
+    "warn 2",
+    "debug 3",
+    "info 3",
+  ]);
 });
 
 test.each([

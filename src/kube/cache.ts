@@ -1,0 +1,62 @@
+/** Stores and the watches that keep them filled, for as long as the signal lets them. */
+import type { Client, Selection } from "./client.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import type { KubeObject, Resource } from "./object.ts";
+import { Store } from "./store.ts";
+import { keepFilled, type WatchPatience } from "./watch.ts";
+
+export interface Watched<T extends KubeObject> extends Omit<Selection, "namespace"> {
+  /** Namespaces to watch, one watch each; by default those of the cache. */
+  namespaces?: readonly string[];
+  /** Makes an object smaller or checks it before it is kept; what it throws is reported and the object left out. */
+  trim?: (object: T) => T;
+}
+
+export class Cache {
+  readonly #options: { client: Client; log: Log; signal: AbortSignal; metrics?: Metrics; patience?: WatchPatience };
+  readonly #namespaces: readonly string[];
+  readonly #stores: { resource: Resource; store: Store<KubeObject> }[] = [];
+  readonly #watches: Promise<void>[] = [];
+
+  /** `namespaces`: where to watch; [""], which is the default, is everywhere. */
+  constructor(options: {
+    client: Client;
+    log: Log;
+    signal: AbortSignal;
+    namespaces?: readonly string[];
+    metrics?: Metrics;
+    patience?: WatchPatience;
+  }) {
+    const { namespaces, ...rest } = options;
+    this.#options = rest;
+    this.#namespaces = namespaces ?? [""];
+    this.#options.metrics?.gauge("kube_store_objects", () =>
+      this.#stores.map(({ resource, store }) => ({ labels: { resource: resource.plural }, value: store.size })),
+    );
+    this.#options.metrics?.gauge("kube_store_unreadable_objects", () =>
+      this.#stores.map(({ resource, store }) => ({ labels: { resource: resource.plural }, value: store.unreadable })),
+    );
+  }
+
+  /** A store of this kind, being filled from now on. */
+  store<T extends KubeObject = KubeObject>(resource: Resource, watched: Watched<T> = {}): Store<T> {
+    const { namespaces = this.#namespaces, trim, ...selection } = watched;
+    const store = new Store<T>({ scopes: namespaces, log: this.#options.log, ...(trim && { trim }) });
+    this.#stores.push({ resource, store: store as unknown as Store<KubeObject> });
+    for (const namespace of namespaces) {
+      const where = { ...selection, ...(namespace && { namespace }) };
+      this.#watches.push(keepFilled({ ...this.#options, resource, selection: where, store }));
+    }
+    return store;
+  }
+
+  get filled(): boolean {
+    return this.#stores.every(({ store }) => store.filled);
+  }
+
+  /** Resolves when the signal was aborted and every watch has ended. */
+  get ended(): Promise<void> {
+    return Promise.all(this.#watches).then(() => {});
+  }
+}

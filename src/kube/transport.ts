@@ -1,0 +1,221 @@
+/**
+ * HTTP to the API server over kept-alive connections. A connection that the server closed while it was idle is replaced; "later" (429, or
+ * 5xx with Retry-After) is obeyed; a refused token is read anew. Everything else is the caller's to judge.
+ */
+import http from "node:http";
+import https from "node:https";
+import { deadline } from "../lib/deadline.ts";
+import { wait } from "../lib/wait.ts";
+import { ApiError, apiErrorOf, isApiError } from "./api-error.ts";
+import type { Credentials } from "./credentials.ts";
+import { lineSplitter } from "./lines.ts";
+import type { Counter } from "./metrics.ts";
+
+export interface Call {
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  path: string;
+  /** What is counted: get, list, watch, apply …, of which plural. */
+  verb: string;
+  resource: string;
+  query?: Record<string, string | undefined>;
+  body?: unknown;
+  contentType?: string;
+  accept?: string | undefined;
+}
+
+export interface Transport {
+  json<T>(call: Call, signal: AbortSignal): Promise<T>;
+  /** The lines of an answer that goes on; ends when the server closes it, throws when nothing is heard for `idleMs`. */
+  lines(call: Call, options: { idleMs: number }, signal: AbortSignal): AsyncGenerator<string>;
+  close(): void;
+}
+
+const patience = {
+  connectMs: 5_000,
+  /** Until an answer begins, and between two pieces of it. */
+  silenceMs: 30_000,
+  /** All tries of one call together. */
+  callMs: 120_000,
+  tries: 10,
+  /** Calls at once; watches have connections of their own. */
+  connections: 32,
+};
+
+export function transport(
+  credentials: Credentials,
+  options: { userAgent: string; requests: Counter; connectMs?: number },
+): Transport {
+  const { server, tls } = credentials;
+  const { requests, userAgent, connectMs = patience.connectMs } = options;
+  const plain = server.protocol === "http:";
+  const agentFor = (maxSockets: number) => {
+    const kept = { keepAlive: true, keepAliveMsecs: 30_000, maxSockets, scheduling: "lifo" as const };
+    if (plain) return new http.Agent(kept);
+    const { insecure, ...identity } = tls;
+    return new https.Agent({ ...kept, ...identity, rejectUnauthorized: !insecure });
+  };
+  const calls = agentFor(patience.connections);
+  const watches = agentFor(Number.POSITIVE_INFINITY);
+  const root = server.pathname.replace(/\/$/, "");
+  const host = server.hostname.replace(/^\[|\]$/g, "");
+
+  async function headersFor(call: Call, payload: Buffer | undefined, refused: boolean) {
+    return {
+      ...(await credentials.headers({ refused })),
+      accept: call.accept ?? "application/json",
+      "user-agent": userAgent,
+      ...(payload && { "content-type": call.contentType ?? "application/json", "content-length": payload.length }),
+    };
+  }
+
+  /** Resolves with the head of the answer; the body is still to be read. */
+  async function send(
+    call: Call,
+    agent: http.Agent,
+    signal: AbortSignal,
+    refused = false,
+  ): Promise<http.IncomingMessage> {
+    const query = Object.entries(call.query ?? {}).filter((pair): pair is [string, string] => pair[1] !== undefined);
+    const path = `${root}${call.path}${query.length > 0 ? `?${new URLSearchParams(query)}` : ""}`;
+    const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
+    const headers = await headersFor(call, payload, refused);
+    signal.throwIfAborted();
+    const attempt = () =>
+      new Promise<http.IncomingMessage>((resolve, reject) => {
+        const to = { host, port: server.port, path, method: call.method, headers, agent, signal };
+        const request = (plain ? http : https).request(to, resolve);
+        request.on("socket", (socket) => {
+          if (!socket.connecting) return;
+          const late = () => request.destroy(new ConnectTimeout(`no connection to ${server.host} in ${connectMs} ms`));
+          const timer = setTimeout(late, connectMs);
+          const settled = () => clearTimeout(timer);
+          socket.once("connect", settled).once("close", settled);
+        });
+        // A kept-alive connection that the server closed meanwhile: nothing was done, so the call may be made anew.
+        request.on("error", (error) => reject(request.reusedSocket ? new StaleConnection(error) : error));
+        request.end(payload);
+      });
+    for (;;) {
+      try {
+        const response = await attempt();
+        count(call, String(response.statusCode));
+        if (response.statusCode !== 401 || refused) return response;
+        response.resume();
+        return await send(call, agent, signal, true);
+      } catch (error) {
+        if (!(error instanceof StaleConnection)) {
+          if (!signal.aborted) count(call, "error");
+          throw error;
+        }
+        if (call.method === "POST" || signal.aborted) throw error.cause;
+      }
+    }
+  }
+
+  const count = ({ method, verb, resource }: Call, code: string) => requests.add({ code, method, verb, resource });
+
+  async function once<T>(call: Call, outer: AbortSignal): Promise<T> {
+    const within = deadline(outer, patience.silenceMs, `${call.method} ${call.path}`);
+    try {
+      const response = await send(call, calls, within.signal);
+      const text = await readAll(response, () => within.restart());
+      if (!isFine(response)) throw errorOf(response, text);
+      return parsed<T>(text, response);
+    } catch (error) {
+      throw within.reasonOr(error);
+    } finally {
+      within.end();
+    }
+  }
+
+  return {
+    async json<T>(call: Call, outer: AbortSignal): Promise<T> {
+      const endsAt = performance.now() + patience.callMs;
+      for (let tries = 1; ; tries++) {
+        try {
+          return await once<T>(call, outer);
+        } catch (error) {
+          const pauseMs = pauseOf(error);
+          if (pauseMs === undefined || tries >= patience.tries || performance.now() + pauseMs > endsAt) throw error;
+          // Those who were sent away together do not come back together.
+          await wait(pauseMs * (1 + Math.random() * 0.2), outer);
+          outer.throwIfAborted();
+        }
+      }
+    },
+
+    async *lines(call, { idleMs }, outer) {
+      const within = deadline(outer, Math.min(patience.silenceMs, idleMs), `${call.verb} ${call.path}`);
+      let response: http.IncomingMessage | undefined;
+      try {
+        response = await send(call, watches, within.signal);
+        if (!isFine(response)) throw errorOf(response, await readAll(response, () => within.restart()));
+        within.restart(idleMs);
+        const split = lineSplitter();
+        for await (const chunk of response as AsyncIterable<Buffer>) {
+          within.restart();
+          yield* split(chunk);
+        }
+      } catch (error) {
+        throw within.reasonOr(error);
+      } finally {
+        within.end();
+        // A reader that goes away early takes the connection with it.
+        if (response && !response.complete) response.destroy();
+      }
+    },
+
+    close() {
+      calls.destroy();
+      watches.destroy();
+    },
+  };
+}
+
+/** For how long the server asked to be left alone; undefined when it did not. A 429 without a time means a second. */
+function pauseOf(error: unknown): number | undefined {
+  if (!isApiError(error)) return undefined;
+  if (error.status === 429) return error.retryAfterMs ?? 1_000;
+  return error.status >= 500 ? error.retryAfterMs : undefined;
+}
+
+class StaleConnection extends Error {
+  override readonly cause: unknown;
+  constructor(cause: unknown) {
+    super("connection was closed while idle");
+    this.cause = cause;
+  }
+}
+
+class ConnectTimeout extends Error {
+  readonly code = "ETIMEDOUT";
+}
+
+const isFine = (response: http.IncomingMessage) => response.statusCode !== undefined && response.statusCode < 300;
+
+async function readAll(response: http.IncomingMessage, heard: () => void): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    heard();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function errorOf(response: http.IncomingMessage, text: string): ApiError {
+  return apiErrorOf({
+    status: response.statusCode ?? 0,
+    statusText: response.statusMessage,
+    retryAfter: response.headers["retry-after"],
+    text,
+  });
+}
+
+function parsed<T>(text: string, response: http.IncomingMessage): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    const message = `HTTP ${response.statusCode} with an answer that is no JSON (${text.length} characters)`;
+    throw Object.assign(new ApiError({ status: 502, reason: "BrokenAnswer", message }), { cause });
+  }
+}

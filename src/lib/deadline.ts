@@ -1,0 +1,41 @@
+/** A signal that follows another one and also ends when nothing happened for a time. Neither leaks a listener nor a timer after `end`. */
+export interface Deadline {
+  signal: AbortSignal;
+  /** Something happened: the time begins anew, with another length if one is given. */
+  restart(ms?: number): void;
+  /** Why the signal ended where it did, else the error itself: an abort hides its cause in what it breaks. */
+  reasonOr(error: unknown): unknown;
+  end(): void;
+}
+
+export function deadline(outer: AbortSignal, ms: number, what: string): Deadline {
+  const inner = new AbortController();
+  let lengthMs = ms;
+  const follow = () => inner.abort(outer.reason);
+  const expire = () => inner.abort(new DeadlineError(`${what}: nothing heard for ${lengthMs / 1_000} s`));
+  if (outer.aborted) follow();
+  else outer.addEventListener("abort", follow, { once: true });
+  let timer = setTimeout(expire, ms);
+  return {
+    signal: inner.signal,
+    restart(next = lengthMs) {
+      if (next === lengthMs) {
+        timer.refresh();
+        return;
+      }
+      clearTimeout(timer);
+      lengthMs = next;
+      timer = setTimeout(expire, next);
+    },
+    reasonOr: (error) => (inner.signal.aborted ? inner.signal.reason : error),
+    end() {
+      clearTimeout(timer);
+      outer.removeEventListener("abort", follow);
+    },
+  };
+}
+
+/** Nothing was heard for as long as we were ready to wait. */
+export class DeadlineError extends Error {
+  override readonly name = "DeadlineError";
+}
