@@ -132,3 +132,135 @@ test("stopping waits for work in hand and takes no more", async () => {
   await stopped;
   expect([...counts.keys()]).toEqual(["a"]);
 });
+
+/** Takes all that waits, one after the other. */
+async function takeAll(queue: WorkQueue): Promise<string[]> {
+  const keys: string[] = [];
+  while (queue.depth > 0) {
+    const key = await queue.take();
+    if (key === undefined) break;
+    keys.push(key);
+    queue.done(key);
+  }
+  return keys;
+}
+
+test("edits go first, then changes, then the sweep", async () => {
+  const queue = new WorkQueue();
+  queue.add("a/sweep", "sweep");
+  queue.add("a/change");
+  queue.add("a/edit", "edit");
+  expect(await takeAll(queue)).toEqual(["a/edit", "a/change", "a/sweep"]);
+});
+
+test("a key that waits moves up with an edit, and never down", async () => {
+  const queue = new WorkQueue();
+  for (const key of ["a/1", "a/2", "a/3"]) queue.add(key, "sweep");
+  queue.add("a/3", "edit");
+  queue.add("a/3", "sweep");
+  expect([queue.depth, queue.depthOf("edit"), queue.depthOf("sweep")]).toEqual([3, 1, 2]);
+  expect(await takeAll(queue)).toEqual(["a/3", "a/1", "a/2"]);
+});
+
+test("an edit while the key is worked on comes back as an edit", async () => {
+  const queue = new WorkQueue();
+  queue.add("a/1", "sweep");
+  await queue.take();
+  queue.add("a/1", "sweep");
+  queue.add("a/1", "edit");
+  queue.done("a/1");
+  expect([queue.depthOf("edit"), queue.depthOf("sweep")]).toEqual([1, 0]);
+});
+
+test("edits without end do not starve a sweep", async () => {
+  const queue = new WorkQueue();
+  queue.add("a/sweep", "sweep");
+  const taken: (string | undefined)[] = [];
+  for (let nth = 0; nth < 10; nth++) {
+    queue.add(`a/edit-${nth}`, "edit");
+    taken.push(await queue.take());
+  }
+  expect(taken).toContain("a/sweep");
+});
+
+test("namespaces take turns: a thousand of one do not keep one of another waiting", async () => {
+  const queue = new WorkQueue();
+  for (let nth = 0; nth < 1_000; nth++) queue.add(`big/${nth}`);
+  queue.add("small/1");
+  queue.add("small/2");
+  const first = [await queue.take(), await queue.take(), await queue.take(), await queue.take()];
+  expect(first).toEqual(["big/0", "small/1", "big/1", "small/2"]);
+});
+
+test("each failure waits longer, up to the limit, until one goes well", async () => {
+  vi.useFakeTimers();
+  try {
+    const queue = new WorkQueue({ backOff: { firstMs: 100, mostMs: 400 }, random: () => 1 });
+    const waits = async (expectedMs: number) => {
+      queue.retry("a/1");
+      vi.advanceTimersByTime(expectedMs - 1);
+      expect(queue.depth).toBe(0);
+      vi.advanceTimersByTime(2);
+      expect(queue.depth).toBe(1);
+      await queue.take();
+      queue.done("a/1");
+    };
+    for (const ms of [100, 200, 400, 400]) await waits(ms);
+    queue.succeeded("a/1");
+    await waits(100);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+const thrown = (fields: object) => Object.assign(new Error("no"), fields);
+
+test.each([
+  { what: "a fault of the spec", error: thrown({ fault: "spec" }), level: "warn", triedAgain: false },
+  { what: "a fault of the world", error: thrown({ fault: "world" }), level: "warn", triedAgain: true },
+  { what: "a lost connection", error: thrown({ code: "ECONNRESET" }), level: "warn", triedAgain: true },
+  { what: "a bug", error: new TypeError("x is undefined"), level: "error", triedAgain: true },
+  { what: "something that is no error", error: "text", level: "error", triedAgain: true },
+])("$what is logged as $level, and tried again: $triedAgain", async ({ error, level, triedAgain }) => {
+  const work = async () => {
+    throw error;
+  };
+  const { queue, counts, log, stop } = await run({ workers: 1, keys: ["a/1", "a/2"], work });
+  await until("both keys", () => counts.size === 2 && (!triedAgain || (counts.get("a/1") ?? 0) > 1));
+  await new Promise((resolve) => setTimeout(resolve, 4 * backOff.firstMs));
+  expect([counts.get("a/1") === 1, queue.depth]).toEqual([!triedAgain, 0]);
+  await stop();
+  expect(new Set(log.lines.map((line) => line.level))).toEqual(new Set([level]));
+});
+
+test("a reconcile that hangs is ended by its signal, and one that ignores even that is left behind by name", async () => {
+  const stopping = new AbortController();
+  const queue = new WorkQueue({ backOff });
+  const log = keptLog();
+  let tries = 0;
+  const done = runWorkers({
+    queue,
+    workers: 2,
+    signal: stopping.signal,
+    log,
+    runWithinMs: 30,
+    stopWithinMs: 30,
+    reconcile: (key, { signal }) =>
+      new Promise((_resolve, reject) => {
+        if (key === "a/deaf") return;
+        tries++;
+        signal.addEventListener("abort", () => reject(new Error("aborted")));
+      }),
+  });
+  queue.add("a/hangs");
+  queue.add("a/deaf");
+  await until("a second try", () => tries === 2);
+  stopping.abort();
+  await done;
+  expect(log.lines.at(-1)).toMatchObject({
+    level: "error",
+    message: "reconcile did not stop",
+    fields: { keys: ["a/deaf"] },
+  });
+  expect(log.lines[0]).toMatchObject({ level: "warn", message: "not reconciled" });
+});
