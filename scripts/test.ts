@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../src/lib/text.ts";
-import { engineUp, labAvailability, labDown, labExecArgs, labUp, loadImage } from "../test/lab/lab.ts";
+import { labAvailability, labDown, labExecArgs, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
 import { buildImages } from "./images.ts";
 import { closingLine, type Outcome, outcomeTable, type SuiteName, suiteNames, suiteOutcome } from "./test-report.ts";
 
@@ -33,7 +33,7 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
   if (lab.state === "impossible") return lab.why;
   if (lab.state === "long" && !requireAll && asked.length === 0) return lab.why;
   if (lab.state !== "up") startedLab = true;
-  if (suite === "services") await engineUp();
+  if (suite === "services") await namesUp();
   else await labUp({});
   const images = await buildImages();
   process.env.OPERATOR_IMAGE = images.operator.name;

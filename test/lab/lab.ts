@@ -44,9 +44,8 @@ export async function labUp(options: UpOptions = {}): Promise<void> {
     await startEngine(progress);
     const bare = provider === "bare";
     const image = process.env.LAB_NODE_IMAGE || (bare ? await bareNodeImage(progress) : versions.kindNode);
-    const namesImage = bare ? bareNamesImage() : await buildNamesImage(progress);
     await needTools(["kind", "kubectl"], progress);
-    await startNames(namesImage);
+    await startNames(bare ? await bareNamesImage(progress) : await buildNamesImage(progress));
     const ownPodNetwork = await lacksPodNetwork(image);
     await startCluster({ nodes: options.nodes, image, ownPodNetwork, progress });
     if (!ownPodNetwork) await pullHelperImage().then(() => loadImage(helperImage));
@@ -59,6 +58,16 @@ export async function labUp(options: UpOptions = {}): Promise<void> {
 export async function engineUp(options: { quiet?: boolean } = { quiet: true }): Promise<void> {
   const progress = progressOf(options);
   await alone(progress, () => startEngine(progress));
+}
+
+/** As `engineUp`, with the lab's name server, for containers that send mail to each other. */
+export async function namesUp(options: { quiet?: boolean } = { quiet: true }): Promise<void> {
+  const progress = progressOf(options);
+  const provider = await needProvider();
+  await alone(progress, async () => {
+    await startEngine(progress);
+    await startNames(provider === "bare" ? await bareNamesImage(progress) : await buildNamesImage(progress));
+  });
 }
 
 /** Ends whatever runs of the lab and removes its traces; `cache` removes what was kept for the next time as well. */

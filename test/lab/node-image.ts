@@ -79,8 +79,10 @@ const nodeKey = () =>
 const baseTag = () => `${labName}/debian:${contentKey([packages.join(), versions.nodeSuite])}`;
 const nodeTag = () => `${labName}/node:${nodeKey()}`;
 
-/** The image that names.ts starts from on a bare machine: Debian with BIND. */
-export const bareNamesImage = baseTag;
+/** The image that names.ts starts from on a bare machine: Debian with BIND. Imported the first time. */
+export async function bareNamesImage(progress: Progress): Promise<string> {
+  return importBase(lines(await docker(["images", "--format", "{{.Repository}}:{{.Tag}}", `${labName}/*`])), progress);
+}
 
 /** Builds the node image of a bare machine the first time; returns its name. */
 export async function bareNodeImage(progress: Progress): Promise<string> {

@@ -10,7 +10,7 @@ import { parseStsPolicy, type StsPolicy, stsId } from "./sts.ts";
 export interface DiscoveryOptions {
   knowledge: Knowledge;
   resolver: Pick<RoadResolver, "exchangers" | "texts">;
-  /** Whether this host has the HTTPS road. Never rejects. */
+  /** Whether this host has the HTTPS road; rejects where it can't be reached. */
   probe(host: string, unverified: boolean): Promise<"yes" | "no" | "unreached">;
   /** The text of `/.well-known/mta-sts.txt` of a policy host; rejects where there is none. */
   fetchPolicy(host: string): Promise<string>;
@@ -79,7 +79,10 @@ export class Discovery {
 
   async #lookForRoad(destination: string): Promise<void> {
     const { knowledge, now, log } = this.#options;
-    const finding = await this.#find(destination);
+    const finding = await this.#find(destination).catch((thrown): Finding => {
+      events.lookFailed(log, destination, thrown);
+      return { kind: "unreached" };
+    });
     const before = knowledge.get(destination)?.road;
     const road = afterLook(before, finding, now());
     knowledge.learn(destination, { road });
@@ -87,12 +90,16 @@ export class Discovery {
   }
 
   async #find(destination: string): Promise<Finding> {
-    const { resolver, probe } = this.#options;
+    const { resolver, probe, log } = this.#options;
     const exchangers = await resolver.exchangers(destination);
-    if (exchangers.kind !== "hosts") return { kind: exchangers.kind === "none" ? "none" : "unreached" };
+    if (exchangers.kind === "none") return exchangers;
+    if (exchangers.kind === "failed") throw new Error(exchangers.why);
     const hosts: string[] = [];
     for (const host of exchangers.hosts.slice(0, mostHosts)) {
-      const found = await probe(host, isUnverified(destination));
+      const found = await probe(host, isUnverified(destination)).catch((thrown) => {
+        events.lookFailed(log, destination, thrown);
+        return "unreached" as const;
+      });
       if (found === "yes") hosts.push(host);
       // a later host is a substitute: mail does not go there by HTTPS while the first can be had by SMTP
       else if (hosts.length === 0) return { kind: found === "no" ? "none" : "unreached" };

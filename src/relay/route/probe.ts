@@ -4,16 +4,13 @@ import type { Peers, Target } from "../deliver/peers.ts";
 /**
  * A relay answers 405 to a GET of `/mxdeliv` (reference §6.11); any other server something else. Nothing is sent for a look, so a server
  * that says yes to everything is not taken for a relay.
+ * Throws where the server can't be reached.
  */
 export async function hasHttpsRoad(peers: Pick<Peers, "get">, target: Target): Promise<"yes" | "no" | "unreached"> {
-  try {
-    const { status } = await peers.get(target, "/mxdeliv");
-    if (status === 405) return "yes";
-    // its web server is up and what is behind it is not
-    return status >= 500 || status === 429 ? "unreached" : "no";
-  } catch {
-    return "unreached";
-  }
+  const { status } = await peers.get(target, "/mxdeliv");
+  if (status === 405) return "yes";
+  // its web server is up and what is behind it is not
+  return status >= 500 || status === 429 ? "unreached" : "no";
 }
 
 /** Verified, no redirects (RFC 8461 §3.3). */

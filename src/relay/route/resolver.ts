@@ -1,11 +1,15 @@
 /** The DNS questions of the roads. All by Node's own resolver: the system's would block its four threads for one slow name server, and would try search domains. */
 import { Resolver } from "node:dns/promises";
 import type { LookupFunction } from "node:net";
+import { messageOf } from "../../lib/text.ts";
 import { codeOf } from "../files.ts";
 import { isHostName, literalAddress } from "./domain.ts";
 
 /** `none`: there is no such domain, or it takes no mail (null MX, RFC 7505). */
-export type Exchangers = { kind: "hosts"; hosts: readonly string[] } | { kind: "none" } | { kind: "failed" };
+export type Exchangers =
+  | { kind: "hosts"; hosts: readonly string[] }
+  | { kind: "none" }
+  | { kind: "failed"; why: string };
 
 export interface RoadResolver {
   /** In the order they are to be tried; a domain without MX is its own. A literal is its address. */
@@ -44,7 +48,7 @@ export function createRoadResolver(): RoadResolver {
       } catch (thrown) {
         const code = codeOf(thrown);
         if (code === "ENODATA") return { kind: "hosts", hosts: [destination] };
-        return { kind: code === "ENOTFOUND" ? "none" : "failed" };
+        return code === "ENOTFOUND" ? { kind: "none" } : { kind: "failed", why: messageOf(thrown) };
       }
     },
     texts: async (name) => (await orNone(resolver.resolveTxt(name))).map((parts) => parts.join("")),
