@@ -455,6 +455,32 @@ export const ChatmailServerStatus = z
       })
       .optional()
       .describe("The certificate that the pod is given."),
+    dkim: z
+      .object({
+        selector: z.string().max(63).optional().describe("The selector of the relay's key."),
+        record: z
+          .object({
+            name: z.string().max(320).optional().describe("Its name."),
+            value: z.string().max(2048).optional().describe("Its value, as it stands in a zone file."),
+          })
+          .optional()
+          .describe("The TXT record to publish."),
+      })
+      .optional()
+      .describe("The key that the relay signs its mail with. Other relays refuse mail until the record is published."),
+    dns: z
+      .array(
+        z.object({
+          name: z.string().max(320).describe("Its name, with the dot at the end."),
+          type: z.string().max(16).describe("Such as MX."),
+          value: z.string().max(2048).describe("As it stands in a zone file."),
+          required: z.boolean().describe("Whether mail fails without it."),
+        }),
+      )
+      .max(40)
+      .meta({ "x-kubernetes-list-type": "atomic" })
+      .optional()
+      .describe("The DNS records that the domain needs, to be published by whoever looks after its zone."),
     lastExpiry: z
       .object({
         finishedAt: z.iso.datetime().optional().describe("When the last expiry job ended well."),

@@ -27,6 +27,7 @@ export const labelValues = { name: "chatmail-relay", managedBy: fieldManager } a
 export const childNames = (server: string) => ({
   configMap: `${server}-config`,
   tlsSecret: `${server}-tls`,
+  dkimSecret: `${server}-dkim`,
   invitesSecret: `${server}-invites`,
   volumeClaim: `${server}-data`,
   service: server,

@@ -28,6 +28,7 @@ export const reasons = {
   CertificateMismatch: "the certificate is not for this domain",
   CertificateInvalid: "certificate or key can't be read, or they do not belong together",
   CertificateSourceMissing: "nothing in this version can get such a certificate",
+  DkimKeyInvalid: "the Secret with the DKIM key holds none",
   ExpiryOnTime: "the last expiry run did its work",
   ExpiryNotYetRun: "expiry has not run yet",
   ExpiryLate: "expiry has not run for two days",

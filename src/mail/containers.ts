@@ -8,11 +8,13 @@ import { folders, ports, postfix, programs, vmail } from "./layout.ts";
 /**
  * `config`: the files of one folder of `relayFiles`, read-only. `tls`: the certificate's Secret, read-only. `run`: the
  * emptyDir of sockets that all containers share. `data`: a folder of the volume. `scratch`: an emptyDir of this container alone.
+ * `dkim`: the Secret of keys to sign with, read-only; empty where the domain is an address literal.
  * `invites`: the Secret of invites, `appVersions`: the user's ConfigMap of app versions; both read-only, and empty where there is none.
  */
 export type RelayMount =
   | { from: "config"; folder: FileFolder; at: string }
   | { from: "tls"; at: string }
+  | { from: "dkim"; at: string }
   | { from: "invites"; at: string }
   | { from: "appVersions"; at: string }
   | { from: "run"; at: string }
@@ -60,6 +62,7 @@ export const terminationGraceSeconds = 30;
 
 const config = (folder: FileFolder): RelayMount => ({ from: "config", folder, at: fileFolders[folder] });
 const tls: RelayMount = { from: "tls", at: folders.tls };
+const dkim: RelayMount = { from: "dkim", at: folders.dkim };
 const invites: RelayMount = { from: "invites", at: folders.invites };
 const appVersions: RelayMount = { from: "appVersions", at: folders.appVersions };
 const run: RelayMount = { from: "run", at: folders.run };
@@ -93,7 +96,7 @@ export function relayContainers(): readonly (RelayContainer & { name: RelayConta
       ...asVmail,
       name: "relay",
       command: [programs.node, programs.relay],
-      mounts: [config("relay"), invites, appVersions, run, mail],
+      mounts: [config("relay"), dkim, invites, appVersions, run, mail],
       ports: listen("health"),
       startup: { http: { path: "/readyz", port: ports.health }, everySeconds: 1, failures: 60 },
       readiness: { http: { path: "/readyz", port: ports.health }, everySeconds: 10, failures: 3 },

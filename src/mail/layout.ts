@@ -27,6 +27,8 @@ export const folders = {
   webConfig: "/etc/chatmail/web",
   pages: "/srv/chatmail/pages",
   tls: "/etc/chatmail/tls",
+  /** A Secret: keys to sign with, as dkim.ts names them. */
+  dkim: "/etc/chatmail/dkim",
   /** A Secret: each file is an invite. */
   invites: "/etc/chatmail/invites",
   /** A ConfigMap of the user's: appversions.json. */
@@ -48,6 +50,8 @@ export const sockets = {
   outgoingMilter: `${folders.run}/outgoing-milter.sock`,
   /** Milter for mail from other servers. */
   incomingMilter: `${folders.run}/incoming-milter.sock`,
+  /** Milter for the bounces that Postfix writes. */
+  bounceMilter: `${folders.run}/bounce-milter.sock`,
   /** Postfix's questions in Dovecot's auth protocol. */
   sasl: `${folders.run}/sasl.sock`,
   /** HTTP: Dovecot's Lua questions (/passdb, /userdb, /users), its word of a delivery (/notify), and nothing that the outside may reach. */

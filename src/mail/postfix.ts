@@ -62,6 +62,9 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     [`${roadService}_destination_concurrency_limit`]: remoteProcesses / 20,
     // nothing is rewritten: signatures stay whole
     disable_mime_input_processing: "yes",
+    disable_mime_output_conversion: "yes",
+    smtp_line_length_limit: 0,
+    lmtp_line_length_limit: 0,
     smtputf8_enable: "no",
     local_header_rewrite_clients: "",
     // sizes and times
@@ -84,6 +87,9 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     smtpd_sasl_path: sockets.sasl,
     smtpd_tls_auth_only: "yes",
     milter_default_action: "tempfail",
+    // bounces, which Postfix writes itself, are signed
+    non_smtpd_milters: `unix:${sockets.bounceMilter}`,
+    internal_mail_filter_classes: "bounce",
     notify_classes: "",
     // TLS, as server and as client
     smtpd_tls_security_level: "encrypt",

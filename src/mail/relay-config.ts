@@ -5,6 +5,7 @@
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { bytesOf } from "../api/quantity.ts";
+import { signingKeyFiles } from "./dkim.ts";
 import { folders } from "./layout.ts";
 
 const count = z.int().min(0);
@@ -34,6 +35,11 @@ export type DomainLimits = z.infer<typeof DomainLimits>;
 export const RelayConfig = z.object({
   /** By the raw mail domain ("1.2.3.4" for an address literal), lower-case. */
   domains: z.record(z.string(), DomainLimits),
+  /** By mail domain, the keys it signs with, in their order; a domain that is not here does not sign. */
+  dkim: z.record(
+    z.string(),
+    z.array(z.object({ selector: z.string(), file: z.string(), optional: z.boolean() })).min(1),
+  ),
   mailFolder: z.string(),
   runFolder: z.string(),
   /** Where push tokens go; without it no device is woken. */
@@ -69,8 +75,10 @@ export function limitsOf(spec: ChatmailServerSpec): DomainLimits {
 
 export function relayConfig(spec: ChatmailServerSpec): RelayConfig {
   const { push, appVersionsConfigMapName } = spec.services;
+  const dkim = signingKeyFiles(spec.domain);
   return {
     domains: { [spec.domain]: limitsOf(spec) },
+    dkim: dkim.length > 0 ? { [spec.domain]: dkim } : {},
     mailFolder: folders.mail,
     runFolder: folders.run,
     ...(push.enabled && { push: { url: push.url } }),

@@ -1,4 +1,6 @@
 /** The relay daemon: opens every door and hands each the questions it is for. */
+import { randomInt } from "node:crypto";
+import { getServers } from "node:dns";
 import { mkdirSync } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -12,8 +14,13 @@ import { answerAuth, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
 import type { Settings } from "./config.ts";
 import { openRoadDoor } from "./deliver/server.ts";
 import { openDict } from "./dict/server.ts";
+import { createKeyCache } from "./dkim/keys.ts";
+import { OwnKeys } from "./dkim/own-keys.ts";
+import { createTxtLookup } from "./dkim/txt-lookup.ts";
+import { createVerifier } from "./dkim/verify.ts";
 import * as events from "./events.ts";
 import { trimMailbox } from "./expire/trim.ts";
+import { BounceFilter } from "./filter/bounce.ts";
 import { IncomingFilter } from "./filter/incoming.ts";
 import { OutgoingFilter } from "./filter/outgoing.ts";
 import { RateLimiter } from "./filter/rate.ts";
@@ -59,6 +66,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const tokens = new TokenStore({ log, now });
   const service = settings.push && pushService(settings.push.url);
   const notifier = service && new Notifier({ ...tools, tokens, post: service.post });
+  const keys = new OwnKeys(tools);
+  const lookup = createTxtLookup({ servers: getServers(), random: randomInt });
+  const verifier = createVerifier({ keys: createKeyCache({ lookup, now }), now });
   const rates = new RateLimiter(now);
   const roads = await openRoads(tools);
   const doors: Door[] = [];
@@ -86,6 +96,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         metrics,
         mailFolder: settings.mailFolder,
         doors: () => doors,
+        keyProblem: () => keys.problem(),
         stopping: () => stopping,
       }),
     ...troubleAt("health"),
@@ -93,13 +104,18 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   doors.push(
     await openMilter({
       path: pathOf("outgoingMilter"),
-      begin: (sender) => new OutgoingFilter(sender, rates, tools),
+      begin: (sender) => new OutgoingFilter(sender, rates, { ...tools, keys }),
       ...troubleAt("outgoing milter"),
     }),
     await openMilter({
       path: pathOf("incomingMilter"),
-      begin: (sender) => new IncomingFilter(sender, tools),
+      begin: (sender) => new IncomingFilter(sender, { ...tools, verifier }),
       ...troubleAt("incoming milter"),
+    }),
+    await openMilter({
+      path: pathOf("bounceMilter"),
+      begin: (sender) => new BounceFilter(sender, { ...tools, keys }),
+      ...troubleAt("bounce milter"),
     }),
     await openSasl({
       path: pathOf("sasl"),

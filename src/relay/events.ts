@@ -38,8 +38,19 @@ export const answerFailed = (log: Logger, door: string, err: unknown) =>
 export const peerBrokeProtocol = (log: Logger, door: string, why: string) =>
   log.debug({ door, why }, "connection ended, protocol broken");
 
-export const verdict = (log: Logger, direction: "incoming" | "outgoing", outcome: string) =>
+export const verdict = (log: Logger, direction: "incoming" | "outgoing" | "bounce", outcome: string) =>
   log.debug({ direction, outcome }, "mail judged");
+
+/** `why` is of a fixed list, or what a name server answered. */
+export const originRefused = (log: Logger, reply: string, why: string) =>
+  log.debug({ reply, why }, "mail refused for its signature");
+
+/** Mail that this domain's users hand in is put off until the key is there. */
+export const signingKeyMissing = (log: Logger, domain: string, why: string) =>
+  log.error({ domain, why }, "no key to sign with");
+
+export const signingKeyFound = (log: Logger, domain: string, selectors: readonly string[]) =>
+  log.info({ domain, selectors }, "keys to sign with read");
 
 /** A domain's HTTPS road was found, is gone, or can't be reached. */
 export const roadLearnt = (log: Logger, domain: string, state: string) => log.debug({ domain, state }, "road learnt");

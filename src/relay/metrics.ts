@@ -11,6 +11,7 @@ const help = {
   rejected_unencrypted_mail_count: "Mails refused because they are not encrypted",
   filtermail_inbound_drop_total: "Mails from other servers that were not passed on, by reason",
   filtermail_outbound_drop_total: "Mails from our users that were not passed on, by reason",
+  dkim_signed: "Signatures made",
   rate_limited_total: "Transactions refused because the sender was too quick",
   logins_total: "Password checks, by door and outcome",
   created_accounts: "Addresses made at first login",

@@ -21,7 +21,7 @@ export interface MilterVerdict {
   recipients: string[];
   /** "accept", "discard", "tempfail" or the reply text, with %% as it came. */
   final: string;
-  /** Such as "changeHeader 1 Subject= [...]", "deleteRecipient <a@b>", "changeFrom <>". */
+  /** Such as "insertHeader 0 Name= value", "changeHeader 1 Subject= [...]", "deleteRecipient <a@b>", "changeFrom <>". */
   changes: string[];
   /** Body chunks that were sent before the answer was to skip the rest. */
   chunks: number;
@@ -167,6 +167,8 @@ function said({ command, data }: MilterAnswer): string {
 function changeOf({ command, data }: MilterAnswer): string | undefined {
   const text = (start: number) => data.toString("latin1", start).replace(/\0$/, "");
   switch (command) {
+    case "i":
+      return `insertHeader ${data.readUInt32BE(0)} ${text(4).replace("\0", "=")}`;
     case "m":
       return `changeHeader ${data.readUInt32BE(0)} ${text(4).replace("\0", "=")}`;
     case "-":

@@ -17,6 +17,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import { makeRsaKey, publicDkimKey } from "../../src/dns/dkim-key.ts";
+import { recordsOf } from "../../src/dns/records.ts";
 import {
   podSysctls,
   prepareContainer,
@@ -25,6 +27,7 @@ import {
   type RelayMount,
   relayContainers,
 } from "../../src/mail/containers.ts";
+import { rsaKey, signsMail } from "../../src/mail/dkim.ts";
 import { relayFiles } from "../../src/mail/files.ts";
 import { tlsFiles } from "../../src/mail/layout.ts";
 import { boxPid } from "../lab/box.ts";
@@ -38,6 +41,8 @@ export interface RelayPod {
   /** Address of the pod in the lab's network. */
   host: string;
   at(port: number): { host: string; port: number };
+  /** What the lab's name server has to say of the domain, for publishZone: where it is and which key it signs with. */
+  zone: string;
   /** Writes a file that the pod sees, as an edit of the Secret of invites or the ConfigMap of app versions would; without a text, removes it. */
   give(what: Given, file: string, text?: string): void;
   /** Folder of a volume folder on this machine. */
@@ -81,7 +86,9 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   const id = folder.slice(folder.lastIndexOf("-") + 1).toLowerCase();
   const nameOf = (container: string) => `relay-${id}-${container}`;
 
-  await writeFiles(folder, ChatmailServerSpec.parse({ domain, ...spec }), ownPages);
+  const rsaKeyPem = await makeRsaKey();
+  const extra = { rsaKeyPem, ...(ownPages && { ownPages }) };
+  await writeFiles(folder, ChatmailServerSpec.parse({ domain, ...spec }), extra);
   for (const [what, files] of Object.entries(given)) {
     for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, what, file), text, { mode: 0o644 });
   }
@@ -142,6 +149,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     domain,
     host,
     at: (port) => ({ host, port }),
+    zone: zoneOf(domain, host, rsaKeyPem),
     give: (what, file, text) => {
       const path = join(folder, what, file);
       if (text === undefined) rmSync(path, { force: true });
@@ -184,7 +192,11 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   return pod;
 }
 
-async function writeFiles(folder: string, spec: ChatmailServerSpec, ownPages: RelayPodOptions["ownPages"]) {
+async function writeFiles(
+  folder: string,
+  spec: ChatmailServerSpec,
+  { ownPages, rsaKeyPem }: Pick<RelayPodOptions, "ownPages"> & { rsaKeyPem: string },
+) {
   const write = (path: string, text: string) => writeFileSync(join(folder, path), text, { mode: 0o644 });
   const built = relayFiles(spec);
   for (const [name, files] of Object.entries({ ...built, pages: ownPages ?? built.pages })) {
@@ -195,12 +207,20 @@ async function writeFiles(folder: string, spec: ChatmailServerSpec, ownPages: Re
   const pair = await makeSelfSigned(spec.domain, new Date());
   write(`tls/${baseName(tlsFiles.certificate)}`, pair.certificatePem);
   write(`tls/${baseName(tlsFiles.key)}`, pair.keyPem);
-  for (const given of ["invites", "appVersions"]) mkdirSync(join(folder, given));
+  for (const given of ["dkim", "invites", "appVersions"]) mkdirSync(join(folder, given));
+  if (signsMail(spec.domain)) write(`dkim/${rsaKey.file}`, rsaKeyPem);
   // an emptyDir is open to all; the volume and what the kubelet makes on it belong to root
   mkdirSync(join(folder, "run"));
   chmodSync(join(folder, "run"), 0o777);
   mkdirSync(join(folder, "data"));
   mkdirSync(join(folder, "scratch"));
+}
+
+function zoneOf(domain: string, host: string, rsaKeyPem: string): string {
+  const key = publicDkimKey(rsaKeyPem);
+  const keys = key ? [{ selector: rsaKey.selector, key }] : [];
+  const records = recordsOf({ domain, addresses: [host], keys });
+  return records.map(({ name, type, value }) => `${name} ${type} ${value}`).join("\n");
 }
 
 const baseName = (path: string) => path.slice(path.lastIndexOf("/") + 1);
@@ -221,6 +241,7 @@ function volumeOf(mount: RelayMount, folder: string): string {
       return `${join(folder, "config", mount.folder)}:${mount.at}:ro`;
     case "tls":
       return `${join(folder, "tls")}:${mount.at}:ro`;
+    case "dkim":
     case "invites":
     case "appVersions":
       return `${join(folder, mount.from)}:${mount.at}:ro`;

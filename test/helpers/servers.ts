@@ -53,11 +53,10 @@ export async function serverReady(name: string): Promise<ChatmailServer> {
   );
 }
 
-/** The address record and the mail exchanger of a ready server, in the lab's DNS. */
+/** The records that the status of a ready server asks for, in the lab's DNS. */
 export async function publishNames(server: ChatmailServer): Promise<void> {
-  const { domain } = server.spec;
-  const records = (server.status?.addresses ?? []).map((ip) => `@ ${ip.includes(":") ? "AAAA" : "A"} ${ip}`);
-  await publishZone(domain, [`@ MX 10 ${domain}.`, ...records].join("\n"));
+  const records = (server.status?.dns ?? []).map(({ name, type, value }) => `${name} ${type} ${value}`);
+  await publishZone(server.spec.domain, records.join("\n"));
 }
 
 /** Removes a server and what `Retain` leaves behind. */

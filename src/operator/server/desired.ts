@@ -3,6 +3,7 @@ import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { type KubeObject, type Resource, resources } from "../../kube/object.ts";
 import { relayFiles } from "../../mail/files.ts";
 import { configMap } from "./resources/config-map.ts";
+import { dkimSecret } from "./resources/dkim-secret.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
 import { mailService } from "./resources/service.ts";
 import { statefulSet } from "./resources/stateful-set.ts";
@@ -18,16 +19,18 @@ export interface DesiredChild {
 /** In the order they are applied: what the pod mounts comes before the pod, so that it never starts with old files. */
 export function desiredChildren(server: ChatmailServer, seen: Seen, options: { relayImage: string }): DesiredChild[] {
   const files = relayFiles(server.spec);
-  const { certificate, volumeClaim: claim } = seen;
+  const { certificate, dkim, volumeClaim: claim } = seen;
   const plan = {
     server,
     files,
     image: server.spec.image ?? options.relayImage,
     tlsSecretName: certificate.secretName,
+    dkimKeyPem: dkim?.rsaKeyPem,
   };
   return [
     { resource: resources.configMap, object: configMap(server, files) },
     ...(certificate.pair ? [{ resource: resources.secret, object: tlsSecret(server, certificate.pair) }] : []),
+    ...(dkim?.rsaKeyPem ? [{ resource: resources.secret, object: dkimSecret(server, dkim.rsaKeyPem) }] : []),
     { resource: resources.volumeClaim, object: volumeClaim(server, claim?.spec?.resources?.requests?.storage) },
     { resource: resources.service, object: mailService(server) },
     { resource: resources.statefulSet, object: statefulSet(plan) },

@@ -6,6 +6,7 @@ import { judgeCertificate } from "../../certificates/judge.ts";
 import { makeSelfSigned } from "../../certificates/self-signed.ts";
 import { resources } from "../../kube/object.ts";
 import type { LiveEvent, LiveSecret } from "./live.ts";
+import { observeDkim } from "./observe-dkim.ts";
 import type { Seen, SeenCertificate } from "./seen.ts";
 import type { World } from "./world.ts";
 
@@ -19,6 +20,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
   const lastWords = (kind: string, about: string) => lastEvent(world, { namespace, kind, name: about }, signal);
   return {
     certificate: await observeCertificate(server, world, signal),
+    dkim: await observeDkim(server, world, signal),
     configMap: stores.configMaps.get(namespace, names.configMap),
     tlsSecret: stores.secrets.get(namespace, names.tlsSecret),
     volumeClaim,

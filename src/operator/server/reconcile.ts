@@ -35,7 +35,8 @@ export async function reconcileServer(key: string, world: World, log: Log, signa
 
   let failure: Failure | undefined;
   let seen = await observe(server, world, signal);
-  if (management === "Managed" && seen.certificate.source !== "None") {
+  // while the Secret of the key is broken, the pod that has read it goes on
+  if (management === "Managed" && seen.certificate.source !== "None" && !seen.dkim?.problem) {
     try {
       const sent = await applyChildren(server, desiredChildren(server, seen, world), world, signal);
       if (sent.length > 0) {

@@ -4,6 +4,7 @@ import type { Failure } from "../../api/failure.ts";
 import type { Reason } from "../../api/reasons.ts";
 import type { CertificateFacts } from "../../certificates/judge.ts";
 import type { KeyPair } from "../../certificates/self-signed.ts";
+import type { PublicDkimKey } from "../../dns/dkim-key.ts";
 import type { KubeObject } from "../../kube/object.ts";
 import type { LiveCronJob, LiveJob, LivePod, LiveService, LiveStatefulSet, LiveVolumeClaim } from "./live.ts";
 
@@ -23,9 +24,20 @@ export interface SeenCertificate {
   problem?: Problem;
 }
 
+/** The key that the domain signs with. */
+export interface SeenDkim {
+  /** What our Secret shall hold: the key that is there or, where there is no Secret, a new one; undefined with a problem. */
+  rsaKeyPem?: string;
+  /** The keys that are in the cluster; only those are for the DNS. */
+  published: { selector: string; key: PublicDkimKey }[];
+  problem?: Problem;
+}
+
 export interface Seen {
   certificate: SeenCertificate;
   configMap?: KubeObject | undefined;
+  /** Undefined where the domain does not sign. */
+  dkim?: SeenDkim | undefined;
   tlsSecret?: KubeObject | undefined;
   volumeClaim?: LiveVolumeClaim | undefined;
   service?: LiveService | undefined;

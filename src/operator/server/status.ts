@@ -1,6 +1,7 @@
 /** What the status says. Pure: the same server, the same observations, the same minute give the same text. */
 import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
 import type { Reason } from "../../api/reasons.ts";
+import { dkimRecord, recordsOf } from "../../dns/records.ts";
 import { inviteLink, invitePage } from "../../mail/invite.ts";
 import { podProblem } from "./pod-trouble.ts";
 import type { Judged, Problem, Seen } from "./seen.ts";
@@ -15,6 +16,8 @@ interface Verdict {
 type Check = (seen: Seen, server: ChatmailServer) => Problem | undefined;
 
 const certificateIsFine: Check = ({ certificate }) => certificate.problem;
+
+const keyIsFine: Check = ({ dkim }) => dkim?.problem;
 
 const volumeIsThere: Check = ({ volumeClaim, claimTrouble }) => {
   const phase = volumeClaim?.status?.phase;
@@ -65,7 +68,14 @@ const addressIsKnown: Check = (seen, server) => {
 };
 
 /** In the order in which a person would put things right. */
-const readyChecks: readonly Check[] = [certificateIsFine, volumeIsNoCause, podIsReady, podIsCurrent, addressIsKnown];
+const readyChecks: readonly Check[] = [
+  certificateIsFine,
+  keyIsFine,
+  volumeIsNoCause,
+  podIsReady,
+  podIsCurrent,
+  addressIsKnown,
+];
 
 /** Only an edit helps against these; waiting does not. */
 const needsAnEdit: readonly Reason[] = ["SpecInvalid", "DomainTaken", "CertificateSourceMissing"];
@@ -95,8 +105,20 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     invite: { link: inviteLink(server.spec.domain), page: invitePage(server.spec.domain) },
     ...(addresses.length > 0 && { addresses }),
     ...(facts && { certificate: { source, notAfter: facts.notAfter.toISOString(), sha256: facts.sha256 } }),
+    ...recordsIn(server, seen),
     ...(finishedAt && { lastExpiry: { finishedAt } }),
   };
+}
+
+/** A key that is not yet in the cluster is not for the DNS. */
+function recordsIn(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatus, "dkim" | "dns"> {
+  const { domain } = server.spec;
+  const keys = seen.dkim?.published ?? [];
+  const [own] = keys;
+  const dns = recordsOf({ domain, addresses: addressesOf(server, seen), keys });
+  if (!own) return dns.length > 0 ? { dns } : {};
+  const { name, value } = dkimRecord({ domain, ...own });
+  return { dkim: { selector: own.selector, record: { name, value } }, dns };
 }
 
 function readyVerdicts({ server, seen, refused, failure }: Judged): Record<string, Verdict> {

@@ -1,5 +1,6 @@
-/** The filter for mail from other servers (reference §6.3). Where the mail came from is not verified here: DKIM is not part of this version. */
-
+/** The filter for mail from other servers (reference §6.3): encrypted, or allowed in the clear, and signed by the domain of its author. */
+import { isExempt, judgeOrigin } from "../dkim/align.ts";
+import type { Verifier, Verifying } from "../dkim/verify.ts";
 import * as events from "../events.ts";
 import type { Modification } from "../milter/protocol.ts";
 import type { Judgement, MessageFilter } from "../milter/server.ts";
@@ -8,18 +9,26 @@ import { MessageInspector } from "./inspect.ts";
 import type { FilterTools } from "./outgoing.ts";
 import { judgeIncoming, senderBecomesNull, type Verdict } from "./policy.ts";
 
+export interface IncomingTools extends FilterTools {
+  verifier: Verifier;
+}
+
 export class IncomingFilter implements MessageFilter {
-  readonly #tools: FilterTools;
+  readonly #tools: IncomingTools;
   readonly #sender: string;
   readonly #recipients: string[] = [];
   readonly #inspector = new MessageInspector();
+  readonly #verifying: Verifying;
+  /** The domain that has to have signed; undefined where nothing has to be. */
+  #origin: string | undefined;
   #left: string[] = [];
   #dropped: string[] = [];
   #isSurelyRefused = false;
 
-  constructor(sender: string, tools: FilterTools) {
+  constructor(sender: string, tools: IncomingTools) {
     this.#sender = sender.toLowerCase();
     this.#tools = tools;
+    this.#verifying = tools.verifier.begin();
   }
 
   async recipient(address: string): Promise<undefined> {
@@ -28,6 +37,7 @@ export class IncomingFilter implements MessageFilter {
 
   header(name: string, value: string): void {
     this.#inspector.header(name, value);
+    this.#verifying.header(name, value);
   }
 
   async endOfHeaders(): Promise<void> {
@@ -38,21 +48,29 @@ export class IncomingFilter implements MessageFilter {
     this.#inspector.endOfHeaders();
     const mayPass = this.#inspector.hopeful || this.#inspector.type === "multipart/report";
     this.#isSurelyRefused = !mayPass && (await this.#oneMustBeEncrypted());
+    const { from } = this.#inspector;
+    const domain = from?.slice(from.lastIndexOf("@") + 1);
+    if (this.#isSurelyRefused || domain === undefined || isExempt(domain)) return;
+    this.#origin = domain;
+    this.#verifying.endOfHeaders(domain);
   }
 
   /** But for a sure refusal the whole body is wanted: its line ends are judged too. */
   body(chunk: Buffer): boolean {
-    if (!this.#isSurelyRefused) this.#inspector.body(chunk);
-    return this.#isSurelyRefused;
+    if (this.#isSurelyRefused) return true;
+    this.#inspector.body(chunk);
+    if (this.#origin !== undefined) this.#verifying.body(chunk);
+    return false;
   }
 
   async endOfMessage(): Promise<Judgement> {
     const facts = this.#inspector.finish();
     const passesEverywhere = facts.encrypted !== "no" || facts.secureJoinRequest;
-    const verdict = judgeIncoming(facts, {
+    const asContent = judgeIncoming(facts, {
       recipientsLeft: this.#left.length,
       oneMustBeEncrypted: !passesEverywhere && (await this.#oneMustBeEncrypted()),
     });
+    const verdict = asContent.kind === "refuse" ? asContent : ((await this.#originProblem()) ?? asContent);
     this.#count(verdict);
     if (verdict.kind === "refuse") return { reply: { kind: "reply", text: verdict.text }, modifications: [] };
     if (verdict.kind === "discard") return { reply: { kind: "discard" }, modifications: [] };
@@ -61,6 +79,14 @@ export class IncomingFilter implements MessageFilter {
     );
     if (senderBecomesNull(facts, this.#sender)) modifications.push({ kind: "changeFrom", sender: "<>" });
     return { reply: { kind: "accept" }, modifications };
+  }
+
+  async #originProblem(): Promise<Verdict | undefined> {
+    if (this.#origin === undefined) return undefined;
+    const origin = judgeOrigin(this.#origin, await this.#verifying.end());
+    if (origin.kind === "pass") return undefined;
+    events.originRefused(this.#tools.log, origin.text, origin.why);
+    return { kind: "refuse", why: "origin", text: origin.text };
   }
 
   async #oneMustBeEncrypted(): Promise<boolean> {
@@ -76,6 +102,9 @@ export class IncomingFilter implements MessageFilter {
       metrics.count("incoming_unencrypted_mail_count");
       metrics.count("rejected_unencrypted_mail_count");
       metrics.count("filtermail_inbound_drop_total", { reason: "unencrypted" });
+    }
+    if (verdict.kind === "refuse" && verdict.why === "origin") {
+      metrics.count("filtermail_inbound_drop_total", { reason: "dkim" });
     }
     if (verdict.kind === "pass") {
       if (verdict.as === "mailerDaemon") metrics.count("incoming_mailer_daemon_mail_count");

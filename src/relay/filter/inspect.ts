@@ -73,6 +73,17 @@ export class MessageInspector {
     return this.#type;
   }
 
+  /** The address in the first From header, lower-case, once the headers are over. */
+  get from(): string | undefined {
+    const text = this.#first.get("from");
+    return text === undefined ? undefined : firstAddress(text);
+  }
+
+  /** The first Subject, once the headers are over. */
+  get subject(): string | undefined {
+    return this.#first.get("subject");
+  }
+
   /** Whether the message can still turn out encrypted or a Secure-Join request. */
   get hopeful(): boolean {
     return this.#scanner !== undefined && !this.#scanner.gaveUp;
@@ -80,13 +91,12 @@ export class MessageInspector {
 
   finish(): MessageFacts {
     this.#scanner?.finish();
-    const fromText = this.#first.get("from");
     const bareNewline = this.#bareNewline || this.#afterCr || (this.#scanner?.bareNewline ?? false);
     const clear = this.#scanner !== undefined && !this.#scanner.gaveUp && !bareNewline;
     return {
-      fromText,
-      from: fromText === undefined ? undefined : firstAddress(fromText),
-      subject: this.#first.get("subject"),
+      fromText: this.#first.get("from"),
+      from: this.from,
+      subject: this.subject,
       type: this.#type,
       autoSubmitted: (this.#first.get("auto-submitted") ?? "") !== "",
       encrypted: (clear && this.#parts?.encrypted) || "no",

@@ -1,5 +1,7 @@
 /** The filter for mail that our own users hand in (reference §6.2, §7.3). */
 import type { Logger } from "pino";
+import type { OwnKeys, OwnSigning } from "../dkim/own-keys.ts";
+import { HeadersTooLarge, type SignatureHeader } from "../dkim/sign.ts";
 import { type Domains, localAddress } from "../domains.ts";
 import * as events from "../events.ts";
 import type { Metrics } from "../metrics.ts";
@@ -7,7 +9,7 @@ import type { Modification } from "../milter/protocol.ts";
 import type { Judgement, MessageFilter } from "../milter/server.ts";
 import { isDisabled } from "./flags.ts";
 import { MessageInspector } from "./inspect.ts";
-import { judgeOutgoing, type Verdict } from "./policy.ts";
+import { judgeOutgoing, looksLikeSetupMessage, type Verdict } from "./policy.ts";
 import type { RateLimiter } from "./rate.ts";
 
 export interface FilterTools {
@@ -16,12 +18,17 @@ export interface FilterTools {
   log: Logger;
 }
 
+export interface OutgoingTools extends FilterTools {
+  keys: OwnKeys;
+}
+
 /** Headers that say something of the sender's device. The Received header of this hop is not shown to milters; Postfix drops it. */
 const removedHeaders = ["x-originating-ip", "x-mailer", "user-agent"];
 const replacedSubject = " [...]";
+const headersTooLarge = "552 5.3.4 Message headers are too large";
 
 export class OutgoingFilter implements MessageFilter {
-  readonly #tools: FilterTools;
+  readonly #tools: OutgoingTools;
   readonly #rates: RateLimiter;
   readonly #sender: string;
   /** As Postfix spelt them, by the spelling that is compared. */
@@ -30,8 +37,10 @@ export class OutgoingFilter implements MessageFilter {
   readonly #changes: Modification[] = [];
   readonly #seen = new Map<string, number>();
   #maySend: { refusal: string | undefined } | undefined;
+  /** Undefined where the sender's domain does not sign. */
+  #signing: OwnSigning | undefined;
 
-  constructor(sender: string, rates: RateLimiter, tools: FilterTools) {
+  constructor(sender: string, rates: RateLimiter, tools: OutgoingTools) {
     this.#sender = sender.toLowerCase();
     this.#rates = rates;
     this.#tools = tools;
@@ -53,6 +62,8 @@ export class OutgoingFilter implements MessageFilter {
   #senderRefusal(): string | undefined {
     const account = localAddress(this.#tools.config, this.#sender);
     if (!account) return `500 Invalid from address <${this.#sender}>`;
+    // throws without a key: the peer is told to try again, and nothing goes out unsigned
+    this.#signing = this.#tools.keys.begin(account.domain);
     const { sendRatePerMinute: perMinute, sendBurst: burst } = account.limits;
     const until = this.#rates.take(account.address, { perMinute, burst });
     if (!until) return undefined;
@@ -62,21 +73,26 @@ export class OutgoingFilter implements MessageFilter {
 
   header(name: string, value: string): void {
     this.#inspector.header(name, value);
-    const key = name.toLowerCase();
+    const key = name.trim().toLowerCase();
+    const isSubject = key === "subject";
+    const isRemoved = removedHeaders.includes(key);
+    if (!isRemoved) this.#signing?.header(name, isSubject ? replacedSubject : value);
+    if (!isSubject && !isRemoved) return;
     const index = (this.#seen.get(key) ?? 0) + 1;
-    if (key === "subject") this.#changes.push({ kind: "changeHeader", name, index, value: replacedSubject });
-    else if (removedHeaders.includes(key)) this.#changes.push({ kind: "changeHeader", name, index, value: undefined });
-    else return;
     this.#seen.set(key, index);
+    this.#changes.push({ kind: "changeHeader", name, index, value: isSubject ? replacedSubject : undefined });
   }
 
   async endOfHeaders(): Promise<void> {
     this.#inspector.endOfHeaders();
   }
 
+  /** All of what may pass is signed. */
   body(chunk: Buffer): boolean {
     this.#inspector.body(chunk);
-    return !this.#inspector.hopeful;
+    if (!this.#inspector.hopeful && !looksLikeSetupMessage(this.#inspector)) return true;
+    this.#signing?.body(chunk);
+    return false;
   }
 
   async endOfMessage(): Promise<Judgement> {
@@ -90,6 +106,8 @@ export class OutgoingFilter implements MessageFilter {
       recipients: left,
       senderIsDisabled: await isDisabled(config, this.#sender),
     });
+    const signatures = verdict.kind === "pass" ? await this.#sign() : [];
+    if (!signatures) return { reply: { kind: "reply", text: headersTooLarge }, modifications: [] };
     this.#count(verdict);
     if (verdict.kind === "refuse") return { reply: { kind: "reply", text: verdict.text }, modifications: [] };
     if (verdict.kind === "discard") return { reply: { kind: "discard" }, modifications: [] };
@@ -100,8 +118,20 @@ export class OutgoingFilter implements MessageFilter {
         ...recipients.map((recipient): Modification => ({ kind: "deleteRecipient", recipient: `<${recipient}>` })),
         // from the last to the first: a header that goes changes the numbers of those behind it
         ...this.#changes.toReversed(),
+        // each goes above the one before
+        ...signatures.toReversed().map((each): Modification => ({ kind: "insertHeader", ...each })),
       ],
     };
+  }
+
+  /** Undefined where the headers are more than a signature can cover. */
+  async #sign(): Promise<SignatureHeader[] | undefined> {
+    try {
+      return (await this.#signing?.end()) ?? [];
+    } catch (thrown) {
+      if (thrown instanceof HeadersTooLarge) return undefined;
+      throw thrown;
+    }
   }
 
   #count(verdict: Verdict): void {

@@ -6,7 +6,7 @@ export type Verdict =
   /** The peer is told it was taken, and nobody gets it. */
   | { kind: "discard"; why: "sender_disabled" | "all_recipients_disabled" }
   /** `text` is the SMTP reply. */
-  | { kind: "refuse"; why: "unencrypted" | "from" | "data"; text: string };
+  | { kind: "refuse"; why: "unencrypted" | "from" | "data" | "origin"; text: string };
 
 export const encryptionNeeded = "523 Encryption Needed: Invalid Unencrypted Mail";
 
@@ -41,12 +41,12 @@ function passesOutgoingAs(facts: MessageFacts, recipients: readonly string[]) {
 
 /** An Autocrypt Setup Message, which people send to themselves: its content is encrypted with a code, its outside is not. */
 function isSetupMessage(facts: MessageFacts, recipients: readonly string[]): boolean {
-  return (
-    facts.type === "multipart/mixed" &&
-    facts.subject === "Autocrypt Setup Message" &&
-    recipients.length === 1 &&
-    recipients[0] === facts.from
-  );
+  return looksLikeSetupMessage(facts) && recipients.length === 1 && recipients[0] === facts.from;
+}
+
+/** What the headers alone say. */
+export function looksLikeSetupMessage({ type, subject }: Pick<MessageFacts, "type" | "subject">): boolean {
+  return type === "multipart/mixed" && subject === "Autocrypt Setup Message";
 }
 
 export interface IncomingEnvelope {
@@ -67,10 +67,13 @@ export function judgeIncoming(facts: MessageFacts, envelope: IncomingEnvelope): 
 function passesIncomingAs(facts: MessageFacts, envelope: IncomingEnvelope) {
   if (facts.encrypted !== "no") return "encrypted";
   if (facts.secureJoinRequest) return "secureJoin";
-  if (facts.autoSubmitted && facts.type === "multipart/report" && facts.from?.startsWith("mailer-daemon@")) {
-    return "mailerDaemon";
-  }
+  if (isBounce(facts)) return "mailerDaemon";
   return envelope.oneMustBeEncrypted ? undefined : "cleartext";
+}
+
+/** As mail servers write them. Who wrote it is another question. */
+export function isBounce(facts: MessageFacts): boolean {
+  return facts.autoSubmitted && facts.type === "multipart/report" && facts.from?.startsWith("mailer-daemon@") === true;
 }
 
 /** Bounces to forged senders are impossible: an envelope sender that is not the author becomes the null sender. */

@@ -12,6 +12,8 @@ export interface HealthTools {
   metrics: Metrics;
   mailFolder: string;
   doors(): readonly Door[];
+  /** Why a domain can't sign what goes out. */
+  keyProblem(): string | undefined;
   stopping(): boolean;
 }
 
@@ -38,6 +40,8 @@ async function unready(tools: HealthTools): Promise<string | undefined> {
   if (tools.stopping()) return "stopping";
   const deaf = tools.doors().find((door) => !door.listening());
   if (deaf) return `${deaf.path} does not listen`;
+  const keyProblem = tools.keyProblem();
+  if (keyProblem !== undefined) return keyProblem;
   const probe = join(tools.mailFolder, `.writable-${randomBytes(6).toString("hex")}`);
   try {
     await writeFile(probe, "", { flag: "wx" });

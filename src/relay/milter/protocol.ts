@@ -50,6 +50,8 @@ export type Reply =
   | { kind: "reply"; text: string };
 
 export type Modification =
+  /** Above all headers that are there. The value has its leading space; folds are LF. */
+  | { kind: "insertHeader"; name: string; value: string }
   /** `index` counts headers of this name from 1; an undefined value deletes. */
   | { kind: "changeHeader"; index: number; name: string; value: string | undefined }
   | { kind: "deleteRecipient"; recipient: string }
@@ -188,6 +190,8 @@ export function renderReply(reply: Reply): Buffer {
 
 export function renderModification(change: Modification): Buffer {
   switch (change.kind) {
+    case "insertHeader":
+      return packet("i", Buffer.concat([Buffer.alloc(4), text(change.name), text(change.value)]));
     case "changeHeader": {
       const index = Buffer.alloc(4);
       index.writeUInt32BE(change.index);

@@ -53,7 +53,7 @@ describe("the relay daemon", () => {
     await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
     const sockets = readdirSync(config.runFolder).filter((name) => name.endsWith(".sock"));
     expect(sockets.sort()).toEqual(
-      "auth incoming-milter last-login metadata mxdeliv outgoing-milter quota roads sasl web"
+      "auth bounce-milter incoming-milter last-login metadata mxdeliv outgoing-milter quota roads sasl web"
         .split(" ")
         .map((name) => `${name}.sock`),
     );

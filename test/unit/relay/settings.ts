@@ -31,6 +31,7 @@ export function settings(over: Partial<Settings> = {}): Settings {
   mkdirSync(join(folder, "run"));
   return {
     domains: { "chat.example": limits() },
+    dkim: {},
     mailFolder: join(folder, "mail"),
     runFolder: join(folder, "run"),
     logLevel: "error",

@@ -17,9 +17,9 @@ export function configMap(
   };
 }
 
-/** Changes when a program has to start anew. nginx reads pages for each request, so they don't count. */
-export function configHash(files: Record<FileFolder, Files>): string {
+/** Changes when a program has to start anew. nginx reads pages for each request, so they don't count. The signing key is read once. */
+export function configHash(files: Record<FileFolder, Files>, dkimKeyPem = ""): string {
   const { pages: _, ...read } = files;
   const sorted = Object.entries(configMapData({ ...read, pages: {} })).sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash("sha256").update(JSON.stringify(sorted)).digest("hex").slice(0, 16);
+  return createHash("sha256").update(JSON.stringify(sorted)).update(dkimKeyPem).digest("hex").slice(0, 16);
 }

@@ -2,6 +2,7 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import type { RelayContainer, RelayMount, RelayProbe } from "../../../mail/containers.ts";
+import { signsMail } from "../../../mail/dkim.ts";
 import { configMapItems, type FileFolder, type Files } from "../../../mail/files.ts";
 import { vmail } from "../../../mail/layout.ts";
 import { servedPorts } from "./service.ts";
@@ -11,6 +12,8 @@ export interface PodPlan {
   image: string;
   files: Record<FileFolder, Files>;
   tlsSecretName: string;
+  /** Undefined where the domain does not sign, or its Secret holds no key. */
+  dkimKeyPem?: string | undefined;
 }
 
 interface Volume {
@@ -56,13 +59,14 @@ export function containerOf(container: RelayContainer, plan: PodPlan): Record<st
   };
 }
 
-const volumeNames = { tls: "tls", invites: "invites", appVersions: "app-versions" } as const;
+const volumeNames = { tls: "tls", dkim: "dkim", invites: "invites", appVersions: "app-versions" } as const;
 
 function mountOf(mount: RelayMount): Record<string, unknown> {
   switch (mount.from) {
     case "config":
       return { name: `config-${mount.folder}`, mountPath: mount.at, readOnly: true };
     case "tls":
+    case "dkim":
     case "invites":
     case "appVersions":
       return { name: volumeNames[mount.from], mountPath: mount.at, readOnly: true };
@@ -103,6 +107,11 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
     case "tls":
       // 0440 and fsGroup: the daemons' group may read the key, nobody else.
       return { name: "tls", secret: { secretName: tlsSecretName, defaultMode: 0o440 } };
+    case "dkim": {
+      const name = volumeNames.dkim;
+      if (!signsMail(server.spec.domain)) return { name, emptyDir: {} };
+      return { name, secret: { secretName: names.dkimSecret, defaultMode: 0o440 } };
+    }
     case "invites": {
       // optional, so that the pod starts without it: there is one only where somebody is invited
       const secretName = server.spec.accounts.invitesSecretName ?? names.invitesSecret;

@@ -6,7 +6,7 @@ import { containerOf, type PodPlan, podBasics, podSecurity, volumesFor } from ".
 
 /** The relay pod. One, always: two Dovecots must never open the same mailbox. */
 export function statefulSet(plan: PodPlan): Child {
-  const { server, files } = plan;
+  const { server, files, dkimKeyPem } = plan;
   const names = childNames(server.metadata.name);
   const containers = relayContainers();
   return {
@@ -23,7 +23,7 @@ export function statefulSet(plan: PodPlan): Child {
       template: {
         metadata: {
           labels: childLabels(server, "relay"),
-          annotations: { [annotations.configHash]: configHash(files) },
+          annotations: { [annotations.configHash]: configHash(files, dkimKeyPem) },
         },
         spec: {
           ...podBasics(server),

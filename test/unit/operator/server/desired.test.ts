@@ -43,6 +43,35 @@ test.each([
   expect(["ConfigMap", "Service", "StatefulSet", "CronJob"].map(isOwned)).toEqual([true, true, true, true]);
 });
 
+test.each([
+  { policy: "Retain", owned: false },
+  { policy: "Delete", owned: true },
+])(
+  "with $policy the signing key belongs to the server: $owned; only the relay container sees it",
+  ({ policy, owned }) => {
+    const server = aServer({ storage: { reclaimPolicy: policy } });
+    const seen = { ...selfSigned, dkim: { rsaKeyPem: "private", published: [] } };
+    const all: (KubeObject & Loose)[] = desiredChildren(server, seen, { relayImage: "relay:1" }).map(
+      (each) => each.object,
+    );
+    const names = all.map(({ metadata }) => metadata.name);
+    expect(names.indexOf("nine-dkim")).toBeLessThan(names.indexOf("nine"));
+    const secret = all.find(({ metadata }) => metadata.name === "nine-dkim");
+    expect(secret?.data).toEqual({ "rsa.pem": Buffer.from("private").toString("base64") });
+    expect(secret?.metadata.ownerReferences !== undefined).toBe(owned);
+    const pod = all.find(({ kind }) => kind === "StatefulSet")?.spec.template.spec;
+    const who = pod.containers.filter((each: Loose) => each.volumeMounts.some(({ name }: Loose) => name === "dkim"));
+    expect(who.map(({ name }: Loose) => name)).toEqual(["relay"]);
+    const volume = pod.volumes.find(({ name }: Loose) => name === "dkim");
+    expect(volume.secret).toEqual({ secretName: "nine-dkim", defaultMode: 0o440 });
+  },
+);
+
+test("an address literal has no signing key, and its pod waits for none", () => {
+  const { volumes } = children({ domain: "192.0.2.7" }).StatefulSet.spec.template.spec;
+  expect(volumes.find(({ name }: Loose) => name === "dkim")).toEqual({ name: "dkim", emptyDir: {} });
+});
+
 test("mail pods hold no credentials and no rights they don't name", () => {
   const { StatefulSet, CronJob } = children();
   for (const pod of [StatefulSet.spec.template.spec, CronJob.spec.jobTemplate.spec.template.spec]) {

@@ -205,6 +205,33 @@ test("says where the relay is, how people join, and what is served", () => {
   });
 });
 
+const key = { type: "rsa", base64: "MIIB" } as const;
+
+test("says which records the domain needs, with the key that is in the cluster", () => {
+  const { dkim, dns } = judge({ dkim: { rsaKeyPem: "private", published: [{ selector: "chatmail", key }] } });
+  const record = { name: "chatmail._domainkey._nine.test.", value: '"v=DKIM1;k=rsa;p=MIIB;s=email;t=s"' };
+  expect(dkim).toEqual({ selector: "chatmail", record });
+  expect(dns).toContainEqual({ ...record, type: "TXT", required: true });
+  expect(dns).toContainEqual({ name: "_nine.test.", type: "A", value: "203.0.113.9", required: true });
+});
+
+test("a key that is not in the cluster yet is not for the DNS", () => {
+  const { dkim, dns } = judge({ dkim: { rsaKeyPem: "private", published: [] } });
+  expect(dkim).toBeUndefined();
+  expect(dns?.some(({ name }) => name.includes("chatmail._domainkey"))).toBe(false);
+});
+
+test("a Secret without its key is the first thing to put right", () => {
+  const dkimProblem = { reason: "DkimKeyInvalid", message: "put it back" } as const;
+  const status = judge({ dkim: { published: [], problem: dkimProblem }, pod: undefined });
+  expect(condition(status, "Ready")).toBe("False DkimKeyInvalid");
+});
+
+test("an address literal needs no records", () => {
+  const status = judge({ dkim: undefined }, {}, aServer({ domain: "192.0.2.7" }));
+  expect(status.dns).toBeUndefined();
+});
+
 test.each(["HostPort", "NodePort"])("with %s the addresses are those of the pod's node", (exposure) => {
   expect(judge({}, {}, aServer({ network: { exposure } })).addresses).toEqual(["198.51.100.2", "2001:db8::2"]);
 });

@@ -1,20 +1,26 @@
-/** Both filters behind a real socket, asked by a client that speaks the protocol. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+/** The filters behind a real socket, asked by a client that speaks the protocol. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createKeyCache } from "../../../../src/relay/dkim/keys.ts";
+import { OwnKeys } from "../../../../src/relay/dkim/own-keys.ts";
+import { createVerifier } from "../../../../src/relay/dkim/verify.ts";
+import { BounceFilter } from "../../../../src/relay/filter/bounce.ts";
 import { IncomingFilter } from "../../../../src/relay/filter/incoming.ts";
 import { OutgoingFilter } from "../../../../src/relay/filter/outgoing.ts";
 import { RateLimiter } from "../../../../src/relay/filter/rate.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
 import { type MessageFilter, openMilter } from "../../../../src/relay/milter/server.ts";
 import type { Door } from "../../../../src/relay/unix-socket.ts";
-import { MilterClient, type MilterMessage } from "../../../helpers/milter-client.ts";
+import { MilterClient, type MilterMessage, type MilterVerdict } from "../../../helpers/milter-client.ts";
+import { type Message, resolverOf, signed, testKey, verified } from "../dkim/messages.ts";
 import { takenApart } from "../filter/as-postfix.ts";
 import { collectingLog, limits, settings } from "../settings.ts";
 
 const alice = "alice1234@chat.example";
 const bob = "bob123456@chat.example";
 const needed = "523 Encryption Needed: Invalid Unencrypted Mail";
+const keyLater = "451 4.7.5 DKIM key can't be looked up now, try again later";
 
 function fixture(name: string): Pick<MilterMessage, "headers" | "body"> {
   const bytes = readFileSync(resolve(import.meta.dirname, "../../../fixtures/filter", name, "message.eml"));
@@ -47,10 +53,15 @@ async function serve(begin: (sender: string) => MessageFilter) {
   await client.negotiate();
 }
 
+let logged: string[];
 const tools = () => {
   metrics = new Metrics();
-  return { config, metrics, log: collectingLog().log };
+  const { log, lines } = collectingLog();
+  logged = lines;
+  return { config, metrics, log };
 };
+const ownKeys = (shared: ReturnType<typeof tools>, dkim: typeof config.dkim = {}) =>
+  new OwnKeys({ ...shared, config: { dkim }, now: Date.now });
 
 afterEach(async () => {
   client.close();
@@ -62,7 +73,8 @@ describe("outgoing", () => {
     now += 1_000_000;
     const rates = new RateLimiter(() => now);
     const shared = tools();
-    await serve((sender) => new OutgoingFilter(sender, rates, shared));
+    const keys = ownKeys(shared);
+    await serve((sender) => new OutgoingFilter(sender, rates, { ...shared, keys }));
   });
 
   test("encrypted mail passes; what tells of the sender's device goes", async () => {
@@ -168,13 +180,187 @@ describe("outgoing", () => {
   });
 });
 
-describe("incoming", () => {
+const rsa = testKey("chat.example", "chatmail");
+const ed = testKey("chat.example", "chatmail-ed25519", "ed25519");
+const records = { [rsa.keyName]: rsa.record, [ed.keyName]: ed.record };
+const keyFile = (name: string) => join(config.runFolder, name);
+const pem = (key: typeof rsa) => key.key.export({ type: "pkcs8", format: "pem" }) as string;
+const dkim = {
+  "chat.example": [
+    { selector: "chatmail", file: keyFile("rsa.pem"), optional: false },
+    { selector: "chatmail-ed25519", file: keyFile("ed25519.pem"), optional: true },
+  ],
+};
+
+/** The message as Postfix sends it on. */
+function changed({ headers, body }: Pick<MilterMessage, "headers" | "body">, { changes }: MilterVerdict): Message {
+  const result = headers.map(([name, value]) => [name, value] as [name: string, value: string | undefined]);
+  const added: (readonly [string, string])[] = [];
+  for (const change of changes) {
+    const [, kind, index, name = "", value = ""] = /^(\S+) (\d+) ([^=]+)=(.*)$/s.exec(change) ?? [];
+    if (kind === "insertHeader") added.unshift([name, value]);
+    const same = result.filter((each) => each[0].toLowerCase() === name.toLowerCase());
+    const meant = kind === "changeHeader" ? same[Number(index) - 1] : undefined;
+    if (meant) meant[1] = value === "" ? undefined : value;
+  }
+  const left = result.filter((each): each is [string, string] => each[1] !== undefined);
+  return { headers: [...added, ...left], body: body.toString("latin1") };
+}
+const inserted = (verdict: MilterVerdict) => verdict.changes.filter((each) => each.startsWith("insertHeader"));
+
+describe("outgoing, of a domain that signs", () => {
+  let keys: OwnKeys;
   beforeEach(async () => {
+    writeFileSync(keyFile("rsa.pem"), pem(rsa));
+    writeFileSync(keyFile("ed25519.pem"), pem(ed));
+    await serveSigned();
+  });
+  async function serveSigned() {
+    now += 1_000_000;
+    const rates = new RateLimiter(() => now);
+    const shared = tools();
+    keys = ownKeys(shared, dkim);
+    await serve((sender) => new OutgoingFilter(sender, rates, { ...shared, keys }));
+  }
+  const again = async () => {
+    client.close();
+    await door.close(0);
+    await serveSigned();
+  };
+
+  test("what goes out is signed as it goes out, by each key", async () => {
+    const headers = [
+      ["Subject", " secret"],
+      ["User-Agent", " two"],
+      ["Reply-To", " <alice1234@chat.example>"],
+      ...encrypted.headers.filter(([name]) => name !== "Subject"),
+      ["sUBJECT", " again,\n folded"],
+    ] as const;
+    const message = { headers, body: encrypted.body };
+    const verdict = await client.deliver({ sender: alice, recipients: [bob], ...message });
+    const sent = changed(message, verdict);
+    expect(sent.headers.map(([name, value]) => (name.toLowerCase() === "subject" ? value : name))).toEqual(
+      expect.arrayContaining([" [...]", "Reply-To"]),
+    );
+    const { found, results } = await verified(sent, records, { now: Date.now() });
+    expect(found).toBe(2);
+    expect(results.map(({ selector, why }) => [selector, why])).toEqual([
+      ["chatmail", "valid"],
+      ["chatmail-ed25519", "valid"],
+    ]);
+    expect((await verified({ ...sent, headers: [...message.headers, ...sent.headers] }, records)).results).not.toEqual(
+      results,
+    );
+    expect(metrics.text()).toContain("\ndkim_signed 2\n");
+  });
+
+  test("a setup message, whose content is not looked into, is signed to its end", async () => {
+    const setup = fixture("21-setup-message-to-self");
+    const message = { ...setup, body: Buffer.concat([Buffer.from(setup.body), Buffer.alloc(300_000, "x\r\n")]) };
+    const verdict = await client.deliver({ sender: alice, recipients: [alice], ...message });
+    expect(verdict).toMatchObject({ final: "accept", chunks: 5 });
+    const { results } = await verified(changed(message, verdict), records, { now: Date.now() });
+    expect(results.map(({ outcome }) => outcome)).toEqual(["pass", "pass"]);
+  });
+
+  test("what is refused is neither signed nor read to its end", async () => {
+    const body = "x".repeat(500_000);
+    const verdict = await client.deliver({ sender: alice, recipients: [bob], headers: cleartext.headers, body });
+    expect(verdict).toMatchObject({ final: needed, changes: [], chunks: 1 });
+  });
+
+  test("more headers than a signature can cover are refused", async () => {
+    const many = Array.from({ length: 1200 }, () => ["References", " <a@b>"] as const);
+    const headers = [...encrypted.headers, ...many];
+    const verdict = await client.deliver({ sender: alice, recipients: [bob], headers, body: encrypted.body });
+    expect(verdict.final).toBe("552 5.3.4 Message headers are too large");
+  });
+
+  test("the RSA key alone is enough", async () => {
+    rmSync(keyFile("ed25519.pem"));
+    await again();
+    const verdict = await client.deliver({ sender: alice, recipients: [bob], ...encrypted });
+    expect(inserted(verdict)).toHaveLength(1);
+  });
+
+  test.each([
+    { when: "there is no key", text: undefined, says: "ENOENT" },
+    { when: "the key is no key", text: "-----BEGIN", says: "can't be read" },
+  ])("nothing goes out unsigned when $when, and all goes well once there is one", async ({ text, says }) => {
+    if (text === undefined) rmSync(keyFile("rsa.pem"));
+    else writeFileSync(keyFile("rsa.pem"), text);
+    await again();
+    expect(keys.problem()).toContain(says);
+    expect(logged.filter((line) => line.includes("no key to sign with"))).toHaveLength(1);
+    const send = () => client.deliver({ sender: alice, recipients: [bob], ...encrypted });
+    expect(await send().catch(String)).toMatch(/tempfail/);
+    client.send("A");
+    writeFileSync(keyFile("rsa.pem"), pem(rsa));
+    expect(keys.problem()).toBeUndefined();
+    expect(inserted(await send())).toHaveLength(2);
+  });
+});
+
+describe("bounces", () => {
+  beforeEach(async () => {
+    writeFileSync(keyFile("rsa.pem"), pem(rsa));
+    const shared = tools();
+    const keys = ownKeys(shared, { "chat.example": dkim["chat.example"].slice(0, 1) });
+    await serve((sender) => new BounceFilter(sender, { ...shared, keys }));
+  });
+  const { headers, body } = fixture("27-bounce");
+  const from = (value: string) => headers.map(([name, was]) => [name, name === "From" ? value : was] as const);
+  const ours = { headers: from(" MAILER-DAEMON@Chat.Example (Mail Delivery System)"), body };
+
+  test("ours is signed", async () => {
+    const verdict = await client.deliver({ sender: "", recipients: ["someone@elsewhere.example"], ...ours });
+    const { results } = await verified(changed(ours, verdict), records, { now: Date.now() });
+    expect(results).toMatchObject([{ domain: "chat.example", outcome: "pass" }]);
+  });
+
+  test.each([
+    { what: "another domain's", sender: "", ...ours, headers },
+    { what: "a mail with a sender", sender: alice, ...ours },
+    { what: "a mail of a user", sender: "", ...ours, headers: from(` ${alice}`) },
+    {
+      what: "what is not automatic",
+      sender: "",
+      ...ours,
+      headers: ours.headers.filter(([n]) => n !== "Auto-Submitted"),
+    },
+    { what: "what has no author", sender: "", ...ours, headers: ours.headers.filter(([name]) => name !== "From") },
+    { what: "an ordinary mail", sender: alice, ...encrypted },
+  ])("$what is not", async ({ sender, headers, body }) => {
+    const verdict = await client.deliver({ sender, recipients: [bob], headers, body });
+    expect(verdict).toMatchObject({ final: "accept", changes: [] });
+  });
+});
+
+describe("incoming", () => {
+  let encrypted: Pick<MilterMessage, "headers" | "body">;
+  let cleartext: Pick<MilterMessage, "headers" | "body">;
+  let answers: Record<string, string | undefined>;
+  let asked: string[];
+  beforeAll(async () => {
+    const signedFixture = (name: string) => {
+      const { headers, body } = fixture(name);
+      return signed({ headers, body: body.toString("latin1") }, [rsa]);
+    };
+    [encrypted, cleartext] = [await signedFixture("01-encrypted"), await signedFixture("02-cleartext")];
+  });
+  beforeEach(async () => {
+    answers = { ...records };
+    asked = [];
     mkdirSync(homeOf(bob), { recursive: true });
     writeFileSync(join(homeOf(bob), "enforceE2EEincoming"), "");
     mkdirSync(homeOf("takesall1@chat.example"), { recursive: true });
     const shared = tools();
-    await serve((sender) => new IncomingFilter(sender, shared));
+    const lookup = (name: string) => {
+      asked.push(name);
+      return resolverOf(answers)(name);
+    };
+    const verifier = createVerifier({ keys: createKeyCache({ lookup, now: Date.now }), now: Date.now });
+    await serve((sender) => new IncomingFilter(sender, { ...shared, verifier }));
   });
 
   test.each([
@@ -203,6 +389,62 @@ describe("incoming", () => {
     const body = "x".repeat(500_000);
     const verdict = await client.deliver({ sender: alice, recipients: [bob], headers: cleartext.headers, body });
     expect(verdict).toMatchObject({ final: needed, chunks: 1 });
+  });
+
+  const noSignature = "554 5.7.1 No DKIM signature found";
+  const noValid = "554 5.7.1 No valid DKIM signature found";
+  const unsigned = fixture("01-encrypted");
+  const literal = {
+    ...unsigned,
+    headers: unsigned.headers.map(([n, v]) => [n, n === "From" ? " a@[192.0.2.1]" : v] as const),
+  };
+  const bounce = fixture("27-bounce");
+  const changedBody = () => ({
+    ...encrypted,
+    body: encrypted.body.toString("latin1").replace("Version: 1", "Version:  1"),
+  });
+  const fromOther = () => ({
+    ...encrypted,
+    headers: encrypted.headers.map(([n, v]) => [n, n === "From" ? " a@sub.chat.example" : v] as const),
+  });
+  const endless = () => ({ ...encrypted, body: `${encrypted.body.toString("latin1")}more\r\n` });
+
+  test.each([
+    { when: "there is no signature", message: () => unsigned, final: noSignature },
+    { when: "a line was added", message: endless, final: noValid },
+    { when: "the signature is of another domain", message: fromOther, final: noValid },
+    { when: "the domain has no key", message: () => encrypted, dns: {}, final: noValid },
+    { when: "the DNS does not answer", message: () => encrypted, dns: { [rsa.keyName]: undefined }, final: keyLater },
+    { when: "the author has no domain name", message: () => literal, final: "accept" },
+    { when: "a bounce is not signed", message: () => bounce, final: noSignature },
+    { when: "it is no encrypted mail any more", message: changedBody, final: needed },
+    {
+      when: "nobody is left who would get it",
+      message: () => unsigned,
+      to: ["disabled2@chat.example"],
+      final: noSignature,
+    },
+    {
+      when: "nobody is left and it is signed",
+      message: () => encrypted,
+      to: ["disabled2@chat.example"],
+      final: "discard",
+    },
+  ])("$final when $when", async ({ message, dns, to, final }) => {
+    mkdirSync(homeOf("disabled2@chat.example"), { recursive: true });
+    writeFileSync(join(homeOf("disabled2@chat.example"), "DISABLED"), "");
+    if (dns) answers = dns;
+    const verdict = await client.deliver({ sender: alice, recipients: to ?? [bob], ...message() });
+    expect(verdict.final).toBe(final);
+    const refused = final === noSignature || final === noValid || final === keyLater;
+    expect(metrics.text().includes('filtermail_inbound_drop_total{reason="dkim"} 1')).toBe(refused);
+  });
+
+  test("no name server is asked about what is refused for its content", async () => {
+    await client.deliver({ sender: alice, recipients: [bob], ...cleartext });
+    expect(asked).toEqual([]);
+    await client.deliver({ sender: alice, recipients: ["takesall1@chat.example"], ...cleartext });
+    expect(asked).toEqual([rsa.keyName]);
   });
 
   test("a failure of ours is told as temporary, and the next message goes well", async () => {

@@ -1,0 +1,42 @@
+/** A domain's DKIM key as the DNS needs it. */
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
+import { promisify } from "node:util";
+
+/** RFC 8301 §3.2, and what the relays of the field have: a longer one would not fit one TXT string more usefully. */
+const rsaBits = 2048;
+
+/** A new private key, PKCS#8 in PEM. */
+export async function makeRsaKey(): Promise<string> {
+  const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: rsaBits });
+  return privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+}
+
+export interface PublicDkimKey {
+  /** As in the tag k=. */
+  type: "rsa" | "ed25519";
+  /** As in the tag p=. */
+  base64: string;
+}
+
+/** The public half of a private key in PEM; undefined where that is none that can sign mail. */
+export function publicDkimKey(privateKeyPem: string): PublicDkimKey | undefined {
+  const key = readKey(privateKeyPem);
+  const der = key?.export({ type: "spki", format: "der" }) as Buffer | undefined;
+  if (!key || !der) return undefined;
+  if (key.asymmetricKeyType === "rsa") {
+    return (key.asymmetricKeyDetails?.modulusLength ?? 0) < 1024
+      ? undefined
+      : { type: "rsa", base64: der.toString("base64") };
+  }
+  if (key.asymmetricKeyType !== "ed25519") return undefined;
+  // RFC 8463 §4: the 32 octets alone, which end the SubjectPublicKeyInfo
+  return { type: "ed25519", base64: der.subarray(-32).toString("base64") };
+}
+
+function readKey(privateKeyPem: string): KeyObject | undefined {
+  try {
+    return createPublicKey(createPrivateKey(privateKeyPem));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,35 @@
+/** The keys that a relay signs with: their files in the Secret and in the pod, and the selectors under which other relays look for them. */
+import { addressDomain } from "./address.ts";
+import { folders } from "./layout.ts";
+
+export interface DkimKeyFile {
+  file: string;
+  selector: string;
+  /** Signs beside the others where it is there. */
+  optional: boolean;
+}
+
+/** The key that every relay has; the operator makes it. */
+export const rsaKey = { file: "rsa.pem", selector: "chatmail", optional: false } as const satisfies DkimKeyFile;
+
+export const dkimKeyFiles: readonly DkimKeyFile[] = [
+  rsaKey,
+  { file: "ed25519.pem", selector: "chatmail-ed25519", optional: true },
+];
+
+/** A relay whose domain is an address literal has no name at which a key could be looked up. */
+export function signsMail(domain: string): boolean {
+  return addressDomain(domain) === domain;
+}
+
+export interface SigningKeyFile {
+  selector: string;
+  /** Path in the relay container. */
+  file: string;
+  optional: boolean;
+}
+
+export function signingKeyFiles(domain: string): SigningKeyFile[] {
+  if (!signsMail(domain)) return [];
+  return dkimKeyFiles.map((each) => ({ ...each, file: `${folders.dkim}/${each.file}` }));
+}

@@ -1,0 +1,38 @@
+/** Finds the key that a domain signs with, or makes one where the cluster surely has none. */
+import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import { childNames } from "../../api/names.ts";
+import { makeRsaKey, publicDkimKey } from "../../dns/dkim-key.ts";
+import { resources } from "../../kube/object.ts";
+import { dkimKeyFiles, rsaKey, signsMail } from "../../mail/dkim.ts";
+import type { LiveSecret } from "./live.ts";
+import type { SeenDkim } from "./seen.ts";
+import type { World } from "./world.ts";
+
+export async function observeDkim(
+  server: ChatmailServer,
+  world: Pick<World, "client"> & { stores: Pick<World["stores"], "secrets"> },
+  signal: AbortSignal,
+): Promise<SeenDkim | undefined> {
+  const { spec, metadata } = server;
+  if (!signsMail(spec.domain)) return undefined;
+  const { namespace } = metadata;
+  const name = childNames(metadata.name).dkimSecret;
+  // a watch that is behind must not cost the domain its key
+  const secret =
+    world.stores.secrets.get(namespace, name) ??
+    ((await world.client.get(resources.secret, { namespace, name }, signal)) as LiveSecret | undefined);
+  return secret ? dkimIn(secret) : { rsaKeyPem: await makeRsaKey(), published: [] };
+}
+
+/** A key whose public half stands in the DNS is never replaced, not even by a better one. */
+export function dkimIn(secret: LiveSecret): SeenDkim {
+  const text = (file: string) => Buffer.from(secret.data?.[file] ?? "", "base64").toString("utf8");
+  const published = dkimKeyFiles.flatMap(({ file, selector }) => {
+    const key = publicDkimKey(text(file));
+    return key ? [{ selector, key }] : [];
+  });
+  if (published[0]?.selector === rsaKey.selector) return { rsaKeyPem: text(rsaKey.file), published };
+  const { name } = secret.metadata;
+  const message = `Secret ${name} has no private key in ${rsaKey.file}: put it back, or delete the Secret to get a new key, whose record has to be published then`;
+  return { published: [], problem: { reason: "DkimKeyInvalid", message } };
+}

@@ -1,0 +1,69 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { expect, test } from "vitest";
+import { makeRsaKey, publicDkimKey } from "../../../src/dns/dkim-key.ts";
+import { dkimRecord, recordsOf } from "../../../src/dns/records.ts";
+import { parseKeyRecord } from "../../../src/relay/dkim/key-record.ts";
+
+const short = { type: "rsa", base64: "MIIB" } as const;
+const keys = [{ selector: "chatmail", key: short }];
+const linesOf = (facts: Partial<Parameters<typeof recordsOf>[0]> = {}) =>
+  recordsOf({ domain: "_nine.test", addresses: ["203.0.113.9", "2001:db8::9"], keys, ...facts }).map(
+    ({ name, type, value, required }) => `${required ? "" : "; "}${name} ${type} ${value}`,
+  );
+
+test("a _ domain", () => {
+  expect(linesOf()).toEqual([
+    "_nine.test. A 203.0.113.9",
+    "_nine.test. AAAA 2001:db8::9",
+    "_nine.test. MX 10 _nine.test.",
+    'chatmail._domainkey._nine.test. TXT "v=DKIM1;k=rsa;p=MIIB;s=email;t=s"',
+    '; _nine.test. TXT "v=spf1 a ~all"',
+    '; _dmarc._nine.test. TXT "v=DMARC1;p=reject;adkim=s;aspf=s"',
+    '; _adsp._domainkey._nine.test. TXT "dkim=discardable"',
+    "; _submission._tcp._nine.test. SRV 0 1 587 _nine.test.",
+    "; _submissions._tcp._nine.test. SRV 0 1 465 _nine.test.",
+    "; _imap._tcp._nine.test. SRV 0 1 143 _nine.test.",
+    "; _imaps._tcp._nine.test. SRV 0 1 993 _nine.test.",
+  ]);
+});
+
+test("an ordinary domain has its www, an address literal has nothing", () => {
+  expect(linesOf({ domain: "nine.example.org" })).toContain("www.nine.example.org. CNAME nine.example.org.");
+  expect(linesOf({ domain: "192.0.2.7" })).toEqual([]);
+});
+
+test("a load balancer's host name is no address", () => {
+  expect(linesOf({ addresses: ["lb.example.net"] }).join("\n")).not.toContain("lb.example.net");
+});
+
+test("a real key is read back from its record, in strings of at most 255 octets", async () => {
+  const pem = await makeRsaKey();
+  const key = publicDkimKey(pem);
+  if (!key) throw new Error("no key");
+  const { value } = dkimRecord({ domain: "_nine.test", selector: "chatmail", key });
+  const strings = [...value.matchAll(/"([^"]*)"/g)].map(([, text = ""]) => text);
+  expect(value).toBe(strings.map((each) => `"${each}"`).join(" "));
+  expect(strings.map((each) => each.length)).toEqual([255, expect.any(Number)]);
+  const parsed = parseKeyRecord(strings.join(""));
+  const read = "key" in parsed ? parsed.key.key.export({ type: "spki", format: "pem" }) : parsed.problem;
+  expect(read).toBe(createPublicKey(createPrivateKey(pem)).export({ type: "spki", format: "pem" }));
+});
+
+const pemOf = (...args: Parameters<typeof generateKeyPairSync>) =>
+  generateKeyPairSync(...args).privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+
+test("an Ed25519 key is its 32 octets", () => {
+  const key = publicDkimKey(pemOf("ed25519" as never, undefined as never));
+  expect(key).toMatchObject({ type: "ed25519" });
+  expect(Buffer.from(key?.base64 ?? "", "base64")).toHaveLength(32);
+  if (!key) return;
+  const { value } = dkimRecord({ domain: "a.test", selector: "e", key });
+  expect(parseKeyRecord(value)).toMatchObject({ key: { type: "ed25519" } });
+});
+
+test.each([
+  ["nothing", ""],
+  ["no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"],
+  ["a short key", pemOf("rsa" as never, { modulusLength: 512 } as never)],
+  ["a key that can't sign mail", pemOf("ec" as never, { namedCurve: "P-256" } as never)],
+])("%s has no public half", (_, pem) => expect(publicDkimKey(pem)).toBeUndefined());
