@@ -444,6 +444,13 @@ export const ChatmailServerStatus = z
           .optional()
           .describe("The link that makes Delta Chat get an address here; also what the QR code on the page says."),
         page: z.string().max(512).optional().describe("The page with the link and the QR code."),
+        secretName: z
+          .string()
+          .max(253)
+          .optional()
+          .describe(
+            "The Secret of invites, where registration asks for one. Invites are not shown here: whoever may read this may not have one.",
+          ),
       })
       .optional()
       .describe("How people join."),

@@ -29,6 +29,8 @@ export const reasons = {
   CertificateInvalid: "certificate or key can't be read, or they do not belong together",
   CertificateSourceMissing: "nothing in this version can get such a certificate",
   DkimKeyInvalid: "the Secret with the DKIM key holds none",
+  InvitesThere: "there are invites for new members",
+  InvitesMissing: "registration asks for an invite, and there is none",
   ExpiryOnTime: "the last expiry run did its work",
   ExpiryNotYetRun: "expiry has not run yet",
   ExpiryLate: "expiry has not run for two days",

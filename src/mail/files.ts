@@ -2,7 +2,7 @@
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { dovecotFiles } from "./dovecot.ts";
 import { folders } from "./layout.ts";
-import { pageFiles } from "./pages.ts";
+import { pageFiles } from "./pages/site.ts";
 import { postfixFiles } from "./postfix.ts";
 import { relayConfig } from "./relay-config.ts";
 import { webFiles } from "./web.ts";

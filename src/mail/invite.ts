@@ -1,13 +1,42 @@
-/** How people join a relay (reference: the `dcaccount:` scheme of Delta Chat). */
+/** How people join a relay: the links that Delta Chat turns into an address (reference §16.2), and the pages that show them. */
+import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
+import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
+
+export type Registration = ChatmailServerSpec["accounts"]["registration"];
+
+/** A page of the relay daemon that makes up an address for its visitor; where no link does that for everybody. */
+export const joinPath = "/join";
 
 /**
- * The link that Delta Chat turns into an address here. Registration that asks for an invite needs the `/new` form;
- * for the rest the short form does: the client makes up the credentials and logs in.
+ * What everybody may know. Open: a link by which the client makes up the credentials and logs in, good for everybody. Clients know no such
+ * link for an IP address; there a page hands out links, each good for one. Invite and Closed: nothing.
  */
-export function inviteLink(mailDomain: string): string {
-  return `dcaccount:${mailDomain}`;
+export function publicInvite({ domain, registration }: { domain: string; registration: Registration }): {
+  link?: string;
+  page?: string;
+} {
+  if (registration !== "Open") return {};
+  if (isAddressLiteral(domain)) return { page: `https://${domain}${joinPath}` };
+  return { link: `dcaccount:${domain}`, page: `https://${domain}/` };
 }
 
-export function invitePage(mailDomain: string): string {
-  return `https://${mailDomain}/`;
+/** The page for holders of an invite. */
+export function invitePage(domain: string, token: string): string {
+  return `https://${domain}/i/${token}`;
+}
+
+/**
+ * The link for holders of an invite, the same for all of them. Undefined where certificates are self-signed: clients before core 2.59 can't
+ * ask nginx for an address on a name that begins with _, and none does it on an IP address; there the page hands out links.
+ */
+export function inviteLink(domain: string, token: string): string | undefined {
+  return isSelfSignedDomain(domain) ? undefined : `dcaccount:https://${domain}/new?i=${token}`;
+}
+
+const tokenPattern = /^[A-Za-z0-9_-]{8,128}$/;
+
+/** The token in a value of the Secret of invites: the text itself, or the end of a link. Undefined where there is none. */
+export function inviteTokenIn(value: string): string | undefined {
+  const token = value.trim().replace(/^.*[/=]/s, "");
+  return tokenPattern.test(token) ? token : undefined;
 }

@@ -44,6 +44,8 @@ export const RelayConfig = z.object({
   runFolder: z.string(),
   /** Where push tokens go; without it no device is woken. */
   push: z.object({ url: z.string() }).optional(),
+  /** The pages are the user's: nothing but the first is known of them. */
+  ownPages: z.boolean().optional(),
   /** JSON that clients ask for as the METADATA entry `appversions`. */
   appVersionsFile: z.string().optional(),
   logLevel: z.enum(["error", "warn", "info", "debug", "trace"]),
@@ -81,6 +83,7 @@ export function relayConfig(spec: ChatmailServerSpec): RelayConfig {
     dkim: dkim.length > 0 ? { [spec.domain]: dkim } : {},
     mailFolder: folders.mail,
     runFolder: folders.run,
+    ...(spec.website.configMapName !== undefined && { ownPages: true }),
     ...(push.enabled && { push: { url: push.url } }),
     ...(appVersionsConfigMapName !== undefined && { appVersionsFile: `${folders.appVersions}/${appVersionsKey}` }),
     logLevel: "info",

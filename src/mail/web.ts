@@ -1,11 +1,20 @@
-/** nginx: the relay's pages and the way to a new address, over HTTPS; port 80 only points there. */
+/** nginx: the relay's pages, the way to a new address and what clients and servers ask for, over HTTPS; port 80 only points there. */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
+import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
 import { bytesOf } from "../api/quantity.ts";
+import { autoconfig, mtaStsPolicy } from "./autoconfig.ts";
+import { joinPath } from "./invite.ts";
 import { folders, ports, sockets, tlsFiles } from "./layout.ts";
+import { missingPageFiles } from "./pages/answers.ts";
+import { assets } from "./pages/html.ts";
+import { languageMap, languages } from "./pages/language.ts";
+import { icon, style } from "./pages/style.ts";
 
-/** What a browser may load on the pages: only what comes from the relay itself. */
-const contentPolicy =
-  "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; script-src 'self'; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/** What a browser may load on the pages: only what comes from the relay itself. The built-in ones need a style sheet and an icon. */
+const contentPolicy = (ownPages: boolean) =>
+  ownPages
+    ? "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; script-src 'self'; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    : "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /** A request for an address has no body worth the name. */
 const bodyLimit = "4k";
@@ -13,11 +22,40 @@ const bodyLimit = "4k";
 /** Beside the message itself: doubled dots. Postfix's own limit is the one that counts. */
 const slackBytes = 2 ** 20;
 
-export function webFiles({ messages }: Pick<ChatmailServerSpec, "messages">): Record<string, string> {
-  return { "nginx.conf": nginxConf(bytesOf(messages.maxSize) + slackBytes) };
+type Spec = Pick<ChatmailServerSpec, "domain" | "messages" | "website">;
+
+/** Beside nginx.conf, what is there whatever pages are served. */
+export function webFiles(spec: Spec): Record<string, string> {
+  const { domain, website } = spec;
+  return {
+    "nginx.conf": nginxConf(spec),
+    "autoconfig.xml": autoconfig(domain),
+    ...(hasPolicy(domain) && { "mta-sts.txt": mtaStsPolicy(domain) }),
+    "style.css": style,
+    "icon.svg": icon,
+    ...missingPageFiles({ domain, menu: website.configMapName === undefined }),
+  };
 }
 
-const nginxConf = (mailBytes: number) => `daemon off;
+/** Who sends mail to a self-signed domain does not verify it. */
+const hasPolicy = (domain: string) => !isSelfSignedDomain(domain);
+
+const known = (path: string, file: string) => `    location = ${path} {
+      alias ${folders.webConfig}/${file};
+    }
+`;
+
+/** Whoever types www has the rest of the name right. */
+const www = (domain: string) => `  server {
+    listen ${ports.https} ssl;
+    listen [::]:${ports.https} ssl;
+    http2 on;
+    server_name www.${domain};
+    return 301 https://${domain}$request_uri;
+  }
+`;
+
+const nginxConf = ({ domain, messages, website }: Spec) => `daemon off;
 pid /tmp/nginx.pid;
 error_log stderr error;
 worker_processes 1;
@@ -45,6 +83,13 @@ http {
   # who makes up addresses by the thousand is slowed down; people behind one address are not
   limit_req_zone $binary_remote_addr zone=new:1m rate=2r/s;
   limit_req_status 429;
+  limit_req_log_level notice;
+  # a whole domain name in one bucket
+  server_names_hash_bucket_size 512;
+
+  map $http_accept_language $language {
+${languageMap()}
+  }
 
   ssl_certificate ${tlsFiles.certificate};
   ssl_certificate_key ${tlsFiles.key};
@@ -62,19 +107,36 @@ http {
     http2 on;
     large_client_header_buffers 64 8k;
     root ${folders.pages};
-    add_header Content-Security-Policy "${contentPolicy}" always;
+    index index.$language.html index.html;
+    error_page 404 @missing;
+    add_header Content-Security-Policy "${contentPolicy(website.configMapName !== undefined)}" always;
     add_header X-Content-Type-Options nosniff always;
     add_header Referrer-Policy no-referrer always;
     add_header X-Robots-Tag "noindex, nofollow" always;
     location / {
-      index index.html;
-      try_files $uri $uri/ =404;
+      try_files $uri $uri.$language.html $uri.html $uri/ =404;
     }
-    location ~ ^/(new|cgi-bin/newemail[.]py)$ {
+    location ~ ^/(${languages.join("|")})/?$ {
+      try_files /index.$1.html =404;
+    }
+    location ~ ^/(${languages.join("|")})/([a-z0-9-]+)$ {
+      try_files /$2.$1.html =404;
+    }
+    location @missing {
+      try_files /404.$language.html /404.html @missing-built-in;
+    }
+    location @missing-built-in {
+      root ${folders.webConfig};
+      try_files /404.$language.html =404;
+    }
+${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.well-known/autoconfig/mail/config-v1.1.xml", "autoconfig.xml")}${hasPolicy(domain) ? known("/.well-known/mta-sts.txt", "mta-sts.txt") : ""}    location ~ ^(/new|/cgi-bin/newemail[.]py|${joinPath}|/i/[A-Za-z0-9_-]+)$ {
+      # a failure is told with the whole request, and that may hold an invite: the daemon says itself what is wrong
+      error_log stderr crit;
       limit_req zone=new burst=20 nodelay;
       proxy_pass http://unix:${sockets.web};
       proxy_http_version 1.1;
       proxy_set_header Host $host;
+      proxy_set_header Accept-Language $language;
       proxy_set_header Connection "";
       proxy_connect_timeout 5s;
       proxy_read_timeout 30s;
@@ -82,7 +144,7 @@ http {
     # mail from other relays. A slow sender holds a connection here and no process of Postfix: the body is taken in first, in memory where
     # it is small. Each recipient is a header of its own.
     location /mxdeliv {
-      client_max_body_size ${mailBytes};
+      client_max_body_size ${bytesOf(messages.maxSize) + slackBytes};
       client_body_buffer_size 256k;
       error_page 413 @too_large;
       proxy_pass http://unix:${sockets.mxdeliv};
@@ -97,5 +159,5 @@ http {
       return 413 "552 Message exceeds maximum size\\n";
     }
   }
-}
+${isAddressLiteral(domain) ? "" : www(domain)}}
 `;

@@ -160,7 +160,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     answer: (question) =>
       answerAuth(question, { ...tools, accounts, messageCame: async (user) => notifier?.messageCame(user) }),
   });
-  await openHttp("web", { maxBodyBytes: maxWebBytes, answer: async (question) => answerWeb(question, tools) });
+  await openHttp("web", { maxBodyBytes: maxWebBytes, answer: (question) => answerWeb(question, tools) });
   await new Promise<void>((resolve, reject) => {
     health.once("error", reject);
     health.listen(settings.healthPort, () => resolve());

@@ -5,6 +5,10 @@ export interface Question {
   method: string;
   /** Without scheme, host and query. */
   path: string;
+  /** Behind the question mark, undecoded. */
+  query: string;
+  /** As nginx has chosen it from those the browser names. */
+  language: string | undefined;
   host: string | undefined;
   body: string;
 }
@@ -42,6 +46,8 @@ async function respond(request: IncomingMessage, options: HttpOptions): Promise<
   return options.answer({
     method: request.method ?? "GET",
     path: pathOf(request.url ?? "/"),
+    query: /[?]([^#]*)/.exec(request.url ?? "")?.[1] ?? "",
+    language: request.headers["accept-language"],
     host: Array.isArray(host) ? host[0] : host,
     body,
   });

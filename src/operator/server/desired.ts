@@ -5,6 +5,7 @@ import { relayFiles } from "../../mail/files.ts";
 import { configMap } from "./resources/config-map.ts";
 import { dkimSecret } from "./resources/dkim-secret.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
+import { invitesSecret } from "./resources/invites-secret.ts";
 import { mailService } from "./resources/service.ts";
 import { statefulSet } from "./resources/stateful-set.ts";
 import { tlsSecret } from "./resources/tls-secret.ts";
@@ -31,6 +32,9 @@ export function desiredChildren(server: ChatmailServer, seen: Seen, options: { r
     { resource: resources.configMap, object: configMap(server, files) },
     ...(certificate.pair ? [{ resource: resources.secret, object: tlsSecret(server, certificate.pair) }] : []),
     ...(dkim?.rsaKeyPem ? [{ resource: resources.secret, object: dkimSecret(server, dkim.rsaKeyPem) }] : []),
+    ...(seen.invites?.newToken
+      ? [{ resource: resources.secret, object: invitesSecret(server, seen.invites.newToken) }]
+      : []),
     { resource: resources.volumeClaim, object: volumeClaim(server, claim?.spec?.resources?.requests?.storage) },
     { resource: resources.service, object: mailService(server) },
     { resource: resources.statefulSet, object: statefulSet(plan) },

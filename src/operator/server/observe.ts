@@ -7,6 +7,7 @@ import { makeSelfSigned } from "../../certificates/self-signed.ts";
 import { resources } from "../../kube/object.ts";
 import type { LiveEvent, LiveSecret } from "./live.ts";
 import { observeDkim } from "./observe-dkim.ts";
+import { observeInvites } from "./observe-invites.ts";
 import type { Seen, SeenCertificate } from "./seen.ts";
 import type { World } from "./world.ts";
 
@@ -20,6 +21,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
   const lastWords = (kind: string, about: string) => lastEvent(world, { namespace, kind, name: about }, signal);
   return {
     certificate: await observeCertificate(server, world, signal),
+    invites: await observeInvites(server, world, signal),
     dkim: await observeDkim(server, world, signal),
     configMap: stores.configMaps.get(namespace, names.configMap),
     tlsSecret: stores.secrets.get(namespace, names.tlsSecret),

@@ -84,6 +84,7 @@ function againMs(seen: Seen, now: Date): number | undefined {
   const waits = [
     ...(deadline ? [deadline.getTime() - now.getTime() + 1_000] : []),
     ...(seen.volumeClaim?.status?.phase === "Pending" || (seen.statefulSet && !seen.pod) ? [lookAgainMs] : []),
+    ...(seen.invites?.count === 0 ? [lookAgainMs] : []),
   ];
   return waits.length > 0 ? Math.min(...waits) : undefined;
 }

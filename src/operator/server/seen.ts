@@ -33,8 +33,19 @@ export interface SeenDkim {
   problem?: Problem;
 }
 
+/** Who holds one gets an address; only where registration asks for it. */
+export interface SeenInvites {
+  /** The Secret that the pod mounts. */
+  secretName: string;
+  /** How many count now. */
+  count: number;
+  /** The first one: there is no Secret of ours yet. */
+  newToken?: string;
+}
+
 export interface Seen {
   certificate: SeenCertificate;
+  invites?: SeenInvites | undefined;
   configMap?: KubeObject | undefined;
   /** Undefined where the domain does not sign. */
   dkim?: SeenDkim | undefined;

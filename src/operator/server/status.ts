@@ -2,9 +2,9 @@
 import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
 import type { Reason } from "../../api/reasons.ts";
 import { dkimRecord, recordsOf } from "../../dns/records.ts";
-import { inviteLink, invitePage } from "../../mail/invite.ts";
+import { publicInvite } from "../../mail/invite.ts";
 import { podProblem } from "./pod-trouble.ts";
-import type { Judged, Problem, Seen } from "./seen.ts";
+import type { Judged, Problem, Seen, SeenInvites } from "./seen.ts";
 
 interface Verdict {
   status: Condition["status"];
@@ -102,7 +102,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
   return {
     observedGeneration: generation,
     conditions,
-    invite: { link: inviteLink(server.spec.domain), page: invitePage(server.spec.domain) },
+    ...inviteOf(server, seen),
     ...(addresses.length > 0 && { addresses }),
     ...(facts && { certificate: { source, notAfter: facts.notAfter.toISOString(), sha256: facts.sha256 } }),
     ...recordsIn(server, seen),
@@ -166,8 +166,23 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
     CertificateReady: verdict(certificateIsFine, { reason: "CertificateIssued", message: `${from}${until}` }),
     StorageReady: verdict(volumeIsThere, { reason: "VolumeBound", message: "the volume is bound" }),
     PodReady: verdict(podIsReady, { reason: "RelayRunning", message: "all containers of the relay pod are ready" }),
+    ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
     ExpiryHealthy: expiryVerdict(seen, now),
   };
+}
+
+/** What may be told to everybody who may read the resource; an invite's token stays in its Secret. */
+function inviteOf({ spec }: ChatmailServer, { invites }: Seen): Pick<ChatmailServerStatus, "invite"> {
+  const { registration } = spec.accounts;
+  if (registration === "Closed") return {};
+  if (invites) return { invite: { secretName: invites.secretName } };
+  return { invite: publicInvite({ domain: spec.domain, registration }) };
+}
+
+function invitesVerdict({ secretName, count }: SeenInvites): Verdict {
+  if (count > 0) return { status: "True", reason: "InvitesThere", message: `${count} in Secret ${secretName}` };
+  const message = `nobody new can join: no key of Secret ${secretName} holds an invite (8 to 128 letters, digits, - and _)`;
+  return { status: "False", reason: "InvitesMissing", message };
 }
 
 const dayMs = 86_400_000;

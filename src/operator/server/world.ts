@@ -120,7 +120,9 @@ export function makeWorld(options: {
     }),
     serversByDomain: stores.servers.index(({ spec }) => [spec.domain]),
     serversBySecret: stores.servers.index(({ metadata, spec }) =>
-      spec.certificate.secretName === undefined ? [] : [`${metadata.namespace}/${spec.certificate.secretName}`],
+      [spec.certificate.secretName, spec.accounts.invitesSecretName].flatMap((name) =>
+        name === undefined ? [] : [`${metadata.namespace}/${name}`],
+      ),
     ),
     jobsByServer: byLabel(stores.jobs, labels.instance),
   };

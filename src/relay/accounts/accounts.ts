@@ -3,6 +3,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { type Domains, type LocalAddress, localAddress } from "../domains.ts";
 import * as events from "../events.ts";
+import { readInvites } from "../invites/store.ts";
 import type { Metrics } from "../metrics.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
 import type { HashJob, HashResult } from "./hash-worker.ts";
@@ -46,7 +47,8 @@ export class Accounts {
     const known = await this.#check(account, password);
     if (known) return known;
     const refusal =
-      creationRefusal(account, password) ?? ((await hasMailButNoPassword(account)) ? "blocked" : undefined);
+      creationRefusal(account, password, await readInvites(account.limits)) ??
+      ((await hasMailButNoPassword(account)) ? "blocked" : undefined);
     if (refusal) return this.#refuse(refusal);
     const shortage = resourceShortage(
       account.limits.refuseNew,

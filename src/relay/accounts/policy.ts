@@ -1,5 +1,6 @@
 /** Who gets an address (reference §11). Pure. */
 import type { LocalAddress } from "../domains.ts";
+import { provesInvite } from "../invites/policy.ts";
 
 /** What the pod has left, where it can be read. */
 export interface Resources {
@@ -14,10 +15,15 @@ export interface Resources {
 /** Longest password that is looked at, in bytes: hashing takes time in proportion. */
 export const maxPasswordBytes = 1024;
 
-/** Why no address may be made, as one word; undefined when it may. Resources are asked separately, after this. */
-export function creationRefusal(account: LocalAddress, password: string): string | undefined {
+/** Why no address may be made, as one word; undefined when it may. `invites`: those that count now. Resources are asked separately, after this. */
+export function creationRefusal(
+  account: LocalAddress,
+  password: string,
+  invites: readonly string[],
+): string | undefined {
   const { limits, local } = account;
-  if (limits.registration !== "Open") return "registration";
+  if (limits.registration === "Closed") return "registration";
+  if (limits.registration === "Invite" && !provesInvite(password, account.address, invites)) return "invite";
   const characters = [...password].length;
   if (characters < limits.passwordMinLength || Buffer.byteLength(password) > maxPasswordBytes) return "password";
   if (local.length < limits.usernameMinLength || local.length > limits.usernameMaxLength) return "username";

@@ -1,7 +1,9 @@
-/** Fresh credentials (reference §16). Nothing is made: the address comes into being when somebody logs in with it. Pure but for the random numbers given. */
-import { isSelfSignedDomain } from "../../api/domain.ts";
+/** Who comes in, and how: fresh credentials and the links to them (reference §16). Nothing is made: the address comes into being when somebody logs in with it. Pure but for the random numbers given. */
+import { isAddressLiteral, isSelfSignedDomain } from "../../api/domain.ts";
 import { addressDomain } from "../../mail/address.ts";
+import { inviteLink } from "../../mail/invite.ts";
 import type { DomainLimits } from "../../mail/relay-config.ts";
+import { isInvite, provenPassword } from "../invites/policy.ts";
 
 export interface Credentials {
   email: string;
@@ -10,16 +12,36 @@ export interface Credentials {
   dclogin_url?: string;
 }
 
+/** What an answer goes by. */
+export interface Asker {
+  domain: string;
+  limits: DomainLimits;
+  /** The invite that was shown. */
+  token: string | undefined;
+  /** The invites that count now. */
+  tokens: readonly string[];
+}
+
+/** Why nobody gets an address by this question, in a sentence that clients show; undefined when somebody does. */
+export function refusal({ limits, token, tokens }: Asker): string | undefined {
+  if (limits.registration === "Closed") return "no new addresses are made here";
+  if (limits.registration === "Open" || isInvite(token, tokens)) return undefined;
+  return token === undefined ? "an address here needs an invite" : "this invite is not valid";
+}
+
 const localLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
 /** Every printable ASCII character but the space. */
 const passwordLetters = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index)).join("");
 
-/** `below` gives a uniform random whole number from 0 up to and without its argument. */
-export function newCredentials(domain: string, limits: DomainLimits, below: (max: number) => number): Credentials {
+/** For who has been let in. `below` gives a uniform random whole number from 0 up to and without its argument. */
+export function newCredentials({ domain, limits, token }: Asker, below: (max: number) => number): Credentials {
   const text = (letters: string, length: number) =>
     Array.from({ length }, () => letters[below(letters.length)] ?? "").join("");
   const email = `${text(localLetters, limits.usernameMaxLength)}@${addressDomain(domain)}`;
-  const password = text(passwordLetters, limits.passwordMinLength + 3);
+  const password =
+    limits.registration === "Invite" && token !== undefined
+      ? provenPassword({ token, address: email, minLength: limits.passwordMinLength, below })
+      : text(passwordLetters, limits.passwordMinLength + 3);
   return isSelfSignedDomain(domain)
     ? { email, password, dclogin_url: loginLink({ domain, email, password }) }
     : { email, password };
@@ -36,6 +58,26 @@ function percentEncoded(text: string): string {
     /[!'()*~._-]/g,
     (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`,
   );
+}
+
+/** What a page for somebody who wants to join shows. */
+export type Welcome =
+  /** A link that is good for everybody who has come so far. */
+  | { kind: "link"; link: string }
+  /** A link that is made for this visitor alone. */
+  | { kind: "own" }
+  /** The first page says how it is. */
+  | { kind: "firstPage" }
+  | { kind: "notValid" };
+
+/** `token`: undefined on the page for everybody, the end of its path on the page for an invite. */
+export function welcome({ domain, limits, token, tokens }: Asker): Welcome {
+  if (limits.registration === "Closed") return { kind: "firstPage" };
+  if (limits.registration === "Open") return isAddressLiteral(domain) ? { kind: "own" } : { kind: "firstPage" };
+  if (token === undefined) return { kind: "firstPage" };
+  if (!isInvite(token, tokens)) return { kind: "notValid" };
+  const link = inviteLink(domain, token);
+  return link === undefined ? { kind: "own" } : { kind: "link", link };
 }
 
 /** The mail domain that a Host header means: with one domain always that one. */

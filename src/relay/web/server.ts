@@ -1,46 +1,79 @@
-/** What nginx hands on: /new. */
+/** What nginx hands on: /new for clients, and the pages for people who want to join. */
 import { randomInt } from "node:crypto";
 import { isSelfSignedDomain } from "../../api/domain.ts";
-import type { DomainLimits } from "../../mail/relay-config.ts";
+import { joinPath } from "../../mail/invite.ts";
+import { joinPage, notValidPage } from "../../mail/pages/answers.ts";
+import { isLanguage } from "../../mail/pages/language.ts";
 import { type Domains, limitsOfDomain } from "../domains.ts";
 import type { Answer, Question } from "../http.ts";
+import { readInvites } from "../invites/store.ts";
 import type { Metrics } from "../metrics.ts";
-import { domainOfHost, newCredentials } from "./policy.ts";
+import { type Asker, domainOfHost, newCredentials, refusal, welcome } from "./policy.ts";
 
 /** The body of a question means nothing here. */
 export const maxQuestionBytes = 4096;
 
 export interface WebTools {
-  config: Domains;
+  config: Domains & { ownPages?: boolean | undefined };
   metrics: Metrics;
 }
 
-const paths = ["/new", "/cgi-bin/newemail.py"];
+const newPaths = ["/new", "/cgi-bin/newemail.py"];
+const invitePath = /^\/i\/([^/]+)$/;
 
-export function answerWeb(question: Question, tools: WebTools): Answer {
-  if (!paths.includes(question.path)) return json(404, { reason: "there is nothing here" });
+export async function answerWeb(question: Question, tools: WebTools): Promise<Answer> {
+  const { path, query } = question;
+  const isNew = newPaths.includes(path);
+  const invite = invitePath.exec(path)?.[1];
+  if (!isNew && path !== joinPath && invite === undefined) return json(404, { reason: "there is nothing here" });
+
   const domain = domainOfHost(question.host, Object.keys(tools.config.domains));
   const limits = domain === undefined ? undefined : limitsOfDomain(tools.config, domain);
   if (domain === undefined || !limits) return json(404, { reason: "this host has no mail domain here" });
-  if (question.method === "POST") return fresh(domain, limits, tools);
-  if (question.method !== "GET") return json(405, { reason: "POST is what makes an address" });
-  if (isSelfSignedDomain(domain)) return fresh(domain, limits, tools);
-  return { status: 301, body: "", headers: { Location: `dcaccount:https://${domain}/new` } };
+  const token = isNew ? (new URLSearchParams(query).get("i") ?? undefined) : invite;
+  const asker = { domain, limits, token, tokens: limits.registration === "Invite" ? await readInvites(limits) : [] };
+  return isNew ? newAddress(question.method, asker, tools) : page(question, asker, tools);
 }
 
-function fresh(domain: string, limits: DomainLimits, { metrics }: WebTools): Answer {
-  if (limits.registration !== "Open") {
-    const how = limits.registration === "Invite" ? "an address here needs an invite" : "no new addresses are made here";
-    return json(403, { reason: how });
+function newAddress(method: string, asker: Asker, tools: WebTools): Answer {
+  const { domain, token, limits } = asker;
+  if (method !== "POST" && method !== "GET") return json(405, { reason: "POST is what makes an address" });
+  if (method === "GET" && !isSelfSignedDomain(domain)) {
+    const invite = limits.registration === "Invite" && token !== undefined ? `?i=${encodeURIComponent(token)}` : "";
+    return { status: 301, body: "", headers: { Location: `dcaccount:https://${domain}/new${invite}` } };
   }
-  metrics.count("handed_out_credentials_total");
-  return json(200, newCredentials(domain, limits, randomInt));
+  const reason = refusal(asker);
+  if (reason !== undefined) return json(403, { reason });
+  tools.metrics.count("handed_out_credentials_total");
+  return json(200, newCredentials(asker, randomInt));
+}
+
+function page(question: Question, asker: Asker, { config, metrics }: WebTools): Answer {
+  if (question.method !== "GET" && question.method !== "HEAD") return html(405, "");
+  const language = isLanguage(question.language) ? question.language : "en";
+  const about = { domain: asker.domain, language, menu: config.ownPages !== true };
+  const way = welcome(asker);
+  switch (way.kind) {
+    case "firstPage":
+      return { status: 302, body: "", headers: { Location: "/", ...unkept } };
+    case "notValid":
+      return html(404, notValidPage(about));
+    case "link":
+      return html(200, joinPage({ ...about, link: way.link, own: false }));
+    case "own": {
+      metrics.count("handed_out_credentials_total");
+      const link = newCredentials(asker, randomInt).dclogin_url ?? "";
+      return html(200, joinPage({ ...about, link, own: true }));
+    }
+  }
+}
+
+const unkept = { "Cache-Control": "no-store" };
+
+function html(status: number, body: string): Answer {
+  return { status, body, headers: { "Content-Type": "text/html; charset=utf-8", ...unkept } };
 }
 
 function json(status: number, value: object): Answer {
-  return {
-    status,
-    body: JSON.stringify(value),
-    headers: { "Content-Type": "application/json", "Cache-Control": "no-store" },
-  };
+  return { status, body: JSON.stringify(value), headers: { "Content-Type": "application/json", ...unkept } };
 }

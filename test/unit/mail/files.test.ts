@@ -4,8 +4,11 @@ import { ChatmailServerSpec } from "../../../src/api/chatmail-server.ts";
 import { expiryContainer, prepareContainer, relayContainers } from "../../../src/mail/containers.ts";
 import { adminContact } from "../../../src/mail/dovecot.ts";
 import { configMapData, configMapItems, type FileFolder, fileFolders, relayFiles } from "../../../src/mail/files.ts";
+import { inviteLink, invitePage, inviteTokenIn, publicInvite } from "../../../src/mail/invite.ts";
 import { folders, sockets } from "../../../src/mail/layout.ts";
-import { escapeHtml, qrSvg, readableSize } from "../../../src/mail/pages.ts";
+import { escapeHtml, qrSvg } from "../../../src/mail/pages/html.ts";
+import { languageMap, languages } from "../../../src/mail/pages/language.ts";
+import { readableSize } from "../../../src/mail/pages/site.ts";
 import { mainSettings, settings } from "../../../src/mail/postfix.ts";
 
 type Fields = Omit<Partial<Parameters<typeof ChatmailServerSpec.parse>[0] & object>, "domain">;
@@ -87,34 +90,71 @@ describe("pages", () => {
   const nasty = "<script>alert(\"1\")</script> & 'x'\n2nd line";
 
   test("text from the spec is text, not markup", () => {
-    const page = file("pages", "index.html", "a.test", { privacy: { postal: nasty, dataOfficer: nasty } });
+    const page = file("pages", "privacy.en.html", "a.test", { privacy: { postal: nasty, dataOfficer: nasty } });
     expect(page).not.toContain("<script");
     expect(page).toContain("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &#39;x&#39;<br>2nd line");
   });
 
-  test("nothing is loaded from elsewhere", () => {
+  test("every page is there in every language, says which it is, and leads to the same page in the others", () => {
     const { pages } = filesOf();
-    const loads = Object.values(pages).flatMap(
-      (text) => text.match(/(?:src|url\(|@import|<link[^>]*href)[^>\s]*/g) ?? [],
-    );
+    for (const name of ["index", "info", "privacy"]) {
+      for (const language of languages) {
+        const page = pages[`${name}.${language}.html`] ?? "";
+        expect(page).toContain(`<html lang="${language}">`);
+        for (const other of languages) expect(page.includes(`hreflang="${other}"`)).toBe(other !== language);
+      }
+    }
+  });
+
+  test("every link within the site leads to a page that is there", () => {
+    const { pages, web } = filesOf();
+    const links = Object.values(pages).flatMap((text) => [...text.matchAll(/(?:href|src)="(\/[^"]*)"/g)]);
+    const paths = new Set(links.map(([, path]) => path));
+    expect(paths.size).toBeGreaterThan(6);
+    for (const path of paths) {
+      const [, language = "", page = ""] = /^\/(en|de)\/([a-z]*)$/.exec(path ?? "") ?? [];
+      if (language) expect(Object.keys(pages)).toContain(`${page || "index"}.${language}.html`);
+      else expect(web["nginx.conf"]).toContain(`location = ${path} {`);
+    }
+  });
+
+  test("nothing is loaded from elsewhere, and nothing runs", () => {
+    const { pages, web } = filesOf();
+    const texts = [...Object.values(pages), web["style.css"] ?? "", web["404.en.html"] ?? ""];
+    const loads = texts.flatMap((text) => text.match(/(?:src=|url\(|@import|<link[^>]*href)[^>\s]*/g) ?? []);
     for (const each of loads) expect(each).not.toMatch(/https?:|\/\//);
-    expect(pages["index.html"]).not.toContain("<script");
+    for (const text of texts) expect(text).not.toMatch(/<script|<iframe|style=|\son\w+=/);
   });
 
   test.each([
-    { registration: "Open", invited: true },
-    { registration: "Invite", invited: false },
-    { registration: "Closed", invited: false },
-  ] as const)("registration $registration: an open invitation is shown: $invited", ({ registration, invited }) => {
-    const page = file("pages", "index.html", "a.test", { accounts: { registration } });
-    expect(page.includes('href="dcaccount:a.test"')).toBe(invited);
-    expect(page.includes("<svg")).toBe(invited);
+    { domain: "a.test", registration: "Open", shows: 'href="dcaccount:a.test"' },
+    { domain: "_a.test", registration: "Open", shows: 'href="dcaccount:_a.test"' },
+    { domain: "192.0.2.7", registration: "Open", shows: 'href="/join"' },
+    { domain: "a.test", registration: "Invite", shows: "By invitation" },
+    { domain: "a.test", registration: "Closed", shows: "No new members" },
+  ] as const)("$domain with registration $registration shows $shows", ({ domain, registration, shows }) => {
+    const page = file("pages", "index.en.html", domain, { accounts: { registration } });
+    expect(page).toContain(shows);
+    expect(page.includes("dcaccount:")).toBe(shows.includes("dcaccount:"));
+    expect(page.includes("<svg")).toBe(shows.includes("dcaccount:"));
   });
 
   test("limits are said as people say them", () => {
-    const page = file("pages", "index.html", "a.test", { messages: { deleteAfterDays: 1, deleteLargeAfterDays: 1 } });
-    expect(page).toContain("<dd>1 day</dd>");
-    expect(page).toContain("<dd>500 MiB</dd>");
+    const fields = { messages: { deleteAfterDays: 1, deleteLargeAfterDays: 1 }, accounts: { mailboxQuota: "1536Mi" } };
+    const [en, de] = ["en", "de"].map((language) => file("pages", `info.${language}.html`, "a.test", fields));
+    expect(en).toContain("<dd>1 day</dd>");
+    expect(en).toContain("<dd>1.5 GiB</dd>");
+    expect(de).toContain("<dd>1 Tag</dd>");
+    expect(de).toContain("<dd>1,5 GiB</dd>");
+  });
+
+  test.each([
+    { push: { enabled: true }, says: true },
+    { push: { enabled: false }, says: false },
+  ])("the privacy page names the push service where there is one: $says", ({ push, says }) => {
+    const page = file("pages", "privacy.en.html", "a.test", { services: { push } });
+    expect(page.includes("notifications.delta.chat")).toBe(says);
+    expect(file("dovecot", "dovecot.conf", "a.test", { services: { push } }).includes("push.lua")).toBe(says);
   });
 
   test.each([
@@ -124,11 +164,83 @@ describe("pages", () => {
     [2 ** 50, "1024 TiB"],
   ])("%i is %s", (bytes, said) => expect(readableSize(bytes)).toBe(said));
 
+  test.each([
+    ["", "en"],
+    ["en-US,en;q=0.9", "en"],
+    ["de", "de"],
+    ["DE-at, en;q=0.5", "de"],
+    ["en,de;q=0.9", "en"],
+    ["fr-FR,fr;q=0.9,de;q=0.8,en;q=0.7", "de"],
+    ["fr, en-GB;q=0.8, de;q=0.5", "en"],
+    ["fr", "en"],
+    ["den,ende", "en"],
+    ["*", "en"],
+  ])("a browser that asks for %j gets %s", (header, language) => {
+    const lines = [...languageMap().matchAll(/"~\*(.+)" (\w+);/g)];
+    const chosen = lines.find(([, pattern]) => new RegExp(pattern ?? "", "i").test(header))?.[2] ?? "en";
+    expect(chosen).toBe(language);
+  });
+
   test("a QR code is square, with a quiet zone", () => {
     const svg = qrSvg("dcaccount:a.test", "<label>");
     expect(svg).toMatch(/viewBox="0 0 (\d+) \1"/);
     expect(svg).toContain(escapeHtml("<label>"));
     expect(svg.split('fill="#000"')[1]).not.toMatch(/M[0-3] |M\d+ [0-3]h/);
+  });
+});
+
+describe("nginx", () => {
+  test.each([
+    { domain: "a.test", policy: true, www: true },
+    { domain: "_a.test", policy: false, www: true },
+    { domain: "192.0.2.7", policy: false, www: false },
+  ])("$domain has an MTA-STS policy: $policy, and a www: $www", ({ domain, policy, www }) => {
+    const { web } = filesOf(domain);
+    expect(web["mta-sts.txt"]).toBe(
+      policy ? `version: STSv1\nmode: enforce\nmx: ${domain}\nmax_age: 2419200\n` : undefined,
+    );
+    expect(web["nginx.conf"]?.includes("/.well-known/mta-sts.txt")).toBe(policy);
+    expect(web["nginx.conf"]?.includes(`server_name www.${domain};`)).toBe(www);
+    expect(web["autoconfig.xml"]).toContain(`<hostname>${domain}</hostname>`);
+  });
+
+  test("own pages may bring styles of their own; scripts from elsewhere stay out", () => {
+    const policy = (fields: Fields) =>
+      /Content-Security-Policy "([^"]*)"/.exec(file("web", "nginx.conf", "a.test", fields))?.[1] ?? "";
+    expect(policy({})).not.toContain("unsafe-inline");
+    expect(policy({})).toContain("default-src 'none'");
+    expect(policy({ website: { configMapName: "pages" } })).toContain("style-src 'self' 'unsafe-inline'");
+    expect(policy({ website: { configMapName: "pages" } })).not.toContain("http");
+  });
+});
+
+describe("invites", () => {
+  test.each([
+    { domain: "a.test", registration: "Open", invite: { link: "dcaccount:a.test", page: "https://a.test/" } },
+    { domain: "_a.test", registration: "Open", invite: { link: "dcaccount:_a.test", page: "https://_a.test/" } },
+    { domain: "192.0.2.7", registration: "Open", invite: { page: "https://192.0.2.7/join" } },
+    { domain: "a.test", registration: "Invite", invite: {} },
+    { domain: "a.test", registration: "Closed", invite: {} },
+  ] as const)("on $domain with registration $registration everybody may know $invite", ({ invite, ...about }) => {
+    expect(publicInvite(about)).toEqual(invite);
+  });
+
+  test.each([
+    ["friends-2026", "friends-2026"],
+    [" friends-2026\n", "friends-2026"],
+    ["https://a.test/i/k3v9k3v9", "k3v9k3v9"],
+    ["dcaccount:https://a.test/new?i=k3v9k3v9", "k3v9k3v9"],
+    ["short", undefined],
+    ["with space 123", undefined],
+    ["https://a.test/", undefined],
+    ["", undefined],
+    ["x".repeat(129), undefined],
+  ])("the invite in %j is %s", (value, token) => expect(inviteTokenIn(value)).toBe(token));
+
+  test("a link for holders is there where clients can use one", () => {
+    expect(inviteLink("a.test", "k3v9k3v9")).toBe("dcaccount:https://a.test/new?i=k3v9k3v9");
+    expect(inviteLink("_a.test", "k3v9k3v9")).toBeUndefined();
+    expect(invitePage("_a.test", "k3v9k3v9")).toBe("https://_a.test/i/k3v9k3v9");
   });
 });
 

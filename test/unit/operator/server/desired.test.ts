@@ -187,3 +187,15 @@ test("the spec's wishes for CPU, memory and nodes reach the pod", () => {
     priorityClassName: "high",
   });
 });
+
+test("the first invite is made as a link to hand out, once, and not where the user gives the Secret", () => {
+  const server = aServer({ accounts: { registration: "Invite" } });
+  const secretOf = (newToken?: string) => {
+    const invites = { secretName: "nine-invites", count: 1, ...(newToken !== undefined && { newToken }) };
+    const children = desiredChildren(server, { ...selfSigned, invites }, { relayImage: "relay" });
+    return children.map(({ object }) => object).find(({ metadata }) => metadata.name === "nine-invites");
+  };
+  const { data } = secretOf("k3v9k3v9") as unknown as { data: { link: string } };
+  expect(Buffer.from(data.link, "base64").toString()).toBe("https://_nine.test/i/k3v9k3v9");
+  expect(secretOf()).toBeUndefined();
+});

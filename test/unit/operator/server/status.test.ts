@@ -255,3 +255,20 @@ test("the next look is when expiry would be late, or the certificate ends", () =
   const certificate = { ...healthy.certificate, facts: { notAfter: new Date("2026-11-24T00:00:00Z"), sha256: "" } };
   expect(nextDeadline({ ...healthy, certificate }, now)?.toISOString()).toBe("2026-11-24T00:00:00.000Z");
 });
+
+test.each([
+  { registration: "Open", invites: undefined, invite: { link: "dcaccount:_nine.test", page: "https://_nine.test/" } },
+  { registration: "Closed", invites: undefined, invite: undefined },
+  { registration: "Invite", invites: { secretName: "nine-invites", count: 2 }, invite: { secretName: "nine-invites" } },
+] as const)("registration $registration shows no token: $invite", ({ registration, invites, invite }) => {
+  const status = judge({ invites }, {}, aServer({ accounts: { registration } }));
+  expect(status.invite).toEqual(invite);
+  expect(condition(status, "InvitesReady")).toBe(invites && "True InvitesThere");
+});
+
+test("a Secret without an invite is told, and keeps nobody out who is in", () => {
+  const server = aServer({ accounts: { registration: "Invite" } });
+  const status = judge({ invites: { secretName: "own", count: 0 } }, {}, server);
+  expect(condition(status, "InvitesReady")).toBe("False InvitesMissing");
+  expect(condition(status, "Ready")).toBe("True Serving");
+});

@@ -195,10 +195,10 @@ describe("who gets an address", () => {
 
   test.each([
     ["Open", undefined],
-    ["Invite", "registration"],
+    ["Invite", "invite"],
     ["Closed", "registration"],
   ] as const)("registration %s: %s", (registration, refusal) =>
-    expect(creationRefusal(account(limits({ registration })), password)).toBe(refusal),
+    expect(creationRefusal(account(limits({ registration })), password, ["first-one"])).toBe(refusal),
   );
 
   test.each([

@@ -1,25 +1,44 @@
 import { randomInt } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { pathOf } from "../../../../src/relay/http.ts";
+import { provesInvite } from "../../../../src/relay/invites/policy.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
-import { domainOfHost, newCredentials } from "../../../../src/relay/web/policy.ts";
+import { type Asker, domainOfHost, newCredentials, welcome } from "../../../../src/relay/web/policy.ts";
 import { answerWeb } from "../../../../src/relay/web/server.ts";
 import { limits, settings } from "../settings.ts";
 
-const config = settings({
+const base = settings();
+const invitesFolder = join(base.runFolder, "invites");
+mkdirSync(invitesFolder);
+writeFileSync(join(invitesFolder, "link"), "https://invite.example/i/first-one");
+const invite = limits({ registration: "Invite", invitesFolder });
+const config = {
+  ...base,
   domains: {
     "chat.example": limits(),
     "_self.example": limits(),
     "192.0.2.1": limits(),
     "closed.example": limits({ registration: "Closed" }),
-    "invite.example": limits({ registration: "Invite" }),
+    "invite.example": invite,
+    "_invite.example": invite,
   },
+};
+const ask = (method: string, host: string | undefined, target = "/new", language?: string) => {
+  const [path = "", query = ""] = target.split("?");
+  return answerWeb({ method, path, query, host, language, body: "" }, { config, metrics: new Metrics() });
+};
+const asker = (domain: string, over: Partial<Asker> = {}): Asker => ({
+  domain,
+  limits: limits(),
+  token: undefined,
+  tokens: [],
+  ...over,
 });
-const ask = (method: string, host: string | undefined, path = "/new") =>
-  answerWeb({ method, path, host, body: "" }, { config, metrics: new Metrics() });
 
-test("POST gives an address and a password, and nothing is made", () => {
-  const answer = ask("POST", "chat.example");
+test("POST gives an address and a password, and nothing is made", async () => {
+  const answer = await ask("POST", "chat.example");
   expect(answer.status).toBe(200);
   expect(answer.headers?.["Content-Type"]).toBe("application/json");
   const { email, password, ...rest } = JSON.parse(answer.body);
@@ -28,15 +47,22 @@ test("POST gives an address and a password, and nothing is made", () => {
   expect(rest).toEqual({});
 });
 
+test("POST with an invite gives a password that proves it", async () => {
+  const answer = await ask("POST", "invite.example", "/new?i=first-one");
+  expect(answer.status).toBe(200);
+  const { email, password } = JSON.parse(answer.body);
+  expect(provesInvite(password, email, ["first-one"])).toBe(true);
+});
+
 test("where certificates are self-signed the link says so", () => {
   let letter = 0;
   const below = (max: number) => letter++ % max;
-  expect(newCredentials("_self.example", limits(), below)).toEqual({
+  expect(newCredentials(asker("_self.example"), below)).toEqual({
     email: "abcdefghi@_self.example",
     password: "*+,-./012345",
     dclogin_url: "dclogin:abcdefghi@_self.example?p=%2A%2B%2C%2D%2E%2F012345&v=1&ic=3",
   });
-  expect(newCredentials("192.0.2.1", limits(), () => 0).dclogin_url).toBe(
+  expect(newCredentials(asker("192.0.2.1"), () => 0).dclogin_url).toBe(
     "dclogin:aaaaaaaaa@[192.0.2.1]?p=%21%21%21%21%21%21%21%21%21%21%21%21&v=1&ih=192.0.2.1&sh=192.0.2.1&ic=3",
   );
 });
@@ -44,7 +70,7 @@ test("where certificates are self-signed the link says so", () => {
 test("every letter comes about as often", () => {
   const counts = new Map<string, number>();
   for (let round = 0; round < 3000; round++) {
-    for (const letter of newCredentials("chat.example", limits(), randomInt).password) {
+    for (const letter of newCredentials(asker("chat.example"), randomInt).password) {
       counts.set(letter, (counts.get(letter) ?? 0) + 1);
     }
   }
@@ -60,20 +86,68 @@ test.each([
   ["POST", "chat.example:443", "/new", 200],
   ["POST", "CHAT.example", "/cgi-bin/newemail.py", 200],
   ["POST", "closed.example", "/new", 403],
+  ["POST", "closed.example", "/new?i=first-one", 403],
   ["POST", "invite.example", "/new", 403],
+  ["POST", "invite.example", "/new?i=", 403],
+  ["POST", "invite.example", "/new?i=first-on", 403],
+  ["POST", "invite.example", "/new?x=1&i=first-one", 200],
+  ["GET", "invite.example", "/new?i=first-one", 301],
+  ["GET", "_invite.example", "/new", 403],
+  ["GET", "_invite.example", "/new?i=first-one", 200],
   ["POST", "elsewhere.example", "/new", 404],
   ["POST", undefined, "/new", 404],
   ["POST", "constructor", "/new", 404],
   ["DELETE", "chat.example", "/new", 405],
   ["POST", "chat.example", "/", 404],
-])("%s https://%s%s: %d", (method, host, path, status) => {
-  const answer = ask(method, host, path);
+])("%s https://%s%s: %d", async (method, host, path, status) => {
+  const answer = await ask(method, host, path);
   expect(answer.status).toBe(status);
   if (status >= 400) expect(JSON.parse(answer.body).reason).toMatch(/^\w/);
 });
 
-test("GET leads to the app", () =>
-  expect(ask("GET", "chat.example").headers?.Location).toBe("dcaccount:https://chat.example/new"));
+test("GET leads to the app, with the invite that was shown", async () => {
+  const location = async (host: string, path: string) => (await ask("GET", host, path)).headers?.Location;
+  expect(await location("chat.example", "/new")).toBe("dcaccount:https://chat.example/new");
+  expect(await location("chat.example", "/new?i=first-one")).toBe("dcaccount:https://chat.example/new");
+  expect(await location("invite.example", "/new?i=a b&c")).toBe("dcaccount:https://invite.example/new?i=a%20b");
+});
+
+test.each([
+  { domain: "chat.example", over: {}, kind: "firstPage" },
+  { domain: "192.0.2.1", over: {}, kind: "own" },
+  { domain: "chat.example", over: { limits: limits({ registration: "Closed" }), token: "one" }, kind: "firstPage" },
+  { domain: "chat.example", over: { limits: invite, tokens: ["one"] }, kind: "firstPage" },
+  { domain: "chat.example", over: { limits: invite, tokens: ["one"], token: "two" }, kind: "notValid" },
+  { domain: "chat.example", over: { limits: invite, tokens: ["one"], token: "one" }, kind: "link" },
+  { domain: "_self.example", over: { limits: invite, tokens: ["one"], token: "one" }, kind: "own" },
+  { domain: "192.0.2.1", over: { limits: invite, tokens: ["one"], token: "one" }, kind: "own" },
+] as const)("who comes to $domain with $over is shown: $kind", ({ domain, over, kind }) => {
+  expect(welcome(asker(domain, over as Partial<Asker>)).kind).toBe(kind);
+});
+
+test.each([
+  ["invite.example", "/i/first-one", 200, 'href="dcaccount:https://invite.example/new?i=first-one"'],
+  ["_invite.example", "/i/first-one", 200, 'href="dclogin:'],
+  ["invite.example", "/i/another", 404, "This invite is not valid"],
+  ["192.0.2.1", "/join", 200, 'href="dclogin:'],
+])("the page https://%s%s answers %d and shows %s", async (host, path, status, shows) => {
+  const answer = await ask("GET", host, path);
+  expect(answer.status).toBe(status);
+  expect(answer.headers).toMatchObject({ "Cache-Control": "no-store", "Content-Type": "text/html; charset=utf-8" });
+  expect(answer.body).toContain(shows);
+  expect(answer.body).toContain('<html lang="en">');
+  expect((await ask("GET", host, path, "de")).body).toContain('<html lang="de">');
+  expect((await ask("POST", host, path)).status).toBe(405);
+});
+
+test.each([
+  ["invite.example", "/join"],
+  ["chat.example", "/join"],
+  ["chat.example", "/i/first-one"],
+  ["closed.example", "/i/first-one"],
+])("https://%s%s leads to the first page", async (host, path) => {
+  expect(await ask("GET", host, path)).toMatchObject({ status: 302, headers: { Location: "/" } });
+});
 
 test("with one domain every host means it", () =>
   expect(domainOfHost("10.0.0.7", ["chat.example"])).toBe("chat.example"));

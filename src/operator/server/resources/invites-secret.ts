@@ -1,0 +1,17 @@
+import type { ChatmailServer } from "../../../api/chatmail-server.ts";
+import { childNames } from "../../../api/names.ts";
+import { invitePage } from "../../../mail/invite.ts";
+import { type Child, childMeta, isRetained } from "./child.ts";
+
+/**
+ * The first invite, as the link to hand out. Made once: from then on the Secret is the user's, who adds invites under other keys and
+ * takes them back by deleting keys. With Retain it outlives the server, so that links which were handed out go on working.
+ */
+export function invitesSecret(server: ChatmailServer, token: string): Child<{ data: Record<string, string> }> {
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: childMeta(server, childNames(server.metadata.name).invitesSecret, { owned: !isRetained(server) }),
+    data: { link: Buffer.from(invitePage(server.spec.domain, token)).toString("base64") },
+  };
+}
