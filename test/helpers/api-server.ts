@@ -38,7 +38,7 @@ export interface ApiServer {
   metrics(): Promise<string>;
   /** A namespace of this name and its ServiceAccount "default". */
   makeNamespace(name: string): Promise<void>;
-  /** A token as a kubelet gets one for a pod; it may have ended already. */
+  /** A token as a kubelet gets one for a pod; it may have ended already (the API server is lenient by a minute). */
   mintToken(of: { namespace: string; name: string }, endsInSeconds: number): Promise<string>;
   /** Ends the API server (etcd stays); `start` brings it back on the same port. */
   kill(): Promise<void>;
@@ -206,7 +206,7 @@ export async function startApiServer(options: { flags?: readonly string[] } = {}
       await mustBe(request("POST", `/api/v1/namespaces/${name}/serviceaccounts`, account), "service account");
     },
     async mintToken({ namespace, name }, endsInSeconds) {
-      const found = await request("GET", `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`);
+      const found = await request<KubeObject>("GET", `/api/v1/namespaces/${namespace}/serviceaccounts/${name}`);
       const { uid = "" } = found.body.metadata;
       return mint(accounts.privateKey, { namespace, name, uid, endsInSeconds });
     },
@@ -235,18 +235,15 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 /** A JSON Web Token with the claims that the API server asks of a ServiceAccount's. */
-function mint(
-  key: KeyObject,
-  of: { namespace: string; name: string; uid: string; endsInSeconds: number },
-): string {
+function mint(key: KeyObject, of: { namespace: string; name: string; uid: string; endsInSeconds: number }): string {
   const now = Math.floor(Date.now() / 1_000);
   const { namespace, name, uid, endsInSeconds } = of;
   const claims = {
     iss: issuer,
     aud: [issuer],
     sub: `system:serviceaccount:${namespace}:${name}`,
-    iat: now - 60,
-    nbf: now - 60,
+    iat: now - 3_600,
+    nbf: now - 3_600,
     exp: now + endsInSeconds,
     "kubernetes.io": { namespace, serviceaccount: { name, uid } },
   };
