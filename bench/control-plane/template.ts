@@ -1,0 +1,42 @@
+/**
+ * What the other programs of the bench make of a server: our own operator's children and status, as texts with places to fill. So all of
+ * them send the API server the same bytes.
+ */
+import { type ChatmailServer, ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
+import { apiVersion, chatmailServer, labelValues } from "../../src/api/names.ts";
+import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import type { KubeObject } from "../../src/kube/object.ts";
+import { desiredChildren } from "../../src/operator/server/desired.ts";
+import { statusOf } from "../../src/operator/server/status.ts";
+
+export interface Template {
+  /** Value of the label that says whose an object is. */
+  managedBy: string;
+  /** Texts of JSON with @NAME@, @NAMESPACE@, @UID@, @DOMAIN@ and @EDITED@ (the spec's messages.maxSize). */
+  children: string[];
+  status: object;
+}
+
+/** The spec of every server of the bench. No node ports: API servers have 2,768 of them, which 395 servers use up. */
+export const specOf = (domain: string) => ({ domain, network: { exposure: "HostPort" } });
+
+export async function renderTemplate(relayImage: string): Promise<Template> {
+  const server: ChatmailServer = {
+    apiVersion,
+    kind: chatmailServer.kind,
+    metadata: { name: "@NAME@", namespace: "@NAMESPACE@", uid: "@UID@", generation: 1 },
+    spec: { ...ChatmailServerSpec.parse(specOf("_place.test")), domain: "@DOMAIN@" },
+  };
+  const now = new Date();
+  const pair = await makeSelfSigned("_place.test", now);
+  const seen = { certificate: { source: "SelfSigned" as const, secretName: "@NAME@-tls", pair }, jobs: [] };
+  const children = desiredChildren(server, seen, { relayImage }).map(({ object }) => {
+    const { metadata } = object;
+    // One more field that follows the spec, where ours has the sizes that follow from it.
+    const annotations = { "bench/edited": "@EDITED@" };
+    const edited = ["ConfigMap", "StatefulSet"].includes(object.kind) ? { ...metadata, annotations } : metadata;
+    return JSON.stringify({ ...object, metadata: edited } satisfies KubeObject);
+  });
+  const { observedGeneration: _, ...status } = statusOf({ server, seen }, now);
+  return { managedBy: labelValues.managedBy, children, status };
+}
