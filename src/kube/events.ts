@@ -195,8 +195,11 @@ export class EventRecorder {
   }
 }
 
-function shortened(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+/** The server counts bytes. */
+function shortened(text: string, mostBytes: number): string {
+  if (Buffer.byteLength(text) <= mostBytes) return text;
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(mostBytes - 3));
+  return `${text.slice(0, read)}…`;
 }
 
 /** Maps keep the order of coming. */
