@@ -50,8 +50,10 @@ export interface PeersOptions {
   port?: number;
   /** From name look-up to the end of the TLS handshake. */
   connectMs?: number;
-  /** For the peer to take some bytes, and for its answer after the last. */
-  patienceMs?: number;
+  /** For the peer to take some bytes. A mail that is given up here is one that the peer has not. */
+  stallMs?: number;
+  /** For the answer after the last byte. Given up here, it may be there already, so this is long. */
+  answerMs?: number;
 }
 
 const mostAnswerBytes = 4096;
@@ -249,14 +251,14 @@ export class Peers {
     answer: Promise<PeerAnswer>,
     abort: () => void,
   ): OpenRequest {
-    const { patienceMs = 60_000 } = this.#options;
+    const { stallMs = 15_000, answerMs = 60_000 } = this.#options;
     let answered = false;
     // also keeps a failure from being an unhandled one while nobody waits
     answer.then(
       () => (answered = true),
       () => (answered = true),
     );
-    const orTrouble = async <T>(work: Promise<T>): Promise<T> => {
+    const orTrouble = async <T>(work: Promise<T>, patienceMs: number): Promise<T> => {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
         timer = setTimeout(() => {
@@ -278,11 +280,11 @@ export class Peers {
         if (answered || body.destroyed || body.writableEnded) return;
         if (body.write(chunk)) return;
         const drained = new Promise<void>((resolve) => body.once("drain", resolve));
-        await orTrouble(Promise.race([drained, answer.then(() => undefined)]));
+        await orTrouble(Promise.race([drained, answer.then(() => undefined)]), stallMs);
       },
       finish: async () => {
         if (!body.writableEnded && !body.destroyed) body.end();
-        return orTrouble(answer);
+        return orTrouble(answer, answerMs);
       },
       abort,
     };

@@ -16,7 +16,7 @@ export interface Road {
   state: "yes" | "no" | "broken" | "unreached";
   /** MX hosts that have it, in the order they are tried; only for `yes` and `broken`. */
   hosts: readonly string[];
-  /** Failures since the last success. */
+  /** Failures since the last mail that went through; a look that finds the road does not count as one. */
   failures: number;
   /** When to look again, in milliseconds since 1970. */
   lookAt: number;
@@ -36,7 +36,7 @@ const hour = 60 * minute;
 /** How long an answer is good for. */
 export const lookAgainMs = { yes: 6 * hour, no: 30 * minute } as const;
 /** After a failure the road is left for this long, twice as long with each further failure. */
-export const restMs = { firstMs: 15_000, mostMs: 30 * minute } as const;
+export const restMs = { firstMs: 5000, mostMs: 30 * minute } as const;
 
 /** What a look for `/mxdeliv` found; hosts in MX order. */
 export type Finding = { kind: "found"; hosts: readonly string[] } | { kind: "none" } | { kind: "unreached" };
@@ -45,8 +45,8 @@ export function afterLook(before: Road | undefined, finding: Finding, now: numbe
   // many domains are met in the same minute; spread, they are not looked at in the same minute again
   const soon = (ms: number) => now + Math.round(ms * (0.8 + 0.4 * random()));
   if (finding.kind === "found") {
-    const { tooLargeBytes } = before ?? {};
-    const road: Road = { state: "yes", hosts: finding.hosts, failures: 0, lookAt: soon(lookAgainMs.yes) };
+    const { tooLargeBytes, failures = 0 } = before ?? {};
+    const road: Road = { state: "yes", hosts: finding.hosts, failures, lookAt: soon(lookAgainMs.yes) };
     return tooLargeBytes === undefined ? road : { ...road, tooLargeBytes };
   }
   if (finding.kind === "none") return { state: "no", hosts: [], failures: 0, lookAt: soon(lookAgainMs.no) };
@@ -57,7 +57,7 @@ export function afterLook(before: Road | undefined, finding: Finding, now: numbe
 }
 
 export function afterSuccess(before: Road): Road {
-  return before.failures === 0 && before.state === "yes" ? before : { ...before, state: "yes", failures: 0 };
+  return before.failures === 0 ? before : { ...before, failures: 0 };
 }
 
 /** A mail could not be handed over. `gone`: the server answers, and has no such road. */

@@ -1,0 +1,146 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Discovery } from "../../../../src/relay/route/discover.ts";
+import { Knowledge } from "../../../../src/relay/route/knowledge.ts";
+import type { Road } from "../../../../src/relay/route/policy.ts";
+import { Roads } from "../../../../src/relay/route/roads.ts";
+import { collectingLog, limits, settings } from "../settings.ts";
+
+const road: Road = { state: "yes", hosts: ["mx.two.test"], failures: 1, lookAt: 5, tooLargeBytes: 9 };
+const sts = { id: "1", mode: "enforce", mx: ["*.two.test"], until: 7 } as const;
+
+function place() {
+  const { log, lines } = collectingLog();
+  return { path: join(settings().mailFolder, ".roads.json"), log, lines };
+}
+
+test("what was learnt is there after a restart", async () => {
+  const options = place();
+  const before = await Knowledge.open(options);
+  before.learn("two.test", { road });
+  before.learn("two.test", { sts });
+  before.learn("[1.2.3.4]", { road: { ...road, hosts: ["1.2.3.4"] } });
+  await before.close();
+  const after = await Knowledge.open(options);
+  expect(after.get("two.test")).toEqual({ road, sts });
+  expect(after.get("[1.2.3.4]")?.road?.hosts).toEqual(["1.2.3.4"]);
+  expect(after.get("three.test")).toBeUndefined();
+});
+
+test("changes are written without a stop too", async () => {
+  const options = place();
+  const knowledge = await Knowledge.open({ ...options, writeAfterMs: 0 });
+  knowledge.learn("two.test", { road });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(readFileSync(options.path, "utf8")).toContain("two.test");
+});
+
+test.each(["{", "[]", '{"version":2,"domains":{}}', '{"version":1,"domains":{"a":{"road":{"state":"yes"}}}}', ""])(
+  "a file with %j is started anew, and said",
+  async (text) => {
+    const options = place();
+    writeFileSync(options.path, text);
+    expect((await Knowledge.open(options)).get("a")).toBeUndefined();
+    expect(options.lines.join()).toContain("unreadable");
+  },
+);
+
+test("the table is bounded, and forgets what was not used for longest", async () => {
+  const knowledge = await Knowledge.open({ ...place(), size: 3 });
+  for (const domain of ["a.test", "b.test", "c.test"]) knowledge.learn(domain, { road });
+  knowledge.get("a.test");
+  knowledge.learn("d.test", { road });
+  expect(["a.test", "b.test", "c.test", "d.test"].filter((domain) => knowledge.get(domain))).toEqual([
+    "a.test",
+    "c.test",
+    "d.test",
+  ]);
+  await knowledge.close();
+});
+
+interface World {
+  hosts?: readonly string[];
+  found?: Record<string, "yes" | "no" | "unreached">;
+  texts?: readonly string[];
+  policy?: string;
+}
+
+async function world({ hosts = ["mx.two.test"], found = {}, texts = [], policy = "" }: World) {
+  const { path, log, lines } = place();
+  const knowledge = await Knowledge.open({ path, log });
+  const asked: string[] = [];
+  const discovery = new Discovery({
+    knowledge,
+    resolver: { exchangers: async () => ({ kind: "hosts", hosts }), texts: async () => texts },
+    probe: async (host, unverified) => {
+      asked.push(`${unverified ? "any" : "verified"} ${host}`);
+      return found[host] ?? "yes";
+    },
+    fetchPolicy: async (host) => {
+      asked.push(host);
+      return policy;
+    },
+    now: () => 1000,
+    log,
+    most: 2,
+  });
+  const config = { domains: { "chat.example": limits(), "1.2.3.4": limits() } };
+  return { roads: new Roads({ config, knowledge, discovery, now: () => 1000 }), discovery, knowledge, asked, lines };
+}
+
+const transport = (key: string) => ({ map: "transport", key });
+
+test("the first question is answered by SMTP at once, the look runs beside, once", async () => {
+  const { roads, discovery, asked } = await world({});
+  for (let count = 0; count < 5; count++) {
+    expect(roads.answer(transport("a@two.test"))).toEqual({ kind: "notFound" });
+  }
+  await discovery.idle();
+  expect(asked).toEqual(["verified mx.two.test"]);
+  expect(roads.answer(transport("a@two.test"))).toEqual({ kind: "ok", value: "road:[127.0.0.1]:10083,two.test" });
+  expect(asked).toHaveLength(1);
+});
+
+test.each(["*", "a@chat.example", "a@[1.2.3.4]", "postmaster", "a@-", ""])(
+  "nothing is looked for behind %j",
+  async (key) => {
+    const { roads, discovery, asked } = await world({});
+    expect(roads.answer(transport(key))).toEqual({ kind: "notFound" });
+    await discovery.idle();
+    expect(asked).toEqual([]);
+  },
+);
+
+test.each([
+  { hosts: ["a.test", "b.test"], found: {}, known: { state: "yes", hosts: ["a.test", "b.test"] } },
+  { hosts: ["a.test", "b.test"], found: { "b.test": "no" }, known: { state: "yes", hosts: ["a.test"] } },
+  { hosts: ["a.test", "b.test"], found: { "a.test": "no" }, known: { state: "no" } },
+  { hosts: ["a.test", "b.test"], found: { "a.test": "unreached" }, known: { state: "unreached" } },
+] as const)("of $hosts with $found: $known", async ({ hosts, found, known }) => {
+  const { discovery, knowledge } = await world({ hosts, found });
+  discovery.look("_two.test");
+  await discovery.idle();
+  expect(knowledge.get("_two.test")?.road).toMatchObject(known);
+});
+
+test("the first mail to a domain waits for its MTA-STS policy", async () => {
+  const policy = "version: STSv1\nmode: enforce\nmx: mx.two.test\nmax_age: 86400\n";
+  const { roads, asked } = await world({ texts: ["v=STSv1; id=1"], policy });
+  const answer = await roads.answer({ map: "tls-policy", key: "two.test" });
+  expect(answer).toEqual({ kind: "ok", value: "secure match=mx.two.test servername=hostname" });
+  expect(asked).toContain("mta-sts.two.test");
+});
+
+test("looks are bounded, and all are made", async () => {
+  const { discovery, knowledge } = await world({});
+  const domains = Array.from({ length: 20 }, (_, at) => `d${at}.test`);
+  for (const domain of domains) discovery.look(domain);
+  await discovery.idle();
+  expect(domains.filter((domain) => knowledge.get(domain)?.road?.state === "yes")).toHaveLength(20);
+});
+
+test("an unknown table is a mistake and no answer", async () => {
+  const { roads } = await world({});
+  expect(await roads.answer({ map: "x", key: "y" })).toMatchObject({ kind: "temporary" });
+});
