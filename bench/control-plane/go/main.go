@@ -213,6 +213,8 @@ func sameAs(wanted *unstructured.Unstructured, live client.Object) (bool, error)
 		return false, err
 	}
 	typed.GetObjectKind().SetGroupVersionKind(live.GetObjectKind().GroupVersionKind())
+	// A time that is not set counts as another time.
+	typed.SetCreationTimestamp(live.GetCreationTimestamp())
 	return equality.Semantic.DeepDerivative(typed, live), nil
 }
 
