@@ -28,7 +28,7 @@ export const watchRules: PolicyRule[] = [
   { apiGroups: [""], resources: ["pods"], verbs: read },
   { apiGroups: ["batch"], resources: ["jobs"], verbs: read },
   // Why a claim is not bound or a pod not made.
-  { apiGroups: [""], resources: ["events"], verbs: ["list"] },
+  { apiGroups: [""], resources: ["events"], verbs: ["list", "watch"] },
   // What became of a server, for kubectl describe.
   { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: apply },
 ];

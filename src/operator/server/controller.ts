@@ -44,6 +44,13 @@ function sourcesOf(world: World): Source[] {
     fromMapped(servers, ({ type, object }) =>
       type === "deleted" ? world.serversByDomain.get(object.spec.domain).map(keyOf) : [],
     ),
+    ...world.troubles.map((store) =>
+      fromMapped(store, ({ object }) => {
+        const { kind, namespace, name = "" } = object.involvedObject ?? {};
+        const about = (kind === "StatefulSet" ? children.statefulSets : children.volumeClaims).get(namespace, name);
+        return about ? serverOf(about) : [];
+      }),
+    ),
     fromMapped(world.otherSecrets, ({ object }) => world.serversBySecret.get(keyOf(object)).map(keyOf)),
     ...(Object.values(children) as unknown as Store<KubeObject>[]).map((store) =>
       fromMapped(store, ({ object, own }) => (own ? [] : serverOf(object))),

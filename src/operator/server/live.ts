@@ -69,4 +69,5 @@ export interface LiveEvent extends KubeObject {
   message?: string;
   lastTimestamp?: string;
   eventTime?: string;
+  involvedObject?: { kind?: string | undefined; namespace?: string | undefined; name?: string | undefined };
 }

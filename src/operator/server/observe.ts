@@ -18,7 +18,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
   const volumeClaim = stores.volumeClaims.get(namespace, names.volumeClaim);
   const pod = stores.pods.get(namespace, names.pod);
   const statefulSet = stores.statefulSets.get(namespace, names.statefulSet);
-  const lastWords = (kind: string, about: string) => lastEvent(world, { namespace, kind, name: about }, signal);
+  const lastWords = (kind: string, about: string) => lastEvent(world, { namespace, kind, name: about });
   return {
     certificate: await observeCertificate(server, world, signal),
     invites: await observeInvites(server, world, signal),
@@ -32,23 +32,16 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     cronJob: stores.cronJobs.get(namespace, names.expiryCronJob),
     jobs: world.jobsByServer.get(`${namespace}/${name}`),
     ...(volumeClaim?.status?.phase === "Pending" && {
-      claimTrouble: await lastWords("PersistentVolumeClaim", names.volumeClaim),
+      claimTrouble: lastWords("PersistentVolumeClaim", names.volumeClaim),
     }),
-    ...(statefulSet && !pod && { podTrouble: await lastWords("StatefulSet", names.statefulSet) }),
+    ...(statefulSet && !pod && { podTrouble: lastWords("StatefulSet", names.statefulSet) }),
   };
 }
 
 /** Events are where Kubernetes says why a claim is not bound or a pod not made. */
-async function lastEvent(
-  world: World,
-  about: { namespace: string; kind: string; name: string },
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const { namespace, kind, name } = about;
-  const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${name}`;
-  const page = await world.client.listPage(resources.event, { namespace, fieldSelector, limit: 50 }, signal);
+function lastEvent(world: World, about: { namespace: string; kind: string; name: string }): string | undefined {
   const time = (event: LiveEvent) => event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp ?? "";
-  const events = (page.items as LiveEvent[]).sort((a, b) => (time(a) < time(b) ? 1 : -1));
+  const events = world.eventsAbout(about).sort((a, b) => (time(a) < time(b) ? 1 : -1));
   // A warning says more than the ordinary step before or after it.
   return (events.find((event) => event.type === "Warning") ?? events[0])?.message;
 }
@@ -65,9 +58,11 @@ async function observeCertificate(server: ChatmailServer, world: World, signal: 
   }
 
   const { now } = world;
+  // A watch that is behind must not cost clients the key that they pinned.
+  const at = { namespace: metadata.namespace, name: ownName };
   const found =
     world.stores.secrets.get(metadata.namespace, ownName) ??
-    (await secretNamed(ownName, metadata.namespace, world, signal));
+    ((await world.client.get(resources.secret, at, signal)) as LiveSecret | undefined);
   const kept = found && pairIn(found);
   if (kept) {
     const verdict = judgeCertificate({ ...kept, domain, now: now() });
@@ -93,7 +88,7 @@ async function givenCertificate(server: ChatmailServer, world: World, signal: Ab
   return { ...here, ...judgeCertificate({ ...pair, domain: server.spec.domain, now: world.now() }) };
 }
 
-/** Only its name is watched; what is in it is read when it is needed. */
+/** One that others made: only its name is watched; what is in it is read when it is needed. */
 async function secretNamed(
   name: string,
   namespace: string,

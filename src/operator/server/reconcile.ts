@@ -11,9 +11,6 @@ import { domainProblem, specProblem } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
 import type { LiveServer, World } from "./world.ts";
 
-/** What is not watched is looked at again: why a claim or a pod waits. */
-const lookAgainMs = 15_000;
-
 /**
  * Brings one ChatmailServer a step closer to its spec. Safe to repeat after a crash at any line.
  * An expected failure is shown as Ready=False and tried again; anything else is thrown.
@@ -81,10 +78,5 @@ const readyOf = (status: LiveServer["status"]) => status?.conditions?.find((cond
 
 function againMs(seen: Seen, now: Date): number | undefined {
   const deadline = nextDeadline(seen, now);
-  const waits = [
-    ...(deadline ? [deadline.getTime() - now.getTime() + 1_000] : []),
-    ...(seen.volumeClaim?.status?.phase === "Pending" || (seen.statefulSet && !seen.pod) ? [lookAgainMs] : []),
-    ...(seen.invites?.count === 0 ? [lookAgainMs] : []),
-  ];
-  return waits.length > 0 ? Math.min(...waits) : undefined;
+  return deadline && deadline.getTime() - now.getTime() + 1_000;
 }

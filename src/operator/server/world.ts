@@ -12,6 +12,7 @@ import { type KubeObject, type Resource, resources } from "../../kube/object.ts"
 import { byLabel, type Index, type Store } from "../../kube/store.ts";
 import type {
   LiveCronJob,
+  LiveEvent,
   LiveJob,
   LivePod,
   LiveSecret,
@@ -44,10 +45,14 @@ export interface World {
   events: EventRecorder;
   cache: Cache;
   stores: Stores;
+  /** What the cluster says of claims and of StatefulSets, by "kind namespace/name". */
+  eventsAbout: (of: { kind: string; namespace: string; name: string }) => LiveEvent[];
+  /** The stores behind it. */
+  troubles: readonly Store<LiveEvent>[];
   /** Names of the Secrets that others made, without what is in them: a given certificate is among them. */
   otherSecrets: Store<KubeObject>;
   serversByDomain: Index<LiveServer>;
-  /** By "namespace/name" of the Secret that holds a given certificate. */
+  /** By "namespace/name" of a Secret that the spec names: a given certificate, invites. */
   serversBySecret: Index<LiveServer>;
   /** By the key of their server. */
   jobsByServer: Index<LiveJob>;
@@ -104,9 +109,15 @@ export function makeWorld(options: {
     cronJobs: applied(storeResources.cronJobs),
     jobs: read(storeResources.jobs),
   };
+  const troubles = ["PersistentVolumeClaim", "StatefulSet"].map((kind) =>
+    cache.store<LiveEvent>(resources.event, { fieldSelector: `involvedObject.kind=${kind}`, trim: trimmedEvent }),
+  );
+  const byObject = troubles.map((store) => store.index(({ involvedObject }) => [aboutText(involvedObject)]));
   return {
     client,
     cache,
+    troubles,
+    eventsAbout: (of) => byObject.flatMap((index) => index.get(aboutText(of))),
     stores,
     relayImage,
     applier: new Applier({ client, fieldManager }),
@@ -125,6 +136,30 @@ export function makeWorld(options: {
       ),
     ),
     jobsByServer: byLabel(stores.jobs, labels.instance),
+  };
+}
+
+const aboutText = (of: LiveEvent["involvedObject"]) => `${of?.kind} ${of?.namespace}/${of?.name}`;
+
+function trimmedEvent(event: LiveEvent): LiveEvent {
+  const { apiVersion, kind, type = "", message = "", lastTimestamp, eventTime, involvedObject } = event;
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = event.metadata;
+  const about = { kind: involvedObject?.kind, namespace: involvedObject?.namespace, name: involvedObject?.name };
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(namespace && { namespace }),
+      ...(uid && { uid }),
+      ...(resourceVersion && { resourceVersion }),
+      ...(creationTimestamp && { creationTimestamp }),
+    },
+    type,
+    message,
+    ...(lastTimestamp && { lastTimestamp }),
+    ...(eventTime && { eventTime }),
+    involvedObject: about,
   };
 }
 
