@@ -198,11 +198,14 @@ export class Peers {
       { endStream: false },
     );
     const answer = new Promise<PeerAnswer>((resolve, reject) => {
+      let answered = false;
       stream.once("response", (head) => {
+        answered = true;
         readText(stream).then((text) => resolve({ status: Number(head[":status"]), text }), reject);
       });
       stream.once("error", reject);
-      stream.once("close", () => reject(new Error("the peer ended the request")));
+      // after an answer the reader of its text tells how it ended
+      stream.once("close", () => answered || reject(new Error("the peer ended the request")));
     });
     return this.#request("h2", stream, answer, () => stream.close(http2.constants.NGHTTP2_CANCEL));
   }
@@ -220,11 +223,13 @@ export class Peers {
       headers: headers as Record<string, string | string[]>,
     });
     const answer = new Promise<PeerAnswer>((resolve, reject) => {
+      let answered = false;
       request.once("response", (response) => {
+        answered = true;
         readText(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject);
       });
       request.on("error", reject);
-      request.once("close", () => reject(new Error("the peer ended the connection")));
+      request.once("close", () => answered || reject(new Error("the peer ended the connection")));
     });
     answer.catch(() => undefined);
     const connected = new Promise<void>((resolve) => {
