@@ -131,7 +131,7 @@ ${languageMap()}
     }
 ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.well-known/autoconfig/mail/config-v1.1.xml", "autoconfig.xml")}${hasPolicy(domain) ? known("/.well-known/mta-sts.txt", "mta-sts.txt") : ""}    location ~ ^(/new|/cgi-bin/newemail[.]py|${joinPath}|/i/[A-Za-z0-9_-]+)$ {
       # a failure is told with the whole request, and that may hold an invite: the daemon says itself what is wrong
-      error_log stderr crit;
+      error_log stderr emerg;
       limit_req zone=new burst=20 nodelay;
       proxy_pass http://unix:${sockets.web};
       proxy_http_version 1.1;

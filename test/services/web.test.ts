@@ -1,6 +1,7 @@
 /** The pages of a relay and the way to a new address, as a browser and a client see them. */
+import { connect } from "node:http2";
 import { request } from "node:https";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/layout.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 
@@ -16,9 +17,19 @@ interface Page {
   body: string;
 }
 
-const ask = (path: string, method = "GET", body = ""): Promise<Page> =>
+const ask = (path: string, method = "GET", body = "", headers: Record<string, string> = {}): Promise<Page> =>
+  askAt(pod.host, { path, method, body, headers });
+
+interface Asked {
+  path: string;
+  method?: string;
+  body?: string;
+  headers?: Record<string, string>;
+}
+
+const askAt = (host: string, { path, method = "GET", body = "", headers = {} }: Asked): Promise<Page> =>
   new Promise((resolve, reject) => {
-    const options = { host: pod.host, port: ports.https, path, method, rejectUnauthorized: false, agent: false };
+    const options = { host, port: ports.https, path, method, headers, rejectUnauthorized: false, agent: false };
     const asking = request(options, async (response) => {
       const chunks = await response.toArray();
       resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() });
@@ -34,7 +45,42 @@ test("the page has the invite as a link and as a QR code, and loads nothing from
   expect(page.body).toContain("<svg");
   expect(page.headers["content-security-policy"]).toMatch(/default-src 'none'/);
   expect(page.headers.server).toBe("nginx");
-  for (const file of ["style.css", "robots.txt"]) expect(await ask(`/${file}`)).toMatchObject({ status: 200 });
+  for (const file of ["chatmail.css", "chatmail.svg", "robots.txt"]) {
+    expect(await ask(`/${file}`)).toMatchObject({ status: 200 });
+  }
+});
+
+test.each([
+  ["/", "de-AT,de;q=0.9,en;q=0.8", "de"],
+  ["/", "fr,en;q=0.5,de;q=0.3", "en"],
+  ["/", "", "en"],
+  ["/privacy", "de", "de"],
+  ["/de/info", "en", "de"],
+  ["/en/", "de", "en"],
+  ["/nothing", "de", "de"],
+])("%s for a browser that wants %j is in %s", async (path, wanted, language) => {
+  expect((await ask(path, "GET", "", { "Accept-Language": wanted })).body).toContain(`<html lang="${language}">`);
+});
+
+test("mail programs find the servers, in the order in which to try them", async () => {
+  const config = await ask("/.well-known/autoconfig/mail/config-v1.1.xml");
+  expect(config).toMatchObject({ status: 200, headers: { "content-type": "text/xml; charset=utf-8" } });
+  const servers = [...config.body.matchAll(/<port>(\d+)<\/port>\s*<socketType>(\w+)</g)];
+  expect(servers.map(([, port, socket]) => `${port} ${socket}`)).toEqual([
+    "993 SSL",
+    "143 STARTTLS",
+    "465 SSL",
+    "587 STARTTLS",
+  ]);
+});
+
+test("who sends mail to a self-signed relay need not verify it: there is no MTA-STS policy", async () => {
+  expect(await ask("/.well-known/mta-sts.txt")).toMatchObject({ status: 404 });
+});
+
+test("www leads to the name without it, on the same path", async () => {
+  const answer = await ask("/info?x", "GET", "", { Host: "www._web.test" });
+  expect(answer).toMatchObject({ status: 301, headers: { location: "https://_web.test/info?x" } });
 });
 
 test("POST /new gives an address and its password", async () => {
@@ -60,9 +106,58 @@ test("port 80 only points to https", async () => {
   expect(answer.status).toBe(301);
   expect(answer.headers.get("location")).toMatch(/^https:\/\/.*\/x\?y$/);
 });
+
 test("who asks for addresses without end is slowed down", async () => {
-  const answers = await Promise.all(Array.from({ length: 40 }, () => ask("/new", "POST")));
-  const statuses = answers.map(({ status }) => status);
+  const client = connect(`https://${pod.host}`, { rejectUnauthorized: false });
+  const post = () =>
+    new Promise<number>((resolve, reject) => {
+      const asking = client.request({ ":path": "/new", ":method": "POST" });
+      asking.on("response", (headers) => resolve(Number(headers[":status"])));
+      asking.on("error", reject);
+      asking.resume().end();
+    });
+  // all of them on one connection: nginx reads them together, however slow this machine is
+  const statuses = await Promise.all(Array.from({ length: 100 }, post));
+  client.close();
   expect(statuses).toContain(200);
   expect(statuses).toContain(429);
+});
+
+describe("own pages", () => {
+  let own: RelayPod;
+  beforeAll(async () => {
+    own = await startRelayPod({
+      domain: "own.web.example",
+      spec: { website: { configMapName: "own" }, accounts: { registration: "Invite" } },
+      ownPages: { "index.html": "<!doctype html><title>own</title>", "more.de.html": "mehr" },
+      given: { invites: { link: "https://own.web.example/i/k3v9-k3v9" } },
+    });
+  });
+  afterAll(() => own?.remove());
+
+  const askOwn = (path: string, headers: Record<string, string> = {}) => askAt(own.host, { path, headers });
+
+  test("stand in the place of the built-in ones", async () => {
+    expect((await askOwn("/")).body).toContain("<title>own</title>");
+    expect(await askOwn("/more", { "Accept-Language": "de" })).toMatchObject({ status: 200, body: "mehr" });
+    for (const path of ["/privacy", "/en/", "/de/info"]) expect(await askOwn(path)).toMatchObject({ status: 404 });
+    expect((await askOwn("/")).headers["content-security-policy"]).toContain("style-src 'self' 'unsafe-inline'");
+  });
+
+  test("and what clients and servers ask for is there as before", async () => {
+    expect((await askOwn("/.well-known/mta-sts.txt")).body).toBe(
+      "version: STSv1\nmode: enforce\nmx: own.web.example\nmax_age: 2419200\n",
+    );
+    expect((await askOwn("/.well-known/autoconfig/mail/config-v1.1.xml")).body).toContain("own.web.example");
+    expect((await askOwn("/new?i=k3v9-k3v9")).headers.location).toBe(
+      "dcaccount:https://own.web.example/new?i=k3v9-k3v9",
+    );
+    const invite = await askOwn("/i/k3v9-k3v9");
+    expect(invite.status).toBe(200);
+    expect(invite.body).toContain('href="dcaccount:https://own.web.example/new?i=k3v9-k3v9"');
+    // the menu of the built-in pages would lead nowhere
+    expect(invite.body).not.toContain("/en/privacy");
+    expect((await askOwn("/nothing")).body).toContain("There is no such page");
+    expect(await askOwn("/chatmail.css")).toMatchObject({ status: 200 });
+  });
 });

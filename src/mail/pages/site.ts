@@ -99,7 +99,7 @@ function privacyPage(spec: ChatmailServerSpec, language: Language): string {
   return `<h1>${privacy.title}</h1>
 <p class="lead">${privacy.lead(escapeHtml(addressDomain(spec.domain)))}</p>
 <h2>${privacy.who}</h2>
-${who === "" ? `<p>${privacy.unnamed}</p>` : `<dl class="facts">\n${who}\n</dl>`}
+${who === "" ? `<p>${privacy.unnamed}</p>` : `<dl class="who">\n${who}\n</dl>`}
 <h2>${privacy.kept}</h2>
 <dl class="kept">
 ${rows([

@@ -79,16 +79,17 @@ header {
 nav ul {
   display: flex;
   flex-wrap: wrap;
-  gap: 0 0.25rem;
-  margin: 0 -0.6rem;
+  gap: 0 0.1rem;
+  margin: 0 -0.5rem;
   padding: 0;
   list-style: none;
 }
 nav a {
   display: block;
-  padding: 0.5rem 0.6rem;
+  padding: 0.5rem;
   border-radius: 0.5rem;
   color: var(--faint);
+  font-size: 1rem;
   text-decoration: none;
 }
 nav a:hover {
@@ -107,7 +108,7 @@ main {
 }
 h1 {
   max-width: 18em;
-  margin: 1.75rem 0 0.75rem;
+  margin: 1.25rem 0 0.75rem;
   font-size: clamp(1.75rem, 1.3rem + 2.4vw, 2.6rem);
   font-weight: 750;
   letter-spacing: -0.015em;
@@ -218,7 +219,7 @@ figcaption {
 }
 .points {
   display: grid;
-  grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr));
+  grid-template-columns: repeat(auto-fit, minmax(min(14rem, 100%), 1fr));
   gap: 1.25rem 2rem;
   margin: 2.25rem 0 0;
   padding: 0;
@@ -252,6 +253,9 @@ dd {
 .facts dd {
   font-weight: 600;
 }
+.who dt {
+  color: var(--faint);
+}
 .kept dt {
   font-weight: 600;
 }
@@ -263,8 +267,9 @@ footer {
   flex-wrap: wrap;
   justify-content: space-between;
   gap: 0 2rem;
-  padding-top: 1.25rem;
-  padding-bottom: 2rem;
+  width: calc(100% - 2.5rem);
+  max-width: 51.5rem;
+  padding: 1.25rem 0 2rem;
   border-top: 1px solid var(--rule);
   color: var(--faint);
   font-size: 0.95rem;
@@ -282,6 +287,11 @@ footer p {
   }
   .join figure {
     margin: 0;
+  }
+  .who div {
+    display: grid;
+    grid-template-columns: 14rem 1fr;
+    gap: 1.5rem;
   }
   .button {
     display: inline-block;

@@ -80,8 +80,8 @@ const en: Texts = {
         text: "Only end-to-end encrypted messages are taken. The relay can’t open them.",
       },
       {
-        heading: "Nothing to give",
-        text: "An address is made up by the app: no name, no number, no other e-mail address.",
+        heading: "Nothing to fill in",
+        text: "The app makes up an address: no name, no number, no other e-mail address.",
       },
       { heading: "Made to forget", text: "Messages are deleted by themselves, and so are addresses that nobody uses." },
     ],
@@ -89,7 +89,10 @@ const en: Texts = {
       heading: "By invitation",
       text: "New members come by an invite here. If someone has sent you an invite link, open it on your phone or scan its code with Delta Chat.",
     },
-    closed: { heading: "No new members", text: "This relay takes no new members. Who has an address keeps it." },
+    closed: {
+      heading: "No new members",
+      text: "This relay takes no new members. If you have an address here, you keep it.",
+    },
     start: {
       heading: "Get an address",
       text: "On the next page an address is made up for you alone.",
@@ -100,14 +103,14 @@ const en: Texts = {
     heading: "Get an address",
     install: `${download("Get Delta Chat")} for your phone or computer, if you have not got it yet.`,
     tap: "Tap the button here, or scan the code with Delta Chat on another device.",
-    write: "Choose what your friends shall call you, and write to them.",
+    write: "Choose a name for your friends to see, and start writing.",
     button: "Open in Delta Chat",
     scan: "Scan with Delta Chat",
     qrLabel: (name) => `QR code: get an address on ${name}`,
   },
   invite: {
     title: (name) => `You are invited to ${name}`,
-    lead: (name) => `Who has this invite gets an address on <strong>${name}</strong>, for ${deltaChat("Delta Chat")}.`,
+    lead: (name) => `This invite gets you an address on <strong>${name}</strong>, for ${deltaChat("Delta Chat")}.`,
     own: "The code and the button below hold an address that was made up for you just now: don’t pass them on, pass on the address of this page.",
   },
   notValid: {
@@ -206,7 +209,7 @@ const de: Texts = {
         text: "Nur Ende-zu-Ende-verschlüsselte Nachrichten werden angenommen. Das Relay kann sie nicht öffnen.",
       },
       {
-        heading: "Nichts anzugeben",
+        heading: "Nichts auszufüllen",
         text: "Die App denkt sich eine Adresse aus: kein Name, keine Nummer, keine andere E-Mail-Adresse.",
       },
       {
@@ -240,7 +243,7 @@ const de: Texts = {
   invite: {
     title: (name) => `Du bist eingeladen: ${name}`,
     lead: (name) =>
-      `Wer diese Einladung hat, bekommt eine Adresse auf <strong>${name}</strong>, für ${deltaChat("Delta Chat")}.`,
+      `Mit dieser Einladung bekommst du eine Adresse auf <strong>${name}</strong>, für ${deltaChat("Delta Chat")}.`,
     own: "Der Code und der Knopf enthalten eine Adresse, die eben für dich gemacht wurde: Gib nicht sie weiter, sondern die Adresse dieser Seite.",
   },
   notValid: {

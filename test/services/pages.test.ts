@@ -1,0 +1,164 @@
+/** The pages in a real browser: phone and desktop, light and dark, both languages; nothing but the relay is asked, and axe finds nothing. */
+import { join } from "node:path";
+import type { Browser, BrowserContext } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isTooWide, type Look, openContext, screenshotFolder, startBrowser, violations } from "../helpers/browser.ts";
+import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+
+const privacy = {
+  postal: "Verein Neun e. V.\nNeungasse 9\n79098 Freiburg",
+  mail: "post@nine.example.org",
+  dataOfficer: "Dr. Ada Beispiel, datenschutz@nine.example.org",
+  supervisor: "Der Landesbeauftragte für den Datenschutz und die Informationsfreiheit Baden-Württemberg",
+};
+/** A named relay, open; one on a name with _, by invitation; one on an address. */
+const hosts = { open: "nine.example.org", invited: "_invited.example.org", literal: "192.0.2.9" } as const;
+type Host = keyof typeof hosts;
+const token = "k3v9-k3v9-k3v9";
+
+const pods = {} as Record<Host, RelayPod>;
+let browser: Browser;
+beforeAll(async () => {
+  const started = await Promise.all([
+    startRelayPod({ domain: hosts.open, spec: { privacy } }),
+    startRelayPod({
+      domain: hosts.invited,
+      spec: { accounts: { registration: "Invite" } },
+      given: { invites: { link: token } },
+    }),
+    startRelayPod({ domain: hosts.literal }),
+  ]);
+  for (const [index, name] of (Object.keys(hosts) as Host[]).entries()) {
+    const pod = started[index];
+    if (pod) pods[name] = pod;
+  }
+  browser = await startBrowser(
+    Object.fromEntries((Object.keys(hosts) as Host[]).map((name) => [hosts[name], pods[name].host])),
+  );
+  console.log(`screenshots: ${screenshotFolder}`);
+});
+afterAll(async () => {
+  await browser?.close();
+  await Promise.all(Object.values(pods).map((pod) => pod.remove()));
+});
+
+/** A page of a relay, with all that was asked for on the way. */
+async function open(context: BrowserContext, host: Host, path: string) {
+  const page = await context.newPage();
+  const asked: string[] = [];
+  const said: string[] = [];
+  page.on("request", (request) => asked.push(request.url()));
+  page.on("console", (message) => said.push(message.text()));
+  page.on("pageerror", (error) => said.push(String(error)));
+  const response = await page.goto(`https://${hosts[host]}${path}`);
+  return { page, asked, said, status: response?.status() };
+}
+
+const looks: Look[] = (["phone", "desktop"] as const).flatMap((window) =>
+  (["light", "dark"] as const).flatMap((scheme) =>
+    (["en-GB", "de-DE"] as const).map((language) => ({ window, scheme, language })),
+  ),
+);
+const views: readonly { name: string; host: Host; path: string; status: number }[] = [
+  { name: "index", host: "open", path: "/", status: 200 },
+  { name: "info", host: "open", path: "/info", status: 200 },
+  { name: "privacy", host: "open", path: "/privacy", status: 200 },
+  { name: "missing", host: "open", path: "/nothing-here", status: 404 },
+  { name: "by-invitation", host: "invited", path: "/", status: 200 },
+  { name: "invite", host: "invited", path: `/i/${token}`, status: 200 },
+  { name: "invite-not-valid", host: "invited", path: "/i/nonsense-nonsense", status: 404 },
+  { name: "unnamed", host: "invited", path: "/privacy", status: 200 },
+  { name: "literal", host: "literal", path: "/", status: 200 },
+  { name: "join", host: "literal", path: "/join", status: 200 },
+];
+
+describe.each(looks)("$window, $scheme, $language", (look) => {
+  let context: BrowserContext;
+  beforeAll(async () => {
+    context = await openContext(browser, look);
+  });
+  afterAll(() => context?.close());
+
+  test.each(views)("$name", async ({ name, host, path, status: expected }) => {
+    const { page, asked, said, status } = await open(context, host, path);
+    const language = look.language.slice(0, 2);
+    await page.screenshot({
+      path: join(screenshotFolder, `${name}-${look.window}-${look.scheme}-${language}.png`),
+      fullPage: true,
+    });
+    expect(status).toBe(expected);
+    expect(await page.locator("html").getAttribute("lang")).toBe(language);
+    expect(await isTooWide(page)).toBe(false);
+    expect(await violations(page)).toEqual([]);
+    expect(asked.length).toBeGreaterThan(1);
+    expect(new Set(asked.map((url) => new URL(url).origin))).toEqual(new Set([`https://${hosts[host]}`]));
+    // a browser tells of a document that is not there, and of nothing else
+    expect(said.filter((text) => status === 200 || !text.includes("404"))).toEqual([]);
+    await page.close();
+  });
+});
+
+describe("going around", () => {
+  let context: BrowserContext;
+  beforeAll(async () => {
+    context = await openContext(browser, { window: "phone", scheme: "light", language: "fr-FR" });
+  });
+  afterAll(() => context?.close());
+
+  test("who asks for neither language gets English, and stays in the one that they choose", async () => {
+    const { page } = await open(context, "open", "/");
+    const language = () => page.locator("html").getAttribute("lang");
+    expect(await language()).toBe("en");
+    await page.getByRole("link", { name: "Deutsch" }).click();
+    expect(await language()).toBe("de");
+    for (const name of ["So geht es", "Datenschutz", "Mitmachen"]) {
+      await page.getByRole("navigation").getByRole("link", { name }).click();
+      expect(await language()).toBe("de");
+      expect(await page.getByRole("navigation").getByRole("link", { name }).getAttribute("aria-current")).toBe("page");
+    }
+    expect(page.url()).toBe("https://nine.example.org/de/");
+    await page.close();
+  });
+
+  test("the button leads to Delta Chat, and can be reached and seen with the keyboard alone", async () => {
+    const { page } = await open(context, "open", "/");
+    const button = page.getByRole("link", { name: "Open in Delta Chat" });
+    expect(await button.getAttribute("href")).toBe("dcaccount:nine.example.org");
+    const focused = () => page.evaluate("document.activeElement?.className");
+    for (let presses = 0; presses < 20 && (await focused()) !== "button"; presses++) await page.keyboard.press("Tab");
+    expect(await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")).toBe("solid");
+    await page.close();
+  });
+
+  test("every link to a page of the relay leads somewhere", async () => {
+    const { page } = await open(context, "open", "/");
+    const links = await page
+      .locator("a[href^='/']")
+      .evaluateAll((nodes) => nodes.map((node) => node.getAttribute("href")));
+    for (const link of links) {
+      const answer = await context.request.get(`https://nine.example.org${link}`).catch((thrown) => thrown);
+      void answer;
+      const there = await open(context, "open", link ?? "");
+      expect(there.status, link ?? "").toBe(200);
+      await there.page.close();
+    }
+    await page.close();
+  });
+
+  test("without script all is the same", async () => {
+    const plain = await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: false, locale: "de" });
+    const { page } = await open(plain, "open", "/");
+    expect(await page.locator("h1").textContent()).toBe("Chatten, ohne sich preiszugeben");
+    expect(await page.locator("figure svg").isVisible()).toBe(true);
+    await plain.close();
+  });
+
+  test("letters twice as large still fit on a phone", async () => {
+    for (const path of ["/", "/info", "/privacy"]) {
+      const { page } = await open(context, "open", path);
+      await page.evaluate('document.documentElement.style.fontSize = "200%"');
+      expect(await isTooWide(page), path).toBe(false);
+      await page.close();
+    }
+  });
+});
