@@ -1,0 +1,202 @@
+/** DKIM between two relays and with strangers: what goes out is signed, what comes in has to be, and nothing on the way breaks a signature. */
+import { generateKeyPairSync } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { publicDkimKey } from "../../src/dns/dkim-key.ts";
+import { dkimRecord } from "../../src/dns/records.ts";
+import { ports } from "../../src/mail/layout.ts";
+import { createSigner, signingKey } from "../../src/relay/dkim/sign.ts";
+import { ImapClient } from "../helpers/imap-client.ts";
+import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
+import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { SmtpClient } from "../helpers/smtp-client.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+import { publishZone, removeZone } from "../lab/names.ts";
+
+const password = "correct horse";
+/** Domains of other servers: one with a key, one whose key can't be looked up, one without any. */
+const stranger = "dkim-stranger.test";
+const deaf = "dkim-deaf.test";
+const keyless = "dkim-keyless.test";
+const privateKey = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({
+  type: "pkcs8",
+  format: "pem",
+});
+
+let one: RelayPod;
+let two: RelayPod;
+let alice: string;
+let bob: string;
+
+beforeAll(async () => {
+  one = await startRelayPod({ domain: "_dkim-one.test" });
+  two = await startRelayPod({ domain: "_dkim-two.test" });
+  for (const pod of [one, two]) await publishZone(pod.domain, pod.zone);
+  const key = publicDkimKey(String(privateKey));
+  if (!key) throw new Error("no key");
+  const { name, value } = dkimRecord({ domain: stranger, selector: "s1", key });
+  await publishZone(stranger, `${name} TXT ${value}`);
+  // nobody answers at the name server that this part of the zone is said to have
+  await publishZone(deaf, `_domainkey NS ns\nns A ${two.host}`);
+  alice = await newAccount(one);
+  bob = await newAccount(two);
+});
+afterAll(async () => {
+  for (const pod of [one, two]) {
+    await pod?.remove();
+    if (pod) await removeZone(pod.domain);
+  }
+  for (const zone of [stranger, deaf]) await removeZone(zone);
+});
+
+async function newAccount(pod: RelayPod): Promise<string> {
+  const user = `${randomName(9)}@${pod.domain}`;
+  await (await ImapClient.ready(pod.at(ports.imaps), user, password)).logout();
+  return user;
+}
+
+async function received(pod: RelayPod, user: string, mark: string): Promise<string> {
+  const client = await ImapClient.ready(pod.at(ports.imaps), user, password);
+  await client.say("SELECT INBOX");
+  const find = async () => {
+    await client.say("NOOP");
+    return (await client.messages()).find((text) => text.includes(mark));
+  };
+  const text = await until(`a message with ${mark}`, find, { patienceMs: patienceMs.mail }).catch(async (thrown) => {
+    const said = (await Promise.all([one, two].map((each) => each.logs("postfix")))).join("\n");
+    throw new Error(`${String(thrown)}\n${said.split("\n").slice(-40).join("\n")}`);
+  });
+  await client.logout();
+  return text;
+}
+
+async function submit(to: string, data: string) {
+  const smtp = await SmtpClient.ready(one.at(ports.submissions), alice, password);
+  expect(await smtp.send({ from: alice, to: [to], data })).toMatchObject({ code: 250 });
+  await smtp.quit();
+}
+
+async function metric(pod: RelayPod, name: string): Promise<number> {
+  const text = await (await fetch(`http://${pod.host}:${ports.health}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1] ?? Number.NaN);
+}
+
+/** As legal as a mail can be that Postfix would like to change: 8-bit text in it, lines far beyond 998 octets, odd white space. */
+function oddMail(mark: string): string {
+  const headers = {
+    "Chat-Mark": mark,
+    Autocrypt: `addr=${alice}; keydata=${"x".repeat(5_000)}`,
+    "Reply-To": `\t "Älice"   <${alice}>\r\n\t `,
+    "Content-Transfer-Encoding": "8bit",
+  };
+  const [head = "", ...rest] = encryptedMessage({ from: alice, to: [bob], headers }).split("\r\n\r\n");
+  return [`${head}`, `8-bit preamble: äöü ${"long ".repeat(1_000)}  `, ".", ...rest].join("\r\n\r\n");
+}
+
+describe("between two relays", () => {
+  test("by HTTPS and by SMTP: signed, and valid on arrival whatever is in it", async () => {
+    const before = await metric(one, "dkim_signed");
+    const sent: string[] = [];
+    const arrives = async (mailOf: (mark: string) => string) => {
+      const mark = randomName(12);
+      sent.push(mark);
+      await submit(bob, mailOf(mark));
+      await received(two, bob, mark);
+    };
+    const plainMail = (mark: string) => encryptedMessage({ from: alice, to: [bob], headers: { "Chat-Mark": mark } });
+    const byHttps = async () => (await one.logs("postfix")).match(/OK \(HTTPS\)/g)?.length ?? 0;
+    await until("the HTTPS road", async () => arrives(plainMail).then(byHttps), { patienceMs: patienceMs.mail });
+    const soFar = await byHttps();
+    await arrives(oddMail);
+    expect(await byHttps()).toBe(soFar + 1);
+    await two.stop("web");
+    await arrives(oddMail);
+    await arrives(plainMail);
+    expect(await byHttps()).toBe(soFar + 1);
+    await two.start("web");
+    expect(await metric(one, "dkim_signed")).toBe(before + sent.length);
+  });
+
+  test("a bounce is signed, and taken by the relay that it comes back to", async () => {
+    const nobody = `${randomName(9)}@${two.domain}`;
+    const before = await metric(two, "dkim_signed");
+    await submit(nobody, encryptedMessage({ from: alice, to: [nobody] }));
+    const bounce = await received(one, alice, nobody);
+    expect(bounce).toMatch(/^From: .*MAILER-DAEMON@_dkim-two\.test/im);
+    expect(await metric(two, "dkim_signed")).toBe(before + 1);
+    expect(await metric(one, "incoming_mailer_daemon_mail_count")).toBe(1);
+  });
+});
+
+/** Signs as a server of another make does. */
+async function signedBy(domain: string, data: string): Promise<string> {
+  const key = signingKey({ domain, selector: "s1", privateKey: String(privateKey) });
+  const signing = createSigner({ keys: [key], now: Date.now }).begin();
+  const [head = "", ...rest] = data.split("\r\n\r\n");
+  for (const line of head.split(/\r\n(?![ \t])/)) {
+    const colon = line.indexOf(":");
+    signing.header(line.slice(0, colon), line.slice(colon + 1));
+  }
+  signing.body(Buffer.from(rest.join("\r\n\r\n")));
+  const [header] = await signing.end(domain);
+  return `DKIM-Signature:${header?.value.replaceAll("\n", "\r\n")}\r\n${data}`;
+}
+
+describe("from strangers, on port 25", () => {
+  const noSignature = "554 5.7.1 No DKIM signature found";
+  const noValid = "554 5.7.1 No valid DKIM signature found";
+  const later = "451 4.7.5 DKIM key can't be looked up now, try again later";
+  const mailFrom = (domain: string) => encryptedMessage({ from: `x@${domain}`, to: [bob], subject: "Hello" });
+
+  test.each<{ what: string; domain: string; data: () => Promise<string> | string; reply: string | RegExp }>([
+    { what: "signed", domain: stranger, data: () => signedBy(stranger, mailFrom(stranger)), reply: /^250 / },
+    { what: "not signed", domain: stranger, data: () => mailFrom(stranger), reply: noSignature },
+    {
+      what: "changed after it was signed",
+      domain: stranger,
+      data: async () => (await signedBy(stranger, mailFrom(stranger))).replace("Subject: Hello", "Subject: Other"),
+      reply: noValid,
+    },
+    {
+      what: "signed by another domain than its author's",
+      domain: keyless,
+      data: () => signedBy(stranger, mailFrom(keyless)),
+      reply: noValid,
+    },
+    {
+      what: "of our own domain, forged",
+      domain: "_dkim-two.test",
+      data: () => mailFrom("_dkim-two.test"),
+      reply: noSignature,
+    },
+    {
+      what: "signed without a key in the DNS",
+      domain: keyless,
+      data: () => signedBy(keyless, mailFrom(keyless)),
+      reply: noValid,
+    },
+    {
+      what: "signed with a key that can't be looked up",
+      domain: deaf,
+      data: () => signedBy(deaf, mailFrom(deaf)),
+      reply: later,
+    },
+    {
+      what: "in the clear and not signed",
+      domain: stranger,
+      data: () => clearMessage({ from: `x@${stranger}`, to: [bob] }),
+      reply: "523 Encryption Needed: Invalid Unencrypted Mail",
+    },
+    {
+      what: "of an author at an address literal",
+      domain: "[192.0.2.1]",
+      data: () => mailFrom("[192.0.2.1]"),
+      reply: /^250 /,
+    },
+  ])("$what: $reply", async ({ domain, data, reply }) => {
+    const smtp = await SmtpClient.ready(two.at(ports.smtp));
+    const { text } = await smtp.send({ from: `x@${domain}`, to: [bob], data: await data() });
+    await smtp.quit();
+    if (typeof reply === "string") expect(text).toBe(reply);
+    else expect(text).toMatch(reply);
+  });
+});
