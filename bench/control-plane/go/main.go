@@ -213,8 +213,9 @@ func sameAs(wanted *unstructured.Unstructured, live client.Object) (bool, error)
 		return false, err
 	}
 	typed.GetObjectKind().SetGroupVersionKind(live.GetObjectKind().GroupVersionKind())
-	// A time that is not set counts as another time.
+	// A time or a number that is not set counts as another one.
 	typed.SetCreationTimestamp(live.GetCreationTimestamp())
+	typed.SetGeneration(live.GetGeneration())
 	return equality.Semantic.DeepDerivative(typed, live), nil
 }
 
