@@ -43,7 +43,7 @@ interface Figures {
   coldWrites: number;
 }
 
-const restMs = 30_000;
+const restMs = 20_000;
 const edits = 200;
 const namespaces = Array.from({ length: 10 }, (_, at) => `fleet-${at}`);
 const root = join(import.meta.dirname, "..");

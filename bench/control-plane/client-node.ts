@@ -5,7 +5,6 @@
 import { readFileSync } from "node:fs";
 import {
   ApiException,
-  CoreV1Api,
   CustomObjectsApi,
   KubeConfig,
   type KubernetesListObject,
@@ -32,7 +31,6 @@ config.loadFromOptions({
   currentContext: "bench",
 });
 const objects = KubernetesObjectApi.makeApiClient(config);
-const core = config.makeApiClient(CoreV1Api);
 const custom = config.makeApiClient(CustomObjectsApi);
 
 interface Server extends KubernetesObject {
@@ -126,11 +124,6 @@ async function reconcile(key: string) {
     await objects.patch(wanted, undefined, undefined, fieldManager, true, PatchStrategy.ServerSideApply);
     sent.set(about, filled);
   }
-  if (!caches.get("Pod")?.has(`${namespace}/${name}-0`))
-    for (const kind of ["PersistentVolumeClaim", "StatefulSet"]) {
-      const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${name}`;
-      await core.listNamespacedEvent({ namespace, fieldSelector, limit: 50 });
-    }
   if (server.status?.observedGeneration === generation || sent.get(`status ${key}`) === String(generation)) return;
   const status = { ...(JSON.parse(fill(JSON.stringify(template.status))) as object), observedGeneration: generation };
   const body = { apiVersion: `${group}/${version}`, kind: chatmailServer.kind, metadata: { name, namespace }, status };

@@ -145,9 +145,6 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		}
 	}
 
-	if pending, err := r.lastWords(ctx, request); err != nil || pending == "" {
-		return reconcile.Result{}, err
-	}
 	status := map[string]any{}
 	if err := json.Unmarshal([]byte(fill.Replace(string(r.template.Status))), &status); err != nil {
 		return reconcile.Result{}, err
@@ -252,23 +249,6 @@ func (r *reconciler) typed(kind string) (client.Object, error) {
 		return &batchv1.CronJob{}, nil
 	}
 	return nil, fmt.Errorf("no child is a %s", kind)
-}
-
-// What the cluster last said about a claim that is not bound and a pod that is not there: two questions, as ours asks them.
-func (r *reconciler) lastWords(ctx context.Context, request reconcile.Request) (string, error) {
-	pod := &corev1.Pod{}
-	err := r.Get(ctx, types.NamespacedName{Namespace: request.Namespace, Name: request.Name + "-0"}, pod)
-	if err == nil || !apierrors.IsNotFound(err) {
-		return "running", client.IgnoreNotFound(err)
-	}
-	for _, kind := range []string{"PersistentVolumeClaim", "StatefulSet"} {
-		events := &corev1.EventList{}
-		fields := client.MatchingFields{"involvedObject.kind": kind, "involvedObject.name": request.Name}
-		if err := r.direct.List(ctx, events, client.InNamespace(request.Namespace), fields, client.Limit(50)); err != nil {
-			return "", err
-		}
-	}
-	return "pending", nil
 }
 
 func selfSigned(domain string) (certificate, privateKey string, err error) {
