@@ -17,6 +17,8 @@ export interface ApplyOptions {
   /** A field that another manager set to another value is taken over; otherwise that is a conflict (409). */
   force?: boolean;
   subresource?: string;
+  /** How objects are kept in the store, where their contents are not: both sides are compared in this form. Safe to repeat. */
+  form?: ((object: KubeObject) => KubeObject) | undefined;
   /** Where fields can't be changed: "remake" by the rule of immutable.ts; without it the server's refusal is thrown. */
   whenImmutable?: "remake" | "refuse";
   signal: AbortSignal;
@@ -38,17 +40,19 @@ export class Applier {
   }
 
   async apply(resource: Resource, wanted: KubeObject, options: ApplyOptions): Promise<ApplyResult> {
-    const { store, force = true, subresource, signal } = options;
+    const { store, force = true, subresource, form = (object) => object, signal } = options;
     const live = options.live ?? store?.at(keyOf(wanted));
     const key = sentKey(resource, wanted, subresource);
-    if (live && this.#isApplied(key, live, wanted, subresource)) return { sent: false };
+    const compared = form(wanted);
+    if (live && this.#isApplied(key, form(live), compared, subresource)) return { sent: false };
     const fieldManager = this.#manager;
     try {
       const how = { fieldManager, force, ...(subresource && { subresource }) };
       const now = await this.#client.apply(resource, wanted, how, signal);
-      const plain = hasAll(now, wanted) && !ownsMoreThan(now, wanted, fieldManager, subresource);
+      const became = form(now);
+      const plain = hasAll(became, compared) && !ownsMoreThan(became, compared, fieldManager, subresource);
       if (plain) this.#sent.delete(key);
-      else this.#sent.set(key, { wanted: digest(wanted), became: digest(projection(now, wanted)) });
+      else this.#sent.set(key, { wanted: digest(compared), became: digest(projection(became, compared)) });
       store?.wrote(now);
       return { sent: true, live: now };
     } catch (error) {

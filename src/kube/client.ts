@@ -20,6 +20,8 @@ export interface Page {
   resourceVersion: string;
   /** Where the next page begins; undefined on the last one. */
   next: string | undefined;
+  /** How long the text of the answer was. */
+  bytes: number;
 }
 
 export type WatchEvent =
@@ -102,10 +104,14 @@ export function kubeClient(credentials: Credentials, options: { userAgent: strin
       const path = pathOf(resource, { namespace });
       const accept = metadataOnly ? metadataOf("PartialObjectMetadataList") : undefined;
       const call = { method: "GET", path, query, accept, ...counted("list", resource) } as const;
-      const list = await json<List>(call, signal);
+      let bytes = 0;
+      const list = await json<List>(call, signal, (size) => {
+        bytes = size;
+      });
       const type = { apiVersion: apiVersionOf(resource), kind: resource.kind };
       const items = (list.items ?? []).map((item) => ({ ...item, ...type }));
-      return { items, resourceVersion: list.metadata.resourceVersion, next: list.metadata.continue || undefined };
+      const { resourceVersion } = list.metadata;
+      return { items, resourceVersion, next: list.metadata.continue || undefined, bytes };
     },
 
     async *watch(

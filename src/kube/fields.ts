@@ -1,4 +1,5 @@
 /** Comparing what we want of an object with what the cluster has, by the fields that we set. Pure. */
+import { createHash } from "node:crypto";
 import type { KubeObject, ManagedFields, ObjectMeta } from "./object.ts";
 
 /** The same shape as `wanted`, with the values of `live`: what became of the fields that we set. */
@@ -6,7 +7,7 @@ export function projection(live: unknown, wanted: unknown): unknown {
   if (Array.isArray(wanted)) {
     if (!Array.isArray(live)) return live;
     // Lists of named things may have gained entries of others; lists of plain values are ours as a whole.
-    const named = wanted.every((item) => nameOfItem(item) !== undefined);
+    const named = areNamed(wanted);
     if (!named) return live.map((item, at) => (at < wanted.length ? projection(item, wanted[at]) : item));
     return wanted.map((item) => {
       const match = live.find((other) => nameOfItem(other) === nameOfItem(item));
@@ -22,6 +23,12 @@ export function projection(live: unknown, wanted: unknown): unknown {
     );
   }
   return live;
+}
+
+/** Where two have the same name, such as DNS records, it is no name. */
+function areNamed(items: readonly unknown[]): boolean {
+  const names = new Set(items.map(nameOfItem));
+  return names.size === items.length && !names.has(undefined);
 }
 
 /** What tells the items of a list apart, for the lists that server-side apply merges. */
@@ -43,8 +50,7 @@ export function hasAll(live: unknown, wanted: unknown): boolean {
   if (wanted === undefined) return true;
   if (Array.isArray(wanted)) {
     if (!Array.isArray(live)) return false;
-    const named = wanted.every((item) => nameOfItem(item) !== undefined);
-    if (!named) return live.length === wanted.length && wanted.every((item, at) => hasAll(live[at], item));
+    if (!areNamed(wanted)) return live.length === wanted.length && wanted.every((item, at) => hasAll(live[at], item));
     return wanted.every((item) => {
       const name = nameOfItem(item);
       return hasAll(
@@ -103,6 +109,19 @@ export function withoutManagedFields<T extends KubeObject>(object: T): T {
   if (!object.metadata.managedFields) return object;
   const { managedFields: _, ...metadata }: ObjectMeta = object.metadata;
   return { ...object, metadata };
+}
+
+const digestPattern = /^sha256:[0-9a-f]{64}$/;
+
+/** With digests in place of long values of `data`: enough to tell whether they are as wanted. Safe to repeat. */
+export function withDigests<T extends KubeObject>(object: T): T {
+  const { data } = object as { data?: Record<string, unknown> };
+  if (!data) return object;
+  const short = (value: unknown) =>
+    typeof value !== "string" || value.length <= 64 || digestPattern.test(value)
+      ? value
+      : `sha256:${createHash("sha256").update(value).digest("hex")}`;
+  return { ...object, data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, short(value)])) };
 }
 
 /** Objects of one shape own the same fields: equal trees are kept once. Emptied when full, which only ends the sharing. */

@@ -41,6 +41,7 @@ export class Store<T extends KubeObject = KubeObject> {
   readonly #seen = new Map<string, string>();
   /** What we wrote and the watch has not brought yet; true once a list came that was older. */
   readonly #ahead = new Map<string, boolean>();
+  readonly #prepared = new WeakSet<T>();
   /** Objects that could not be read, by key, so that each is reported once. */
   readonly #unreadable = new Map<string, string>();
 
@@ -192,8 +193,18 @@ export class Store<T extends KubeObject = KubeObject> {
     return this.#scopes.includes("") ? "" : (metadata.namespace ?? "");
   }
 
+  /** Reads objects ahead of `replace`, so that a list of many pages is never whole in memory as it came. */
+  prepared(objects: readonly T[]): T[] {
+    return objects.map((incoming) => {
+      const object = this.#read(incoming);
+      if (object) this.#prepared.add(object);
+      return object ?? incoming;
+    });
+  }
+
   /** Undefined when it can't be read: reported once for each version, and what was known of it stays. */
   #read(incoming: T): T | undefined {
+    if (this.#prepared.has(incoming)) return incoming;
     try {
       if (!hasName(incoming)) throw new Error("an object without a name");
       const object = deepFreeze(this.#trim(incoming));

@@ -24,7 +24,8 @@ export interface Call {
 }
 
 export interface Transport {
-  json<T>(call: Call, signal: AbortSignal): Promise<T>;
+  /** `sized` is told how long the answer is. */
+  json<T>(call: Call, signal: AbortSignal, sized?: (bytes: number) => void): Promise<T>;
   /** The lines of an answer that goes on; ends when the server closes it, throws when nothing is heard for `idleMs`. */
   lines(call: Call, options: { idleMs: number }, signal: AbortSignal): AsyncGenerator<string>;
   close(): void;
@@ -114,12 +115,13 @@ export function transport(
 
   const count = ({ method, verb, resource }: Call, code: string) => requests.add({ code, method, verb, resource });
 
-  async function once<T>(call: Call, outer: AbortSignal): Promise<T> {
+  async function once<T>(call: Call, outer: AbortSignal, sized?: (bytes: number) => void): Promise<T> {
     const within = deadline(outer, patience.silenceMs, `${call.method} ${call.path}`);
     try {
       const response = await send(call, calls, within.signal);
       const text = await readAll(response, () => within.restart());
       if (!isFine(response)) throw errorOf(response, text);
+      sized?.(text.length);
       return parsed<T>(text, response);
     } catch (error) {
       throw within.reasonOr(error);
@@ -129,11 +131,11 @@ export function transport(
   }
 
   return {
-    async json<T>(call: Call, outer: AbortSignal): Promise<T> {
+    async json<T>(call: Call, outer: AbortSignal, sized?: (bytes: number) => void): Promise<T> {
       const endsAt = performance.now() + patience.callMs;
       for (let tries = 1; ; tries++) {
         try {
-          return await once<T>(call, outer);
+          return await once<T>(call, outer, sized);
         } catch (error) {
           const pauseMs = pauseOf(error);
           if (pauseMs === undefined || tries >= patience.tries || performance.now() + pauseMs > endsAt) throw error;

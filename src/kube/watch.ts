@@ -2,7 +2,7 @@
 import { type BackOffLimits, backOffMs } from "../lib/back-off.ts";
 import { DeadlineError } from "../lib/deadline.ts";
 import { wait } from "../lib/wait.ts";
-import { ApiError, type Client, isApiError, type Selection } from "./client.ts";
+import { ApiError, type Client, isApiError, type Page, type Selection } from "./client.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { KubeObject, Resource } from "./object.ts";
@@ -60,15 +60,17 @@ export async function keepFilled<T extends KubeObject>(options: {
 
   const list = async (): Promise<string> => {
     count("lists");
-    const items: KubeObject[] = [];
+    const items: T[] = [];
     let next: string | undefined;
+    let limit = Math.min(firstPage, patience.pageSize);
     for (;;) {
-      const page = await client.listPage(resource, { ...selection, limit: patience.pageSize, next }, signal);
-      for (const item of page.items) items.push(item);
+      const page = await client.listPage(resource, { ...selection, limit, next }, signal);
+      for (const item of store.prepared(page.items as T[])) items.push(item);
       next = page.next;
+      limit = nextLimit(page, patience.pageSize);
       if (next !== undefined) continue;
       signal.throwIfAborted();
-      store.replace(scope, items as T[], page.resourceVersion);
+      store.replace(scope, items, page.resourceVersion);
       report.worksAgain();
       silences = 0;
       return page.resourceVersion;
@@ -122,6 +124,15 @@ export async function keepFilled<T extends KubeObject>(options: {
       await wait(Math.max(pauseMs, isApiError(err) ? (err.retryAfterMs ?? 0) : 0), signal);
     }
   }
+}
+
+/** The first page tells how large the objects are; the next ones have about this size. */
+const firstPage = 50;
+const pageBytes = 2 * 2 ** 20;
+
+function nextLimit({ items, bytes }: Page, most: number): number {
+  const each = Math.max(1, bytes / Math.max(1, items.length));
+  return Math.min(most, Math.max(Math.min(firstPage, most), Math.floor(pageBytes / each)));
 }
 
 /** After so many failures in a row a list is right, whatever they were. */

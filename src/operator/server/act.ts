@@ -3,7 +3,8 @@ import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-se
 import { Failure } from "../../api/failure.ts";
 import { apiVersion, chatmailServer, labels, labelValues } from "../../api/names.ts";
 import { ApiError, isApiError } from "../../kube/client.ts";
-import { type KubeObject, keyOf } from "../../kube/object.ts";
+import { withDigests } from "../../kube/fields.ts";
+import { type KubeObject, keyOf, resources } from "../../kube/object.ts";
 import type { Store } from "../../kube/store.ts";
 import type { DesiredChild } from "./desired.ts";
 import { chatmailServers, storeOf, type World } from "./world.ts";
@@ -28,6 +29,8 @@ export async function applyChildren(
     const { kind, metadata } = object;
     const { name } = metadata;
     const store = storeOf(world.stores, resource);
+    // Pages and configuration of each server are 50 kB: the store has their digests.
+    const form = resource === resources.configMap ? withDigests : undefined;
     try {
       const live = store?.at(keyOf(object)) ?? found[nth];
       if (live && !isOurs(server, live))
@@ -37,7 +40,7 @@ export async function applyChildren(
           `${kind} ${name} exists and was not made for this server: rename or delete it`,
         );
       // All fields that we name are ours to set: a person who edits a child is undone, a field that we leave out is theirs.
-      const result = await world.applier.apply(resource, object, { live, store, force: true, signal });
+      const result = await world.applier.apply(resource, object, { live, store, form, force: true, signal });
       if (!result.sent) continue;
       sent.push(`${kind} ${name}`);
     } catch (error) {

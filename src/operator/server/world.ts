@@ -5,7 +5,7 @@ import { Applier } from "../../kube/apply.ts";
 import { Cache } from "../../kube/cache.ts";
 import type { Client } from "../../kube/client.ts";
 import { EventRecorder } from "../../kube/events.ts";
-import { trimmed, withoutManagedFields } from "../../kube/fields.ts";
+import { trimmed, withDigests, withoutManagedFields } from "../../kube/fields.ts";
 import type { Log } from "../../kube/log.ts";
 import type { Metrics } from "../../kube/metrics.ts";
 import { type KubeObject, type Resource, resources } from "../../kube/object.ts";
@@ -100,7 +100,7 @@ export function makeWorld(options: {
   const { servers: serverKind, configMaps, secrets, volumeClaims, services, statefulSets, pods } = storeResources;
   const stores: Stores = {
     servers: cache.store<LiveServer>(serverKind, { trim: (server) => trimmed(server, fieldManager) }),
-    configMaps: applied(configMaps),
+    configMaps: cache.store(configMaps, { ...ours, trim: (object) => withDigests(trimmed(object, fieldManager)) }),
     secrets: applied(secrets),
     volumeClaims: applied(volumeClaims),
     services: applied(services),
@@ -129,9 +129,9 @@ export function makeWorld(options: {
       fieldSelector: otherSecretTypes,
       trim: withoutManagedFields,
     }),
-    serversByDomain: stores.servers.index(({ spec }) => [spec.domain]),
+    serversByDomain: stores.servers.index(({ spec }) => [spec?.domain ?? ""]),
     serversBySecret: stores.servers.index(({ metadata, spec }) =>
-      [spec.certificate.secretName, spec.accounts.invitesSecretName].flatMap((name) =>
+      [spec?.certificate?.secretName, spec?.accounts?.invitesSecretName].flatMap((name) =>
         name === undefined ? [] : [`${metadata.namespace}/${name}`],
       ),
     ),

@@ -13,6 +13,38 @@ test.each([
     wanted: { items: [{ name: "x", v: 1 }] },
     same: true,
   },
+  {
+    when: "items share a name, as DNS records do",
+    live: {
+      dns: [
+        { name: "a.", type: "MX" },
+        { name: "a.", type: "TXT" },
+      ],
+    },
+    wanted: {
+      dns: [
+        { name: "a.", type: "MX" },
+        { name: "a.", type: "TXT" },
+      ],
+    },
+    same: true,
+  },
+  {
+    when: "one of the items that share a name differs",
+    live: {
+      dns: [
+        { name: "a.", type: "MX" },
+        { name: "a.", type: "TXT" },
+      ],
+    },
+    wanted: {
+      dns: [
+        { name: "a.", type: "MX" },
+        { name: "a.", type: "SRV" },
+      ],
+    },
+    same: false,
+  },
   { when: "a named item is gone", live: { items: [{ name: "y" }] }, wanted: { items: [{ name: "x" }] }, same: false },
   { when: "a plain list has more", live: { verbs: ["get", "list"] }, wanted: { verbs: ["get"] }, same: false },
   { when: "a plain list has another order", live: { verbs: ["a", "b"] }, wanted: { verbs: ["b", "a"] }, same: false },
