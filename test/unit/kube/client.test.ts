@@ -99,3 +99,102 @@ test("a server that is not there is an error with its address, not a silence", a
     /ECONNREFUSED 127\.0\.0\.1:9/,
   );
 });
+
+test.each([
+  {
+    status: 429,
+    headers: {},
+    triedAgain: false,
+    why: "a 429 without a time means a second, longer than this test waits",
+  },
+  {
+    status: 503,
+    headers: { "retry-after": "0" },
+    triedAgain: true,
+    why: "a server that says when to come back is obeyed",
+  },
+  { status: 500, headers: {}, triedAgain: false, why: "without a time it is the caller's to judge" },
+  { status: 409, headers: { "retry-after": "0" }, triedAgain: false, why: "a conflict does not pass by waiting" },
+])("HTTP $status with $headers: $why", async ({ status, headers, triedAgain }) => {
+  let calls = 0;
+  const client = await serving(() =>
+    ++calls === 1 ? statusAnswer(status, "X", "no", headers) : { json: aPod("p", "1") },
+  );
+  const stopping = AbortSignal.timeout(300);
+  await client.get(resources.pod, { namespace: "a", name: "p" }, stopping).catch(() => {});
+  expect(calls).toBe(triedAgain ? 2 : 1);
+});
+
+test("a server that is busy for ever is given up", async () => {
+  const client = await serving(() => statusAnswer(429, "TooManyRequests", "later", { "retry-after": "0" }));
+  const call = client.get(resources.pod, { namespace: "a", name: "p" }, signal);
+  await expect(call).rejects.toMatchObject({ status: 429 });
+  expect(server.requests).toHaveLength(10);
+});
+
+test("a refused token is read anew, once", async () => {
+  const tokens = ["old", "new"];
+  server = await fakeApiServer(({ headers }) =>
+    headers.authorization === "Bearer new" ? { json: aPod("p", "1") } : statusAnswer(401, "Unauthorized", "no"),
+  );
+  let token = tokens.shift();
+  const credentials = {
+    server: server.url,
+    tls: {},
+    namespace: undefined,
+    headers: async ({ refused = false } = {}) => {
+      if (refused) token = tokens.shift() ?? "none";
+      return { authorization: `Bearer ${token}` };
+    },
+  };
+  const client = kubeClient(credentials, { userAgent: "test" });
+  expect((await client.get(resources.pod, { namespace: "a", name: "p" }, signal))?.metadata.name).toBe("p");
+  token = "ended";
+  await expect(client.get(resources.pod, { namespace: "a", name: "p" }, signal)).rejects.toMatchObject({ status: 401 });
+  expect(server.requests).toHaveLength(4);
+  client.close();
+});
+
+test("requests are counted by verb, resource and code", async () => {
+  const client = await serving(({ method }) =>
+    method === "PATCH" ? statusAnswer(409, "Conflict", "no") : { json: aPod("p", "1") },
+  );
+  await client.get(resources.pod, { namespace: "a", name: "p" }, signal);
+  await client.get(resources.pod, { namespace: "a", name: "p" }, signal);
+  const how = { fieldManager: "me", force: true, subresource: "status" };
+  await client.apply(resources.pod, aPod("p", "1"), how, signal).catch(() => {});
+  expect(client.requests.entries()).toEqual([
+    { labels: { code: "200", method: "GET", verb: "get", resource: "pods" }, value: 2 },
+    { labels: { code: "409", method: "PATCH", verb: "apply", resource: "pods/status" }, value: 1 },
+  ]);
+  expect(client.requests.total({ verb: "get" })).toBe(2);
+});
+
+test("metadata only is asked for as such, and comes as the kind that it is about", async () => {
+  const client = await serving(({ query }) => {
+    const partial = { ...aPod("p", "1"), apiVersion: "meta.k8s.io/v1", kind: "PartialObjectMetadata" };
+    if (!query.has("watch")) return { json: { metadata: { resourceVersion: "1" }, items: [partial] } };
+    return (stream) => {
+      stream.event("ADDED", partial);
+      stream.end();
+    };
+  });
+  const page = await client.listPage(resources.pod, { metadataOnly: true, limit: 5 }, signal);
+  expect([page.items[0]?.kind, page.items[0]?.apiVersion]).toEqual(["Pod", "v1"]);
+  const how = { metadataOnly: true, resourceVersion: "1", timeoutSeconds: 5, idleMs: 1_000 };
+  for await (const event of client.watch(resources.pod, how, signal))
+    expect(event.object).toMatchObject({ kind: "Pod" });
+  expect(server.requests.map(({ headers }) => headers.accept)).toEqual([
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+  ]);
+});
+
+test("an answer that is cut short is an error that passes, not an object", async () => {
+  const client = await serving(() => (stream) => {
+    stream.raw('{"kind":"Pod","metad');
+    stream.end();
+  });
+  const call = client.get(resources.pod, { namespace: "a", name: "p" }, signal);
+  await expect(call).rejects.toMatchObject({ reason: "BrokenAnswer" });
+});

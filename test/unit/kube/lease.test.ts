@@ -129,3 +129,32 @@ test("of many candidates exactly one leads", async () => {
   await new Promise((resolve) => setTimeout(resolve, 5 * times.retryMs));
   expect(all.filter(({ led }) => led.now)).toHaveLength(1);
 });
+
+test("who leads writes without reading first; a lease that somebody else wrote is read again", async () => {
+  const state = await leaseServer();
+  const first = candidate("first");
+  await until("a leader", () => first.led.now);
+  const count = (method: string) => server.requests.filter((request) => request.method === method).length;
+  const reads = count("GET");
+  await until("three renewals", () => count("PUT") >= 3);
+  expect(count("GET")).toBe(reads);
+  // An annotation, say.
+  if (state.lease) state.lease = { ...state.lease, metadata: { ...state.lease.metadata, resourceVersion: "900" } };
+  await until("a read", () => count("GET") > reads);
+  const renewals = count("PUT");
+  await until("renewals again", () => count("PUT") > renewals + 1);
+  expect(first.led).toEqual({ now: true, times: 1 });
+});
+
+test("a lease that was taken away ends the work", async () => {
+  const state = await leaseServer();
+  const first = candidate("first");
+  await until("a leader", () => first.led.now);
+  if (state.lease)
+    state.lease = {
+      metadata: { ...state.lease.metadata, resourceVersion: "900" },
+      spec: { ...state.lease.spec, holderIdentity: "thief" },
+    };
+  expect(await first.done).toBe("lost");
+  expect(state.lease?.spec.holderIdentity).toBe("thief");
+});

@@ -166,6 +166,51 @@ test("a watch that has gone silent is left for another", async () => {
   expect(run.log.lines[0]?.message).toBe("watch failed, trying again");
 });
 
+test("after two silences it lists: a server that was put back from a backup says nothing to who knows more", async () => {
+  const run = await watching(
+    { lists: [listAnswer([aPod("p1", "900")], "900"), listAnswer([aPod("p1", "5")], "5")], watches: [open] },
+    { idleMs: 40 },
+  );
+  await until("the old state", () => run.names().includes("p1@5"));
+  expect(run.watches().map(versionOf).slice(0, 3)).toEqual(["900", "900", "5"]);
+});
+
+test("once bookmarks come, silence is noticed sooner", async () => {
+  const bookmarked: Answer = (s) => s.event("BOOKMARK", { kind: "Pod", metadata: { resourceVersion: "2" } });
+  const cut: Answer = (s) => {
+    s.event("BOOKMARK", { kind: "Pod", metadata: { resourceVersion: "2" } });
+    setTimeout(() => s.reset(), 10);
+  };
+  const run = await watching(
+    { lists: [listAnswer([], "1")], watches: [cut, bookmarked, (s) => s.event("ADDED", aPod("p1", "5"))] },
+    { idleMs: 60_000, idleWithBookmarksMs: 50 },
+  );
+  await until("the pod", () => run.names().length === 1);
+});
+
+test("an object that can't be read is left out, and the watch goes on", async () => {
+  const odd: Answer = (s) => {
+    s.raw('{"type":"ADDED","object":{"metadata":null}}\n{"type":"ADDED"}\n{"type":"STRANGE","object":{}}\n');
+    s.event("ADDED", aPod("p1", "5"));
+  };
+  const run = await watching({ lists: [listAnswer([], "1")], watches: [odd] });
+  await until("the pod", () => run.names().length === 1);
+  expect(run.watches()).toHaveLength(1);
+});
+
+test("a line that is no JSON costs a new watch from where it was, not a list", async () => {
+  const broken: Answer = (s) => {
+    s.event("ADDED", aPod("p1", "5"));
+    s.raw('{"type":"ADDED","obj\n');
+  };
+  const run = await watching({
+    lists: [listAnswer([], "1")],
+    watches: [broken, (s) => s.event("ADDED", aPod("p2", "6"))],
+  });
+  await until("both pods", () => run.names().length === 2);
+  expect([run.lists().length, versionOf(run.watches()[1])]).toEqual([1, "5"]);
+});
+
 test("a server that ends each watch at once is not asked without pause", async () => {
   const run = await watching(
     { lists: [listAnswer([], "1")], watches: [(s) => s.end()] },
