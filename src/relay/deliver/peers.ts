@@ -195,7 +195,7 @@ export class Peers {
   #open2(session: http2.ClientHttp2Session, { method, path, headers }: Parameters<Peers["open"]>[1]): OpenRequest {
     const stream = session.request(
       { ":method": method, ":path": path, ...(headers as Record<string, string | string[]>) },
-      { endStream: false },
+      { endStream: method === "GET" },
     );
     const answer = new Promise<PeerAnswer>((resolve, reject) => {
       let answered = false;
@@ -205,7 +205,7 @@ export class Peers {
       });
       stream.once("error", reject);
       // after an answer the reader of its text tells how it ended
-      stream.once("close", () => answered || reject(new Error("the peer ended the request")));
+      stream.once("close", () => answered || reject(new Error(`the peer ended the request (code ${stream.rstCode})`)));
     });
     return this.#request("h2", stream, answer, () => stream.close(http2.constants.NGHTTP2_CANCEL));
   }

@@ -41,9 +41,8 @@ export function receiveServer(options: ReceiveOptions): Server {
         options.onFailure(thrown);
         return unavailable;
       })
-      .then((answer) => {
-        // the rest of a body that nobody reads would be taken for the next request
-        if (!request.complete) response.shouldKeepAlive = false;
+      .then(async (answer) => {
+        await rest(request);
         options.metrics.count("mxdeliv_received_total", { outcome: outcomeOf(answer) });
         response.writeHead(answer.status, {
           "Content-Type": "text/plain",
@@ -78,6 +77,19 @@ async function receive(request: IncomingMessage, { config, port }: ReceiveOption
     handing.abort();
     throw thrown;
   }
+}
+
+/**
+ * Reads what is left of a body. nginx has the whole of it already, so this is quick; a connection closed over unread bytes would
+ * be reset, and nginx would say 502 instead of the answer.
+ */
+async function rest(request: IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) return;
+  await new Promise<void>((resolve) => {
+    request.once("end", resolve);
+    request.once("close", resolve);
+    request.resume();
+  });
 }
 
 function outcomeOf({ status, body }: HttpAnswer): string {
