@@ -14,8 +14,10 @@ import {
   PatchStrategy,
   setHeaderOptions,
 } from "@kubernetes/client-node";
-import { chatmailServer, group, labels, version } from "../../src/api/names.ts";
+import { chatmailServer, childNames, group, labels, version } from "../../src/api/names.ts";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import { makeRsaKey } from "../../src/dns/dkim-key.ts";
+import { rsaKey } from "../../src/mail/dkim.ts";
 import { storeResources } from "../../src/operator/server/world.ts";
 import type { Template } from "./template.ts";
 
@@ -88,6 +90,13 @@ function splitPath(path: string): string[] {
   return [parts.slice(0, -1).join("/"), parts.at(-1) ?? ""];
 }
 
+async function newKey(forDkim: boolean, domain: string): Promise<Record<string, string>> {
+  const base64 = (pem: string) => Buffer.from(pem).toString("base64");
+  if (forDkim) return { [rsaKey.file]: base64(await makeRsaKey()) };
+  const { certificatePem, keyPem } = await makeSelfSigned(domain, new Date());
+  return { "tls.crt": base64(certificatePem), "tls.key": base64(keyPem) };
+}
+
 async function reconcile(key: string) {
   const server = caches.get(chatmailServer.kind)?.get(key) as Server | undefined;
   if (!server?.metadata) return;
@@ -116,11 +125,10 @@ async function reconcile(key: string) {
         if (!(error instanceof ApiException) || error.code !== 404) throw error;
       });
     }
-    if (wanted.kind === "Secret") {
-      const { certificatePem, keyPem } = await makeSelfSigned(domain, new Date());
-      const base64 = (pem: string) => Buffer.from(pem).toString("base64");
-      wanted.data = { "tls.crt": base64(certificatePem), "tls.key": base64(keyPem) };
-    }
+    // Keys are made once: what is there is kept.
+    if (wanted.kind === "Secret" && live) continue;
+    if (wanted.kind === "Secret")
+      wanted.data = await newKey(wanted.metadata?.name === childNames(name).dkimSecret, domain);
     await objects.patch(wanted, undefined, undefined, fieldManager, true, PatchStrategy.ServerSideApply);
     sent.set(about, filled);
   }

@@ -5,6 +5,7 @@
 import { type ChatmailServer, ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer, labelValues } from "../../src/api/names.ts";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import { makeRsaKey } from "../../src/dns/dkim-key.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { desiredChildren } from "../../src/operator/server/desired.ts";
 import { statusOf } from "../../src/operator/server/status.ts";
@@ -29,7 +30,8 @@ export async function renderTemplate(relayImage: string): Promise<Template> {
   };
   const now = new Date();
   const pair = await makeSelfSigned("_place.test", now);
-  const seen = { certificate: { source: "SelfSigned" as const, secretName: "@NAME@-tls", pair }, jobs: [] };
+  const dkim = { rsaKeyPem: await makeRsaKey(), published: [] };
+  const seen = { certificate: { source: "SelfSigned" as const, secretName: "@NAME@-tls", pair }, dkim, jobs: [] };
   const children = desiredChildren(server, seen, { relayImage }).map(({ object }) => {
     const { metadata } = object;
     // One more field that follows the spec, where ours has the sizes that follow from it.

@@ -9,6 +9,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -181,13 +182,13 @@ func (r *reconciler) applyChild(ctx context.Context, wanted *unstructured.Unstru
 	}
 	if wanted.GetKind() == "Secret" {
 		if known {
-			return nil // a certificate is kept until it is near its end
+			return nil // keys are made once
 		}
-		certificate, privateKey, err := selfSigned(domain)
+		data, err := newKey(wanted, domain)
 		if err != nil {
 			return err
 		}
-		wanted.Object["data"] = map[string]any{"tls.crt": certificate, "tls.key": privateKey}
+		wanted.Object["data"] = data
 	}
 	if known {
 		same, err := sameAs(wanted, live)
@@ -251,26 +252,32 @@ func (r *reconciler) typed(kind string) (client.Object, error) {
 	return nil, fmt.Errorf("no child is a %s", kind)
 }
 
-func selfSigned(domain string) (certificate, privateKey string, err error) {
+// The Secret with rsa.pem gets a key for signing mail, the other one a certificate for the domain.
+func newKey(secret *unstructured.Unstructured, domain string) (map[string]any, error) {
+	text := func(kind string, bytes []byte) any {
+		return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}))
+	}
+	if _, found, _ := unstructured.NestedString(secret.Object, "data", "rsa.pem"); found {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			return nil, err
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		return map[string]any{"rsa.pem": text("PRIVATE KEY", der)}, err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return "", "", err
+		return nil, err
 	}
 	now := time.Now()
 	draft := &x509.Certificate{SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: domain},
 		DNSNames: []string{domain}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(10, 0, 0)}
-	der, err := x509.CreateCertificate(rand.Reader, draft, draft, &key.PublicKey, key)
+	certificate, err := x509.CreateCertificate(rand.Reader, draft, draft, &key.PublicKey, key)
 	if err != nil {
-		return "", "", err
+		return nil, err
 	}
-	keyDer, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return "", "", err
-	}
-	text := func(kind string, bytes []byte) string {
-		return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}))
-	}
-	return text("CERTIFICATE", der), text("PRIVATE KEY", keyDer), nil
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	return map[string]any{"tls.crt": text("CERTIFICATE", certificate), "tls.key": text("PRIVATE KEY", der)}, err
 }
 
 func must(err error) {
