@@ -8,7 +8,7 @@ export { type Outcome, type Reconcile, type Run, runController, runWorkers } fro
 export { type Credentials, inClusterCredentials } from "./credentials.ts";
 export { defaultCredentials } from "./default-credentials.ts";
 export { EventRecorder, type Note } from "./events.ts";
-export { trimmed, withoutManagedFields } from "./fields.ts";
+export { trimmed, withDigests, withoutManagedFields } from "./fields.ts";
 export { conflictsOf, immutableFields, remakeOf } from "./immutable.ts";
 export { type LeaseTimes, leadWithLease, leaseTimes } from "./lease.ts";
 export { consoleLog, type Log } from "./log.ts";
