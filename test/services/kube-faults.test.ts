@@ -32,6 +32,51 @@ if (missing) console.warn(`left out: ${missing}`);
 const rightAgainWithinMs = 5_000;
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 
+describe("the ledger", () => {
+  const version = (resourceVersion: string, uid = "u") => ({ metadata: { uid, resourceVersion } });
+  const told = (type: "added" | "changed" | "deleted", object: ReturnType<typeof version>) =>
+    ({ type, object, before: object }) as unknown as Parameters<Ledger["told"]>[0];
+  const [added, changed, deleted] = [
+    told("added", version("1")),
+    told("changed", version("3")),
+    told("deleted", version("3")),
+  ];
+  test.each([
+    { when: "all was told", says: [added, told("changed", version("2")), changed], counts: { seen: 3 } },
+    { when: "a later version was told", says: [added, changed], counts: { seen: 2, folded: 1 } },
+    {
+      when: "the last version was not told",
+      says: [added, told("changed", version("2"))],
+      counts: { seen: 2, missed: 1 },
+    },
+    { when: "nothing was told", says: [], counts: { missed: 3 } },
+    {
+      when: "a version was told twice",
+      says: [added, changed, changed],
+      counts: { seen: 2, folded: 1, disordered: 1 },
+    },
+    {
+      when: "something was told after the deletion",
+      says: [added, deleted, changed],
+      counts: { seen: 1, folded: 2, disordered: 1 },
+    },
+  ])("counts when $when", ({ says, counts }) => {
+    const ledger = new Ledger();
+    for (const each of ["1", "2", "3"]) ledger.made(version(each));
+    for (const each of says) ledger.told(each);
+    expect(ledger.counts()).toEqual({ made: 3, seen: 0, folded: 0, missed: 0, disordered: 0, ...counts });
+  });
+
+  test("counts a deletion that nobody was told of", () => {
+    const ledger = new Ledger();
+    ledger.made(version("1"));
+    ledger.made(version("1"), true);
+    expect(ledger.counts()).toMatchObject({ folded: 2, missed: 0 });
+    ledger.told(added);
+    expect(ledger.counts()).toMatchObject({ seen: 1, missed: 1 });
+  });
+});
+
 describe.skipIf(missing)("a store through faults", () => {
   let server: ApiServer;
   const proxies: FaultProxy[] = [];
