@@ -95,12 +95,12 @@ export function joinCard(options: { language: Language; name: string; link: stri
   return `<section class="join" aria-labelledby="join">
 <div>
 <h2 id="join">${join.heading}</h2>
+<p><a class="button" href="${escapeHtml(link)}">${join.button}</a></p>
 <ol class="steps">
 <li>${join.install}</li>
 <li>${join.tap}</li>
 <li>${join.write}</li>
 </ol>
-<p><a class="button" href="${escapeHtml(link)}">${join.button}</a></p>
 </div>
 <figure>
 ${qrSvg(link, join.qrLabel(name))}

@@ -48,6 +48,7 @@ body {
   background: var(--paper);
   color: var(--ink);
   font: 1.0625rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
+  overflow-wrap: anywhere;
 }
 header,
 main,
@@ -74,7 +75,6 @@ header {
   color: inherit;
   font-weight: 650;
   text-decoration: none;
-  overflow-wrap: anywhere;
 }
 nav ul {
   display: flex;
@@ -113,7 +113,6 @@ h1 {
   font-weight: 750;
   letter-spacing: -0.015em;
   line-height: 1.15;
-  overflow-wrap: anywhere;
   text-wrap: balance;
 }
 h2 {
@@ -156,13 +155,13 @@ a:focus-visible {
 }
 .join h2,
 .note h2 {
-  margin-top: 0;
+  margin: 0 0 0.75rem;
 }
 .note p:last-child {
   margin-bottom: 0;
 }
 .steps {
-  margin: 0 0 1.25rem;
+  margin: 1.25rem 0 0;
   padding: 0;
   list-style: none;
   counter-reset: step;
@@ -248,7 +247,6 @@ dl div {
 }
 dd {
   margin: 0;
-  overflow-wrap: anywhere;
 }
 .facts dd {
   font-weight: 600;
