@@ -7,7 +7,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../src/lib/text.ts";
+import { browserPackages } from "../test/helpers/browser-packages.ts";
 import { labAvailability, labDown, labExecArgs, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
+import { needPackages } from "../test/lab/packages.ts";
 import { buildImages } from "./images.ts";
 import { closingLine, type Outcome, outcomeTable, type SuiteName, suiteNames, suiteOutcome } from "./test-report.ts";
 
@@ -33,8 +35,11 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
   if (lab.state === "impossible") return lab.why;
   if (lab.state === "long" && !requireAll && asked.length === 0) return lab.why;
   if (lab.state !== "up") startedLab = true;
-  if (suite === "services") await namesUp();
-  else await labUp({});
+  if (suite === "services") {
+    await namesUp();
+    // a test that finds no browser says so and is skipped
+    await needPackages(browserPackages).catch((thrown) => console.warn(messageOf(thrown)));
+  } else await labUp({});
   const images = await buildImages();
   process.env.OPERATOR_IMAGE = images.operator.name;
   process.env.RELAY_IMAGE = images.relay.name;

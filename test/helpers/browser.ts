@@ -1,25 +1,23 @@
 /** A real browser without a window: Debian's Chromium, driven by playwright, with axe for accessibility. */
-import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import axe from "axe-core";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { needPackages } from "../lab/packages.ts";
-import { isRoot } from "../lab/place.ts";
 
 /** Where screenshots are put for people to look at. */
 export const screenshotFolder = process.env.SCREENSHOTS || join(tmpdir(), "chatmail-screenshots");
 
-/** The program, and letters as most phones show them. */
-const packages = ["chromium", "fonts-noto-core"];
+const program = process.env.CHROMIUM || "/usr/bin/chromium";
+
+/** Why there is no browser here, if there is none. */
+export const noBrowser = existsSync(program) ? undefined : `${program} is missing: apt-get install chromium`;
 
 export async function startBrowser(hosts: Readonly<Record<string, string>>): Promise<Browser> {
-  if (isRoot) await needPackages(packages);
   mkdirSync(screenshotFolder, { recursive: true });
   const rules = Object.entries(hosts).map(([name, address]) => `MAP ${name} ${address}`);
   return chromium.launch({
-    executablePath: execFileSync("which", ["chromium"], { encoding: "utf8" }).trim(),
+    executablePath: program,
     args: [
       "--no-sandbox",
       "--disable-gpu",
