@@ -94,7 +94,9 @@ export async function faultProxy(
     outgoing.flushHeaders();
     const open: OpenWatch = { response: outgoing, toSwallow: 0 };
     if (watch) watches.add(open);
+    outgoing.on("error", () => {});
     answer.on("data", (piece: Buffer) => {
+      if (outgoing.writableEnded) return;
       if (cutAt !== undefined) {
         outgoing.end(piece.subarray(0, Math.max(1, Math.floor(piece.length * cutAt))));
         answer.destroy();
@@ -123,12 +125,12 @@ export async function faultProxy(
     const link: Link = { front, back, dead: hole };
     links.add(link);
     front.setNoDelay(true);
-    front.on("data", (piece) => !link.dead && back.write(piece));
+    front.on("data", (piece) => !link.dead && back.writable && back.write(piece));
     let turn = Promise.resolve();
     back.on("data", (piece: Buffer) => {
       turn = turn.then(async () => {
         for (let at = 0; at < piece.length; ) {
-          if (link.dead || front.destroyed) return;
+          if (link.dead || !front.writable) return;
           const size = pace?.bytes ?? piece.length;
           front.write(piece.subarray(at, at + size));
           at += size;
@@ -186,7 +188,7 @@ export async function faultProxy(
       giveAnswer = give;
     },
     sayInWatches(line) {
-      for (const { response } of watches) response.write(`${line}\n`);
+      for (const { response } of watches) if (!response.writableEnded) response.write(`${line}\n`);
     },
     truncate(share) {
       cutAt = share;
