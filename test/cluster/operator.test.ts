@@ -221,7 +221,7 @@ describe("a certificate that the user gives", () => {
 describe("deleting a server", () => {
   let first: ChatmailServer;
 
-  test("with Retain leaves mailboxes and key", async () => {
+  test("with Retain leaves mailboxes and keys", async () => {
     first = await serverReady("story");
     await kubectl(["-n", namespace, "delete", "cms", "story"]);
     const gone = async () => {
@@ -236,7 +236,8 @@ describe("deleting a server", () => {
       return !found.includes(true);
     };
     await until("the children to go", gone, { patienceMs: patienceMs.pod, everyMs: 200 });
-    expect([await exists("pvc", "story-data"), await exists("secret", "story-tls")]).toEqual([true, true]);
+    const kept = [exists("pvc", "story-data"), exists("secret", "story-tls"), exists("secret", "story-dkim")];
+    expect(await Promise.all(kept)).toEqual([true, true, true]);
   });
 
   test("a server of that name finds them again", async () => {
@@ -245,6 +246,8 @@ describe("deleting a server", () => {
     const second = await serverReady("story");
     expect(second.metadata.uid).not.toBe(first.metadata.uid);
     expect(second.status?.certificate?.sha256).toBe(first.status?.certificate?.sha256);
+    expect(second.status?.dkim?.record?.value).toMatch(/^"v=DKIM1;k=rsa;p=/);
+    expect(second.status?.dkim).toEqual(first.status?.dkim);
     expect((await get("pvc", "story-data")).metadata.uid).toBe(volume);
   });
 
@@ -255,7 +258,9 @@ describe("deleting a server", () => {
       async () => (await get("pvc", "story-data")).metadata.ownerReferences?.length === 1,
     );
     await kubectl(["-n", namespace, "delete", "cms", "story"]);
-    const gone = async () => !(await exists("pvc", "story-data")) && !(await exists("secret", "story-tls"));
-    await until("the volume and the key to go", gone, { patienceMs: patienceMs.pod, everyMs: 200 });
+    const left = () =>
+      Promise.all([exists("pvc", "story-data"), exists("secret", "story-tls"), exists("secret", "story-dkim")]);
+    const gone = async () => !(await left()).includes(true);
+    await until("the volume and the keys to go", gone, { patienceMs: patienceMs.pod, everyMs: 200 });
   });
 });
