@@ -115,10 +115,18 @@ export async function keepFilled<T extends KubeObject>(options: {
       if (performance.now() - startedAt < 1_000) await wait(backOffMs(failures++, patience.backOff, random), signal);
     } catch (err) {
       if (signal.aborted) return;
+      // Timers may be early by a little.
+      const silent = err instanceof DeadlineError && performance.now() - startedAt >= patience.idleMs - 10;
+      if (silent && !sendsBookmarks && ++silences < silencesWithoutBookmarks) {
+        // Some kinds have no bookmarks (events, and others that the server does not cache): nothing has to be wrong.
+        options.log.debug({ resource: resource.plural }, "nothing heard, watching again");
+        continue;
+      }
       count("failures");
-      // A server that was put back from a backup and does not know our version yet stays silent for us: after two silences, list.
-      if (err instanceof DeadlineError) silences++;
-      if (needsNewList(err, failures) || silences >= 2) resourceVersion = undefined;
+      if (err instanceof DeadlineError && sendsBookmarks) silences++;
+      // A server that was put back from a backup and does not know our version yet stays silent for us: then a list is right.
+      const tooSilent = silences >= (sendsBookmarks ? 2 : silencesWithoutBookmarks);
+      if (needsNewList(err, failures) || tooSilent) resourceVersion = undefined;
       report.failed(err);
       const pauseMs = backOffMs(failures++, patience.backOff, random);
       await wait(Math.max(pauseMs, isApiError(err) ? (err.retryAfterMs ?? 0) : 0), signal);
@@ -134,6 +142,8 @@ function nextLimit({ items, bytes }: Page, most: number): number {
   const each = Math.max(1, bytes / Math.max(1, items.length));
   return Math.min(most, Math.max(Math.min(firstPage, most), Math.floor(pageBytes / each)));
 }
+
+const silencesWithoutBookmarks = 10;
 
 /** After so many failures in a row a list is right, whatever they were. */
 const failuresUntilList = 5;
