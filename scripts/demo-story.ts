@@ -78,5 +78,5 @@ async function story(): Promise<void> {
 
 await story().catch((thrown) => {
   console.error(`\n${messageOf(thrown)}`);
-  process.exitCode = 1;
+  process.exit(1); // connections of the failed step may still be open
 });

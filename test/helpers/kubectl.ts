@@ -8,6 +8,7 @@ export function kubectl(args: readonly string[], input?: string): Promise<string
       if (error) reject(new Error(`kubectl ${args.join(" ")}: ${stderr.trim() || error.message}`));
       else resolve(stdout);
     });
+    child.stdin?.on("error", () => undefined); // it may end before it has read all; why is in its own words
     child.stdin?.end(input ?? "");
   });
 }
