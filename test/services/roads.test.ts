@@ -1,0 +1,283 @@
+/** Two relays and the roads between them: SMTP first, HTTPS once it is known, and back when it breaks; no mail is lost, none comes twice. */
+import { request } from "node:https";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ports, sockets } from "../../src/mail/layout.ts";
+import { type FakePeer, startFakePeer } from "../helpers/fake-peer.ts";
+import { ImapClient } from "../helpers/imap-client.ts";
+import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
+import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { SmtpClient } from "../helpers/smtp-client.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+import { namesUp } from "../lab/lab.ts";
+import { publishZone, removeZone } from "../lab/names.ts";
+import { addresses } from "../lab/place.ts";
+
+/** A peer in this process, at the lab's own address; it has no port 25. */
+const fakeDomain = "_roads-fake.test";
+let fake: FakePeer;
+
+const password = "correct horse";
+let one: RelayPod;
+let two: RelayPod;
+let alice: string;
+let bob: string;
+
+beforeAll(async () => {
+  await namesUp();
+  // two pods start at once beside whatever else this machine does; that must not keep out the accounts; one of them sends more than people do
+  const spec = { accounts: { refuseNewAbove: { loadPerCore: 100 }, sendRatePerMinute: 600, sendBurst: 100 } };
+  one = await startRelayPod({ domain: "_roads-one.test", spec });
+  two = await startRelayPod({ domain: "_roads-two.test", spec });
+  for (const pod of [one, two]) await publishZone(pod.domain, pod.zone);
+  fake = await startFakePeer({ domain: fakeDomain, host: addresses.gateway, port: ports.https });
+  await publishZone(fakeDomain, `@ A ${addresses.gateway}`);
+  alice = await newAccount(one);
+  bob = await newAccount(two);
+});
+afterAll(async () => {
+  await fake?.close();
+  await removeZone(fakeDomain);
+  for (const pod of [one, two]) {
+    await pod?.remove();
+    if (pod) await removeZone(pod.domain);
+  }
+});
+
+async function newAccount(pod: RelayPod): Promise<string> {
+  const user = `${randomName(9)}@${pod.domain}`;
+  await (await ImapClient.ready(pod.at(ports.imaps), user, password)).logout();
+  return user;
+}
+
+/** Hands in one mail from alice; its mark. */
+async function send(to = bob, size?: number): Promise<string> {
+  const mark = randomName(12);
+  const smtp = await SmtpClient.ready(one.at(ports.submissions), alice, password);
+  const headers = { "Chat-Mark": mark };
+  const data = encryptedMessage({ from: alice, to: [to], headers, ...(size === undefined ? {} : { size }) });
+  expect(await smtp.send({ from: alice, to: [to], data })).toMatchObject({ code: 250 });
+  await smtp.quit();
+  return mark;
+}
+
+async function messages(pod: RelayPod, user: string): Promise<string[]> {
+  const client = await ImapClient.ready(pod.at(ports.imaps), user, password);
+  await client.say("SELECT INBOX");
+  const found = await client.messages();
+  await client.logout();
+  return found;
+}
+
+/** How often each of these arrived; resolves when all have. */
+async function arrived(marks: readonly string[], patience: number = patienceMs.mail): Promise<number[]> {
+  const counts = async () => {
+    const client = await ImapClient.ready(two.at(ports.imaps), bob, password);
+    await client.say("SELECT INBOX");
+    const found = (await client.say("FETCH 1:* (BODY.PEEK[HEADER.FIELDS (CHAT-MARK)])")).untagged.join();
+    await client.logout();
+    return marks.map((mark) => found.split(mark).length - 1);
+  };
+  const all = async () => {
+    const found = await counts();
+    return found.every((count) => count > 0) && found;
+  };
+  await until(`${marks.length} mails`, all, { patienceMs: patience, everyMs: 100 });
+  return counts();
+}
+
+/** Deliveries that a peer took by HTTPS. */
+const byHttps = async () => (await one.logs("postfix")).match(/status=sent .*OK \(HTTPS\)/g)?.length ?? 0;
+
+/** The answer of transport_maps for a domain. */
+const roadOf = (domain: string) => one.exec("postfix", "sh", "-c", `postmap -q x@${domain} "$0" || true`, transportMap);
+const transportMap = `socketmap:unix:${sockets.roads}:transport`;
+
+/** Postfix remembers the road of one address, the last that it asked for, for 30 s: a mail to another makes it ask again. */
+const askAgain = () => send(alice);
+
+/** A sender whose mail needs no signature, as it has no domain. */
+const unsigned = "x@[192.0.2.7]";
+
+/** The text of the bounce for the mail with this mark. */
+const bounce = (mark: string) =>
+  until(
+    "a bounce",
+    async () => (await messages(one, alice)).find((text) => text.includes(mark) && text.includes("multipart/report")),
+    { patienceMs: patienceMs.mail, everyMs: 100 },
+  );
+
+const queued = async () => Number((await one.exec("postfix", "sh", "-c", "postqueue -j | wc -l")).trim());
+
+/** Until the fake's road is known. */
+async function learnFake() {
+  fake.answer = { status: 200, text: "250 OK" };
+  await until("the fake's road", async () => (await roadOf(fakeDomain)).startsWith("road:"), {
+    patienceMs: patienceMs.mail,
+  });
+}
+
+interface Posted {
+  from?: string;
+  to: readonly string[];
+  body: string;
+  method?: string;
+}
+
+/** One request to the second relay. */
+const post = ({ from, to, body, method = "POST" }: Posted): Promise<{ status: number; body: string }> =>
+  new Promise((resolve, reject) => {
+    const headers = { ...(from === undefined ? {} : { "X-MAIL-FROM": from }), "X-MAIL-TO": [...to] };
+    const options = { host: two.host, port: ports.https, path: "/mxdeliv", method, headers, agent: false };
+    const asking = request({ ...options, rejectUnauthorized: false }, async (response) => {
+      const text = Buffer.concat(await response.toArray()).toString();
+      resolve({ status: response.statusCode ?? 0, body: text });
+    });
+    asking.on("error", reject);
+    asking.end(body);
+  });
+
+test("the HTTPS road is found beside the first mail, and taken", async () => {
+  expect(await arrived([await send()])).toEqual([1]);
+  await until("the road", async () => (await roadOf(two.domain)).startsWith("road:"), { patienceMs: patienceMs.mail });
+  await askAgain();
+  const before = await byHttps();
+  expect(await arrived([await send(), await send(bob, 5_000_000)])).toEqual([1, 1]);
+  expect(await byHttps()).toBe(before + 2);
+});
+
+test("when 443 is down, mail takes SMTP in the same attempt, once, and comes back to HTTPS", async () => {
+  await two.stop("web");
+  const start = performance.now();
+  const marks = [await send(), await send()];
+  expect(await arrived(marks)).toEqual([1, 1]);
+  console.log(`two mails arrived by SMTP ${Math.round(performance.now() - start)} ms after 443 was gone`);
+  expect(await roadOf(two.domain)).toBe("");
+  await two.start("web");
+  const back = async () => (await roadOf(two.domain)).startsWith("road:");
+  await until("the road to be back", back, { patienceMs: 40_000, everyMs: 500 });
+  await askAgain();
+  const before = await byHttps();
+  expect(await arrived([await send()])).toEqual([1]);
+  expect(await byHttps()).toBe(before + 1);
+});
+
+test("a domain that never answers does not delay another, and loses nothing", async () => {
+  await learnFake();
+  fake.answer = "hold";
+  const slow: string[] = [];
+  fake.deliveries.length = 0;
+  for (let count = 0; count < 8; count++) slow.push(await send(`someone@${fakeDomain}`));
+  // as many as Postfix sends at once to a domain that it has only just met
+  await until("the slow mails to be on their way", () => fake.deliveries.length >= 5, {
+    patienceMs: patienceMs.mail,
+  });
+  const start = performance.now();
+  expect(await arrived([await send()])).toEqual([1]);
+  const took = performance.now() - start;
+  console.log(`a mail beside 8 that hang took ${Math.round(took)} ms`);
+  expect(took).toBeLessThan(5000);
+  fake.answer = { status: 200, text: "250 OK" };
+  fake.release(fake.answer);
+  await until("the queue to be empty", async () => (await queued()) === 0, { patienceMs: patienceMs.mail });
+  for (const mark of slow) expect(fake.deliveries.filter(({ body }) => body.includes(mark))).toHaveLength(1);
+});
+
+test("what the peer refuses for good comes back with its words", async () => {
+  await learnFake();
+  fake.answer = { status: 400, text: "523 Encryption Needed: Invalid Unencrypted Mail\n" };
+  const mark = await send(`refused@${fakeDomain}`);
+  expect(await bounce(mark)).toMatch(/523 Encryption Needed: Invalid\s+Unencrypted Mail/);
+  fake.answer = { status: 200, text: "250 OK" };
+});
+
+test("a domain that takes no mail, and one that does not exist, are told at once", async () => {
+  await publishZone("_roads-null.test", "@ MX 0 .");
+  expect(await bounce(await send("x@_roads-null.test"))).toMatch(/does not\s+accept\s+mail/);
+  expect(await bounce(await send("x@_roads-nowhere.test"))).toMatch(/not\s+found/i);
+  await removeZone("_roads-null.test");
+});
+
+test("while the relay daemon is away mail waits; what it knew is there when it is back", async () => {
+  await learnFake();
+  for (const name of ["web", "postfix"] as const) await two.stop(name);
+  const mark = await send();
+  await until("the mail to be put off", async () => /status=deferred/.test(await one.logs("postfix")));
+  await one.stop("relay");
+  for (const name of ["web", "postfix"] as const) await two.start(name);
+  const deferred = async () => (await one.logs("postfix")).match(/roads[.]sock|status=deferred/g)?.length ?? 0;
+  const before = await deferred();
+  await until("another try", async () => (await deferred()) > before, { patienceMs: 30_000, everyMs: 200 });
+  expect(await queued()).toBe(1);
+  await one.start("relay");
+  const start = performance.now();
+  // a domain that is not known is never answered with a road the first time
+  expect(await roadOf(fakeDomain)).toMatch(/^road:/);
+  expect(await arrived([mark], 45_000)).toEqual([1]);
+  console.log(`waiting mail arrived ${Math.round(performance.now() - start)} ms after the daemon was back`);
+}, 120_000);
+
+describe("/mxdeliv, as another relay calls it", () => {
+  const from = unsigned;
+  const good = () => encryptedMessage({ from, to: [bob] });
+
+  test.each([
+    { what: "our recipient", to: () => [bob], status: 200, body: /^250 OK/ },
+    { what: "capitals", to: () => [bob.toUpperCase()], status: 200, body: /^250 OK/ },
+    {
+      what: "an address that is nobody's yet",
+      to: () => [`${randomName(9)}@${two.domain}`],
+      status: 200,
+      body: /^250 OK/,
+    },
+    { what: "somebody else's recipient", to: () => ["y@somewhere.test"], status: 400, body: /^554 5\.7\.1 / },
+    {
+      what: "one of two that is somebody else's",
+      to: () => [bob, "y@somewhere.test"],
+      status: 400,
+      body: /^554 5\.7\.1 /,
+    },
+    { what: "a routed recipient", to: () => [`y%somewhere.test@${two.domain}`], status: 400, body: /^5/ },
+    { what: "a recipient that is no address", to: () => ["bob> <y@somewhere.test"], status: 400, body: /^501 5\.1\.3/ },
+    { what: "no recipient", to: () => [], status: 400, body: /^501 5\.5\.4/ },
+    {
+      what: "400 recipients",
+      to: () => Array.from({ length: 400 }, (_, at) => `someone${at}@${two.domain}`),
+      status: 200,
+      body: /^250 OK/,
+    },
+  ])("$what: $status", async ({ to, status, body }) => {
+    const answer = await post({ from, to: to(), body: good() });
+    expect(answer).toMatchObject({ status, body: expect.stringMatching(body) });
+  });
+
+  test("clear text is refused as on port 25", async () => {
+    const answer = await post({ from, to: [bob], body: clearMessage({ from, to: [bob] }) });
+    expect(answer).toMatchObject({ status: 400, body: "523 Encryption Needed: Invalid Unencrypted Mail\n" });
+  });
+
+  test.each([
+    ["a bare LF", (text: string) => text.replace("\r\n", "\n")],
+    ["a lone dot", (text: string) => `${text}.\r\nmore\r\n`],
+    ["no line end", (text: string) => text.slice(0, -2)],
+    ["nothing", () => ""],
+  ])("%s in the data is refused", async (_, spoil) => {
+    expect(await post({ from, to: [bob], body: spoil(good()) })).toMatchObject({
+      status: 400,
+      body: "500 Invalid DATA\n",
+    });
+  });
+
+  test("a message above the limit is 413, one of some megabytes passes", async () => {
+    const over = `${good()}${`${"x".repeat(998)}\r\n`.repeat(31 * 1024)}`;
+    expect(await post({ from, to: [bob], body: over })).toMatchObject({
+      status: 413,
+      body: "552 Message exceeds maximum size\n",
+    });
+    const large = encryptedMessage({ from, to: [bob], size: 4_500_000 });
+    expect(await post({ from, to: [bob], body: large })).toMatchObject({ status: 200 });
+  });
+
+  test("a GET is 405, which is how others find it", async () => {
+    expect(await post({ from, to: [bob], body: "", method: "GET" })).toMatchObject({ status: 405 });
+  });
+});
