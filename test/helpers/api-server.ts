@@ -127,6 +127,8 @@ export async function startApiServer(options: { flags?: readonly string[] } = {}
     const child = run("kube-apiserver", [
       `--etcd-servers=${etcdUrl}`,
       "--bind-address=127.0.0.1",
+      // never used; without it one is looked for, and the lab has no default route
+      "--advertise-address=192.0.2.1",
       `--secure-port=${port}`,
       `--tls-cert-file=${file("tls.crt")}`,
       `--tls-private-key-file=${file("tls.key")}`,
