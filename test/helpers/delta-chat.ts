@@ -39,6 +39,9 @@ export class DeltaChatClient {
     const core = new StdioDeltaChat(child.stdin, child.stdout, true);
     const account = await core.rpc.addAccount();
     await core.rpc.setConfig(account, "displayname", name);
+    // A person's client holds messages back that follow each other within a second, for its own rate limit; a bot's does
+    // not (measured: 870 ms instead of 60). What is tested and measured here is the relay.
+    await core.rpc.setConfig(account, "bot", "1");
     return new DeltaChatClient({ name, account, core, child, folder });
   }
 
