@@ -41,7 +41,7 @@ export interface Client {
   ): Promise<KubeObject | undefined>;
   listPage(
     resource: Resource,
-    options: Selection & { limit: number; next?: string | undefined },
+    options: Selection & { limit: number; next?: string | undefined; silenceMs?: number },
     signal: AbortSignal,
   ): Promise<Page>;
   /** Ends when the server closes; throws ApiError, or what broke the connection. */
@@ -99,11 +99,15 @@ export function kubeClient(credentials: Credentials, options: { userAgent: strin
       }
     },
 
-    async listPage(resource, { namespace, labelSelector, fieldSelector, metadataOnly, limit, next }, signal) {
+    async listPage(
+      resource,
+      { namespace, labelSelector, fieldSelector, metadataOnly, limit, next, silenceMs },
+      signal,
+    ) {
       const query = { labelSelector, fieldSelector, limit: String(limit), continue: next };
       const path = pathOf(resource, { namespace });
       const accept = metadataOnly ? metadataOf("PartialObjectMetadataList") : undefined;
-      const call = { method: "GET", path, query, accept, ...counted("list", resource) } as const;
+      const call = { method: "GET", path, query, accept, silenceMs, ...counted("list", resource) } as const;
       let bytes = 0;
       const list = await json<List>(call, signal, (size) => {
         bytes = size;

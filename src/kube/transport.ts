@@ -21,6 +21,8 @@ export interface Call {
   body?: unknown;
   contentType?: string;
   accept?: string | undefined;
+  /** Given up when nothing is heard for so long, where that is shorter than what holds for all calls. */
+  silenceMs?: number | undefined;
 }
 
 export interface Transport {
@@ -116,7 +118,11 @@ export function transport(
   const count = ({ method, verb, resource }: Call, code: string) => requests.add({ code, method, verb, resource });
 
   async function once<T>(call: Call, outer: AbortSignal, sized?: (bytes: number) => void): Promise<T> {
-    const within = deadline(outer, patience.silenceMs, `${call.method} ${call.path}`);
+    const within = deadline(
+      outer,
+      Math.min(patience.silenceMs, call.silenceMs ?? Number.POSITIVE_INFINITY),
+      `${call.method} ${call.path}`,
+    );
     try {
       const response = await send(call, calls, within.signal);
       const text = await readAll(response, () => within.restart());

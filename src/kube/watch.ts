@@ -64,7 +64,7 @@ export async function keepFilled<T extends KubeObject>(options: {
     let next: string | undefined;
     let limit = Math.min(firstPage, patience.pageSize);
     for (;;) {
-      const page = await client.listPage(resource, { ...selection, limit, next }, signal);
+      const page = await client.listPage(resource, { ...selection, limit, next, silenceMs: patience.idleMs }, signal);
       for (const item of store.prepared(page.items as T[])) items.push(item);
       next = page.next;
       limit = nextLimit(page, patience.pageSize);

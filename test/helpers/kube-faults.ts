@@ -21,8 +21,6 @@ export interface Fault {
   onlyConnections?: true;
   /** Seconds of their own, or a call that is given up only after half a minute. */
   slow?: true;
-  /** Not right within five seconds today; the test turns red when it is. */
-  defect?: true;
 }
 
 const always =
@@ -46,7 +44,6 @@ export const faults: readonly Fault[] = [
   { fault: "black hole, TLS end to end", inject: ({ proxy }) => proxy.blackHole(), onlyConnections: true },
   {
     fault: "a list swallowed by a black hole",
-    defect: true,
     slow: true,
     async inject({ proxy }) {
       proxy.sayInWatches(gone);
