@@ -9,7 +9,7 @@ import { debianBase } from "../test/lab/base-image.ts";
 import { cached, contentKey, isCached } from "../test/lab/cache.ts";
 import { findProvider } from "../test/lab/engine.ts";
 import { needPackages } from "../test/lab/packages.ts";
-import { cacheDir, isRoot, labName } from "../test/lab/place.ts";
+import { cacheDir, imageRunDir, isRoot } from "../test/lab/place.ts";
 import { type Progress, terminalProgress } from "../test/lab/progress.ts";
 import { LabError, run, tryRun } from "../test/lab/run.ts";
 import { buildAll, type bundles, dist } from "./build.ts";
@@ -103,7 +103,7 @@ async function buildWithDocker(target: Target, name: string, archive: string): P
 
 /** A storage of its own: nothing of the machine's containers is seen or touched. */
 const buildah = (args: readonly string[]) =>
-  run(["buildah", "--root", join(cacheDir, "buildah"), "--runroot", `/run/${labName}-images`, ...args], { log });
+  run(["buildah", "--root", join(cacheDir, "buildah"), "--runroot", imageRunDir, ...args], { log });
 
 async function buildWithBuildah(target: Target, name: string, archive: string, progress: Progress): Promise<void> {
   if (!isRoot) throw new LabError("images need a Docker engine that reaches a registry, or root on Debian");

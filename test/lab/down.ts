@@ -8,7 +8,7 @@ import { dataRoot, findProvider, startEngine } from "./engine.ts";
 import { restoreInotify } from "./inotify.ts";
 import { loadBalancerProcesses } from "./load-balancer-process.ts";
 import { stopNames } from "./names.ts";
-import { cacheDir, isRoot, labName, stateDir } from "./place.ts";
+import { cacheDir, imageRunDir, isRoot, labName, stateDir } from "./place.ts";
 import { argvOf, endProcesses, findProcesses, foldersOf } from "./processes.ts";
 import type { Progress } from "./progress.ts";
 import { removeRoutes } from "./routes.ts";
@@ -38,6 +38,7 @@ export async function takeDown(progress: Progress, alsoCache: boolean): Promise<
     rmSync(stateDir, { recursive: true, force: true });
     found = true;
   }
+  rmSync(imageRunDir, { recursive: true, force: true });
   count(removeDrafts());
   if (alsoCache && existsSync(cacheDir)) {
     rmSync(cacheDir, { recursive: true });
@@ -110,7 +111,7 @@ function removeDrafts(): boolean {
 /** Unmounts what is still mounted under our folders, innermost first; outside the box that should be nothing. */
 function unmountAll(): boolean {
   if (!isRoot) return false;
-  const ours = mountsUnder(readFileSync("/proc/self/mountinfo", "utf8"), [stateDir, cacheDir]);
+  const ours = mountsUnder(readFileSync("/proc/self/mountinfo", "utf8"), [stateDir, imageRunDir, cacheDir]);
   for (const point of ours) runSync(["umount", "--lazy", point]);
   return ours.length > 0;
 }

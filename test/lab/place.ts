@@ -27,6 +27,9 @@ export const stateDir = isRoot
   ? `/run/${labName}`
   : join(process.env.XDG_RUNTIME_DIR ?? "/tmp", `${labName}-${process.getuid?.()}`);
 
+/** Where buildah keeps what it needs while it builds; images are built without a lab too. */
+export const imageRunDir = `${stateDir}-images`;
+
 /** A path inside the state folder. */
 export const statePath = (...parts: string[]) => join(stateDir, ...parts);
 
