@@ -53,8 +53,10 @@ async function run(suite: SuiteName): Promise<Outcome> {
   if (typeof left === "string") return { suite, passed: 0, failed: 0, skipped: 0, leftOut: left };
   if (left !== undefined) return { suite, passed: 0, failed: 1, skipped: 0, failure: left.failure };
 
+  // Whatever tests put aside goes with the suite; of one that failed it stays.
   const folder = await mkdtemp(join(tmpdir(), "chatmail-test-"));
   const report = join(folder, "report.json");
+  const env = { ...process.env, TMPDIR: folder };
   const vitest = [
     "vitest",
     "run",
@@ -67,12 +69,13 @@ async function run(suite: SuiteName): Promise<Outcome> {
   ];
   const [program = "", ...args] = suite === "unit" ? vitest : await labExecArgs(vitest);
   const status = await new Promise<number>((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ["ignore", "inherit", "inherit"] });
+    const child = spawn(program, args, { env, stdio: ["ignore", "inherit", "inherit"] });
     child.on("error", reject);
     child.on("exit", (code) => resolve(code ?? 1));
   });
   const text = await readFile(report, "utf8").catch(() => undefined);
-  await rm(folder, { recursive: true, force: true });
+  if (status === 0) await rm(folder, { recursive: true, force: true });
+  else console.log(`kept for a look: ${folder}`);
   return suiteOutcome(suite, status, text);
 }
 
