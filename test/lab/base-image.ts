@@ -12,7 +12,6 @@ export type Suite = "trixie" | "bookworm";
 const fileName = "rootfs.tar";
 /** Raised when what is done below changes. */
 const recipe = "1";
-const defaultMirror = "http://deb.debian.org/debian";
 
 /**
  * Path of an uncompressed tarball of a minimal Debian of this suite, made once and kept in the cache (about a minute).
@@ -51,7 +50,7 @@ export function sources(suite: Suite, mirror: string): string {
   ].join("\n");
 }
 
-/** The mirror that this machine itself uses, if it is a Debian; else the one that is everywhere near. */
+/** The mirror that this machine itself uses. */
 function hostMirror(): string {
   const folder = "/etc/apt/sources.list.d";
   const files = existsSync(folder) ? readdirSync(folder).map((file) => join(folder, file)) : [];
@@ -59,7 +58,9 @@ function hostMirror(): string {
     const found = debianMirror(readFileSync(file, "utf8"));
     if (found) return found;
   }
-  return defaultMirror;
+  throw new LabError(
+    "no Debian mirror in /etc/apt/sources.list or sources.list.d; images without Docker need a Debian",
+  );
 }
 
 /** The first Debian mirror in the text of a sources file, in either of apt's two formats. Pure. */

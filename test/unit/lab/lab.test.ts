@@ -149,7 +149,7 @@ test.each([
 
 describe("Debian's mirrors", () => {
   test.each([
-    ["Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm\n", "http://deb.debian.org/debian"],
+    ["Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm\n", "http://mirror.example/debian"],
     ["deb [signed-by=/x] https://mirror.example/debian/ trixie main\n", "https://mirror.example/debian"],
     ["# deb http://old.example/debian x\ndeb http://security.example/debian-security x\n", undefined],
     ["deb http://archive.ubuntu.com/ubuntu noble main\n", undefined],
@@ -158,8 +158,8 @@ describe("Debian's mirrors", () => {
   });
 
   test("updates and security come along", () => {
-    expect(sources("trixie", "http://deb.debian.org/debian")).toContain(
-      "deb http://deb.debian.org/debian-security trixie-security main",
+    expect(sources("trixie", "http://mirror.example/debian")).toContain(
+      "deb http://mirror.example/debian-security trixie-security main",
     );
   });
 });
