@@ -3,12 +3,14 @@
  * while objects change all the time. After each round the stores must hold what the server holds. The last line counts the changes that
  * were made, seen, folded into a later one and missed; a missed one, or one out of order, is exit 1.
  */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { startApiServer } from "../test/helpers/api-server.ts";
 import { faultProxy } from "../test/helpers/fault-proxy.ts";
 import { faults as all, type Fault } from "../test/helpers/kube-faults.ts";
-import { follow, kinds, Ledger, makeChanges, seededRandom, untilEqual } from "../test/helpers/kube-ledger.ts";
+import { follow, kinds, Ledger, makeChanges, untilEqual } from "../test/helpers/kube-ledger.ts";
+import { seededRandom } from "../test/helpers/seeded-random.ts";
 
 const { values } = parseArgs({
   options: {

@@ -78,17 +78,6 @@ const has = (versions: readonly bigint[] | undefined, version: bigint) => versio
 const after = (versions: readonly bigint[], version: bigint | undefined) =>
   version !== undefined && (versions.at(-1) ?? 0n) > version;
 
-/** Numbers from 0 to 1 that a seed decides (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Creates, changes, deletes and makes anew objects of a namespace, one change after the other, until the signal. */
 export async function makeChanges(options: {
   server: ApiServer;

@@ -2,6 +2,7 @@
  * Our DKIM against two others, OpenDKIM (as the milter that relays of the field run) and dkimpy, both ways, on generated messages with odd
  * folds, 8-bit octets, long lines and empty lines; and the same verdicts as theirs on messages that were changed on the way.
  */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { messageOf } from "../../src/lib/text.ts";
 import { parseTags } from "../../src/relay/dkim/tags.ts";
 import { MilterClient } from "../helpers/milter-client.ts";
+import { seededRandom } from "../helpers/seeded-random.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { needPackages } from "../lab/packages.ts";
 import { tryRun } from "../lab/run.ts";
@@ -20,7 +22,6 @@ import {
   oddMessage,
   onTop,
   parseMessage,
-  seededRandom,
   signed,
   testKey,
   verified,

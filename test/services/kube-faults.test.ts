@@ -2,6 +2,7 @@
  * What stands between a store and a real API server fails in every way we know of, while objects change. Afterwards the store holds what the
  * server holds within five seconds, and of each change it was told, or of a later version of the same object.
  */
+
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,10 +20,10 @@ import {
   kinds,
   Ledger,
   makeChanges,
-  seededRandom,
   testPatience,
   untilEqual,
 } from "../helpers/kube-ledger.ts";
+import { seededRandom } from "../helpers/seeded-random.ts";
 import { until } from "../helpers/until.ts";
 
 const missing = apiServerIsMissing();

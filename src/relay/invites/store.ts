@@ -1,9 +1,8 @@
 /** The invites that count now: the Secret as it is mounted, one in each file. Read for each question, so taking one back needs no restart. */
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { inviteTokenIn } from "../../mail/invite.ts";
 import type { DomainLimits } from "../../mail/relay-config.ts";
-import { codeOf, readIfThere } from "../files.ts";
+import { namesIn, readIfThere } from "../files.ts";
 
 export async function readInvites({ invitesFolder }: Pick<DomainLimits, "invitesFolder">): Promise<string[]> {
   if (invitesFolder === undefined) return [];
@@ -11,13 +10,4 @@ export async function readInvites({ invitesFolder }: Pick<DomainLimits, "invites
   const names = (await namesIn(invitesFolder)).filter((name) => !name.startsWith(".."));
   const texts = await Promise.all(names.map((name) => readIfThere(join(invitesFolder, name))));
   return texts.flatMap((text) => inviteTokenIn(text ?? "") ?? []);
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return [];
-    throw thrown;
-  }
 }

@@ -1,8 +1,8 @@
 /** Pushes that have not reached the push service yet, one file each beside the mailboxes, so that a restart forgets none (reference §14). */
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { codeOf, readIfThere } from "../files.ts";
+import { namesIn, readIfThere } from "../files.ts";
 import { type Pending, parsePending, pendingText } from "./policy.ts";
 
 /** The name has no @, so it is never taken for a mailbox. */
@@ -42,13 +42,4 @@ export async function leftPushes(domainFolder: string): Promise<{ stored: Stored
     }
   }
   return { stored, spurious };
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return [];
-    throw thrown;
-  }
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { KubeObject } from "../../../src/kube/object.ts";
 import { byLabel, byOwner, Store } from "../../../src/kube/store.ts";
 import { aPod, keptLog } from "../../helpers/fake-api-server.ts";
+import { seededRandom } from "../../helpers/seeded-random.ts";
 
 const inNamespace = (namespace: string, name: string) => {
   const pod = aPod(name, "1", `${namespace}-${name}`);
@@ -227,7 +228,7 @@ describe("an index", () => {
 
 test("after random writes and watch events in any order that can happen, the store equals the server", () => {
   for (let seed = 1; seed <= 300; seed++) {
-    const random = randomFrom(seed);
+    const random = seededRandom(seed);
     const store = new Store();
     const server = new Map<string, KubeObject>();
     const events: { type: "put" | "remove"; object: KubeObject }[] = [];
@@ -266,14 +267,3 @@ test("after random writes and watch events in any order that can happen, the sto
     expect(text(store.all()), `seed ${seed}`).toEqual(text(server.values()));
   }
 });
-
-/** mulberry32: the same numbers for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}

@@ -1,3 +1,5 @@
+import { seededRandom } from "../../helpers/seeded-random.ts";
+
 /** Random numbers that can be had again: the seed stands in the name of the test. */
 export interface Random {
   /** A whole number from 0 up to and without `max`. */
@@ -6,16 +8,8 @@ export interface Random {
   bytes(length: number): Buffer;
 }
 
-/** mulberry32 */
 export function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const next = seededRandom(seed);
   const below = (max: number) => Math.floor(next() * max);
   return {
     below,

@@ -115,17 +115,6 @@ export function chunks(body: string, cut: () => number = () => 65_535): Buffer[]
   return pieces;
 }
 
-/** Numbers from 0 up to 1 that are the same for the same seed (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** A message that is legal and as odd as can be: folds, 8-bit octets, long lines, white space and empty lines in strange places. */
 export function oddMessage(random: () => number, from: string): Message {
   const under = (most: number) => Math.floor(random() * most);

@@ -2,7 +2,8 @@ import { createHash, generateKeyPairSync } from "node:crypto";
 import { expect, test } from "vitest";
 import { createSigner, HeadersTooLarge, signingKey } from "../../../../src/relay/dkim/sign.ts";
 import { parseTags } from "../../../../src/relay/dkim/tags.ts";
-import { type Message, messageBytes, oddMessage, seededRandom, signed, testKey, today, verified } from "./messages.ts";
+import { seededRandom } from "../../../helpers/seeded-random.ts";
+import { type Message, messageBytes, oddMessage, signed, testKey, today, verified } from "./messages.ts";
 
 const rsa = testKey("nine.example", "opendkim");
 const ed = testKey("nine.example", "ed", "ed25519");

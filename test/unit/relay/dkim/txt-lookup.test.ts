@@ -1,10 +1,11 @@
 /** The lookup against a name server that speaks the wire, with every fault that one can have. */
+
 import { createSocket, type Socket } from "node:dgram";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { DnsFormatError, parseTxtResponse, renderTxtQuery } from "../../../../src/relay/dkim/dns-message.ts";
 import { createTxtLookup } from "../../../../src/relay/dkim/txt-lookup.ts";
-import { seededRandom } from "./messages.ts";
+import { seededRandom } from "../../../helpers/seeded-random.ts";
 
 const type = { a: 1, cname: 5, soa: 6, txt: 16 };
 

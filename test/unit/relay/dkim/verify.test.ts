@@ -7,13 +7,13 @@ import { HeaderBlock } from "../../../../src/relay/dkim/headers.ts";
 import { createKeyCache } from "../../../../src/relay/dkim/keys.ts";
 import type { SigningKey } from "../../../../src/relay/dkim/sign.ts";
 import { createVerifier } from "../../../../src/relay/dkim/verify.ts";
+import { seededRandom } from "../../../helpers/seeded-random.ts";
 import {
   keyRecord,
   type Message,
   onTop,
   parseMessage,
   resolverOf,
-  seededRandom,
   signed,
   testKey,
   today,
