@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../src/lib/text.ts";
 import { browserPackages } from "../test/helpers/browser-packages.ts";
-import { labAvailability, labDown, labExecArgs, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
+import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
 import { needPackages } from "../test/lab/packages.ts";
 import { buildImages } from "./images.ts";
 import { closingLine, type Outcome, outcomeTable, type SuiteName, suiteNames, suiteOutcome } from "./test-report.ts";
@@ -34,7 +34,8 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
   const lab = await labAvailability();
   if (lab.state === "impossible") return lab.why;
   if (lab.state === "long" && !requireAll && asked.length === 0) return lab.why;
-  if (lab.state !== "up") startedLab = true;
+  // not up, on a busy machine, may only mean slow to answer
+  if (lab.state !== "up" && !(await labIsThere())) startedLab = true;
   if (suite === "services") {
     await namesUp();
     // a test that finds no browser says so and is skipped

@@ -1,4 +1,5 @@
 /** The lab, for tests and scripts: a real cluster, its Docker engine and its name server, up or down. */
+import { boxPid } from "./box.ts";
 import { isReady, nodeNames, startCluster } from "./cluster.ts";
 import { docker, lines } from "./docker.ts";
 import { type Down, takeDown } from "./down.ts";
@@ -93,6 +94,12 @@ export async function labAvailability(): Promise<Availability> {
   if (provider === "docker") return { state: "quick", why: "Docker is here" };
   if (programsAreBuilt()) return { state: "quick", why: "the programs of the lab are in the cache" };
   return { state: "long", why: "the lab has to be built once, some 12 minutes on 2 cores: `npm run lab -- up`" };
+}
+
+/** Whether anything of the lab runs, ready or not: whoever finds it so has to leave it there. */
+export async function labIsThere(): Promise<boolean> {
+  await findProvider();
+  return boxPid() !== undefined || (await nodeNames().catch(() => [])).length > 0;
 }
 
 async function isUp(): Promise<boolean> {
