@@ -96,12 +96,12 @@ function isOurs(fields: ManagedFields, manager: string, subresource: string): bo
   return fields.manager === manager && fields.operation === "Apply" && (fields.subresource ?? "") === subresource;
 }
 
-/** Without what only other managers own in managedFields: most of the size of a cached object. What is ours is shared between objects. */
+/** Without what only other managers own in managedFields: most of the size of a cached object. */
 export function trimmed<T extends KubeObject>(object: T, manager: string): T {
   const kept = object.metadata.managedFields?.filter((f) => f.manager === manager && f.operation === "Apply");
   const bare = withoutManagedFields(object);
   if (!kept || kept.length === 0) return bare;
-  return { ...bare, metadata: { ...bare.metadata, managedFields: kept.map((fields) => shared(fields)) } };
+  return { ...bare, metadata: { ...bare.metadata, managedFields: kept } };
 }
 
 /** Without managedFields: for objects that are only read. */
@@ -122,22 +122,6 @@ export function withDigests<T extends KubeObject>(object: T): T {
       ? value
       : `sha256:${createHash("sha256").update(value).digest("hex")}`;
   return { ...object, data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, short(value)])) };
-}
-
-/** Objects of one shape own the same fields: equal trees are kept once. Emptied when full, which only ends the sharing. */
-const trees = new Map<string, unknown>();
-const mostTrees = 20_000;
-
-function shared<V>(value: V): V {
-  if (!isPlain(value)) return value;
-  const inner = Object.entries(value).map(([key, part]) => [key, shared(part)]);
-  const text = JSON.stringify(value);
-  const known = trees.get(text) as V | undefined;
-  if (known) return known;
-  if (trees.size >= mostTrees) trees.clear();
-  const tree = Object.freeze(Object.fromEntries(inner)) as V;
-  trees.set(text, tree);
-  return tree;
 }
 
 /** JSON with sorted keys and without undefined, so that equal values are equal texts. */

@@ -7,6 +7,7 @@ import { deepFreeze } from "./freeze.ts";
 import type { Log } from "./log.ts";
 import { type KubeObject, keyOf } from "./object.ts";
 import { isOlder, newest } from "./resource-version.ts";
+import { sharingWith } from "./sharing.ts";
 
 /** `own`: we wrote it ourselves and nobody else has touched it since. */
 export type Change<T extends KubeObject> = { own?: true } & (
@@ -42,6 +43,8 @@ export class Store<T extends KubeObject = KubeObject> {
   /** What we wrote and the watch has not brought yet; true once a list came that was older. */
   readonly #ahead = new Map<string, boolean>();
   readonly #prepared = new WeakSet<T>();
+  /** The one that was read last: what the next has in common with it is kept once. */
+  #model: T | undefined;
   /** Objects that could not be read, by key, so that each is reported once. */
   readonly #unreadable = new Map<string, string>();
 
@@ -207,7 +210,8 @@ export class Store<T extends KubeObject = KubeObject> {
     if (this.#prepared.has(incoming)) return incoming;
     try {
       if (!hasName(incoming)) throw new Error("an object without a name");
-      const object = deepFreeze(this.#trim(incoming));
+      const object = deepFreeze(sharingWith(this.#trim(incoming), this.#model));
+      this.#model = object;
       this.#unreadable.delete(keyOf(object));
       return object;
     } catch (error) {
