@@ -19,10 +19,11 @@ export async function applyChildren(
   const sent: string[] = [];
   // What is not in a store may still be there: somebody else's, under the name that we want.
   const found = await Promise.all(
-    children.map(({ resource, object }) => {
+    children.map(({ resource, object, absent }) => {
       const { namespace, name } = object.metadata;
       const at = { ...(namespace && { namespace }), name };
-      return storeOf(world.stores, resource)?.at(keyOf(object)) ?? world.client.get(resource, at, signal);
+      const known = storeOf(world.stores, resource)?.at(keyOf(object));
+      return known ?? (absent ? undefined : world.client.get(resource, at, signal));
     }),
   );
   for (const [nth, { resource, object }] of children.entries()) {

@@ -15,6 +15,8 @@ import type { Seen } from "./seen.ts";
 export interface DesiredChild {
   resource: Resource;
   object: KubeObject;
+  /** Known not to be there: the API server was asked a moment ago. */
+  absent?: true | undefined;
 }
 
 /** In the order they are applied: what the pod mounts comes before the pod, so that it never starts with old files. */
@@ -30,10 +32,14 @@ export function desiredChildren(server: ChatmailServer, seen: Seen, options: { r
   };
   return [
     { resource: resources.configMap, object: configMap(server, files) },
-    ...(certificate.pair ? [{ resource: resources.secret, object: tlsSecret(server, certificate.pair) }] : []),
-    ...(dkim?.rsaKeyPem ? [{ resource: resources.secret, object: dkimSecret(server, dkim.rsaKeyPem) }] : []),
+    ...(certificate.pair
+      ? [{ resource: resources.secret, object: tlsSecret(server, certificate.pair), absent: certificate.absent }]
+      : []),
+    ...(dkim?.rsaKeyPem
+      ? [{ resource: resources.secret, object: dkimSecret(server, dkim.rsaKeyPem), absent: dkim.absent }]
+      : []),
     ...(seen.invites?.newToken
-      ? [{ resource: resources.secret, object: invitesSecret(server, seen.invites.newToken) }]
+      ? [{ resource: resources.secret, object: invitesSecret(server, seen.invites.newToken), absent: true as const }]
       : []),
     { resource: resources.volumeClaim, object: volumeClaim(server, claim?.spec?.resources?.requests?.storage) },
     { resource: resources.service, object: mailService(server) },

@@ -21,7 +21,7 @@ export async function observeDkim(
   const secret =
     world.stores.secrets.get(namespace, name) ??
     ((await world.client.get(resources.secret, { namespace, name }, signal)) as LiveSecret | undefined);
-  return secret ? dkimIn(secret) : { rsaKeyPem: await makeRsaKey(), published: [] };
+  return secret ? dkimIn(secret) : { rsaKeyPem: await makeRsaKey(), absent: true, published: [] };
 }
 
 /** A key whose public half stands in the DNS is never replaced, not even by a better one. */

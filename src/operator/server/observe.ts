@@ -69,7 +69,8 @@ async function observeCertificate(server: ChatmailServer, world: World, signal: 
     if (!verdict.problem) return { source: "SelfSigned", secretName: ownName, pair: kept, ...verdict };
   }
   const pair = await makeSelfSigned(domain, now());
-  return { source: "SelfSigned", secretName: ownName, pair, ...judgeCertificate({ ...pair, domain, now: now() }) };
+  const verdict = judgeCertificate({ ...pair, domain, now: now() });
+  return { source: "SelfSigned", secretName: ownName, pair, ...(!found && { absent: true }), ...verdict };
 }
 
 async function givenCertificate(server: ChatmailServer, world: World, signal: AbortSignal): Promise<SeenCertificate> {

@@ -20,6 +20,8 @@ export interface SeenCertificate {
   secretName: string;
   /** The pair that our own Secret shall hold; only for SelfSigned. */
   pair?: KeyPair;
+  /** The API server was asked for our own Secret, and has none. */
+  absent?: true;
   facts?: CertificateFacts;
   problem?: Problem;
 }
@@ -28,6 +30,8 @@ export interface SeenCertificate {
 export interface SeenDkim {
   /** What our Secret shall hold: the key that is there or, where there is no Secret, a new one; undefined with a problem. */
   rsaKeyPem?: string;
+  /** The API server was asked for our Secret, and has none. */
+  absent?: true;
   /** The keys that are in the cluster; only those are for the DNS. */
   published: { selector: string; key: PublicDkimKey }[];
   problem?: Problem;
@@ -39,7 +43,7 @@ export interface SeenInvites {
   secretName: string;
   /** How many count now. */
   count: number;
-  /** The first one: there is no Secret of ours yet. */
+  /** The first one: the API server was asked for our Secret, and has none. */
   newToken?: string;
 }
 
