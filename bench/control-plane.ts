@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- control-plane [--sizes 1000,5000] [--programs ours,go,clientNode] [--json FILE]`: how an operator looks after many
+ * `npm run bench -- control-plane [--servers 1000,5000] [--programs ours,go,clientNode] [--json FILE]`: how an operator looks after many
  * ChatmailServers on a real API server where nothing else runs: no kubelet, no controllers, children are only objects. Ours stands beside a
  * Go program with controller-runtime and a Node program with client-node's informer; each gets an API server and an etcd of its own.
  */
@@ -50,7 +50,7 @@ const root = join(import.meta.dirname, "..");
 
 const { values } = parseArgs({
   options: {
-    sizes: { type: "string", default: "1000,5000" },
+    servers: { type: "string", default: "1000,5000" },
     programs: { type: "string", default: programNames.join(",") },
     json: { type: "string" },
     /** A Go program that is built already. */
@@ -58,7 +58,7 @@ const { values } = parseArgs({
     commit: { type: "string" },
   },
 });
-const sizes = values.sizes.split(",").map(Number);
+const sizes = values.servers.split(",").map(Number);
 const chosen = programNames.filter((name) => values.programs.split(",").includes(name));
 const goProgram = values["go-program"];
 

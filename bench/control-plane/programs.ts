@@ -112,6 +112,7 @@ export async function startProgram(
     LOG_LEVEL: "warn",
     HEALTH_PORT: String(port),
     WORKERS: String(workers),
+    ...(name === "ours" && { MALLOC_ARENA_MAX: "1" }), // as in the image
   };
   const log = openSync(file(`${name}.log`), "w");
   const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...argv], { stdio: ["ignore", log, log], env });
