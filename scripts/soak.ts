@@ -97,6 +97,8 @@ try {
 
 for (const { ledger } of followers)
   for (const [what, count] of Object.entries(ledger.counts())) total[what as keyof typeof total] += count;
+for (const { plural, ledger } of followers)
+  for (const object of ledger.missed()) console.error(`missed, ${plural} ${object}`);
 const recoveries = followers.flatMap((each) => each.recoveries);
 console.log(
   `stores were right ${recoveries.length} times, after ${Math.round(Math.max(0, ...recoveries))} ms at the latest`,

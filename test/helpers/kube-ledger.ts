@@ -34,6 +34,7 @@ interface Made {
 export class Ledger {
   readonly #made: Made[] = [];
   readonly #told = new Map<string, { versions: bigint[]; deleted: boolean }>();
+  readonly #missedUids = new Set<string>();
   #disordered = 0;
 
   /** How many changes were made until now. */
@@ -60,14 +61,27 @@ export class Ledger {
     else known.versions.push(version);
   };
 
+  /** What was made and told of each object with a missed change: to find out why. */
+  missed(): string[] {
+    return [...this.#missedUids].map((uid) => {
+      const made = this.#made.filter((each) => each.uid === uid).map(({ version }) => version ?? "deleted");
+      const told = this.#told.get(uid);
+      return `${uid}: made ${made}; told ${told ? [...told.versions, ...(told.deleted ? ["deleted"] : [])] : "nothing"}`;
+    });
+  }
+
   counts(): Counts {
+    this.#missedUids.clear();
     const gone = new Set(this.#made.filter(({ version }) => version === undefined).map(({ uid }) => uid));
     const counts: Counts = { made: this.#made.length, seen: 0, folded: 0, missed: 0, disordered: this.#disordered };
     for (const { uid, version } of this.#made) {
       const told = this.#told.get(uid);
       if (version === undefined ? told?.deleted : version !== undefined && has(told?.versions, version)) counts.seen++;
       else if (told === undefined ? gone.has(uid) : told.deleted || after(told.versions, version)) counts.folded++;
-      else counts.missed++;
+      else {
+        counts.missed++;
+        this.#missedUids.add(uid);
+      }
     }
     return counts;
   }
