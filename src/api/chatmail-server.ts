@@ -179,6 +179,52 @@ export const Website = z
   })
   .describe("The pages of the relay.");
 
+/** The highest port there is. */
+const lastPort = 65_535;
+
+export const Turn = z
+  .strictObject({
+    enabled: z
+      .boolean()
+      .default(false)
+      .describe("Whether a TURN server runs beside the relay and clients are told of it. Needs UDP port 3478 open."),
+    externalAddress: text({
+      name: "externalAddress",
+      pattern: `^${ipv4}([.]${ipv4}){3}$`,
+      says: "an IPv4 address",
+      maxLength: 15,
+    })
+      .optional()
+      .describe(
+        "The IPv4 address under which the outside reaches the relay. Without it that of the load balancer, or the node's own; to be given where the node is behind a NAT or the load balancer has only a name.",
+      ),
+    firstRelayPort: z
+      .int()
+      .min(10_000)
+      .max(lastPort)
+      .default(49_152)
+      .describe("The first of the UDP ports that calls pass through."),
+    relayPorts: z
+      .int()
+      .min(2)
+      .max(500)
+      .default(40)
+      .describe(
+        "How many of them there are: one for each network that a caller's device is in. With LoadBalancer and HostPort all are opened.",
+      ),
+  })
+  .refine((turn) => turn.firstRelayPort + turn.relayPorts - 1 <= lastPort, {
+    message: `firstRelayPort and relayPorts must not go beyond port ${lastPort}`,
+    path: ["relayPorts"],
+  })
+  .meta(
+    cel({
+      rule: `self.firstRelayPort + self.relayPorts - 1 <= ${lastPort}`,
+      message: `firstRelayPort and relayPorts must not go beyond port ${lastPort}`,
+    }),
+  )
+  .describe("TURN: carries calls between two devices that can't reach each other.");
+
 export const Services = z
   .strictObject({
     push: z
@@ -198,6 +244,22 @@ export const Services = z
       })
       .prefault({})
       .describe("Push notifications."),
+    turn: Turn.prefault({}),
+    iroh: z
+      .strictObject({
+        url: text({
+          name: "url",
+          pattern: "^https://[^ \\t\\r\\n]+$",
+          says: "a URL that begins with https://",
+          maxLength: 1024,
+        })
+          .optional()
+          .describe(
+            "An iroh relay that clients are told of, such as https://iroh.example.org. Without it they use their own.",
+          ),
+      })
+      .prefault({})
+      .describe("The iroh relay that helps apps in chats (webxdc) find a direct way between devices."),
     appVersionsConfigMapName: objectName("appVersionsConfigMapName")
       .optional()
       .describe(
@@ -330,6 +392,7 @@ export const Resources = z
     dovecot: containerResources.optional().describe("For Dovecot."),
     relay: containerResources.optional().describe("For the relay daemon."),
     web: containerResources.optional().describe("For nginx."),
+    turn: containerResources.optional().describe("For the TURN server, where there is one."),
   })
   .describe("CPU and memory for each container of the relay pod.");
 

@@ -29,6 +29,7 @@ export const childNames = (server: string) => ({
   tlsSecret: `${server}-tls`,
   dkimSecret: `${server}-dkim`,
   invitesSecret: `${server}-invites`,
+  turnSecret: `${server}-turn`,
   volumeClaim: `${server}-data`,
   service: server,
   statefulSet: server,

@@ -4,10 +4,12 @@
  */
 import { type FileFolder, fileFolders } from "./files.ts";
 import { folders, ports, postfix, programs, vmail } from "./layout.ts";
+import { turnConfigFile, turnSecretFile } from "./turn.ts";
 
 /**
  * `config`: the files of one folder of `relayFiles`, read-only. `tls`: the certificate's Secret, read-only. `run`: the
- * emptyDir of sockets that all containers share. `data`: a folder of the volume. `scratch`: an emptyDir of this container alone.
+ * emptyDir of sockets that all containers share. `data`: a folder of the volume. `scratch`: an emptyDir of this container alone, on disk or in
+ * memory. `turnSecret`: the Secret that TURN credentials are made with, read-only.
  * `dkim`: the Secret of keys to sign with, read-only; empty where the domain is an address literal.
  * `invites`: the Secret of invites, `appVersions`: the user's ConfigMap of app versions; both read-only, and empty where there is none.
  */
@@ -17,9 +19,10 @@ export type RelayMount =
   | { from: "dkim"; at: string }
   | { from: "invites"; at: string }
   | { from: "appVersions"; at: string }
+  | { from: "turnSecret"; at: string }
   | { from: "run"; at: string }
   | { from: "data"; subPath: VolumeFolder; at: string }
-  | { from: "scratch"; name: string; at: string };
+  | { from: "scratch"; name: string; at: string; inMemory?: true };
 
 /** Folders on the volume. */
 export const volumeFolders = {
@@ -43,8 +46,11 @@ export interface RelayContainer {
   /** All others are dropped. Every container has no_new_privs and a read-only root file system. */
   capabilities: readonly string[];
   env: Readonly<Record<string, string>>;
+  /** Variables that hold what the pod comes to be. */
+  podEnv?: Readonly<Record<string, PodField>>;
   mounts: readonly RelayMount[];
-  ports: readonly { name: PortName; port: number }[];
+  /** TCP, unless they say otherwise. */
+  ports: readonly { name: PortName | `turn-${number}`; port: number; protocol?: "UDP" }[];
   startup?: RelayProbe;
   readiness?: RelayProbe;
   liveness?: RelayProbe;
@@ -52,7 +58,19 @@ export interface RelayContainer {
 
 export type PortName = keyof typeof ports;
 
-export type RelayContainerName = "postfix" | "dovecot" | "relay" | "web";
+/** Fields of the downward API. */
+export type PodField = "status.podIP" | "status.hostIP";
+
+export type RelayContainerName = "postfix" | "dovecot" | "relay" | "web" | "turn";
+
+/** What runs beside mail. */
+export interface Extras {
+  turn?: {
+    relayPorts: readonly number[];
+    /** How the outside sees the pod's address; undefined where nobody knows. */
+    external?: { address: string } | { podField: PodField };
+  };
+}
 
 /** Set on the pod, so that users other than root may listen on ports below 1024. */
 export const podSysctls = { "net.ipv4.ip_unprivileged_port_start": "0" } as const;
@@ -65,6 +83,7 @@ const tls: RelayMount = { from: "tls", at: folders.tls };
 const dkim: RelayMount = { from: "dkim", at: folders.dkim };
 const invites: RelayMount = { from: "invites", at: folders.invites };
 const appVersions: RelayMount = { from: "appVersions", at: folders.appVersions };
+const turnSecret: RelayMount = { from: "turnSecret", at: folders.turnSecret };
 const run: RelayMount = { from: "run", at: folders.run };
 const mail: RelayMount = { from: "data", subPath: "mail", at: folders.mail };
 const queue: RelayMount = { from: "data", subPath: "queue", at: folders.queue };
@@ -90,13 +109,13 @@ export const prepareContainer: RelayContainer = {
 };
 
 /** The containers that stay, in the order they are started. */
-export function relayContainers(): readonly (RelayContainer & { name: RelayContainerName })[] {
+export function relayContainers({ turn }: Extras = {}): readonly (RelayContainer & { name: RelayContainerName })[] {
   return [
     {
       ...asVmail,
       name: "relay",
       command: [programs.node, programs.relay],
-      mounts: [config("relay"), dkim, invites, appVersions, run, mail],
+      mounts: [config("relay"), dkim, invites, appVersions, ...(turn ? [turnSecret] : []), run, mail],
       ports: listen("health"),
       startup: { http: { path: "/readyz", port: ports.health }, everySeconds: 1, failures: 60 },
       readiness: { http: { path: "/readyz", port: ports.health }, everySeconds: 10, failures: 3 },
@@ -138,7 +157,25 @@ export function relayContainers(): readonly (RelayContainer & { name: RelayConta
       startup: startup(ports.https),
       liveness: { tcp: ports.https, everySeconds: 60, failures: 3 },
     },
+    ...(turn ? [turnContainer(turn)] : []),
   ];
+}
+
+function turnContainer({ relayPorts, external }: NonNullable<Extras["turn"]>) {
+  const known = external && "address" in external ? { EXTERNAL_IP: external.address } : {};
+  const asked = external && "podField" in external ? { EXTERNAL_IP: external.podField } : {};
+  return {
+    ...asVmail,
+    name: "turn",
+    command: [programs.quiet, programs.startTurn, turnConfigFile, turnSecretFile],
+    env: known,
+    podEnv: { POD_IP: "status.podIP", ...asked },
+    mounts: [config("turn"), turnSecret, { from: "scratch", name: "turn-tmp", at: "/tmp", inMemory: true }],
+    ports: [
+      { name: "turn", port: ports.turn, protocol: "UDP" },
+      ...relayPorts.map((port) => ({ name: `turn-${port}`, port, protocol: "UDP" }) as const),
+    ],
+  } as const satisfies RelayContainer;
 }
 
 /** The daily clean-up: a job of its own beside the pod, on the same volume. */

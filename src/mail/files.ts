@@ -5,6 +5,7 @@ import { folders } from "./layout.ts";
 import { pageFiles } from "./pages/site.ts";
 import { postfixFiles } from "./postfix.ts";
 import { relayConfig } from "./relay-config.ts";
+import { turnFiles } from "./turn.ts";
 import { webFiles } from "./web.ts";
 
 /** Where each folder is mounted. `pages` gives way to the user's own ConfigMap where the spec names one. */
@@ -14,6 +15,7 @@ export const fileFolders = {
   relay: folders.relayConfig,
   web: folders.webConfig,
   pages: folders.pages,
+  turn: folders.turnConfig,
 } as const;
 export type FileFolder = keyof typeof fileFolders;
 
@@ -27,6 +29,7 @@ export function relayFiles(spec: ChatmailServerSpec): Record<FileFolder, Files> 
     relay: { "relay.json": `${JSON.stringify(relayConfig(spec), null, 2)}\n` },
     web: webFiles(spec),
     pages: pageFiles(spec),
+    turn: turnFiles(spec),
   };
 }
 

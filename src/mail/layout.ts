@@ -15,6 +15,8 @@ export const ports = {
   imaps: 993,
   http: 80,
   https: 443,
+  /** UDP. */
+  turn: 3478,
   /** Health and metrics of the relay daemon; never in the Service. */
   health: 9090,
 } as const;
@@ -33,6 +35,9 @@ export const folders = {
   invites: "/etc/chatmail/invites",
   /** A ConfigMap of the user's: appversions.json. */
   appVersions: "/etc/chatmail/app-versions",
+  turnConfig: "/etc/chatmail/turn",
+  /** A Secret: what TURN credentials are made with, as turn.ts names it. */
+  turnSecret: "/etc/chatmail/turn-secret",
   run: "/run/chatmail",
   /** On the volume, by subPath `queue`. */
   queue: "/var/spool/postfix",
@@ -91,6 +96,8 @@ export const programs = {
   quiet: "/opt/chatmail/run-quietly",
   /** Becomes Postfix's master with the configuration folder given: `start-postfix FOLDER`. */
   startPostfix: "/opt/chatmail/start-postfix",
+  /** Becomes coturn: `start-turn CONFIGURATION SECRET`, with POD_IP and EXTERNAL_IP in the environment. */
+  startTurn: "/opt/chatmail/start-turn",
   /** Makes the folders of the volume and gives them to their users; safe to repeat. */
   prepareVolume: "/opt/chatmail/prepare-volume",
   /** Loaded into Dovecot: no half second between delivery and IDLE (image/nodelay.c). */

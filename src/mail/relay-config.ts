@@ -6,7 +6,8 @@ import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { bytesOf } from "../api/quantity.ts";
 import { signingKeyFiles } from "./dkim.ts";
-import { folders } from "./layout.ts";
+import { folders, ports } from "./layout.ts";
+import { turnSecretFile } from "./turn.ts";
 
 const count = z.int().min(0);
 
@@ -48,6 +49,10 @@ export const RelayConfig = z.object({
   ownPages: z.boolean().optional(),
   /** JSON that clients ask for as the METADATA entry `appversions`. */
   appVersionsFile: z.string().optional(),
+  /** By mail domain, the TURN server that its users are told of, with the file of the secret that credentials are made with. */
+  turn: z.record(z.string(), z.object({ host: z.string(), port: z.int(), secretFile: z.string() })).optional(),
+  /** By mail domain, the URL of the iroh relay that its users are told of. */
+  iroh: z.record(z.string(), z.string()).optional(),
   logLevel: z.enum(["error", "warn", "info", "debug", "trace"]),
 });
 export type RelayConfig = z.infer<typeof RelayConfig>;
@@ -76,7 +81,7 @@ export function limitsOf(spec: ChatmailServerSpec): DomainLimits {
 }
 
 export function relayConfig(spec: ChatmailServerSpec): RelayConfig {
-  const { push, appVersionsConfigMapName } = spec.services;
+  const { push, turn, iroh, appVersionsConfigMapName } = spec.services;
   const dkim = signingKeyFiles(spec.domain);
   return {
     domains: { [spec.domain]: limitsOf(spec) },
@@ -86,6 +91,11 @@ export function relayConfig(spec: ChatmailServerSpec): RelayConfig {
     ...(spec.website.configMapName !== undefined && { ownPages: true }),
     ...(push.enabled && { push: { url: push.url } }),
     ...(appVersionsConfigMapName !== undefined && { appVersionsFile: `${folders.appVersions}/${appVersionsKey}` }),
+    // an address literal stands here without brackets: clients look the text up as it is
+    ...(turn.enabled && {
+      turn: { [spec.domain]: { host: spec.domain, port: ports.turn, secretFile: turnSecretFile } },
+    }),
+    ...(iroh.url !== undefined && { iroh: { [spec.domain]: iroh.url } }),
     logLevel: "info",
   };
 }

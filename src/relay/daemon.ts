@@ -128,7 +128,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }),
     await openDict({
       path: pathOf("metadata"),
-      answers: new Metadata({ accounts, tokens, appVersionsFile: settings.appVersionsFile, log }),
+      answers: new Metadata({ ...tools, accounts, tokens }),
       ...troubleAt("metadata"),
     }),
     await openDict({ path: pathOf("lastLogin"), answers: lastLoginAnswers(settings), ...troubleAt("last login") }),

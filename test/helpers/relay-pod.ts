@@ -2,6 +2,7 @@
  * A relay pod without a cluster: the containers of `src/mail/containers.ts` on the lab's Docker engine, in one network
  * namespace, with the same commands, users, rights, mounts and read-only roots that the StatefulSet gives them.
  */
+import { randomBytes } from "node:crypto";
 import {
   chmodSync,
   mkdirSync,
@@ -30,6 +31,7 @@ import {
 import { rsaKey, signsMail } from "../../src/mail/dkim.ts";
 import { relayFiles } from "../../src/mail/files.ts";
 import { tlsFiles } from "../../src/mail/layout.ts";
+import { relayPortsOf, turnSecretKey } from "../../src/mail/turn.ts";
 import { boxPid } from "../lab/box.ts";
 import { docker, tryDocker } from "../lab/docker.ts";
 import { labName } from "../lab/place.ts";
@@ -38,6 +40,8 @@ import { patienceMs, until } from "./until.ts";
 
 export interface RelayPod {
   domain: string;
+  /** The image of its containers. */
+  image: string;
   /** Address of the pod in the lab's network. */
   host: string;
   at(port: number): { host: string; port: number };
@@ -76,8 +80,6 @@ export interface RelayPodOptions {
   ownPages?: Readonly<Record<string, string>>;
 }
 
-const containers = relayContainers();
-
 export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod> {
   const { domain, spec, relayEnv, ownPages, given = {} } = options;
   const image = await relayImage();
@@ -88,7 +90,10 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
 
   const rsaKeyPem = await makeRsaKey();
   const extra = { rsaKeyPem, ...(ownPages && { ownPages }) };
-  await writeFiles(folder, ChatmailServerSpec.parse({ domain, ...spec }), extra);
+  const parsed = ChatmailServerSpec.parse({ domain, ...spec });
+  await writeFiles(folder, parsed, extra);
+  const { turn } = parsed.services;
+  const containers = relayContainers(turn.enabled ? { turn: { relayPorts: relayPortsOf(turn) } } : {});
   for (const [what, files] of Object.entries(given)) {
     for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, what, file), text, { mode: 0o644 });
   }
@@ -114,6 +119,8 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     const env = container.name === "relay" ? Object.entries(relayEnv ?? {}) : [];
     const options = [
       ...optionsOf(container, folder),
+      // the pod's address is the node's: it is seen from outside as it is
+      ...Object.keys(container.podEnv ?? {}).flatMap((name) => ["--env", `${name}=${host}`]),
       ...env.flatMap(([name, value]) => ["--env", `${name}=${value}`]),
       ...["--network", `container:${sandbox}`],
     ];
@@ -147,6 +154,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   };
   const pod: RelayPod = {
     domain,
+    image,
     host,
     at: (port) => ({ host, port }),
     zone: zoneOf(domain, host, rsaKeyPem),
@@ -207,7 +215,8 @@ async function writeFiles(
   const pair = await makeSelfSigned(spec.domain, new Date());
   write(`tls/${baseName(tlsFiles.certificate)}`, pair.certificatePem);
   write(`tls/${baseName(tlsFiles.key)}`, pair.keyPem);
-  for (const given of ["dkim", "invites", "appVersions"]) mkdirSync(join(folder, given));
+  for (const given of ["dkim", "invites", "appVersions", "turnSecret"]) mkdirSync(join(folder, given));
+  write(`turnSecret/${turnSecretKey}`, randomBytes(32).toString("hex"));
   if (signsMail(spec.domain)) write(`dkim/${rsaKey.file}`, rsaKeyPem);
   // an emptyDir is open to all; the volume and what the kubelet makes on it belong to root
   mkdirSync(join(folder, "run"));
@@ -244,6 +253,7 @@ function volumeOf(mount: RelayMount, folder: string): string {
     case "dkim":
     case "invites":
     case "appVersions":
+    case "turnSecret":
       return `${join(folder, mount.from)}:${mount.at}:ro`;
     case "run":
       return `${join(folder, "run")}:${mount.at}`;

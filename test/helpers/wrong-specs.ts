@@ -165,6 +165,30 @@ export const wrongSpecs: readonly WrongSpec[] = [
     path: "privacy.mail",
   },
   {
+    when: "the TURN server's address is a name",
+    spec: { domain, services: { turn: { externalAddress: "nine.example.org" } } },
+    says: /spec\.services\.turn\.externalAddress: .*externalAddress must be an IPv4 address/,
+    path: "services.turn.externalAddress",
+  },
+  {
+    when: "calls pass through ports that do not exist",
+    spec: { domain, services: { turn: { firstRelayPort: 65_500 } } },
+    says: /spec\.services\.turn: .*firstRelayPort and relayPorts must not go beyond port 65535/,
+    path: "services.turn.relayPorts",
+  },
+  {
+    when: "calls pass through thousands of ports",
+    spec: { domain, services: { turn: { relayPorts: 5_000 } } },
+    says: /spec\.services\.turn\.relayPorts.*less than or equal to 500/,
+    path: "services.turn.relayPorts",
+  },
+  {
+    when: "the iroh relay is spoken to in the clear",
+    spec: { domain, services: { iroh: { url: "http://iroh.example.org" } } },
+    says: /spec\.services\.iroh\.url: .*url must be a URL that begins with https/,
+    path: "services.iroh.url",
+  },
+  {
     when: "the volume is tiny",
     spec: { domain, storage: { size: "10Mi" } },
     says: /spec\.storage\.size: .*size must be between 100Mi and 100Ti/,

@@ -2,6 +2,7 @@
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { type KubeObject, type Resource, resources } from "../../kube/object.ts";
 import { relayFiles } from "../../mail/files.ts";
+import { extrasOf } from "./observe-turn.ts";
 import { configMap } from "./resources/config-map.ts";
 import { dkimSecret } from "./resources/dkim-secret.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
@@ -9,8 +10,10 @@ import { invitesSecret } from "./resources/invites-secret.ts";
 import { mailService } from "./resources/service.ts";
 import { statefulSet } from "./resources/stateful-set.ts";
 import { tlsSecret } from "./resources/tls-secret.ts";
+import { turnSecret } from "./resources/turn-secret.ts";
 import { volumeClaim } from "./resources/volume-claim.ts";
 import type { Seen } from "./seen.ts";
+import { addressesOf } from "./status.ts";
 
 export interface DesiredChild {
   resource: Resource;
@@ -29,6 +32,8 @@ export function desiredChildren(server: ChatmailServer, seen: Seen, options: { r
     image: server.spec.image ?? options.relayImage,
     tlsSecretName: certificate.secretName,
     dkimKeyPem: dkim?.rsaKeyPem,
+    turnSecret: seen.turn?.secret,
+    extras: extrasOf(server, addressesOf(server, seen)),
   };
   return [
     { resource: resources.configMap, object: configMap(server, files) },
@@ -41,6 +46,7 @@ export function desiredChildren(server: ChatmailServer, seen: Seen, options: { r
     ...(seen.invites?.newToken
       ? [{ resource: resources.secret, object: invitesSecret(server, seen.invites.newToken), absent: true as const }]
       : []),
+    ...(seen.turn ? [{ resource: resources.secret, object: turnSecret(server, seen.turn.secret) }] : []),
     { resource: resources.volumeClaim, object: volumeClaim(server, claim?.spec?.resources?.requests?.storage) },
     { resource: resources.service, object: mailService(server) },
     { resource: resources.statefulSet, object: statefulSet(plan) },

@@ -2,31 +2,24 @@
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames } from "../../api/names.ts";
 import { makeRsaKey, publicDkimKey } from "../../dns/dkim-key.ts";
-import { resources } from "../../kube/object.ts";
 import { dkimKeyFiles, rsaKey, signsMail } from "../../mail/dkim.ts";
 import type { LiveSecret } from "./live.ts";
+import { ownSecret, type SecretWorld, textIn } from "./observe-secret.ts";
 import type { SeenDkim } from "./seen.ts";
-import type { World } from "./world.ts";
 
 export async function observeDkim(
   server: ChatmailServer,
-  world: Pick<World, "client"> & { stores: Pick<World["stores"], "secrets"> },
+  world: SecretWorld,
   signal: AbortSignal,
 ): Promise<SeenDkim | undefined> {
-  const { spec, metadata } = server;
-  if (!signsMail(spec.domain)) return undefined;
-  const { namespace } = metadata;
-  const name = childNames(metadata.name).dkimSecret;
-  // a watch that is behind must not cost the domain its key
-  const secret =
-    world.stores.secrets.get(namespace, name) ??
-    ((await world.client.get(resources.secret, { namespace, name }, signal)) as LiveSecret | undefined);
+  if (!signsMail(server.spec.domain)) return undefined;
+  const secret = await ownSecret(server, childNames(server.metadata.name).dkimSecret, world, signal);
   return secret ? dkimIn(secret) : { rsaKeyPem: await makeRsaKey(), absent: true, published: [] };
 }
 
 /** A key whose public half stands in the DNS is never replaced, not even by a better one. */
 export function dkimIn(secret: LiveSecret): SeenDkim {
-  const text = (file: string) => Buffer.from(secret.data?.[file] ?? "", "base64").toString("utf8");
+  const text = (file: string) => textIn(secret, file);
   const published = dkimKeyFiles.flatMap(({ file, selector }) => {
     const key = publicDkimKey(text(file));
     return key ? [{ selector, key }] : [];

@@ -8,6 +8,7 @@ import { resources } from "../../kube/object.ts";
 import type { LiveEvent, LiveSecret } from "./live.ts";
 import { observeDkim } from "./observe-dkim.ts";
 import { observeInvites } from "./observe-invites.ts";
+import { observeTurn } from "./observe-turn.ts";
 import type { Seen, SeenCertificate } from "./seen.ts";
 import type { World } from "./world.ts";
 
@@ -23,6 +24,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     certificate: await observeCertificate(server, world, signal),
     invites: await observeInvites(server, world, signal),
     dkim: await observeDkim(server, world, signal),
+    turn: await observeTurn(server, world, signal),
     configMap: stores.configMaps.get(namespace, names.configMap),
     tlsSecret: stores.secrets.get(namespace, names.tlsSecret),
     volumeClaim,

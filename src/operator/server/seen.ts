@@ -37,6 +37,12 @@ export interface SeenDkim {
   problem?: Problem;
 }
 
+/** What TURN credentials are made with; only where a TURN server runs. */
+export interface SeenTurn {
+  /** What our Secret shall hold: what is there or, where there is nothing, a new one. */
+  secret: string;
+}
+
 /** Who holds one gets an address; only where registration asks for it. */
 export interface SeenInvites {
   /** The Secret that the pod mounts. */
@@ -50,6 +56,7 @@ export interface SeenInvites {
 export interface Seen {
   certificate: SeenCertificate;
   invites?: SeenInvites | undefined;
+  turn?: SeenTurn | undefined;
   configMap?: KubeObject | undefined;
   /** Undefined where the domain does not sign. */
   dkim?: SeenDkim | undefined;

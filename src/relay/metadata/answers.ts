@@ -1,19 +1,22 @@
 /** Answers Dovecot's metadata dict: an account's push tokens, and what the server says of itself. */
 import type { Logger } from "pino";
+import { mailDomainOf } from "../../mail/address.ts";
+import type { RelayConfig } from "../../mail/relay-config.ts";
 import type { Accounts } from "../accounts/accounts.ts";
 import type { DictAnswers } from "../dict/server.ts";
 import * as events from "../events.ts";
 import { readIfThere } from "../files.ts";
 import { appVersions } from "./app-versions.ts";
-import { isToken, metadataKey, serverValues } from "./policy.ts";
+import { isToken, metadataKey, serverValues, turnValue } from "./policy.ts";
 import type { TokenStore } from "./tokens.ts";
 
 export interface MetadataTools {
   accounts: Accounts;
   tokens: TokenStore;
-  /** JSON of the newest versions of clients; read for each question, for it may change at any time. */
-  appVersionsFile: string | undefined;
+  /** Files that it names are read for each question, for they may change at any time. */
+  config: Pick<RelayConfig, "appVersionsFile" | "turn" | "iroh">;
   log: Logger;
+  now(): number;
 }
 
 const refused = "this entry can't be set";
@@ -27,7 +30,7 @@ export class Metadata implements DictAnswers {
 
   async lookup(key: string, user: string): Promise<string | undefined> {
     const asked = metadataKey(key);
-    if (asked.kind === "server") return this.#ofServer(asked.name);
+    if (asked.kind === "server") return this.#ofServer(asked.name, mailDomainOf(user) ?? "");
     if (asked.kind === "other") return undefined;
     const account = await this.#tools.accounts.find(user);
     const tokens = account ? await this.#tools.tokens.list(account) : [];
@@ -48,17 +51,30 @@ export class Metadata implements DictAnswers {
     return metadataKey(key).kind === "deviceToken" ? undefined : refused;
   }
 
-  async #ofServer(name: string): Promise<string | undefined> {
+  async #ofServer(name: string, domain: string): Promise<string | undefined> {
     if (name === "appversions") return this.#appVersions();
+    if (name === "turn") return this.#turn(domain);
+    if (name === "irohrelay") return ofDomain(this.#tools.config.iroh, domain);
     return Object.hasOwn(serverValues, name) ? serverValues[name] : undefined;
   }
 
+  async #turn(domain: string): Promise<string | undefined> {
+    const server = ofDomain(this.#tools.config.turn, domain);
+    const secret = server && (await readIfThere(server.secretFile))?.trimEnd();
+    return secret ? turnValue(server, secret, Math.floor(this.#tools.now() / 1000)) : undefined;
+  }
+
   async #appVersions(): Promise<string | undefined> {
-    const { appVersionsFile, log } = this.#tools;
+    const { log } = this.#tools;
+    const { appVersionsFile } = this.#tools.config;
     const text = appVersionsFile === undefined ? undefined : await readIfThere(appVersionsFile);
     if (text === undefined) return undefined;
     const answer = appVersions(text);
     if ("problem" in answer) events.wrongAppVersions(log, answer.problem);
     return "line" in answer ? answer.line : undefined;
   }
+}
+
+function ofDomain<Value>(table: Record<string, Value> | undefined, domain: string): Value | undefined {
+  return table && Object.hasOwn(table, domain) ? table[domain] : undefined;
 }

@@ -1,4 +1,5 @@
-/** IMAP METADATA keys, and push tokens with their times (reference §13). Pure. */
+/** IMAP METADATA keys, what the server says of itself, and push tokens with their times (reference §13). Pure. */
+import { createHmac } from "node:crypto";
 
 /** What a key of the metadata dict names. */
 export type MetadataKey = { kind: "deviceToken" } | { kind: "server"; name: string } | { kind: "other" };
@@ -18,6 +19,18 @@ export const serverValues: Readonly<Record<string, string>> = {
   /** Recipients of one message: Postfix's smtpd_recipient_limit. */
   maxsmtprecipients: "1000",
 };
+
+const credentialSeconds = 5 * 86_400;
+
+/**
+ * The TURN server and credentials for it that end by themselves (the TURN REST scheme: the name is the Unix time of the end, the password its
+ * HMAC). Clients split at the first three colons.
+ */
+export function turnValue(server: { host: string; port: number }, secret: string, nowSeconds: number): string {
+  const username = String(nowSeconds + credentialSeconds);
+  const password = createHmac("sha1", secret).update(username).digest("base64");
+  return `${server.host}:${server.port}:${username}:${password}`;
+}
 
 /** Unix time of when each was last set, in the order in which they came. */
 export type Tokens = Readonly<Record<string, number>>;

@@ -23,7 +23,11 @@ test("a domain is enough; the rest has defaults that suit a public relay", () =>
     messages: { maxSize: "30Mi", deleteAfterDays: 20, deleteLargeAfterDays: 7, inactiveAccountsAfterDays: 90 },
     privacy: {},
     website: {},
-    services: { push: { enabled: true, url: "https://notifications.delta.chat/notify" } },
+    services: {
+      push: { enabled: true, url: "https://notifications.delta.chat/notify" },
+      turn: { enabled: false, firstRelayPort: 49_152, relayPorts: 40 },
+      iroh: {},
+    },
     storage: { size: "10Gi", reclaimPolicy: "Retain" },
     certificate: { source: "Auto" },
     network: { exposure: "LoadBalancer", ipFamilyPolicy: "PreferDualStack" },

@@ -1,4 +1,5 @@
 /** The texts that the operator writes: they follow the spec, and nothing in a spec can add a line to them. */
+import { BlockList, isIPv4 } from "node:net";
 import { describe, expect, test } from "vitest";
 import { ChatmailServerSpec } from "../../../src/api/chatmail-server.ts";
 import { expiryContainer, prepareContainer, relayContainers } from "../../../src/mail/containers.ts";
@@ -10,6 +11,7 @@ import { escapeHtml, qrSvg } from "../../../src/mail/pages/html.ts";
 import { languageMap, languages } from "../../../src/mail/pages/language.ts";
 import { readableSize } from "../../../src/mail/pages/site.ts";
 import { mainSettings, settings } from "../../../src/mail/postfix.ts";
+import { deniedPeers } from "../../../src/mail/turn.ts";
 
 type Fields = Omit<Partial<Parameters<typeof ChatmailServerSpec.parse>[0] & object>, "domain">;
 const aSpec = (domain = "nine.example.org", fields: Fields = {}) => ChatmailServerSpec.parse({ domain, ...fields });
@@ -244,8 +246,69 @@ describe("invites", () => {
   });
 });
 
+describe("TURN", () => {
+  const services = { turn: { enabled: true, firstRelayPort: 50_000, relayPorts: 10 } };
+  const lines = file("turn", "turnserver.conf", "nine.example.org", { services }).trimEnd().split("\n");
+
+  test("off by default, and then nothing of it is there", () => {
+    const { turn, relay } = filesOf();
+    expect(turn).toEqual({});
+    expect(JSON.parse(relay["relay.json"] ?? "")).not.toHaveProperty("turn");
+    expect(relayContainers().map(({ name }) => name)).not.toContain("turn");
+  });
+
+  test("realm and ports come from the spec, and whoever wants in needs a credential", () => {
+    expect(lines).toEqual(expect.arrayContaining(["realm=nine.example.org", "min-port=50000", "max-port=50009"]));
+    expect(lines).toEqual(expect.arrayContaining(["use-auth-secret", "no-cli", "no-tcp-relay"]));
+  });
+
+  test("the secret is not in the ConfigMap", () => {
+    expect(lines.filter((line) => line.includes("secret"))).toEqual(["use-auth-secret"]);
+  });
+
+  test.each([
+    "0.0.0.0",
+    "10.244.0.1",
+    "100.64.0.1",
+    "127.0.0.1",
+    "169.254.169.254",
+    "172.31.255.255",
+    "192.168.1.1",
+    "255.255.255.255",
+    "::1",
+    "::ffff:10.0.0.1",
+    "64:ff9b::a00:1",
+    "2002:a00:1::1",
+    "fd00::1",
+    "fe80::1",
+    "ff02::1",
+  ])("%s is no peer", (address) => expect(isDenied(address)).toBe(true));
+
+  test.each(["9.9.9.9", "172.32.0.1", "192.169.0.1", "203.0.113.7", "2a01:4f8::1", "2620:fe::fe"])(
+    "%s may be one",
+    (address) => expect(isDenied(address)).toBe(false),
+  );
+
+  function isDenied(address: string): boolean {
+    const denied = new BlockList();
+    for (const range of deniedPeers) {
+      const [first = "", last = ""] = range.split("-");
+      denied.addRange(first, last, isIPv4(first) ? "ipv4" : "ipv6");
+    }
+    return denied.check(address, isIPv4(address) ? "ipv4" : "ipv6");
+  }
+
+  test("an address literal is told without brackets", () => {
+    const config = JSON.parse(file("relay", "relay.json", "192.0.2.7", { services }));
+    expect(config.turn).toEqual({
+      "192.0.2.7": { host: "192.0.2.7", port: 3478, secretFile: "/etc/chatmail/turn-secret/secret" },
+    });
+  });
+});
+
 describe("containers", () => {
-  const all = [...relayContainers(), prepareContainer, expiryContainer];
+  const turn = { relayPorts: [49_152, 49_153], external: { address: "192.0.2.7" } };
+  const all = [...relayContainers({ turn }), prepareContainer, expiryContainer];
 
   test("whoever is root has few rights, and the others have none", () => {
     expect(all.filter(({ uid }) => uid === 0).map(({ name }) => name)).toEqual(["postfix", "prepare"]);
@@ -253,8 +316,8 @@ describe("containers", () => {
   });
 
   test("each container mounts what its configuration names", () => {
-    const { postfix, dovecot, web } = filesOf();
-    for (const [name, files] of Object.entries({ postfix, dovecot, web })) {
+    const { postfix, dovecot, web, turn } = filesOf("nine.example.org", { services: { turn: { enabled: true } } });
+    for (const [name, files] of Object.entries({ postfix, dovecot, web, turn })) {
       const mounts = all.find((each) => each.name === name)?.mounts.map(({ at }) => at) ?? [];
       const text = Object.values(files).join("\n");
       for (const path of [...Object.values(folders), ...Object.values(sockets)]) {

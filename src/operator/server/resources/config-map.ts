@@ -17,9 +17,11 @@ export function configMap(
   };
 }
 
-/** Changes when a program has to start anew. nginx reads pages for each request, so they don't count. The signing key is read once. */
-export function configHash(files: Record<FileFolder, Files>, dkimKeyPem = ""): string {
+/** Changes when a program has to start anew. nginx reads pages for each request, so they don't count. Secrets that are read once do. */
+export function configHash(files: Record<FileFolder, Files>, ...secrets: (string | undefined)[]): string {
   const { pages: _, ...read } = files;
   const sorted = Object.entries(configMapData({ ...read, pages: {} })).sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash("sha256").update(JSON.stringify(sorted)).update(dkimKeyPem).digest("hex").slice(0, 16);
+  const hash = createHash("sha256").update(JSON.stringify(sorted));
+  for (const secret of secrets) hash.update(secret ?? "");
+  return hash.digest("hex").slice(0, 16);
 }

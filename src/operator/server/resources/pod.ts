@@ -1,7 +1,7 @@
 /** From the containers of src/mail, which are plain values, to what a Kubernetes pod says. */
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
-import type { RelayContainer, RelayMount, RelayProbe } from "../../../mail/containers.ts";
+import type { Extras, RelayContainer, RelayMount, RelayProbe } from "../../../mail/containers.ts";
 import { signsMail } from "../../../mail/dkim.ts";
 import { configMapItems, type FileFolder, type Files } from "../../../mail/files.ts";
 import { vmail } from "../../../mail/layout.ts";
@@ -14,6 +14,9 @@ export interface PodPlan {
   tlsSecretName: string;
   /** Undefined where the domain does not sign, or its Secret holds no key. */
   dkimKeyPem?: string | undefined;
+  /** Undefined where no TURN server runs. */
+  turnSecret?: string | undefined;
+  extras: Extras;
 }
 
 interface Volume {
@@ -27,9 +30,16 @@ const probeTimeoutSeconds = 5;
 export function containerOf(container: RelayContainer, plan: PodPlan): Record<string, unknown> {
   const { server, image } = plan;
   const resources = server.spec.resources[container.name as keyof typeof server.spec.resources];
-  const env = Object.entries(container.env).map(([name, value]) => ({ name, value }));
+  const env = [
+    ...Object.entries(container.env).map(([name, value]) => ({ name, value })),
+    ...Object.entries(container.podEnv ?? {}).map(([name, fieldPath]) => ({
+      name,
+      valueFrom: { fieldRef: { apiVersion: "v1", fieldPath } },
+    })),
+  ];
   const hostPorts = server.spec.network.exposure === "HostPort";
-  const isServed = (name: string) => (servedPorts as readonly string[]).includes(name);
+  const isServed = (name: string, protocol: string) =>
+    protocol === "UDP" || (servedPorts as readonly string[]).includes(name);
   return {
     name: container.name,
     image,
@@ -46,11 +56,11 @@ export function containerOf(container: RelayContainer, plan: PodPlan): Record<st
     ...(env.length > 0 && { env }),
     ...(resources && { resources }),
     ...(container.ports.length > 0 && {
-      ports: container.ports.map(({ name, port }) => ({
+      ports: container.ports.map(({ name, port, protocol = "TCP" }) => ({
         name,
         containerPort: port,
-        protocol: "TCP",
-        ...(hostPorts && isServed(name) && { hostPort: port }),
+        protocol,
+        ...(hostPorts && isServed(name, protocol) && { hostPort: port }),
       })),
     }),
     ...(container.startup && { startupProbe: probeOf(container.startup) }),
@@ -59,7 +69,13 @@ export function containerOf(container: RelayContainer, plan: PodPlan): Record<st
   };
 }
 
-const volumeNames = { tls: "tls", dkim: "dkim", invites: "invites", appVersions: "app-versions" } as const;
+const volumeNames = {
+  tls: "tls",
+  dkim: "dkim",
+  invites: "invites",
+  appVersions: "app-versions",
+  turnSecret: "turn-secret",
+} as const;
 
 function mountOf(mount: RelayMount): Record<string, unknown> {
   switch (mount.from) {
@@ -69,6 +85,7 @@ function mountOf(mount: RelayMount): Record<string, unknown> {
     case "dkim":
     case "invites":
     case "appVersions":
+    case "turnSecret":
       return { name: volumeNames[mount.from], mountPath: mount.at, readOnly: true };
     case "run":
       return { name: "run", mountPath: mount.at };
@@ -122,12 +139,14 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
       const name = volumeNames.appVersions;
       return given === undefined ? { name, emptyDir: {} } : { name, configMap: { name: given, optional: true } };
     }
+    case "turnSecret":
+      return { name: volumeNames.turnSecret, secret: { secretName: names.turnSecret, defaultMode: 0o440 } };
     case "run":
       return { name: "run", emptyDir: {} };
     case "data":
       return { name: "data", persistentVolumeClaim: { claimName: names.volumeClaim } };
     case "scratch":
-      return { name: mount.name, emptyDir: {} };
+      return { name: mount.name, emptyDir: mount.inMemory ? { medium: "Memory", sizeLimit: "8Mi" } : {} };
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import { ports } from "../../../mail/layout.ts";
+import { relayPortsOf } from "../../../mail/turn.ts";
 import { type Child, childMeta, selectorLabels } from "./child.ts";
 
 /** What the outside may reach. */
@@ -23,7 +24,20 @@ export function mailService(server: ChatmailServer): Child {
       ...(network.loadBalancerClass !== undefined && { loadBalancerClass: network.loadBalancerClass }),
       ipFamilyPolicy: network.ipFamilyPolicy,
       selector: selectorLabels(server, "relay"),
-      ports: servedPorts.map((name) => ({ name, port: ports[name], targetPort: name, protocol: "TCP" })),
+      ports: [
+        ...servedPorts.map((name) => ({ name, port: ports[name], targetPort: name, protocol: "TCP" })),
+        ...turnPorts(server),
+      ],
     },
   };
+}
+
+/** The ports that calls pass through keep their numbers on the way, or they are of no use: node ports can't. */
+function turnPorts({ spec: { services, network } }: ChatmailServer) {
+  if (!services.turn.enabled) return [];
+  const relayed = network.exposure === "LoadBalancer" ? relayPortsOf(services.turn) : [];
+  return [
+    { name: "turn", port: ports.turn, targetPort: "turn", protocol: "UDP" },
+    ...relayed.map((port) => ({ name: `turn-${port}`, port, targetPort: port, protocol: "UDP" })),
+  ];
 }

@@ -6,9 +6,9 @@ import { containerOf, type PodPlan, podBasics, podSecurity, volumesFor } from ".
 
 /** The relay pod. One, always: two Dovecots must never open the same mailbox. */
 export function statefulSet(plan: PodPlan): Child {
-  const { server, files, dkimKeyPem } = plan;
+  const { server, files, dkimKeyPem, turnSecret } = plan;
   const names = childNames(server.metadata.name);
-  const containers = relayContainers();
+  const containers = relayContainers(plan.extras);
   return {
     apiVersion: "apps/v1",
     kind: "StatefulSet",
@@ -23,7 +23,7 @@ export function statefulSet(plan: PodPlan): Child {
       template: {
         metadata: {
           labels: childLabels(server, "relay"),
-          annotations: { [annotations.configHash]: configHash(files, dkimKeyPem) },
+          annotations: { [annotations.configHash]: configHash(files, dkimKeyPem, turnSecret) },
         },
         spec: {
           ...podBasics(server),

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { KubeObject } from "../../../../src/kube/object.ts";
 import { relayContainers } from "../../../../src/mail/containers.ts";
 import { desiredChildren } from "../../../../src/operator/server/desired.ts";
@@ -198,4 +198,69 @@ test("the first invite is made as a link to hand out, once, and not where the us
   const { data } = secretOf("k3v9k3v9") as unknown as { data: { link: string } };
   expect(Buffer.from(data.link, "base64").toString()).toBe("https://_nine.test/i/k3v9k3v9");
   expect(secretOf()).toBeUndefined();
+});
+
+describe("TURN", () => {
+  const withTurn = { services: { turn: { enabled: true, firstRelayPort: 50_000, relayPorts: 2 } } };
+  const balanced = (...ingress: object[]): Seen => ({
+    ...selfSigned,
+    turn: { secret: "shared" },
+    service: { metadata: { name: "nine" }, status: { loadBalancer: { ingress } } } as Seen["service"],
+  });
+  const turnOf = (network: object, seen: Seen, turn = {}) => {
+    const services = { turn: { ...withTurn.services.turn, ...turn } };
+    const { Service, StatefulSet } = children({ services, network }, seen);
+    const pod = StatefulSet.spec.template.spec;
+    const container = pod.containers.find(({ name }: Loose) => name === "turn");
+    const udp = (ports: Loose[]) => ports.filter(({ protocol }) => protocol === "UDP");
+    return {
+      service: udp(Service.spec.ports).map(({ port }) => port),
+      host: container.ports.flatMap(({ hostPort }: Loose) => hostPort ?? []),
+      external: container.env.find(({ name }: Loose) => name === "EXTERNAL_IP"),
+    };
+  };
+  const node = { name: "EXTERNAL_IP", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "status.hostIP" } } };
+  const is = (value: string) => ({ name: "EXTERNAL_IP", value });
+
+  test.each([
+    { exposure: "LoadBalancer", service: [3478, 50_000, 50_001], host: [], external: is("203.0.113.7") },
+    { exposure: "NodePort", service: [3478], host: [], external: node },
+    { exposure: "HostPort", service: [3478], host: [3478, 50_000, 50_001], external: node },
+  ])("$exposure opens $service in the Service and $host on the node", ({ exposure, ...expected }) => {
+    expect(turnOf({ exposure }, balanced({ ip: "2001:db8::7" }, { ip: "203.0.113.7" }))).toEqual(expected);
+  });
+
+  test.each([
+    { when: "the load balancer has no address yet", ingress: [], turn: {}, external: undefined },
+    { when: "it has only a name", ingress: [{ hostname: "lb.example" }], turn: {}, external: undefined },
+    {
+      when: "it has only a name, and the spec an address",
+      ingress: [{ hostname: "lb.example" }],
+      turn: { externalAddress: "192.0.2.1" },
+      external: is("192.0.2.1"),
+    },
+    {
+      when: "the spec knows better",
+      ingress: [{ ip: "203.0.113.7" }],
+      turn: { externalAddress: "192.0.2.1" },
+      external: is("192.0.2.1"),
+    },
+  ])("seen from outside as $external.value when $when", ({ ingress, turn, external }) => {
+    expect(turnOf({}, balanced(...ingress), turn).external).toEqual(external);
+  });
+
+  test("the secret is in a Secret that relay and turn see, and another one rolls the pod", () => {
+    const all: (KubeObject & Loose)[] = desiredChildren(aServer(withTurn), balanced(), { relayImage: "relay:1" }).map(
+      (each) => each.object,
+    );
+    const named = (name: string) => all.filter(({ metadata }) => metadata.name === name);
+    expect(named("nine-turn")[0]?.data).toEqual({ secret: Buffer.from("shared").toString("base64") });
+    expect(JSON.stringify(named("nine-config"))).not.toContain("shared");
+    const pod = all.find(({ kind }) => kind === "StatefulSet")?.spec.template.spec;
+    const sees = ({ volumeMounts }: Loose) => volumeMounts.some(({ name }: Loose) => name === "turn-secret");
+    expect(pod.containers.filter(sees).map(({ name }: Loose) => name)).toEqual(["relay", "turn"]);
+    const hash = (seen: Seen) =>
+      children(withTurn, seen).StatefulSet.spec.template.metadata.annotations["chatmail.dev/config-hash"];
+    expect(hash({ ...balanced(), turn: { secret: "other" } })).not.toBe(hash(balanced()));
+  });
 });

@@ -1,5 +1,5 @@
 /** The dict doors, by dialogues as Dovecot 2.3 and 2.4 have them (captured lines; see the reference). */
-import { mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Accounts } from "../../../../src/relay/accounts/accounts.ts";
@@ -22,6 +22,7 @@ const token = `priv/${guid}/devicetoken`;
 const server = `shared/${guid}/vendor/vendor.dovecot/pvt/server/vendor/deltachat`;
 const now = 1_795_000_000;
 const appVersionsFile = join(config.runFolder, "appversions.json");
+const turnSecretFile = join(config.runFolder, "turn-secret");
 const log = collectingLog();
 
 const accounts = {
@@ -43,8 +44,13 @@ beforeAll(async () => {
       answers: new Metadata({
         accounts,
         tokens: new TokenStore({ log: log.log, now: () => now * 1000 }),
-        appVersionsFile,
+        config: {
+          appVersionsFile,
+          turn: { "chat.example": { host: "chat.example", port: 3478, secretFile: turnSecretFile } },
+          iroh: { "chat.example": "https://iroh.example" },
+        },
         log: log.log,
+        now: () => now * 1000,
       }),
       ...trouble,
     }),
@@ -137,7 +143,9 @@ describe("metadata", () => {
       metadata,
       `C: L${server}/maxsmtprecipients\\t${user}
        S: O1000
-       C: L${server}/turn\\t${user}
+       C: L${server}/irohrelay\\t${user}
+       S: Ohttps://iroh.example
+       C: L${server}/irohrelay\\tabcdefghi@other.example
        S: N
        C: L${server}/constructor\\t${user}
        S: N
@@ -146,6 +154,19 @@ describe("metadata", () => {
        C: I0\\t0\\tpriv/\\t${user}
        S: `,
     );
+  });
+
+  test("a TURN credential ends in five days, and is its own proof; there is none without a secret", async () => {
+    rmSync(turnSecretFile, { force: true });
+    await dialogue(metadata, `C: L${server}/turn\\t${user}\nS: N`);
+    // as a person would write it, with the end of a line
+    writeFileSync(turnSecretFile, "north\n");
+    // printf 1795432000 | openssl dgst -sha1 -hmac north -binary | base64
+    await dialogue(
+      metadata,
+      `C: L${server}/turn\\t${user}\nS: Ochat.example:3478:1795432000:08DWGcDmjQYsv27q6d2J7bhKwy0=`,
+    );
+    await dialogue(metadata, `C: L${server}/turn\\tabcdefghi@other.example\nS: N`);
   });
 
   test("tokens end after 90 days, and those from the future do not count; the old form is read", async () => {

@@ -1,0 +1,78 @@
+/**
+ * coturn, which carries calls. Whoever has an address here gets credentials (src/relay/metadata), so what it may reach is what a stranger may
+ * reach: never the cluster's own networks.
+ */
+import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
+import { folders, ports } from "./layout.ts";
+
+type Spec = Pick<ChatmailServerSpec, "domain" | "services">;
+type Turn = ChatmailServerSpec["services"]["turn"];
+
+/** The key in the Secret, and so the file. */
+export const turnSecretKey = "secret";
+export const turnSecretFile = `${folders.turnSecret}/${turnSecretKey}`;
+export const turnConfigFile = `${folders.turnConfig}/turnserver.conf`;
+
+/** Those of one credential at the same time: a device has one for each network it is in. */
+const allocationsPerUser = 12;
+/** Each way: 8 Mbit/s, twice what a video call takes. */
+const bytesPerSecond = 1_000_000;
+
+/**
+ * No way into the cluster, the node or a private network: what is reserved (RFC 6890), but for the blocks kept for documentation, where nothing
+ * is. In IPv6 also what stands for an IPv4 address: mapped, NAT64, 6to4, Teredo.
+ */
+export const deniedPeers = [
+  "0.0.0.0-0.255.255.255",
+  "10.0.0.0-10.255.255.255",
+  "100.64.0.0-100.127.255.255",
+  "127.0.0.0-127.255.255.255",
+  "169.254.0.0-169.254.255.255",
+  "172.16.0.0-172.31.255.255",
+  "192.0.0.0-192.0.0.255",
+  "192.88.99.0-192.88.99.255",
+  "192.168.0.0-192.168.255.255",
+  "198.18.0.0-198.19.255.255",
+  "224.0.0.0-255.255.255.255",
+  "::-::ffff:ffff:ffff",
+  "64:ff9b::-64:ff9b:1:ffff:ffff:ffff:ffff:ffff",
+  "100::-100::ffff:ffff:ffff:ffff",
+  "2001::-2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
+  "2002::-2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+  "fc00::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+] as const;
+
+export function relayPortsOf({ firstRelayPort, relayPorts }: Turn): number[] {
+  return Array.from({ length: relayPorts }, (_, nth) => firstRelayPort + nth);
+}
+
+/** None where there is no TURN server. The secret and the addresses are added when it starts (image/start-turn). */
+export function turnFiles({ domain, services: { turn } }: Spec): Record<string, string> {
+  return turn.enabled ? { "turnserver.conf": turnConf(domain, turn) } : {};
+}
+
+const turnConf = (domain: string, turn: Turn) => `listening-port=${ports.turn}
+min-port=${turn.firstRelayPort}
+max-port=${turn.firstRelayPort + turn.relayPorts - 1}
+realm=${domain}
+use-auth-secret
+stale-nonce=600
+fingerprint
+user-quota=${allocationsPerUser}
+max-bps=${bytesPerSecond}
+# clients ask for UDP alone
+no-tcp
+no-tcp-relay
+no-tls
+no-dtls
+no-cli
+no-rfc5780
+no-stun-backward-compatibility
+no-software-attribute
+no-multicast-peers
+${deniedPeers.map((range) => `denied-peer-ip=${range}`).join("\n")}
+log-file=stdout
+simple-log
+userdb=/tmp/turndb
+pidfile=/tmp/turnserver.pid
+`;

@@ -1,0 +1,19 @@
+import type { ChatmailServer } from "../../../api/chatmail-server.ts";
+import { type Child, childMeta, isRetained } from "./child.ts";
+
+export type KeptSecret = Child<{ type: string; data: Record<string, string> }>;
+
+/**
+ * A Secret that is made once and kept when the server is deleted with Retain. Only the keys that we made are ours to set; others that a person
+ * adds are theirs.
+ */
+export function keptSecret(server: ChatmailServer, name: string, texts: Readonly<Record<string, string>>): KeptSecret {
+  const data = Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString("base64")]);
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: childMeta(server, name, { owned: !isRetained(server) }),
+    type: "Opaque",
+    data: Object.fromEntries(data),
+  };
+}

@@ -1,0 +1,119 @@
+/** Calls: a client gets a credential over IMAP, and coturn carries its packets, to whom it may and to nobody else. */
+import { createHmac } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ports } from "../../src/mail/layout.ts";
+import { turnSecretFile } from "../../src/mail/turn.ts";
+import { DeltaChatClient } from "../helpers/delta-chat.ts";
+import { ImapClient } from "../helpers/imap-client.ts";
+import { randomName } from "../helpers/messages.ts";
+import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+import { tryDocker } from "../lab/docker.ts";
+import { publishZone } from "../lab/names.ts";
+import { labName } from "../lab/place.ts";
+
+const domain = "_calls.test";
+const entries = "/shared/vendor/deltachat";
+const iroh = "https://iroh.example.org";
+
+let pod: RelayPod;
+beforeAll(async () => {
+  const turn = { enabled: true, relayPorts: 8 };
+  pod = await startRelayPod({ domain, spec: { services: { turn, iroh: { url: iroh } } } });
+});
+afterAll(() => pod?.remove());
+
+/** What the server says of itself under this name, as clients ask for it. */
+async function metadata(name: string): Promise<string> {
+  const imap = await ImapClient.ready(pod.at(ports.imaps), `${randomName(9)}@${domain}`, "correct horse");
+  const { untagged } = await imap.say(`GETMETADATA "" ${entries}/${name}`);
+  await imap.logout();
+  return /"([^"]*)"\)?$/.exec(untagged.join())?.[1] ?? /\}\r\n(.*)\)$/s.exec(untagged.join())?.[1] ?? untagged.join();
+}
+
+async function credential() {
+  const [host, port, username = "", ...rest] = (await metadata("turn")).split(":");
+  return { host, port, username, password: rest.join(":") };
+}
+
+/** coturn's own client, on a machine of its own; what it said. */
+async function client(...args: string[]): Promise<string> {
+  const name = `turn-client-${randomName(6)}`;
+  const run = ["run", "--rm", "--name", name, "--network", labName, "--entrypoint", "timeout", pod.image];
+  const { stdout, stderr } = await tryDocker([...run, "20", "turnutils_uclient", ...args]);
+  return stdout + stderr;
+}
+
+test("host, port and a credential for five days; the iroh relay of the spec", async () => {
+  const { host, port, username, password } = await credential();
+  expect([host, port]).toEqual([domain, "3478"]);
+  const days = (Number(username) - Date.now() / 1000) / 86_400;
+  expect(days).toBeGreaterThan(4.99);
+  expect(days).toBeLessThanOrEqual(5);
+  expect(password).toMatch(/^[A-Za-z0-9+/]{27}=$/);
+  expect(await metadata("irohrelay")).toBe(iroh);
+});
+
+describe("TURN", () => {
+  test("two who both go through the relay reach each other", async () => {
+    const { username, password } = await credential();
+    const said = await client("-u", username, "-w", password, "-y", "-c", "-n", "20", "-m", "2", pod.host);
+    expect(said).toMatch(/tot_send_msgs=(\d+), tot_recv_msgs=\1\b/);
+    expect(said).toContain("Total lost packets 0");
+  });
+
+  test.each([
+    {
+      when: "the password is not its own",
+      forge: (name: string) => ({ name, password: "AAAAAAAAAAAAAAAAAAAAAAAAAAA=" }),
+    },
+    { when: "it has ended", forge: () => signed(String(Math.floor(Date.now() / 1000) - 1)) },
+    { when: "it is made with the field's well-known secret", forge: (name: string) => signed(name, "north") },
+  ])("a credential is refused when $when", async ({ forge }) => {
+    const { name, password } = await forge((await credential()).username);
+    const said = await client("-u", name, "-w", password, "-y", "-c", "-n", "1", pod.host);
+    expect(said).toMatch(/error 401|Unauthorized|Cannot complete Allocation/);
+    expect(said).not.toContain("tot_recv_msgs=1");
+  });
+
+  async function signed(name: string, secret?: string) {
+    const key = secret ?? (await pod.exec("turn", "cat", turnSecretFile)).trim();
+    return { name, password: createHmac("sha1", key).update(name).digest("base64") };
+  }
+
+  test.each(["127.0.0.1", "10.96.0.10", "169.254.169.254", "192.168.1.1", "0.0.0.0"])(
+    "%s can't be reached through it",
+    async (peer) => {
+      const { username, password } = await credential();
+      const said = await client("-u", username, "-w", password, "-e", peer, "-c", "-n", "1", pod.host);
+      expect(said).toMatch(/error 403/);
+    },
+  );
+
+  test("it says nothing of who calls whom, and no secret", async () => {
+    const secret = await pod.exec("turn", "cat", turnSecretFile);
+    const logs = await pod.logs("turn");
+    console.log(logs);
+    expect(logs).not.toMatch(/(\d+\.){3}\d+/);
+    expect(logs).not.toMatch(/user <|session \d/);
+    expect(await pod.exec("turn", "cat", "/proc/1/cmdline")).not.toContain(secret.trim());
+    expect(logs).not.toContain(secret.trim());
+  });
+});
+
+test("Delta Chat is told of it", async () => {
+  await publishZone(domain, pod.zone);
+  const alice = await DeltaChatClient.start("Alice");
+  try {
+    await alice.join(`dcaccount:${domain}`);
+    const told = async () => {
+      const servers = JSON.parse(await alice.rpc.iceServers(alice.account)) as { urls: string[]; username?: string }[];
+      return servers.find(({ urls, username }) => username && urls.some((url) => url.includes(`${pod.host}:3478`)));
+    };
+    expect(await until("the TURN server", told, { patienceMs: patienceMs.client })).toMatchObject({
+      username: expect.stringMatching(/^\d{10}$/),
+    });
+  } finally {
+    await alice.stop();
+  }
+});
