@@ -2,10 +2,12 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { buildImages } from "../scripts/images.ts";
-import { labExecArgs, labUp, loadImage } from "../test/lab/lab.ts";
+import { engineUp, labExecArgs, labUp, loadImage } from "../test/lab/lab.ts";
 
 /** Those that need the lab's cluster and our images in it; the others run as they are. */
 const inTheLab = ["relay"];
+/** Those that need its engine and the relay's image only. */
+const onTheEngine = ["mail"];
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith(".ts") && !["run.ts", "machine.ts"].includes(file))
   .map((file) => file.replace(/\.ts$/, ""));
@@ -25,7 +27,14 @@ if (inTheLab.includes(name)) {
   process.env.RELAY_IMAGE = images.relay.name;
   command = await labExecArgs(command);
 }
+if (onTheEngine.includes(name)) {
+  await engineUp();
+  await buildImages();
+  command = await labExecArgs(command);
+}
 const [program = "", ...args] = command;
-spawn(program, args, { stdio: "inherit" }).on("exit", (code) => {
+const child = spawn(program, args, { stdio: "inherit" }).on("exit", (code) => {
   process.exitCode = code ?? 1;
 });
+// the measurement cleans up after itself, and this waits for it
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));

@@ -29,8 +29,8 @@ import {
   relayContainers,
 } from "../../src/mail/containers.ts";
 import { rsaKey, signsMail } from "../../src/mail/dkim.ts";
-import { relayFiles } from "../../src/mail/files.ts";
-import { tlsFiles } from "../../src/mail/layout.ts";
+import { type FileFolder, type Files, relayFiles } from "../../src/mail/files.ts";
+import { sockets, tlsFiles } from "../../src/mail/layout.ts";
 import { relayPortsOf, turnSecretKey } from "../../src/mail/turn.ts";
 import { boxPid } from "../lab/box.ts";
 import { docker, tryDocker } from "../lab/docker.ts";
@@ -51,6 +51,10 @@ export interface RelayPod {
   give(what: Given, file: string, text?: string): void;
   /** Folder of a volume folder on this machine. */
   volume(name: "mail" | "queue"): string;
+  /** A unix socket of the pod, as this machine reaches it. */
+  socket(name: keyof typeof sockets): string;
+  /** Writes a file of the configuration; the program that reads it has to be told by a signal. */
+  configure(folder: FileFolder, file: string, text: string): void;
   /** All that the containers have said, one of them or all. */
   logs(name?: RelayContainerName): Promise<string>;
   /** Runs a command in a container as its own user; what it printed. Throws when it fails. */
@@ -63,6 +67,8 @@ export interface RelayPod {
   signal(name: RelayContainerName, signal: string): Promise<void>;
   /** Proportional set size of all processes of each container, in kB. */
   memory(): Promise<Record<RelayContainerName, number>>;
+  /** CPU time that all processes of each container have used, in seconds; those that have ended are in it. */
+  cpu(): Promise<Record<RelayContainerName, number>>;
   remove(): Promise<void>;
 }
 
@@ -78,10 +84,12 @@ export interface RelayPodOptions {
   given?: Partial<Record<Given, Readonly<Record<string, string>>>>;
   /** Files of the pages folder instead of the built-in ones, as from the user's own ConfigMap. */
   ownPages?: Readonly<Record<string, string>>;
+  /** Changes what the operator would write. */
+  edit?(files: Record<FileFolder, Files>): Record<FileFolder, Files>;
 }
 
 export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod> {
-  const { domain, spec, relayEnv, ownPages, given = {} } = options;
+  const { domain, spec, relayEnv, ownPages, edit, given = {} } = options;
   const image = await relayImage();
   const folder = mkdtempSync(join(tmpdir(), "relay-pod-"));
   chmodSync(folder, 0o755);
@@ -89,7 +97,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   const nameOf = (container: string) => `relay-${id}-${container}`;
 
   const rsaKeyPem = await makeRsaKey();
-  const extra = { rsaKeyPem, ...(ownPages && { ownPages }) };
+  const extra = { rsaKeyPem, ...(ownPages && { ownPages }), ...(edit && { edit }) };
   const parsed = ChatmailServerSpec.parse({ domain, ...spec });
   await writeFiles(folder, parsed, extra);
   const { turn } = parsed.services;
@@ -135,6 +143,10 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     const all = await Promise.all(names.map((each) => tryDocker(["logs", nameOf(each)])));
     return all.map(({ stdout, stderr }) => stdout + stderr).join("");
   };
+  const ofEach = async (figure: (name: RelayContainerName) => Promise<number>) => {
+    const figures = await Promise.all(containers.map(async ({ name }) => [name, await figure(name)] as const));
+    return Object.fromEntries(figures) as Record<RelayContainerName, number>;
+  };
   const exitCode = async (name: string) =>
     Number(await docker(["inspect", "--format", "{{.State.ExitCode}}", nameOf(name)]));
   const isReady = async (name: string) => {
@@ -164,6 +176,8 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       else writeFileSync(path, text, { mode: 0o644 });
     },
     volume: (name) => join(folder, "data", name),
+    socket: (name) => join(folder, "run", baseName(sockets[name])),
+    configure: (name, file, text) => writeFileSync(join(folder, "config", name, file), text),
     logs,
     exec: (name, ...command) => docker(["exec", nameOf(name), ...command]),
     stop: async (name) => {
@@ -180,12 +194,8 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     signal: async (name, signal) => {
       await docker(["kill", "--signal", signal, nameOf(name)]);
     },
-    memory: async () => {
-      const figures = await Promise.all(
-        containers.map(async ({ name }) => [name, await memoryOf(nameOf(name))] as const),
-      );
-      return Object.fromEntries(figures) as Record<RelayContainerName, number>;
-    },
+    memory: () => ofEach((name) => sumOf(nameOf(name), pss)),
+    cpu: () => ofEach((name) => sumOf(nameOf(name), cpuSeconds)),
     remove: async () => {
       await tryDocker(["rm", "-f", "-v", ...[...containers].reverse().map(({ name }) => nameOf(name)), sandbox]);
       rmSync(folder, { recursive: true, force: true });
@@ -203,10 +213,10 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
 async function writeFiles(
   folder: string,
   spec: ChatmailServerSpec,
-  { ownPages, rsaKeyPem }: Pick<RelayPodOptions, "ownPages"> & { rsaKeyPem: string },
+  { ownPages, rsaKeyPem, edit = (files) => files }: Pick<RelayPodOptions, "ownPages" | "edit"> & { rsaKeyPem: string },
 ) {
   const write = (path: string, text: string) => writeFileSync(join(folder, path), text, { mode: 0o644 });
-  const built = relayFiles(spec);
+  const built = edit(relayFiles(spec));
   for (const [name, files] of Object.entries({ ...built, pages: ownPages ?? built.pages })) {
     mkdirSync(join(folder, "config", name), { recursive: true });
     for (const [file, text] of Object.entries(files)) write(`config/${name}/${file}`, text);
@@ -288,14 +298,14 @@ function accepts(host: string, port: number): Promise<boolean> {
 }
 
 /** Sum over the processes of a container; seen from here, for the container itself may not look. */
-async function memoryOf(name: string): Promise<number> {
+async function sumOf(name: string, figure: (pid: number) => number): Promise<number> {
   const first = Number(await docker(["inspect", "--format", "{{.State.Pid}}", name]));
   const root = hostPid(first);
   const all = readdirSync("/proc")
     .filter((entry) => /^\d+$/.test(entry))
     .map(Number);
   const namespace = pidNamespace(root);
-  return all.filter((pid) => pidNamespace(pid) === namespace).reduce((sum, pid) => sum + pss(pid), 0);
+  return all.filter((pid) => pidNamespace(pid) === namespace).reduce((sum, pid) => sum + figure(pid), 0);
 }
 
 /** The engine's own number for a process may be that of its box; the machine's number has it as second in NSpid. */
@@ -317,6 +327,16 @@ function nsPids(pid: number): number[] {
 const pidNamespace = (pid: number): string => /\d+/.exec(readLink(`/proc/${pid}/ns/pid`))?.[0] ?? `none-${pid}`;
 
 const pss = (pid: number): number => Number(/^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
+
+/** The process and the children that it has waited for, so that nothing is lost when one ends: utime, stime, cutime and cstime of proc(5). */
+function cpuSeconds(pid: number): number {
+  const stat = read(`/proc/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSecond;
+}
+
+/** USER_HZ, the same on every Linux that runs Node. */
+const ticksPerSecond = 100;
 
 function read(path: string): string {
   try {

@@ -1,0 +1,250 @@
+/**
+ * The relay's containers without a cluster, with and without the filter: mails a second, from handing in to IDLE, CPU, memory, clients that
+ * wait, logins. Mails of 5.6 kB come over TLS with login, eight connections at once, each mail with PGP check, RSA-2048 signature and
+ * another subject. `--quick`: fewer of everything. `--sync`: also what waiting for the disk at each delivery costs (decision 0016).
+ */
+import { startRelayPod } from "../test/helpers/relay-pod.ts";
+import { printTable, quantile, writeJson } from "./machine.ts";
+import { difference, type Round, ratioOf, sum, summaryOf } from "./mail/figures.ts";
+import {
+  Bench,
+  ceiling,
+  connections,
+  inTurns,
+  loginRate,
+  newAccounts,
+  newLogin,
+  pause,
+  type Wait,
+  Waiting,
+} from "./mail/load.ts";
+import { Sender } from "./mail/sender.ts";
+import { destinations, domain, filters, submissionPort, syncs, withPlainTwin, withSync } from "./mail/variants.ts";
+
+const options = process.argv.slice(2);
+const size = options.includes("--quick")
+  ? { rounds: 3, mails: 300, singles: 40, awake: 20, clients: 100, loginSeconds: 2, restSeconds: 5 }
+  : { rounds: 7, mails: 1500, singles: 150, awake: 200, clients: 1000, loginSeconds: 5, restSeconds: 20 };
+/** `imap_hibernate_timeout`, and some more. */
+const asleepAfterMs = 33_000;
+
+const ended = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => ended.abort(new Error(signal)));
+const { signal } = ended;
+const say = (text: string) => console.error(`${new Date().toTimeString().slice(0, 8)} ${text}`);
+
+const mib = (kib: Readonly<Record<string, number>>) =>
+  Object.fromEntries(Object.entries(kib).map(([name, value]) => [name, value / 1024]));
+const empty = () => ({ plain: [] as Round[], filtered: [] as Round[] });
+
+say("starting the pod");
+/** The most that one sender may have, and accounts are made however busy the machine is: the load and not a limit is measured. */
+const accounts = { refuseNew: { loadPerCoreAbove: 1000 }, sendBurst: 10_000, sendRatePerMinute: 10_000 };
+let dovecotConf = "";
+const pod = await startRelayPod({
+  domain,
+  spec: { accounts },
+  edit: (files) => {
+    dovecotConf = files.dovecot["dovecot.conf"] ?? "";
+    return withPlainTwin(files);
+  },
+});
+try {
+  signal.throwIfAborted();
+  const result = await measure();
+  print(result);
+  await writeJson(options, result);
+} finally {
+  await pod.remove();
+}
+
+async function measure() {
+  await pause(3000, signal);
+  const fresh = mib(await pod.memory());
+  const loadAlone = await ceiling(2 * size.mails, signal);
+  const senders = await newAccounts(pod, connections);
+  const bench = new Bench(pod, senders, signal);
+
+  const paths = { imap: empty(), discard: empty() };
+  let loaded: Record<string, number> = {};
+  for (const destination of destinations) {
+    say(`rounds to ${destination}`);
+    for (const filter of filters) await bench.round(filter, destination, size.mails / 3);
+    for (let round = 0; round < size.rounds; round++) {
+      for (const filter of filters) paths[destination][filter].push(await bench.round(filter, destination, size.mails));
+    }
+    if (destination === "imap") {
+      await bench.round("filtered", "imap", size.mails, async () => {
+        loaded = mib(await pod.memory());
+      });
+    }
+  }
+
+  say("single mails to clients that wait");
+  const awake = await singles(size.singles);
+
+  say("clients that wait");
+  const clients = await idleClients(senders[0]);
+
+  say("logins");
+  const known = await newAccounts(pod, connections);
+  let turn = 0;
+  const existing = await loginRate(pod, size.loginSeconds, signal, () => known[turn++ % known.length] ?? newLogin());
+  const created = await loginRate(pod, size.loginSeconds, signal, newLogin);
+  const logins = { existingPerSecond: existing, createdPerSecond: created };
+
+  const synced = options.includes("--sync") ? await syncRounds(bench) : undefined;
+  await pause(size.restSeconds * 1000, signal);
+  const after = mib(await pod.memory());
+
+  const pathFigures = (path: ReturnType<typeof empty>) => ({
+    plain: summaryOf(path.plain).mailsPerSecond,
+    filtered: summaryOf(path.filtered).mailsPerSecond,
+    ratio: ratioOf(path.filtered, path.plain),
+    detail: { plain: summaryOf(path.plain), filtered: summaryOf(path.filtered) },
+  });
+  return {
+    imap: pathFigures(paths.imap),
+    discard: pathFigures(paths.discard),
+    loadAlonePerSecond: loadAlone,
+    idle: { ...spreadOf(awake.filtered), plain: spreadOf(awake.plain), asleep: spreadOf(clients.waits) },
+    containers: fresh,
+    containersAtWork: loaded,
+    containersAfterUse: after,
+    clients: clients.figures,
+    logins,
+    ...(synced && { synced }),
+  };
+}
+
+function spreadOf(waits: readonly Wait[]) {
+  const of = (key: keyof Wait, share: number) =>
+    quantile(
+      waits.map((wait) => wait[key]),
+      share,
+    );
+  return { p50Ms: of("seenMs", 0.5), p99Ms: of("seenMs", 0.99), takenP50Ms: of("takenMs", 0.5) };
+}
+
+/** One mail at a time, now with the filter and now without. */
+async function singles(count: number) {
+  const [from = newLogin(), to = newLogin()] = await newAccounts(pod, 2);
+  const receiver = await Waiting.open(pod, to);
+  const through = {
+    plain: await Sender.smtp(pod.at(submissionPort.plain), from),
+    filtered: await Sender.smtp(pod.at(submissionPort.filtered), from),
+  };
+  const waits = { plain: [] as Wait[], filtered: [] as Wait[] };
+  for (let at = -5; at < count; at++) {
+    for (const filter of filters) {
+      const wait = await receiver.receive(through[filter], from.user);
+      if (at >= 0) waits[filter].push(wait);
+      await pause(20, signal);
+    }
+  }
+  for (const each of [receiver, ...Object.values(through)]) each.close();
+  return waits;
+}
+
+/** Some that have just come, then all of them asleep (hibernated), and mail for some of those. */
+async function idleClients(from = newLogin()) {
+  const logins = await newAccounts(pod, size.clients);
+  const open: Waiting[] = [];
+  const come = (some: typeof logins) =>
+    inTurns(some, connections, async (login) => {
+      signal.throwIfAborted();
+      open.push(await Waiting.open(pod, login));
+    });
+  const kibPerClient = async (before: Readonly<Record<string, number>>, count: number) =>
+    sum(difference(await pod.memory(), before)) / count;
+  try {
+    const before = await pod.memory();
+    await come(logins.slice(0, size.awake));
+    const awakeKib = await kibPerClient(before, size.awake);
+    await come(logins.slice(size.awake));
+    await pause(asleepAfterMs, signal);
+    const asleepKib = await kibPerClient(before, size.clients);
+    const cpu = await pod.cpu();
+    await pause(size.restSeconds * 1000, signal);
+    const cpuShare = sum(difference(await pod.cpu(), cpu)) / size.restSeconds;
+    const sender = await Sender.smtp(pod.at(submissionPort.filtered), from);
+    const waits: Wait[] = [];
+    for (const each of open.slice(0, size.singles / 2)) waits.push(await each.receive(sender, from.user));
+    sender.close();
+    return { waits, figures: { count: size.clients, awakeKib, asleepKib, cpuShareOfOneCore: cpuShare } };
+  } finally {
+    for (const each of open) each.close();
+  }
+}
+
+/** Dovecot's LMTP with and without waiting for the disk: straight into Dovecot, and the whole way. */
+async function syncRounds(bench: Bench) {
+  say("deliveries that wait for the disk, and such that do not");
+  const kinds = {
+    "LMTP, 1 at once": () => bench.deliveries(1, size.mails / 3),
+    [`LMTP, ${connections} at once`]: () => bench.deliveries(connections, size.mails),
+    "the whole way, filtered": () => bench.round("filtered", "imap", size.mails),
+  };
+  const rounds: Record<string, Round[]> = {};
+  for (let round = 0; round < size.rounds; round++) {
+    for (const sync of syncs) {
+      pod.configure("dovecot", "dovecot.conf", withSync(dovecotConf, sync));
+      await pod.signal("dovecot", "HUP");
+      await pause(1500, signal);
+      await bench.deliveries(1, 20);
+      for (const [kind, work] of Object.entries(kinds)) {
+        const key = `${kind}, mail_fsync=${sync}`;
+        rounds[key] = [...(rounds[key] ?? []), await work()];
+      }
+    }
+  }
+  pod.configure("dovecot", "dovecot.conf", dovecotConf);
+  await pod.signal("dovecot", "HUP");
+  return Object.fromEntries(Object.entries(rounds).map(([key, all]) => [key, summaryOf(all)]));
+}
+
+function print(result: Awaited<ReturnType<typeof measure>>) {
+  const rate = (perSecond: number) => `${Math.round(perSecond)}/s`;
+  const ms = (value: number) => `${value.toFixed(1)} ms`;
+  const size = (value: number) => `${value.toFixed(1)} MiB`;
+  const each = (values: Readonly<Record<string, number>>, unit: (value: number) => string) =>
+    Object.entries(values)
+      .map(([name, value]) => `${name} ${unit(value)}`)
+      .join(", ");
+  const pathRows = destinations.flatMap((destination): [string, string][] => {
+    const path = result[destination];
+    return [
+      ...filters.flatMap((filter): [string, string][] => {
+        const { mailsPerSecond, spread, cpuMs, loadCpuMs } = path.detail[filter];
+        return [
+          [`${destination}, ${filter}`, `${rate(mailsPerSecond)} (${spread.map(rate).join(" to ")})`],
+          ["  CPU for each mail", `${ms(sum(cpuMs))}: ${each(cpuMs, ms)}; load ${ms(loadCpuMs)}`],
+        ];
+      }),
+      [`${destination}, filtered of plain`, `${(path.ratio * 100).toFixed(0)} %`],
+    ];
+  });
+  const waits = (spread: ReturnType<typeof spreadOf>) =>
+    `median ${ms(spread.p50Ms)}, 99th percentile ${ms(spread.p99Ms)}; taken after ${ms(spread.takenP50Ms)}`;
+  const memory = (values: Readonly<Record<string, number>>) => `${size(sum(values))}: ${each(values, size)}`;
+  const { clients, logins } = result;
+  printTable([
+    ["the load alone, to a server that does nothing", rate(result.loadAlonePerSecond)],
+    ...pathRows,
+    ["MAIL to EXISTS in IDLE, filtered", waits(result.idle)],
+    ["MAIL to EXISTS in IDLE, plain", waits(result.idle.plain)],
+    ["MAIL to EXISTS, session asleep", waits(result.idle.asleep)],
+    ["PSS fresh", memory(result.containers)],
+    ["PSS at work", memory(result.containersAtWork)],
+    ["PSS at rest after use", memory(result.containersAfterUse)],
+    ["each IMAP client that has just come", `${clients.awakeKib.toFixed(0)} KiB`],
+    [`each of ${clients.count}, asleep`, `${clients.asleepKib.toFixed(0)} KiB`],
+    ["all of them asleep: CPU", `${(clients.cpuShareOfOneCore * 100).toFixed(1)} % of a core`],
+    ["IMAP logins, account exists", rate(logins.existingPerSecond)],
+    ["IMAP logins, account is made", rate(logins.createdPerSecond)],
+    ...Object.entries(result.synced ?? {}).map(([what, { mailsPerSecond, spread }]): [string, string] => [
+      what,
+      `${rate(mailsPerSecond)} (${spread.map(rate).join(" to ")})`,
+    ]),
+  ]);
+}

@@ -1,0 +1,222 @@
+/** What is done to the pod: rounds of mail, single mails to a client that waits, clients that wait, logins. */
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ports } from "../../src/mail/layout.ts";
+import { ImapClient } from "../../test/helpers/imap-client.ts";
+import { encryptedMessage, randomName } from "../../test/helpers/messages.ts";
+import type { RelayPod } from "../../test/helpers/relay-pod.ts";
+import { until } from "../../test/helpers/until.ts";
+import { difference, type Round } from "./figures.ts";
+import { type Login, type Mail, Sender } from "./sender.ts";
+import { type Destination, discardDomain, domain, type Filter, submissionPort } from "./variants.ts";
+
+const mailBytes = 5600;
+const patienceMs = 120_000;
+export const connections = 8;
+
+export const newLogin = (): Login => ({ user: `${randomName(9)}@${domain}`, password: randomName(12) });
+
+export const logIn = (pod: RelayPod, { user, password }: Login) =>
+  ImapClient.ready(pod.at(ports.imaps), user, password);
+
+/** The first login makes an account. */
+export async function newAccounts(pod: RelayPod, count: number): Promise<Login[]> {
+  const logins = Array.from({ length: count }, newLogin);
+  await inTurns(logins, connections, async (login) => (await logIn(pod, login)).logout());
+  return logins;
+}
+
+/** Works on all, so many at once. */
+export async function inTurns<T>(all: readonly T[], atOnce: number, work: (each: T) => Promise<unknown>) {
+  const left = all.values();
+  const run = async () => {
+    for (const each of left) await work(each);
+  };
+  await Promise.all(Array.from({ length: atOnce }, run));
+}
+
+export function mailOf(from: string, to: string): Mail {
+  const make = (size: number) =>
+    encryptedMessage({ from, to: [to], subject: "what the filter replaces", headers: { "User-Agent": "bench" }, size });
+  const rest = mailBytes - make(0).length;
+  // base64 with a line end after 64 characters
+  return { from, to, data: make(Math.floor((rest / 4 / 66) * 64 * 3)) };
+}
+
+/** Hands in `count` mails by so many senders at once, each with its own mails over and over. */
+async function sendAll(
+  senders: readonly Sender[],
+  mails: readonly (readonly Mail[])[],
+  count: number,
+  signal: AbortSignal,
+) {
+  let next = 0;
+  const run = async (sender: Sender, own: readonly Mail[]) => {
+    for (let at = next++; at < count; at = next++) {
+      signal.throwIfAborted();
+      const mail = own[at % own.length];
+      if (mail) await sender.send(mail);
+    }
+  };
+  await Promise.all(senders.map((sender, at) => run(sender, mails[at] ?? [])));
+}
+
+export class Bench {
+  readonly #pod: RelayPod;
+  readonly #senders: readonly Login[];
+  readonly #signal: AbortSignal;
+
+  constructor(pod: RelayPod, senders: readonly Login[], signal: AbortSignal) {
+    this.#pod = pod;
+    this.#senders = senders;
+    this.#signal = signal;
+  }
+
+  /** From the first mail handed in to the last one delivered. Every round has recipients of its own, so none finds fuller mailboxes. */
+  async round(filter: Filter, destination: Destination, count: number, during = async () => {}): Promise<Round> {
+    const to = await this.#recipients(destination);
+    const mails = this.#senders.map(({ user }) => to.map((each) => mailOf(user, each)));
+    const address = this.#pod.at(submissionPort[filter]);
+    const senders = await Promise.all(this.#senders.map((login) => Sender.smtp(address, login)));
+    const round = await this.#measure(count, async () => {
+      await Promise.all([sendAll(senders, mails, count, this.#signal), during()]);
+      await until("an empty queue", () => this.#queued() === 0, { patienceMs, everyMs: 10 });
+    });
+    for (const sender of senders) sender.close();
+    if (destination === "imap") this.#allAreThere(to, count);
+    return round;
+  }
+
+  /** Straight into Dovecot, so many at once. */
+  async deliveries(atOnce: number, count: number): Promise<Round> {
+    const to = await this.#recipients("imap");
+    const mails = this.#senders.map(({ user }) => to.map((each) => mailOf(user, each)));
+    const path = this.#pod.socket("lmtp");
+    const senders = await Promise.all(Array.from({ length: atOnce }, () => Sender.lmtp(path)));
+    const round = await this.#measure(count, () => sendAll(senders, mails, count, this.#signal));
+    for (const sender of senders) sender.close();
+    this.#allAreThere(to, count);
+    return round;
+  }
+
+  async #measure(mails: number, work: () => Promise<void>): Promise<Round> {
+    const before = await this.#pod.cpu();
+    const own = process.cpuUsage();
+    const started = performance.now();
+    await work();
+    const seconds = (performance.now() - started) / 1000;
+    const { user, system } = process.cpuUsage(own);
+    return { mails, seconds, cpu: difference(await this.#pod.cpu(), before), loadCpu: (user + system) / 1e6 };
+  }
+
+  async #recipients(destination: Destination): Promise<string[]> {
+    if (destination === "discard") return [`someone@${discardDomain}`];
+    return (await newAccounts(this.#pod, 2 * connections)).map(({ user }) => user);
+  }
+
+  #queued(): number {
+    this.#signal.throwIfAborted();
+    return ["incoming", "active", "deferred"]
+      .map((name) => join(this.#pod.volume("queue"), name))
+      .reduce((total, folder) => total + readdirSync(folder, { recursive: true }).filter(isQueueFile).length, 0);
+  }
+
+  #allAreThere(recipients: readonly string[], count: number) {
+    const inNew = (user: string) => readdirSync(join(this.#pod.volume("mail"), domain, user, "new")).length;
+    const there = recipients.reduce((total, user) => total + inNew(user), 0);
+    if (there !== count) throw new Error(`${count} mails were handed in and ${there} delivered`);
+  }
+}
+
+/** deferred/ has a folder for each first letter. */
+const isQueueFile = (path: string | Buffer) => (String(path).split("/").at(-1) ?? "").length > 1;
+
+export interface Wait {
+  /** From MAIL to the reply that took the mail. */
+  takenMs: number;
+  /** From MAIL to EXISTS at the client in IDLE. */
+  seenMs: number;
+}
+
+export class Waiting {
+  readonly user: string;
+  readonly #client: ImapClient;
+  readonly #idle: Awaited<ReturnType<ImapClient["idle"]>>;
+
+  private constructor(user: string, client: ImapClient, idle: Awaited<ReturnType<ImapClient["idle"]>>) {
+    this.user = user;
+    this.#client = client;
+    this.#idle = idle;
+  }
+
+  static async open(pod: RelayPod, login: Login): Promise<Waiting> {
+    const client = await logIn(pod, login);
+    await client.say("SELECT INBOX");
+    return new Waiting(login.user, client, await client.idle());
+  }
+
+  async receive(sender: Sender, from: string): Promise<Wait> {
+    const mail = mailOf(from, this.user);
+    const started = performance.now();
+    const seen = this.#exists().then(() => performance.now() - started);
+    // when the mail is refused, that is the error to show
+    seen.catch(() => undefined);
+    await sender.send(mail);
+    const takenMs = performance.now() - started;
+    return { takenMs, seenMs: await seen };
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  async #exists(): Promise<void> {
+    while (!/^\* \d+ EXISTS/.test(await this.#idle.next()));
+  }
+}
+
+/** Logins a second for so many seconds, each on a connection of its own; `next` says who. */
+export async function loginRate(
+  pod: RelayPod,
+  seconds: number,
+  signal: AbortSignal,
+  next: () => Login,
+): Promise<number> {
+  let done = 0;
+  const started = performance.now();
+  const run = async () => {
+    while (performance.now() - started < seconds * 1000) {
+      signal.throwIfAborted();
+      (await logIn(pod, next())).destroy();
+      done++;
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, run));
+  return (done * 1000) / (performance.now() - started);
+}
+
+/** What the load itself can do: mails a second to a server that does nothing with them. */
+export async function ceiling(count: number, signal: AbortSignal): Promise<number> {
+  const sink = fork(join(import.meta.dirname, "sink.ts"));
+  try {
+    const [port] = (await once(sink, "message", { signal })) as [number];
+    const login = newLogin();
+    const own = [mailOf(login.user, login.user)];
+    const address = { host: "127.0.0.1", port };
+    const senders = await Promise.all(Array.from({ length: connections }, () => Sender.smtp(address, login)));
+    const all = senders.map(() => own);
+    await sendAll(senders, all, count, signal);
+    const started = performance.now();
+    await sendAll(senders, all, count, signal);
+    const rate = (count * 1000) / (performance.now() - started);
+    for (const sender of senders) sender.close();
+    return rate;
+  } finally {
+    sink.kill();
+  }
+}
+
+export const pause = (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal });
