@@ -39,7 +39,7 @@ const empty = () => ({ plain: [] as Round[], filtered: [] as Round[] });
 
 say("starting the pod");
 /** The most that one sender may have, and accounts are made however busy the machine is: the load and not a limit is measured. */
-const accounts = { refuseNew: { loadPerCoreAbove: 1000 }, sendBurst: 10_000, sendRatePerMinute: 10_000 };
+const accounts = { refuseNewAbove: { loadPerCore: 1000 }, sendBurst: 10_000, sendRatePerMinute: 10_000 };
 let dovecotConf = "";
 const pod = await startRelayPod({
   domain,
