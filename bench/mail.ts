@@ -1,7 +1,7 @@
 /**
  * The relay's containers without a cluster, with and without the filter: mails a second, from handing in to IDLE, CPU, memory, clients that
  * wait, logins. Mails of 5.6 kB come over TLS with login, eight connections at once, each mail with PGP check, RSA-2048 signature and
- * another subject. `--quick`: fewer of everything. `--sync`: also what waiting for the disk at each delivery costs (decision 0016).
+ * another subject. `--quick`: fewer of everything. `--sync`: instead, what waiting for the disk at each delivery costs (decision 0016).
  */
 import { startRelayPod } from "../test/helpers/relay-pod.ts";
 import { printTable, quantile, writeJson } from "./machine.ts";
@@ -22,12 +22,19 @@ import { Sender } from "./mail/sender.ts";
 import { destinations, domain, filters, submissionPort, syncs, withPlainTwin, withSync } from "./mail/variants.ts";
 
 const options = process.argv.slice(2);
+/** `asleepMs`: sessions hibernate after 30 s, and the processes that had them end a minute later; `--quick` does not wait for these. */
 const size = options.includes("--quick")
-  ? { rounds: 3, mails: 300, singles: 40, awake: 20, clients: 100, loginSeconds: 2, restSeconds: 5 }
-  : { rounds: 7, mails: 1500, singles: 150, awake: 200, clients: 1000, loginSeconds: 5, restSeconds: 20 };
-/** `imap_hibernate_timeout`, and some more. */
-const asleepAfterMs = 33_000;
-
+  ? { rounds: 3, mails: 300, singles: 40, awake: 20, clients: 100, asleepMs: 35_000, loginSeconds: 2, restSeconds: 5 }
+  : {
+      rounds: 7,
+      mails: 1500,
+      singles: 150,
+      awake: 200,
+      clients: 1000,
+      asleepMs: 100_000,
+      loginSeconds: 5,
+      restSeconds: 20,
+    };
 const ended = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => ended.abort(new Error(signal)));
 const { signal } = ended;
@@ -51,14 +58,13 @@ const pod = await startRelayPod({
 });
 try {
   signal.throwIfAborted();
-  const result = await measure();
-  print(result);
+  const result = options.includes("--sync") ? await measureSync() : await measureAll();
   await writeJson(options, result);
 } finally {
   await pod.remove();
 }
 
-async function measure() {
+async function measureAll() {
   await pause(3000, signal);
   const fresh = mib(await pod.memory());
   const loadAlone = await ceiling(2 * size.mails, signal);
@@ -93,7 +99,6 @@ async function measure() {
   const created = await loginRate(pod, size.loginSeconds, signal, newLogin);
   const logins = { existingPerSecond: existing, createdPerSecond: created };
 
-  const synced = options.includes("--sync") ? await syncRounds(bench) : undefined;
   await pause(size.restSeconds * 1000, signal);
   const after = mib(await pod.memory());
 
@@ -103,7 +108,7 @@ async function measure() {
     ratio: ratioOf(path.filtered, path.plain),
     detail: { plain: summaryOf(path.plain), filtered: summaryOf(path.filtered) },
   });
-  return {
+  const result = {
     imap: pathFigures(paths.imap),
     discard: pathFigures(paths.discard),
     loadAlonePerSecond: loadAlone,
@@ -113,8 +118,9 @@ async function measure() {
     containersAfterUse: after,
     clients: clients.figures,
     logins,
-    ...(synced && { synced }),
   };
+  print(result);
+  return result;
 }
 
 function spreadOf(waits: readonly Wait[]) {
@@ -162,7 +168,7 @@ async function idleClients(from = newLogin()) {
     await come(logins.slice(0, size.awake));
     const awakeKib = await kibPerClient(before, size.awake);
     await come(logins.slice(size.awake));
-    await pause(asleepAfterMs, signal);
+    await pause(size.asleepMs, signal);
     const asleepKib = await kibPerClient(before, size.clients);
     const cpu = await pod.cpu();
     await pause(size.restSeconds * 1000, signal);
@@ -178,8 +184,8 @@ async function idleClients(from = newLogin()) {
 }
 
 /** Dovecot's LMTP with and without waiting for the disk: straight into Dovecot, and the whole way. */
-async function syncRounds(bench: Bench) {
-  say("deliveries that wait for the disk, and such that do not");
+async function measureSync() {
+  const bench = new Bench(pod, await newAccounts(pod, connections), signal);
   const kinds = {
     "LMTP, 1 at once": () => bench.deliveries(1, size.mails / 3),
     [`LMTP, ${connections} at once`]: () => bench.deliveries(connections, size.mails),
@@ -187,6 +193,7 @@ async function syncRounds(bench: Bench) {
   };
   const rounds: Record<string, Round[]> = {};
   for (let round = 0; round < size.rounds; round++) {
+    say(`round ${round + 1} of ${size.rounds}`);
     for (const sync of syncs) {
       pod.configure("dovecot", "dovecot.conf", withSync(dovecotConf, sync));
       await pod.signal("dovecot", "HUP");
@@ -198,13 +205,16 @@ async function syncRounds(bench: Bench) {
       }
     }
   }
-  pod.configure("dovecot", "dovecot.conf", dovecotConf);
-  await pod.signal("dovecot", "HUP");
-  return Object.fromEntries(Object.entries(rounds).map(([key, all]) => [key, summaryOf(all)]));
+  const result = Object.fromEntries(Object.entries(rounds).map(([key, all]) => [key, summaryOf(all)]));
+  printTable(Object.entries(result).map(([what, { mailsPerSecond, spread }]) => [what, rates(mailsPerSecond, spread)]));
+  return result;
 }
 
-function print(result: Awaited<ReturnType<typeof measure>>) {
-  const rate = (perSecond: number) => `${Math.round(perSecond)}/s`;
+const rate = (perSecond: number) => `${Math.round(perSecond)}/s`;
+const rates = (median: number, [least, most]: readonly [number, number]) =>
+  `${rate(median)} (${rate(least)} to ${rate(most)})`;
+
+function print(result: Awaited<ReturnType<typeof measureAll>>) {
   const ms = (value: number) => `${value.toFixed(1)} ms`;
   const size = (value: number) => `${value.toFixed(1)} MiB`;
   const each = (values: Readonly<Record<string, number>>, unit: (value: number) => string) =>
@@ -217,7 +227,7 @@ function print(result: Awaited<ReturnType<typeof measure>>) {
       ...filters.flatMap((filter): [string, string][] => {
         const { mailsPerSecond, spread, cpuMs, loadCpuMs } = path.detail[filter];
         return [
-          [`${destination}, ${filter}`, `${rate(mailsPerSecond)} (${spread.map(rate).join(" to ")})`],
+          [`${destination}, ${filter}`, rates(mailsPerSecond, spread)],
           ["  CPU for each mail", `${ms(sum(cpuMs))}: ${each(cpuMs, ms)}; load ${ms(loadCpuMs)}`],
         ];
       }),
@@ -242,9 +252,5 @@ function print(result: Awaited<ReturnType<typeof measure>>) {
     ["all of them asleep: CPU", `${(clients.cpuShareOfOneCore * 100).toFixed(1)} % of a core`],
     ["IMAP logins, account exists", rate(logins.existingPerSecond)],
     ["IMAP logins, account is made", rate(logins.createdPerSecond)],
-    ...Object.entries(result.synced ?? {}).map(([what, { mailsPerSecond, spread }]): [string, string] => [
-      what,
-      `${rate(mailsPerSecond)} (${spread.map(rate).join(" to ")})`,
-    ]),
   ]);
 }
