@@ -3,8 +3,8 @@
 import { createSocket, type Socket } from "node:dgram";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { DnsFormatError, parseTxtResponse, renderTxtQuery } from "../../../../src/relay/dkim/dns-message.ts";
-import { createTxtLookup } from "../../../../src/relay/dkim/txt-lookup.ts";
+import { createTxtLookup } from "../../../../src/relay/dns/lookup.ts";
+import { DnsFormatError, parseTxtResponse, renderTxtQuery } from "../../../../src/relay/dns/message.ts";
 import { seededRandom } from "../../../helpers/seeded-random.ts";
 
 const type = { a: 1, cname: 5, soa: 6, txt: 16 };

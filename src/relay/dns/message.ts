@@ -1,5 +1,5 @@
 /** The few DNS messages that a TXT lookup needs (RFC 1035 §4, RFC 2308, RFC 6891): bytes ↔ values. */
-import type { TxtAnswer } from "./keys.ts";
+import type { TxtAnswer } from "../dkim/keys.ts";
 
 export class DnsFormatError extends Error {
   override readonly name = "DnsFormatError";

@@ -5,8 +5,8 @@
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
 import { messageOf } from "../../lib/text.ts";
-import { parseTxtResponse, renderTxtQuery, type TxtResponse } from "./dns-message.ts";
-import type { LookupTxt, TxtAnswer } from "./keys.ts";
+import type { LookupTxt, TxtAnswer } from "../dkim/keys.ts";
+import { parseTxtResponse, renderTxtQuery, type TxtResponse } from "./message.ts";
 
 export interface TxtLookupOptions {
   /** As `getServers()` of node:dns gives them: "192.0.2.1", "192.0.2.1:5353", "[2001:db8::1]:5353". */
