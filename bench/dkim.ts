@@ -37,7 +37,7 @@ const records: Record<string, string> = {
   [`rsa._domainkey.${domain}`]: `v=DKIM1;k=rsa;p=${spki(rsa.publicKey).toString("base64")};s=email;t=s`,
   [`ed._domainkey.${domain}`]: `v=DKIM1;k=ed25519;p=${spki(ed.publicKey).subarray(-32).toString("base64")};s=email;t=s`,
 };
-const lookup = async (name: string) => ({ kind: "found", texts: [records[name] ?? ""], ttlSeconds: 3600 }) as const;
+const lookup = async (name: string) => ({ kind: "found", records: [records[name] ?? ""], ttlSeconds: 3600 }) as const;
 const verifier = createVerifier({ keys: createKeyCache({ lookup, now }), now });
 
 async function signMail(keys: readonly SigningKey[]) {

@@ -6,7 +6,7 @@ import { type PublicKey, parseKeyRecord } from "./key-record.ts";
 
 /** One TXT record is one text, its strings joined, latin1. */
 export type TxtAnswer =
-  | { kind: "found"; texts: readonly string[]; ttlSeconds: number }
+  | { kind: "found"; records: readonly string[]; ttlSeconds: number }
   /** The name or a TXT record of it does not exist. */
   | { kind: "none"; ttlSeconds: number }
   | { kind: "failed"; why: string };
@@ -97,7 +97,7 @@ export function createKeyCache({ lookup, now, size = 1000 }: KeyCacheOptions): K
 function keysOf(txt: TxtAnswer): KeyAnswer {
   if (txt.kind === "failed") return txt;
   if (txt.kind === "none") return { kind: "none", why: "no key record" };
-  const parsed = txt.texts.slice(0, mostRecords).map(parseKeyRecord);
+  const parsed = txt.records.slice(0, mostRecords).map(parseKeyRecord);
   const keys = parsed.flatMap((each) => ("key" in each ? [each.key] : []));
   if (keys.length > 0) return { kind: "keys", keys };
   const [why = "no key record"] = parsed.flatMap((each) => ("problem" in each ? [each.problem] : []));

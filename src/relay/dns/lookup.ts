@@ -1,14 +1,23 @@
 /**
- * TXT records with their TTL, from the resolvers of this machine: Node's own resolver does not tell how long a TXT record holds. Resolvers
- * are asked in their order, each by UDP and, where the answer does not fit, by TCP.
+ * Records from the resolvers of this machine, with what Node's own resolver does not tell: how long they hold, and whether the resolver has
+ * validated them. Resolvers are asked in their order, each by UDP and, where the answer does not fit, by TCP.
  */
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
 import { messageOf } from "../../lib/text.ts";
-import type { LookupTxt, TxtAnswer } from "../dkim/keys.ts";
-import { parseTxtResponse, renderTxtQuery, type TxtResponse } from "./message.ts";
+import {
+  type DnsAnswer,
+  type DnsQuestion,
+  type DnsResponse,
+  parseResponse,
+  type RecordType,
+  renderQuery,
+} from "./message.ts";
 
-export interface TxtLookupOptions {
+/** Asks the DNS; never rejects. */
+export type Lookup = <Type extends RecordType>(name: string, type: Type) => Promise<DnsAnswer<Type>>;
+
+export interface LookupOptions {
   /** As `getServers()` of node:dns gives them: "192.0.2.1", "192.0.2.1:5353", "[2001:db8::1]:5353". */
   servers: readonly string[];
   /** A whole number from 0 up to, not including, `below`; has to be hard to guess. */
@@ -24,24 +33,23 @@ interface Server {
   port: number;
 }
 
-interface Question {
-  id: number;
-  name: string;
+interface Asking<Type extends RecordType> {
+  question: DnsQuestion<Type>;
   query: Buffer;
   timeoutMs: number;
 }
 
-export function createTxtLookup(options: TxtLookupOptions): LookupTxt {
+export function createLookup(options: LookupOptions): Lookup {
   const { random, timeoutMs = 3000, rounds = 3 } = options;
   const servers = options.servers.map(parseServer);
-  return async (name) => {
-    let failed: TxtAnswer = { kind: "failed", why: "no name server is configured" };
+  return async (name, type) => {
+    let failed: DnsAnswer<typeof type> = { kind: "failed", why: "no name server is configured" };
     for (let round = 0; round < rounds; round++) {
       for (const server of servers) {
-        const id = random(0x10000);
-        const query = renderTxtQuery(id, name);
-        if (!query) return { kind: "none", ttlSeconds: 0 };
-        const answer = await askServer(server, { id, name, query, timeoutMs });
+        const question = { id: random(0x10000), name, type };
+        const query = renderQuery(question);
+        if (!query) return { kind: "none", secure: false, ttlSeconds: 0 };
+        const answer = await askServer(server, { question, query, timeoutMs });
         if (answer.kind !== "failed") return answer;
         failed = answer;
       }
@@ -50,10 +58,10 @@ export function createTxtLookup(options: TxtLookupOptions): LookupTxt {
   };
 }
 
-async function askServer(server: Server, question: Question): Promise<TxtAnswer> {
+async function askServer<Type extends RecordType>(server: Server, asking: Asking<Type>): Promise<DnsAnswer<Type>> {
   try {
-    const answer = await askByUdp(server, question);
-    const whole = answer.kind === "truncated" ? await askByTcp(server, question) : answer;
+    const answer = await askByUdp(server, asking);
+    const whole = answer.kind === "truncated" ? await askByTcp(server, asking) : answer;
     return whole.kind === "truncated" ? { kind: "failed", why: "name server cuts its answer short" } : whole;
   } catch (thrown) {
     return { kind: "failed", why: `name server: ${messageOf(thrown)}` };
@@ -61,7 +69,10 @@ async function askServer(server: Server, question: Question): Promise<TxtAnswer>
 }
 
 /** A new socket for each question has a port that can't be guessed; being connected, it takes packets from this server only. */
-function askByUdp({ host, port }: Server, { id, name, query, timeoutMs }: Question): Promise<TxtResponse> {
+function askByUdp<Type extends RecordType>(
+  { host, port }: Server,
+  { question, query, timeoutMs }: Asking<Type>,
+): Promise<DnsResponse<Type>> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(isIPv6(host) ? "udp6" : "udp4");
     let ended = false;
@@ -76,7 +87,7 @@ function askByUdp({ host, port }: Server, { id, name, query, timeoutMs }: Questi
     socket.on("error", (error) => end(() => reject(error)));
     socket.on("message", (bytes) => {
       try {
-        const response = parseTxtResponse(bytes, { id, name });
+        const response = parseResponse(bytes, question);
         if (response) end(() => resolve(response));
       } catch (thrown) {
         end(() => reject(thrown));
@@ -86,7 +97,10 @@ function askByUdp({ host, port }: Server, { id, name, query, timeoutMs }: Questi
   });
 }
 
-function askByTcp({ host, port }: Server, { id, name, query, timeoutMs }: Question): Promise<TxtResponse> {
+function askByTcp<Type extends RecordType>(
+  { host, port }: Server,
+  { question, query, timeoutMs }: Asking<Type>,
+): Promise<DnsResponse<Type>> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, host);
     const end = (settle: () => void) => {
@@ -103,7 +117,7 @@ function askByTcp({ host, port }: Server, { id, name, query, timeoutMs }: Questi
       const size = got.length < 2 ? Number.POSITIVE_INFINITY : got.readUInt16BE(0);
       if (got.length < 2 + size) return;
       try {
-        const response = parseTxtResponse(got.subarray(2, 2 + size), { id, name });
+        const response = parseResponse(got.subarray(2, 2 + size), question);
         end(() => (response ? resolve(response) : reject(new Error("answer to another question"))));
       } catch (thrown) {
         end(() => reject(thrown));

@@ -1,40 +1,81 @@
-/** The few DNS messages that a TXT lookup needs (RFC 1035 §4, RFC 2308, RFC 6891): bytes ↔ values. */
-import type { TxtAnswer } from "../dkim/keys.ts";
+/** The few DNS messages that a lookup needs (RFC 1035 §4, RFC 2308, RFC 6891, RFC 6698 §2.1): bytes ↔ values. */
 
 export class DnsFormatError extends Error {
   override readonly name = "DnsFormatError";
 }
 
-/** `truncated` asks for the same question by TCP. */
-export type TxtResponse = TxtAnswer | { kind: "truncated" };
+/** What a record of each type says. */
+export interface RecordData {
+  /** Addresses are not read, only that there are some. */
+  A: undefined;
+  AAAA: undefined;
+  /** Host is lower-case, without a dot at its end; "" is the null MX. */
+  MX: { preference: number; host: string };
+  /** Its strings joined, latin1. */
+  TXT: string;
+  /** Bytes: the length of the certificate or digest. */
+  TLSA: { usage: number; selector: number; matching: number; bytes: number };
+}
+export type RecordType = keyof RecordData;
 
-const types = { cname: 5, soa: 6, txt: 16, opt: 41 };
+/** `secure`: the resolver says that it has validated all of this answer (AD, RFC 4035 §3.2.3), that there is nothing too. */
+export type DnsAnswer<Type extends RecordType> =
+  /** `name` is what the name asked for is an alias of, or itself. */
+  | { kind: "found"; secure: boolean; name: string; records: readonly RecordData[Type][]; ttlSeconds: number }
+  | { kind: "none"; secure: boolean; ttlSeconds: number }
+  | { kind: "failed"; why: string };
+
+/** `truncated` asks for the same question by TCP. */
+export type DnsResponse<Type extends RecordType> = DnsAnswer<Type> | { kind: "truncated" };
+
+export interface DnsQuestion<Type extends RecordType = RecordType> {
+  id: number;
+  name: string;
+  type: Type;
+}
+
+const types = { A: 1, CNAME: 5, SOA: 6, MX: 15, TXT: 16, AAAA: 28, OPT: 41, TLSA: 52 } as const;
 const classIn = 1;
 /** Fits one packet of any path (dnsflagday.net 2020). */
 const udpBytes = 1232;
 /** For a negative answer that does not say how long it holds. */
 const defaultNegativeTtlSeconds = 30;
 
+const readers: { [Type in RecordType]: (bytes: Buffer, start: number, end: number) => RecordData[Type] } = {
+  A: () => undefined,
+  AAAA: () => undefined,
+  MX: (bytes, start) => ({ preference: bytes.readUInt16BE(start), host: readName(bytes, start + 2).name }),
+  TXT: readStrings,
+  TLSA: (bytes, start, end) => {
+    if (end - start < 3) throw new DnsFormatError("TLSA record ends early");
+    const [usage = 0, selector = 0, matching = 0] = bytes.subarray(start, start + 3);
+    return { usage, selector, matching, bytes: end - start - 3 };
+  },
+};
+
 /** Undefined for a name that can't be asked for. `name` is ASCII, without a dot at its end. */
-export function renderTxtQuery(id: number, name: string): Buffer | undefined {
+export function renderQuery({ id, name, type }: DnsQuestion): Buffer | undefined {
   const labels = name.split(".").map((label) => Buffer.from(label, "latin1"));
   if (name.length > 253 || labels.some((label) => label.length === 0 || label.length > 63)) return undefined;
   const header = Buffer.alloc(12);
   header.writeUInt16BE(id, 0);
-  header.writeUInt16BE(0x0100, 2); // recursion desired
+  header.writeUInt16BE(0x0120, 2); // recursion desired; AD asks to be told whether the answer was validated (RFC 6840 §5.7)
   header.writeUInt16BE(1, 4);
   header.writeUInt16BE(1, 10);
   const question = Buffer.concat([...labels.flatMap((label) => [Buffer.from([label.length]), label]), Buffer.alloc(5)]);
-  question.writeUInt16BE(types.txt, question.length - 4);
+  question.writeUInt16BE(types[type], question.length - 4);
   question.writeUInt16BE(classIn, question.length - 2);
   const opt = Buffer.alloc(11);
-  opt.writeUInt16BE(types.opt, 1);
+  opt.writeUInt16BE(types.OPT, 1);
   opt.writeUInt16BE(udpBytes, 3);
   return Buffer.concat([header, question, opt]);
 }
 
 /** Undefined where the message is not the answer to this question. Throws DnsFormatError where it is and can't be read. */
-export function parseTxtResponse(bytes: Buffer, asked: { id: number; name: string }): TxtResponse | undefined {
+export function parseResponse<Type extends RecordType>(
+  bytes: Buffer,
+  asked: DnsQuestion<Type>,
+): DnsResponse<Type> | undefined {
   if (bytes.length < 12 || bytes.readUInt16BE(0) !== asked.id) return undefined;
   const flags = bytes.readUInt16BE(2);
   if ((flags & 0x8000) === 0 || bytes.readUInt16BE(4) !== 1) return undefined;
@@ -42,11 +83,12 @@ export function parseTxtResponse(bytes: Buffer, asked: { id: number; name: strin
     const question = readName(bytes, 12);
     const type = bytes.readUInt16BE(question.end);
     const forClass = bytes.readUInt16BE(question.end + 2);
-    if (question.name !== asked.name.toLowerCase() || type !== types.txt || forClass !== classIn) return undefined;
+    if (question.name !== asked.name.toLowerCase() || type !== types[asked.type] || forClass !== classIn)
+      return undefined;
     if ((flags & 0x0200) !== 0) return { kind: "truncated" };
     const code = flags & 0xf;
     if (code !== 0 && code !== 3) return { kind: "failed", why: `name server answered ${codeName(code)}` };
-    return answerFrom(bytes, question.end + 4, asked.name.toLowerCase());
+    return answerFrom(bytes, question.end + 4, asked.name.toLowerCase(), asked.type);
   } catch (thrown) {
     if (thrown instanceof RangeError) throw new DnsFormatError("DNS message ends early");
     throw thrown;
@@ -57,29 +99,31 @@ function codeName(code: number): string {
   return { 1: "FORMERR", 2: "SERVFAIL", 4: "NOTIMP", 5: "REFUSED" }[code] ?? `code ${code}`;
 }
 
-function answerFrom(bytes: Buffer, start: number, asked: string): TxtAnswer {
+function answerFrom<Type extends RecordType>(bytes: Buffer, start: number, asked: string, type: Type): DnsAnswer<Type> {
+  const secure = (bytes.readUInt16BE(2) & 0x0020) !== 0;
   const answers = bytes.readUInt16BE(6);
-  const records = readRecords(bytes, start, answers + bytes.readUInt16BE(8));
+  const all = readRecords(bytes, start, answers + bytes.readUInt16BE(8));
   let name = asked;
   let ttlSeconds = Number.POSITIVE_INFINITY;
   // a chain of aliases is in order, and ends where no record leads on
-  for (const record of records.slice(0, answers)) {
-    if (record.type !== types.cname || record.name !== name) continue;
+  for (const record of all.slice(0, answers)) {
+    if (record.type !== types.CNAME || record.name !== name) continue;
     name = readName(bytes, record.start).name;
     ttlSeconds = Math.min(ttlSeconds, record.ttlSeconds);
   }
-  const found = records.slice(0, answers).filter((each) => each.type === types.txt && each.name === name);
+  const found = all.slice(0, answers).filter((each) => each.type === types[type] && each.name === name);
   if (found.length > 0) {
-    const texts = found.map((each) => readStrings(bytes, each.start, each.end));
-    return { kind: "found", texts, ttlSeconds: Math.min(ttlSeconds, ...found.map((each) => each.ttlSeconds)) };
+    const records = found.map((each) => readers[type](bytes, each.start, each.end));
+    const shortest = Math.min(ttlSeconds, ...found.map((each) => each.ttlSeconds));
+    return { kind: "found", secure, name, records, ttlSeconds: shortest };
   }
   // RFC 2308 §5: the lesser of the SOA's own TTL and its last field
-  const soa = records.slice(answers).find((each) => each.type === types.soa);
+  const soa = all.slice(answers).find((each) => each.type === types.SOA);
   const holds = soa ? Math.min(soa.ttlSeconds, bytes.readUInt32BE(soa.end - 4)) : defaultNegativeTtlSeconds;
-  return { kind: "none", ttlSeconds: Math.min(ttlSeconds, holds) };
+  return { kind: "none", secure, ttlSeconds: Math.min(ttlSeconds, holds) };
 }
 
-interface Record {
+interface RawRecord {
   name: string;
   type: number;
   ttlSeconds: number;
@@ -88,8 +132,8 @@ interface Record {
   end: number;
 }
 
-function readRecords(bytes: Buffer, from: number, count: number): Record[] {
-  const records: Record[] = [];
+function readRecords(bytes: Buffer, from: number, count: number): RawRecord[] {
+  const records: RawRecord[] = [];
   let at = from;
   for (let left = count; left > 0; left--) {
     const { name, end: fixed } = readName(bytes, at);

@@ -5,7 +5,7 @@ import { keyRecord } from "./messages.ts";
 
 const record = keyRecord(generateKeyPairSync("ed25519").publicKey);
 const other = keyRecord(generateKeyPairSync("ed25519").publicKey);
-const found = (ttlSeconds: number, ...texts: string[]): TxtAnswer => ({ kind: "found", texts, ttlSeconds });
+const found = (ttlSeconds: number, ...texts: string[]): TxtAnswer => ({ kind: "found", records: texts, ttlSeconds });
 
 let now = 0;
 let asked: string[] = [];

@@ -87,7 +87,7 @@ export function resolverOf(
     const text = records[name];
     return text === undefined
       ? { kind: "failed", why: "no answer" }
-      : { kind: "found", texts: [text], ttlSeconds: 3600 };
+      : { kind: "found", records: [text], ttlSeconds: 3600 };
   };
 }
 

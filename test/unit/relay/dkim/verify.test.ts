@@ -172,7 +172,7 @@ describe("keys", () => {
     let asked = 0;
     const lookup = async () => {
       asked++;
-      return { kind: "found", texts: [current], ttlSeconds: 86_400 } as const;
+      return { kind: "found", records: [current], ttlSeconds: 86_400 } as const;
     };
     const verifier = createVerifier({ keys: createKeyCache({ lookup, now: () => now }), now: () => now });
     const check = async (given: Message) => {

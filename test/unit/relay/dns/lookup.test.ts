@@ -3,11 +3,11 @@
 import { createSocket, type Socket } from "node:dgram";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { createTxtLookup } from "../../../../src/relay/dns/lookup.ts";
-import { DnsFormatError, parseTxtResponse, renderTxtQuery } from "../../../../src/relay/dns/message.ts";
+import { createLookup } from "../../../../src/relay/dns/lookup.ts";
+import { DnsFormatError, parseResponse, renderQuery } from "../../../../src/relay/dns/message.ts";
 import { seededRandom } from "../../../helpers/seeded-random.ts";
 
-const type = { a: 1, cname: 5, soa: 6, txt: 16 };
+const type = { a: 1, cname: 5, soa: 6, mx: 15, txt: 16, tlsa: 52 };
 
 const name = (text: string) =>
   Buffer.concat([
@@ -37,15 +37,19 @@ const soa = (minimum: number) => {
 
 interface Reply {
   code?: number;
+  validated?: boolean;
   truncated?: boolean;
   answers?: Buffer[];
   authorities?: Buffer[];
 }
 
-function reply(query: Buffer, { code = 0, truncated = false, answers = [], authorities = [] }: Reply): Buffer {
+function reply(
+  query: Buffer,
+  { code = 0, validated = false, truncated = false, answers = [], authorities = [] }: Reply,
+): Buffer {
   const question = query.subarray(12, query.length - 11);
   const header = Buffer.from(query.subarray(0, 12));
-  header.writeUInt16BE(0x8180 | code | (truncated ? 0x200 : 0), 2);
+  header.writeUInt16BE(0x8180 | code | (truncated ? 0x200 : 0) | (validated ? 0x20 : 0), 2);
   header.writeUInt16BE(answers.length, 6);
   header.writeUInt16BE(authorities.length, 8);
   header.writeUInt16BE(0, 10);
@@ -83,20 +87,25 @@ async function nameServer(answer: (query: Buffer, by: "udp" | "tcp", count: numb
   return `127.0.0.1:${port}`;
 }
 
-const lookupAt = (...servers: string[]) =>
-  createTxtLookup({ servers, random: (below) => Math.floor(Math.random() * below), timeoutMs: 100, rounds: 2 });
+const allAt = (...servers: string[]) =>
+  createLookup({ servers, random: (below) => Math.floor(Math.random() * below), timeoutMs: 100, rounds: 2 });
+const lookupAt =
+  (...servers: string[]) =>
+  (name: string) =>
+    allAt(...servers)(name, "TXT");
 const asked = "s._domainkey.nine.example";
+const question = { id: 7, name: asked, type: "TXT" } as const;
 
 test.each<{ what: string; answer: Reply; is: object }>([
   {
     what: "one record of several strings",
     answer: { answers: [record(questionName, type.txt, 300, txt("v=DKIM1;", "p=a\xe9"))] },
-    is: { kind: "found", texts: ["v=DKIM1;p=a\xe9"], ttlSeconds: 300 },
+    is: { kind: "found", records: ["v=DKIM1;p=a\xe9"], ttlSeconds: 300 },
   },
   {
     what: "two records, the shorter TTL",
     answer: { answers: [record(questionName, type.txt, 300, txt("a")), record(questionName, type.txt, 20, txt("b"))] },
-    is: { kind: "found", texts: ["a", "b"], ttlSeconds: 20 },
+    is: { kind: "found", records: ["a", "b"], ttlSeconds: 20 },
   },
   {
     what: "an alias, and the shorter TTL",
@@ -106,7 +115,7 @@ test.each<{ what: string; answer: Reply; is: object }>([
         record(name("x.Other.example"), type.txt, 300, txt("a")),
       ],
     },
-    is: { kind: "found", texts: ["a"], ttlSeconds: 60 },
+    is: { kind: "found", records: ["a"], ttlSeconds: 60 },
   },
   {
     what: "records of other names and kinds",
@@ -117,7 +126,7 @@ test.each<{ what: string; answer: Reply; is: object }>([
         record(questionName, type.txt, 9, txt("a")),
       ],
     },
-    is: { kind: "found", texts: ["a"], ttlSeconds: 9 },
+    is: { kind: "found", records: ["a"], ttlSeconds: 9 },
   },
   {
     what: "a TTL with its highest bit set",
@@ -143,7 +152,45 @@ test.each<{ what: string; answer: Reply; is: object }>([
 });
 
 const good = (query: Buffer) => reply(query, { answers: [record(questionName, type.txt, 300, txt("good"))] });
-const found = { kind: "found", texts: ["good"], ttlSeconds: 300 };
+const found = { kind: "found", secure: false, name: asked, records: ["good"], ttlSeconds: 300 };
+
+test("records of an exchanger, with the name at their end by pointer", async () => {
+  const answers = [
+    record(questionName, type.mx, 60, Buffer.concat([Buffer.from([0, 10, 2]), Buffer.from("MX"), questionName])),
+    record(questionName, type.mx, 60, Buffer.from([0, 0, 0])),
+  ];
+  const server = await nameServer((query) => [reply(query, { answers })]);
+  const records = [
+    { preference: 10, host: "mx.nine.example" },
+    { preference: 0, host: "" },
+  ];
+  expect(await allAt(server)("nine.example", "MX")).toMatchObject({ kind: "found", secure: false, records });
+});
+
+test("which certificate a server has, and the word of the resolver that this was validated", async () => {
+  const answers = [
+    record(questionName, type.cname, 60, name("x.example")),
+    record(name("x.example"), type.tlsa, 60, Buffer.concat([Buffer.from([3, 1, 1]), Buffer.alloc(32)])),
+  ];
+  const server = await nameServer((query) => {
+    // asked for with AD (RFC 6840 §5.7)
+    return [reply(query, { validated: (query.readUInt16BE(2) & 0x20) !== 0, answers })];
+  });
+  const records = [{ usage: 3, selector: 1, matching: 1, bytes: 32 }];
+  expect(await allAt(server)(asked, "TLSA")).toEqual({
+    kind: "found",
+    secure: true,
+    name: "x.example",
+    records,
+    ttlSeconds: 60,
+  });
+  const none = await nameServer((query) => [reply(query, { code: 3, validated: true })]);
+  expect(await allAt(none)(asked, "TLSA")).toMatchObject({ kind: "none", secure: true });
+  const short = await nameServer((query) => [
+    reply(query, { answers: [record(questionName, type.tlsa, 60, Buffer.from([3, 1]))] }),
+  ]);
+  expect(await allAt(short)(asked, "TLSA")).toMatchObject({ kind: "failed" });
+});
 
 test("what does not fit a datagram is fetched by TCP", async () => {
   const server = await nameServer((query, by) => [by === "udp" ? reply(query, { truncated: true }) : good(query)]);
@@ -194,7 +241,7 @@ test("TCP that ends early or is cut again is a failure", async () => {
 test.each(["a..example", `${"a".repeat(64)}.example`, `${"a.".repeat(130)}example`])(
   "%s can't be asked for",
   async (bad) => {
-    expect(await lookupAt("127.0.0.1:1")(bad)).toEqual({ kind: "none", ttlSeconds: 0 });
+    expect(await lookupAt("127.0.0.1:1")(bad)).toEqual({ kind: "none", secure: false, ttlSeconds: 0 });
   },
 );
 
@@ -203,15 +250,15 @@ test.each([
   { what: "a pointer forwards", owner: Buffer.from([0xc0, 200]) },
   { what: "a label of a kind that does not exist", owner: Buffer.from([0x41, 0x61, 0]) },
 ])("a name with $what is refused", ({ owner }) => {
-  const query = renderTxtQuery(7, asked) as Buffer;
+  const query = renderQuery(question) as Buffer;
   const bytes = reply(query, { answers: [record(owner, type.txt, 300, txt("x"))] });
-  expect(() => parseTxtResponse(bytes, { id: 7, name: asked })).toThrow(DnsFormatError);
+  expect(() => parseResponse(bytes, question)).toThrow(DnsFormatError);
 });
 
 test("random bytes give an answer, none or a format error, and end", () => {
   const seed = Date.now() % 1_000_000;
   const random = seededRandom(seed);
-  const query = renderTxtQuery(7, asked) as Buffer;
+  const query = renderQuery(question) as Buffer;
   const answers = [
     record(questionName, type.cname, 60, name("x.example")),
     record(name("x.example"), type.txt, 60, txt("a", "b")),
@@ -221,10 +268,7 @@ test("random bytes give an answer, none or a format error, and end", () => {
     const changed = Buffer.from(bytes);
     for (let left = 1 + random() * 3; left > 0; left--) changed[Math.floor(random() * changed.length)] = random() * 256;
     try {
-      parseTxtResponse(changed.subarray(0, random() < 0.2 ? random() * changed.length : undefined), {
-        id: 7,
-        name: asked,
-      });
+      parseResponse(changed.subarray(0, random() < 0.2 ? random() * changed.length : undefined), question);
     } catch (thrown) {
       if (!(thrown instanceof DnsFormatError)) throw new Error(`seed ${seed}`, { cause: thrown });
     }
