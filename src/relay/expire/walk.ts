@@ -9,8 +9,9 @@ import { type Domains, localAddress } from "../domains.ts";
 import { codeOf } from "../files.ts";
 import { encryptedOnlyFlag } from "../filter/flags.ts";
 import { isExpired, isOlder, type Message, namesToTrim, parseMaildirName, trimTargetBytes } from "./policy.ts";
+import { addAccount, addMessage, emptyReport, type Report } from "./report.ts";
 
-export interface ExpiryCounts {
+export interface ExpiryCounts extends Report {
   accounts: number;
   accountsRemoved: number;
   /** Folders with mail and no password: an administrator's, left alone. */
@@ -30,6 +31,7 @@ export const noCounts = (): ExpiryCounts => ({
   messagesRemoved: 0,
   bytesRemoved: 0,
   failures: 0,
+  ...emptyReport(),
 });
 
 export interface ExpiryRun {
@@ -77,7 +79,10 @@ class AccountExpiry {
     const lastLogin = this.#lastLogin();
     if (lastLogin === undefined) this.#removeIfEmpty();
     else if (isOlder(lastLogin, this.#limits.inactiveAccountsAfterDays, this.#run.nowMs)) this.#removeAccount();
-    else this.#removeMessages();
+    else {
+      addAccount(this.#counts, lastLogin, this.#run.nowMs);
+      this.#removeMessages();
+    }
   }
 
   #removeMessages(): void {
@@ -87,8 +92,9 @@ class AccountExpiry {
     const gone = new Set(expired);
     const inbox = messages.filter((each) => each.inInbox && each.folder !== "tmp" && !gone.has(each));
     const trimmed = namesToTrim(inbox, trimTargetBytes(this.#limits), this.#run.nowMs);
-    const removed = [...expired, ...trimmed].filter((each) => this.#removeMessage(each));
-    if (removed.length > 0 && !this.#run.dryRun) rmSync(join(this.#home, "maildirsize"), { force: true });
+    const removed = new Set([...expired, ...trimmed].filter((each) => this.#removeMessage(each)));
+    for (const each of messages) if (!removed.has(each)) addMessage(this.#counts, each.bytes);
+    if (removed.size > 0 && !this.#run.dryRun) rmSync(join(this.#home, "maildirsize"), { force: true });
   }
 
   #lastLogin(): number | undefined {
