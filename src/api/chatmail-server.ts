@@ -349,6 +349,22 @@ export const Network = z
     loadBalancerClass: line({ maxLength: 253 })
       .optional()
       .describe("Which load balancer implementation serves it; without it the cluster's default."),
+    validatingResolvers: z
+      .array(
+        text({
+          name: "validatingResolvers",
+          pattern: `^(${ipv4}([.]${ipv4}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]+)$`,
+          says: "IP addresses such as 10.96.0.53",
+          maxLength: 45,
+        }),
+      )
+      .min(1)
+      .max(3)
+      .meta({ "x-kubernetes-list-type": "atomic" })
+      .optional()
+      .describe(
+        "Addresses of up to three resolvers that validate DNSSEC, on a path that nobody can tamper with. The pod asks them instead of the cluster's DNS, and verifies other mail servers by DANE where they publish it.",
+      ),
   })
   .refine((network) => network.exposure === "LoadBalancer" || network.loadBalancerClass === undefined, {
     message: "loadBalancerClass is only used when exposure is LoadBalancer",

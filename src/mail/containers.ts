@@ -75,6 +75,9 @@ export interface Extras {
 /** Set on the pod, so that users other than root may listen on ports below 1024. */
 export const podSysctls = { "net.ipv4.ip_unprivileged_port_start": "0" } as const;
 
+/** resolv.conf's options where the resolvers validate: glibc passes on their word for it (Postfix asks by glibc). */
+export const validatingDnsOptions = ["edns0", "trust-ad"] as const;
+
 /** How long the pod may take to end: running answers, a delivery, a session that writes. */
 export const terminationGraceSeconds = 30;
 

@@ -99,6 +99,8 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     smtp_tls_security_level: "verify",
     smtp_tls_policy_maps: `socketmap:unix:${sockets.roads}:tls-policy`,
     smtp_tls_mandatory_protocols: ">=TLSv1.2",
+    // DANE, where the relay daemon asks for it
+    ...(spec.network.validatingResolvers && { smtp_dns_support_level: "dnssec" }),
     smtp_tls_servername: "hostname",
     smtp_tls_CAfile: "/etc/ssl/certs/ca-certificates.crt",
     tls_preempt_cipherlist: "yes",

@@ -45,6 +45,8 @@ export const RelayConfig = z.object({
   runFolder: z.string(),
   /** Where push tokens go; without it no device is woken. */
   push: z.object({ url: z.string() }).optional(),
+  /** The resolvers validate DNSSEC and are trusted to say so. */
+  dnssec: z.boolean().optional(),
   /** The pages are the user's: nothing but the first is known of them. */
   ownPages: z.boolean().optional(),
   /** JSON that clients ask for as the METADATA entry `appversions`. */
@@ -88,6 +90,7 @@ export function relayConfig(spec: ChatmailServerSpec): RelayConfig {
     dkim: dkim.length > 0 ? { [spec.domain]: dkim } : {},
     mailFolder: folders.mail,
     runFolder: folders.run,
+    ...(spec.network.validatingResolvers && { dnssec: true }),
     ...(spec.website.configMapName !== undefined && { ownPages: true }),
     ...(push.enabled && { push: { url: push.url } }),
     ...(appVersionsConfigMapName !== undefined && { appVersionsFile: `${folders.appVersions}/${appVersionsKey}` }),

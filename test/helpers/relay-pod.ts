@@ -17,7 +17,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
-import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { makeRsaKey, publicDkimKey } from "../../src/dns/dkim-key.ts";
 import { recordsOf } from "../../src/dns/records.ts";
 import {
@@ -27,6 +27,7 @@ import {
   type RelayContainerName,
   type RelayMount,
   relayContainers,
+  validatingDnsOptions,
 } from "../../src/mail/containers.ts";
 import { rsaKey, signsMail } from "../../src/mail/dkim.ts";
 import { type FileFolder, type Files, relayFiles } from "../../src/mail/files.ts";
@@ -82,6 +83,8 @@ export interface RelayPodOptions {
   relayEnv?: Readonly<Record<string, string>>;
   /** Files that `give` would write, from the start. */
   given?: Partial<Record<Given, Readonly<Record<string, string>>>>;
+  /** Served instead of a self-signed certificate. */
+  certificate?: KeyPair;
   /** Files of the pages folder instead of the built-in ones, as from the user's own ConfigMap. */
   ownPages?: Readonly<Record<string, string>>;
   /** Changes what the operator would write. */
@@ -89,7 +92,8 @@ export interface RelayPodOptions {
 }
 
 export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod> {
-  const { domain, spec, relayEnv, ownPages, edit, given = {} } = options;
+  const { domain, spec: fields, relayEnv, ownPages, certificate, edit, given = {} } = options;
+  const spec = ChatmailServerSpec.parse({ domain, ...fields });
   const image = await relayImage();
   const folder = mkdtempSync(join(tmpdir(), "relay-pod-"));
   chmodSync(folder, 0o755);
@@ -97,11 +101,16 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   const nameOf = (container: string) => `relay-${id}-${container}`;
 
   const rsaKeyPem = await makeRsaKey();
-  const extra = { rsaKeyPem, ...(ownPages && { ownPages }), ...(edit && { edit }) };
-  const parsed = ChatmailServerSpec.parse({ domain, ...spec });
-  await writeFiles(folder, parsed, extra);
-  const { turn } = parsed.services;
+  const extra = {
+    rsaKeyPem,
+    ...(ownPages && { ownPages }),
+    ...(certificate && { certificate }),
+    ...(edit && { edit }),
+  };
+  await writeFiles(folder, spec, extra);
+  const { turn } = spec.services;
   const containers = relayContainers(turn.enabled ? { turn: { relayPorts: relayPortsOf(turn) } } : {});
+  const resolvers = spec.network.validatingResolvers;
   for (const [what, files] of Object.entries(given)) {
     for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, what, file), text, { mode: 0o644 });
   }
@@ -129,6 +138,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       ...optionsOf(container, folder),
       // the pod's address is the node's: it is seen from outside as it is
       ...Object.keys(container.podEnv ?? {}).flatMap((name) => ["--env", `${name}=${host}`]),
+      ...(resolvers ? ["--volume", `${resolvConf(folder, resolvers)}:/etc/resolv.conf:ro`] : []),
       ...env.flatMap(([name, value]) => ["--env", `${name}=${value}`]),
       ...["--network", `container:${sandbox}`],
     ];
@@ -213,7 +223,12 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
 async function writeFiles(
   folder: string,
   spec: ChatmailServerSpec,
-  { ownPages, rsaKeyPem, edit = (files) => files }: Pick<RelayPodOptions, "ownPages" | "edit"> & { rsaKeyPem: string },
+  {
+    ownPages,
+    certificate,
+    rsaKeyPem,
+    edit = (files) => files,
+  }: Pick<RelayPodOptions, "ownPages" | "certificate" | "edit"> & { rsaKeyPem: string },
 ) {
   const write = (path: string, text: string) => writeFileSync(join(folder, path), text, { mode: 0o644 });
   const built = edit(relayFiles(spec));
@@ -222,7 +237,7 @@ async function writeFiles(
     for (const [file, text] of Object.entries(files)) write(`config/${name}/${file}`, text);
   }
   mkdirSync(join(folder, "tls"));
-  const pair = await makeSelfSigned(spec.domain, new Date());
+  const pair = certificate ?? (await makeSelfSigned(spec.domain, new Date()));
   write(`tls/${baseName(tlsFiles.certificate)}`, pair.certificatePem);
   write(`tls/${baseName(tlsFiles.key)}`, pair.keyPem);
   for (const given of ["dkim", "invites", "appVersions", "turnSecret"]) mkdirSync(join(folder, given));
@@ -233,6 +248,14 @@ async function writeFiles(
   chmodSync(join(folder, "run"), 0o777);
   mkdirSync(join(folder, "data"));
   mkdirSync(join(folder, "scratch"));
+}
+
+/** What the kubelet makes of the pod's dnsConfig. */
+function resolvConf(folder: string, resolvers: readonly string[]): string {
+  const path = join(folder, "resolv.conf");
+  const lines = resolvers.map((address) => `nameserver ${address}`);
+  writeFileSync(path, [...lines, `options ${validatingDnsOptions.join(" ")}`, ""].join("\n"), { mode: 0o644 });
+  return path;
 }
 
 function zoneOf(domain: string, host: string, rsaKeyPem: string): string {

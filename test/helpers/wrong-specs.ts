@@ -237,6 +237,12 @@ export const wrongSpecs: readonly WrongSpec[] = [
     path: "network.loadBalancerClass",
   },
   {
+    when: "a resolver is a name",
+    spec: { domain, network: { validatingResolvers: ["dns.example.org"] } },
+    says: /spec\.network\.validatingResolvers\[0\]: .*must be IP addresses such as 10\.96\.0\.53/,
+    path: "network.validatingResolvers.0",
+  },
+  {
     when: "an annotation is a number",
     spec: { domain, network: { annotations: { a: 1 } } },
     says: /spec\.network\.annotations\.a.*must be of type string/,

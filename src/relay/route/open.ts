@@ -4,8 +4,10 @@ import type { Logger } from "pino";
 import type { Settings } from "../config.ts";
 import { Courier } from "../deliver/courier.ts";
 import { Peers } from "../deliver/peers.ts";
+import type { Lookup } from "../dns/lookup.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Answer, Question } from "../socketmap/protocol.ts";
+import { Dane } from "./dane.ts";
 import { Discovery } from "./discover.ts";
 import { Knowledge } from "./knowledge.ts";
 import { fetchStsPolicy, hasHttpsRoad } from "./probe.ts";
@@ -22,6 +24,7 @@ export interface OpenRoads {
 export interface OpenRoadsOptions {
   config: Settings;
   metrics: Metrics;
+  lookup: Lookup;
   log: Logger;
   now(): number;
 }
@@ -29,7 +32,7 @@ export interface OpenRoadsOptions {
 /** Beside the folders of the domains; no domain begins with a dot. */
 const fileName = ".roads.json";
 
-export async function openRoads({ config, metrics, log, now }: OpenRoadsOptions): Promise<OpenRoads> {
+export async function openRoads({ config, metrics, lookup, log, now }: OpenRoadsOptions): Promise<OpenRoads> {
   const knowledge = await Knowledge.open({ path: join(config.mailFolder, fileName), log });
   const resolver = createRoadResolver();
   const peers = new Peers({ lookup: resolver.lookup });
@@ -41,7 +44,8 @@ export async function openRoads({ config, metrics, log, now }: OpenRoadsOptions)
     now,
     log,
   });
-  const roads = new Roads({ config, knowledge, discovery, now });
+  const dane = config.dnssec ? new Dane({ lookup, now }) : undefined;
+  const roads = new Roads({ config, knowledge, discovery, dane, now });
   return {
     courier: new Courier({ knowledge, discovery, resolver, peers, metrics, log, now }),
     answer: (question) => roads.answer(question),

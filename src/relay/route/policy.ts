@@ -7,6 +7,7 @@
 import { backOffMs } from "../../lib/back-off.ts";
 import { loopback } from "../../mail/layout.ts";
 import { roadService } from "../../mail/postfix.ts";
+import type { DaneFinding } from "./dane.ts";
 import { isUnverified } from "./domain.ts";
 import type { StsPolicy } from "./sts.ts";
 
@@ -90,11 +91,17 @@ export const roadHop = `[127.0.0.1]:${loopback.road}`;
 const withoutTls = "nauta.cu";
 
 /** The answer of smtp_tls_policy_maps for a next hop; undefined: not a name that has a policy of its own. */
-export function tlsPolicyFor(nextHop: string, known: Known | undefined, now: number): string | undefined {
+export function tlsPolicyFor(
+  nextHop: string,
+  { known, dane }: { known: Known | undefined; dane: DaneFinding },
+  now: number,
+): string | undefined {
   if (nextHop === roadHop) return "none";
   if (nextHop.startsWith(".")) return undefined;
   if (isUnverified(nextHop)) return "encrypt";
   if (nextHop === withoutTls) return "may";
+  // before MTA-STS (RFC 8461 §2). Postfix looks for itself: where the DNS can't say, it keeps the mail and says why
+  if (dane !== "absent") return "dane-only";
   const { sts } = known ?? {};
   if (sts === undefined || sts.mode !== "enforce" || sts.until <= now)
     return "verify match=hostname servername=hostname";

@@ -1,8 +1,9 @@
 /** Postfix's questions about roads: `transport` at once from memory, `tls-policy` too, but for a domain that is being met this very moment. */
 import { type Domains, limitsOfDomain } from "../domains.ts";
 import type { Answer, Question } from "../socketmap/protocol.ts";
+import type { Dane } from "./dane.ts";
 import type { Discovery } from "./discover.ts";
-import { destinationOf, isHostName, literalAddress } from "./domain.ts";
+import { destinationOf, isHostName, isUnverified, literalAddress } from "./domain.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { isDue, tlsPolicyFor, transportFor } from "./policy.ts";
 
@@ -10,6 +11,8 @@ export interface RoadsOptions {
   config: Pick<Domains, "domains">;
   knowledge: Knowledge;
   discovery: Pick<Discovery, "look" | "stsKnown">;
+  /** Without it no domain has DANE. */
+  dane?: Pick<Dane, "of"> | undefined;
   now(): number;
 }
 
@@ -44,11 +47,11 @@ export class Roads {
 
   async #tlsPolicy(nextHop: string): Promise<Answer> {
     const { knowledge, discovery, now } = this.#options;
-    if (isHostName(nextHop)) {
-      this.#lookIfDue(nextHop);
-      await discovery.stsKnown(nextHop, policyPatienceMs);
-    }
-    return answerOf(tlsPolicyFor(nextHop, knowledge.get(nextHop), now()));
+    if (!isHostName(nextHop)) return answerOf(tlsPolicyFor(nextHop, { known: undefined, dane: "absent" }, now()));
+    this.#lookIfDue(nextHop);
+    const asked = isUnverified(nextHop) ? undefined : this.#options.dane?.of(nextHop, policyPatienceMs);
+    await discovery.stsKnown(nextHop, policyPatienceMs);
+    return answerOf(tlsPolicyFor(nextHop, { known: knowledge.get(nextHop), dane: (await asked) ?? "absent" }, now()));
   }
 
   #lookIfDue(destination: string): void {

@@ -1,5 +1,12 @@
+import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { annotations, childNames } from "../../../api/names.ts";
-import { podSysctls, prepareContainer, relayContainers, terminationGraceSeconds } from "../../../mail/containers.ts";
+import {
+  podSysctls,
+  prepareContainer,
+  relayContainers,
+  terminationGraceSeconds,
+  validatingDnsOptions,
+} from "../../../mail/containers.ts";
 import { type Child, childLabels, childMeta, selectorLabels } from "./child.ts";
 import { configHash } from "./config-map.ts";
 import { containerOf, type PodPlan, podBasics, podSecurity, volumesFor } from "./pod.ts";
@@ -27,6 +34,7 @@ export function statefulSet(plan: PodPlan): Child {
         },
         spec: {
           ...podBasics(server),
+          ...dnsOf(server),
           terminationGracePeriodSeconds: terminationGraceSeconds,
           securityContext: {
             ...podSecurity,
@@ -39,4 +47,11 @@ export function statefulSet(plan: PodPlan): Child {
       },
     },
   };
+}
+
+/** Nothing in the pod asks for a name inside the cluster. */
+function dnsOf(server: ChatmailServer): Record<string, unknown> {
+  const nameservers = server.spec.network.validatingResolvers;
+  if (!nameservers) return {};
+  return { dnsPolicy: "None", dnsConfig: { nameservers, options: validatingDnsOptions.map((name) => ({ name })) } };
 }

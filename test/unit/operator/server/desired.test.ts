@@ -264,3 +264,13 @@ describe("TURN", () => {
     expect(hash({ ...balanced(), turn: { secret: "other" } })).not.toBe(hash(balanced()));
   });
 });
+
+test("the pod asks validating resolvers where there are some, else the cluster's DNS", () => {
+  const pod = (spec: SpecInput) => children(spec).StatefulSet.spec.template.spec;
+  expect(pod({})).not.toHaveProperty("dnsPolicy");
+  const validatingResolvers = ["192.0.2.53", "2001:db8::53"];
+  expect(pod({ network: { validatingResolvers } })).toMatchObject({
+    dnsPolicy: "None",
+    dnsConfig: { nameservers: validatingResolvers, options: [{ name: "edns0" }, { name: "trust-ad" }] },
+  });
+});

@@ -103,7 +103,18 @@ describe("TLS policy", () => {
     ["x.nauta.cu", undefined, plain],
     ["[127.0.0.1]:10083", undefined, "none"],
     [".test", undefined, undefined],
-  ] as const)("%s %j: %s", (nextHop, known, policy) => expect(tlsPolicyFor(nextHop, known, now)).toBe(policy));
+  ] as const)("%s %j: %s", (nextHop, known, policy) =>
+    expect(tlsPolicyFor(nextHop, { known, dane: "absent" }, now)).toBe(policy),
+  );
+
+  test.each([
+    ["two.test", "published", "dane-only"],
+    ["two.test", "unknown", "dane-only"],
+    ["_two.test", "published", "encrypt"],
+    ["nauta.cu", "unknown", "may"],
+  ] as const)("%s with DANE %s, before MTA-STS: %s", (nextHop, dane, policy) =>
+    expect(tlsPolicyFor(nextHop, { known: { sts }, dane }, now)).toBe(policy),
+  );
 });
 
 describe("MTA-STS", () => {

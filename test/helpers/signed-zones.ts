@@ -1,0 +1,91 @@
+/** DNSSEC in the lab: zones signed by BIND's own tools, for publishZone, and a resolver that validates them. */
+import { randomBytes } from "node:crypto";
+import { docker, tryDocker } from "../lab/docker.ts";
+import { nameServer } from "../lab/names.ts";
+import { labName } from "../lab/place.ts";
+import { patienceMs, until } from "./until.ts";
+
+export interface SignedZones {
+  /** Address of a resolver that trusts the keys of these zones. */
+  resolver: string;
+  /** The signed text of a zone for publishZone. */
+  sign(zone: string, records: string): Promise<string>;
+  remove(): Promise<void>;
+}
+
+const makeKeys = `
+set -e
+mkdir -p /zones /keys; cd /zones
+for zone; do dnssec-keygen -q -a ECDSAP256SHA256 -f KSK -K /keys "$zone" >/dev/null; done
+grep -h DNSKEY /keys/*.key
+`;
+
+/** One key signs all. Text on standard input; the signed zone on standard output. */
+const signZone = `
+set -e
+cat > "/zones/$1"
+dnssec-signzone -q -S -z -O full -K /keys -o "$1" -f "/zones/$1.signed" "/zones/$1" >&2
+cat "/zones/$1.signed"
+`;
+
+/** Answers are forgotten at once, as zones change while tests run. */
+const configuration = (anchors: readonly string[]) => `
+options {
+  directory "/var/cache/bind";
+  listen-on { any; };
+  recursion yes;
+  allow-recursion { any; };
+  forward only;
+  forwarders { ${nameServer}; };
+  dnssec-validation yes;
+  empty-zones-enable no;
+  servfail-ttl 0;
+  max-ncache-ttl 1;
+};
+trust-anchors {
+${anchors.map((anchor) => `  ${anchor};`).join("\n")}
+};
+`;
+
+export async function startSignedZones(zones: readonly string[]): Promise<SignedZones> {
+  const name = `signed-zones-${randomBytes(4).toString("hex")}`;
+  const image = await docker(["inspect", "--format", "{{.Config.Image}}", `${labName}-names`]);
+  await docker(["run", "-d", "--name", name, "--network", labName, "--entrypoint", "sleep", image, "infinity"]);
+  const run = async (script: string, args: readonly string[], input = "") => {
+    const { code, stdout, stderr } = await tryDocker(["exec", "-i", name, "sh", "-c", script, "run", ...args], {
+      input,
+    });
+    if (code !== 0) throw new Error(`${name}: ${stderr}`);
+    return stdout;
+  };
+  const anchors = (await run(makeKeys, zones)).trim().split("\n").map(anchorOf);
+  await run("cat > /etc/bind/named.conf && chmod 644 /etc/bind/named.conf", [], configuration(anchors));
+  await run("named -u bind -c /etc/bind/named.conf", []);
+  await until("the resolver", () => run("rndc status >/dev/null && echo yes || true", []), {
+    patienceMs: patienceMs.client,
+  });
+  let serial = Math.floor(Date.now() / 1000);
+  return {
+    resolver: await docker([
+      "inspect",
+      "--format",
+      `{{(index .NetworkSettings.Networks "${labName}").IPAddress}}`,
+      name,
+    ]),
+    sign: (zone, records) => {
+      serial++;
+      const head = `$TTL 1\n@ IN SOA names.test. hostmaster.test. ${serial} 60 60 60 0\n@ IN NS names.test.\n`;
+      return run(signZone, [zone], `${head}${records}\n`);
+    },
+    remove: async () => {
+      await tryDocker(["rm", "-f", "-v", name]);
+    },
+  };
+}
+
+/** From the record in a key file to named's words for what it trusts. */
+function anchorOf(record: string): string {
+  const [, zone, flags, protocol, algorithm, key = ""] =
+    /^(\S+)\. (?:\d+ )?IN DNSKEY (\d+) (\d+) (\d+) (.+)$/.exec(record) ?? [];
+  return `"${zone}" static-key ${flags} ${protocol} ${algorithm} "${key.replaceAll(" ", "")}"`;
+}
