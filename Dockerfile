@@ -46,7 +46,7 @@ RUN groupadd --gid 5000 vmail \
 RUN printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \
  && apt-get update --error-on=any \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-auth-lua nginx coturn \
+      postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-auth-lua nginx libnginx-mod-stream coturn \
  && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* /usr/sbin/policy-rc.d \
       /etc/turnserver.conf /var/lib/turn /etc/dovecot /etc/postfix/main.cf /etc/postfix/master.cf /etc/nginx/sites-enabled /var/www /etc/ssl/private/* \
@@ -56,7 +56,7 @@ COPY image/postfix-main.cf /etc/postfix/main.cf
 RUN touch /etc/postfix/master.cf && echo 'SYNC_CHROOT=' > /etc/default/postfix \
  && mkdir -p /etc/chatmail/postfix /etc/chatmail/dovecot /etc/chatmail/relay /etc/chatmail/web /etc/chatmail/tls \
       /srv/chatmail/pages /run/chatmail /run/dovecot /var/lib/chatmail/mail
-COPY image/run-quietly image/redact.sed image/prepare-volume image/start-postfix image/start-turn /opt/chatmail/
+COPY image/run-quietly image/redact.sed image/prepare-volume image/start-postfix image/start-turn image/with-certificate /opt/chatmail/
 COPY --from=tools /build/nodelay.so /opt/chatmail/
 COPY dist/package.json dist/relay*.js* dist/expire.js* /opt/chatmail/
 USER 5000:5000

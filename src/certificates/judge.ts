@@ -1,6 +1,6 @@
 /** Whether a certificate and its key can serve a domain. Pure. */
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { Reason } from "../api/reasons.ts";
+import { readPair, sha256Of } from "./pair.ts";
 
 export interface CertificateFacts {
   notAfter: Date;
@@ -26,23 +26,13 @@ export function judgeCertificate(options: {
 }): CertificateVerdict {
   const { certificatePem, keyPem, domain, now } = options;
   const invalid = (message: string): CertificateVerdict => ({ problem: { reason: "CertificateInvalid", message } });
-  let certificate: X509Certificate;
-  try {
-    certificate = new X509Certificate(certificatePem);
-  } catch {
-    return invalid("tls.crt is no certificate in PEM form");
-  }
-  let key: ReturnType<typeof createPrivateKey>;
-  try {
-    key = createPrivateKey(keyPem);
-  } catch {
-    return invalid("tls.key is no private key in PEM form");
-  }
-  if (!certificate.checkPrivateKey(key)) return invalid("tls.key is not the key of the certificate in tls.crt");
+  const pair = readPair({ certificatePem, keyPem });
+  if ("problem" in pair) return invalid(pair.problem);
+  const { certificate } = pair;
 
   const facts = {
     notAfter: new Date(certificate.validTo),
-    sha256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+    sha256: sha256Of(certificate),
   };
   const names = namesIn(certificate.subjectAltName ?? "");
   if (!names.some((name) => covers(name, domain))) {

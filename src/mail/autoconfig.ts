@@ -19,8 +19,10 @@ export function autoconfig(domain: string): string {
     <displayShortName>${domain}</displayShortName>
 ${server("incoming", "imap", ports.imaps, "SSL")}
 ${server("incoming", "imap", ports.imap, "STARTTLS")}
+${server("incoming", "imap", ports.https, "SSL")}
 ${server("outgoing", "smtp", ports.submissions, "SSL")}
 ${server("outgoing", "smtp", ports.submission, "STARTTLS")}
+${server("outgoing", "smtp", ports.https, "SSL")}
   </emailProvider>
 </clientConfig>
 `;

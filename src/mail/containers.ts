@@ -3,12 +3,12 @@
  * The operator's StatefulSet and the tests that run the same containers without a cluster both read them here.
  */
 import { type FileFolder, fileFolders } from "./files.ts";
-import { folders, ports, postfix, programs, vmail } from "./layout.ts";
+import { folders, ports, postfix, programs, reloadPipes, servedTls, vmail } from "./layout.ts";
 import { turnConfigFile, turnSecretFile } from "./turn.ts";
 
 /**
  * `config`: the files of one folder of `relayFiles`, read-only. `tls`: the certificate's Secret, read-only. `run`: the
- * emptyDir of sockets that all containers share. `data`: a folder of the volume. `scratch`: an emptyDir of this container alone, on disk or in
+ * emptyDir, in memory, of sockets and the served key that all containers share. `data`: a folder of the volume. `scratch`: an emptyDir of this container alone, on disk or in
  * memory. `turnSecret`: the Secret that TURN credentials are made with, read-only.
  * `dkim`: the Secret of keys to sign with, read-only; empty where the domain is an address literal.
  * `invites`: the Secret of invites, `appVersions`: the user's ConfigMap of app versions; both read-only, and empty where there is none.
@@ -97,6 +97,8 @@ const listen = (...names: PortName[]) => names.map((name) => ({ name, port: port
 /** Looks every second until the first success, so a pod is Ready as soon as it can be; costs nothing afterwards. */
 const startup = (port: number): RelayProbe => ({ tcp: port, everySeconds: 1, failures: 60 });
 
+const onceCertified = (name: keyof typeof reloadPipes) => [programs.withCertificate, servedTls, reloadPipes[name]];
+
 const asVmail = { uid: vmail.uid, gid: vmail.gid, capabilities: [], env: {} } as const;
 
 /** Runs before the others and ends: gives a new volume its folders. Only it may change owners. */
@@ -118,7 +120,7 @@ export function relayContainers({ turn }: Extras = {}): readonly (RelayContainer
       ...asVmail,
       name: "relay",
       command: [programs.node, programs.relay],
-      mounts: [config("relay"), dkim, invites, appVersions, ...(turn ? [turnSecret] : []), run, mail],
+      mounts: [config("relay"), tls, dkim, invites, appVersions, ...(turn ? [turnSecret] : []), run, mail],
       ports: listen("health"),
       startup: { http: { path: "/readyz", port: ports.health }, everySeconds: 1, failures: 60 },
       readiness: { http: { path: "/readyz", port: ports.health }, everySeconds: 10, failures: 3 },
@@ -127,10 +129,13 @@ export function relayContainers({ turn }: Extras = {}): readonly (RelayContainer
     {
       ...asVmail,
       name: "dovecot",
-      command: [programs.quiet, "/usr/sbin/dovecot", "-F", "-c", `${folders.dovecotConfig}/dovecot.conf`],
+      command: [
+        programs.quiet,
+        ...onceCertified("dovecot"),
+        ...["/usr/sbin/dovecot", "-F", "-c", `${folders.dovecotConfig}/dovecot.conf`],
+      ],
       mounts: [
         config("dovecot"),
-        tls,
         run,
         mail,
         { from: "scratch", name: "dovecot-run", at: folders.dovecotRun },
@@ -142,12 +147,12 @@ export function relayContainers({ turn }: Extras = {}): readonly (RelayContainer
     },
     {
       name: "postfix",
-      command: [programs.quiet, programs.startPostfix, folders.postfixConfig],
+      command: [programs.quiet, ...onceCertified("postfix"), programs.startPostfix, folders.postfixConfig],
       uid: 0,
       gid: 0,
       capabilities: ["SETUID", "SETGID", "DAC_OVERRIDE"],
       env: {},
-      mounts: [config("postfix"), tls, run, queue, postfixState],
+      mounts: [config("postfix"), run, queue, postfixState],
       ports: listen("smtp", "submissions", "submission"),
       startup: startup(ports.smtp),
     },
@@ -155,7 +160,7 @@ export function relayContainers({ turn }: Extras = {}): readonly (RelayContainer
       ...asVmail,
       name: "web",
       command: [programs.quiet, "/usr/sbin/nginx", "-c", `${folders.webConfig}/nginx.conf`, "-e", "stderr"],
-      mounts: [config("web"), config("pages"), tls, run, { from: "scratch", name: "web-tmp", at: "/tmp" }],
+      mounts: [config("web"), config("pages"), run, { from: "scratch", name: "web-tmp", at: "/tmp" }],
       ports: listen("http", "https"),
       startup: startup(ports.https),
       liveness: { tcp: ports.https, everySeconds: 60, failures: 3 },

@@ -1,7 +1,7 @@
 /** Dovecot's configuration (2.4 syntax): one user for all, no capability, logins and accounts asked of the relay daemon. */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { bytesOf } from "../api/quantity.ts";
-import { folders, ports, programs, sockets, tlsFiles, vmail } from "./layout.ts";
+import { folders, loopback, ports, programs, servedTls, sockets, vmail } from "./layout.ts";
 
 export function dovecotFiles(spec: ChatmailServerSpec): Record<string, string> {
   const push = spec.services.push.enabled;
@@ -41,10 +41,14 @@ protocols {
 
 ssl = required
 ssl_min_protocol = TLSv1.3
-ssl_server_cert_file = ${tlsFiles.certificate}
-ssl_server_key_file = ${tlsFiles.key}
+ssl_server_cert_file = ${servedTls}
+ssl_server_key_file = ${servedTls}
 # a new certificate ends no session
 shutdown_clients = no
+
+# whom nginx names as the client of a connection through port 443
+haproxy_trusted_networks = 127.0.0.1
+haproxy_timeout = 3s
 
 default_internal_user = ${vmail.name}
 default_internal_group = ${vmail.name}
@@ -158,6 +162,12 @@ service imap-login {
   inet_listener imaps {
     port = ${ports.imaps}
     ssl = yes
+  }
+  inet_listener imaps-from-443 {
+    listen = 127.0.0.1
+    port = ${loopback.imapsFrom443}
+    ssl = yes
+    haproxy = yes
   }
 }
 service imap {

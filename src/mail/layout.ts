@@ -83,9 +83,26 @@ export const loopback = {
   road: 10083,
   /** SMTP: Postfix takes what came by HTTPS. */
   received: 10026,
+  /** The three that share port 443. nginx begins each connection with a PROXY header, which says whose it is. */
+  imapsFrom443: 1994,
+  submissionsFrom443: 1466,
+  httpsFrom443: 8443,
 } as const;
 
-export const tlsFiles = { certificate: `${folders.tls}/tls.crt`, key: `${folders.tls}/tls.key` } as const;
+/** The certificate as the Secret has it: at any time it may change, be broken, or be two halves that don't belong together. */
+export const givenTls = { certificate: `${folders.tls}/tls.crt`, key: `${folders.tls}/tls.key` } as const;
+
+/**
+ * What is served: key and chain in one file, written by the relay daemon once it has found that they belong together, and replaced by a
+ * rename. Whoever reads it, and whenever, reads a pair.
+ */
+export const servedTls = `${folders.run}/tls.pem`;
+
+/** Who has to be told of a new certificate, and the named pipe through which: a line makes the program read its files anew. */
+export const reloadPipes = {
+  postfix: `${folders.run}/reload-postfix.pipe`,
+  dovecot: `${folders.run}/reload-dovecot.pipe`,
+} as const;
 
 /** Programs of ours in the relay image: bundled, run by the image's node. */
 export const programs = {
@@ -94,6 +111,8 @@ export const programs = {
   expire: "/opt/chatmail/expire.js",
   /** Starts a program with addresses taken out of what it logs: `run-quietly PROGRAM ARG…`. */
   quiet: "/opt/chatmail/run-quietly",
+  /** Starts a program once there is a certificate, and sends it SIGHUP for each line in its pipe: `with-certificate FILE PIPE PROGRAM ARG…`. */
+  withCertificate: "/opt/chatmail/with-certificate",
   /** Becomes Postfix's master with the configuration folder given: `start-postfix FOLDER`. */
   startPostfix: "/opt/chatmail/start-postfix",
   /** Becomes coturn: `start-turn CONFIGURATION SECRET`, with POD_IP and EXTERNAL_IP in the environment. */

@@ -5,7 +5,7 @@
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { bytesOf } from "../api/quantity.ts";
 import { addressDomain } from "./address.ts";
-import { folders, loopback, postfix, sockets, tlsFiles } from "./layout.ts";
+import { folders, loopback, postfix, servedTls, sockets } from "./layout.ts";
 
 /** The service that tries HTTPS before SMTP; the relay daemon names it in its answers. */
 export const roadService = "road";
@@ -93,7 +93,7 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     notify_classes: "",
     // TLS, as server and as client
     smtpd_tls_security_level: "encrypt",
-    smtpd_tls_chain_files: `${tlsFiles.key}, ${tlsFiles.certificate}`,
+    smtpd_tls_chain_files: servedTls,
     smtpd_tls_mandatory_protocols: ">=TLSv1.2",
     smtpd_tls_exclude_ciphers: "aNULL, RC4, MD5, DES",
     smtp_tls_security_level: "verify",
@@ -161,6 +161,19 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
       most,
       program: "smtpd",
       options: { syslog_name: "postfix/submissions", smtpd_tls_wrappermode: "yes", ...submission },
+    },
+    {
+      // the same door, reached through 443. The client is whom nginx names, never the loopback that mynetworks trusts
+      name: `127.0.0.1:${loopback.submissionsFrom443}`,
+      type: "inet",
+      most,
+      program: "smtpd",
+      options: {
+        syslog_name: "postfix/submissions",
+        smtpd_tls_wrappermode: "yes",
+        smtpd_upstream_proxy_protocol: "haproxy",
+        ...submission,
+      },
     },
     {
       name: "submission",

@@ -43,6 +43,8 @@ export const RelayConfig = z.object({
   ),
   mailFolder: z.string(),
   runFolder: z.string(),
+  /** Where the certificate's Secret is; what is in it is served once it is found sound. */
+  tlsFolder: z.string().optional(),
   /** Where push tokens go; without it no device is woken. */
   push: z.object({ url: z.string() }).optional(),
   /** The resolvers validate DNSSEC and are trusted to say so. */
@@ -90,6 +92,7 @@ export function relayConfig(spec: ChatmailServerSpec): RelayConfig {
     dkim: dkim.length > 0 ? { [spec.domain]: dkim } : {},
     mailFolder: folders.mail,
     runFolder: folders.run,
+    tlsFolder: folders.tls,
     ...(spec.network.validatingResolvers && { dnssec: true }),
     ...(spec.website.configMapName !== undefined && { ownPages: true }),
     ...(push.enabled && { push: { url: push.url } }),

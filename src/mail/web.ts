@@ -1,10 +1,13 @@
-/** nginx: the relay's pages, the way to a new address and what clients and servers ask for, over HTTPS; port 80 only points there. */
+/**
+ * nginx: port 443 for all by ALPN; behind it the relay's pages, the way to a new address and what clients and servers ask for, over HTTPS;
+ * port 80 only points there.
+ */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
 import { bytesOf } from "../api/quantity.ts";
 import { autoconfig, mtaStsPolicy } from "./autoconfig.ts";
 import { joinPath } from "./invite.ts";
-import { folders, ports, sockets, tlsFiles } from "./layout.ts";
+import { folders, loopback, ports, servedTls, sockets } from "./layout.ts";
 import { missingPageFiles } from "./pages/answers.ts";
 import { assets } from "./pages/html.ts";
 import { languageMap, languages } from "./pages/language.ts";
@@ -45,27 +48,64 @@ const known = (path: string, file: string) => `    location = ${path} {
     }
 `;
 
+/** What comes through port 443 and is neither mail protocol. */
+const listenHttps = `listen 127.0.0.1:${loopback.httpsFrom443} ssl proxy_protocol`;
+
 /** Whoever types www has the rest of the name right. */
 const www = (domain: string) => `  server {
-    listen ${ports.https} ssl;
-    listen [::]:${ports.https} ssl;
+    ${listenHttps};
     http2 on;
     server_name www.${domain};
     return 301 https://${domain}$request_uri;
   }
 `;
 
-const nginxConf = ({ domain, messages, website }: Spec) => `daemon off;
+/**
+ * Port 443 belongs to three: whoever is kept from the mail ports asks here, by ALPN, for imap or smtp. A protocol counts as a whole word, and
+ * smtp before imap. TLS ends at the program that is meant. A session may be silent for as long as IDLE is (29 minutes, RFC 2177).
+ */
+const sharedPort = `stream {
+  map $ssl_preread_alpn_protocols $meant {
+    ~(^|,)smtp(,|$) 127.0.0.1:${loopback.submissionsFrom443};
+    ~(^|,)imap(,|$) 127.0.0.1:${loopback.imapsFrom443};
+    default 127.0.0.1:${loopback.httpsFrom443};
+  }
+  server {
+    listen ${ports.https};
+    listen [::]:${ports.https};
+    ssl_preread on;
+    preread_timeout 10s;
+    proxy_pass $meant;
+    proxy_protocol on;
+    proxy_connect_timeout 5s;
+    proxy_timeout 1h;
+    proxy_socket_keepalive on;
+    proxy_buffer_size 8k;
+  }
+}
+`;
+
+/**
+ * One mail session through 443 takes two of these, a page three or four: 4,000 sessions, which is a relay whose every user is kept from 993.
+ * Each is 0.4 kB at rest.
+ */
+const workerConnections = 8192;
+
+const nginxConf = ({ domain, messages, website }: Spec) => `load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off;
 pid /tmp/nginx.pid;
 error_log stderr error;
 worker_processes 1;
-worker_shutdown_timeout 10s;
 events {
-  worker_connections 2048;
+  worker_connections ${workerConnections};
 }
-http {
+${sharedPort}http {
   access_log off;
   server_tokens off;
+  # the client is whom the shared port names
+  set_real_ip_from 127.0.0.1;
+  real_ip_header proxy_protocol;
+  port_in_redirect off;
   sendfile on;
   keepalive_timeout 30s;
   client_max_body_size ${bodyLimit};
@@ -91,8 +131,12 @@ http {
 ${languageMap()}
   }
 
-  ssl_certificate ${tlsFiles.certificate};
-  ssl_certificate_key ${tlsFiles.key};
+  # a variable: read at each handshake, so a new certificate needs no reload, which would end idle connections
+  map "" $served_tls {
+    default ${servedTls};
+  }
+  ssl_certificate $served_tls;
+  ssl_certificate_key $served_tls;
   ssl_protocols TLSv1.2 TLSv1.3;
   ssl_session_tickets off;
 
@@ -102,8 +146,7 @@ ${languageMap()}
     return 301 https://$host$request_uri;
   }
   server {
-    listen ${ports.https} ssl default_server;
-    listen [::]:${ports.https} ssl default_server;
+    ${listenHttps} default_server;
     http2 on;
     large_client_header_buffers 64 8k;
     root ${folders.pages};

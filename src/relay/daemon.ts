@@ -11,6 +11,7 @@ import { Accounts } from "./accounts/accounts.ts";
 import { HashPool } from "./accounts/hash-pool.ts";
 import { readResources } from "./accounts/resources.ts";
 import { answerAuth, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
+import { Certificate } from "./certificate/certificate.ts";
 import type { Settings } from "./config.ts";
 import { openRoadDoor } from "./deliver/server.ts";
 import { openDict } from "./dict/server.ts";
@@ -89,6 +90,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   };
 
   mkdirSync(settings.runFolder, { recursive: true });
+  const certificate = new Certificate({ ...settings, log });
+  await certificate.start();
   const health = httpServer({
     maxBodyBytes: 0,
     answer: (question) =>
@@ -97,6 +100,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         mailFolder: settings.mailFolder,
         doors: () => doors,
         keyProblem: () => keys.problem(),
+        certificateProblem: () => certificate.problem(),
         stopping: () => stopping,
       }),
     ...troubleAt("health"),
@@ -173,6 +177,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     metrics,
     async stop(graceMs) {
       stopping = true;
+      certificate.stop();
       await Promise.all(doors.map((door) => door.close(graceMs)));
       await roads.close();
       await notifier?.stop();

@@ -52,6 +52,16 @@ export const signingKeyMissing = (log: Logger, domain: string, why: string) =>
 export const signingKeyFound = (log: Logger, domain: string, selectors: readonly string[]) =>
   log.info({ domain, selectors }, "keys to sign with read");
 
+/** Whoever looks for it finds the same digest in the status. */
+export const certificateServed = (log: Logger, sha256: string, notAfter: string) =>
+  log.info({ sha256, notAfter }, "certificate served");
+
+/** The one before stays. */
+export const certificateRefused = (log: Logger, why: string) => log.error({ why }, "certificate not served");
+
+export const reloadNotAsked = (log: Logger, program: string, err: unknown) =>
+  log.warn({ program, err: withoutPaths(err) }, "not told of the new certificate");
+
 /** A domain's HTTPS road was found, is gone, or can't be reached. */
 export const roadLearnt = (log: Logger, domain: string, state: string) => log.debug({ domain, state }, "road learnt");
 

@@ -1,5 +1,5 @@
 /** A small IMAP client that shows every answer. */
-import { type Address, LineSocket } from "./line-socket.ts";
+import { type Address, LineSocket, type Tls } from "./line-socket.ts";
 
 export interface Answer {
   status: "OK" | "NO" | "BAD";
@@ -7,6 +7,8 @@ export interface Answer {
   /** Untagged answers, literals put in as they came. */
   untagged: string[];
 }
+
+const tlsAt: Record<number, Tls> = { 993: {}, 443: { alpn: ["imap"] } };
 
 export class ImapClient {
   readonly #socket: LineSocket;
@@ -18,9 +20,13 @@ export class ImapClient {
     this.greeting = greeting;
   }
 
-  /** Port 993 starts in TLS, 143 in the clear. */
+  get sha256(): string {
+    return this.#socket.shown.sha256;
+  }
+
+  /** Port 993 starts in TLS, 443 too and asks for imap; 143 in the clear. */
   static async open(address: Address): Promise<ImapClient> {
-    const socket = await LineSocket.open(address, address.port === 993 ? {} : undefined);
+    const socket = await LineSocket.open(address, tlsAt[address.port]);
     return new ImapClient(socket, await socket.line());
   }
 
@@ -33,6 +39,12 @@ export class ImapClient {
 
   login(user: string, password: string): Promise<Answer> {
     return this.say(`LOGIN "${user}" "${password.replaceAll(/["\\]/g, "\\$&")}"`);
+  }
+
+  async startTls(tls: Tls = {}): Promise<void> {
+    const { status, text } = await this.say("STARTTLS");
+    if (status !== "OK") throw new Error(`STARTTLS: ${status} ${text}`);
+    await this.#socket.startTls(tls);
   }
 
   /** Says a command and reads up to its tagged answer. */

@@ -1,11 +1,17 @@
 /** A connection that is read line by line, as mail protocols are; starts in the clear or in TLS and can go over to TLS. */
 import { connect as connectTcp, type Socket } from "node:net";
-import { connect as connectTls, type TLSSocket } from "node:tls";
+import { connect as connectTls, type SecureVersion, TLSSocket } from "node:tls";
 import { patienceMs } from "./until.ts";
 
 export interface Address {
   host: string;
   port: number;
+}
+
+export interface Tls {
+  servername?: string;
+  alpn?: readonly string[];
+  maxVersion?: SecureVersion;
 }
 
 export class LineSocket {
@@ -19,24 +25,37 @@ export class LineSocket {
     this.#listen();
   }
 
-  static async open(address: Address, tls: { servername?: string } | undefined): Promise<LineSocket> {
+  static async open(address: Address, tls: Tls | undefined): Promise<LineSocket> {
     const socket = connectTcp({ ...address, noDelay: true });
     await once(socket, "connect");
     const line = new LineSocket(socket);
-    if (tls) await line.startTls(tls.servername);
+    if (tls) await line.startTls(tls);
     return line;
   }
 
   /** Certificates are self-signed here; who is at the other end is known from the address. */
-  async startTls(servername = "_relay.test"): Promise<void> {
+  async startTls({ servername = "_relay.test", alpn = [], maxVersion }: Tls = {}): Promise<void> {
     this.#socket.removeAllListeners();
-    this.#socket = connectTls({ socket: this.#socket, servername, rejectUnauthorized: false });
+    this.#socket = connectTls({
+      socket: this.#socket,
+      servername,
+      rejectUnauthorized: false,
+      ...(alpn.length > 0 && { ALPNProtocols: [...alpn] }),
+      ...(maxVersion && { maxVersion }),
+    });
     await once(this.#socket, "secureConnect");
     this.#listen();
   }
 
   get encrypted(): boolean {
     return "getProtocol" in this.#socket;
+  }
+
+  /** SHA-256 of the certificate that the server has shown, as the status has it; and the protocol that it chose by ALPN. */
+  get shown(): { sha256: string; protocol: string | false | null } {
+    if (!(this.#socket instanceof TLSSocket)) throw new Error("not in TLS");
+    const { fingerprint256 } = this.#socket.getPeerCertificate();
+    return { sha256: fingerprint256.replaceAll(":", "").toLowerCase(), protocol: this.#socket.alpnProtocol };
   }
 
   write(text: string | Buffer): void {

@@ -5,12 +5,15 @@
 import { randomBytes } from "node:crypto";
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { connect } from "node:net";
@@ -31,7 +34,7 @@ import {
 } from "../../src/mail/containers.ts";
 import { rsaKey, signsMail } from "../../src/mail/dkim.ts";
 import { type FileFolder, type Files, relayFiles } from "../../src/mail/files.ts";
-import { sockets, tlsFiles } from "../../src/mail/layout.ts";
+import { givenTls, sockets } from "../../src/mail/layout.ts";
 import { relayPortsOf, turnSecretKey } from "../../src/mail/turn.ts";
 import { boxPid } from "../lab/box.ts";
 import { docker, tryDocker } from "../lab/docker.ts";
@@ -50,6 +53,8 @@ export interface RelayPod {
   zone: string;
   /** Writes a file that the pod sees, as an edit of the Secret of invites or the ConfigMap of app versions would; without a text, removes it. */
   give(what: Given, file: string, text?: string): void;
+  /** Another certificate in the Secret. */
+  giveCertificate(pair: KeyPair): void;
   /** Folder of a volume folder on this machine. */
   volume(name: "mail" | "queue"): string;
   /** A unix socket of the pod, as this machine reaches it. */
@@ -185,6 +190,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       if (text === undefined) rmSync(path, { force: true });
       else writeFileSync(path, text, { mode: 0o644 });
     },
+    giveCertificate: (pair) => swapCertificate(join(folder, "tls"), pair),
     volume: (name) => join(folder, "data", name),
     socket: (name) => join(folder, "run", baseName(sockets[name])),
     configure: (name, file, text) => writeFileSync(join(folder, "config", name, file), text),
@@ -237,9 +243,7 @@ async function writeFiles(
     for (const [file, text] of Object.entries(files)) write(`config/${name}/${file}`, text);
   }
   mkdirSync(join(folder, "tls"));
-  const pair = certificate ?? (await makeSelfSigned(spec.domain, new Date()));
-  write(`tls/${baseName(tlsFiles.certificate)}`, pair.certificatePem);
-  write(`tls/${baseName(tlsFiles.key)}`, pair.keyPem);
+  swapCertificate(join(folder, "tls"), certificate ?? (await makeSelfSigned(spec.domain, new Date())));
   for (const given of ["dkim", "invites", "appVersions", "turnSecret"]) mkdirSync(join(folder, given));
   write(`turnSecret/${turnSecretKey}`, randomBytes(32).toString("hex"));
   if (signsMail(spec.domain)) write(`dkim/${rsaKey.file}`, rsaKeyPem);
@@ -256,6 +260,20 @@ function resolvConf(folder: string, resolvers: readonly string[]): string {
   const lines = resolvers.map((address) => `nameserver ${address}`);
   writeFileSync(path, [...lines, `options ${validatingDnsOptions.join(" ")}`, ""].join("\n"), { mode: 0o644 });
   return path;
+}
+
+/** As the kubelet does it: a new folder, then one rename of the link that leads to it. */
+function swapCertificate(folder: string, pair: KeyPair) {
+  const texts = { [baseName(givenTls.certificate)]: pair.certificatePem, [baseName(givenTls.key)]: pair.keyPem };
+  const fresh = mkdtempSync(join(folder, "..data-"));
+  chmodSync(fresh, 0o755);
+  for (const [name, text] of Object.entries(texts)) writeFileSync(join(fresh, name), text, { mode: 0o644 });
+  const [data, next] = [join(folder, "..data"), join(folder, "..data_tmp")];
+  symlinkSync(baseName(fresh), next);
+  renameSync(next, data);
+  for (const name of Object.keys(texts)) {
+    if (!existsSync(join(folder, name))) symlinkSync(`..data/${name}`, join(folder, name));
+  }
 }
 
 function zoneOf(domain: string, host: string, rsaKeyPem: string): string {

@@ -1,11 +1,13 @@
 /** A small SMTP client that shows every reply. */
-import { type Address, LineSocket } from "./line-socket.ts";
+import { type Address, LineSocket, type Tls } from "./line-socket.ts";
 
 export interface Reply {
   code: number;
   /** The whole reply, lines joined by newlines, codes included. */
   text: string;
 }
+
+const tlsAt: Record<number, Tls> = { 465: {}, 443: { alpn: ["smtp"] } };
 
 export class SmtpClient {
   readonly #socket: LineSocket;
@@ -18,9 +20,13 @@ export class SmtpClient {
     this.greeting = greeting;
   }
 
-  /** Port 465 starts in TLS, the others in the clear. Says EHLO. */
+  get sha256(): string {
+    return this.#socket.shown.sha256;
+  }
+
+  /** Port 465 starts in TLS, 443 too and asks for smtp; the others in the clear. Says EHLO. */
   static async open(address: Address): Promise<SmtpClient> {
-    const socket = await LineSocket.open(address, address.port === 465 ? {} : undefined);
+    const socket = await LineSocket.open(address, tlsAt[address.port]);
     const client = new SmtpClient(socket, await readReply(socket));
     await client.#hello();
     return client;
@@ -29,7 +35,7 @@ export class SmtpClient {
   /** Open, in TLS and, with credentials, logged in. */
   static async ready(address: Address, user?: string, password?: string): Promise<SmtpClient> {
     const client = await SmtpClient.open(address);
-    if (address.port !== 465) await client.startTls();
+    if (!tlsAt[address.port]) await client.startTls();
     if (user !== undefined) expectCode(await client.login(user, password ?? ""), 235);
     return client;
   }
@@ -39,9 +45,9 @@ export class SmtpClient {
     return readReply(this.#socket);
   }
 
-  async startTls(): Promise<void> {
+  async startTls(tls: Tls = {}): Promise<void> {
     expectCode(await this.say("STARTTLS"), 220);
-    await this.#socket.startTls();
+    await this.#socket.startTls(tls);
     await this.#hello();
   }
 
@@ -59,7 +65,12 @@ export class SmtpClient {
         return reply;
       }
     }
-    this.#socket.write(`${mail.data.replaceAll(/^\./gm, "..")}.\r\n`);
+    return this.finish(mail.data);
+  }
+
+  /** What follows DATA, up to its reply. */
+  finish(data: string): Promise<Reply> {
+    this.#socket.write(`${data.replaceAll(/^\./gm, "..")}.\r\n`);
     return readReply(this.#socket);
   }
 

@@ -69,8 +69,10 @@ test("mail programs find the servers, in the order in which to try them", async 
   expect(servers.map(([, port, socket]) => `${port} ${socket}`)).toEqual([
     "993 SSL",
     "143 STARTTLS",
+    "443 SSL",
     "465 SSL",
     "587 STARTTLS",
+    "443 SSL",
   ]);
 });
 

@@ -14,7 +14,7 @@ const mayUse: Record<string, readonly string[]> = {
   certificates: ["mail", "api", "lib"],
   kube: ["lib"],
   operator: ["kube", "certificates", "dns", "mail", "api", "lib"],
-  relay: ["mail", "api", "lib"],
+  relay: ["certificates", "mail", "api", "lib"],
   cli: ["operator", "relay", "kube", "certificates", "dns", "mail", "api", "lib"],
   main: ["operator", "relay", "kube", "certificates", "dns", "mail", "api", "lib"],
 };

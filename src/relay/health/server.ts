@@ -14,6 +14,8 @@ export interface HealthTools {
   doors(): readonly Door[];
   /** Why a domain can't sign what goes out. */
   keyProblem(): string | undefined;
+  /** Why no certificate is served. */
+  certificateProblem(): string | undefined;
   stopping(): boolean;
 }
 
@@ -40,8 +42,8 @@ async function unready(tools: HealthTools): Promise<string | undefined> {
   if (tools.stopping()) return "stopping";
   const deaf = tools.doors().find((door) => !door.listening());
   if (deaf) return `${deaf.path} does not listen`;
-  const keyProblem = tools.keyProblem();
-  if (keyProblem !== undefined) return keyProblem;
+  const problem = tools.certificateProblem() ?? tools.keyProblem();
+  if (problem !== undefined) return problem;
   const probe = join(tools.mailFolder, `.writable-${randomBytes(6).toString("hex")}`);
   try {
     await writeFile(probe, "", { flag: "wx" });

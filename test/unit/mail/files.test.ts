@@ -50,7 +50,7 @@ describe("Postfix", () => {
   test("only 25 and what came by HTTPS take mail without a login, and relay nothing", () => {
     const services = file("postfix", "master.cf").split(/^(?=\S)/m);
     const inet = services.filter((text) => / inet /.test(text));
-    expect(inet).toHaveLength(4);
+    expect(inet).toHaveLength(5);
     const open = inet.filter((text) => !text.includes("permit_sasl_authenticated,reject"));
     expect(open.map((text) => text.split(" ")[0])).toEqual(["smtp", "127.0.0.1:10026"]);
     for (const text of open) expect(text).toContain("smtpd_relay_restrictions=reject_unauth_destination\n");
@@ -58,6 +58,19 @@ describe("Postfix", () => {
     expect(new Set(open.map((text) => /smtpd_milters=\S+/.exec(text)?.[0])).size).toBe(1);
     expect(file("postfix", "main.cf")).toContain("smtpd_relay_restrictions = reject\n");
     for (const text of inet) expect(text).toContain("smtpd_milters=unix:");
+  });
+
+  test("who comes through 443 is asked as at 465, and only nginx may say who it is", () => {
+    const services = file("postfix", "master.cf").split(/^(?=\S)/m);
+    const options = (name: string) =>
+      services
+        .find((text) => text.startsWith(`${name} inet`))
+        ?.split("\n")
+        .slice(1) ?? [];
+    const through443 = options("127.0.0.1:1466");
+    expect(through443).toContain("  -o smtpd_upstream_proxy_protocol=haproxy");
+    expect(through443.filter((option) => !option.includes("proxy_protocol"))).toEqual(options("submissions"));
+    expect(file("postfix", "master.cf").match(/proxy_protocol/g)).toHaveLength(1);
   });
 
   test("a value with a line break is never written", () => {

@@ -142,7 +142,8 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
     case "turnSecret":
       return { name: volumeNames.turnSecret, secret: { secretName: names.turnSecret, defaultMode: 0o440 } };
     case "run":
-      return { name: "run", emptyDir: {} };
+      // in memory: the served key is in it
+      return { name: "run", emptyDir: { medium: "Memory" } };
     case "data":
       return { name: "data", persistentVolumeClaim: { claimName: names.volumeClaim } };
     case "scratch":

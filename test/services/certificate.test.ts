@@ -1,0 +1,141 @@
+/** A new certificate in the Secret is served at every port within seconds, and nobody who is connected notices. */
+import { X509Certificate } from "node:crypto";
+import { Agent, request } from "node:https";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { sha256Of } from "../../src/certificates/pair.ts";
+import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import { ports } from "../../src/mail/layout.ts";
+import { ImapClient } from "../helpers/imap-client.ts";
+import { LineSocket } from "../helpers/line-socket.ts";
+import { encryptedMessage, randomName } from "../helpers/messages.ts";
+import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { SmtpClient } from "../helpers/smtp-client.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+
+let pod: RelayPod;
+const password = "correct horse";
+
+beforeAll(async () => {
+  pod = await startRelayPod({ domain: "_renewed.test" });
+});
+afterAll(() => pod?.remove());
+
+const newPair = () => makeSelfSigned(pod.domain, new Date());
+const digest = (pair: KeyPair) => sha256Of(new X509Certificate(pair.certificatePem));
+
+/** SHA-256 of what each port shows, for each protocol that it speaks. */
+async function served(): Promise<Record<string, string>> {
+  const smtp = async (port: number) => {
+    const client = await SmtpClient.ready(pod.at(port));
+    const { sha256 } = client;
+    await client.quit();
+    return sha256;
+  };
+  const imap = async (port: number) => {
+    const client = await ImapClient.open(pod.at(port));
+    if (port === ports.imap) await client.startTls();
+    const { sha256 } = client;
+    client.destroy();
+    return sha256;
+  };
+  const web = await LineSocket.open(pod.at(ports.https), {});
+  const shown = {
+    25: await smtp(ports.smtp),
+    465: await smtp(ports.submissions),
+    587: await smtp(ports.submission),
+    143: await imap(ports.imap),
+    993: await imap(ports.imaps),
+    443: web.shown.sha256,
+    "443 imap": await imap(ports.https),
+    "443 smtp": await smtp(ports.https),
+  };
+  web.destroy();
+  return shown;
+}
+
+async function servedEverywhere(pair: KeyPair): Promise<number> {
+  const start = performance.now();
+  const all = async () => Object.values(await served()).every((sha256) => sha256 === digest(pair));
+  await until("the new certificate at every port", all, { patienceMs: patienceMs.client, everyMs: 100 });
+  return Math.round(performance.now() - start);
+}
+
+interface Idler {
+  user: string;
+  idle: Awaited<ReturnType<ImapClient["idle"]>>;
+}
+
+async function idler(port: number): Promise<Idler> {
+  const user = `${randomName(9)}@${pod.domain}`;
+  const client = await ImapClient.ready(pod.at(port), user, password);
+  await client.say("SELECT INBOX");
+  return { user, idle: await client.idle() };
+}
+
+async function hearsOf({ idle }: Idler): Promise<string> {
+  for (;;) {
+    const line = await idle.next();
+    if (line.endsWith(" EXISTS")) return line;
+  }
+}
+
+/** Only Dovecot's process for sleeping sessions makes it, once somebody sleeps. */
+const somebodySleeps = async () =>
+  (await pod.exec("dovecot", "sh", "-c", "cat /proc/[0-9]*/comm")).includes("imap-hiberna");
+
+/** Over one connection; whether it was the one that is open already. */
+function getOver(agent: Agent): Promise<{ status: number | undefined; reused: boolean }> {
+  return new Promise((resolve, reject) => {
+    const asking = request({ host: pod.host, path: "/", agent, rejectUnauthorized: false }, (response) => {
+      response.resume().on("end", () => resolve({ status: response.statusCode, reused: asking.reusedSocket }));
+    });
+    asking.on("error", reject).end();
+  });
+}
+
+test("two certificates, one right after the other: everybody who is connected stays, asleep or in the middle of a mail", async () => {
+  const asleep = await idler(ports.imaps);
+  await until("the session to sleep", somebodySleeps, { patienceMs: 60_000, everyMs: 500 });
+  const idlers = [asleep, await idler(ports.imaps), await idler(ports.https)];
+  const [sender] = idlers.map(({ user }) => user);
+  const to = idlers.map(({ user }) => user);
+  const from = sender ?? "";
+  const inTheMiddle = await SmtpClient.ready(pod.at(ports.submissions), from, password);
+  for (const step of [`MAIL FROM:<${from}>`, ...to.map((each) => `RCPT TO:<${each}>`), "DATA"]) {
+    expect((await inTheMiddle.say(step)).code).toBeLessThan(400);
+  }
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  expect(await getOver(agent)).toEqual({ status: 200, reused: false });
+
+  const [first, second] = [await newPair(), await newPair()];
+  pod.giveCertificate(first);
+  const firstMs = await servedEverywhere(first);
+  expect(await getOver(agent)).toEqual({ status: 200, reused: true });
+  pod.giveCertificate(second);
+  const secondMs = await servedEverywhere(second);
+  console.log(`served everywhere after ${firstMs} ms, and the next after ${secondMs} ms`);
+
+  const data = encryptedMessage({ from, to, headers: { "Chat-Mark": "through" } });
+  expect(await inTheMiddle.finish(data)).toMatchObject({ code: 250 });
+  await inTheMiddle.quit();
+  for (const each of idlers) expect(await hearsOf(each)).toMatch(/^\* 1 EXISTS$/);
+  for (const each of idlers) expect((await each.idle.done()).status).toBe("OK");
+  agent.destroy();
+}, 180_000);
+
+test("a key that is not the certificate's changes nothing, is told of, and its cure is taken", async () => {
+  const before = await served();
+  const [one, other] = [await newPair(), await newPair()];
+  pod.giveCertificate({ ...one, keyPem: other.keyPem });
+  const refused = async () => (await pod.logs("relay")).includes("tls.key is not the key of the certificate");
+  await until("the daemon to say so", refused, { patienceMs: patienceMs.mail });
+  expect(await served()).toEqual(before);
+  // programs that start now read what is served, not what was given
+  for (const name of ["postfix", "dovecot", "web"] as const) {
+    await pod.stop(name);
+    await pod.start(name);
+  }
+  expect(await served()).toEqual(before);
+  pod.giveCertificate(one);
+  await servedEverywhere(one);
+}, 120_000);
