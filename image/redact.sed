@@ -5,6 +5,8 @@
 / connect from [^ ]+$/d
 / disconnect from .* commands=0\/0$/d
 / lost connection after CONNECT from /d
+/ warning: haproxy read: EOF$/d
+/ haproxy: Client disconnected \(rip=[^)]*\): Connection reset by peer$/d
 /Login aborted: .*\((no_auth_attempts|tls_handshake_not_finished)\)/d
 
 # whatever stands where an address belongs, quoted or strange

@@ -333,6 +333,28 @@ export const Certificate = z
 
 const annotationMap = entries({ atMost: 50, valueMaxLength: 1024 });
 
+const addressRange = text({
+  name: "trustedNetworks",
+  pattern: `^(${ipv4}([.]${ipv4}){3}/(3[0-2]|[12]?[0-9])|[0-9a-f:]*:[0-9a-f:]*/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$`,
+  says: "address ranges such as 192.0.2.0/28 or 2001:db8::/64",
+  maxLength: 49,
+});
+
+export const ProxyProtocol = z
+  .strictObject({
+    trustedNetworks: z
+      .array(addressRange)
+      .min(1)
+      .max(16)
+      .meta({ "x-kubernetes-list-type": "set" })
+      .describe(
+        "Where the load balancer connects from, such as 192.0.2.0/28. Dovecot refuses everybody else and nginx takes nobody else's word for an address; Postfix can't tell, so see to it that only the load balancer reaches the ports.",
+      ),
+  })
+  .describe(
+    "The load balancer begins each connection to each port with a PROXY header (version 1 or 2), which says who the client is. Without this block headers are refused; with it, connections without one. Only the load balancer may reach the ports: to Postfix, whoever does can claim any address.",
+  );
+
 export const Network = z
   .strictObject({
     exposure: z
@@ -365,6 +387,7 @@ export const Network = z
       .describe(
         "Addresses of up to three resolvers that validate DNSSEC, on a path that nobody can tamper with. The pod asks them instead of the cluster's DNS, and verifies other mail servers by DANE where they publish it.",
       ),
+    proxyProtocol: ProxyProtocol.optional(),
   })
   .refine((network) => network.exposure === "LoadBalancer" || network.loadBalancerClass === undefined, {
     message: "loadBalancerClass is only used when exposure is LoadBalancer",

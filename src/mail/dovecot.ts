@@ -17,7 +17,10 @@ export function adminContact(mail: string | undefined): string | undefined {
 }
 
 function dovecotConf(spec: ChatmailServerSpec): string {
-  const { accounts, privacy, services } = spec;
+  const { accounts, network, privacy, services } = spec;
+  const { proxyProtocol } = network;
+  const trusted = ["127.0.0.1", ...(proxyProtocol?.trustedNetworks ?? [])];
+  const fromBalancer = proxyProtocol ? "\n    haproxy = yes" : "";
   const push = services.push.enabled;
   const admin = adminContact(privacy.mail);
   return `dovecot_config_version = 2.4.1
@@ -46,8 +49,8 @@ ssl_server_key_file = ${servedTls}
 # a new certificate ends no session
 shutdown_clients = no
 
-# whom nginx names as the client of a connection through port 443
-haproxy_trusted_networks = 127.0.0.1
+# whose word for the client's address counts: nginx's, for port 443, and the load balancer's
+haproxy_trusted_networks = ${trusted.join(" ")}
 haproxy_timeout = 3s
 
 default_internal_user = ${vmail.name}
@@ -157,11 +160,11 @@ service imap-login {
   process_min_avail = 1
   vsz_limit = 2G
   inet_listener imap {
-    port = ${ports.imap}
+    port = ${ports.imap}${fromBalancer}
   }
   inet_listener imaps {
     port = ${ports.imaps}
-    ssl = yes
+    ssl = yes${fromBalancer}
   }
   inet_listener imaps-from-443 {
     listen = 127.0.0.1

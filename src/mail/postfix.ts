@@ -145,12 +145,14 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
     smtpd_milters: `unix:${sockets.outgoingMilter}`,
     cleanup_service_name: "authclean",
   };
+  const fromBalancer: Settings = spec.network.proxyProtocol ? { smtpd_upstream_proxy_protocol: "haproxy" } : {};
   return [
     {
       name: "smtp",
       type: "inet",
       program: "smtpd",
       options: {
+        ...fromBalancer,
         smtpd_relay_restrictions: "reject_unauth_destination",
         smtpd_milters: `unix:${sockets.incomingMilter}`,
       },
@@ -160,7 +162,7 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
       type: "inet",
       most,
       program: "smtpd",
-      options: { syslog_name: "postfix/submissions", smtpd_tls_wrappermode: "yes", ...submission },
+      options: { syslog_name: "postfix/submissions", smtpd_tls_wrappermode: "yes", ...fromBalancer, ...submission },
     },
     {
       // the same door, reached through 443. The client is whom nginx names, never the loopback that mynetworks trusts
@@ -180,7 +182,7 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
       type: "inet",
       most,
       program: "smtpd",
-      options: { syslog_name: "postfix/submission", ...submission },
+      options: { syslog_name: "postfix/submission", ...fromBalancer, ...submission },
     },
     {
       name: `127.0.0.1:${loopback.received}`,

@@ -25,7 +25,7 @@ const bodyLimit = "4k";
 /** Beside the message itself: doubled dots. Postfix's own limit is the one that counts. */
 const slackBytes = 2 ** 20;
 
-type Spec = Pick<ChatmailServerSpec, "domain" | "messages" | "website">;
+type Spec = Pick<ChatmailServerSpec, "domain" | "messages" | "network" | "website">;
 
 /** Beside nginx.conf, what is there whatever pages are served. */
 export function webFiles(spec: Spec): Record<string, string> {
@@ -60,20 +60,34 @@ const www = (domain: string) => `  server {
   }
 `;
 
+/** What the public ports and the sections say where a load balancer names the client. */
+interface Balancer {
+  header: string;
+  trusted: string;
+  /** A connection without a header is an error to nginx, told with what was said instead, which may hold an invite; and probes are such. */
+  silence: string;
+}
+
+const balancerOf = ({ proxyProtocol }: Spec["network"]): Balancer => ({
+  header: proxyProtocol ? " proxy_protocol" : "",
+  silence: proxyProtocol ? "    error_log stderr crit;\n" : "",
+  trusted: (proxyProtocol?.trustedNetworks ?? []).map((range) => `  set_real_ip_from ${range};\n`).join(""),
+});
+
 /**
  * Port 443 belongs to three: whoever is kept from the mail ports asks here, by ALPN, for imap or smtp. A protocol counts as a whole word, and
  * smtp before imap. TLS ends at the program that is meant. A session may be silent for as long as IDLE is (29 minutes, RFC 2177).
  */
-const sharedPort = `stream {
-  map $ssl_preread_alpn_protocols $meant {
+const sharedPort = (balancer: Balancer) => `stream {
+${balancer.trusted}  map $ssl_preread_alpn_protocols $meant {
     ~(^|,)smtp(,|$) 127.0.0.1:${loopback.submissionsFrom443};
     ~(^|,)imap(,|$) 127.0.0.1:${loopback.imapsFrom443};
     default 127.0.0.1:${loopback.httpsFrom443};
   }
   server {
-    listen ${ports.https};
-    listen [::]:${ports.https};
-    ssl_preread on;
+    listen ${ports.https}${balancer.header};
+    listen [::]:${ports.https}${balancer.header};
+${balancer.silence}    ssl_preread on;
     preread_timeout 10s;
     proxy_pass $meant;
     proxy_protocol on;
@@ -91,7 +105,10 @@ const sharedPort = `stream {
  */
 const workerConnections = 8192;
 
-const nginxConf = ({ domain, messages, website }: Spec) => `load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+const nginxConf = (
+  { domain, messages, network, website }: Spec,
+  balancer = balancerOf(network),
+) => `load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off;
 pid /tmp/nginx.pid;
 error_log stderr error;
@@ -99,12 +116,12 @@ worker_processes 1;
 events {
   worker_connections ${workerConnections};
 }
-${sharedPort}http {
+${sharedPort(balancer)}http {
   access_log off;
   server_tokens off;
   # the client is whom the shared port names
   set_real_ip_from 127.0.0.1;
-  real_ip_header proxy_protocol;
+${balancer.trusted}  real_ip_header proxy_protocol;
   port_in_redirect off;
   sendfile on;
   keepalive_timeout 30s;
@@ -141,9 +158,9 @@ ${languageMap()}
   ssl_session_tickets off;
 
   server {
-    listen ${ports.http} default_server;
-    listen [::]:${ports.http} default_server;
-    return 301 https://$host$request_uri;
+    listen ${ports.http}${balancer.header} default_server;
+    listen [::]:${ports.http}${balancer.header} default_server;
+${balancer.silence}    return 301 https://$host$request_uri;
   }
   server {
     ${listenHttps} default_server;

@@ -6,6 +6,8 @@ import { patienceMs } from "./until.ts";
 export interface Address {
   host: string;
   port: number;
+  /** What is said before all else: the header of a load balancer. */
+  preamble?: Buffer;
 }
 
 export interface Tls {
@@ -26,8 +28,10 @@ export class LineSocket {
   }
 
   static async open(address: Address, tls: Tls | undefined): Promise<LineSocket> {
-    const socket = connectTcp({ ...address, noDelay: true });
+    const { host, port, preamble } = address;
+    const socket = connectTcp({ host, port, noDelay: true });
     await once(socket, "connect");
+    if (preamble) socket.write(preamble);
     const line = new LineSocket(socket);
     if (tls) await line.startTls(tls);
     return line;

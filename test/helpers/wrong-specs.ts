@@ -243,6 +243,12 @@ export const wrongSpecs: readonly WrongSpec[] = [
     path: "network.validatingResolvers.0",
   },
   {
+    when: "a trusted network is no range",
+    spec: { domain, network: { proxyProtocol: { trustedNetworks: ["10.0.0.1"] } } },
+    says: /spec\.network\.proxyProtocol\.trustedNetworks\[0\]: .*trustedNetworks must be address ranges/,
+    path: "network.proxyProtocol.trustedNetworks.0",
+  },
+  {
     when: "an annotation is a number",
     spec: { domain, network: { annotations: { a: 1 } } },
     says: /spec\.network\.annotations\.a.*must be of type string/,

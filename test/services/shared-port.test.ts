@@ -13,7 +13,10 @@ let alice: string;
 const password = "correct horse";
 
 beforeAll(async () => {
-  pod = await startRelayPod({ domain: "_door.test", spec: { accounts: { smtpConnections: 10 } } });
+  pod = await startRelayPod({
+    domain: "_door.test",
+    spec: { accounts: { smtpConnections: 10, refuseNewAbove: { loadPerCore: 1000 } } },
+  });
   alice = `${randomName(9)}@${pod.domain}`;
   await (await ImapClient.ready(pod.at(ports.imaps), alice, password)).logout();
 });

@@ -15,6 +15,10 @@ test.each([
     line: 'smtp[12]: 4fYx: to=<bob@x.test>, orig_to=<"a b"@x.test>, relay=mx.x.test[192.0.2.1]:25, delay=1.2, status=sent (250 2.0.0 <bob@x.test> Saved)',
     says: "smtp[12]: 4fYx: to=<address>, orig_to=<address>, relay=mx.x.test[<ip>]:25, delay=1.2, status=sent (250 2.0.0 <address> Saved)",
   },
+  {
+    line: "imap-login: Info: haproxy: Client not trusted (rip=192.0.2.7)",
+    says: "imap-login: Info: haproxy: Client not trusted (rip=<ip>)",
+  },
   { line: "qmgr[7]: 4fYx: from=<>, size=1, nrcpt=1", says: "qmgr[7]: 4fYx: from=<>, size=1, nrcpt=1" },
   {
     line: "smtpd[1]: 4fYx: client=unknown[2001:db8:1:2:3:4:5:6], sasl_method=PLAIN, sasl_username=a@[192.0.2.1]",
@@ -46,6 +50,8 @@ test.each([
 test.each([
   "smtpd[1]: connect from unknown[192.0.2.1]",
   "smtpd[1]: disconnect from unknown[::1] commands=0/0",
+  "postfix/smtpd[58]: warning: haproxy read: EOF",
+  "imap-login: Info: haproxy: Client disconnected (rip=192.0.2.7): Connection reset by peer",
   "smtpd[1]: lost connection after CONNECT from unknown[192.0.2.1]",
   "imap-login: Info: Login aborted: Connection closed (disconnected during TLS handshake) (tls_handshake_not_finished): x",
 ])("nothing is left of a mere connection: %s", (line) => {

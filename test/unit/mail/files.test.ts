@@ -78,6 +78,21 @@ describe("Postfix", () => {
   });
 });
 
+test("headers of a load balancer are expected at every public port, or at none", () => {
+  const trustedNetworks = ["192.0.2.0/28", "2001:db8::/64"];
+  const count = (text: string, what: RegExp) => text.match(what)?.length ?? 0;
+  for (const network of [{}, { proxyProtocol: { trustedNetworks } }]) {
+    const balanced = "proxyProtocol" in network;
+    const text = (folder: FileFolder, name: string) => file(folder, name, "a.test", { network });
+    // beside the one that nginx speaks to
+    expect(count(text("postfix", "master.cf"), /proxy_protocol=haproxy/g)).toBe(balanced ? 4 : 1);
+    expect(count(text("dovecot", "dovecot.conf"), /haproxy = yes/g)).toBe(balanced ? 3 : 1);
+    expect(count(text("web", "nginx.conf"), /listen (\[::\]:)?(80|443) proxy_protocol/g)).toBe(balanced ? 4 : 0);
+    const trusted = balanced ? ["127.0.0.1", ...trustedNetworks] : ["127.0.0.1"];
+    expect(text("dovecot", "dovecot.conf")).toContain(`haproxy_trusted_networks = ${trusted.join(" ")}\n`);
+  }
+});
+
 describe("Dovecot", () => {
   test("braces close, and limits come from the spec", () => {
     const text = file("dovecot", "dovecot.conf", "a.test", {

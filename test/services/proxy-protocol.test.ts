@@ -1,0 +1,113 @@
+/** Behind a load balancer that says who its clients are: limits and sessions are theirs, and whoever says nothing is sent away. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { folders, ports } from "../../src/mail/layout.ts";
+import { ImapClient } from "../helpers/imap-client.ts";
+import { LineSocket } from "../helpers/line-socket.ts";
+import { randomName } from "../helpers/messages.ts";
+import { proxyV1, proxyV2 } from "../helpers/proxy-header.ts";
+import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { SmtpClient } from "../helpers/smtp-client.ts";
+import { until } from "../helpers/until.ts";
+
+let pod: RelayPod;
+const password = "correct horse";
+const user = `${randomName(9)}@_balanced.test`;
+
+beforeAll(async () => {
+  pod = await startRelayPod({
+    domain: "_balanced.test",
+    // the lab's own network, where the tests stand
+    spec: {
+      accounts: { smtpConnections: 10, refuseNewAbove: { loadPerCore: 1000 } },
+      network: { proxyProtocol: { trustedNetworks: ["198.51.100.0/24"] } },
+    },
+  });
+});
+afterAll(() => pod?.remove());
+
+const by = (port: number, client: string, header = proxyV2) => ({ ...pod.at(port), preamble: header(client) });
+
+test.each([
+  { version: 1, header: proxyV1 },
+  { version: 2, header: proxyV2 },
+])("every mail port takes a header of version $version", async ({ header }) => {
+  for (const port of [ports.smtp, ports.submissions, ports.submission]) {
+    await (await SmtpClient.ready(by(port, "203.0.113.5", header))).quit();
+  }
+  for (const port of [ports.imap, ports.imaps, ports.https]) {
+    const client = await ImapClient.open(by(port, "203.0.113.5", header));
+    expect(client.greeting).toMatch(/^\* OK/);
+    client.destroy();
+  }
+});
+
+test.each([ports.submissions, ports.https])(
+  "port %i: Postfix counts connections by the client that was named",
+  async (port) => {
+    const two = [await SmtpClient.ready(by(port, "203.0.113.6")), await SmtpClient.ready(by(port, "203.0.113.6"))];
+    await expect(SmtpClient.ready(by(port, "203.0.113.6"))).rejects.toThrow();
+    await (await SmtpClient.ready(by(port, "203.0.113.7"))).quit();
+    for (const client of two) await client.quit();
+  },
+);
+
+test.each([ports.imaps, ports.https])("port %i: Dovecot knows the client that was named", async (port) => {
+  const client = await ImapClient.ready(by(port, `203.0.113.${port % 200}`), user, password);
+  const who = await pod.exec("dovecot", "doveadm", "-c", `${folders.dovecotConfig}/dovecot.conf`, "who");
+  expect(who).toContain(`203.0.113.${port % 200}`);
+  await client.logout();
+});
+
+test("nginx slows down the client that was named, and no other", async () => {
+  const statuses = async (client: string, count: number) => {
+    const socket = await LineSocket.open(by(ports.https, client), { alpn: ["http/1.1"] });
+    const ask = (rest: string) => `POST /new HTTP/1.1\r\nHost: ${pod.domain}\r\nContent-Length: 0\r\n${rest}\r\n`;
+    socket.write(ask("").repeat(count - 1) + ask("Connection: close\r\n"));
+    const found: string[] = [];
+    while (found.length < count) {
+      const status = /HTTP\/1\.1 (\d+)/.exec(await socket.line())?.[1];
+      if (status) found.push(status);
+    }
+    socket.destroy();
+    return found;
+  };
+  expect(await statuses("203.0.113.8", 60)).toContain("429");
+  expect(await statuses("203.0.113.9", 1)).toEqual(["200"]);
+});
+
+test("port 80 takes a header too", async () => {
+  const socket = await LineSocket.open(by(ports.http, "203.0.113.5"), undefined);
+  socket.write("GET / HTTP/1.0\r\n\r\n");
+  expect(await socket.line()).toBe("HTTP/1.1 301 Moved Permanently");
+  socket.destroy();
+});
+
+describe("without a header", () => {
+  test.each([ports.submissions, ports.imaps, ports.https])("port %i: no TLS", async (port) => {
+    await expect(LineSocket.open(pod.at(port), {})).rejects.toThrow();
+  });
+
+  test.each([ports.smtp, ports.submission, ports.imap])("port %i: no greeting, and the end", async (port) => {
+    const socket = await LineSocket.open(pod.at(port), undefined);
+    socket.write("EHLO client.test\r\n");
+    await expect(socket.line())
+      .resolves.toMatch(/^421 /)
+      .catch(() => undefined);
+    await socket.closed();
+  });
+
+  test("a probe, which says nothing at all, leaves no line", async () => {
+    const said = () => Promise.all((["postfix", "dovecot", "web"] as const).map((name) => pod.logs(name)));
+    const before = await said();
+    for (const port of [ports.smtp, ports.imap, ports.imaps, ports.http, ports.https]) {
+      (await LineSocket.open(pod.at(port), undefined)).destroy();
+    }
+    // something that is surely logged after them
+    await (await SmtpClient.ready(by(ports.smtp, "203.0.113.5"))).quit();
+    await (await ImapClient.ready(by(ports.imaps, "203.0.113.5"), user, password)).logout();
+    await until("the last word", async () => (await said())[0]?.slice(before[0]?.length).includes("disconnect"));
+    const since = (await said()).flatMap((text, index) => text.slice(before[index]?.length).trim().split("\n"));
+    const ofThose = /smtpd.*: (Anonymous TLS|disconnect)|imap-login.*: Logged in|imap\(|^$/;
+    expect(since.filter((line) => !ofThose.test(line))).toEqual([]);
+  });
+});
