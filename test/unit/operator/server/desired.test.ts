@@ -204,7 +204,7 @@ describe("TURN", () => {
   const withTurn = { services: { turn: { enabled: true, firstRelayPort: 50_000, relayPorts: 2 } } };
   const balanced = (...ingress: object[]): Seen => ({
     ...selfSigned,
-    turn: { secret: "shared" },
+    turn: { secret: "0f1e2d3c" },
     service: { metadata: { name: "nine" }, status: { loadBalancer: { ingress } } } as Seen["service"],
   });
   const turnOf = (network: object, seen: Seen, turn = {}) => {
@@ -254,8 +254,8 @@ describe("TURN", () => {
       (each) => each.object,
     );
     const named = (name: string) => all.filter(({ metadata }) => metadata.name === name);
-    expect(named("nine-turn")[0]?.data).toEqual({ secret: Buffer.from("shared").toString("base64") });
-    expect(JSON.stringify(named("nine-config"))).not.toContain("shared");
+    expect(named("nine-turn")[0]?.data).toEqual({ secret: Buffer.from("0f1e2d3c").toString("base64") });
+    expect(JSON.stringify(named("nine-config"))).not.toContain("0f1e2d3c");
     const pod = all.find(({ kind }) => kind === "StatefulSet")?.spec.template.spec;
     const sees = ({ volumeMounts }: Loose) => volumeMounts.some(({ name }: Loose) => name === "turn-secret");
     expect(pod.containers.filter(sees).map(({ name }: Loose) => name)).toEqual(["relay", "turn"]);
