@@ -1,4 +1,4 @@
-# What Postfix, Dovecot and nginx say, without saying who: addresses and IP addresses are taken out; queue ids, host names
+# What Postfix, Dovecot, nginx and coturn say, without saying who: addresses and IP addresses are taken out; queue ids, host names
 # of other servers and reasons stay, so that a mail can be followed by the id that its sender's server has.
 
 # of a connection nothing is left but the fact, and probes make many
@@ -8,6 +8,10 @@
 / warning: haproxy read: EOF$/d
 / haproxy: Client disconnected \(rip=[^)]*\): Connection reset by peer$/d
 /Login aborted: .*\((no_auth_attempts|tls_handshake_not_finished)\)/d
+
+# who tries TURN, and for whom: as many lines as a stranger likes
+/: ERROR: (check_stun_auth: |A peer IP .* denied)/d
+/: session [0-9]+: /d
 
 # whatever stands where an address belongs, quoted or strange
 s/\b(from|to|orig_to|user|sender|recipient|sasl_username|sasl_sender|message-id|resent-message-id)=<[^>]+>/\1=<address>/g
