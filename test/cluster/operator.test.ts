@@ -1,24 +1,21 @@
 /** A relay's life as the person sees it who looks after it: made, edited, damaged, broken, deleted, made again. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
-import { apiVersion, chatmailServer } from "../../src/api/names.ts";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { apply, kubectl, kubectlJson } from "../helpers/kubectl.ts";
-import { getServer, namespace, operatorIsInstalled, removeServer, serverReady } from "../helpers/servers.ts";
+import {
+  getServer,
+  namespace,
+  operatorIsInstalled,
+  patchServer as patch,
+  removeServer,
+  serverObject as server,
+  serverReady,
+} from "../helpers/servers.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 
 const names = ["story", "twin", "given"];
-
-const server = (name: string, spec: Record<string, unknown>) => ({
-  apiVersion,
-  kind: chatmailServer.kind,
-  metadata: { name, namespace },
-  spec,
-});
-
-const patch = (name: string, spec: Record<string, unknown>) =>
-  kubectl(["-n", namespace, "patch", "cms", name, "--type=merge", "-p", JSON.stringify({ spec })]);
 
 const get = (kind: string, name: string) =>
   kubectlJson<KubeObject & { data?: Record<string, string> }>(["-n", namespace, "get", kind, name]);

@@ -106,6 +106,50 @@ export class DeltaChatClient {
     return { mine, theirs: done.chatId };
   }
 
+  /** Joins the group that a member has a link for; resolves with this side's chat when both sides say it is complete. */
+  async joinGroup(member: DeltaChatClient, group: number): Promise<number> {
+    const from = member.events.length;
+    const [link] = await member.rpc.getChatSecurejoinQrCodeSvg(member.account, group);
+    const chat = await this.rpc.secureJoin(this.account, link);
+    await until(
+      `${this.name} to be in the group`,
+      () => member.events.slice(from).some((e) => e.kind === "SecurejoinInviterProgress" && e.progress === 1000),
+      { patienceMs: patienceMs.client, everyMs: 20 },
+    );
+    await this.event("SecurejoinJoinerProgress", (event) => event.progress === 1000);
+    return chat;
+  }
+
+  say(chat: number, text: string): Promise<number> {
+    return this.rpc.miscSendTextMessage(this.account, chat, text);
+  }
+
+  /** How many messages of this text there are, on whichever side of a chat. */
+  async count(text: string): Promise<number> {
+    return (await this.rpc.searchMessages(this.account, text, null)).length;
+  }
+
+  /** Waits until it has this text, looking for the relay anew now and then: after a failed attempt a core rests for half a minute. */
+  async has(text: string, patience: number = patienceMs.pod): Promise<void> {
+    let lookedAt = performance.now();
+    const found = async () => {
+      if ((await this.count(text)) > 0) return true;
+      if (performance.now() - lookedAt > 1_000) {
+        lookedAt = performance.now();
+        await this.rpc.maybeNetwork();
+      }
+      return false;
+    };
+    await until(`${this.name} to have "${text}"`, found, { patienceMs: patience, everyMs: 50 }).catch((cause) => {
+      throw new Error(`${String(cause)}\n${this.complaints()}`, { cause });
+    });
+  }
+
+  /** The folder of its profile: what goes with it at the end. */
+  get folder(): string {
+    return this.#folder;
+  }
+
   /** Waits for a text and tells whether it came end-to-end encrypted. */
   async received(text: string): Promise<{ encrypted: boolean }> {
     const isIt = async (event: DcEventType<"IncomingMsg">) =>

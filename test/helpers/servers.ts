@@ -1,6 +1,7 @@
 /** ChatmailServers in the lab's cluster: made, waited for, and given their names in the lab's DNS. */
 import { readFile } from "node:fs/promises";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import { apiVersion, chatmailServer } from "../../src/api/names.ts";
 import { publishZone } from "../lab/names.ts";
 import { apply, kubectl, kubectlJson } from "./kubectl.ts";
 import { patienceMs, until } from "./until.ts";
@@ -30,6 +31,27 @@ export function withImages(file: string, images: { operator: string; relay: stri
     .replaceAll(/[^\s"']*\bchatmail-operator:[^\s"']+/g, images.operator)
     .replaceAll(/[^\s"']*\bchatmail-relay:[^\s"']+/g, images.relay);
 }
+
+/** A ChatmailServer as a user writes it. */
+export const serverObject = (name: string, spec: Record<string, unknown>) => ({
+  apiVersion,
+  kind: chatmailServer.kind,
+  metadata: { name, namespace },
+  spec,
+});
+
+/** Applies it in place of an earlier one, waits until it is Ready, and publishes its names. On a busy machine addresses are made all the same. */
+export async function freshServer(name: string, spec: Record<string, unknown>): Promise<ChatmailServer> {
+  await removeServer(name);
+  const accounts = { refuseNewAbove: { loadPerCore: 1000 }, ...(spec.accounts as object | undefined) };
+  await apply(serverObject(name, { ...spec, accounts }));
+  const server = await serverReady(name);
+  await publishNames(server);
+  return server;
+}
+
+export const patchServer = (name: string, spec: Record<string, unknown>): Promise<string> =>
+  kubectl(["-n", namespace, "patch", "cms", name, "--type=merge", "-p", JSON.stringify({ spec })]);
 
 export function getServer(name: string): Promise<ChatmailServer> {
   return kubectlJson<ChatmailServer>(["-n", namespace, "get", "chatmailserver", name]);
