@@ -1,4 +1,4 @@
-/** What stands in the logs of Postfix, Dovecot and nginx after image/redact.sed: lines as they are, without who. */
+/** What stands in the logs of Postfix, Dovecot, nginx and coturn after image/redact.sed: lines as they are, without who. */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -55,5 +55,13 @@ test.each([
   "smtpd[1]: lost connection after CONNECT from unknown[192.0.2.1]",
   "imap-login: Info: Login aborted: Connection closed (disconnected during TLS handshake) (tls_handshake_not_finished): x",
 ])("nothing is left of a mere connection: %s", (line) => {
+  expect(redacted(line)).toBe("");
+});
+
+test.each([
+  "14: : ERROR: check_stun_auth: Cannot find credentials of user <1795966209>",
+  "31: : ERROR: A peer IP 10.96.0.10 denied in the range: 10.0.0.0-10.255.255.255",
+  "35: : session 001000000000000003: usage: realm=<x.test>, username=<1795966209>, rp=2, rb=136, sp=2, sb=200",
+])("nothing is left of who tries TURN: %s", (line) => {
   expect(redacted(line)).toBe("");
 });
