@@ -83,7 +83,8 @@ type Given = "invites" | "appVersions";
 export interface RelayPodOptions {
   /** Fields of the spec besides the domain. */
   spec?: Omit<Partial<Parameters<typeof ChatmailServerSpec.parse>[0] & object>, "domain">;
-  domain: string;
+  /** Without it, the pod's own address: a relay that other pods reach without any name server. */
+  domain?: string;
   /** Variables for the relay container that no pod of the operator has. */
   relayEnv?: Readonly<Record<string, string>>;
   /** Files that `give` would write, from the start. */
@@ -97,28 +98,13 @@ export interface RelayPodOptions {
 }
 
 export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod> {
-  const { domain, spec: fields, relayEnv, ownPages, certificate, edit, given = {} } = options;
-  const spec = ChatmailServerSpec.parse({ domain, ...fields });
+  const { spec: fields, relayEnv, ownPages, certificate, edit, given = {} } = options;
   const image = await relayImage();
   const folder = mkdtempSync(join(tmpdir(), "relay-pod-"));
   chmodSync(folder, 0o755);
   const id = folder.slice(folder.lastIndexOf("-") + 1).toLowerCase();
   const nameOf = (container: string) => `relay-${id}-${container}`;
 
-  const rsaKeyPem = await makeRsaKey();
-  const extra = {
-    rsaKeyPem,
-    ...(ownPages && { ownPages }),
-    ...(certificate && { certificate }),
-    ...(edit && { edit }),
-  };
-  await writeFiles(folder, spec, extra);
-  const { turn } = spec.services;
-  const containers = relayContainers(turn.enabled ? { turn: { relayPorts: relayPortsOf(turn) } } : {});
-  const resolvers = spec.network.validatingResolvers;
-  for (const [what, files] of Object.entries(given)) {
-    for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, what, file), text, { mode: 0o644 });
-  }
   const sysctls = Object.entries(podSysctls).flatMap(([name, value]) => ["--sysctl", `${name}=${value}`]);
   const sandbox = nameOf("sandbox");
   await docker([
@@ -136,6 +122,23 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   ]);
   const network = `{{(index .NetworkSettings.Networks "${labName}").IPAddress}}`;
   const host = await docker(["inspect", "--format", network, sandbox]);
+
+  const domain = options.domain ?? host;
+  const rsaKeyPem = await makeRsaKey();
+  const extra = {
+    rsaKeyPem,
+    ...(ownPages && { ownPages }),
+    ...(certificate && { certificate }),
+    ...(edit && { edit }),
+  };
+  const spec = ChatmailServerSpec.parse({ domain, ...fields });
+  await writeFiles(folder, spec, extra);
+  const { turn } = spec.services;
+  const containers = relayContainers(turn.enabled ? { turn: { relayPorts: relayPortsOf(turn) } } : {});
+  const resolvers = spec.network.validatingResolvers;
+  for (const [what, files] of Object.entries(given)) {
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, what, file), text, { mode: 0o644 });
+  }
 
   const create = (container: RelayContainer, command: readonly string[]) => {
     const env = container.name === "relay" ? Object.entries(relayEnv ?? {}) : [];
