@@ -192,7 +192,8 @@ export const Turn = z
       name: "externalAddress",
       pattern: `^${ipv4}([.]${ipv4}){3}$`,
       says: "an IPv4 address",
-      maxLength: 15,
+      // a name is told what is asked for, not that it is too long
+      maxLength: 253,
     })
       .optional()
       .describe(
