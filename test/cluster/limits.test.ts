@@ -71,7 +71,7 @@ async function mailWith(of: Account, words: RegExp): Promise<string> {
     await client.say("NOOP");
     return (await client.messages()).find((text) => words.test(text));
   };
-  const text = await until(`a mail with ${words}`, find, { patienceMs: patienceMs.client, everyMs: 200 });
+  const text = await until(`a mail with ${words}`, find, { patienceMs: patienceMs.pod, everyMs: 200 });
   await client.logout();
   return text;
 }

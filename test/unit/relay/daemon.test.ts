@@ -77,7 +77,7 @@ describe("the relay daemon", () => {
     const warning = createConnection(join(config.runFolder, "quota.sock"));
     warning.write(`VERSION\tscript\t4\t0\nnoreply\ntrim\n${user}\n\n`);
     await new Promise((done) => warning.on("close", done).resume());
-    expect(output).toContain("quota-expire: removed");
+    await until("the trim to be told", () => output.includes("quota-expire: removed"));
 
     child?.kill("SIGTERM");
     expect(await exited).toBe(0);
