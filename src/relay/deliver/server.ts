@@ -3,6 +3,7 @@
  * One transaction has recipients of one domain, as Postfix makes them. A 4xx answer sends Postfix to the next hop of its list, which is SMTP.
  */
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { drained } from "../in-turn.ts";
 import { destinationOf } from "../route/domain.ts";
 import { closeServer, type Door } from "../unix-socket.ts";
 import { type Command, DataEnd, parseCommand } from "./protocol.ts";
@@ -103,6 +104,7 @@ class Session {
         }
         if (command.kind === "data") await this.#data();
         else this.#reply(this.#answer(command));
+        await drained(this.#socket);
       }
     } catch (thrown) {
       if (!this.#socket.destroyed) this.#options.onFailure(thrown);

@@ -1,4 +1,5 @@
 /** Dict server: keeps the transactions of each connection and asks a DictAnswers what keys mean. What a transaction sets takes effect at its commit. */
+import { InTurn } from "../in-turn.ts";
 import { LineReader } from "../lines.ts";
 import { type Door, openDoor } from "../unix-socket.ts";
 import {
@@ -30,7 +31,15 @@ export interface DictOptions {
 const maxLineBytes = 65_536;
 const maxTransactions = 100;
 const maxChanges = 1000;
+/** Of all transactions of a connection. A push token has 4 KiB at most. */
+const maxHeldBytes = 1 << 20;
 const failed = "temporary failure";
+
+interface Transaction {
+  user: string;
+  changes: Change[];
+  bytes: number;
+}
 
 type Change = Extract<DictCommand, { kind: "set" | "unset" }>;
 
@@ -38,8 +47,7 @@ export function openDict(options: DictOptions): Promise<Door> {
   return openDoor(options.path, (socket) => {
     const reader = new LineReader(maxLineBytes);
     const session = new DictSession(options);
-    let owed = 0;
-    let last: Promise<void> = Promise.resolve();
+    const answers = new InTurn(socket);
     socket.on("data", (chunk) => {
       let lines: Buffer[];
       try {
@@ -50,24 +58,22 @@ export function openDict(options: DictOptions): Promise<Door> {
         return;
       }
       for (const line of lines) {
-        owed++;
-        last = last
-          .then(async () => {
-            if (socket.destroyed) return;
-            const answer = line.length === 0 ? undefined : await session.answer(parseDictLine(line.toString("utf8")));
-            if (line.length === 0) socket.end();
-            else if (answer !== undefined && !socket.destroyed) socket.write(answer);
-          })
-          .finally(() => owed--);
+        answers.add(async () => {
+          if (socket.destroyed) return;
+          const answer = line.length === 0 ? undefined : await session.answer(parseDictLine(line.toString("utf8")));
+          if (line.length === 0) socket.end();
+          else if (answer !== undefined && socket.writable) socket.write(answer);
+        });
       }
     });
-    return { owing: () => owed > 0 };
+    return { owing: () => answers.owed > 0 };
   });
 }
 
 class DictSession {
   readonly #options: DictOptions;
-  readonly #transactions = new Map<string, { user: string; changes: Change[] }>();
+  readonly #transactions = new Map<string, Transaction>();
+  #heldBytes = 0;
 
   constructor(options: DictOptions) {
     this.#options = options;
@@ -81,25 +87,43 @@ class DictSession {
       case "iterate":
         return endOfIteration;
       case "begin":
+        this.#forget(command.id);
         if (this.#transactions.size < maxTransactions) {
-          this.#transactions.set(command.id, { user: command.user, changes: [] });
+          this.#transactions.set(command.id, { user: command.user, changes: [], bytes: 0 });
+          this.#hold(command.id, command.id.length + command.user.length);
         }
         return undefined;
       case "set":
       case "unset": {
         const changes = this.#transactions.get(command.id)?.changes;
-        if (changes && changes.length < maxChanges) changes.push(command);
-        else this.#transactions.delete(command.id);
+        if (changes && changes.length < maxChanges) {
+          changes.push(command);
+          this.#hold(command.id, command.key.length + ("value" in command ? command.value.length : 0));
+        } else this.#forget(command.id);
         return undefined;
       }
       case "commit":
         return this.#commit(command.id);
       case "rollback":
-        this.#transactions.delete(command.id);
+        this.#forget(command.id);
         return undefined;
       default:
         return undefined;
     }
+  }
+
+  /** A transaction that would be too much is forgotten; its commit fails. */
+  #hold(id: string, bytes: number): void {
+    const transaction = this.#transactions.get(id);
+    if (!transaction) return;
+    transaction.bytes += bytes;
+    this.#heldBytes += bytes;
+    if (this.#heldBytes > maxHeldBytes) this.#forget(id);
+  }
+
+  #forget(id: string): void {
+    this.#heldBytes -= this.#transactions.get(id)?.bytes ?? 0;
+    this.#transactions.delete(id);
   }
 
   async #lookup(key: string, user: string): Promise<string> {
@@ -114,7 +138,7 @@ class DictSession {
 
   async #commit(id: string): Promise<string> {
     const transaction = this.#transactions.get(id);
-    this.#transactions.delete(id);
+    this.#forget(id);
     if (!transaction) return commitFailed(id, "no such transaction");
     try {
       let refusal: string | undefined;

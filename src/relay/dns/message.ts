@@ -148,18 +148,23 @@ function readRecords(bytes: Buffer, from: number, count: number): RawRecord[] {
   return records;
 }
 
+/** More than a name has labels; each message may have thousands of names. */
+const mostPointers = 127;
+
 /** Lower-case, without a dot at its end; `end` is behind it. A pointer leads backwards only, so there are no circles. */
 function readName(bytes: Buffer, from: number): { name: string; end: number } {
   const labels: string[] = [];
   let at = from;
   let end: number | undefined;
   let before = from;
+  let pointers = 0;
   for (let length = 0; ; ) {
     const size = bytes.readUInt8(at);
     if (size === 0) return { name: labels.join("."), end: end ?? at + 1 };
     if (size >= 0xc0) {
       const target = bytes.readUInt16BE(at) & 0x3fff;
       if (target >= before) throw new DnsFormatError("DNS name points forwards");
+      if (++pointers > mostPointers) throw new DnsFormatError("DNS name has too many pointers");
       end ??= at + 2;
       before = target;
       at = target;

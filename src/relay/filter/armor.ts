@@ -15,6 +15,8 @@ const maxVersionLine = 1000;
 const tail =
   /^\n?((?:=[\r\n]*){0,2})(?:(?<=[\r\n])=[A-Za-z0-9+/]{4}[\r\n]+)?(?<=[\r\n])-----END PGP MESSAGE-----(?:\r\n)*$/;
 const maxTail = 200;
+/** Any number of them may end it; two are kept. */
+const lineEnds = Buffer.from("\r\n\r\n\r\n");
 
 type State = "begin" | "versionField" | "versionLine" | "data" | "tail" | "wrong";
 
@@ -25,7 +27,8 @@ export class ArmorCheck implements Sink {
   /** Bytes of the current fixed text that have been seen, or of the version line. */
   #seen = 0;
   #last = 0;
-  #tail = "";
+  readonly #tail = Buffer.alloc(maxTail);
+  #tailLength = 0;
   #hasVersionLine = false;
 
   /** Whether a `Version: ` line was there, which only mail from other servers may have. */
@@ -43,7 +46,7 @@ export class ArmorCheck implements Sink {
   }
 
   end(): boolean {
-    const match = this.#state === "tail" ? tail.exec(this.#tail) : null;
+    const match = this.#state === "tail" ? tail.exec(this.#tail.toString("latin1", 0, this.#tailLength)) : null;
     if (!match) return false;
     const padding = (match[1] ?? "").replace(/[\r\n]/g, "").length;
     return this.#base64.finish(padding) && this.#base64.pass(this.#packets) && this.#packets.end();
@@ -67,9 +70,15 @@ export class ArmorCheck implements Sink {
         this.#last = octet;
         return;
       default:
-        this.#tail += String.fromCharCode(octet);
-        if (this.#tail.endsWith("\r\n\r\n\r\n")) this.#tail = this.#tail.slice(0, -2);
-        if (this.#tail.length > maxTail) this.#state = "wrong";
+        if (this.#tailLength === maxTail) this.#state = "wrong";
+        else this.#tail[this.#tailLength++] = octet;
+        if (
+          octet === 10 &&
+          this.#tailLength >= 6 &&
+          this.#tail.compare(lineEnds, 0, 6, this.#tailLength - 6, this.#tailLength) === 0
+        ) {
+          this.#tailLength -= 2;
+        }
     }
   }
 
@@ -97,7 +106,7 @@ export class ArmorCheck implements Sink {
     if (stop > start) this.#last = bytes[stop - 1] as number;
     if (stop < end) {
       // the tail begins with the line end before it, if there is one
-      this.#tail = this.#last === 10 || this.#last === 13 ? "\n" : "";
+      if (this.#last === 10 || this.#last === 13) this.#tail[this.#tailLength++] = 10;
       this.#state = "tail";
     }
     return stop;

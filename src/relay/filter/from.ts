@@ -24,6 +24,7 @@ export function firstAddress(value: string): string | undefined {
     } else if (letter === "," || letter === ";") {
       if (text.trim() !== "") return addressSpec(text);
       if (letter === ";") return undefined;
+      text = "";
       at++;
     } else {
       text += letter;

@@ -11,19 +11,32 @@ export interface ContentType {
   boundary: string | undefined;
 }
 
-/** Without a value, text/plain (RFC 2045 §5.2). A boundary that is given twice or in pieces (RFC 2231) counts as none. */
+/** Without a value, text/plain (RFC 2045 §5.2). A boundary that is given twice, in pieces (RFC 2231) or beside a quote without end counts as none. */
 export function parseContentType(value: string | undefined): ContentType {
   if (value === undefined) return { type: "text/plain", boundary: undefined };
-  const [type = "", ...parameters] = splitParameters(unfolded(value));
+  const { pieces, whole } = splitAtSemicolons(unfolded(value));
+  const [type = "", ...parameters] = pieces;
   const boundaries = parameters.filter((each) => /^boundary[*=\s]/i.test(each));
   const [only] = boundaries;
-  const match = boundaries.length === 1 && only !== undefined ? /^boundary\s*=\s*(.*)$/is.exec(only) : null;
+  const match = whole && boundaries.length === 1 && only !== undefined ? /^boundary\s*=\s*(.*)$/is.exec(only) : null;
   return { type: type.trim().toLowerCase(), boundary: match ? unquoted((match[1] ?? "").trim()) : undefined };
 }
 
-/** Cuts at semicolons outside of quotes. */
-function splitParameters(value: string): string[] {
-  return (value.match(/(?:"(?:\\.|[^"\\])*"|[^;"]|")+/gs) ?? []).map((each) => each.trim());
+/** Cuts at semicolons outside of quotes; not `whole` where a quote has no end. */
+function splitAtSemicolons(value: string): { pieces: string[]; whole: boolean } {
+  const pieces: string[] = [];
+  let start = 0;
+  let quoted = false;
+  for (let at = 0; at < value.length; at++) {
+    const letter = value[at];
+    if (letter === '"') quoted = !quoted;
+    else if (quoted && letter === "\\") at++;
+    else if (!quoted && letter === ";") {
+      pieces.push(value.slice(start, at).trim());
+      start = at + 1;
+    }
+  }
+  return { pieces: [...pieces, value.slice(start).trim()], whole: !quoted };
 }
 
 /** A boundary of 1 to 200 characters; anything that is not plainly a token or one quoted text is none. */

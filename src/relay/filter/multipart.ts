@@ -17,7 +17,7 @@ export interface PartHandler {
   end(index: number, right: boolean): boolean;
 }
 
-/** Longest unfinished line that is kept to see whether it is a delimiter. */
+/** Longest line that can be a delimiter or a part's header; one that is longer is unclear there, wherever chunks cut it. */
 const maxHeldLine = 1000;
 const maxPartHeaderBytes = 32_768;
 
@@ -68,9 +68,9 @@ export class MultipartScanner {
       this.#line(bytes, start, end);
       start = end + 1;
     }
-    if (bytes.length - start > maxHeldLine) {
-      // a long line goes on; its last byte may be the CR of its end
-      const end = bytes[bytes.length - 1] === 13 ? bytes.length - 1 : bytes.length;
+    // the last byte may be the CR of the line's end
+    const end = bytes[bytes.length - 1] === 13 ? bytes.length - 1 : bytes.length;
+    if (end - start > maxHeldLine) {
       this.#text(bytes, start, end);
       this.#midLine = true;
       start = end;
@@ -104,10 +104,12 @@ export class MultipartScanner {
     if (this.#cr !== -1 && this.#cr < end) this.#bareNewline = true;
     if (this.#state === "given up") return;
     if (!this.#midLine && this.#beginsLikeDelimiter(bytes, start, end)) {
-      this.#delimiterLine(bytes.toString("latin1", start + this.#delimiter.length, end));
+      if (end - start > maxHeldLine) this.#giveUp();
+      else this.#delimiterLine(bytes.toString("latin1", start + this.#delimiter.length, end));
       return;
     }
-    if (this.#state === "headers") this.#headerLine(bytes.toString("latin1", start, end));
+    if (this.#state === "headers" && end - start > maxHeldLine) this.#giveUp();
+    else if (this.#state === "headers") this.#headerLine(bytes.toString("latin1", start, end));
     else if (this.#state === "content") this.#content(bytes, start, end);
   }
 
@@ -183,7 +185,9 @@ function parseHeaders(text: string): PartHeaders | undefined {
     const match = /^([\x21-\x39\x3b-\x7e]+):(.*)$/s.exec(field);
     if (!match) return undefined;
     const name = (match[1] ?? "").toLowerCase();
-    fields.set(name, [...(fields.get(name) ?? []), match[2] ?? ""]);
+    const values = fields.get(name);
+    if (values) values.push(match[2] ?? "");
+    else fields.set(name, [match[2] ?? ""]);
   }
   return { get: (name) => fields.get(name) ?? [] };
 }

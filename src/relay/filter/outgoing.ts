@@ -25,6 +25,8 @@ export interface OutgoingTools extends FilterTools {
 /** Headers that say something of the sender's device. The Received header of this hop is not shown to milters; Postfix drops it. */
 const removedHeaders = ["x-originating-ip", "x-mailer", "user-agent"];
 const replacedSubject = " [...]";
+/** Each is a packet of the answer; a real mail has three. A mail of 30 MiB has room for millions. */
+const mostChanges = 1000;
 const headersTooLarge = "552 5.3.4 Message headers are too large";
 
 export class OutgoingFilter implements MessageFilter {
@@ -54,7 +56,9 @@ export class OutgoingFilter implements MessageFilter {
     this.#maySend ??= { refusal: this.#senderRefusal() };
     if (this.#maySend.refusal === undefined) {
       const key = address.toLowerCase();
-      this.#recipients.set(key, [...(this.#recipients.get(key) ?? []), address]);
+      const spellings = this.#recipients.get(key);
+      if (spellings) spellings.push(address);
+      else this.#recipients.set(key, [address]);
     }
     return this.#maySend.refusal;
   }
@@ -77,7 +81,7 @@ export class OutgoingFilter implements MessageFilter {
     const isSubject = key === "subject";
     const isRemoved = removedHeaders.includes(key);
     if (!isRemoved) this.#signing?.header(name, isSubject ? replacedSubject : value);
-    if (!isSubject && !isRemoved) return;
+    if ((!isSubject && !isRemoved) || this.#changes.length > mostChanges) return;
     const index = (this.#seen.get(key) ?? 0) + 1;
     this.#seen.set(key, index);
     this.#changes.push({ kind: "changeHeader", name, index, value: isSubject ? replacedSubject : undefined });
@@ -107,7 +111,8 @@ export class OutgoingFilter implements MessageFilter {
       senderIsDisabled: await isDisabled(config, this.#sender),
     });
     const signatures = verdict.kind === "pass" ? await this.#sign() : [];
-    if (!signatures) return { reply: { kind: "reply", text: headersTooLarge }, modifications: [] };
+    const tooMany = verdict.kind === "pass" && this.#changes.length > mostChanges;
+    if (!signatures || tooMany) return { reply: { kind: "reply", text: headersTooLarge }, modifications: [] };
     this.#count(verdict);
     if (verdict.kind === "refuse") return { reply: { kind: "reply", text: verdict.text }, modifications: [] };
     if (verdict.kind === "discard") return { reply: { kind: "discard" }, modifications: [] };

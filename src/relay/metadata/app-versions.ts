@@ -17,8 +17,18 @@ export function appVersions(text: string): { line: string } | { problem: string 
   }
   const problem = problemOf(value);
   if (problem !== undefined) return { problem };
-  const line = JSON.stringify(value);
+  const line = lineOf(value);
+  if (line === undefined) return { problem: "nested too deeply" };
   return Buffer.byteLength(line) > maxBytes ? { problem: `more than ${maxBytes} bytes` } : { line };
+}
+
+/** What can be read is not always what can be written: V8 writes recursively. */
+function lineOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
 }
 
 type Check = (value: unknown, at: string) => string | undefined;

@@ -72,7 +72,7 @@ export function parseTokens(text: string, nowSeconds: number): Tokens | undefine
   }
   if (typeof stored !== "object" || stored === null) return undefined;
   const entries: [string, unknown][] = Array.isArray(stored)
-    ? stored.map((token) => [String(token), nowSeconds])
+    ? stored.flatMap((token): [string, unknown][] => (typeof token === "string" ? [[token, nowSeconds]] : []))
     : Object.entries(stored);
   const right = entries.filter((each): each is [string, number] => isToken(each[0]) && Number.isFinite(each[1]));
   return Object.fromEntries(right);

@@ -65,6 +65,9 @@ export class MilterProtocolError extends Error {
 /** Postfix sends body chunks of 65,535 bytes at most and headers of 102,400 (header_size_limit). */
 export const maxPacketBytes = 1 << 20;
 
+/** A packet that comes in single bytes is put together now and then: each piece costs more than its bytes. */
+const mostParts = 1000;
+
 interface Packet {
   command: string;
   data: Buffer;
@@ -79,6 +82,7 @@ export class PacketReader {
   push(chunk: Buffer): Packet[] {
     this.#parts.push(chunk);
     this.#held += chunk.length;
+    if (this.#parts.length > mostParts) this.#join();
     const packets: Packet[] = [];
     for (;;) {
       if (this.#held < 4) return packets;

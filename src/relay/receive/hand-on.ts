@@ -1,5 +1,6 @@
 /** Hands a mail to Postfix's own smtpd for what came by HTTPS: the same milter and the same rules as port 25. */
 import { connect, type Socket } from "node:net";
+import { drained } from "../in-turn.ts";
 import { LineReader } from "../lines.ts";
 import type { Envelope } from "./policy.ts";
 
@@ -68,16 +69,7 @@ class Session {
     const socket = this.#socket;
     return {
       write: async (chunk) => {
-        if (socket.destroyed || socket.write(chunk)) return;
-        await new Promise<void>((resolve) => {
-          const go = () => {
-            socket.off("drain", go);
-            socket.off("close", go);
-            resolve();
-          };
-          socket.on("drain", go);
-          socket.on("close", go);
-        });
+        if (!socket.destroyed && !socket.write(chunk)) await drained(socket);
       },
       finish: async () => {
         this.say(".");

@@ -11,6 +11,7 @@ import {
   invalidData,
   isSurelyTooLarge,
   tooLarge,
+  tooManyHeaders,
   unavailable,
   wrongMethod,
 } from "./policy.ts";
@@ -26,6 +27,8 @@ export interface ReceiveOptions {
 /** 1,000 recipients, each in a header of its own. */
 const maxHeaderBytes = 512 * 1024;
 const maxHeaders = 1100;
+/** As long as Postfix's smtpd waits for a client. */
+const idleMs = 300_000;
 /** More wait for their turn: Postfix has a bounded number of processes for them. */
 const mostAtOnce = 50;
 
@@ -33,7 +36,10 @@ const mostAtOnce = 50;
 export function receiveServer(options: ReceiveOptions): Server {
   const turns = new Turns(mostAtOnce);
   const server = createServer({ maxHeaderSize: maxHeaderBytes, requestTimeout: 0, keepAliveTimeout: 65_000 });
-  server.maxHeadersCount = maxHeaders;
+  // with a limit Node leaves out what is beyond it, recipients among them, and says nothing
+  server.maxHeadersCount = 0;
+  // a body that stops coming must not keep its turn for ever
+  server.timeout = idleMs;
   server.on("request", (request, response) => {
     turns
       .run(() => receive(request, options))
@@ -56,6 +62,7 @@ export function receiveServer(options: ReceiveOptions): Server {
 
 async function receive(request: IncomingMessage, { config, port }: ReceiveOptions): Promise<HttpAnswer> {
   if (request.method !== "POST") return wrongMethod;
+  if (request.rawHeaders.length > 2 * maxHeaders) return tooManyHeaders;
   const checked = envelopeOf(request.headersDistinct, config);
   if ("refusal" in checked) return checked.refusal;
   const largest = Math.max(...Object.values(config.domains).map((limits) => limits.maxMessageBytes));

@@ -1,4 +1,5 @@
 /** MTA-STS (RFC 8461): what a domain says about the certificates of its mail servers. */
+import { trimSpace } from "../dkim/tags.ts";
 
 export interface StsPolicy {
   id: string;
@@ -25,8 +26,8 @@ export function stsId(texts: readonly string[]): string | undefined {
 /** Undefined for a text that is no valid policy. */
 export function parseStsPolicy(text: string, id: string, now: number): StsPolicy | undefined {
   const pairs = text.split(/\r?\n/).flatMap((line): [string, string][] => {
-    const match = /^[ \t]*([A-Za-z0-9_.-]+)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line);
-    return match ? [[match[1] as string, match[2] as string]] : [];
+    const colon = line.indexOf(":");
+    return colon > 0 ? [[trimSpace(line.slice(0, colon)), trimSpace(line.slice(colon + 1))]] : [];
   });
   // RFC 8461 §3.2: of repeated fields other than mx, the first counts
   const first = (name: string) => pairs.find(([key]) => key === name)?.[1];

@@ -1,6 +1,7 @@
 /** Postfix's password questions. When the answer can't be found the connection is closed: Postfix then says 454, "try again", and not "wrong password". */
 import { randomBytes } from "node:crypto";
 import type { Login } from "../accounts/accounts.ts";
+import { InTurn } from "../in-turn.ts";
 import { LineReader } from "../lines.ts";
 import { type Door, openDoor } from "../unix-socket.ts";
 import { fail, greeting, ok, parseClientLine, parsePlain } from "./protocol.ts";
@@ -18,8 +19,7 @@ export function openSasl(options: SaslOptions): Promise<Door> {
   let connections = 0;
   return openDoor(options.path, (socket) => {
     const reader = new LineReader(maxLineBytes);
-    let owed = 0;
-    let last: Promise<void> = Promise.resolve();
+    const answers = new InTurn(socket);
     const end = (why: string) => {
       options.onProtocolError(why);
       socket.destroy();
@@ -48,18 +48,16 @@ export function openSasl(options: SaslOptions): Promise<Door> {
         return end("line too long");
       }
       for (const line of lines) {
-        owed++;
-        last = last
-          .then(() => answer(line.toString("utf8")))
-          .catch((thrown: unknown) => {
+        answers.add(() =>
+          answer(line.toString("utf8")).catch((thrown: unknown) => {
             options.onFailure(thrown);
             socket.destroy();
-          })
-          .finally(() => owed--);
+          }),
+        );
       }
     });
     connections++;
     socket.write(greeting({ pid: process.pid, connection: connections, cookie: randomBytes(16).toString("hex") }));
-    return { owing: () => owed > 0 };
+    return { owing: () => answers.owed > 0 };
   });
 }

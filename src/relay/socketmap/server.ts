@@ -1,4 +1,5 @@
 /** Answers Postfix's table look-ups. A connection is one process of Postfix and is kept; its questions are answered in their order. */
+import { InTurn } from "../in-turn.ts";
 import { type Door, openDoor } from "../unix-socket.ts";
 import { type Answer, NetstringReader, parseQuestion, type Question, renderAnswer } from "./protocol.ts";
 
@@ -13,8 +14,7 @@ export interface SocketmapOptions {
 export function openSocketmap(options: SocketmapOptions): Promise<Door> {
   return openDoor(options.path, (socket) => {
     const reader = new NetstringReader();
-    let owed = 0;
-    let last: Promise<void> = Promise.resolve();
+    const answers = new InTurn(socket);
     const end = (thrown: unknown) => {
       options.onProtocolError(thrown instanceof Error ? thrown.message : "not understood");
       socket.destroy();
@@ -30,14 +30,11 @@ export function openSocketmap(options: SocketmapOptions): Promise<Door> {
     };
     socket.on("data", (chunk) => {
       try {
-        for (const question of reader.push(chunk).map(parseQuestion)) {
-          owed++;
-          last = last.then(() => answer(question)).finally(() => owed--);
-        }
+        for (const question of reader.push(chunk).map(parseQuestion)) answers.add(() => answer(question));
       } catch (thrown) {
         end(thrown);
       }
     });
-    return { owing: () => owed > 0 };
+    return { owing: () => answers.owed > 0 };
   });
 }
