@@ -95,7 +95,7 @@ function isSecureJoinRequest(parts: Part[]): boolean {
 const begin = "-----BEGIN PGP MESSAGE-----\r\n";
 const end = "-----END PGP MESSAGE-----";
 
-function isArmored(text: string): boolean {
+export function isArmored(text: string): boolean {
   const trimmed = text.replace(/(?:\r\n)+$/, "");
   if (!text.startsWith(begin) || !trimmed.endsWith(end) || trimmed.length < begin.length + end.length) return false;
   const content = trimmed.slice(begin.length, -end.length).replace(/^Version: [^\r\n]*\r\n/, "");
@@ -109,7 +109,7 @@ function isArmored(text: string): boolean {
 }
 
 /** (PKESK | SKESK)* SEIPD, packet by packet. */
-function isEncryptedPackets(bytes: Buffer): boolean {
+export function isEncryptedPackets(bytes: Buffer): boolean {
   let at = 0;
   while (at < bytes.length) {
     const packet = readPacket(bytes, at);

@@ -1,0 +1,124 @@
+/**
+ * `npm run fuzz [-- TARGET …] [--minutes 3] [--seed N]`: hostile input for what takes bytes from outside, each target in a process of its own.
+ * `npm run fuzz -- TARGET --replay FILE` tries one input again. A crasher is written to a file; exit 1.
+ */
+import { fork } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import type { ChildMessage } from "../test/fuzz/child.ts";
+import { replay } from "../test/fuzz/engine.ts";
+import { targets } from "../test/fuzz/targets.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    minutes: { type: "string", default: "3" },
+    seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
+    replay: { type: "string" },
+  },
+});
+const chosen = positionals.length > 0 ? positionals : Object.keys(targets);
+const unknown = chosen.filter((name) => !Object.hasOwn(targets, name));
+if (unknown.length > 0) {
+  console.error(`no target is called ${unknown.join(", ")}; there are ${Object.keys(targets).join(", ")}`);
+  process.exit(2);
+}
+const seed = Number(values.seed);
+
+if (values.replay !== undefined) {
+  const [name = ""] = chosen;
+  const target = targets[name];
+  const error = target && (await replay(target, readFileSync(values.replay), seed));
+  console.log(error ? (error.stack ?? error.message) : "nothing goes wrong");
+  process.exit(error ? 1 : 0);
+}
+
+/** A process that tells nothing for so long hangs. */
+const hangMs = 20_000;
+const mostRssMib = 700;
+const folder = mkdtempSync(join(tmpdir(), "fuzz-"));
+
+interface Run {
+  message: ChildMessage | undefined;
+  /** Why it ended before its time; the input it was at. */
+  died?: { why: string; input: Buffer };
+}
+
+function run(name: string, lastsMs: number): Promise<Run> {
+  const file = join(folder, `${name}.current`);
+  const child = fork(resolve(import.meta.dirname, "../test/fuzz/child.ts"), [
+    name,
+    String(seed),
+    String(lastsMs),
+    file,
+  ]);
+  return new Promise((done) => {
+    let message: ChildMessage | undefined;
+    let why: string | undefined;
+    const watchdog = setTimeout(() => {
+      why = `hangs: no input done in ${hangMs / 1000} s`;
+      child.kill("SIGKILL");
+    }, hangMs);
+    child.on("message", (told) => {
+      message = told as ChildMessage;
+      watchdog.refresh();
+    });
+    child.on("exit", (code, signal) => {
+      clearTimeout(watchdog);
+      if (message?.report) done({ message });
+      else done({ message, died: { why: why ?? `process ended: ${signal ?? code}`, input: readFileSync(file) } });
+    });
+  });
+}
+
+const rows: string[][] = [
+  ["target", "inputs", "per s", "accepted", "refused", "slowest", "ms/MiB", "peak RSS", "crashers"],
+];
+let failed = false;
+
+function keep(name: string, input: Buffer, why: string): void {
+  failed = true;
+  const file = join(folder, `${name}-${createHash("sha256").update(input).digest("hex").slice(0, 16)}`);
+  writeFileSync(file, input);
+  console.log(`${name}: ${why}\n  npm run fuzz -- ${name} --seed ${seed} --replay ${file}`);
+}
+
+console.log(`--seed ${seed}`);
+for (const name of chosen) {
+  const { message, died } = await run(name, (Number(values.minutes) * 60_000) / chosen.length);
+  const report = message?.report;
+  for (const { input, message: why, stack } of report?.crashers ?? []) {
+    keep(name, Buffer.from(input, "base64"), stack ?? why);
+  }
+  if (died) keep(name, died.input, died.why);
+  const rssMib = Math.round((message?.rssKib ?? 0) / 1024);
+  if (rssMib > mostRssMib) {
+    failed = true;
+    console.log(`${name}: ${rssMib} MiB resident, ${mostRssMib} are allowed`);
+  }
+  for (const [why, count] of report?.notes ?? []) console.log(`${name}: ${count} × ${why}`);
+  rows.push([
+    name,
+    String(report?.inputs ?? "?"),
+    report ? String(Math.round(report.inputs / report.seconds)) : "?",
+    String(report?.accepted ?? "?"),
+    String(report?.refused ?? "?"),
+    report ? `${Math.round(report.slowestMs)} ms (${report.slowestBytes} B)` : "?",
+    report?.msPerMib ? String(Math.round(report.msPerMib)) : "-",
+    `${rssMib} MiB`,
+    String((report?.crashers.length ?? 0) + (died ? 1 : 0)),
+  ]);
+}
+const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+for (const row of rows)
+  console.log(
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+if (!failed) rmSync(folder, { recursive: true, force: true });
+process.exitCode = failed ? 1 : 0;
