@@ -33,7 +33,7 @@ export interface FuzzOptions {
 }
 
 /** CPU time of one input: what is linear stays far below, what is quadratic in 100 KiB does not. */
-const allowedMs = (bytes: number) => 150 + bytes / 1024;
+const allowedMs = (bytes: number, msPerKib = 1) => 150 + (bytes / 1024) * msPerKib;
 /** A test's own splitting and comparing counts too: measured again, the least of so many counts. */
 const measurements = 3;
 const mostCrashers = 10;
@@ -49,13 +49,14 @@ export async function fuzz(target: Target, options: FuzzOptions): Promise<Report
   const crashers = new Map<string, Crasher>();
   const started = performance.now();
 
+  const measured = (input: Buffer) => measure(subject, input, { seed, msPerKib: target.msPerKib });
   const attempt = async (input: Buffer): Promise<void> => {
     options.trying?.(input);
     report.inputs++;
-    const result = await measured(subject, input, seed);
+    const result = await measured(input);
     if (result instanceof Error) {
       if (!crashers.has(result.message)) {
-        crashers.set(result.message.slice(0, 60), { input: await smaller(subject, input, seed), error: result });
+        crashers.set(result.message.slice(0, 60), { input: await smaller(input, measured), error: result });
       }
       return;
     }
@@ -92,7 +93,7 @@ export async function fuzz(target: Target, options: FuzzOptions): Promise<Report
 export async function replay(target: Target, input: Buffer, seed: number): Promise<Error | undefined> {
   const subject = await target.open();
   try {
-    const result = await measured(subject, input, seed);
+    const result = await measure(subject, input, { seed, msPerKib: target.msPerKib });
     return result instanceof Error ? result : undefined;
   } finally {
     await subject.close();
@@ -102,7 +103,11 @@ export async function replay(target: Target, input: Buffer, seed: number): Promi
 type Result = { outcome: "accepted" | "refused"; ms: number } | Error;
 
 /** The same splits for the same input and seed. */
-async function measured(subject: Subject, input: Buffer, seed: number): Promise<Result> {
+async function measure(
+  subject: Subject,
+  input: Buffer,
+  { seed, msPerKib }: { seed: number; msPerKib: number | undefined },
+): Promise<Result> {
   let least = Number.POSITIVE_INFINITY;
   try {
     for (let time = 0; time < measurements; time++) {
@@ -110,7 +115,7 @@ async function measured(subject: Subject, input: Buffer, seed: number): Promise<
       const outcome = await subject.check(input, randomFrom(seed ^ input.length));
       const { user, system } = process.cpuUsage(before);
       least = Math.min(least, (user + system) / 1000);
-      if (least <= allowedMs(input.length)) return { outcome, ms: least };
+      if (least <= allowedMs(input.length, msPerKib)) return { outcome, ms: least };
     }
     return new Error(`too slow: ${Math.round(least)} ms of CPU for ${input.length} bytes`);
   } catch (thrown) {
@@ -119,8 +124,8 @@ async function measured(subject: Subject, input: Buffer, seed: number): Promise<
 }
 
 /** Pieces are taken out for as long as it goes wrong in the same way. */
-async function smaller(subject: Subject, input: Buffer, seed: number): Promise<Buffer> {
-  const first = await measured(subject, input, seed);
+async function smaller(input: Buffer, measured: (input: Buffer) => Promise<Result>): Promise<Buffer> {
+  const first = await measured(input);
   if (!(first instanceof Error) || first.message.startsWith("too slow")) return input;
   let least = input;
   let tries = 0;
@@ -128,7 +133,7 @@ async function smaller(subject: Subject, input: Buffer, seed: number): Promise<B
     for (let at = 0; at < least.length && tries < smallerTries; ) {
       const next = Buffer.concat([least.subarray(0, at), least.subarray(at + size)]);
       tries++;
-      const result = await measured(subject, next, seed);
+      const result = await measured(next);
       if (result instanceof Error && result.message.slice(0, 30) === first.message.slice(0, 30)) least = next;
       else at += size;
     }

@@ -15,6 +15,8 @@ export interface Target {
   heavy?: Readonly<Record<string, (bytes: number) => Buffer>>;
   /** Of heavy inputs. */
   heavyBytes?: number;
+  /** CPU that is allowed for each KiB; default 1. */
+  msPerKib?: number;
   open(): Promise<Subject>;
 }
 

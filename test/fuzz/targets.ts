@@ -1,6 +1,7 @@
 /** What can be fuzzed, by name. */
 import { target as mime } from "./mime.ts";
 import * as parts from "./parts.ts";
+import * as protocols from "./protocols.ts";
 import type { Target } from "./target.ts";
 
 export const targets: Readonly<Record<string, Target>> = {
@@ -15,4 +16,5 @@ export const targets: Readonly<Record<string, Target>> = {
   json: parts.json,
   names: parts.names,
   data: parts.data,
+  ...protocols,
 };

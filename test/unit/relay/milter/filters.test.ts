@@ -110,6 +110,12 @@ describe("outgoing", () => {
     expect(verdict).toMatchObject({ final: needed, changes: [], chunks: 1 });
   });
 
+  test("a mail that asks for more changes than any real one is refused", async () => {
+    const headers = [...Array.from({ length: 1001 }, () => ["X-Mailer", " x"] as const), ...encrypted.headers];
+    const verdict = await client.deliver({ sender: alice, recipients: [bob], headers, body: encrypted.body });
+    expect(verdict).toMatchObject({ final: "552 5.3.4 Message headers are too large", changes: [] });
+  });
+
   test("several messages on one connection", async () => {
     for (const [message, final] of [
       [encrypted, "accept"],
