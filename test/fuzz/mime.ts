@@ -23,6 +23,7 @@ const intended: Readonly<Record<string, RegExp>> = {
     /(?:^|\n)content-(?:type|transfer-encoding)[ \t]*:(?:(?!\r\n\r\n)[\s\S])*\r\ncontent-(?:type|transfer-encoding)[ \t]*:/i,
   "boundary unclear":
     /boundary[*\s=][\s\S]*boundary[*\s=]|boundary\*|boundary\s*=\s*(?:"(?:[^"]*\\|[^"]{200}|[^"]* ")|[^;\r\n]*["()<>@,:\\[\]\s\x80-\xff][^;\r\n])|content-type:[\s\S]{0,200}"[^"]*(?:\r\n\S|$)/i,
+  "no parameter between semicolons": /content-type:[\s\S]{0,300}?;\s*[^=;\r\n]*(?:;|\r\n(?![ \t])|")/i,
   "octets above 127 or control in boundary": /boundary[^\r\n]*[^\t\r\n\x20-\x7e]/i,
   "line begins like a delimiter": /(?:^|\n)--b1(?!(?:--)?[ \t]*\r?\n|(?:--)?[ \t]*$)|\n--b1--[\s\S]*\n--b1/,
   "part header unclear": /\n--b1[ \t]*\r\n(?:[^\r\n]+\r\n)*?(?:[^:\r\n]*(?:\r\n|$)|[^:\r\n]*[^\x21-\x7e][^:\r\n]*:)/,

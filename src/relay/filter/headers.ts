@@ -11,14 +11,18 @@ export interface ContentType {
   boundary: string | undefined;
 }
 
-/** Without a value, text/plain (RFC 2045 §5.2). A boundary that is given twice, in pieces (RFC 2231) or beside a quote without end counts as none. */
+/**
+ * Without a value, text/plain (RFC 2045 §5.2). Where readers could disagree on the boundary there is none: it is given twice or in pieces
+ * (RFC 2231), a quote has no end, or what stands between two semicolons is no parameter.
+ */
 export function parseContentType(value: string | undefined): ContentType {
   if (value === undefined) return { type: "text/plain", boundary: undefined };
   const { pieces, whole } = splitAtSemicolons(unfolded(value));
   const [type = "", ...parameters] = pieces;
+  const clear = whole && parameters.every((each) => each === "" || /^[^\s"=]+\s*=/.test(each));
   const boundaries = parameters.filter((each) => /^boundary[*=\s]/i.test(each));
   const [only] = boundaries;
-  const match = whole && boundaries.length === 1 && only !== undefined ? /^boundary\s*=\s*(.*)$/is.exec(only) : null;
+  const match = clear && boundaries.length === 1 && only !== undefined ? /^boundary\s*=\s*(.*)$/is.exec(only) : null;
   return { type: type.trim().toLowerCase(), boundary: match ? unquoted((match[1] ?? "").trim()) : undefined };
 }
 

@@ -38,7 +38,6 @@ const refuse = (line: string): { refusal: HttpAnswer } => ({ refusal: { status: 
 
 export const wrongMethod: HttpAnswer = { status: 405, body: "Method Not Allowed\n" };
 export const invalidData: HttpAnswer = { status: 400, body: "500 Invalid DATA\n" };
-export const tooManyHeaders: HttpAnswer = { status: 400, body: "452 4.5.3 Too many headers\n" };
 export const unavailable: HttpAnswer = { status: 400, body: "451 4.3.0 try again later\n" };
 const tooLarge: HttpAnswer = { status: 413, body: "552 Message exceeds maximum size\n" };
 

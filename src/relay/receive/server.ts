@@ -11,7 +11,6 @@ import {
   invalidData,
   isSurelyTooLarge,
   tooLarge,
-  tooManyHeaders,
   unavailable,
   wrongMethod,
 } from "./policy.ts";
@@ -36,8 +35,8 @@ const mostAtOnce = 50;
 export function receiveServer(options: ReceiveOptions): Server {
   const turns = new Turns(mostAtOnce);
   const server = createServer({ maxHeaderSize: maxHeaderBytes, requestTimeout: 0, keepAliveTimeout: 65_000 });
-  // with a limit Node leaves out what is beyond it, recipients among them, and says nothing
-  server.maxHeadersCount = 0;
+  // beyond it Node answers 431
+  server.maxHeadersCount = maxHeaders;
   // a body that stops coming must not keep its turn for ever
   server.timeout = idleMs;
   server.on("request", (request, response) => {
@@ -62,7 +61,6 @@ export function receiveServer(options: ReceiveOptions): Server {
 
 async function receive(request: IncomingMessage, { config, port }: ReceiveOptions): Promise<HttpAnswer> {
   if (request.method !== "POST") return wrongMethod;
-  if (request.rawHeaders.length > 2 * maxHeaders) return tooManyHeaders;
   const checked = envelopeOf(request.headersDistinct, config);
   if ("refusal" in checked) return checked.refusal;
   const largest = Math.max(...Object.values(config.domains).map((limits) => limits.maxMessageBytes));

@@ -68,6 +68,10 @@ test.each([
   ["multipart/mixed; boundary*=a", "multipart/mixed", undefined],
   [`multipart/mixed; boundary=${"a".repeat(300)}`, "multipart/mixed", undefined],
   ['multipart/mixed; name="boundary=b"; boundary=a', "multipart/mixed", "a"],
+  ["multipart/mixed; boundary=a;", "multipart/mixed", "a"],
+  ['multipart/mixed; "; boundary=b"; boundary=a', "multipart/mixed", undefined],
+  ["multipart/mixed; flowed; boundary=a", "multipart/mixed", undefined],
+  ['multipart/mixed; boundary=a; name="b', "multipart/mixed", undefined],
 ])("Content-Type: %s", (value, type, boundary) => expect(parseContentType(value)).toEqual({ type, boundary }));
 
 class Collected implements Sink {

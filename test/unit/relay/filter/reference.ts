@@ -28,7 +28,10 @@ export function plainVerdict(message: Buffer): PlainVerdict {
 
 function typeAndBoundary(value: string): [string, string] {
   const type = (value.split(";")[0] ?? "").trim().toLowerCase();
-  const match = /;\s*boundary\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^;\s]+))/is.exec(value);
+  // a parameter's name stands outside of quotes
+  const outside = value.replace(/"(?:\\.|[^"\\])*"/gs, (quoted) => "_".repeat(quoted.length));
+  const at = outside.search(/;\s*boundary\s*=/i);
+  const match = /^;\s*boundary\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^;\s]+))/is.exec(at < 0 ? "" : value.slice(at));
   return [type, match?.[1]?.replace(/\\(.)/gs, "$1") ?? match?.[2] ?? ""];
 }
 

@@ -134,10 +134,10 @@ async function received(port: number) {
     () => server.closeAllConnections(),
     () => server.close(),
   );
-  return (options: { to?: string[]; body?: string; method?: string } = {}) =>
+  return (options: { to?: string[]; body?: string; method?: string; more?: Record<string, string> } = {}) =>
     new Promise<{ status: number; body: string }>((resolve, reject) => {
-      const { to = ["bob@chat.example"], body = "a\r\n", method = "POST" } = options;
-      const headers = { "X-Mail-From": "x@one.test", "X-Mail-To": to };
+      const { to = ["bob@chat.example"], body = "a\r\n", method = "POST", more = {} } = options;
+      const headers = { ...more, "X-Mail-From": "x@one.test", "X-Mail-To": to };
       const asking = request({ socketPath: path, path: "/mxdeliv", method, headers, agent: false }, async (answer) => {
         const text = Buffer.concat(await answer.toArray()).toString();
         resolve({ status: answer.statusCode ?? 0, body: text });
@@ -157,6 +157,16 @@ describe("the server", () => {
         "|",
       ),
     );
+  });
+
+  test("leaves out no recipient for want of room for headers", async () => {
+    const { port, seen } = await smtpd({});
+    const ask = await received(port);
+    const to = Array.from({ length: 700 }, (_, at) => `a${at}@chat.example`);
+    const more = Object.fromEntries(Array.from({ length: 500 }, (_, at) => [`X-${at}`, "x"]));
+    expect(await ask({ to, more })).toEqual({ status: 431, body: "" });
+    expect((await ask({ to })).status).toBe(200);
+    expect(seen.filter((line) => line.startsWith("RCPT"))).toHaveLength(700);
   });
 
   test.each([
