@@ -3,9 +3,9 @@
 import { inviteTokenIn } from "../../src/mail/invite.ts";
 import { DataEnd } from "../../src/relay/deliver/protocol.ts";
 import { bodyHasher, canonicalHeader } from "../../src/relay/dkim/canonical.ts";
-import { DnsFormatError, parseTxtResponse, renderTxtQuery } from "../../src/relay/dkim/dns-message.ts";
 import { parseKeyRecord } from "../../src/relay/dkim/key-record.ts";
 import { parseSignature, withoutSignatureData } from "../../src/relay/dkim/signature.ts";
+import { DnsFormatError, parseResponse, renderQuery } from "../../src/relay/dns/message.ts";
 import { ArmorCheck } from "../../src/relay/filter/armor.ts";
 import { firstAddress } from "../../src/relay/filter/from.ts";
 import { parseContentType } from "../../src/relay/filter/headers.ts";
@@ -257,7 +257,7 @@ export const dkimTags = pure(
 );
 
 const name = "s._domainkey.a.example";
-const query = renderTxtQuery(7, name) as Buffer;
+const query = renderQuery({ id: 7, name, type: "TXT" }) as Buffer;
 function dnsAnswer(records: Buffer, count: number): Buffer {
   const bytes = Buffer.concat([query.subarray(0, query.length - 11), records]);
   bytes.writeUInt16BE(0x8180, 2);
@@ -314,7 +314,7 @@ export const dns = pure(
   },
   (input) => {
     try {
-      const answer = parseTxtResponse(input, { id: 7, name });
+      const answer = parseResponse(input, { id: 7, name, type: "TXT" });
       if (answer && "ttlSeconds" in answer && !(answer.ttlSeconds >= 0 && answer.ttlSeconds < 2 ** 32))
         throw new Broken("a TTL that is none");
       return outcome(answer?.kind === "found" || answer?.kind === "none");
