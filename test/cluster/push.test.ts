@@ -8,7 +8,7 @@ import { someAccount } from "../helpers/first-message.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { apply, kubectl } from "../helpers/kubectl.ts";
 import { encryptedMessage } from "../helpers/messages.ts";
-import { busyMachine, makeServers, namespace, removeServer } from "../helpers/servers.ts";
+import { freshServer, namespace, operatorIsInstalled, removeServer } from "../helpers/servers.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { addresses } from "../lab/place.ts";
@@ -20,6 +20,7 @@ const asked: string[] = [];
 let answer = 200;
 
 beforeAll(async () => {
+  await operatorIsInstalled();
   const { certificatePem, keyPem } = await makeSelfSigned(addresses.gateway, new Date());
   service = createServer({ cert: certificatePem, key: keyPem }, async (request, response) => {
     asked.push(Buffer.concat(await request.toArray()).toString());
@@ -34,7 +35,7 @@ beforeAll(async () => {
     data: { "ca.crt": certificatePem },
   });
   const services = { push: { url }, appVersionsConfigMapName: "awake-ca" };
-  await makeServers({ awake: { domain, accounts: busyMachine, services } });
+  await freshServer("awake", { domain, services });
   // No real push service has a certificate of its own making, so the operator has no field for one: hands off, and the pod is told.
   await inNamespace("patch", "cms", "awake", "--type=merge", "-p", '{"spec":{"management":"Unmanaged"}}');
   const env = `NODE_EXTRA_CA_CERTS=${folders.appVersions}/ca.crt`;
