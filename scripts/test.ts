@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../src/lib/text.ts";
-import { browserPackages } from "../test/helpers/browser-packages.ts";
+import { browserPackages, dkimPackages } from "../test/helpers/suite-packages.ts";
 import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
 import { needPackages } from "../test/lab/packages.ts";
 import { buildImages } from "./images.ts";
@@ -38,8 +38,8 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
   if (lab.state !== "up" && !(await labIsThere())) startedLab = true;
   if (suite === "services") {
     await namesUp();
-    // a test that finds no browser says so and is skipped
-    await needPackages(browserPackages).catch((thrown) => console.warn(messageOf(thrown)));
+    // a test that misses one says so and is skipped
+    await needPackages([...browserPackages, ...dkimPackages]).catch((thrown) => console.warn(messageOf(thrown)));
   } else await labUp({});
   const images = await buildImages();
   process.env.OPERATOR_IMAGE = images.operator.name;

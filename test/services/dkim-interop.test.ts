@@ -13,6 +13,7 @@ import { messageOf } from "../../src/lib/text.ts";
 import { parseTags } from "../../src/relay/dkim/tags.ts";
 import { MilterClient } from "../helpers/milter-client.ts";
 import { seededRandom } from "../helpers/seeded-random.ts";
+import { dkimPackages } from "../helpers/suite-packages.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { needPackages } from "../lab/packages.ts";
 import { tryRun } from "../lab/run.ts";
@@ -27,7 +28,7 @@ import {
   verified,
 } from "../unit/relay/dkim/messages.ts";
 
-const missing = await needPackages(["opendkim", "python3-dkim", "python3-nacl"]).then(() => undefined, messageOf);
+const missing = await needPackages(dkimPackages).then(() => undefined, messageOf);
 if (missing !== undefined && process.env.REQUIRE_ALL === "1") throw new Error(missing);
 if (missing !== undefined) console.warn(`SKIPPED: DKIM against OpenDKIM and dkimpy. ${missing}`);
 
