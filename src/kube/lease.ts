@@ -145,13 +145,26 @@ export async function leadWithLease(options: {
   }
   return lost ? "lost" : "stopped";
 
-  /** So that the next one need not wait. Only a lease that is still ours is touched: the resourceVersion guards it. */
+  /**
+   * So that the next one need not wait. Only a lease that is still ours is touched: the resourceVersion guards it. A renewal that the stop
+   * has cut off may have been written, or be written yet: then what we know is old, and the lease is read.
+   */
   async function release(): Promise<void> {
-    const last = seen?.lease;
-    if (!last || last.spec.holderIdentity !== identity) return;
-    const spec = { ...last.spec, holderIdentity: "", leaseDurationSeconds: 1, renewTime: microTime(now()) };
+    const until = AbortSignal.timeout(2_000);
+    let last = mustRead ? undefined : seen?.lease;
     try {
-      await client.replace(resources.lease, { ...last, spec } as Lease, AbortSignal.timeout(2_000));
+      for (let tries = 0; tries < 5; tries++) {
+        last ??= (await client.get(resources.lease, { namespace, name }, until)) as Lease | undefined;
+        if (last?.spec.holderIdentity !== identity) return;
+        const spec = { ...last.spec, holderIdentity: "", leaseDurationSeconds: 1, renewTime: microTime(now()) };
+        try {
+          await client.replace(resources.lease, { ...last, spec } as Lease, until);
+          return;
+        } catch (error) {
+          if (!isApiError(error, 409)) throw error;
+          last = undefined;
+        }
+      }
     } catch (error) {
       log.warn({ lease: name, cause: messageOf(error) }, "lease not given back");
     }

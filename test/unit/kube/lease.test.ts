@@ -26,7 +26,11 @@ afterEach(async () => {
 
 /** One lease with optimistic locking; `broken` makes every call fail. */
 async function leaseServer() {
-  const state: { lease: StoredLease | undefined; broken: boolean } = { lease: undefined, broken: false };
+  const state: { lease: StoredLease | undefined; broken: boolean; renewals: number; onRenewal?: () => void } = {
+    lease: undefined,
+    broken: false,
+    renewals: 0,
+  };
   let version = 0;
   server = await fakeApiServer(({ method, body }): Answer => {
     if (state.broken) return statusAnswer(500, "InternalError", "broken");
@@ -36,6 +40,11 @@ async function leaseServer() {
       return { json: state.lease };
     };
     if (method === "POST") return state.lease ? statusAnswer(409, "AlreadyExists", "exists") : store();
+    if (method === "PUT" && sent.spec.holderIdentity !== "") {
+      state.renewals++;
+      // what is stored and not answered: the writer does not know
+      queueMicrotask(() => state.onRenewal?.());
+    }
     if (method === "PUT")
       return sent.metadata.resourceVersion === state.lease?.metadata.resourceVersion
         ? store()
@@ -157,4 +166,16 @@ test("a lease that was taken away ends the work", async () => {
     };
   expect(await first.done).toBe("lost");
   expect(state.lease?.spec.holderIdentity).toBe("thief");
+});
+
+test("who stops in the middle of a renewal gives the lease back all the same", async () => {
+  const state = await leaseServer();
+  const one = candidate("one");
+  await until("a renewal that is written and not answered yet", () => {
+    if (state.lease?.metadata.resourceVersion === undefined) return false;
+    state.onRenewal ??= () => void one.stop();
+    return state.renewals > 0;
+  });
+  await one.done;
+  expect(state.lease?.spec.holderIdentity).toBe("");
 });
