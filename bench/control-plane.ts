@@ -9,8 +9,8 @@ import https from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { parse } from "yaml";
+import { numberOf, readOptions, refuse } from "../scripts/options.ts";
 import { apiVersion, chatmailServer, childNames, group, labels, version } from "../src/api/names.ts";
 import type { KubeObject } from "../src/kube/object.ts";
 import { type ApiServer, startApiServer } from "../test/helpers/api-server.ts";
@@ -48,7 +48,8 @@ const edits = 200;
 const namespaces = Array.from({ length: 10 }, (_, at) => `fleet-${at}`);
 const root = join(import.meta.dirname, "..");
 
-const { values } = parseArgs({
+const usage = `npm run bench -- control-plane [--servers 1000,5000] [--programs ${programNames.join(",")}] [--json FILE]`;
+const { values } = readOptions(usage, {
   options: {
     servers: { type: "string", default: "1000,5000" },
     programs: { type: "string", default: programNames.join(",") },
@@ -58,8 +59,11 @@ const { values } = parseArgs({
     commit: { type: "string" },
   },
 });
-const sizes = values.servers.split(",").map(Number);
-const chosen = programNames.filter((name) => values.programs.split(",").includes(name));
+const sizes = values.servers.split(",").map((each) => numberOf("--servers", each, { whole: true }, usage));
+const programs = values.programs.split(",");
+const chosen = programNames.filter((name) => programs.includes(name));
+const strange = programs.filter((name) => !(programNames as readonly string[]).includes(name));
+if (strange.length > 0) refuse(`no program is called ${strange.join(", ")}`, usage);
 const goProgram = values["go-program"];
 
 const nameOf = (at: number) => `s-${at}`;

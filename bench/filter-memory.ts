@@ -4,7 +4,7 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { numberOf, readOptions } from "../scripts/options.ts";
 import { encryptedMessage } from "../test/helpers/messages.ts";
 import { MilterClient } from "../test/helpers/milter-client.ts";
 import { until } from "../test/helpers/until.ts";
@@ -12,7 +12,8 @@ import { takenApart } from "../test/unit/relay/filter/as-postfix.ts";
 import { limits } from "../test/unit/relay/settings.ts";
 import { printTable, writeJson } from "./machine.ts";
 
-const { values } = parseArgs({
+const usage = "npm run bench -- filter-memory [--incoming] [--mails 200] [--mib 30] [--json FILE]";
+const { values } = readOptions(usage, {
   options: {
     incoming: { type: "boolean", default: false },
     mails: { type: "string", default: "200" },
@@ -20,8 +21,8 @@ const { values } = parseArgs({
     json: { type: "string" },
   },
 });
-const mails = Number(values.mails);
-const mib = Number(values.mib);
+const mails = numberOf("--mails", values.mails, { whole: true }, usage);
+const mib = numberOf("--mib", values.mib, {}, usage);
 const mostMib = 256;
 
 const folder = mkdtempSync(join(tmpdir(), "filter-memory-"));

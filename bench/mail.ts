@@ -3,6 +3,7 @@
  * wait, logins. Mails of 5.6 kB come over TLS with login, eight connections at once, each mail with PGP check, RSA-2048 signature and
  * another subject. `--quick`: fewer of everything. `--sync`: instead, what waiting for the disk at each delivery costs (decision 0016).
  */
+import { readOptions } from "../scripts/options.ts";
 import { startRelayPod } from "../test/helpers/relay-pod.ts";
 import { printTable, quantile, writeJson } from "./machine.ts";
 import { difference, type Round, ratioOf, sum, summaryOf } from "./mail/figures.ts";
@@ -21,9 +22,11 @@ import {
 import { Sender } from "./mail/sender.ts";
 import { destinations, domain, filters, submissionPort, syncs, withPlainTwin, withSync } from "./mail/variants.ts";
 
-const options = process.argv.slice(2);
+const usage = "npm run bench -- mail [--quick] [--sync] [--json FILE]";
+const flag = { type: "boolean", default: false } as const;
+const { values } = readOptions(usage, { options: { quick: flag, sync: flag, json: { type: "string" } } });
 /** `asleepMs`: sessions hibernate after 30 s, and the processes that had them end a minute later; `--quick` does not wait for these. */
-const size = options.includes("--quick")
+const size = values.quick
   ? { rounds: 3, mails: 300, singles: 40, awake: 20, clients: 100, asleepMs: 35_000, loginSeconds: 2, restSeconds: 5 }
   : {
       rounds: 7,
@@ -58,8 +61,8 @@ const pod = await startRelayPod({
 });
 try {
   signal.throwIfAborted();
-  const result = options.includes("--sync") ? await measureSync() : await measureAll();
-  await writeJson(options, result);
+  const result = values.sync ? await measureSync() : await measureAll();
+  await writeJson(process.argv.slice(2), result);
 } finally {
   await pod.remove();
 }

@@ -4,15 +4,18 @@
  */
 import { fork } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import type { ChildMessage } from "../test/fuzz/child.ts";
 import { replay } from "../test/fuzz/engine.ts";
 import { targets } from "../test/fuzz/targets.ts";
+import { numberOf, readOptions, refuse } from "./options.ts";
 
-const { values, positionals } = parseArgs({
+const usage = `npm run fuzz [-- TARGET …] [--minutes 3] [--seed N]
+npm run fuzz -- TARGET --replay FILE
+targets: ${Object.keys(targets).join(", ")}`;
+const { values, positionals } = readOptions(usage, {
   allowPositionals: true,
   options: {
     minutes: { type: "string", default: "3" },
@@ -22,16 +25,16 @@ const { values, positionals } = parseArgs({
 });
 const chosen = positionals.length > 0 ? positionals : Object.keys(targets);
 const unknown = chosen.filter((name) => !Object.hasOwn(targets, name));
-if (unknown.length > 0) {
-  console.error(`no target is called ${unknown.join(", ")}; there are ${Object.keys(targets).join(", ")}`);
-  process.exit(2);
-}
-const seed = Number(values.seed);
+if (unknown.length > 0) refuse(`no target is called ${unknown.join(", ")}`, usage);
+const seed = numberOf("--seed", values.seed, { above: -1, whole: true }, usage);
+const minutes = numberOf("--minutes", values.minutes, {}, usage);
 
 if (values.replay !== undefined) {
-  const [name = ""] = chosen;
+  const [name = ""] = positionals;
   const target = targets[name];
-  const error = target && (await replay(target, readFileSync(values.replay), seed));
+  if (!target || positionals.length > 1) refuse("--replay needs the one target that the file is for", usage);
+  if (!existsSync(values.replay)) refuse(`there is no file ${values.replay}`, usage);
+  const error = await replay(target, readFileSync(values.replay), seed);
   console.log(error ? (error.stack ?? error.message) : "nothing goes wrong");
   process.exit(error ? 1 : 0);
 }
@@ -88,7 +91,7 @@ function keep(name: string, input: Buffer, why: string): void {
 
 console.log(`--seed ${seed}`);
 for (const name of chosen) {
-  const { message, died } = await run(name, (Number(values.minutes) * 60_000) / chosen.length);
+  const { message, died } = await run(name, (minutes * 60_000) / chosen.length);
   const report = message?.report;
   for (const { input, message: why, stack } of report?.crashers ?? []) {
     keep(name, Buffer.from(input, "base64"), stack ?? why);

@@ -5,22 +5,25 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { startApiServer } from "../test/helpers/api-server.ts";
 import { faultProxy } from "../test/helpers/fault-proxy.ts";
 import { faults as all, type Fault } from "../test/helpers/kube-faults.ts";
 import { follow, kinds, Ledger, makeChanges, untilEqual } from "../test/helpers/kube-ledger.ts";
 import { seededRandom } from "../test/helpers/seeded-random.ts";
+import { numberOf, readOptions } from "./options.ts";
 
-const { values } = parseArgs({
+const usage = "npm run soak [-- --minutes 2 | --hours 1] [--seed N]";
+const { values } = readOptions(usage, {
   options: {
     minutes: { type: "string", default: "2" },
     hours: { type: "string" },
     seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
   },
 });
-const lastsMs = (values.hours === undefined ? Number(values.minutes) : Number(values.hours) * 60) * 60_000;
-const seed = Number(values.seed);
+const number = (option: string, text: string) => numberOf(option, text, {}, usage);
+const minutes = values.hours === undefined ? number("--minutes", values.minutes) : number("--hours", values.hours) * 60;
+const lastsMs = minutes * 60_000;
+const seed = numberOf("--seed", values.seed, { above: -1, whole: true }, usage);
 const random = seededRandom(seed);
 console.log(`soak of ${lastsMs / 60_000} min, --seed ${seed}`);
 
