@@ -6,7 +6,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createPublicKey } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
@@ -14,6 +13,7 @@ import { makeRsaKey } from "../../src/dns/dkim-key.ts";
 import { docker, tryDocker } from "../lab/docker.ts";
 import { nameServer } from "../lab/names.ts";
 import { addresses, labName } from "../lab/place.ts";
+import { accepts } from "./accepts.ts";
 import { relayImage } from "./relay-image.ts";
 import { patienceMs, until } from "./until.ts";
 
@@ -197,17 +197,4 @@ async function startOpenDkim(folder: string, domain: string, keyPem: string): Pr
     throw new Error(`${String(cause)} ${said}`, { cause });
   });
   return { stop };
-}
-
-function accepts(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    const end = (answer: boolean) => () => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once("connect", end(true));
-    socket.once("error", end(false));
-    socket.setTimeout(1000, end(false));
-  });
 }

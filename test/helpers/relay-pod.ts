@@ -16,7 +16,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
@@ -39,6 +38,7 @@ import { relayPortsOf, turnSecretKey } from "../../src/mail/turn.ts";
 import { boxPid } from "../lab/box.ts";
 import { docker, tryDocker } from "../lab/docker.ts";
 import { labName } from "../lab/place.ts";
+import { accepts } from "./accepts.ts";
 import { relayImage } from "./relay-image.ts";
 import { patienceMs, until } from "./until.ts";
 
@@ -326,19 +326,6 @@ function made(path: string, mode: number): string {
     // it is there, and belongs to whom it belongs
   }
   return path;
-}
-
-function accepts(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    const end = (answer: boolean) => () => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once("connect", end(true));
-    socket.once("error", end(false));
-    socket.setTimeout(1000, end(false));
-  });
 }
 
 /** Sum over the processes of a container; seen from here, for the container itself may not look. */

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { Resolver } from "node:dns/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { folders, ports, sockets } from "../../src/mail/layout.ts";
+import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { makeOwnAuthority, type OwnAuthority } from "../helpers/own-authority.ts";
@@ -13,7 +14,6 @@ import { patienceMs, until } from "../helpers/until.ts";
 import { namesUp } from "../lab/lab.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
 
-const password = "correct horse";
 const peer = "dane-two.test";
 /** Its mail goes to the same server, and its zone is not signed. */
 const plain = "dane-plain.test";
@@ -41,12 +41,6 @@ afterAll(async () => {
   await Promise.all([one?.remove(), two?.remove(), zones?.remove()]);
   for (const zone of ["_dane-one.test", peer, plain]) await removeZone(zone);
 });
-
-async function newAccount(pod: RelayPod): Promise<string> {
-  const user = `${randomName(9)}@${pod.domain}`;
-  await (await ImapClient.ready(pod.at(ports.imaps), user, password)).logout();
-  return user;
-}
 
 /** Hands in one mail from alice; its mark, and its id in the queue. */
 async function send(to = bob): Promise<{ mark: string; id: string }> {

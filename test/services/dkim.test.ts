@@ -5,6 +5,7 @@ import { publicDkimKey } from "../../src/dns/dkim-key.ts";
 import { dkimRecord } from "../../src/dns/records.ts";
 import { ports } from "../../src/mail/layout.ts";
 import { createSigner, signingKey } from "../../src/relay/dkim/sign.ts";
+import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
@@ -12,7 +13,6 @@ import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
 
-const password = "correct horse";
 /** Domains of other servers: one with a key, one whose key can't be looked up, one without any. */
 const stranger = "dkim-stranger.test";
 const deaf = "dkim-deaf.test";
@@ -47,12 +47,6 @@ afterAll(async () => {
   }
   for (const zone of [stranger, deaf]) await removeZone(zone);
 });
-
-async function newAccount(pod: RelayPod): Promise<string> {
-  const user = `${randomName(9)}@${pod.domain}`;
-  await (await ImapClient.ready(pod.at(ports.imaps), user, password)).logout();
-  return user;
-}
 
 async function received(pod: RelayPod, user: string, mark: string): Promise<string> {
   const client = await ImapClient.ready(pod.at(ports.imaps), user, password);

@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/layout.ts";
+import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
@@ -11,19 +12,12 @@ import { patienceMs, until } from "../helpers/until.ts";
 let pod: RelayPod;
 let alice: string;
 let bob: string;
-const password = "correct horse";
 
 beforeAll(async () => {
   pod = await startRelayPod({ domain: "_mail.test" });
-  [alice, bob] = [await newAccount(), await newAccount()];
+  [alice, bob] = [await newAccount(pod), await newAccount(pod)];
 });
 afterAll(() => pod?.remove());
-
-async function newAccount(): Promise<string> {
-  const user = `${randomName(9)}@${pod.domain}`;
-  await (await ImapClient.ready(pod.at(ports.imaps), user, password)).logout();
-  return user;
-}
 
 const submission = (port: number = ports.submissions) => SmtpClient.ready(pod.at(port), alice, password);
 /** As another mail server comes. */
@@ -99,7 +93,7 @@ describe("handed in by our users", () => {
   });
 
   test("too much at once is put off", async () => {
-    const carol = await newAccount();
+    const carol = await newAccount(pod);
     const smtp = await SmtpClient.ready(pod.at(ports.submissions), carol, password);
     const codes: string[] = [];
     for (let count = 0; count < 12; count++) {
@@ -166,7 +160,7 @@ describe("from other servers", () => {
 });
 
 test("a client in IDLE hears of a mail at once: Dovecot's half second is gone", async () => {
-  const dave = await newAccount();
+  const dave = await newAccount(pod);
   const client = await inbox(dave);
   const smtp = await SmtpClient.ready(pod.at(ports.submissions), dave, password);
   const times: number[] = [];

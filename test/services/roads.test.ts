@@ -2,6 +2,7 @@
 import { request } from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports, sockets } from "../../src/mail/layout.ts";
+import { newAccount, password } from "../helpers/accounts.ts";
 import { type FakePeer, startFakePeer } from "../helpers/fake-peer.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
@@ -16,7 +17,6 @@ import { addresses } from "../lab/place.ts";
 const fakeDomain = "_roads-fake.test";
 let fake: FakePeer;
 
-const password = "correct horse";
 let one: RelayPod;
 let two: RelayPod;
 let alice: string;
@@ -42,12 +42,6 @@ afterAll(async () => {
     if (pod) await removeZone(pod.domain);
   }
 });
-
-async function newAccount(pod: RelayPod): Promise<string> {
-  const user = `${randomName(9)}@${pod.domain}`;
-  await (await ImapClient.ready(pod.at(ports.imaps), user, password)).logout();
-  return user;
-}
 
 /** Hands in one mail from alice; its mark. */
 async function send(to = bob, size?: number): Promise<string> {

@@ -1,0 +1,14 @@
+/** Addresses on a relay pod: made, as all are, by logging in. */
+import { ports } from "../../src/mail/layout.ts";
+import { ImapClient } from "./imap-client.ts";
+import { randomName } from "./messages.ts";
+import type { RelayPod } from "./relay-pod.ts";
+
+/** Of every address that tests make here. */
+export const password = "correct horse";
+
+export async function newAccount(pod: Pick<RelayPod, "domain" | "at">): Promise<string> {
+  const user = `${randomName(9)}@${pod.domain}`;
+  await (await ImapClient.ready(pod.at(ports.imaps), user, password)).logout();
+  return user;
+}
