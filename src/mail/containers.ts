@@ -7,9 +7,9 @@ import { folders, ports, postfix, programs, reloadPipes, servedTls, vmail } from
 import { turnConfigFile, turnSecretFile } from "./turn.ts";
 
 /**
- * `config`: the files of one folder of `relayFiles`, read-only. `tls`: the certificate's Secret, read-only. `run`: the
- * emptyDir, in memory, of sockets and the served key that all containers share. `data`: a folder of the volume. `scratch`: an emptyDir of this container alone, on disk or in
- * memory. `turnSecret`: the Secret that TURN credentials are made with, read-only.
+ * `config`: the files of one folder of `relayFiles`, read-only. `tls`: the certificate's Secret, read-only. `run`: the emptyDir, in memory, of
+ * sockets and the served key that all containers share. `data`: a folder of the volume. `scratch`: an emptyDir of this container alone, on
+ * disk or in memory. `turnSecret`: the Secret that TURN credentials are made with, read-only.
  * `dkim`: the Secret of keys to sign with, read-only; empty where the domain is an address literal.
  * `invites`: the Secret of invites, `appVersions`: the user's ConfigMap of app versions; both read-only, and empty where there is none.
  */

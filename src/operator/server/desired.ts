@@ -2,7 +2,7 @@
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { type KubeObject, type Resource, resources } from "../../kube/object.ts";
 import { relayFiles } from "../../mail/files.ts";
-import { extrasOf } from "./observe-turn.ts";
+import { extrasOf } from "./extras.ts";
 import { configMap } from "./resources/config-map.ts";
 import { dkimSecret } from "./resources/dkim-secret.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
