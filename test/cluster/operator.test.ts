@@ -1,9 +1,17 @@
 /** A relay's life as the person sees it who looks after it: made, edited, damaged, broken, deleted, made again. */
+import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
-import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import { sha256Of } from "../../src/certificates/pair.ts";
+import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
+import { ports } from "../../src/mail/layout.ts";
+import type { LivePod } from "../../src/operator/server/live.ts";
+import { someAccount } from "../helpers/first-message.ts";
+import { ImapClient } from "../helpers/imap-client.ts";
 import { apply, kubectl, kubectlJson } from "../helpers/kubectl.ts";
+import { encryptedMessage } from "../helpers/messages.ts";
+import { servedCertificates } from "../helpers/served-certificates.ts";
 import {
   getServer,
   namespace,
@@ -13,6 +21,7 @@ import {
   serverObject as server,
   serverReady,
 } from "../helpers/servers.ts";
+import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 
 const names = ["story", "twin", "given"];
@@ -181,21 +190,19 @@ describe("a domain", () => {
 
 describe("a certificate that the user gives", () => {
   const domain = "given.example.org";
-  const secret = async (forDomain: string) => {
-    const { certificatePem, keyPem } = await makeSelfSigned(forDomain, new Date());
-    const stringData = { "tls.crt": certificatePem, "tls.key": keyPem };
-    return {
-      apiVersion: "v1",
-      kind: "Secret",
-      metadata: { name: "given-cert", namespace },
-      type: "kubernetes.io/tls",
-      stringData,
-    };
-  };
+  const pairFor = (forDomain: string) => makeSelfSigned(forDomain, new Date());
+  const secret = ({ certificatePem, keyPem }: KeyPair) => ({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "given-cert", namespace },
+    type: "kubernetes.io/tls",
+    stringData: { "tls.crt": certificatePem, "tls.key": keyPem },
+  });
   afterAll(() => kubectl(["-n", namespace, "delete", "secret", "given-cert", "--ignore-not-found"]));
 
   test("is asked for, missed, checked against the domain, and served", async () => {
-    await apply(server("given", { domain }));
+    // a busy machine would refuse the address that a client makes here
+    await apply(server("given", { domain, accounts: { refuseNewAbove: { loadPerCore: 1000 } } }));
     const first = await conditionIs("given", "CertificateReady", "False CertificateSourceMissing");
     expect(first.message).toMatch(/put one into a kubernetes\.io\/tls Secret and set certificate to source: Secret/);
 
@@ -203,15 +210,43 @@ describe("a certificate that the user gives", () => {
     const second = await conditionIs("given", "CertificateReady", "False CertificateMissing");
     expect(second.message).toBe("there is no Secret given-cert in namespace chatmail");
 
-    await apply(await secret("other.example.org"));
+    await apply(secret(await pairFor("other.example.org")));
     const third = await conditionIs("given", "CertificateReady", "False CertificateMismatch");
     expect(third.message).toBe(
       "the certificate is for other.example.org, www.other.example.org, mta-sts.other.example.org, not for given.example.org",
     );
 
-    await apply(await secret(domain));
+    await apply(secret(await pairFor(domain)));
     await conditionIs("given", "CertificateReady", "True CertificateIssued");
     await serverReady("given");
+  });
+
+  test("is renewed while a client waits for mail: the pod goes on, and so does the client", async () => {
+    const { status } = await serverReady("given");
+    const at = (port: number) => ({ host: status?.addresses?.[0] ?? "", port });
+    const { address, password } = someAccount(domain);
+    const client = await ImapClient.ready(at(ports.imaps), address, password);
+    await client.say("SELECT INBOX");
+    const idle = await client.idle();
+    const pod = async () => {
+      const { metadata, status } = await kubectlJson<LivePod>(["-n", namespace, "get", "pod", "given-0"]);
+      return { uid: metadata.uid, restarts: status?.containerStatuses?.map(({ restartCount }) => restartCount) };
+    };
+    const before = await pod();
+
+    const pair = await pairFor(domain);
+    await apply(secret(pair));
+    const expected = sha256Of(new X509Certificate(pair.certificatePem));
+    const served = async () => Object.values(await servedCertificates(at)).every((each) => each === expected);
+    await until("the new certificate at every port", served, { patienceMs: patienceMs.pod, everyMs: 500 });
+
+    expect(await pod()).toEqual(before);
+    const smtp = await SmtpClient.ready(at(ports.submissions), address, password);
+    const data = encryptedMessage({ from: address, to: [address] });
+    expect(await smtp.send({ from: address, to: [address], data })).toMatchObject({ code: 250 });
+    await smtp.quit();
+    while (!(await idle.next()).includes("EXISTS"));
+    await client.logout();
   });
 });
 

@@ -6,9 +6,9 @@ import { sha256Of } from "../../src/certificates/pair.ts";
 import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { ports } from "../../src/mail/layout.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
-import { LineSocket } from "../helpers/line-socket.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { servedCertificates } from "../helpers/served-certificates.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 
@@ -21,37 +21,8 @@ beforeAll(async () => {
 afterAll(() => pod?.remove());
 
 const newPair = () => makeSelfSigned(pod.domain, new Date());
+const served = () => servedCertificates(pod.at);
 const digest = (pair: KeyPair) => sha256Of(new X509Certificate(pair.certificatePem));
-
-/** SHA-256 of what each port shows, for each protocol that it speaks. */
-async function served(): Promise<Record<string, string>> {
-  const smtp = async (port: number) => {
-    const client = await SmtpClient.ready(pod.at(port));
-    const { sha256 } = client;
-    await client.quit();
-    return sha256;
-  };
-  const imap = async (port: number) => {
-    const client = await ImapClient.open(pod.at(port));
-    if (port === ports.imap) await client.startTls();
-    const { sha256 } = client;
-    client.destroy();
-    return sha256;
-  };
-  const web = await LineSocket.open(pod.at(ports.https), {});
-  const shown = {
-    25: await smtp(ports.smtp),
-    465: await smtp(ports.submissions),
-    587: await smtp(ports.submission),
-    143: await imap(ports.imap),
-    993: await imap(ports.imaps),
-    443: web.shown.sha256,
-    "443 imap": await imap(ports.https),
-    "443 smtp": await smtp(ports.https),
-  };
-  web.destroy();
-  return shown;
-}
 
 async function servedEverywhere(pair: KeyPair): Promise<number> {
   const start = performance.now();
