@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { Resolver } from "node:dns/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { folders, ports, sockets } from "../../src/mail/layout.ts";
+import { folders, ports } from "../../src/mail/layout.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
@@ -10,6 +10,7 @@ import { makeOwnAuthority, type OwnAuthority } from "../helpers/own-authority.ts
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { type SignedZones, startSignedZones } from "../helpers/signed-zones.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
+import { tableAnswer } from "../helpers/socketmap.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { namesUp } from "../lab/lab.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
@@ -74,8 +75,7 @@ async function putOff({ id }: { id: string }, words: RegExp): Promise<void> {
   });
 }
 
-const policyOf = async (domain: string) =>
-  (await one.exec("postfix", "postmap", "-q", domain, `socketmap:unix:${sockets.roads}:tls-policy`)).trim();
+const policyOf = (domain: string) => tableAnswer(one, "tls-policy", domain);
 
 const notVouchedFor = /status=deferred \(Server certificate not (trusted|verified)\)/;
 

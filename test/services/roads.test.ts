@@ -1,13 +1,14 @@
 /** Two relays and the roads between them: SMTP first, HTTPS once it is known, and back when it breaks; no mail is lost, none comes twice. */
 import { request } from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ports, sockets } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/layout.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { type FakePeer, startFakePeer } from "../helpers/fake-peer.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
+import { hasHttpsRoad, tableAnswer } from "../helpers/socketmap.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { namesUp } from "../lab/lab.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
@@ -83,8 +84,7 @@ async function arrived(marks: readonly string[], patience: number = patienceMs.m
 const byHttps = async () => (await one.logs("postfix")).match(/status=sent .*OK \(HTTPS\)/g)?.length ?? 0;
 
 /** The answer of transport_maps for a domain. */
-const roadOf = (domain: string) => one.exec("postfix", "sh", "-c", `postmap -q x@${domain} "$0" || true`, transportMap);
-const transportMap = `socketmap:unix:${sockets.roads}:transport`;
+const roadOf = (domain: string) => tableAnswer(one, "transport", `x@${domain}`);
 
 /** Postfix remembers the road of one address, the last that it asked for, for 30 s: a mail to another makes it ask again. */
 const askAgain = () => send(alice);
@@ -105,7 +105,7 @@ const queued = async () => Number((await one.exec("postfix", "sh", "-c", "postqu
 /** Until the fake's road is known. */
 async function learnFake() {
   fake.answer = { status: 200, text: "250 OK" };
-  await until("the fake's road", async () => (await roadOf(fakeDomain)).startsWith("road:"), {
+  await until("the fake's road", () => hasHttpsRoad(one, fakeDomain), {
     patienceMs: patienceMs.mail,
   });
 }
@@ -132,7 +132,7 @@ const post = ({ from, to, body, method = "POST" }: Posted): Promise<{ status: nu
 
 test("the HTTPS road is found beside the first mail, and taken", async () => {
   expect(await arrived([await send()])).toEqual([1]);
-  await until("the road", async () => (await roadOf(two.domain)).startsWith("road:"), { patienceMs: patienceMs.mail });
+  await until("the road", () => hasHttpsRoad(one, two.domain), { patienceMs: patienceMs.mail });
   await askAgain();
   const before = await byHttps();
   expect(await arrived([await send(), await send(bob, 5_000_000)])).toEqual([1, 1]);
@@ -147,7 +147,7 @@ test("when 443 is down, mail takes SMTP in the same attempt, once, and comes bac
   console.log(`two mails arrived by SMTP ${Math.round(performance.now() - start)} ms after 443 was gone`);
   expect(await roadOf(two.domain)).toBe("");
   await two.start("web");
-  const back = async () => (await roadOf(two.domain)).startsWith("road:");
+  const back = () => hasHttpsRoad(one, two.domain);
   await until("the road to be back", back, { patienceMs: 40_000, everyMs: 500 });
   await askAgain();
   const before = await byHttps();
