@@ -1,7 +1,7 @@
 /** The ChatmailServer resource: one schema is the source of types, defaults, validation messages and the CRD. */
 import { z } from "zod";
 import { bytesOf } from "./quantity.ts";
-import { cel, entries, objectName, size, text } from "./schema.ts";
+import { address, addressRange, cel, entries, objectName, size, text } from "./schema.ts";
 
 const label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
 const ipv4 = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
@@ -334,17 +334,10 @@ export const Certificate = z
 
 const annotationMap = entries({ atMost: 50, valueMaxLength: 1024 });
 
-const addressRange = text({
-  name: "trustedNetworks",
-  pattern: `^(${ipv4}([.]${ipv4}){3}/(3[0-2]|[12]?[0-9])|[0-9a-f:]*:[0-9a-f:]*/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$`,
-  says: "address ranges such as 192.0.2.0/28 or 2001:db8::/64",
-  maxLength: 49,
-});
-
 export const ProxyProtocol = z
   .strictObject({
     trustedNetworks: z
-      .array(addressRange)
+      .array(addressRange("trustedNetworks"))
       .min(1)
       .max(16)
       .meta({ "x-kubernetes-list-type": "set" })
@@ -373,14 +366,7 @@ export const Network = z
       .optional()
       .describe("Which load balancer implementation serves it; without it the cluster's default."),
     validatingResolvers: z
-      .array(
-        text({
-          name: "validatingResolvers",
-          pattern: `^(${ipv4}([.]${ipv4}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]+)$`,
-          says: "IP addresses such as 10.96.0.53",
-          maxLength: 45,
-        }),
-      )
+      .array(address("validatingResolvers"))
       .min(1)
       .max(3)
       .meta({ "x-kubernetes-list-type": "atomic" })

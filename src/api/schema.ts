@@ -1,4 +1,5 @@
 /** Building blocks of our resource schemas: each rule is written once, for zod and, as CEL, for the API server. */
+import { isIP } from "node:net";
 import { z } from "zod";
 import { bytesOf, quantityPattern } from "./quantity.ts";
 
@@ -29,6 +30,35 @@ export const text = (options: {
     .max(options.maxLength)
     .refine((value) => new RegExp(options.pattern, "u").test(value), { message })
     .meta(cel({ rule: `self.matches(${JSON.stringify(options.pattern)})`, message }, ...(options.rules ?? [])));
+};
+
+/** Without a zone, and not one written inside the other: what the API server takes, too. */
+const isAddress = (value: string) => isIP(value) === 4 || (isIP(value) === 6 && !/[.%]/.test(value));
+
+/** An IPv4 or IPv6 address. */
+export const address = (name: string) => {
+  const message = `${name} must be IP addresses such as 10.96.0.53`;
+  return z
+    .string()
+    .min(1)
+    .max(45)
+    .refine(isAddress, { message })
+    .meta(cel({ rule: "isIP(self)", message }));
+};
+
+/** A range of them, as CIDR has it. */
+export const addressRange = (name: string) => {
+  const message = `${name} must be address ranges such as 192.0.2.0/28 or 2001:db8::/64`;
+  const isRange = (value: string) => {
+    const [, at = "", bits = ""] = /^(.*)[/](0|[1-9][0-9]{0,2})$/s.exec(value) ?? [];
+    return isAddress(at) && Number(bits) <= (at.includes(":") ? 128 : 32);
+  };
+  return z
+    .string()
+    .min(1)
+    .max(49)
+    .refine(isRange, { message })
+    .meta(cel({ rule: "isCIDR(self)", message }));
 };
 
 /** A size between two sizes, such as "30Mi". */

@@ -243,6 +243,18 @@ export const wrongSpecs: readonly WrongSpec[] = [
     path: "network.validatingResolvers.0",
   },
   {
+    when: "a resolver is colons",
+    spec: { domain, network: { validatingResolvers: ["::::"] } },
+    says: /spec\.network\.validatingResolvers\[0\]: .*must be IP addresses such as 10\.96\.0\.53/,
+    path: "network.validatingResolvers.0",
+  },
+  {
+    when: "a trusted network is of colons",
+    spec: { domain, network: { proxyProtocol: { trustedNetworks: [":::/64"] } } },
+    says: /spec\.network\.proxyProtocol\.trustedNetworks\[0\]: .*trustedNetworks must be address ranges/,
+    path: "network.proxyProtocol.trustedNetworks.0",
+  },
+  {
     when: "a trusted network is no range",
     spec: { domain, network: { proxyProtocol: { trustedNetworks: ["10.0.0.1"] } } },
     says: /spec\.network\.proxyProtocol\.trustedNetworks\[0\]: .*trustedNetworks must be address ranges/,
