@@ -135,13 +135,14 @@ describe.skipIf(missing)("a store through faults", () => {
     const { signal, stop } = stopper();
     const change = (name: string) =>
       makeChanges({ server, plural, namespace, name, count: 10, pauseMs: 5, ledger, random, signal });
-    const changing = Promise.all([change("a"), change("b")]);
     const resource = kinds[plural];
     const subject = follow({ resource, namespace, ledger, credentials, patience: options.patience ?? testPatience });
     followed = subject;
+    // of what has changed before the first list, the server tells the last
+    await until("the first list", () => subject.store.filled);
+    const changing = Promise.all([change("a"), change("b")]);
     try {
-      if (!options.credentials)
-        await until("the store to follow", () => subject.store.filled && ledger.counts().seen > 10);
+      if (!options.credentials) await until("the store to follow", () => ledger.counts().seen > 10);
       await during(stage);
       proxy.heal();
     } finally {
