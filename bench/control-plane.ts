@@ -3,7 +3,6 @@
  * ChatmailServers on a real API server where nothing else runs: no kubelet, no controllers, children are only objects. Ours stands beside a
  * Go program with controller-runtime and a Node program with client-node's informer; each gets an API server and an etcd of its own.
  */
-import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import https from "node:https";
 import { tmpdir } from "node:os";
@@ -25,7 +24,7 @@ import {
   workers,
 } from "./control-plane/programs.ts";
 import { renderTemplate, specOf } from "./control-plane/template.ts";
-import { machine, quantile } from "./machine.ts";
+import { commit, machine, quantile, writeJson } from "./machine.ts";
 
 interface Figures {
   coldSeconds: number;
@@ -46,7 +45,6 @@ interface Figures {
 const restMs = 20_000;
 const edits = 200;
 const namespaces = Array.from({ length: 10 }, (_, at) => `fleet-${at}`);
-const root = join(import.meta.dirname, "..");
 
 const usage = `npm run bench -- control-plane [--servers 1000,5000] [--programs ${programNames.join(",")}] [--json FILE]`;
 const { values } = readOptions(usage, {
@@ -56,7 +54,6 @@ const { values } = readOptions(usage, {
     json: { type: "string" },
     /** A Go program that is built already. */
     "go-program": { type: "string" },
-    commit: { type: "string" },
   },
 });
 const sizes = values.servers.split(",").map((each) => numberOf("--servers", each, { whole: true }, usage));
@@ -150,7 +147,7 @@ async function measure(program: ProgramName, size: number, folder: string): Prom
   const say = (what: string) => console.error(`${program} ${size}: ${what}`);
   const server = await startApiServer();
   try {
-    const crd = parse(await readFile(join(root, "crds/chatmailservers.yaml"), "utf8")) as object;
+    const crd = parse(await readFile(join(import.meta.dirname, "../crds/chatmailservers.yaml"), "utf8")) as object;
     await must(server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd));
     for (const namespace of namespaces) await server.makeNamespace(namespace);
     for (let tries = 0; (await server.request("GET", serversPath)).status !== 200; tries++) {
@@ -285,14 +282,6 @@ async function edit(server: ApiServer, size: number): Promise<number[]> {
   return took;
 }
 
-/** Which commit the figures are of, and whether files differ from it. */
-function commit(): string {
-  if (values.commit) return values.commit;
-  const git = (...args: string[]) => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
-  const head = git("rev-parse", "HEAD");
-  return git("status", "--porcelain", "--", "src", "bench") === "" ? head : `${head} with changes`;
-}
-
 const folder = await mkdtemp(join(tmpdir(), "chatmail-bench-"));
 const results: Partial<Record<ProgramName, Record<string, Figures>>> = {};
 try {
@@ -302,7 +291,8 @@ try {
     for (const program of chosen) {
       try {
         results[program] = { ...results[program], [size]: await measure(program, size, folder) };
-        await keep();
+        // after each, for a run of half an hour may be cut short
+        await writeJson(values.json, { workers, ...results });
       } catch (error) {
         // The others are worth their time all the same.
         console.error(error);
@@ -312,13 +302,6 @@ try {
 } finally {
   if (process.env.KEEP === "1") console.error(`kept: ${folder}`);
   else await rm(folder, { recursive: true, force: true });
-}
-
-/** After each measurement: a run of half an hour may be cut short. */
-async function keep(): Promise<void> {
-  if (!values.json) return;
-  const about = { machine: machine(), commit: commit(), measuredAt: new Date().toISOString(), workers };
-  await writeFile(values.json, `${JSON.stringify({ ...about, ...results }, null, 2)}\n`);
 }
 
 const columns = chosen.flatMap((program) =>

@@ -4,11 +4,13 @@
  */
 import { createHash, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
 import { promisify } from "node:util";
+import { readOptions } from "../scripts/options.ts";
 import { createKeyCache } from "../src/relay/dkim/keys.ts";
 import { createSigner, type SigningKey } from "../src/relay/dkim/sign.ts";
 import { createVerifier } from "../src/relay/dkim/verify.ts";
 import { printTable, writeJson } from "./machine.ts";
 
+const { values } = readOptions("npm run bench -- dkim [--json FILE]", { options: { json: { type: "string" } } });
 const domain = "nine.example";
 const headers: [string, string][] = [
   ["Subject", " [...]"],
@@ -131,4 +133,4 @@ for (const canonicalization of ["simple", "relaxed"] as const) {
   }
 }
 printTable(rows);
-await writeJson(process.argv, figures);
+await writeJson(values.json, figures);

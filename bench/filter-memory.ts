@@ -104,7 +104,7 @@ try {
     ["resident at rest", `${atRest} MiB`],
     ["resident at most", `${peak} MiB, ${mostMib} are allowed`],
   ]);
-  await writeJson(process.argv, { mails, mib, seconds, accepted, atRestMib: atRest, peakMib: peak });
+  await writeJson(values.json, { mails, mib, seconds, accepted, atRestMib: atRest, peakMib: peak });
   if (peak > mostMib || accepted < mails) process.exitCode = 1;
 } finally {
   daemon.kill("SIGKILL");

@@ -1,4 +1,5 @@
 /** What a figure was measured on, and how figures are printed. */
+import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { cpus, release, totalmem } from "node:os";
 
@@ -13,13 +14,19 @@ export function printTable(rows: readonly (readonly [string, string])[]): void {
   for (const [what, figure] of rows) console.log(`${what.padEnd(width)}  ${figure}`);
 }
 
-/** Writes the figures where `--json FILE` says; nothing without that option. */
-export async function writeJson(options: readonly string[], figures: unknown): Promise<void> {
-  const at = options.indexOf("--json");
-  const file = options[at + 1];
-  if (at < 0) return;
-  if (file === undefined) throw new Error("--json needs a file name");
-  await writeFile(file, `${JSON.stringify({ machine: machine(), figures }, null, 2)}\n`);
+/** Which commit the figures are of, and whether files differ from it. */
+export function commit(): string {
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" }).trim();
+  const head = git("rev-parse", "HEAD");
+  const changes = git("status", "--porcelain", "--", "../src", "../image", ".", ":!results");
+  return changes === "" ? head : `${head} with changes`;
+}
+
+/** Writes the figures into the file, and what they are of; nothing without a file. */
+export async function writeJson(file: string | undefined, figures: object): Promise<void> {
+  if (file === undefined) return;
+  const about = { machine: machine(), commit: commit(), measuredAt: new Date().toISOString() };
+  await writeFile(file, `${JSON.stringify({ ...about, ...figures }, null, 2)}\n`);
 }
 
 /** The value below which a share (0 to 1) of the values lies. */

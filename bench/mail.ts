@@ -62,7 +62,7 @@ const pod = await startRelayPod({
 try {
   signal.throwIfAborted();
   const result = values.sync ? await measureSync() : await measureAll();
-  await writeJson(process.argv.slice(2), result);
+  await writeJson(values.json, result);
 } finally {
   await pod.remove();
 }
@@ -213,9 +213,13 @@ async function measureSync() {
   return result;
 }
 
-const rate = (perSecond: number) => `${Math.round(perSecond)}/s`;
-const rates = (median: number, [least, most]: readonly [number, number]) =>
-  `${rate(median)} (${rate(least)} to ${rate(most)})`;
+function rate(perSecond: number): string {
+  return `${Math.round(perSecond)}/s`;
+}
+
+function rates(median: number, [least, most]: readonly [number, number]): string {
+  return `${rate(median)} (${rate(least)} to ${rate(most)})`;
+}
 
 function print(result: Awaited<ReturnType<typeof measureAll>>) {
   const ms = (value: number) => `${value.toFixed(1)} ms`;

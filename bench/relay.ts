@@ -2,12 +2,14 @@
 import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { readOptions } from "../scripts/options.ts";
 import { apiVersion, chatmailServer } from "../src/api/names.ts";
 import { converse, join } from "../test/helpers/first-message.ts";
 import { apply, kubectlJson } from "../test/helpers/kubectl.ts";
 import { namespace, operatorIsInstalled, publishNames, removeServer, serverReady } from "../test/helpers/servers.ts";
 import { printTable, quantile, writeJson } from "./machine.ts";
 
+const { values } = readOptions("npm run bench -- relay [--json FILE]", { options: { json: { type: "string" } } });
 const name = "bench";
 const rounds = 15;
 /** After the last mail, so that idle sessions sleep (`imap_hibernate_timeout`) and caches have been let go. */
@@ -74,4 +76,4 @@ printTable([
   ]),
   ["PSS of the pod: fresh, at rest after use", `${mib(sum(fresh))}, ${mib(sum(after))}`],
 ]);
-await writeJson(process.argv.slice(2), { readyMs, joinMs, ...talk, memoryMiB: { fresh, after } });
+await writeJson(values.json, { readyMs, joinMs, ...talk, memoryMiB: { fresh, after } });

@@ -9,7 +9,7 @@ import { type KubeObject, type Resource, resources } from "../../src/kube/object
 import { type Change, Store } from "../../src/kube/store.ts";
 import { keepFilled, type WatchPatience, watchPatience } from "../../src/kube/watch.ts";
 import type { ApiServer } from "./api-server.ts";
-import { until } from "./until.ts";
+import { patienceMs, until } from "./until.ts";
 
 /** As in production but for what would take minutes: a dead connection is noticed after two seconds, and lists have several pages. */
 export const testPatience: WatchPatience = { ...watchPatience, idleMs: 2_000, pageSize: 7 };
@@ -108,27 +108,32 @@ export async function makeChanges(options: {
   const { server, plural, namespace, name, count, pauseMs, ledger, random, signal } = options;
   const all = `/api/v1/namespaces/${namespace}/${plural}`;
   const known = new Map<string, KubeObject>();
+  const path = (of: string) => `${all}/${of}`;
+  /** The answer, where it says what came of the change. */
+  const asked = async (status: number, ...call: Parameters<ApiServer["request"]>) => {
+    const answer = await server.request(...call);
+    if (answer.status !== status) throw new Error(`${call[0]} ${call[1]}: ${answer.status}`);
+    return answer.body;
+  };
   const create = async (of: string) => {
     const metadata = { name: of, labels: { ledger: name } };
-    const { status, body } = await server.request("POST", all, { metadata, data: { text: text(random) } });
-    if (status === 409) {
-      const found = await server.request("GET", `${all}/${of}`);
-      if (found.status === 200) known.set(of, found.body);
-    }
-    if (status !== 201) return;
+    const body = await asked(201, "POST", all, { metadata, data: { text: text(random) } });
     ledger.made(body);
     known.set(of, body);
   };
   const remove = async (of: string, object: KubeObject) => {
-    const { status } = await server.request("DELETE", `${all}/${of}`);
-    if (status !== 200) return;
+    await asked(200, "DELETE", path(of));
     known.delete(of);
     ledger.made(object, true);
   };
   const change = async (of: string) => {
     const patch = { data: { text: text(random) } };
-    const { status, body } = await server.request("PATCH", `${all}/${of}`, patch, "application/merge-patch+json");
-    if (status === 200) ledger.made(body);
+    ledger.made(await asked(200, "PATCH", path(of), patch, "application/merge-patch+json"));
+  };
+  /** What is there now; asked until there is an answer, for a deletion that nobody knows of would count as a change that was missed. */
+  const look = async (of: string) => {
+    const answer = await server.request("GET", path(of)).catch(() => undefined);
+    return answer?.status === 200 || answer?.status === 404 ? answer : undefined;
   };
   while (!signal.aborted) {
     const of = `${name}-${Math.floor(random() * count)}`;
@@ -142,14 +147,13 @@ export async function makeChanges(options: {
         if (dice < 0.9) await create(of);
       }
     } catch {
-      // No answer: what became of it is not known, so the ledger holds only what can be told afterwards.
-      await sleep(50);
-      const found = await server.request("GET", `${all}/${of}`).catch(() => undefined);
+      // What became of it is not known, so the ledger holds only what can be told afterwards.
+      const found = await until(`an answer for ${of}`, () => look(of), { patienceMs: patienceMs.pod, everyMs: 50 });
       const before = known.get(of);
-      const now = found?.status === 200 ? found.body : undefined;
-      if (before && found && now?.metadata.uid !== before.metadata.uid) ledger.made(before, true);
+      const now = found.status === 200 ? found.body : undefined;
+      if (before && now?.metadata.uid !== before.metadata.uid) ledger.made(before, true);
       if (now) known.set(of, now);
-      else if (found) known.delete(of);
+      else known.delete(of);
     }
     if (pauseMs > 0) await sleep(pauseMs);
   }

@@ -64,11 +64,13 @@ async function open(context: BrowserContext, host: Host, path: string) {
   return { page, asked, said, status: response?.status() };
 }
 
-const looks: Look[] = (["phone", "desktop"] as const).flatMap((window) =>
-  (["light", "dark"] as const).flatMap((scheme) =>
-    (["en-GB", "de-DE"] as const).map((language) => ({ window, scheme, language })),
-  ),
-);
+/** Of window, scheme and language each pair of values comes once. */
+const looks: Look[] = [
+  { window: "phone", scheme: "light", language: "en-GB" },
+  { window: "phone", scheme: "dark", language: "de-DE" },
+  { window: "desktop", scheme: "light", language: "de-DE" },
+  { window: "desktop", scheme: "dark", language: "en-GB" },
+];
 const views: readonly { name: string; host: Host; path: string; status: number }[] = [
   { name: "index", host: "open", path: "/", status: 200 },
   { name: "info", host: "open", path: "/info", status: 200 },
@@ -148,8 +150,6 @@ describe.skipIf(noBrowser !== undefined)("going around", () => {
       .locator("a[href^='/']")
       .evaluateAll((nodes) => nodes.map((node) => node.getAttribute("href")));
     for (const link of links) {
-      const answer = await context.request.get(`https://nine.example.org${link}`).catch((thrown) => thrown);
-      void answer;
       const there = await open(context, "open", link ?? "");
       expect(there.status, link ?? "").toBe(200);
       await there.page.close();
