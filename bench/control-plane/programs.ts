@@ -84,7 +84,7 @@ export async function startProgram(
       mounted,
       folder,
       process.execPath,
-      "--max-semi-space-size=4", // as in the image
+      ...["--max-semi-space-size=4", "--heap-growing-percent=40"], // as in the image
       ...node,
       file("operator.js"),
     ],

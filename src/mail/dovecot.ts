@@ -150,7 +150,6 @@ protocol imap {
 protocol lmtp {
   lmtp_add_received_header = no
   lmtp_user_concurrency_limit = unlimited
-  mail_fsync = never
 ${push ? lmtpPush : ""}}
 ${push ? pushNotification : ""}
 service imap-login {

@@ -170,9 +170,8 @@ class Telling implements MessageFilter {
   async endOfHeaders(): Promise<void> {
     this.#told += "\nN";
   }
-  body(chunk: Buffer): boolean {
+  body(chunk: Buffer): void {
     this.#told += chunk.toString("latin1");
-    return false;
   }
   async endOfMessage() {
     return { reply: { kind: "reply" as const, text: `550 ${sha(this.#told)}` }, modifications: [] };

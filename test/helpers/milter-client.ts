@@ -1,4 +1,5 @@
 /** The other side of a milter socket, as Postfix is it: negotiates version 6, sends one message, and reads every answer off the wire. */
+import { once } from "node:events";
 import { createConnection, type Socket } from "node:net";
 
 export interface MilterAnswer {
@@ -23,8 +24,6 @@ export interface MilterVerdict {
   final: string;
   /** Such as "insertHeader 0 Name= value", "changeHeader 1 Subject= [...]", "deleteRecipient <a@b>", "changeFrom <>". */
   changes: string[];
-  /** Body chunks that were sent before the answer was to skip the rest. */
-  chunks: number;
 }
 
 const offeredActions = 0x1ff;
@@ -64,12 +63,13 @@ export class MilterClient {
     this.#socket.write(bytes);
   }
 
-  send(command: string, data: Buffer | string = ""): void {
+  /** False where the socket is full. */
+  send(command: string, data: Buffer | string = ""): boolean {
     const bytes = Buffer.isBuffer(data) ? data : Buffer.from(data, "latin1");
     const head = Buffer.alloc(5);
     head.writeUInt32BE(bytes.length + 1);
     head.write(command, 4, "latin1");
-    this.#socket.write(Buffer.concat([head, bytes]));
+    return this.#socket.write(Buffer.concat([head, bytes]));
   }
 
   /** Rejects when the server has closed the connection. */
@@ -106,7 +106,7 @@ export class MilterClient {
   async deliver(message: MilterMessage): Promise<MilterVerdict> {
     this.send("D", "M{auth_authen}\0someone\0i\x001234\0");
     this.send("M", `<${message.sender}>\0SIZE=1\0`);
-    await this.#expectContinue("MAIL");
+    await this.#expectContinue("MAIL", 0x4000);
     const recipients: string[] = [];
     for (const recipient of message.recipients) {
       this.send("R", `<${recipient}>\0`);
@@ -114,17 +114,17 @@ export class MilterClient {
     }
     for (const [name, value] of message.headers) {
       this.send("L", `${name}\0${value}\0`);
-      if ((this.steps & 0x80) === 0) await this.#expectContinue("header");
+      await this.#expectContinue("header", 0x80);
     }
     this.send("N");
-    await this.#expectContinue("end of headers");
-    const chunks = await this.#body(Buffer.isBuffer(message.body) ? message.body : Buffer.from(message.body, "latin1"));
+    await this.#expectContinue("end of headers", 0x40000);
+    await this.#body(Buffer.isBuffer(message.body) ? message.body : Buffer.from(message.body, "latin1"));
     this.send("E");
     const changes: string[] = [];
     for (;;) {
       const answer = await this.answer();
       const change = changeOf(answer);
-      if (change === undefined) return { recipients, final: said(answer), changes, chunks };
+      if (change === undefined) return { recipients, final: said(answer), changes };
       changes.push(change);
     }
   }
@@ -134,19 +134,17 @@ export class MilterClient {
     this.#socket.end();
   }
 
-  async #body(body: Buffer): Promise<number> {
-    let chunks = 0;
+  async #body(body: Buffer): Promise<void> {
     for (let at = 0; at < body.length; at += chunkBytes) {
-      this.send("B", body.subarray(at, at + chunkBytes));
-      chunks++;
-      const { command } = await this.answer();
-      if (command === "s") return chunks;
-      if (command !== "c") throw new Error(`body answered with ${command}`);
+      const hasRoom = this.send("B", body.subarray(at, at + chunkBytes));
+      if (!hasRoom && !this.#closed) await Promise.race([once(this.#socket, "drain"), this.closed()]);
+      await this.#expectContinue("body", 0x80000);
     }
-    return chunks;
   }
 
-  async #expectContinue(what: string): Promise<void> {
+  /** Nothing is answered where the milter asked for it by this bit. */
+  async #expectContinue(what: string, withoutReply: number): Promise<void> {
+    if ((this.steps & withoutReply) !== 0) return;
     const answer = await this.answer();
     if (answer.command !== "c") throw new Error(`${what} answered with ${said(answer)}`);
   }

@@ -48,7 +48,7 @@ export class Accounts {
     if (known) return known;
     const refusal =
       creationRefusal(account, password, await readInvites(account.limits)) ??
-      ((await hasMailButNoPassword(account)) ? "blocked" : undefined);
+      (hasMailButNoPassword(account) ? "blocked" : undefined);
     if (refusal) return this.#refuse(refusal);
     const shortage = resourceShortage(
       account.limits.refuseNew,
@@ -64,7 +64,7 @@ export class Accounts {
   /** The account of an address, where it exists; never makes one. */
   async find(address: string): Promise<LocalAddress | undefined> {
     const account = localAddress(this.#options.config, address);
-    return account && (await accountExists(account)) ? account : undefined;
+    return account && accountExists(account) ? account : undefined;
   }
 
   /** Undefined where the account does not exist. */

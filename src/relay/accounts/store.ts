@@ -2,7 +2,7 @@
 import { mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { LocalAddress } from "../domains.ts";
-import { codeOf, createFile, readIfThere, replaceFile } from "../files.ts";
+import { codeOf, createFile, readIfThere, replaceFile, sizeIfThere } from "../files.ts";
 import { encryptedOnlyFlag } from "../filter/flags.ts";
 
 const scheme = "{SHA512-CRYPT}";
@@ -28,25 +28,11 @@ export async function readPassword(account: LocalAddress): Promise<StoredPasswor
 }
 
 /** A non-empty password file is what makes an address exist. */
-export async function accountExists(account: LocalAddress): Promise<boolean> {
-  try {
-    return (await stat(passwordFile(account))).size > 0;
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT" || codeOf(thrown) === "ENOTDIR") return false;
-    throw thrown;
-  }
-}
+export const accountExists = (account: LocalAddress): boolean => (sizeIfThere(passwordFile(account)) ?? 0) > 0;
 
 /** Mail without a password: what an administrator leaves who has taken the password away. Nobody may come by it by choosing a new one. */
-export async function hasMailButNoPassword(account: LocalAddress): Promise<boolean> {
-  try {
-    await stat(join(account.home, "cur"));
-    return true;
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT" || codeOf(thrown) === "ENOTDIR") return false;
-    throw thrown;
-  }
-}
+export const hasMailButNoPassword = (account: LocalAddress): boolean =>
+  sizeIfThere(join(account.home, "cur")) !== undefined;
 
 /** Makes the account; false where it has come into being meanwhile. The password comes last: a crash before it leaves no account. */
 export async function writeAccount(account: LocalAddress, crypt: string, nowMs: number): Promise<boolean> {

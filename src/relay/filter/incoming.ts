@@ -43,11 +43,11 @@ export class IncomingFilter implements MessageFilter {
   async endOfHeaders(): Promise<void> {
     const { config } = this.#tools;
     for (const address of this.#recipients) {
-      ((await isDisabled(config, address)) ? this.#dropped : this.#left).push(address);
+      (isDisabled(config, address) ? this.#dropped : this.#left).push(address);
     }
     this.#inspector.endOfHeaders();
     const mayPass = this.#inspector.hopeful || this.#inspector.type === "multipart/report";
-    this.#isSurelyRefused = !mayPass && (await this.#oneMustBeEncrypted());
+    this.#isSurelyRefused = !mayPass && this.#oneMustBeEncrypted();
     const { from } = this.#inspector;
     const domain = from?.slice(from.lastIndexOf("@") + 1);
     if (this.#isSurelyRefused || domain === undefined || isExempt(domain)) return;
@@ -55,12 +55,11 @@ export class IncomingFilter implements MessageFilter {
     this.#verifying.endOfHeaders(domain);
   }
 
-  /** But for a sure refusal the whole body is wanted: its line ends are judged too. */
-  body(chunk: Buffer): boolean {
-    if (this.#isSurelyRefused) return true;
+  /** But for a sure refusal the whole body is read: its line ends are judged too. */
+  body(chunk: Buffer): void {
+    if (this.#isSurelyRefused) return;
     this.#inspector.body(chunk);
     if (this.#origin !== undefined) this.#verifying.body(chunk);
-    return false;
   }
 
   async endOfMessage(): Promise<Judgement> {
@@ -68,7 +67,7 @@ export class IncomingFilter implements MessageFilter {
     const passesEverywhere = facts.encrypted !== "no" || facts.secureJoinRequest;
     const asContent = judgeIncoming(facts, {
       recipientsLeft: this.#left.length,
-      oneMustBeEncrypted: !passesEverywhere && (await this.#oneMustBeEncrypted()),
+      oneMustBeEncrypted: !passesEverywhere && this.#oneMustBeEncrypted(),
     });
     const verdict = asContent.kind === "refuse" ? asContent : ((await this.#originProblem()) ?? asContent);
     this.#count(verdict);
@@ -89,9 +88,8 @@ export class IncomingFilter implements MessageFilter {
     return { kind: "refuse", why: "origin", text: origin.text };
   }
 
-  async #oneMustBeEncrypted(): Promise<boolean> {
-    for (const address of this.#left) if (await takesOnlyEncrypted(this.#tools.config, address)) return true;
-    return false;
+  #oneMustBeEncrypted(): boolean {
+    return this.#left.some((address) => takesOnlyEncrypted(this.#tools.config, address));
   }
 
   #count(verdict: Verdict): void {

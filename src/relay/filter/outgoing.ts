@@ -92,11 +92,9 @@ export class OutgoingFilter implements MessageFilter {
   }
 
   /** All of what may pass is signed. */
-  body(chunk: Buffer): boolean {
+  body(chunk: Buffer): void {
     this.#inspector.body(chunk);
-    if (!this.#inspector.hopeful && !looksLikeSetupMessage(this.#inspector)) return true;
-    this.#signing?.body(chunk);
-    return false;
+    if (this.#inspector.hopeful || looksLikeSetupMessage(this.#inspector)) this.#signing?.body(chunk);
   }
 
   async endOfMessage(): Promise<Judgement> {
@@ -104,11 +102,11 @@ export class OutgoingFilter implements MessageFilter {
     const { config } = this.#tools;
     const left: string[] = [];
     const dropped: string[] = [];
-    for (const key of this.#recipients.keys()) ((await isDisabled(config, key)) ? dropped : left).push(key);
+    for (const key of this.#recipients.keys()) (isDisabled(config, key) ? dropped : left).push(key);
     const verdict = judgeOutgoing(facts, {
       sender: this.#sender,
       recipients: left,
-      senderIsDisabled: await isDisabled(config, this.#sender),
+      senderIsDisabled: isDisabled(config, this.#sender),
     });
     const signatures = verdict.kind === "pass" ? await this.#sign() : [];
     const tooMany = verdict.kind === "pass" && this.#changes.length > mostChanges;

@@ -10,7 +10,9 @@ export const steps = {
   noReplyToHeader: 0x80,
   noUnknown: 0x100,
   noData: 0x200,
-  skip: 0x400,
+  noReplyToMail: 0x4000,
+  noReplyToEndOfHeaders: 0x40000,
+  noReplyToBody: 0x80000,
   /** Header values come, and are to be given, with the space after the colon. */
   headerLeadingSpace: 0x100000,
 } as const;
@@ -46,7 +48,6 @@ export type Reply =
   | { kind: "accept" }
   | { kind: "discard" }
   | { kind: "tempfail" }
-  | { kind: "skip" }
   | { kind: "reply"; text: string };
 
 export type Modification =
@@ -184,7 +185,7 @@ export function renderOptions(options: Options): Buffer {
   return packet("O", data);
 }
 
-const replyCommands = { continue: "c", accept: "a", discard: "d", tempfail: "t", skip: "s" } as const;
+const replyCommands = { continue: "c", accept: "a", discard: "d", tempfail: "t" } as const;
 
 export function renderReply(reply: Reply): Buffer {
   if (reply.kind !== "reply") return packet(replyCommands[reply.kind]);

@@ -26,8 +26,7 @@ export interface MessageFilter {
   recipient(address: string): Promise<string | undefined>;
   header(name: string, value: string): void;
   endOfHeaders(): Promise<void>;
-  /** True when the verdict needs no more of the body. */
-  body(chunk: Buffer): boolean;
+  body(chunk: Buffer): void;
   endOfMessage(): Promise<Judgement>;
 }
 
@@ -45,6 +44,7 @@ export interface MilterOptions {
   onProtocolError(why: string): void;
 }
 
+/** Answered are a recipient and the end of the message: every other answer would be "go on", and cost a change of process on both sides. */
 const wanted: Options = {
   version: 6,
   actions: actions.addHeader | actions.deleteRecipient | actions.changeHeader | actions.changeFrom,
@@ -53,8 +53,10 @@ const wanted: Options = {
     steps.noHelo |
     steps.noUnknown |
     steps.noData |
+    steps.noReplyToMail |
     steps.noReplyToHeader |
-    steps.skip |
+    steps.noReplyToEndOfHeaders |
+    steps.noReplyToBody |
     steps.headerLeadingSpace,
 };
 
@@ -132,24 +134,21 @@ class Connection implements Conversation {
       case "mail":
         this.#failed = false;
         this.#message = this.#options.begin(withoutBrackets(command.args[0] ?? ""));
-        return this.#reply({ kind: "continue" });
+        return this.#goOn(steps.noReplyToMail);
       case "recipient": {
         const refusal = await this.#guard((message) => message.recipient(withoutBrackets(command.args[0] ?? "")));
         return this.#reply(refusal === undefined ? undefined : { kind: "reply", text: refusal });
       }
       case "header": {
         await this.#guard(async (message) => message.header(command.name, command.value));
-        if (((this.#agreed?.steps ?? 0) & steps.noReplyToHeader) === 0) this.#reply(undefined);
-        return;
+        return this.#goOn(steps.noReplyToHeader);
       }
       case "endOfHeaders":
         await this.#guard((message) => message.endOfHeaders());
-        return this.#reply(undefined);
-      case "body": {
-        const enough = await this.#guard(async (message) => message.body(command.chunk));
-        const skip = enough === true && ((this.#agreed?.steps ?? 0) & steps.skip) !== 0;
-        return this.#reply(skip ? { kind: "skip" } : undefined);
-      }
+        return this.#goOn(steps.noReplyToEndOfHeaders);
+      case "body":
+        await this.#guard(async (message) => message.body(command.chunk));
+        return this.#goOn(steps.noReplyToBody);
       case "endOfMessage":
         return this.#judge(command.chunk);
       case "abort":
@@ -202,6 +201,11 @@ class Connection implements Conversation {
       this.#options.onFailure(thrown);
       return undefined;
     }
+  }
+
+  /** For what the MTA wants an answer to, unless it agreed to go on without. */
+  #goOn(without: number): void {
+    if (((this.#agreed?.steps ?? 0) & without) === 0) this.#reply(undefined);
   }
 
   #reply(reply: Reply | undefined): void {
