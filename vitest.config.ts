@@ -3,16 +3,38 @@ import { defineConfig } from "vitest/config";
 /** Patience of a whole test, in milliseconds, one figure per suite; inside a test `until` waits. */
 const patienceMs = { unit: 10_000, services: 60_000, cluster: 240_000 };
 
-const suite = (name: keyof typeof patienceMs, parallel: boolean) => ({
+/** They prove that something is right again within seconds, so nothing else runs beside them. */
+const alone = ["test/services/kube-faults.test.ts", "test/services/kube-lease.test.ts"];
+
+interface Part {
+  name: string;
+  files?: { include: string[] } | { exclude: string[] };
+  /** Files at once; undefined: as many as there are processors. */
+  workers?: number;
+  /** Parts of one suite run one after the other. */
+  turn?: number;
+}
+
+const part = (suite: keyof typeof patienceMs, { name, files, workers, turn = 0 }: Part) => ({
   test: {
     name,
-    include: [`test/${name}/**/*.test.ts`],
-    testTimeout: patienceMs[name],
-    hookTimeout: patienceMs[name] * 2,
-    fileParallelism: parallel,
+    include: [`test/${suite}/**/*.test.ts`],
+    ...files,
+    testTimeout: patienceMs[suite],
+    hookTimeout: patienceMs[suite] * 2,
+    ...(workers !== undefined && { maxWorkers: workers, fileParallelism: workers > 1 }),
+    sequence: { groupOrder: turn },
   },
 });
 
 export default defineConfig({
-  test: { projects: [suite("unit", true), suite("services", false), suite("cluster", false)] },
+  test: {
+    projects: [
+      part("unit", { name: "unit" }),
+      // most of a file's time is waiting: each has relays of its own, and names of its own in the lab's DNS
+      part("services", { name: "services", files: { exclude: alone }, workers: 3, turn: 1 }),
+      part("services", { name: "services, alone", files: { include: alone }, workers: 1, turn: 2 }),
+      part("cluster", { name: "cluster", workers: 1, turn: 3 }),
+    ],
+  },
 });

@@ -61,8 +61,7 @@ async function run(suite: SuiteName): Promise<Outcome> {
   const vitest = [
     "vitest",
     "run",
-    "--project",
-    suite,
+    `--project=${suite}*`,
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${report}`,

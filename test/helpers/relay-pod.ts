@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { z } from "zod";
 import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
 import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { makeRsaKey, publicDkimKey } from "../../src/dns/dkim-key.ts";
@@ -82,7 +83,7 @@ type Given = "invites" | "appVersions";
 
 export interface RelayPodOptions {
   /** Fields of the spec besides the domain. */
-  spec?: Omit<Partial<Parameters<typeof ChatmailServerSpec.parse>[0] & object>, "domain">;
+  spec?: Omit<z.input<typeof ChatmailServerSpec>, "domain">;
   /** Without it, the pod's own address: a relay that other pods reach without any name server. */
   domain?: string;
   /** Variables for the relay container that no pod of the operator has. */
@@ -131,7 +132,9 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     ...(certificate && { certificate }),
     ...(edit && { edit }),
   };
-  const spec = ChatmailServerSpec.parse({ domain, ...fields });
+  // addresses are made however busy the machine is
+  const accounts = { refuseNewAbove: { loadPerCore: 1000 }, ...fields?.accounts };
+  const spec = ChatmailServerSpec.parse({ domain, ...fields, accounts });
   await writeFiles(folder, spec, extra);
   const { turn } = spec.services;
   const containers = relayContainers(turn.enabled ? { turn: { relayPorts: relayPortsOf(turn) } } : {});

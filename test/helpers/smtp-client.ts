@@ -56,7 +56,7 @@ export class SmtpClient {
   }
 
   /** The reply that ended it: of the last dot, or of the first step that was refused. */
-  async send(mail: { from: string; to: readonly string[]; data: string }): Promise<Reply> {
+  async send(mail: { from: string; to: readonly string[]; data: string | Buffer }): Promise<Reply> {
     const steps = [`MAIL FROM:<${mail.from}>`, ...mail.to.map((to) => `RCPT TO:<${to}>`), "DATA"];
     for (const step of steps) {
       const reply = await this.say(step);
@@ -69,8 +69,9 @@ export class SmtpClient {
   }
 
   /** What follows DATA, up to its reply. */
-  finish(data: string): Promise<Reply> {
-    this.#socket.write(`${data.replaceAll(/^\./gm, "..")}.\r\n`);
+  finish(data: string | Buffer): Promise<Reply> {
+    const encoding = typeof data === "string" ? "utf8" : "latin1";
+    this.#socket.write(Buffer.from(`${data.toString(encoding).replaceAll(/^\./gm, "..")}.\r\n`, encoding));
     return readReply(this.#socket);
   }
 

@@ -56,6 +56,15 @@ test.each([
   expect(await imapLogin(user, secret)).toMatchObject({ status: "NO" });
 });
 
+test("ten devices of one address come at once, also when it is new", async () => {
+  const user = newAddress();
+  const clients = await Promise.all(
+    Array.from({ length: 10 }, () => ImapClient.ready(pod.at(ports.imaps), user, password)),
+  );
+  for (const client of clients) expect(await client.say("SELECT INBOX")).toMatchObject({ status: "OK" });
+  for (const client of clients) await client.logout();
+});
+
 test("before TLS nobody can log in", async () => {
   const imap = await ImapClient.open(pod.at(ports.imap));
   expect(imap.greeting).toMatch(/STARTTLS LOGINDISABLED/);

@@ -16,7 +16,7 @@ let pod: RelayPod;
 const password = "correct horse";
 
 beforeAll(async () => {
-  pod = await startRelayPod({ domain: "_renewed.test", spec: { accounts: { refuseNewAbove: { loadPerCore: 1000 } } } });
+  pod = await startRelayPod({ domain: "_renewed.test" });
 });
 afterAll(() => pod?.remove());
 

@@ -28,10 +28,7 @@ describe.skipIf(missing !== undefined)("a relay and a classic mail server", () =
 
   beforeAll(async () => {
     await namesUp();
-    relay = await startRelayPod({
-      domain: "_by-relay.example",
-      spec: { accounts: { refuseNewAbove: { loadPerCore: 1000 } } },
-    });
+    relay = await startRelayPod({ domain: "_by-relay.example" });
     await publishZone(relay.domain, relay.zone);
     classic = await startClassicServer(domain);
     await publishZone(domain, classic.zone);

@@ -29,10 +29,9 @@ let bob: string;
 beforeAll(async () => {
   await namesUp();
   [zones, authority] = await Promise.all([startSignedZones([peer]), makeOwnAuthority(peer)]);
-  const accounts = { refuseNewAbove: { loadPerCore: 100 } };
   const network = { validatingResolvers: [zones.resolver] };
-  one = await startRelayPod({ domain: "_dane-one.test", spec: { accounts, network } });
-  two = await startRelayPod({ domain: peer, spec: { accounts }, certificate: authority.pair });
+  one = await startRelayPod({ domain: "_dane-one.test", spec: { network } });
+  two = await startRelayPod({ domain: peer, certificate: authority.pair });
   await publishZone(one.domain, one.zone);
   await publishZone(plain, `@ MX 10 ${peer}.`);
   alice = await newAccount(one);

@@ -117,6 +117,29 @@ describe("handed in by our users", () => {
     expect(bounce).toMatch(/Auto-Submitted: auto-replied/);
   });
 
+  test("what follows a + in a name is left out at delivery", async () => {
+    const mark = randomName(12);
+    const to = [bob.replace("@", "+news@")];
+    const smtp = await submission();
+    const data = encryptedMessage({ from: alice, to, headers: { "Chat-Mark": mark } });
+    expect(await smtp.send({ from: alice, to, data })).toMatchObject({ code: 250 });
+    await smtp.quit();
+    expect(await received(bob, mark)).toContain("-----BEGIN PGP MESSAGE-----");
+  });
+
+  test("bytes that are text in no encoding are answered, in a header and in a body", async () => {
+    const smtp = await submission();
+    const mark = randomName(12);
+    const headers = { "Chat-Mark": mark, "Chat-Note": "\xff\xfe\xc3" };
+    const data = encryptedMessage({ from: alice, to: [bob], headers });
+    expect(await smtp.send({ from: alice, to: [bob], data: Buffer.from(data, "latin1") })).toMatchObject({ code: 250 });
+    const clear = `${clearMessage({ from: alice, to: [bob] })}\xff\xfe\xc3\r\n`;
+    const reply = await smtp.send({ from: alice, to: [bob], data: Buffer.from(clear, "latin1") });
+    expect(reply.text).toBe("523 Encryption Needed: Invalid Unencrypted Mail");
+    await smtp.quit();
+    expect(await received(bob, mark)).toContain("-----BEGIN PGP MESSAGE-----");
+  });
+
   test("VRFY says nothing of who is here", async () => {
     const smtp = await submission();
     for (const name of [alice, `${randomName(9)}@${pod.domain}`]) {
@@ -153,8 +176,10 @@ describe("from other servers", () => {
   test("clear text is refused word for word", async () => {
     const smtp = await server();
     const from = "x@elsewhere.test";
-    const reply = await smtp.send({ from, to: [bob], data: clearMessage({ from, to: [bob] }) });
-    expect(reply.text).toBe("523 Encryption Needed: Invalid Unencrypted Mail");
+    for (const to of [bob, bob.replace("@", "+news@")]) {
+      const reply = await smtp.send({ from, to: [to], data: clearMessage({ from, to: [to] }) });
+      expect(reply.text).toBe("523 Encryption Needed: Invalid Unencrypted Mail");
+    }
     await smtp.quit();
   });
 });

@@ -18,7 +18,7 @@ beforeAll(async () => {
     domain: "_balanced.test",
     // the lab's own network, where the tests stand
     spec: {
-      accounts: { smtpConnections: 10, refuseNewAbove: { loadPerCore: 1000 } },
+      accounts: { smtpConnections: 10 },
       network: { proxyProtocol: { trustedNetworks: ["198.51.100.0/24"] } },
     },
   });

@@ -15,7 +15,7 @@ const password = "correct horse";
 beforeAll(async () => {
   pod = await startRelayPod({
     domain: "_door.test",
-    spec: { accounts: { smtpConnections: 10, refuseNewAbove: { loadPerCore: 1000 } } },
+    spec: { accounts: { smtpConnections: 10 } },
   });
   alice = `${randomName(9)}@${pod.domain}`;
   await (await ImapClient.ready(pod.at(ports.imaps), alice, password)).logout();
