@@ -31,7 +31,7 @@ state_dir = ${folders.dovecotRun}/state
 log_path = /dev/stderr
 # neither names nor addresses: who reads mail when is nobody's business
 login_log_format_elements = method=%{mechanism} %{secured} session=<%{session}>
-mail_log_prefix = "%{protocol}(%{session}): "
+mail_log_prefix = "session=<%{session}>: "
 deliver_log_format = %{message}
 import_environment {
   LD_PRELOAD = ${programs.noDelay}
