@@ -31,7 +31,7 @@ state_dir = ${folders.dovecotRun}/state
 log_path = /dev/stderr
 # neither names nor addresses: who reads mail when is nobody's business
 login_log_format_elements = method=%{mechanism} %{secured} session=<%{session}>
-mail_log_prefix = "session=<%{session}>: "
+mail_log_prefix = "mail(%{session}): "
 deliver_log_format = %{message}
 import_environment {
   LD_PRELOAD = ${programs.noDelay}
@@ -136,6 +136,7 @@ imap_capability {
 }
 imap_hibernate_timeout = 30s
 protocol imap {
+  mail_log_prefix = "imap(%{session}): "
   imap_metadata = yes
   mail_plugins {
     imap_quota = yes
@@ -151,6 +152,7 @@ protocol imap {
 }
 
 protocol lmtp {
+  mail_log_prefix = "lmtp(%{session}): "
   lmtp_add_received_header = no
   lmtp_user_concurrency_limit = unlimited
 ${push ? lmtpPush : ""}}
