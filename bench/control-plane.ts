@@ -323,7 +323,7 @@ const rows: [string, keyof Figures][] = [
   ["edit to first child, p50, ms", "editP50Ms"],
   ["edit to first child, p99, ms", "editP99Ms"],
 ];
-console.log(`${machine()}\ncommit ${commit()}; ${workers} workers each`);
+console.log(`${machine()}\ncommit ${commit}; ${workers} workers each`);
 console.log(line(["", ...columns.map(({ program, size }) => `${program} ${size}`)]));
 for (const [what, field] of rows)
   console.log(line([what, ...columns.map(({ figures }) => String(figures?.[field] ?? "–"))]));

@@ -14,18 +14,20 @@ export function printTable(rows: readonly (readonly [string, string])[]): void {
   for (const [what, figure] of rows) console.log(`${what.padEnd(width)}  ${figure}`);
 }
 
-/** Which commit the figures are of, and whether files differ from it. */
-export function commit(): string {
+/** Which commit the figures are of, and whether files differ from it: as it is when the measurement begins. */
+export const commit = currentCommit();
+
+function currentCommit(): string {
   const git = (...args: string[]) => execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" }).trim();
   const head = git("rev-parse", "HEAD");
-  const changes = git("status", "--porcelain", "--", "../src", "../image", ".", ":!results");
+  const changes = git("status", "--porcelain", "--", "../src", "../image", "../Dockerfile", ".", ":!results");
   return changes === "" ? head : `${head} with changes`;
 }
 
 /** Writes the figures into the file, and what they are of; nothing without a file. */
 export async function writeJson(file: string | undefined, figures: object): Promise<void> {
   if (file === undefined) return;
-  const about = { machine: machine(), commit: commit(), measuredAt: new Date().toISOString() };
+  const about = { machine: machine(), commit, measuredAt: new Date().toISOString() };
   await writeFile(file, `${JSON.stringify({ ...about, ...figures }, null, 2)}\n`);
 }
 

@@ -1,9 +1,10 @@
 /** Two people on one relay, each behind a router that lets nobody in, call each other. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
-import { apply, kubectlJson } from "../helpers/kubectl.ts";
+import { kubectlJson } from "../helpers/kubectl.ts";
 import { relayImage } from "../helpers/relay-image.ts";
-import { namespace, operatorIsInstalled, publishNames, removeServer, serverReady } from "../helpers/servers.ts";
+import { freshServer, namespace, operatorIsInstalled, removeServer } from "../helpers/servers.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { tryDocker } from "../lab/docker.ts";
 import { labName } from "../lab/place.ts";
@@ -11,14 +12,10 @@ import { labName } from "../lab/place.ts";
 const name = "calls";
 const domain = "_calls-story.test";
 
+let server: ChatmailServer;
 beforeAll(async () => {
   await operatorIsInstalled();
-  await apply({
-    apiVersion: "chatmail.dev/v1alpha1",
-    kind: "ChatmailServer",
-    metadata: { namespace, name },
-    spec: { domain, services: { turn: { enabled: true } }, accounts: { refuseNewAbove: { loadPerCore: 1_000 } } },
-  });
+  server = await freshServer(name, { domain, services: { turn: { enabled: true } } });
 });
 afterAll(() => removeServer(name));
 
@@ -27,8 +24,6 @@ interface Pod {
 }
 
 test("the relay has a TURN server that Delta Chat is told of, and it carries packets at the load balancer's address", async () => {
-  const server = await serverReady(name);
-  await publishNames(server);
   const [address = ""] = server.status?.addresses ?? [];
   const pod = await kubectlJson<Pod>(["-n", namespace, "get", "pod", `${name}-0`]);
   const turn = pod.spec.containers.find((each) => each.name === "turn");

@@ -167,7 +167,7 @@ class Telling implements MessageFilter {
   header(name: string, value: string): void {
     this.#told += `\nL${name}:${value}`;
   }
-  async endOfHeaders(): Promise<void> {
+  endOfHeaders(): void {
     this.#told += "\nN";
   }
   body(chunk: Buffer): void {

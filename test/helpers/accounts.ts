@@ -7,6 +7,9 @@ import type { RelayPod } from "./relay-pod.ts";
 /** Of every address that tests make here. */
 export const password = "correct horse";
 
+/** For `spec.accounts`: addresses are made however busy the machine is. */
+export const onAnyLoad = { refuseNewAbove: { loadPerCore: 1000 } } as const;
+
 export async function newAccount(pod: Pick<RelayPod, "domain" | "at">): Promise<string> {
   const user = `${randomName(9)}@${pod.domain}`;
   await (await ImapClient.ready(pod.at(ports.imaps), user, password)).logout();

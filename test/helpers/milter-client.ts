@@ -96,8 +96,9 @@ export class MilterClient {
     }
   }
 
-  async negotiate(): Promise<void> {
-    this.send("O", words(6, offeredActions, offeredSteps));
+  /** As an MTA that offers these steps, of which Postfix has all. */
+  async negotiate(offered: number = offeredSteps): Promise<void> {
+    this.send("O", words(6, offeredActions, offered));
     const { command, data } = await this.answer();
     if (command !== "O") throw new Error(`options answered with ${command}`);
     this.steps = data.readUInt32BE(8);

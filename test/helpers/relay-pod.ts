@@ -40,6 +40,7 @@ import { boxPid } from "../lab/box.ts";
 import { docker, tryDocker } from "../lab/docker.ts";
 import { labName } from "../lab/place.ts";
 import { accepts } from "./accepts.ts";
+import { onAnyLoad } from "./accounts.ts";
 import { relayImage } from "./relay-image.ts";
 import { patienceMs, until } from "./until.ts";
 
@@ -82,7 +83,7 @@ export interface RelayPod {
 type Given = "invites" | "appVersions";
 
 export interface RelayPodOptions {
-  /** Fields of the spec besides the domain. */
+  /** Fields of the spec besides the domain; addresses are made on any load, unless they say otherwise. */
   spec?: Omit<z.input<typeof ChatmailServerSpec>, "domain">;
   /** Without it, the pod's own address: a relay that other pods reach without any name server. */
   domain?: string;
@@ -132,9 +133,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     ...(certificate && { certificate }),
     ...(edit && { edit }),
   };
-  // addresses are made however busy the machine is
-  const accounts = { refuseNewAbove: { loadPerCore: 1000 }, ...fields?.accounts };
-  const spec = ChatmailServerSpec.parse({ domain, ...fields, accounts });
+  const spec = ChatmailServerSpec.parse({ domain, ...fields, accounts: { ...onAnyLoad, ...fields?.accounts } });
   await writeFiles(folder, spec, extra);
   const { turn } = spec.services;
   const containers = relayContainers(turn.enabled ? { turn: { relayPorts: relayPortsOf(turn) } } : {});

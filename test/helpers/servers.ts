@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer } from "../../src/api/names.ts";
 import { publishZone } from "../lab/names.ts";
+import { onAnyLoad } from "./accounts.ts";
 import { apply, kubectl, kubectlJson } from "./kubectl.ts";
 import { patienceMs, until } from "./until.ts";
 
@@ -43,7 +44,7 @@ export const serverObject = (name: string, spec: Record<string, unknown>) => ({
 /** Applies it in place of an earlier one, waits until it is Ready, and publishes its names. On a busy machine addresses are made all the same. */
 export async function freshServer(name: string, spec: Record<string, unknown>): Promise<ChatmailServer> {
   await removeServer(name);
-  const accounts = { refuseNewAbove: { loadPerCore: 1000 }, ...(spec.accounts as object | undefined) };
+  const accounts = { ...onAnyLoad, ...(spec.accounts as object | undefined) };
   await apply(serverObject(name, { ...spec, accounts }));
   const server = await serverReady(name);
   await publishNames(server);

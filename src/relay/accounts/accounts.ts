@@ -62,7 +62,7 @@ export class Accounts {
   }
 
   /** The account of an address, where it exists; never makes one. */
-  async find(address: string): Promise<LocalAddress | undefined> {
+  find(address: string): LocalAddress | undefined {
     const account = localAddress(this.#options.config, address);
     return account && accountExists(account) ? account : undefined;
   }

@@ -45,8 +45,8 @@ async function passdb(body: string, { accounts, metrics }: AuthTools): Promise<A
   return no(login.kind === "wrongPassword" ? 401 : 404);
 }
 
-async function userdb(body: string, { accounts }: AuthTools): Promise<Answer> {
-  const account = await accounts.find(body.trimEnd());
+function userdb(body: string, { accounts }: AuthTools): Answer {
+  const account = accounts.find(body.trimEnd());
   return account ? { status: 200, body: fields("", account.home) } : no(404);
 }
 

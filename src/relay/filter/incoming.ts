@@ -40,7 +40,7 @@ export class IncomingFilter implements MessageFilter {
     this.#verifying.header(name, value);
   }
 
-  async endOfHeaders(): Promise<void> {
+  endOfHeaders(): void {
     const { config } = this.#tools;
     for (const address of this.#recipients) {
       (isDisabled(config, address) ? this.#dropped : this.#left).push(address);

@@ -87,7 +87,7 @@ export class OutgoingFilter implements MessageFilter {
     this.#changes.push({ kind: "changeHeader", name, index, value: isSubject ? replacedSubject : undefined });
   }
 
-  async endOfHeaders(): Promise<void> {
+  endOfHeaders(): void {
     this.#inspector.endOfHeaders();
   }
 

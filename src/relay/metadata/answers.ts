@@ -32,7 +32,7 @@ export class Metadata implements DictAnswers {
     const asked = metadataKey(key);
     if (asked.kind === "server") return this.#ofServer(asked.name, mailDomainOf(user) ?? "");
     if (asked.kind === "other") return undefined;
-    const account = await this.#tools.accounts.find(user);
+    const account = this.#tools.accounts.find(user);
     const tokens = account ? await this.#tools.tokens.list(account) : [];
     return tokens.length > 0 ? tokens.join(" ") : undefined;
   }
@@ -40,7 +40,7 @@ export class Metadata implements DictAnswers {
   async set(key: string, value: string, user: string): Promise<string | undefined> {
     if (metadataKey(key).kind !== "deviceToken") return refused;
     if (!isToken(value)) return "not a token";
-    const account = await this.#tools.accounts.find(user);
+    const account = this.#tools.accounts.find(user);
     if (!account) return "no such account";
     await this.#tools.tokens.add(account, value);
     return undefined;

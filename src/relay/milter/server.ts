@@ -25,7 +25,7 @@ export interface MessageFilter {
   /** A text is the SMTP reply that refuses the recipient. */
   recipient(address: string): Promise<string | undefined>;
   header(name: string, value: string): void;
-  endOfHeaders(): Promise<void>;
+  endOfHeaders(): void;
   body(chunk: Buffer): void;
   endOfMessage(): Promise<Judgement>;
 }
@@ -139,15 +139,14 @@ class Connection implements Conversation {
         const refusal = await this.#guard((message) => message.recipient(withoutBrackets(command.args[0] ?? "")));
         return this.#reply(refusal === undefined ? undefined : { kind: "reply", text: refusal });
       }
-      case "header": {
-        await this.#guard(async (message) => message.header(command.name, command.value));
+      case "header":
+        await this.#guard((message) => message.header(command.name, command.value));
         return this.#goOn(steps.noReplyToHeader);
-      }
       case "endOfHeaders":
         await this.#guard((message) => message.endOfHeaders());
         return this.#goOn(steps.noReplyToEndOfHeaders);
       case "body":
-        await this.#guard(async (message) => message.body(command.chunk));
+        await this.#guard((message) => message.body(command.chunk));
         return this.#goOn(steps.noReplyToBody);
       case "endOfMessage":
         return this.#judge(command.chunk);
@@ -190,7 +189,7 @@ class Connection implements Conversation {
   }
 
   /** Runs a question of the message; a failure of ours is remembered and told, and the answer is undefined. */
-  async #guard<T>(ask: (message: MessageFilter) => Promise<T>): Promise<T | undefined> {
+  async #guard<T>(ask: (message: MessageFilter) => T | Promise<T>): Promise<T | undefined> {
     const message = this.#message;
     if (!message) throw new MilterProtocolError("outside of a message");
     if (this.#failed) return undefined;

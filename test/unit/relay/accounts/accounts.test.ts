@@ -166,7 +166,7 @@ describe("a later login", () => {
     mkdirSync(join(home, "cur"));
     writeFileSync(join(home, "password"), "");
     expect((await accounts.login(address, password)).kind).toBe("unknown");
-    expect(await accounts.find(address)).toBeUndefined();
+    expect(accounts.find(address)).toBeUndefined();
   });
 
   test("an empty password file without mail, as a crash leaves it, is made whole", async () => {
@@ -176,8 +176,8 @@ describe("a later login", () => {
   });
 
   test("find knows it in any spelling, and makes none", async () => {
-    expect((await accounts.find("ABCDEFGHI@chat.example"))?.home).toBe(home);
-    expect(await accounts.find("ihgfedcba@chat.example")).toBeUndefined();
+    expect(accounts.find("ABCDEFGHI@chat.example")?.home).toBe(home);
+    expect(accounts.find("ihgfedcba@chat.example")).toBeUndefined();
   });
 
   test("the day of the hash file says nothing of the password", async () => {

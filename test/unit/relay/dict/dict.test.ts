@@ -26,7 +26,7 @@ const turnSecretFile = join(config.runFolder, "turn-secret");
 const log = collectingLog();
 
 const accounts = {
-  find: async (address: string) => (address === user ? localAddress(config, address) : undefined),
+  find: (address: string) => (address === user ? localAddress(config, address) : undefined),
 } as Accounts;
 
 let doors: Door[];

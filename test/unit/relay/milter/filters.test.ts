@@ -176,6 +176,15 @@ describe("outgoing", () => {
     expect(failures).toEqual([]);
   });
 
+  test("an MTA that wants every answer gets it", async () => {
+    const other = await MilterClient.connect(door.path);
+    await other.negotiate(0);
+    expect(other.steps).toBe(0);
+    const verdict = await other.deliver({ sender: alice, recipients: [bob], ...encrypted });
+    expect(verdict).toMatchObject({ recipients: ["continue"], final: "accept" });
+    other.close();
+  });
+
   test("nothing goes before option negotiation", async () => {
     const other = await MilterClient.connect(door.path);
     other.send("M", "<a@b>\0");
@@ -271,6 +280,7 @@ describe("outgoing, of a domain that signs", () => {
     const body = "x".repeat(500_000);
     const verdict = await client.deliver({ sender: alice, recipients: [bob], headers: cleartext.headers, body });
     expect(verdict).toMatchObject({ final: needed, changes: [] });
+    expect(metrics.text()).toContain("\ndkim_signed 0\n");
   });
 
   test("more headers than a signature can cover are refused", async () => {
