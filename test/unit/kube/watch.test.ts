@@ -177,6 +177,7 @@ test("after two silences it lists: a server that was put back from a backup says
     { idleMs: 40, idleWithBookmarksMs: 40 },
   );
   await until("the old state", () => run.names().includes("p1@5"));
+  await until("a watch from there", () => run.watches().length >= 3);
   expect(run.watches().map(versionOf).slice(0, 3)).toEqual(["900", "900", "5"]);
 });
 
