@@ -6,7 +6,9 @@ import { spawn } from "node:child_process";
 import { messageOf } from "../src/lib/text.ts";
 import { labExecArgs, labUp, loadImage } from "../test/lab/lab.ts";
 import { buildImages } from "./images.ts";
+import { readOptions } from "./options.ts";
 
+readOptions("npm run demo", {});
 try {
   console.log("Chatmail Operator: two relays in a cluster, and a message between them\n");
   await labUp({});

@@ -5,6 +5,7 @@ import { stringify } from "yaml";
 import { chatmailServerCrd } from "../src/api/crd.ts";
 import { chatmailServerReference } from "../src/api/reference.ts";
 import { installManifests, ownRules, watchRules } from "../src/operator/manifests.ts";
+import { readOptions } from "./options.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const hint = "# Written by npm run generate; edit src/ instead.\n";
@@ -61,8 +62,11 @@ function textOf(path: string): string | undefined {
   }
 }
 
+const { values } = readOptions("npm run generate [-- --check]", {
+  options: { check: { type: "boolean", default: false } },
+});
 const stale = Object.keys(files).filter((name) => textOf(resolve(root, name)) !== files[name]);
-if (process.argv.includes("--check")) {
+if (values.check) {
   for (const name of stale) console.error(`${name} is not fresh: run npm run generate`);
   process.exitCode = stale.length === 0 ? 0 : 1;
 } else {

@@ -13,6 +13,7 @@ import { cacheDir, imageRunDir, isRoot } from "../test/lab/place.ts";
 import { type Progress, terminalProgress } from "../test/lab/progress.ts";
 import { LabError, run, tryRun } from "../test/lab/run.ts";
 import { buildAll, type bundles, dist } from "./build.ts";
+import { readOptions } from "./options.ts";
 
 export interface Image {
   /** As `image:` in a pod names it; not in any registry, so with imagePullPolicy IfNotPresent. */
@@ -137,6 +138,7 @@ function removeOthers(entry: string, keep: string) {
 }
 
 if (import.meta.main) {
+  readOptions("npm run images", {});
   const progress = terminalProgress();
   const images = await buildImages({ progress });
   for (const { name, archive } of Object.values(images) as Image[]) {
