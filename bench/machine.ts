@@ -1,7 +1,8 @@
 /** What a figure was measured on, and how figures are printed. */
 import { execFileSync } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, release, totalmem } from "node:os";
+import { dirname } from "node:path";
 
 export function machine(): string {
   const [first] = cpus();
@@ -24,10 +25,11 @@ function currentCommit(): string {
   return changes === "" ? head : `${head} with changes`;
 }
 
-/** Writes the figures into the file, and what they are of; nothing without a file. */
+/** Writes the figures into the file, and what they are of, and makes its folder; nothing without a file. */
 export async function writeJson(file: string | undefined, figures: object): Promise<void> {
   if (file === undefined) return;
   const about = { machine: machine(), commit, measuredAt: new Date().toISOString() };
+  await mkdir(dirname(file), { recursive: true });
   await writeFile(file, `${JSON.stringify({ ...about, ...figures }, null, 2)}\n`);
 }
 

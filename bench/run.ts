@@ -1,7 +1,8 @@
 /** `npm run bench -- NAME [options]`: one measurement, printed as a table with the machine it ran on. `--json FILE` writes the same. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { buildImages } from "../scripts/images.ts";
+import { asksForHelp } from "../scripts/options.ts";
 import { engineUp, labExecArgs, labUp, loadImage } from "../test/lab/lab.ts";
 
 /** Those that need the lab's cluster and our images in it; the others run as they are. */
@@ -17,6 +18,13 @@ if (!names.includes(name)) {
   console.error(`usage: npm run bench -- ${names.join("|")} [--json FILE]`);
   process.exit(2);
 }
+
+// options are looked at before anything is started for them
+const help = asksForHelp(options);
+const look = spawnSync("node", [`bench/${name}.ts`, ...options, "--help"], {
+  stdio: ["ignore", help ? "inherit" : "ignore", "inherit"],
+});
+if (help || look.status !== 0) process.exit(look.status ?? 1);
 
 let command = ["node", `bench/${name}.ts`, ...options];
 if (inTheLab.includes(name)) {

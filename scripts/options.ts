@@ -2,22 +2,29 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { messageOf } from "../src/lib/text.ts";
 
-/** As parseArgs has them. `--help` prints the usage and ends well; what is not understood is named, with exit code 2. */
+/** As parseArgs has them. What is not understood is named, with exit code 2; after the rest, `--help` prints the usage and ends well. */
 export function readOptions<Config extends ParseArgsConfig>(
   usage: string,
   config: Config,
 ): ReturnType<typeof parseArgs<Config>> {
-  if (process.argv.slice(2).some((word) => word === "--help" || word === "-h")) {
-    console.log(usage);
-    process.exit(0);
-  }
+  const words = process.argv.slice(2);
+  const args = words.filter((word) => !asksForHelp([word]));
+  const withoutHelp: Config = { ...config, args };
   try {
-    return parseArgs(config);
+    const parsed = parseArgs(withoutHelp);
+    if (args.length === words.length) return parsed;
   } catch (thrown) {
     // the first sentence; Node's second is about positional arguments
-    return refuse(messageOf(thrown).split(". ")[0] ?? "", usage);
+    refuse(messageOf(thrown).split(". ")[0] ?? "", usage);
   }
+  console.log(usage);
+  process.exit(0);
 }
+
+const helpWords = ["--help", "-h"];
+
+/** Whether a command was asked for its usage alone. */
+export const asksForHelp = (words: readonly string[]) => words.some((word) => helpWords.includes(word));
 
 /** A number of an option. */
 export function numberOf(

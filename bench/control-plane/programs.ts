@@ -51,6 +51,17 @@ export async function buildPrograms(folder: string, names: readonly ProgramName[
 
 const findGo = () => (existsSync("/usr/local/go/bin/go") ? "/usr/local/go/bin/go" : "go");
 
+/** How the operator's image starts node, as the Dockerfile says: flags between the program and the bundle, and the environment. */
+const image = imageOf(readFileSync(join(root, "Dockerfile"), "utf8"));
+
+function imageOf(dockerfile: string): { nodeFlags: string[]; env: Record<string, string> } {
+  const [, stage = ""] = /^FROM node AS operator\n([\s\S]*?)^FROM /m.exec(dockerfile) ?? [];
+  const [, entrypoint = ""] = /^ENTRYPOINT (.*)$/m.exec(stage) ?? [];
+  const words: string[] = JSON.parse(entrypoint);
+  const env = [...stage.matchAll(/^ENV (\w+)=(\S+)$/gm)].map(([, key = "", value = ""]) => [key, value] as const);
+  return { nodeFlags: words.slice(1, -1), env: Object.fromEntries(env) };
+}
+
 /** Goes before a program's own code. Plain JavaScript: stripping types would cost the process memory that it does not use. */
 const memoryProbe = `import { writeFileSync } from "node:fs";
 process.on("SIGUSR2", () => writeFileSync(process.env.MEMORY_FILE, JSON.stringify(process.memoryUsage())));`;
@@ -84,7 +95,7 @@ export async function startProgram(
       mounted,
       folder,
       process.execPath,
-      ...["--max-semi-space-size=4", "--heap-growing-percent=40"], // as in the image
+      ...image.nodeFlags,
       ...node,
       file("operator.js"),
     ],
@@ -112,7 +123,7 @@ export async function startProgram(
     LOG_LEVEL: "warn",
     HEALTH_PORT: String(port),
     WORKERS: String(workers),
-    ...(name === "ours" && { MALLOC_ARENA_MAX: "1" }), // as in the image
+    ...(name === "ours" && image.env),
   };
   const log = openSync(file(`${name}.log`), "w");
   const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...argv], { stdio: ["ignore", log, log], env });

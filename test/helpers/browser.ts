@@ -1,9 +1,10 @@
 /** A real browser without a window: Debian's Chromium, driven by playwright, with axe for accessibility. */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import axe from "axe-core";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { RelayPod } from "./relay-pod.ts";
 
 /** Where screenshots are put for people to look at. */
 export const screenshotFolder = process.env.SCREENSHOTS || join(tmpdir(), "chatmail-screenshots");
@@ -13,11 +14,27 @@ const program = process.env.CHROMIUM || "/usr/bin/chromium";
 /** Why there is no browser here, if there is none. */
 export const noBrowser = existsSync(program) ? undefined : `${program} is missing: apt-get install chromium`;
 
-export async function startBrowser(hosts: Readonly<Record<string, string>>): Promise<Browser> {
+/**
+ * A browser in the network of a pod, where all that `hosts` names is found. In the network of the tests it would drop what it is loading
+ * (ERR_NETWORK_CHANGED) whenever a container of another test comes or goes.
+ */
+export async function startBrowser(pod: RelayPod, hosts: Readonly<Record<string, string>>): Promise<Browser> {
   mkdirSync(screenshotFolder, { recursive: true });
+  const folder = mkdtempSync(join(tmpdir(), "browser-"));
+  const start = join(folder, "start");
+  const words = await pod.inNetwork([program]);
+  writeFileSync(start, `#!/bin/sh\nexec ${words.join(" ")} "$@"\n`, { mode: 0o755 });
+  try {
+    return await launch(start, hosts);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function launch(executablePath: string, hosts: Readonly<Record<string, string>>): Promise<Browser> {
   const rules = Object.entries(hosts).map(([name, address]) => `MAP ${name} ${address}`);
   return chromium.launch({
-    executablePath: program,
+    executablePath,
     args: [
       "--no-sandbox",
       "--disable-gpu",

@@ -38,7 +38,7 @@ import { givenTls, sockets } from "../../src/mail/layout.ts";
 import { relayPortsOf, turnSecretKey } from "../../src/mail/turn.ts";
 import { boxPid } from "../lab/box.ts";
 import { docker, tryDocker } from "../lab/docker.ts";
-import { labName } from "../lab/place.ts";
+import { isRoot, labName } from "../lab/place.ts";
 import { accepts } from "./accepts.ts";
 import { onAnyLoad } from "./accounts.ts";
 import { relayImage } from "./relay-image.ts";
@@ -73,6 +73,10 @@ export interface RelayPod {
   kill(name: RelayContainerName): Promise<void>;
   start(name: RelayContainerName): Promise<void>;
   signal(name: RelayContainerName, signal: string): Promise<void>;
+  /** Argument vector that runs a command in the pod's network, where no container but its own comes and goes. Needs root: without, it is as it was. */
+  inNetwork(argv: readonly string[]): Promise<string[]>;
+  /** How many processes each container has. */
+  processes(): Promise<Record<RelayContainerName, number>>;
   /** Proportional set size of all processes of each container, in kB. */
   memory(): Promise<Record<RelayContainerName, number>>;
   /** CPU time that all processes of each container have used, in seconds; those that have ended are in it. */
@@ -215,6 +219,9 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     signal: async (name, signal) => {
       await docker(["kill", "--signal", signal, nameOf(name)]);
     },
+    inNetwork: async (argv) =>
+      isRoot ? ["nsenter", `--net=/proc/${await firstProcess(sandbox)}/ns/net`, "--", ...argv] : [...argv],
+    processes: () => ofEach((name) => sumOf(nameOf(name), () => 1)),
     memory: () => ofEach((name) => sumOf(nameOf(name), pss)),
     cpu: () => ofEach((name) => sumOf(nameOf(name), cpuSeconds)),
     remove: async () => {
@@ -332,13 +339,17 @@ function made(path: string, mode: number): string {
 
 /** Sum over the processes of a container; seen from here, for the container itself may not look. */
 async function sumOf(name: string, figure: (pid: number) => number): Promise<number> {
-  const first = Number(await docker(["inspect", "--format", "{{.State.Pid}}", name]));
-  const root = hostPid(first);
+  const root = await firstProcess(name);
   const all = readdirSync("/proc")
     .filter((entry) => /^\d+$/.test(entry))
     .map(Number);
   const namespace = pidNamespace(root);
   return all.filter((pid) => pidNamespace(pid) === namespace).reduce((sum, pid) => sum + figure(pid), 0);
+}
+
+/** This machine's number of a container's first process. */
+async function firstProcess(name: string): Promise<number> {
+  return hostPid(Number(await docker(["inspect", "--format", "{{.State.Pid}}", name])));
 }
 
 /** The engine's own number for a process may be that of its box; the machine's number has it as second in NSpid. */

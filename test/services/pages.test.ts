@@ -43,6 +43,7 @@ beforeAll(async () => {
     if (pod) pods[name] = pod;
   }
   browser = await startBrowser(
+    pods.open,
     Object.fromEntries((Object.keys(hosts) as Host[]).map((name) => [hosts[name], pods[name].host])),
   );
   console.log(`screenshots: ${screenshotFolder}`);
@@ -57,11 +58,13 @@ async function open(context: BrowserContext, host: Host, path: string) {
   const page = await context.newPage();
   const asked: string[] = [];
   const said: string[] = [];
+  const failed: string[] = [];
   page.on("request", (request) => asked.push(request.url()));
+  page.on("requestfailed", (request) => failed.push(`${request.url()}: ${request.failure()?.errorText}`));
   page.on("console", (message) => said.push(message.text()));
   page.on("pageerror", (error) => said.push(String(error)));
   const response = await page.goto(`https://${hosts[host]}${path}`);
-  return { page, asked, said, status: response?.status() };
+  return { page, asked, said, failed, status: response?.status() };
 }
 
 /** Of window, scheme and language each pair of values comes once. */
@@ -93,7 +96,8 @@ describe.skipIf(noBrowser !== undefined).each(looks)("$window, $scheme, $languag
   afterAll(() => context?.close());
 
   test.each(views)("$name", async ({ name, host, path, status: expected }) => {
-    const { page, asked, said, status } = await open(context, host, path);
+    const { page, asked, said, failed, status } = await open(context, host, path);
+    expect(failed).toEqual([]);
     const language = look.language.slice(0, 2);
     await page.screenshot({
       path: join(screenshotFolder, `${name}-${look.window}-${look.scheme}-${language}.png`),
