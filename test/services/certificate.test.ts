@@ -4,6 +4,7 @@ import { Agent, request } from "node:https";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { sha256Of } from "../../src/certificates/pair.ts";
 import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import type { FileFolder, Files } from "../../src/mail/files.ts";
 import { ports } from "../../src/mail/layout.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
@@ -16,9 +17,17 @@ let pod: RelayPod;
 const password = "correct horse";
 
 beforeAll(async () => {
-  pod = await startRelayPod({ domain: "_renewed.test" });
+  pod = await startRelayPod({ domain: "_renewed.test", edit: withEarlySleep });
 });
 afterAll(() => pod?.remove());
+
+/** Sessions sleep after ten seconds of IDLE, and not after thirty. */
+function withEarlySleep(files: Record<FileFolder, Files>): Record<FileFolder, Files> {
+  const conf = files.dovecot["dovecot.conf"] ?? "";
+  const early = conf.replace("imap_hibernate_timeout = 30s", "imap_hibernate_timeout = 10s");
+  expect(early).not.toBe(conf);
+  return { ...files, dovecot: { ...files.dovecot, "dovecot.conf": early } };
+}
 
 const newPair = () => makeSelfSigned(pod.domain, new Date());
 const served = () => servedCertificates(pod.at);
