@@ -145,15 +145,13 @@ async function singles(count: number) {
   return waits;
 }
 
-/** Sessions hibernate after 30 s, and the processes that had them end a minute later: then few are left. */
+/** Sessions hibernate after 30 s, and the processes that had them end a minute later: then no more are left than wait for the next login. */
 async function allAsleep() {
-  const few = 20;
   const end = performance.now() + 300_000;
   for (;;) {
-    const { dovecot } = await pod.processes();
-    if (dovecot <= few) return;
-    if (performance.now() > end)
-      throw new Error(`dovecot still has ${dovecot} processes, and more than ${few} are at work`);
+    const left = await pod.processes("dovecot", "imap");
+    if (left <= 2) return;
+    if (performance.now() > end) throw new Error(`${left} imap processes are left of sessions that sleep`);
     await pause(1000, signal);
   }
 }

@@ -75,8 +75,8 @@ export interface RelayPod {
   signal(name: RelayContainerName, signal: string): Promise<void>;
   /** Argument vector that runs a command in the pod's network, where no container but its own comes and goes. Needs root: without, it is as it was. */
   inNetwork(argv: readonly string[]): Promise<string[]>;
-  /** How many processes each container has. */
-  processes(): Promise<Record<RelayContainerName, number>>;
+  /** How many processes of a name (`comm` of proc(5)) a container has. */
+  processes(container: RelayContainerName, name: string): Promise<number>;
   /** Proportional set size of all processes of each container, in kB. */
   memory(): Promise<Record<RelayContainerName, number>>;
   /** CPU time that all processes of each container have used, in seconds; those that have ended are in it. */
@@ -221,7 +221,8 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     },
     inNetwork: async (argv) =>
       isRoot ? ["nsenter", `--net=/proc/${await firstProcess(sandbox)}/ns/net`, "--", ...argv] : [...argv],
-    processes: () => ofEach((name) => sumOf(nameOf(name), () => 1)),
+    processes: (container, name) =>
+      sumOf(nameOf(container), (pid) => Number(read(`/proc/${pid}/comm`).trim() === name)),
     memory: () => ofEach((name) => sumOf(nameOf(name), pss)),
     cpu: () => ofEach((name) => sumOf(nameOf(name), cpuSeconds)),
     remove: async () => {
