@@ -45,12 +45,13 @@ afterAll(async () => {
 });
 
 /** Hands in one mail from alice; its mark. */
-async function send(to = bob, size?: number): Promise<string> {
+async function send(to: string | readonly string[] = bob, size?: number): Promise<string> {
   const mark = randomName(12);
+  const recipients = [to].flat();
   const smtp = await SmtpClient.ready(one.at(ports.submissions), alice, password);
   const headers = { "Chat-Mark": mark };
-  const data = encryptedMessage({ from: alice, to: [to], headers, ...(size === undefined ? {} : { size }) });
-  expect(await smtp.send({ from: alice, to: [to], data })).toMatchObject({ code: 250 });
+  const data = encryptedMessage({ from: alice, to: recipients, headers, ...(size === undefined ? {} : { size }) });
+  expect(await smtp.send({ from: alice, to: recipients, data })).toMatchObject({ code: 250 });
   await smtp.quit();
   return mark;
 }
@@ -182,6 +183,16 @@ test("what the peer refuses for good comes back with its words", async () => {
   const mark = await send(`refused@${fakeDomain}`);
   expect(await bounce(mark)).toMatch(/523 Encryption Needed: Invalid\s+Unencrypted Mail/);
   fake.answer = { status: 200, text: "250 OK" };
+});
+
+/** Longer than a local part may be: by HTTPS the peer refuses the whole request for it. */
+const tooLong = `${"x".repeat(65)}@_roads-two.test`;
+
+test.each([tooLong, '"no account"@_roads-two.test'])("%s, whom the peer refuses, comes back alone", async (refused) => {
+  await until("the road", () => hasHttpsRoad(one, two.domain), { patienceMs: patienceMs.mail });
+  const mark = await send([refused, bob]);
+  expect(await bounce(mark)).toContain(`<${refused}>`);
+  expect(await arrived([mark])).toEqual([1]);
 });
 
 test("a domain that takes no mail, and one that does not exist, are told at once", async () => {

@@ -74,7 +74,8 @@ export class Courier {
     return "451 4.4.1 no connection by HTTPS";
   }
 
-  #parcel({ destination }: Envelope, host: string, request: OpenRequest): Parcel {
+  #parcel(envelope: Envelope, host: string, request: OpenRequest): Parcel {
+    const { destination } = envelope;
     let sent = 0;
     let broken: unknown;
     return {
@@ -88,7 +89,7 @@ export class Courier {
       finish: async () => {
         try {
           if (broken !== undefined) throw broken;
-          return this.#judged(destination, host, { answer: await request.finish(), sent });
+          return this.#judged(envelope, host, { answer: await request.finish(), sent });
         } catch (thrown) {
           request.abort();
           this.#trouble(destination, thrown);
@@ -101,12 +102,12 @@ export class Courier {
   }
 
   #judged(
-    destination: string,
+    { destination, recipients }: Envelope,
     host: string,
     { answer, sent }: { answer: { status: number; text: string }; sent: number },
   ) {
     const { knowledge, metrics } = this.#options;
-    const outcome = judgeAnswer(answer, host);
+    const outcome = judgeAnswer(answer, host, recipients.length);
     if (outcome.road === "good") {
       const road = knowledge.get(destination)?.road;
       if (road && afterSuccess(road) !== road) knowledge.learn(destination, { road: afterSuccess(road) });

@@ -9,11 +9,16 @@ export interface Outcome {
 
 const maxReplyLength = 400;
 
-export function judgeAnswer({ status, text }: PeerAnswer, host: string): Outcome {
+/** An answer is for all recipients. Where it refuses several, SMTP has one for each: perhaps one of them alone is meant. */
+export function judgeAnswer({ status, text }: PeerAnswer, host: string, recipients: number): Outcome {
   if (status >= 200 && status < 300) return { reply: "250 2.0.0 OK (HTTPS)", road: "good" };
   const line = replyLine(text);
   if (status >= 400 && status < 500 && line !== undefined) {
-    return { reply: `${line} (forwarded from ${host})`, road: "good" };
+    const answer = `${line} (forwarded from ${host})`;
+    return {
+      reply: recipients > 1 ? `451 4.4.0 to ${recipients} recipients at once: ${answer}` : answer,
+      road: "good",
+    };
   }
   // a web server in front of the relay has a limit of its own; SMTP may know another
   if (status === 413) return { reply: temporary(host, status), road: "tooLarge" };

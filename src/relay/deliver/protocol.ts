@@ -4,6 +4,8 @@ export type Command =
   | { kind: "hello"; extended: boolean }
   | { kind: "mail"; sender: string; sizeBytes: number | undefined }
   | { kind: "recipient"; address: string }
+  /** MAIL or RCPT with an address that no header can hold safely, such as a quoted one. */
+  | { kind: "oddAddress" }
   | { kind: "data" | "reset" | "noop" | "quit" | "unknown" };
 
 export function parseCommand(line: string): Command {
@@ -13,14 +15,14 @@ export function parseCommand(line: string): Command {
     case "HELO":
       return { kind: "hello", extended: verb.toUpperCase() === "EHLO" };
     case "MAIL": {
-      const match = /^MAIL FROM:[ ]?<([^<>\s]*)>(?: (.*))?$/i.exec(line);
-      if (!match) return { kind: "unknown" };
+      const match = /^MAIL FROM:[ ]?<([^<>"\s]*)>(?: (.*))?$/i.exec(line);
+      if (!match) return { kind: "oddAddress" };
       const size = /(?:^| )SIZE=([0-9]{1,15})(?: |$)/i.exec(match[2] ?? "")?.[1];
       return { kind: "mail", sender: match[1] as string, sizeBytes: size === undefined ? undefined : Number(size) };
     }
     case "RCPT": {
-      const match = /^RCPT TO:[ ]?<([^<>\s]+)>(?: .*)?$/i.exec(line);
-      return match ? { kind: "recipient", address: match[1] as string } : { kind: "unknown" };
+      const match = /^RCPT TO:[ ]?<([^<>"\s]+)>(?: .*)?$/i.exec(line);
+      return match ? { kind: "recipient", address: match[1] as string } : { kind: "oddAddress" };
     }
     case "DATA":
       return { kind: "data" };

@@ -39,6 +39,7 @@ export interface RoadDoor extends Door {
 const maxLineBytes = 2048;
 const maxRecipients = 1000;
 const idleMs = 400_000;
+const notByThisRoad = "451 4.1.3 not by this road";
 const trouble = "451 4.3.0 the relay daemon has a problem";
 
 export async function openRoadDoor(options: RoadDoorOptions): Promise<RoadDoor> {
@@ -127,6 +128,8 @@ class Session {
         return "250 2.1.0 OK";
       case "recipient":
         return this.#recipient(command.address);
+      case "oddAddress":
+        return notByThisRoad;
       case "reset":
         this.#reset();
         return "250 2.0.0 OK";
@@ -140,7 +143,7 @@ class Session {
   #recipient(address: string): string {
     if (this.#sender === undefined) return "503 5.5.1 MAIL first";
     const destination = destinationOf(address);
-    if (destination === undefined) return "451 4.1.3 not by this road";
+    if (destination === undefined) return notByThisRoad;
     this.#destination ??= destination;
     if (destination !== this.#destination) return "451 4.5.3 one domain at a time";
     if (this.#recipients.length >= maxRecipients) return "452 4.5.3 too many recipients";

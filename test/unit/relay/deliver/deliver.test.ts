@@ -18,8 +18,10 @@ describe("commands", () => {
     ["MAIL FROM:<a@b.test> SIZE=123 BODY=8BITMIME", { kind: "mail", sender: "a@b.test", sizeBytes: 123 }],
     ["mail from:<>", { kind: "mail", sender: "", sizeBytes: undefined }],
     ["RCPT TO:<c@d.test> NOTIFY=NEVER", { kind: "recipient", address: "c@d.test" }],
-    ["RCPT TO:c@d.test", { kind: "unknown" }],
-    ["RCPT TO:<a b@d.test>", { kind: "unknown" }],
+    ["RCPT TO:c@d.test", { kind: "oddAddress" }],
+    ['RCPT TO:<"a b"@d.test>', { kind: "oddAddress" }],
+    ['RCPT TO:<"a"@d.test>', { kind: "oddAddress" }],
+    ['MAIL FROM:<"a"@d.test>', { kind: "oddAddress" }],
     ["DATA", { kind: "data" }],
     ["", { kind: "unknown" }],
     ["\x16\x03\x01", { kind: "unknown" }],
@@ -80,7 +82,15 @@ test.each([
   [507, "quota", "451 4.4.0 mx answered 507 to HTTPS", "broken"],
   [429, "", "451 4.4.0 mx answered 429 to HTTPS", "broken"],
 ] as const)("%i %j: %s, the road is %s", (status, text, reply, road) => {
-  expect(judgeAnswer({ status, text }, "mx")).toEqual({ reply, road });
+  expect(judgeAnswer({ status, text }, "mx", 1)).toEqual({ reply, road });
+});
+
+test("a refusal of several recipients sends them to SMTP, where each has an answer of its own", () => {
+  expect(judgeAnswer({ status: 400, text: "550 5.1.1 nobody" }, "mx", 2)).toEqual({
+    reply: "451 4.4.0 to 2 recipients at once: 550 5.1.1 nobody (forwarded from mx)",
+    road: "good",
+  });
+  expect(judgeAnswer({ status: 200, text: "" }, "mx", 2).reply).toMatch(/^250/);
 });
 
 const lookup: LookupFunction = (_host, _options, done) => done(null, [{ address: "127.0.0.1", family: 4 }]);
