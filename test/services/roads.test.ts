@@ -65,7 +65,7 @@ async function messages(pod: RelayPod, user: string): Promise<string[]> {
 }
 
 /** How often each of these arrived; resolves when all have. */
-async function arrived(marks: readonly string[], patience: number = patienceMs.mail): Promise<number[]> {
+async function arrived(marks: readonly string[]): Promise<number[]> {
   const counts = async () => {
     const client = await ImapClient.ready(two.at(ports.imaps), bob, password);
     await client.say("SELECT INBOX");
@@ -77,7 +77,7 @@ async function arrived(marks: readonly string[], patience: number = patienceMs.m
     const found = await counts();
     return found.every((count) => count > 0) && found;
   };
-  await until(`${marks.length} mails`, all, { patienceMs: patience, everyMs: 100 });
+  await until(`${marks.length} mails`, all, { patienceMs: patienceMs.mail, everyMs: 100 });
   return counts();
 }
 
@@ -214,11 +214,11 @@ test("while the relay daemon is away mail waits; what it knew is there when it i
   await until("another try", async () => (await deferred()) > before, { patienceMs: 30_000, everyMs: 200 });
   expect(await queued()).toBe(1);
   await one.start("relay");
-  const start = performance.now();
   // a domain that is not known is never answered with a road the first time
   expect(await roadOf(fakeDomain)).toMatch(/^road:/);
-  expect(await arrived([mark], 45_000)).toEqual([1]);
-  console.log(`waiting mail arrived ${Math.round(performance.now() - start)} ms after the daemon was back`);
+  // Postfix has come back to it by itself once; the next time is when it is twice as old
+  await one.exec("postfix", "postqueue", "-f");
+  expect(await arrived([mark])).toEqual([1]);
 }, 120_000);
 
 describe("/mxdeliv, as another relay calls it", () => {
