@@ -38,6 +38,7 @@ test("a load balancer's host name is no address", () => {
 
 test("a real key is read back from its record, in strings of at most 255 octets", async () => {
   const pem = await makeRsaKey();
+  expect(createPrivateKey(pem).asymmetricKeyDetails?.modulusLength).toBe(2048);
   const key = publicDkimKey(pem);
   if (!key) throw new Error("no key");
   const { value } = dkimRecord({ domain: "_nine.test", selector: "chatmail", key });
