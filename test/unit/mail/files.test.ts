@@ -169,6 +169,34 @@ describe("pages", () => {
     expect(page.includes("<svg")).toBe(shows.includes("dcaccount:"));
   });
 
+  test("no robot is asked in", () => {
+    expect(filesOf().pages["robots.txt"]).toBe("User-agent: *\nDisallow: /\n");
+  });
+
+  test("the privacy page names who answers for the relay, as far as the spec does", () => {
+    const privacy = {
+      postal: "Nine Street",
+      mail: "nine@a.test",
+      dataOfficer: "Officer N.",
+      supervisor: "Authority 9",
+    };
+    const page = (given: Partial<typeof privacy>) => file("pages", "privacy.en.html", "a.test", { privacy: given });
+    for (const [name, text] of Object.entries(privacy)) {
+      expect(page({ [name]: text })).toContain(text);
+      expect(page({ ...privacy, [name]: undefined })).not.toContain(text);
+    }
+    expect(page(privacy)).toContain('<a href="mailto:nine@a.test">');
+  });
+
+  test("the info page has every limit of the spec", () => {
+    const page = file("pages", "info.en.html", "a.test", {
+      messages: { maxSize: "7Mi", deleteAfterDays: 13, deleteLargeAfterDays: 3, inactiveAccountsAfterDays: 47 },
+      accounts: { mailboxQuota: "77Mi", sendRatePerMinute: 31 },
+    });
+    for (const says of ["13 days", "3 days", "47 days", "7 MiB", "77 MiB", "31 "])
+      expect(page).toContain(`<dd>${says}`);
+  });
+
   test("limits are said as people say them", () => {
     const fields = { messages: { deleteAfterDays: 1, deleteLargeAfterDays: 1 }, accounts: { mailboxQuota: "1536Mi" } };
     const [en, de] = ["en", "de"].map((language) => file("pages", `info.${language}.html`, "a.test", fields));
@@ -219,7 +247,46 @@ describe("pages", () => {
   });
 });
 
+test("autoconfig has three ways in and three out, in the order in which to try them", () => {
+  const { "autoconfig.xml": text = "" } = filesOf("nine.example.org").web;
+  expect(text).toMatch(
+    /^<\?xml .*\n<clientConfig version="1\.1">\s*<emailProvider id="nine\.example\.org">\s*<domain>nine\.example\.org</,
+  );
+  expect(text).toContain("<displayName>nine.example.org chatmail</displayName>");
+  expect(text).toContain("<displayShortName>nine.example.org</displayShortName>");
+  const servers = [...text.matchAll(/<(\w+Server) type="(\w+)">(.*?)<\/\1>/gs)].map(([, kind, type, fields = ""]) =>
+    [kind, type, ...[...fields.matchAll(/<(\w+)>(.*?)<\/\1>/g)].map(([, name, value]) => `${name}=${value}`)].join(" "),
+  );
+  const server = (kind: string, port: number, socket: string) =>
+    `${kind} hostname=nine.example.org port=${port} socketType=${socket} authentication=password-cleartext username=%EMAILADDRESS%`;
+  expect(servers).toEqual([
+    server("incomingServer imap", 993, "SSL"),
+    server("incomingServer imap", 143, "STARTTLS"),
+    server("incomingServer imap", 443, "SSL"),
+    server("outgoingServer smtp", 465, "SSL"),
+    server("outgoingServer smtp", 587, "STARTTLS"),
+    server("outgoingServer smtp", 443, "SSL"),
+  ]);
+});
+
 describe("nginx", () => {
+  test.each([
+    ["/new", true],
+    ["/cgi-bin/newemail.py", true],
+    ["/join", true],
+    ["/i/k3v9-k3v9", true],
+    ["/new/more", false],
+    ["/cgi-bin/newemailxpy", false],
+    ["/i/", false],
+    ["/i/a/b", false],
+    ["/", false],
+  ])("%s is the daemon's: %s", (path, daemons) => {
+    const pattern = /location ~ (\S+) \{[^}]*proxy_pass http:\/\/unix:\S*web\.sock/.exec(
+      file("web", "nginx.conf"),
+    )?.[1];
+    expect(new RegExp(pattern ?? "$^").test(path)).toBe(daemons);
+  });
+
   test.each([
     { domain: "a.test", policy: true, www: true },
     { domain: "_a.test", policy: false, www: true },
