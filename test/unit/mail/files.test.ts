@@ -341,6 +341,32 @@ describe("invites", () => {
   });
 });
 
+describe("what the relay daemon is told", () => {
+  const told = (...args: Parameters<typeof aSpec>) => JSON.parse(file("relay", "relay.json", ...args));
+
+  test("push tokens go to the push service of Delta Chat, or to the one that is named, or nowhere", () => {
+    expect(told().push).toEqual({ url: "https://notifications.delta.chat/notify" });
+    const url = "https://push.example.org/notify";
+    expect(told("a.test", { services: { push: { url } } }).push).toEqual({ url });
+    expect(told("a.test", { services: { push: { enabled: false } } })).not.toHaveProperty("push");
+  });
+
+  test("an iroh relay is there where the spec names one", () => {
+    expect(told()).not.toHaveProperty("iroh");
+    const url = "https://iroh.example.org";
+    expect(told("a.test", { services: { iroh: { url } } }).iroh).toEqual({ "a.test": url });
+  });
+
+  test.each([
+    ["a.test", ["chatmail", "chatmail-ed25519"]],
+    ["_a.test", ["chatmail", "chatmail-ed25519"]],
+    ["192.0.2.7", undefined],
+  ])("%s signs with %j", (domain, selectors) => {
+    const keys: { selector: string }[] | undefined = told(domain).dkim[domain];
+    expect(keys?.map(({ selector }) => selector)).toEqual(selectors);
+  });
+});
+
 describe("TURN", () => {
   const services = { turn: { enabled: true, firstRelayPort: 50_000, relayPorts: 10 } };
   const lines = file("turn", "turnserver.conf", "nine.example.org", { services }).trimEnd().split("\n");
