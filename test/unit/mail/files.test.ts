@@ -152,6 +152,7 @@ describe("pages", () => {
     const { pages, web } = filesOf();
     const texts = [...Object.values(pages), web["style.css"] ?? "", web["404.en.html"] ?? ""];
     const loads = texts.flatMap((text) => text.match(/(?:src=|url\(|@import|<link[^>]*href)[^>\s]*/g) ?? []);
+    expect(loads.length).toBeGreaterThan(6);
     for (const each of loads) expect(each).not.toMatch(/https?:|\/\//);
     for (const text of texts) expect(text).not.toMatch(/<script|<iframe|style=|\son\w+=/);
   });
