@@ -88,6 +88,19 @@ test("a login by IMAP notes the day, one by submission does not", async () => {
   expect(noted()).toBeGreaterThan(before - day);
 });
 
+test("an administrator's doveadm sees who is there, and makes nobody", async () => {
+  const user = newAddress();
+  expect((await imapLogin(user, password)).status).toBe("OK");
+  const doveadm = (...args: string[]) =>
+    pod.exec("dovecot", "doveadm", "-c", `${folders.dovecotConfig}/dovecot.conf`, ...args);
+  const nobody = newAddress();
+  await expect(doveadm("user", nobody)).rejects.toThrow();
+  const there = (await doveadm("user", "*")).trim().split("\n");
+  expect(there).toContain(user);
+  expect(there).not.toContain(nobody);
+  expect(await doveadm("user", "-f", "home", user)).toBe(`${folders.mail}/${pod.domain}/${user}`);
+});
+
 test("ten devices of one address come at once, also when it is new", async () => {
   const user = newAddress();
   const clients = await Promise.all(

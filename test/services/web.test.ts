@@ -77,7 +77,7 @@ test.each([
 });
 
 test("mail programs find the servers, in the order in which to try them", async () => {
-  const config = await ask("/.well-known/autoconfig/mail/config-v1.1.xml");
+  const config = await ask("/.well-known/autoconfig/mail/config-v1.1.xml?emailaddress=a%40_web.test");
   expect(config).toMatchObject({ status: 200, headers: { "content-type": "text/xml; charset=utf-8" } });
   const servers = [...config.body.matchAll(/<port>(\d+)<\/port>\s*<socketType>(\w+)</g)];
   expect(servers.map(([, port, socket]) => `${port} ${socket}`)).toEqual([
@@ -137,6 +137,10 @@ test("who asks for addresses without end is slowed down", async () => {
   client.close();
   expect(statuses).toContain(200);
   expect(statuses).toContain(429);
+});
+
+test("no visit is written down, whatever came of it", async () => {
+  expect(await pod.logs("web")).not.toMatch(/GET|POST|HTTP\/|privacy|newemail|_web/);
 });
 
 describe("own pages", () => {

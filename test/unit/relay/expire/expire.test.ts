@@ -119,9 +119,10 @@ describe("a run", () => {
     put("alice1234@chat.example/password", 1);
     const inbox = [5, 4, 3, 2].map((days) => mail("alice1234@chat.example", "cur", days, 199_000));
     const sent = mail("alice1234@chat.example", ".Sent/cur", 6, 900_000);
+    const unfinished = mail("alice1234@chat.example", "tmp", 6, 900_000);
     expect(run()).toMatchObject({ messagesRemoved: 1 });
     expect(inbox.map(isThere)).toEqual([false, true, true, true]);
-    expect(isThere(sent)).toBe(true);
+    expect([sent, unfinished].map(isThere)).toEqual([true, true]);
   });
 
   test("removes an account that nobody uses any more, its password last", () => {
