@@ -35,7 +35,8 @@ export function recordsOf({ domain, addresses, keys }: DomainFacts): DnsRecord[]
     ...addresses.filter((each) => isIPv6(each)).map((each) => required(apex, "AAAA", each)),
     required(apex, "MX", `10 ${apex}`),
     ...keys.map(({ selector, key }) => dkimRecord({ domain, selector, key })),
-    ...(isSelfSignedDomain(domain) ? [] : [required(below("www"), "CNAME", apex)]),
+    // a certificate authority looks www up
+    (isSelfSignedDomain(domain) ? advised : required)(below("www"), "CNAME", apex),
     advised(apex, "TXT", txtValue("v=spf1 a ~all")),
     advised(below("_dmarc"), "TXT", txtValue("v=DMARC1;p=reject;adkim=s;aspf=s")),
     advised(below("_adsp._domainkey"), "TXT", txtValue("dkim=discardable")),

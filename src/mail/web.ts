@@ -176,6 +176,10 @@ ${balancer.silence}    return 301 https://$host$request_uri;
     location / {
       try_files $uri $uri.$language.html $uri.html $uri/ =404;
     }
+    # as the pages of other chatmail relays are called; by a name, since $language is found with patterns of its own
+    location ~ ^/(?<page>[A-Za-z0-9_-]+)[.]html$ {
+      try_files $uri /$page.$language.html =404;
+    }
     location ~ ^/(${languages.join("|")})/?$ {
       try_files /index.$1.html =404;
     }

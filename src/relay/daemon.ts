@@ -141,6 +141,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       config: settings,
       trim: async (account) => {
         const removed = await trimMailbox(account, now());
+        if (removed === 0) return;
         metrics.count("quota_expire_runs");
         metrics.count("quota_expire_removed_files", {}, removed);
         events.quotaTrimmed(log, account.domain, removed);

@@ -1,10 +1,13 @@
 /** An address comes into being with the first login, over IMAP or submission; from then on its password counts. */
+import { statSync, utimesSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ports } from "../../src/mail/layout.ts";
+import { folders, ports } from "../../src/mail/layout.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
+import { until } from "../helpers/until.ts";
 
 let pod: RelayPod;
 beforeAll(async () => {
@@ -53,7 +56,49 @@ test.each([
   { what: "a short password", user: "abcdefgh1@_accounts.test", secret: "short" },
   { what: "another domain", user: "abcdefgh1@elsewhere.test", secret: password },
 ])("no address is made for $what", async ({ user, secret }) => {
-  expect(await imapLogin(user, secret)).toMatchObject({ status: "NO" });
+  expect(await imapLogin(user, secret)).toMatchObject({
+    status: "NO",
+    text: expect.stringContaining("[AUTHENTICATIONFAILED]"),
+  });
+});
+
+test("every character that /new puts into passwords is taken, by IMAP and by submission", async () => {
+  const secret = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index)).join("");
+  const [user, other] = [newAddress(), newAddress()];
+  expect((await imapLogin(user, secret)).status).toBe("OK");
+  expect((await imapLogin(user, secret.slice(1))).status).toBe("NO");
+  const smtp = await SmtpClient.ready(pod.at(ports.submissions), other, secret);
+  await smtp.quit();
+  expect((await imapLogin(other, secret)).status).toBe("OK");
+});
+
+test("a login by IMAP notes the day, one by submission does not", async () => {
+  const user = newAddress();
+  expect((await imapLogin(user, password)).status).toBe("OK");
+  const file = join(pod.volume("mail"), pod.domain, user, "password");
+  const noted = () => statSync(file).mtimeMs;
+  const day = 86_400_000;
+  utimesSync(file, 0, 0);
+  await (await SmtpClient.ready(pod.at(ports.submissions), user, password)).quit();
+  expect(noted()).toBe(0);
+  const before = Date.now();
+  expect((await imapLogin(user, password)).status).toBe("OK");
+  await until("the day to be noted", () => noted() > 0);
+  expect(noted() % day).toBe(0);
+  expect(noted()).toBeGreaterThan(before - day);
+});
+
+test("an administrator's doveadm sees who is there, and makes nobody", async () => {
+  const user = newAddress();
+  expect((await imapLogin(user, password)).status).toBe("OK");
+  const doveadm = (...args: string[]) =>
+    pod.exec("dovecot", "doveadm", "-c", `${folders.dovecotConfig}/dovecot.conf`, ...args);
+  const nobody = newAddress();
+  await expect(doveadm("user", nobody)).rejects.toThrow();
+  const there = (await doveadm("user", "*")).trim().split("\n");
+  expect(there).toContain(user);
+  expect(there).not.toContain(nobody);
+  expect(await doveadm("user", "-f", "home", user)).toBe(`${folders.mail}/${pod.domain}/${user}`);
 });
 
 test("ten devices of one address come at once, also when it is new", async () => {
@@ -82,16 +127,43 @@ test("clients see what they look for: XCHATMAIL before login, METADATA and QUOTA
   expect(imap.greeting).toMatch(/XCHATMAIL XDELTAPUSH/);
   const user = newAddress();
   const login = await imap.login(user, password);
-  for (const word of ["IDLE", "MOVE", "QUOTA", "METADATA", "COMPRESS=DEFLATE", "XDELTAPUSH", "XCHATMAIL"]) {
-    expect(login.text).toContain(word);
+  const words = ["ID", "IDLE", "MOVE", "QUOTA", "METADATA", "CONDSTORE", "NOTIFY", "SPECIAL-USE", "COMPRESS=DEFLATE"];
+  for (const word of [...words, "XDELTAPUSH", "XCHATMAIL"]) {
+    expect(login.text.replace(/[[\]]/g, " ").split(" ")).toContain(word);
   }
-  expect(await imap.say('SETMETADATA INBOX (/private/devicetoken "1111")')).toMatchObject({ status: "OK" });
-  const token = await imap.say("GETMETADATA INBOX /private/devicetoken");
-  expect(token).toMatchObject({ status: "OK", untagged: [expect.stringContaining("1111")] });
-  const contact = await imap.say('GETMETADATA "" /shared/admin');
-  expect(contact.untagged.join()).toContain("mailto:admin+relay@accounts.test");
+  for (const token of ["1111", "2222"]) {
+    expect(await imap.say(`SETMETADATA INBOX (/private/devicetoken "${token}")`)).toMatchObject({
+      status: "OK",
+      text: expect.stringMatching(/^Setmetadata completed/),
+    });
+  }
+  // word for word as programs of the field read it
+  expect(await imap.say("GETMETADATA INBOX /private/devicetoken")).toEqual({
+    status: "OK",
+    text: expect.stringMatching(/^Getmetadata completed/),
+    untagged: ["* METADATA INBOX (/private/devicetoken {9}\r\n1111 2222)"],
+  });
+  const server = "/shared/vendor/deltachat";
+  const entries = ["/shared/comment", "/shared/admin", `${server}/irohrelay`, `${server}/maxsmtprecipients`];
+  const [told = ""] = (await imap.say(`GETMETADATA "" (${entries.join(" ")})`)).untagged;
+  const limit = await pod.exec("postfix", "postconf", "-c", folders.postfixConfig, "-h", "smtpd_recipient_limit");
+  expect(limit.trim()).toBe("1000");
+  expect(told.replaceAll(/\{\d+\}\r\n/g, "")).toBe(
+    `* METADATA "" (/shared/comment NIL /shared/admin mailto:admin+relay@accounts.test ${server}/irohrelay NIL ${server}/maxsmtprecipients 1000)`,
+  );
   const quota = await imap.say("GETQUOTAROOT INBOX");
   expect(quota.untagged.join()).toMatch(/\* QUOTA "User quota" \(STORAGE 0 512000\)/);
+  await imap.logout();
+});
+
+test("folders have their uses, and are there once somebody makes them", async () => {
+  const imap = await ImapClient.ready(pod.at(ports.imaps), newAddress(), password);
+  const list = async () => (await imap.say('LIST "" "*"')).untagged.filter((line) => line.startsWith("* LIST"));
+  expect(await list()).toEqual([expect.stringMatching(/ "?INBOX"?$/)]);
+  for (const name of ["Drafts", "Junk", "Trash", "Sent"]) {
+    expect((await imap.say(`CREATE ${name}`)).status).toBe("OK");
+    expect((await list()).find((line) => line.endsWith(` ${name}`))).toContain(`\\${name}`);
+  }
   await imap.logout();
 });
 

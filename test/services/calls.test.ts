@@ -6,6 +6,7 @@ import { ports } from "../../src/mail/layout.ts";
 import { turnSecretFile } from "../../src/mail/turn.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
+import { LineSocket } from "../helpers/line-socket.ts";
 import { randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { patienceMs, until } from "../helpers/until.ts";
@@ -103,6 +104,10 @@ describe("TURN", () => {
       expect(said).toMatch(/error 403/);
     },
   );
+
+  test("it is there for UDP alone", async () => {
+    await expect(LineSocket.open(pod.at(ports.turn), undefined)).rejects.toThrow("ECONNREFUSED");
+  });
 
   test("it says nothing of who calls whom, and no secret", async () => {
     const secret = await pod.exec("turn", "cat", turnSecretFile);

@@ -1,7 +1,10 @@
 /** Mail in and out of one relay: what is accepted, what is refused and with which words, what arrives and how fast, and what the logs say. */
 import { execFileSync } from "node:child_process";
+import { chownSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ports } from "../../src/mail/layout.ts";
+import { ports, vmail } from "../../src/mail/layout.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
@@ -14,7 +17,10 @@ let alice: string;
 let bob: string;
 
 beforeAll(async () => {
-  pod = await startRelayPod({ domain: "_mail.test" });
+  pod = await startRelayPod({
+    domain: "_mail.test",
+    spec: { accounts: { mailboxQuota: "10Mi" }, messages: { maxSize: "5Mi" } },
+  });
   [alice, bob] = [await newAccount(pod), await newAccount(pod)];
 });
 afterAll(() => pod?.remove());
@@ -204,6 +210,56 @@ test("a client in IDLE hears of a mail at once: Dovecot's half second is gone", 
   console.log(`from the dot to EXISTS: median ${Math.round(median)} ms of ${times.map(Math.round).join(", ")}`);
   // whole way: milter, queue, LMTP, inotify. Without the shim each would take 500 ms and more.
   expect(median).toBeLessThan(300);
+});
+
+describe("in the mailbox", () => {
+  const homeOf = (user: string) => join(pod.volume("mail"), pod.domain, user);
+  const filesOf = (user: string) =>
+    ["cur", "new"].flatMap((folder) => readdirSync(join(homeOf(user), folder)).map((name) => `${folder}/${name}`));
+
+  async function sendToSelf(user: string, size: number): Promise<void> {
+    const smtp = await SmtpClient.ready(pod.at(ports.submissions), user, password);
+    const data = encryptedMessage({ from: user, to: [user], size });
+    expect(await smtp.send({ from: user, to: [user], data })).toMatchObject({ code: 250 });
+    await smtp.quit();
+  }
+
+  test("a mail lies compressed, and its name has the size that counts", async () => {
+    const frank = await newAccount(pod);
+    await sendToSelf(frank, 50_000);
+    const [file = ""] = await until("the mail", () => filesOf(frank).length > 0 && filesOf(frank), {
+      patienceMs: patienceMs.mail,
+    });
+    const stored = readFileSync(join(homeOf(frank), file));
+    const size = Number(/,S=(\d+)/.exec(file)?.[1]);
+    expect(stored.subarray(0, 2)).toEqual(Buffer.from([0x1f, 0x8b]));
+    expect(stored.length).toBeLessThan(size);
+    expect(gunzipSync(stored)).toHaveLength(size);
+  });
+
+  test("from three quarters of the quota on the oldest mails go, and none of today", async () => {
+    const grace = await newAccount(pod);
+    await (await inbox(grace)).logout();
+    const seconds = Math.floor(Date.now() / 1000);
+    const put = (hoursAgo: number) => {
+      const name = `${seconds - hoursAgo * 3600}.M1P1.host,S=2300000:2,S`;
+      const path = join(homeOf(grace), "cur", name);
+      writeFileSync(path, `Subject: old\r\n\r\n${"x".repeat(2_299_982)}\r\n`);
+      chownSync(path, vmail.uid, vmail.gid);
+      return `cur/${name}`;
+    };
+    const [today, oldest, old] = [put(20), put(72), put(48)];
+    const seen = await inbox(grace);
+    const quota = (await seen.say("GETQUOTAROOT INBOX")).untagged.join();
+    expect(Number(/STORAGE (\d+)/.exec(quota)?.[1])).toBeGreaterThan(6_700);
+    await sendToSelf(grace, 900_000);
+    await until("the oldest to go", () => !filesOf(grace).includes(oldest), { patienceMs: patienceMs.mail });
+    await seen.logout();
+    expect(filesOf(grace)).toHaveLength(3);
+    expect(filesOf(grace)).toEqual(expect.arrayContaining([today, old]));
+    const told = async () => (await pod.logs("relay")).includes('"removed":1,"msg":"quota-expire: removed messages"');
+    await until("the log to say so", told);
+  });
 });
 
 test("the logs name nobody", async () => {

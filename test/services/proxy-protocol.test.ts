@@ -90,9 +90,7 @@ describe("without a header", () => {
   test.each([ports.smtp, ports.submission, ports.imap])("port %i: no greeting, and the end", async (port) => {
     const socket = await LineSocket.open(pod.at(port), undefined);
     socket.write("EHLO client.test\r\n");
-    await expect(socket.line())
-      .resolves.toMatch(/^421 /)
-      .catch(() => undefined);
+    expect(await socket.line().catch(() => "")).toMatch(/^$|^421 /);
     await socket.closed();
   });
 

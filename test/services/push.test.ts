@@ -17,7 +17,7 @@ const domain = "_push.test";
 const password = "correct horse";
 let pod: RelayPod;
 let service: Server;
-let asked: { token: string; path: string }[];
+let asked: { token: string; method: string; path: string }[];
 /** Status for a token; undefined says nothing. */
 let answer: (token: string) => number | undefined;
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
   const { certificatePem, keyPem } = await makeSelfSigned(addresses.gateway, new Date());
   service = createServer({ cert: certificatePem, key: keyPem }, async (request, response) => {
     const token = Buffer.concat(await request.toArray()).toString();
-    asked.push({ token, path: request.url ?? "" });
+    asked.push({ token, method: request.method ?? "", path: request.url ?? "" });
     const status = answer(token);
     if (status !== undefined) response.writeHead(status).end("done");
   });
@@ -95,14 +95,15 @@ const told = (count: number) =>
   until(`${count} requests`, () => asked.length >= count, { patienceMs: patienceMs.client });
 
 test("every device of the address is woken once; of the message only the token is told", async () => {
-  const [one, two] = [`openpgp:${randomName(300)}`, `openpgp:${randomName(300)}`];
+  // the longest token that there is
+  const [one, two] = [`openpgp:${randomName(300)}`, `openpgp:${randomName(4088)}`];
   const [alice, bob] = [await withTokens(), await withTokens(one, two)];
   const start = performance.now();
   await send(alice, bob);
   await told(2);
   console.log(`from the first word to the push service's two requests: ${Math.round(performance.now() - start)} ms`);
   expect(asked.map(({ token }) => token).sort()).toEqual([one, two].sort());
-  expect(new Set(asked.map(({ path }) => path))).toEqual(new Set(["/notify"]));
+  expect(new Set(asked.map(({ method, path }) => `${method} ${path}`))).toEqual(new Set(["POST /notify"]));
   await until("nothing left on the volume", () => left() === 0);
 });
 

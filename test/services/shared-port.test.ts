@@ -103,7 +103,7 @@ describe("STARTTLS", () => {
     expect(client.offers).toContain("STARTTLS");
     expect(client.offers).not.toContain("AUTH");
     expect((await client.login(alice, password)).code).toBeGreaterThanOrEqual(500);
-    await client.startTls();
+    await client.startTls({ alpn: ["smtp"] });
     expect(client.offers).toContain("AUTH PLAIN");
     expect(await client.login(alice, password)).toMatchObject({ code: 235 });
     await client.quit();
@@ -116,7 +116,7 @@ describe("STARTTLS", () => {
     expect(client.greeting).toMatch(/STARTTLS.* LOGINDISABLED/);
     expect(client.greeting).not.toContain("AUTH=");
     expect(await client.login(alice, password)).toMatchObject({ status: "NO" });
-    await client.startTls();
+    await client.startTls({ alpn: ["imap"] });
     expect(await client.login(alice, password)).toMatchObject({ status: "OK" });
     await client.logout();
     const old = await ImapClient.open(pod.at(ports.imap));

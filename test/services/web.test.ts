@@ -3,6 +3,7 @@ import { connect } from "node:http2";
 import { request } from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/layout.ts";
+import { LineSocket } from "../helpers/line-socket.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 
 let pod: RelayPod;
@@ -50,20 +51,33 @@ test("the page has the invite as a link and as a QR code, and loads nothing from
   }
 });
 
+test("pages come compressed to who takes them so, and over TLS 1.2 too", async () => {
+  expect((await ask("/", "GET", "", { "Accept-Encoding": "gzip" })).headers["content-encoding"]).toBe("gzip");
+  const old = await LineSocket.open(pod.at(ports.https), { alpn: ["http/1.1"], maxVersion: "TLSv1.2" });
+  old.write("GET / HTTP/1.0\r\n\r\n");
+  expect(await old.line()).toBe("HTTP/1.1 200 OK");
+  old.destroy();
+});
+
 test.each([
-  ["/", "de-AT,de;q=0.9,en;q=0.8", "de"],
-  ["/", "fr,en;q=0.5,de;q=0.3", "en"],
-  ["/", "", "en"],
-  ["/privacy", "de", "de"],
-  ["/de/info", "en", "de"],
-  ["/en/", "de", "en"],
-  ["/nothing", "de", "de"],
-])("%s for a browser that wants %j is in %s", async (path, wanted, language) => {
-  expect((await ask(path, "GET", "", { "Accept-Language": wanted })).body).toContain(`<html lang="${language}">`);
+  ["/", "de-AT,de;q=0.9,en;q=0.8", "de", 200],
+  ["/", "fr,en;q=0.5,de;q=0.3", "en", 200],
+  ["/", "", "en", 200],
+  ["/privacy", "de", "de", 200],
+  ["/de/info", "en", "de", 200],
+  ["/en/", "de", "en", 200],
+  ["/index.html", "de", "de", 200],
+  ["/info.html", "de", "de", 200],
+  ["/privacy.html", "", "en", 200],
+  ["/nothing", "de", "de", 404],
+])("%s for a browser that wants %j is in %s, %i", async (path, wanted, language, status) => {
+  const page = await ask(path, "GET", "", { "Accept-Language": wanted });
+  expect(page.status).toBe(status);
+  expect(page.body).toContain(`<html lang="${language}">`);
 });
 
 test("mail programs find the servers, in the order in which to try them", async () => {
-  const config = await ask("/.well-known/autoconfig/mail/config-v1.1.xml");
+  const config = await ask("/.well-known/autoconfig/mail/config-v1.1.xml?emailaddress=a%40_web.test");
   expect(config).toMatchObject({ status: 200, headers: { "content-type": "text/xml; charset=utf-8" } });
   const servers = [...config.body.matchAll(/<port>(\d+)<\/port>\s*<socketType>(\w+)</g)];
   expect(servers.map(([, port, socket]) => `${port} ${socket}`)).toEqual([
@@ -85,8 +99,8 @@ test("www leads to the name without it, on the same path", async () => {
   expect(answer).toMatchObject({ status: 301, headers: { location: "https://_web.test/info?x" } });
 });
 
-test("POST /new gives an address and its password", async () => {
-  const page = await ask("/new", "POST");
+test.each(["/new", "/cgi-bin/newemail.py"])("POST %s gives an address and its password", async (path) => {
+  const page = await ask(path, "POST");
   expect(page.status).toBe(200);
   const answer = JSON.parse(page.body) as { email: string; password: string };
   expect(answer.email).toMatch(/^[a-z0-9]{9}@_web\.test$/);
@@ -125,6 +139,10 @@ test("who asks for addresses without end is slowed down", async () => {
   expect(statuses).toContain(429);
 });
 
+test("no visit is written down, whatever came of it", async () => {
+  expect(await pod.logs("web")).not.toMatch(/GET|POST|HTTP\/|privacy|newemail|_web/);
+});
+
 describe("own pages", () => {
   let own: RelayPod;
   beforeAll(async () => {
@@ -141,15 +159,18 @@ describe("own pages", () => {
 
   test("stand in the place of the built-in ones", async () => {
     expect((await askOwn("/")).body).toContain("<title>own</title>");
-    expect(await askOwn("/more", { "Accept-Language": "de" })).toMatchObject({ status: 200, body: "mehr" });
+    for (const path of ["/more", "/more.html", "/more.de.html"]) {
+      expect(await askOwn(path, { "Accept-Language": "de" })).toMatchObject({ status: 200, body: "mehr" });
+    }
     for (const path of ["/privacy", "/en/", "/de/info"]) expect(await askOwn(path)).toMatchObject({ status: 404 });
     expect((await askOwn("/")).headers["content-security-policy"]).toContain("style-src 'self' 'unsafe-inline'");
   });
 
   test("and what clients and servers ask for is there as before", async () => {
-    expect((await askOwn("/.well-known/mta-sts.txt")).body).toBe(
-      "version: STSv1\nmode: enforce\nmx: own.web.example\nmax_age: 2419200\n",
-    );
+    const policy = await askOwn("/.well-known/mta-sts.txt", { Host: "mta-sts.own.web.example" });
+    expect(policy.body).toBe("version: STSv1\nmode: enforce\nmx: own.web.example\nmax_age: 2419200\n");
+    // RFC 8461 §3.2
+    expect(policy.headers["content-type"]).toMatch(/^text\/plain/);
     expect((await askOwn("/.well-known/autoconfig/mail/config-v1.1.xml")).body).toContain("own.web.example");
     expect((await askOwn("/new?i=k3v9-k3v9")).headers.location).toBe(
       "dcaccount:https://own.web.example/new?i=k3v9-k3v9",

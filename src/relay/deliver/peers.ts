@@ -27,7 +27,13 @@ export interface PeerAnswer {
 /** What went wrong with a connection; `reason` as the metric has it. */
 export class PeerTrouble extends Error {
   override readonly name = "PeerTrouble";
-  readonly reason: "connection_timeout" | "connection_refused" | "tls_cert_not_verified" | "lost_connection" | "other";
+  readonly reason:
+    | "connection_timeout"
+    | "connection_refused"
+    | "tls_cert_not_verified"
+    | "tls_handshake"
+    | "lost_connection"
+    | "other";
 
   constructor(reason: PeerTrouble["reason"], message: string, cause?: unknown) {
     super(message, { cause });
@@ -338,6 +344,7 @@ function reasonOf(code: string): PeerTrouble["reason"] {
   if (code === "ETIMEDOUT" || code === "ETIMEOUT") return "connection_timeout";
   if (["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"].includes(code)) return "connection_refused";
   if (/CERT|ALTNAME|UNABLE_TO|SELF_SIGNED/.test(code)) return "tls_cert_not_verified";
+  if (code === "EPROTO" || code.startsWith("ERR_SSL_")) return "tls_handshake";
   if (["ECONNRESET", "EPIPE"].includes(code) || code.startsWith("ERR_HTTP2")) return "lost_connection";
   return "other";
 }

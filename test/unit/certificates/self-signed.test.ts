@@ -27,7 +27,8 @@ describe("a self-signed certificate", () => {
     expect(text).toMatch(/TLS Web Server Authentication, TLS Web Client Authentication/);
     expect(text).toMatch(/NIST CURVE: P-256/);
     expect(text).toMatch(/Not After : Oct 30 00:00:00 2126 GMT/);
-    expect(text).toMatch(/CA:FALSE/);
+    expect(text).toMatch(/Subject: CN ?= ?_nine\.test$/m);
+    expect(text).toMatch(/Basic Constraints: critical\s+CA:FALSE/);
   });
 
   test("of an address has it as IP address and as text", async () => {

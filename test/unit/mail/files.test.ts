@@ -152,6 +152,7 @@ describe("pages", () => {
     const { pages, web } = filesOf();
     const texts = [...Object.values(pages), web["style.css"] ?? "", web["404.en.html"] ?? ""];
     const loads = texts.flatMap((text) => text.match(/(?:src=|url\(|@import|<link[^>]*href)[^>\s]*/g) ?? []);
+    expect(loads.length).toBeGreaterThan(6);
     for (const each of loads) expect(each).not.toMatch(/https?:|\/\//);
     for (const text of texts) expect(text).not.toMatch(/<script|<iframe|style=|\son\w+=/);
   });
@@ -167,6 +168,34 @@ describe("pages", () => {
     expect(page).toContain(shows);
     expect(page.includes("dcaccount:")).toBe(shows.includes("dcaccount:"));
     expect(page.includes("<svg")).toBe(shows.includes("dcaccount:"));
+  });
+
+  test("no robot is asked in", () => {
+    expect(filesOf().pages["robots.txt"]).toBe("User-agent: *\nDisallow: /\n");
+  });
+
+  test("the privacy page names who answers for the relay, as far as the spec does", () => {
+    const privacy = {
+      postal: "Nine Street",
+      mail: "nine@a.test",
+      dataOfficer: "Officer N.",
+      supervisor: "Authority 9",
+    };
+    const page = (given: Partial<typeof privacy>) => file("pages", "privacy.en.html", "a.test", { privacy: given });
+    for (const [name, text] of Object.entries(privacy)) {
+      expect(page({ [name]: text })).toContain(text);
+      expect(page({ ...privacy, [name]: undefined })).not.toContain(text);
+    }
+    expect(page(privacy)).toContain('<a href="mailto:nine@a.test">');
+  });
+
+  test("the info page has every limit of the spec", () => {
+    const page = file("pages", "info.en.html", "a.test", {
+      messages: { maxSize: "7Mi", deleteAfterDays: 13, deleteLargeAfterDays: 3, inactiveAccountsAfterDays: 47 },
+      accounts: { mailboxQuota: "77Mi", sendRatePerMinute: 31 },
+    });
+    for (const says of ["13 days", "3 days", "47 days", "7 MiB", "77 MiB", "31 "])
+      expect(page).toContain(`<dd>${says}`);
   });
 
   test("limits are said as people say them", () => {
@@ -219,7 +248,46 @@ describe("pages", () => {
   });
 });
 
+test("autoconfig has three ways in and three out, in the order in which to try them", () => {
+  const { "autoconfig.xml": text = "" } = filesOf("nine.example.org").web;
+  expect(text).toMatch(
+    /^<\?xml .*\n<clientConfig version="1\.1">\s*<emailProvider id="nine\.example\.org">\s*<domain>nine\.example\.org</,
+  );
+  expect(text).toContain("<displayName>nine.example.org chatmail</displayName>");
+  expect(text).toContain("<displayShortName>nine.example.org</displayShortName>");
+  const servers = [...text.matchAll(/<(\w+Server) type="(\w+)">(.*?)<\/\1>/gs)].map(([, kind, type, fields = ""]) =>
+    [kind, type, ...[...fields.matchAll(/<(\w+)>(.*?)<\/\1>/g)].map(([, name, value]) => `${name}=${value}`)].join(" "),
+  );
+  const server = (kind: string, port: number, socket: string) =>
+    `${kind} hostname=nine.example.org port=${port} socketType=${socket} authentication=password-cleartext username=%EMAILADDRESS%`;
+  expect(servers).toEqual([
+    server("incomingServer imap", 993, "SSL"),
+    server("incomingServer imap", 143, "STARTTLS"),
+    server("incomingServer imap", 443, "SSL"),
+    server("outgoingServer smtp", 465, "SSL"),
+    server("outgoingServer smtp", 587, "STARTTLS"),
+    server("outgoingServer smtp", 443, "SSL"),
+  ]);
+});
+
 describe("nginx", () => {
+  test.each([
+    ["/new", true],
+    ["/cgi-bin/newemail.py", true],
+    ["/join", true],
+    ["/i/k3v9-k3v9", true],
+    ["/new/more", false],
+    ["/cgi-bin/newemailxpy", false],
+    ["/i/", false],
+    ["/i/a/b", false],
+    ["/", false],
+  ])("%s is the daemon's: %s", (path, daemons) => {
+    const pattern = /location ~ (\S+) \{[^}]*proxy_pass http:\/\/unix:\S*web\.sock/.exec(
+      file("web", "nginx.conf"),
+    )?.[1];
+    expect(new RegExp(pattern ?? "$^").test(path)).toBe(daemons);
+  });
+
   test.each([
     { domain: "a.test", policy: true, www: true },
     { domain: "_a.test", policy: false, www: true },
@@ -271,6 +339,32 @@ describe("invites", () => {
     expect(inviteLink("a.test", "k3v9k3v9")).toBe("dcaccount:https://a.test/new?i=k3v9k3v9");
     expect(inviteLink("_a.test", "k3v9k3v9")).toBeUndefined();
     expect(invitePage("_a.test", "k3v9k3v9")).toBe("https://_a.test/i/k3v9k3v9");
+  });
+});
+
+describe("what the relay daemon is told", () => {
+  const told = (...args: Parameters<typeof aSpec>) => JSON.parse(file("relay", "relay.json", ...args));
+
+  test("push tokens go to the push service of Delta Chat, or to the one that is named, or nowhere", () => {
+    expect(told().push).toEqual({ url: "https://notifications.delta.chat/notify" });
+    const url = "https://push.example.org/notify";
+    expect(told("a.test", { services: { push: { url } } }).push).toEqual({ url });
+    expect(told("a.test", { services: { push: { enabled: false } } })).not.toHaveProperty("push");
+  });
+
+  test("an iroh relay is there where the spec names one", () => {
+    expect(told()).not.toHaveProperty("iroh");
+    const url = "https://iroh.example.org";
+    expect(told("a.test", { services: { iroh: { url } } }).iroh).toEqual({ "a.test": url });
+  });
+
+  test.each([
+    ["a.test", ["chatmail", "chatmail-ed25519"]],
+    ["_a.test", ["chatmail", "chatmail-ed25519"]],
+    ["192.0.2.7", undefined],
+  ])("%s signs with %j", (domain, selectors) => {
+    const keys: { selector: string }[] | undefined = told(domain).dkim[domain];
+    expect(keys?.map(({ selector }) => selector)).toEqual(selectors);
   });
 });
 

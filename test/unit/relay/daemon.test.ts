@@ -74,10 +74,19 @@ describe("the relay daemon", () => {
     expect(JSON.parse((await ask("web.sock", "/new", "")).text).email).toContain("@chat.example");
 
     mkdirSync(join(home, "cur"));
-    const warning = createConnection(join(config.runFolder, "quota.sock"));
-    warning.write(`VERSION\tscript\t4\t0\nnoreply\ntrim\n${user}\n\n`);
-    await new Promise((done) => warning.on("close", done).resume());
+    const warn = () => {
+      const warning = createConnection(join(config.runFolder, "quota.sock"));
+      warning.write(`VERSION\tscript\t4\t0\nnoreply\ntrim\n${user}\n\n`);
+      return new Promise((done) => warning.on("close", done).resume());
+    };
+    // nothing goes, so nothing is told
+    await warn();
+    for (const serial of [1, 2]) writeFileSync(join(home, "cur", `1700000000.M${serial}P1.h,S=300000000:2,S`), "x");
+    await warn();
     await until("the trim to be told", () => output.includes("quota-expire: removed"));
+    expect(output.match(/"removed":\d+,"msg":"quota-expire: removed messages"/g)).toEqual([
+      '"removed":1,"msg":"quota-expire: removed messages"',
+    ]);
 
     child?.kill("SIGTERM");
     expect(await exited).toBe(0);

@@ -29,6 +29,7 @@ let resources: Resources;
 let jobs: string[];
 let log: ReturnType<typeof collectingLog>;
 let now: number;
+let metrics: Metrics;
 let accounts: Accounts;
 let home: string;
 
@@ -36,7 +37,7 @@ function newAccounts() {
   return new Accounts({
     config,
     log: log.log,
-    metrics: new Metrics(),
+    metrics,
     now: () => now,
     hash: (job) => {
       jobs.push(job.kind);
@@ -54,6 +55,7 @@ beforeEach(() => {
   jobs = [];
   log = collectingLog();
   now = 1_000 * day + 5_000;
+  metrics = new Metrics();
   accounts = newAccounts();
   home = join(config.mailFolder, "chat.example", address);
 });
@@ -121,6 +123,21 @@ describe("the first login", () => {
     expect(readdirSync(join(config.mailFolder, "1.2.3.4"))).toEqual(["abcdefghi@[1.2.3.4]"]);
   });
 
+  test.each(["a.b_c-d.9", "123456789", "-._-._-._"])("the name %s", async (local) => {
+    expect((await accounts.login(`${local}@chat.example`, password)).kind).toBe("ok");
+  });
+
+  test("is counted, apart for the names of test runs", async () => {
+    await accounts.login(address, password);
+    await accounts.login("ci-abcdef@chat.example", password);
+    await accounts.login("short@chat.example", password);
+    const text = metrics.text();
+    expect(text).toContain("\ncreated_accounts 2\n");
+    expect(text).toContain("\ncreated_ci_accounts 1\n");
+    expect(text).toContain("\ncreated_nonci_accounts 1\n");
+    expect(text).toContain('\nrejected_registrations{reason="username"} 1\n');
+  });
+
   test("too little left: none is made, those that are there go on", async () => {
     await accounts.login(address, password);
     resources = { ...plenty, loadPerCore: 9.99 };
@@ -167,6 +184,8 @@ describe("a later login", () => {
     writeFileSync(join(home, "password"), "");
     expect((await accounts.login(address, password)).kind).toBe("unknown");
     expect(accounts.find(address)).toBeUndefined();
+    expect(log.lines.join("")).toContain("password file is empty");
+    expect(log.lines.join("")).not.toContain("abcdefghi");
   });
 
   test("an empty password file without mail, as a crash leaves it, is made whole", async () => {
@@ -180,9 +199,10 @@ describe("a later login", () => {
     expect(accounts.find("ihgfedcba@chat.example")).toBeUndefined();
   });
 
-  test("the day of the hash file says nothing of the password", async () => {
+  test("the day of the hash file says nothing of the password, and stays: only IMAP moves it, by another door", async () => {
     utimesSync(join(home, "password"), 1, 1);
-    expect((await accounts.login(address, password)).kind).toBe("ok");
+    for (const each of [accounts, newAccounts()]) expect((await each.login(address, password)).kind).toBe("ok");
+    expect(statSync(join(home, "password")).mtimeMs).toBe(1000);
   });
 });
 

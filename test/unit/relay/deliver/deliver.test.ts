@@ -1,4 +1,4 @@
-import { createConnection, type LookupFunction, type Socket } from "node:net";
+import { type AddressInfo, createConnection, createServer, type LookupFunction, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { Courier } from "../../../../src/relay/deliver/courier.ts";
 import { Peers } from "../../../../src/relay/deliver/peers.ts";
@@ -151,6 +151,19 @@ describe("HTTPS to a peer", () => {
     await expect(peers.get({ host: domain, unverified: false }, "/")).rejects.toMatchObject({
       reason: "tls_cert_not_verified",
     });
+  });
+
+  test("who speaks no TLS is trouble of another kind than a certificate", async () => {
+    const server = createServer((socket) =>
+      socket.on("error", () => undefined).end("HTTP/1.1 400 Bad Request\r\n\r\n"),
+    );
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const peers = new Peers({ lookup, port: (server.address() as AddressInfo).port, connectMs: 1500 });
+    closing.push(
+      () => peers.close(),
+      () => void server.close(),
+    );
+    await expect(peers.get(target, "/")).rejects.toMatchObject({ reason: "tls_handshake" });
   });
 
   test("nobody there, and nobody who answers", async () => {

@@ -138,6 +138,25 @@ describe("metadata", () => {
     await dialogue(metadata, `C: B1\\t${user}\nC: S1\\t${token}\\t${value}\nC: C1\nS: F1\\tnot a token`);
   });
 
+  test("the longest token there is", async () => {
+    const longest = "x".repeat(4096);
+    await dialogue(metadata, `C: B1\\t${user}\nC: S1\\t${token}\\t${longest}\nC: C1\nS: O`);
+    await dialogue(metadata, `C: L${token}\\t${user}\nS: O${longest}`);
+  });
+
+  test("one entry that can't be set fails its transaction; the token beside it is kept", async () => {
+    await dialogue(
+      metadata,
+      `C: B1\\t${user}
+       C: S1\\tpriv/${guid}/comment\\tx
+       C: S1\\t${token}\\ta1
+       C: C1
+       S: F1\\tthis entry can't be set
+       C: L${token}\\t${user}
+       S: Oa1`,
+    );
+  });
+
   test("what the server says of itself", async () => {
     await dialogue(
       metadata,
@@ -150,6 +169,8 @@ describe("metadata", () => {
        C: L${server}/constructor\\t${user}
        S: N
        C: Lshared/${guid}/comment\\t${user}
+       S: N
+       C: Lpriv/${guid}/comment\\t${user}
        S: N
        C: I0\\t0\\tpriv/\\t${user}
        S: `,
@@ -177,6 +198,33 @@ describe("metadata", () => {
     expect(Object.keys(stored().devicetoken)).toEqual(["kept", "soon", "new"]);
     store({ devicetoken: ["one", "two"] });
     await dialogue(metadata, `C: L${token}\\t${user}\nS: Oone two`);
+    await dialogue(metadata, `C: B1\\t${user}\nC: S1\\t${token}\\tnew\nC: C1\nS: O`);
+    expect(stored()).toEqual({ devicetoken: { one: now, two: now, new: now } });
+  });
+
+  test("a token that is set again keeps its place and counts for 90 days more; one that has ended comes last", async () => {
+    const [ended, old] = [now - 91 * 86_400, now - 89 * 86_400];
+    store({ devicetoken: { ended, first: old, second: old } });
+    const set = (each: string) => dialogue(metadata, `C: B1\\t${user}\nC: S1\\t${token}\\t${each}\nC: C1\nS: O`);
+    await set("first");
+    await set("ended");
+    expect(Object.entries(stored().devicetoken)).toEqual([
+      ["first", now],
+      ["second", old],
+      ["ended", now],
+    ]);
+  });
+
+  test("what can't be read is told as a failure, and not as nothing", async () => {
+    rmSync(join(home, "metadata.json"));
+    mkdirSync(join(home, "metadata.json"));
+    try {
+      await dialogue(metadata, `C: L${token}\\t${user}\nS: Ftemporary failure`);
+      await dialogue(metadata, `C: B1\\t${user}\nC: S1\\t${token}\\ta\nC: C1\nS: F1\\ttemporary failure`);
+      expect(failures).toHaveLength(2);
+    } finally {
+      rmSync(join(home, "metadata.json"), { recursive: true });
+    }
   });
 
   test("a file that is no metadata is replaced", async () => {
@@ -197,8 +245,21 @@ describe("metadata", () => {
     await dialogue(metadata, `C: B1\\t${other}\nC: S1\\t${token}\\ta\nC: C1\nS: F1\\tno such account`);
   });
 
-  test("an empty line ends it, an endless one too, and unknown commands are passed over", async () => {
-    await dialogue(metadata, "C: Xwhat\nC: \nS: (closed)");
+  test.each([
+    ["a greeting without fields", "H"],
+    ["a greeting that is a word", "HELLO"],
+    ["a timestamp", "T1\\t1795000000\\t0"],
+    ["an increment", `A1\\t${token}\\t1`],
+    ["an unknown command", "Xwhat"],
+  ])("%s is passed over, in a transaction too", async (_, line) => {
+    await dialogue(
+      metadata,
+      `C: ${line}\nC: B1\\t${user}\nC: ${line}\nC: S1\\t${token}\\ta1\nC: ${line}\nC: C1\nS: O\nC: L${token}\\t${user}\nS: Oa1`,
+    );
+  });
+
+  test("an empty line ends it, an endless one too", async () => {
+    await dialogue(metadata, "C: \nS: (closed)");
     await dialogue(metadata, `C: L${"x".repeat(70_000)}\nS: (closed)`);
   });
 });
@@ -212,6 +273,12 @@ describe("last login", () => {
   test("is kept to the day", async () => {
     await login(day * 20_000 + 4321);
     expect(mtime()).toBe(day * 20_000);
+    expect(statSync(join(home, "password")).atimeMs / 1000).toBe(day * 20_000);
+    await login(day * 20_001 - 1);
+    expect(mtime()).toBe(day * 20_000);
+    await login(day * 20_001);
+    expect(mtime()).toBe(day * 20_001);
+    utimesSync(join(home, "password"), 5, day * 20_000);
     utimesSync(join(home, "password"), 5, day * 20_000);
     await login(day * 20_000 + 9999);
     expect(Math.round(statSync(join(home, "password")).atimeMs / 1000)).toBe(5);

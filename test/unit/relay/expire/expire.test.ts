@@ -48,6 +48,13 @@ describe("trimming", () => {
     { when: "several", mails: [mail(2, 60), mail(3, 41), mail(4, 5), mail(5, 5)], target: 60, gone: [3, 2, 1] },
     { when: "the rest is of today", mails: [mail(0.5, 90), mail(3, 41)], target: 50, gone: [1] },
     { when: "all is of today", mails: [mail(0.5, 90), mail(0.9, 41)], target: 50, gone: [] },
+    { when: "one is a day old to the second", mails: [mail(1, 90), mail(0.9, 41)], target: 50, gone: [0] },
+    {
+      when: "a young one is in between, by the time in its name",
+      mails: [mail(0.5, 90), mail(3, 41), mail(2, 1)],
+      target: 1,
+      gone: [1, 2],
+    },
     { when: "other files are there", mails: [{ name: "x,S=1000" }, mail(3, 50)], target: 60, gone: [] },
   ])("$when", ({ mails, target, gone }) =>
     expect(namesToTrim(mails, target, nowMs)).toEqual(gone.map((index) => mails[index])),
@@ -112,9 +119,10 @@ describe("a run", () => {
     put("alice1234@chat.example/password", 1);
     const inbox = [5, 4, 3, 2].map((days) => mail("alice1234@chat.example", "cur", days, 199_000));
     const sent = mail("alice1234@chat.example", ".Sent/cur", 6, 900_000);
+    const unfinished = mail("alice1234@chat.example", "tmp", 6, 900_000);
     expect(run()).toMatchObject({ messagesRemoved: 1 });
     expect(inbox.map(isThere)).toEqual([false, true, true, true]);
-    expect(isThere(sent)).toBe(true);
+    expect([sent, unfinished].map(isThere)).toEqual([true, true]);
   });
 
   test("removes an account that nobody uses any more, its password last", () => {

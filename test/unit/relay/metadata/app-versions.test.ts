@@ -17,6 +17,14 @@ test("comes as one line", () => {
 });
 
 test.each([
+  ["the greatest number", { versionInteger: 2 ** 32 - 1 }],
+  ["the other site", { downloadUrl: "https://download.delta.chat/android/deltachat.apk" }],
+  ["no site", { downloadUrl: undefined }],
+])("with %s", (_, over) => {
+  expect(appVersions(versions(android({ ...source, ...over })))).toEqual({ line: expect.stringContaining("gplay") });
+});
+
+test.each([
   ["a text without JSON", "{", "not JSON"],
   ["no object", "[]", "appversions must be an object"],
   ["no list", '{"clients":{}}', "appversions.clients must be a list"],

@@ -60,6 +60,12 @@ const tools = () => {
   logged = lines;
   return { config, metrics, log };
 };
+/** What has been counted of mails; signatures are told elsewhere. */
+const counted = () =>
+  metrics
+    .text()
+    .split("\n")
+    .filter((line) => /^\w+(mail_count|drop_total)\S* [1-9]/.test(line));
 const ownKeys = (shared: ReturnType<typeof tools>, dkim: typeof config.dkim = {}) =>
   new OwnKeys({ ...shared, config: { dkim }, now: Date.now });
 
@@ -152,6 +158,39 @@ describe("outgoing", () => {
     expect((await client.deliver({ sender: alice, recipients: recipients.slice(0, 1), ...encrypted })).final).toBe(
       "discard",
     );
+  });
+
+  test.each([
+    { what: "encrypted mail", message: encrypted, counts: ["outgoing_encrypted_mail_count 1"] },
+    {
+      what: "cleartext",
+      message: cleartext,
+      counts: [
+        "outgoing_unencrypted_mail_count 1",
+        "rejected_unencrypted_mail_count 1",
+        'filtermail_outbound_drop_total{reason="unencrypted"} 1',
+      ],
+    },
+    {
+      what: "mail of a disabled sender",
+      message: encrypted,
+      disabled: alice,
+      counts: ['filtermail_outbound_drop_total{reason="sender_disabled"} 1'],
+    },
+    {
+      what: "mail to disabled recipients alone",
+      message: encrypted,
+      disabled: bob,
+      counts: ['filtermail_outbound_drop_total{reason="all_recipients_disabled"} 1'],
+    },
+  ])("$what is counted as $counts", async ({ message, disabled, counts }) => {
+    if (disabled !== undefined) {
+      mkdirSync(homeOf(disabled), { recursive: true });
+      writeFileSync(join(homeOf(disabled), "DISABLED"), "");
+    }
+    await client.deliver({ sender: alice, recipients: [bob], ...message });
+    if (disabled !== undefined) rmSync(join(homeOf(disabled), "DISABLED"));
+    expect(counted()).toEqual(["filtered_outgoing_mail_count 1", ...counts]);
   });
 
   test("an aborted message leaves nothing behind", async () => {
@@ -399,6 +438,35 @@ describe("incoming", () => {
     expect(verdict.final).toBe(final);
   });
 
+  test.each([
+    { what: "encrypted mail", message: () => encrypted, to: bob, counts: ["incoming_encrypted_mail_count 1"] },
+    {
+      what: "cleartext to somebody who takes none",
+      message: () => cleartext,
+      to: bob,
+      counts: [
+        "incoming_unencrypted_mail_count 1",
+        "rejected_unencrypted_mail_count 1",
+        'filtermail_inbound_drop_total{reason="unencrypted"} 1',
+      ],
+    },
+    {
+      what: "cleartext to somebody who takes it",
+      message: () => cleartext,
+      to: "takesall1@chat.example",
+      counts: ["incoming_unencrypted_mail_count 1"],
+    },
+    {
+      what: "a bounce",
+      message: () => signed({ headers: ownBounce, body: bounce.body.toString("latin1") }, [rsa]),
+      to: bob,
+      counts: ["incoming_mailer_daemon_mail_count 1"],
+    },
+  ])("$what is counted as $counts", async ({ message, to, counts }) => {
+    await client.deliver({ sender: "", recipients: [to], ...(await message()) });
+    expect(counted()).toEqual(["filtered_incoming_mail_count 1", ...counts]);
+  });
+
   test("a large cleartext mail is refused too", async () => {
     const body = "x".repeat(500_000);
     const verdict = await client.deliver({ sender: alice, recipients: [bob], headers: cleartext.headers, body });
@@ -413,6 +481,9 @@ describe("incoming", () => {
     headers: unsigned.headers.map(([n, v]) => [n, n === "From" ? " a@[192.0.2.1]" : v] as const),
   };
   const bounce = fixture("27-bounce");
+  const ownBounce = bounce.headers.map(
+    ([n, v]) => [n, n === "From" ? " MAILER-DAEMON@chat.example" : v] as [string, string],
+  );
   const changedBody = () => ({
     ...encrypted,
     body: encrypted.body.toString("latin1").replace("Version: 1", "Version:  1"),

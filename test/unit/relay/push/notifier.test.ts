@@ -155,6 +155,25 @@ test("a new message does not wait for the next try of an earlier one", async () 
   expect(posted).toHaveLength(2);
 });
 
+test("of those that failed, two at the same time and no more", async () => {
+  for (let count = 0; count < 4; count++) await tokens.add(account(), `more${count}`);
+  for (const token of await tokens.list(account())) answers[token] = [500];
+  await notifier.messageCame(user);
+  await failed(5);
+  held = [];
+  await seconds(8);
+  await tried(7);
+  expect(notifier.pending).toBe(5);
+  // a new message does not wait behind them
+  await tokens.add(account(), "fresh");
+  await notifier.messageCame(user);
+  await soon("the new one's tries", () => posted.includes("fresh"));
+  const waiting = held;
+  held = undefined;
+  for (const go of waiting) go();
+  await atRest();
+});
+
 test("four first tries at the same time and no more", async () => {
   for (let count = 0; count < 9; count++) await tokens.add(account(), `more${count}`);
   held = [];

@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { pathOf } from "../../../../src/relay/http.ts";
@@ -45,6 +45,7 @@ test("POST gives an address and a password, and nothing is made", async () => {
   expect(email).toMatch(/^[a-z0-9]{9}@chat\.example$/);
   expect(password).toMatch(/^[!-~]{12}$/);
   expect(rest).toEqual({});
+  expect(readdirSync(config.mailFolder)).toEqual([]);
 });
 
 test("POST with an invite gives a password that proves it", async () => {
@@ -65,6 +66,13 @@ test("where certificates are self-signed the link says so", () => {
   expect(newCredentials(asker("192.0.2.1"), () => 0).dclogin_url).toBe(
     "dclogin:aaaaaaaaa@[192.0.2.1]?p=%21%21%21%21%21%21%21%21%21%21%21%21&v=1&ih=192.0.2.1&sh=192.0.2.1&ic=3",
   );
+});
+
+test("as long as the longest name allowed, and three letters more than the shortest password", () => {
+  const sizes = limits({ usernameMinLength: 5, usernameMaxLength: 17, passwordMinLength: 20 });
+  const { email, password } = newCredentials(asker("chat.example", { limits: sizes }), randomInt);
+  expect(email).toMatch(/^[a-z0-9]{17}@chat\.example$/);
+  expect(password).toMatch(/^[!-~]{23}$/);
 });
 
 test("every letter comes about as often", () => {

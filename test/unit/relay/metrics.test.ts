@@ -1,0 +1,28 @@
+/** The names under which the field counts (reference §25) are those that an administrator's dashboards know. */
+import { expect, test } from "vitest";
+import { Metrics } from "../../../src/relay/metrics.ts";
+
+/** All but those that docs/differences.md says are not there. */
+const known = [
+  ...["dkim_signed", "created_accounts", "created_ci_accounts", "created_nonci_accounts", "rejected_registrations"],
+  ...["filtered_outgoing_mail_count", "outgoing_encrypted_mail_count", "outgoing_unencrypted_mail_count"],
+  ...["filtered_incoming_mail_count", "incoming_encrypted_mail_count", "incoming_unencrypted_mail_count"],
+  ...["incoming_mailer_daemon_mail_count", "rejected_unencrypted_mail_count"],
+  ...["quota_expire_runs", "quota_expire_removed_files", "filtermail_transport_error_total"],
+  ...["filtermail_inbound_drop_total", "filtermail_outbound_drop_total"],
+];
+
+test.each(known)("%s is there from the start, as a counter", (name) => {
+  const text = new Metrics().text();
+  expect(text).toContain(`# TYPE ${name} counter\n${name} 0\n`);
+});
+
+test("each label has its own count, and its value is quoted", () => {
+  const metrics = new Metrics();
+  metrics.count("filtermail_transport_error_total", { reason: "connection_refused" });
+  metrics.count("filtermail_transport_error_total", { reason: "other" }, 2);
+  metrics.count("filtermail_transport_error_total", { reason: "other" });
+  expect(metrics.text()).toContain(
+    '\nfiltermail_transport_error_total{reason="connection_refused"} 1\nfiltermail_transport_error_total{reason="other"} 3\n',
+  );
+});
