@@ -7,10 +7,10 @@ import * as events from "../events.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Modification } from "../milter/protocol.ts";
 import type { Judgement, MessageFilter } from "../milter/server.ts";
+import type { RateLimiter } from "../rate.ts";
 import { isDisabled } from "./flags.ts";
 import { MessageInspector } from "./inspect.ts";
 import { judgeOutgoing, looksLikeSetupMessage, type Verdict } from "./policy.ts";
-import type { RateLimiter } from "./rate.ts";
 
 export interface FilterTools {
   config: Domains;
