@@ -1,4 +1,4 @@
-/** How often an address may send: the generic cell rate algorithm. State is in memory and forgotten once it means nothing. */
+/** How often somebody may do something: the generic cell rate algorithm. State is in memory and forgotten once it means nothing. */
 
 export interface Rate {
   perMinute: number;
@@ -6,30 +6,42 @@ export interface Rate {
   burst: number;
 }
 
+/** By key, the time in milliseconds at which its burst is full again. */
+export type FullAt = readonly (readonly [key: string, fullAt: number])[];
+
 export class RateLimiter {
   readonly #now: () => number;
-  /** The time, in milliseconds, at which each key's burst is full again. */
-  readonly #fullAt = new Map<string, number>();
+  readonly #fullAt: Map<string, number>;
   #sweepAbove = 1024;
 
-  constructor(now: () => number) {
+  /** `before`: what another one had left. */
+  constructor(now: () => number, before: FullAt = []) {
     this.#now = now;
+    this.#fullAt = new Map(before);
   }
 
   /** Takes one turn. A date where there is none: when the next will be there. */
   take(key: string, rate: Rate): Date | undefined {
     const now = this.#now();
     const periodMs = 60_000 / rate.perMinute;
-    const fullAt = Math.max(now, this.#fullAt.get(key) ?? 0);
+    // later than that only by a clock that was set back, or another rate
+    const known = Math.min(this.#fullAt.get(key) ?? 0, now + rate.burst * periodMs);
+    const fullAt = Math.max(now, known);
     const next = fullAt - (rate.burst - 1) * periodMs;
+    this.#fullAt.set(key, next > now ? fullAt : fullAt + periodMs);
     if (next > now) return new Date(next);
-    this.#fullAt.set(key, fullAt + periodMs);
     if (this.#fullAt.size > this.#sweepAbove) this.#sweep(now);
     return undefined;
   }
 
   get size(): number {
     return this.#fullAt.size;
+  }
+
+  /** Those whose burst is not full yet. */
+  left(): FullAt {
+    this.#sweep(this.#now());
+    return [...this.#fullAt];
   }
 
   #sweep(now: number): void {

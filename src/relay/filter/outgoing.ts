@@ -18,6 +18,9 @@ export interface FilterTools {
   log: Logger;
 }
 
+/** Who may send now. */
+export type Turns = Pick<RateLimiter, "take">;
+
 export interface OutgoingTools extends FilterTools {
   keys: OwnKeys;
 }
@@ -31,7 +34,7 @@ const headersTooLarge = "552 5.3.4 Message headers are too large";
 
 export class OutgoingFilter implements MessageFilter {
   readonly #tools: OutgoingTools;
-  readonly #rates: RateLimiter;
+  readonly #rates: Turns;
   readonly #sender: string;
   /** As Postfix spelt them, by the spelling that is compared. */
   readonly #recipients = new Map<string, string[]>();
@@ -42,7 +45,7 @@ export class OutgoingFilter implements MessageFilter {
   /** Undefined where the sender's domain does not sign. */
   #signing: OwnSigning | undefined;
 
-  constructor(sender: string, rates: RateLimiter, tools: OutgoingTools) {
+  constructor(sender: string, rates: Turns, tools: OutgoingTools) {
     this.#sender = sender.toLowerCase();
     this.#rates = rates;
     this.#tools = tools;

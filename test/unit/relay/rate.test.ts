@@ -28,4 +28,15 @@ describe("RateLimiter", () => {
     }
     expect(limiter.size).toBeLessThan(3000);
   });
+
+  test("a clock that was set back locks nobody out for longer than the limit could", () => {
+    let now = 1_000_000;
+    const limiter = new RateLimiter(() => now);
+    const take = () => limiter.take("a", { perMinute: 60, burst: 2 })?.getTime();
+    expect([take(), take(), take()]).toEqual([undefined, undefined, 1_001_000]);
+    now = 0;
+    expect(take()).toBe(1000);
+    now = 1000;
+    expect(take()).toBeUndefined();
+  });
 });
