@@ -123,8 +123,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }),
     await openSasl({
       path: pathOf("sasl"),
-      login: async (user, password) => {
-        const login = await accounts.login(user, password);
+      login: async (user, password, client) => {
+        const login = await accounts.login(user, password, client);
         metrics.count("logins_total", { door: "submission", outcome: login.kind });
         return login;
       },

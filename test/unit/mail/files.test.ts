@@ -220,6 +220,12 @@ describe("pages", () => {
 });
 
 describe("nginx", () => {
+  test("who asks for new addresses is slowed down as who makes them", () => {
+    const conf = file("web", "nginx.conf", "a.test", { accounts: { createRatePerMinute: 7, createBurst: 3 } });
+    expect(conf).toMatch(/^ +limit_req_zone .* rate=7r\/m;$/m);
+    expect(conf).toMatch(/^ +limit_req zone=new burst=3 nodelay;$/m);
+  });
+
   test.each([
     { domain: "a.test", policy: true, www: true },
     { domain: "_a.test", policy: false, www: true },
