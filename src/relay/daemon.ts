@@ -70,7 +70,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const keys = new OwnKeys(tools);
   const lookup = createLookup({ servers: getServers(), random: randomInt });
   const verifier = createVerifier({ keys: createKeyCache({ lookup: (name) => lookup(name, "TXT"), now }), now });
-  const rates = await SenderRates.open({ ...settings, log, now });
+  const rates = await SenderRates.open(tools);
   const roads = await openRoads({ ...tools, lookup });
   const doors: Door[] = [];
   let stopping = false;

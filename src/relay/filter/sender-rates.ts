@@ -5,12 +5,13 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
+import type { Domains } from "../domains.ts";
 import * as events from "../events.ts";
 import { codeOf, readIfThere, replaceFile } from "../files.ts";
 import { type FullAt, type Rate, RateLimiter } from "../rate.ts";
 
 export interface SenderRatesOptions {
-  mailFolder: string;
+  config: Domains;
   log: Logger;
   now(): number;
   /** Addresses written; of more, those that wait longest. */
@@ -81,15 +82,21 @@ export class SenderRates {
   }
 }
 
-const pathOf = ({ mailFolder }: SenderRatesOptions) => join(mailFolder, fileName);
+const pathOf = ({ config }: SenderRatesOptions) => join(config.mailFolder, fileName);
 
 const longest = (left: FullAt, size = 10_000): FullAt =>
   left.length <= size ? left : left.toSorted(([, a], [, b]) => b - a).slice(0, size);
 
+/** How long a burst takes to be full again. No date is further away, but where the clock was set back. */
+const slowestMs = ({ domains }: Domains) =>
+  Math.max(0, ...Object.values(domains).map((each) => (each.sendBurst * 60_000) / each.sendRatePerMinute));
+
 async function readSaved(options: SenderRatesOptions): Promise<FullAt> {
   try {
     const text = await readIfThere(pathOf(options));
-    return text === undefined ? [] : longest(Object.entries(Saved.parse(JSON.parse(text)).fullAt), options.size);
+    const saved = text === undefined ? [] : Object.entries(Saved.parse(JSON.parse(text)).fullAt);
+    const latest = options.now() + slowestMs(options.config);
+    return longest(saved, options.size).map(([address, fullAt]) => [address, Math.min(fullAt, latest)]);
   } catch (thrown) {
     events.ratesNotRead(options.log, codeOf(thrown));
     return [];

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { clientKey } from "../../../../src/relay/accounts/client.ts";
+import { randomFrom, seed } from "../random.ts";
 
 test.each([
   ["192.0.2.7", "192.0.2.7"],
@@ -22,3 +23,12 @@ test.each([
   ["1.2.3.4\nx", undefined],
   ["[::1]", undefined],
 ])("%j counts as %j", (address, key) => expect(clientKey(address)).toBe(key));
+
+test(`any text is a client or none, seed ${seed}`, () => {
+  const random = randomFrom(seed);
+  const words = ["::", ":", "0", "ffff", "2001", "db8", "1.2.3.4", ".", "%", "[", "]", "/", "@", "\0", "é", " "];
+  for (let round = 0; round < 20_000; round++) {
+    const key = clientKey(Array.from({ length: random.below(14) }, () => random.pick(words)).join(""));
+    if (key !== undefined) expect(key).toMatch(/^([0-9]{1,3}\.){3}[0-9]{1,3}$|^([0-9a-f]{1,4}:){4}:\/64$/);
+  }
+});

@@ -3,23 +3,23 @@ import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { SenderRates } from "../../../../src/relay/filter/sender-rates.ts";
 import { until } from "../../../helpers/until.ts";
-import { collectingLog, settings } from "../settings.ts";
+import { collectingLog, limits, settings } from "../settings.ts";
 
 const alice = "alice1234@chat.example";
 const bob = "bob123456@chat.example";
 const rate = { perMinute: 60, burst: 3 };
 
 let now: number;
-let mailFolder: string;
+let config: ReturnType<typeof settings>;
 let log: ReturnType<typeof collectingLog>;
 beforeEach(() => {
   now = 1_000_000;
-  mailFolder = settings().mailFolder;
+  config = settings({ domains: { "chat.example": limits({ sendRatePerMinute: 60, sendBurst: 3 }) } });
   log = collectingLog();
 });
 
-const path = () => join(mailFolder, ".rates.json");
-const open = (over = {}) => SenderRates.open({ mailFolder, log: log.log, now: () => now, ...over });
+const path = () => join(config.mailFolder, ".rates.json");
+const open = (over = {}) => SenderRates.open({ config, log: log.log, now: () => now, ...over });
 const named = () => Object.keys(JSON.parse(readFileSync(path(), "utf8")).fullAt);
 
 /** Takes turns until there is none; how many there were, and when there is one again. */
@@ -94,6 +94,15 @@ test("a clock that was set back locks nobody out for longer than the limit could
   expect(takeAll(after)).toEqual({ turns: 0, next: now + 1000 });
   now += 1000;
   expect(after.take(alice, rate)).toBeUndefined();
+  await after.close();
+});
+
+test("nor does it keep a name in the file", async () => {
+  writeFileSync(path(), `{"version":1,"fullAt":{"${alice}":1e15}}`);
+  const rates = await open({ writeAfterMs: 0 });
+  now += 3000;
+  await until("an empty file", () => named().length === 0);
+  await rates.close();
 });
 
 test("the file is bounded: who waits longest is in it", async () => {
@@ -108,7 +117,7 @@ test("the file is bounded: who waits longest is in it", async () => {
 test("a volume that takes nothing is said, and stops nothing", async () => {
   const rates = await open();
   takeAll(rates);
-  rmSync(mailFolder, { recursive: true });
+  rmSync(config.mailFolder, { recursive: true });
   await rates.close();
   expect(log.lines.join()).toContain("was not written");
   expect(log.lines.join()).not.toContain("alice");
