@@ -67,6 +67,20 @@ export const Accounts = z
       .max(10_000)
       .default(10)
       .describe("Messages one address may send at once before the rate counts."),
+    createRatePerMinute: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(120)
+      .describe(
+        "New addresses one client may make in a minute, sustained; requests to /new likewise. A client is an IPv4 address or an IPv6 /64. Where a load balancer hides its clients, they count together.",
+      ),
+    createBurst: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(20)
+      .describe("New addresses one client may make at once before the rate counts."),
     mailboxQuota: size({ name: "mailboxQuota", atLeast: "10Mi", atMost: "1Ti" })
       .default("500Mi")
       .describe("What one mailbox may hold, such as 500Mi."),

@@ -308,10 +308,13 @@ function script_init(args)
   return 0
 end
 
-local function ask(path, body)
+local function ask(path, body, client)
   local asked, result = pcall(function()
     local request = http:request({ url = "http://relay.invalid" .. path, method = "POST" })
     request:add_header("Content-Type", "text/plain")
+    if client ~= nil then
+      request:add_header("Client-Address", client)
+    end
     request:set_payload(body)
     return request:submit()
   end)
@@ -332,7 +335,7 @@ end
 local unavailable = "the relay daemon answered "
 
 function auth_password_verify(request, password)
-  local status, body = ask("/passdb", request.user .. "\\n" .. password)
+  local status, body = ask("/passdb", request.user .. "\\n" .. password, request.remote_ip)
   if status == 200 then
     return dovecot.auth.PASSDB_RESULT_OK, fields(body)
   elseif status == 401 then

@@ -25,7 +25,7 @@ const bodyLimit = "4k";
 /** Beside the message itself: doubled dots. Postfix's own limit is the one that counts. */
 const slackBytes = 2 ** 20;
 
-type Spec = Pick<ChatmailServerSpec, "domain" | "messages" | "network" | "website">;
+type Spec = Pick<ChatmailServerSpec, "accounts" | "domain" | "messages" | "network" | "website">;
 
 /** Beside nginx.conf, what is there whatever pages are served. */
 export function webFiles(spec: Spec): Record<string, string> {
@@ -106,7 +106,7 @@ ${balancer.silence}    ssl_preread on;
 const workerConnections = 8192;
 
 const nginxConf = (
-  { domain, messages, network, website }: Spec,
+  { accounts, domain, messages, network, website }: Spec,
   balancer = balancerOf(network),
 ) => `load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off;
@@ -138,9 +138,15 @@ ${balancer.trusted}  real_ip_header proxy_protocol;
   charset utf-8;
 
   # who makes up addresses by the thousand is slowed down; people behind one address are not
-  limit_req_zone $binary_remote_addr zone=new:1m rate=2r/s;
+  limit_req_zone $client zone=new:1m rate=${accounts.createRatePerMinute}r/m;
   limit_req_status 429;
   limit_req_log_level notice;
+  # as the daemon counts them: an IPv4 address, or the /64 of an IPv6 one
+  map $binary_remote_addr $client {
+    "~(?s)^\\x00{10}\\xff\\xff(?<mapped>.{4})$" $mapped;
+    "~(?s)^(?<network>.{8}).{8}$" $network;
+    default $binary_remote_addr;
+  }
   # a whole domain name in one bucket
   server_names_hash_bucket_size 512;
 
@@ -196,7 +202,7 @@ ${balancer.silence}    return 301 https://$host$request_uri;
 ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.well-known/autoconfig/mail/config-v1.1.xml", "autoconfig.xml")}${hasPolicy(domain) ? known("/.well-known/mta-sts.txt", "mta-sts.txt") : ""}    location ~ ^(/new|/cgi-bin/newemail[.]py|${joinPath}|/i/[A-Za-z0-9_-]+)$ {
       # a failure is told with the whole request, and that may hold an invite: the daemon says itself what is wrong
       error_log stderr emerg;
-      limit_req zone=new burst=20 nodelay;
+      limit_req zone=new burst=${accounts.createBurst} nodelay;
       proxy_pass http://unix:${sockets.web};
       proxy_http_version 1.1;
       proxy_set_header Host $host;

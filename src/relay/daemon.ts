@@ -24,7 +24,7 @@ import { trimMailbox } from "./expire/trim.ts";
 import { BounceFilter } from "./filter/bounce.ts";
 import { IncomingFilter } from "./filter/incoming.ts";
 import { OutgoingFilter } from "./filter/outgoing.ts";
-import { RateLimiter } from "./filter/rate.ts";
+import { SenderRates } from "./filter/sender-rates.ts";
 import { answerHealth } from "./health/server.ts";
 import { type HttpOptions, httpServer } from "./http.ts";
 import { lastLoginAnswers } from "./last-login/answers.ts";
@@ -70,7 +70,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const keys = new OwnKeys(tools);
   const lookup = createLookup({ servers: getServers(), random: randomInt });
   const verifier = createVerifier({ keys: createKeyCache({ lookup: (name) => lookup(name, "TXT"), now }), now });
-  const rates = new RateLimiter(now);
+  const rates = await SenderRates.open(tools);
   const roads = await openRoads({ ...tools, lookup });
   const doors: Door[] = [];
   let stopping = false;
@@ -123,8 +123,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }),
     await openSasl({
       path: pathOf("sasl"),
-      login: async (user, password) => {
-        const login = await accounts.login(user, password);
+      login: async (user, password, client) => {
+        const login = await accounts.login(user, password, client);
         metrics.count("logins_total", { door: "submission", outcome: login.kind });
         return login;
       },
@@ -180,7 +180,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       stopping = true;
       certificate.stop();
       await Promise.all(doors.map((door) => door.close(graceMs)));
-      await roads.close();
+      await Promise.all([roads.close(), rates.close()]);
       await notifier?.stop();
       service?.close();
       await hashes.close();

@@ -80,6 +80,13 @@ export const roadsNotRead = (log: Logger, err: unknown) =>
 export const roadsNotWritten = (log: Logger, err: unknown) =>
   log.warn({ err: withoutPaths(err) }, "what was learnt about roads was not written");
 
+/** What a parser says of such a file would quote it, and it has addresses. */
+export const ratesNotRead = (log: Logger, code = "not understood") =>
+  log.warn({ code }, "who has sent how much is unreadable, starting anew");
+
+export const ratesNotWritten = (log: Logger, err: unknown) =>
+  log.warn({ err: withoutPaths(err) }, "who has sent how much was not written");
+
 /** Paths of mailboxes hold addresses: of a failed file operation only its code and call are kept. */
 function withoutPaths(thrown: unknown): unknown {
   if (!(thrown instanceof Error)) return { type: typeof thrown };

@@ -10,6 +10,8 @@ export interface Question {
   /** As nginx has chosen it from those the browser names. */
   language: string | undefined;
   host: string | undefined;
+  /** Address of the client that Dovecot asks for, where it has one. */
+  client: string | undefined;
   body: string;
 }
 
@@ -49,6 +51,7 @@ async function respond(request: IncomingMessage, options: HttpOptions): Promise<
     query: /[?]([^#]*)/.exec(request.url ?? "")?.[1] ?? "",
     language: request.headers["accept-language"],
     host: Array.isArray(host) ? host[0] : host,
+    client: request.headers["client-address"]?.toString(),
     body,
   });
 }

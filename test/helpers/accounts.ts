@@ -7,8 +7,15 @@ import type { RelayPod } from "./relay-pod.ts";
 /** Of every address that tests make here. */
 export const password = "correct horse";
 
-/** For `spec.accounts`: addresses are made however busy the machine is. */
-export const onAnyLoad = { refuseNewAbove: { loadPerCore: 1000 } } as const;
+/** For `spec.accounts`: addresses are made however busy the machine is, and however many are made from here. */
+export const onAnyLoad = {
+  refuseNewAbove: { loadPerCore: 1000 },
+  createRatePerMinute: 10_000,
+  createBurst: 10_000,
+} as const;
+
+/** Over it: a client makes as few as on any relay. */
+export const usualCreation = { createRatePerMinute: 120, createBurst: 20 } as const;
 
 export async function newAccount(pod: Pick<RelayPod, "domain" | "at">): Promise<string> {
   const user = `${randomName(9)}@${pod.domain}`;

@@ -1,10 +1,11 @@
 /** An address comes into being with the first login, over IMAP or submission; from then on its password counts. */
 import { statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { folders, ports } from "../../src/mail/layout.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { randomName } from "../helpers/messages.ts";
+import { proxyV2 } from "../helpers/proxy-header.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { until } from "../helpers/until.ts";
@@ -15,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => pod?.remove());
 
-const newAddress = () => `${randomName(9)}@${pod.domain}`;
+const newAddress = (of: RelayPod = pod) => `${randomName(9)}@${of.domain}`;
 const password = "correct horse";
 
 async function imapLogin(user: string, secret: string, port: number = ports.imaps) {
@@ -49,6 +50,52 @@ test("submission: the first login makes the address, on 465 and 587", async () =
     });
     await stranger.quit();
   }
+});
+
+describe("new addresses of one client", () => {
+  const from = (port: number, client: string) => ({ ...few.at(port), preamble: proxyV2(client) });
+  let few: RelayPod;
+  beforeAll(async () => {
+    few = await startRelayPod({
+      domain: "_few.test",
+      spec: {
+        accounts: { createRatePerMinute: 1, createBurst: 2 },
+        // the lab's own network, where the tests stand
+        network: { proxyProtocol: { trustedNetworks: ["198.51.100.0/24"] } },
+      },
+    });
+  });
+  afterAll(() => few?.remove());
+
+  const byImap = async (client: string, user: string) => {
+    const imap = await ImapClient.open(from(ports.imaps, client));
+    const { status } = await imap.login(user, password);
+    await imap.logout();
+    return status;
+  };
+  const bySmtp = async (client: string, user: string) => {
+    const smtp = await SmtpClient.ready(from(ports.submissions, client));
+    const { code } = await smtp.login(user, password);
+    await smtp.quit();
+    return code;
+  };
+
+  test.each([
+    { what: "IPv4", client: "203.0.113.5", same: "203.0.113.5", other: "203.0.113.6" },
+    { what: "IPv6", client: "2001:db8:0:1::5", same: "2001:db8:0:1::6", other: "2001:db8:0:2::5" },
+  ])("$what: two are made, no third at either door; those that are there go on", async ({ client, same, other }) => {
+    const [one, two, three] = [newAddress(few), newAddress(few), newAddress(few)] as const;
+    expect([await byImap(client, one), await bySmtp(same, two)]).toEqual(["OK", 235]);
+    expect([await byImap(client, three), await bySmtp(same, three)]).toEqual(["NO", 535]);
+    expect([await byImap(client, two), await bySmtp(same, one)]).toEqual(["OK", 235]);
+    expect(await byImap(other, three)).toBe("OK");
+  });
+
+  test("the log says why, and names nobody", async () => {
+    const said = await few.logs();
+    expect(said).toContain("registration rejected: more than 2 at once from one client, 1 a minute");
+    expect(said).not.toMatch(/203\.0\.113|2001:db8|@_few/);
+  });
 });
 
 test.each([

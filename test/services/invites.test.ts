@@ -2,6 +2,7 @@
 import { request } from "node:https";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ports } from "../../src/mail/layout.ts";
+import { usualCreation } from "../helpers/accounts.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { randomName } from "../helpers/messages.ts";
@@ -17,7 +18,7 @@ beforeAll(async () => {
   [pod, literal] = await Promise.all([
     startRelayPod({
       domain: "_invites.test",
-      spec: { accounts: { registration: "Invite" } },
+      spec: { accounts: { ...usualCreation, registration: "Invite" } },
       given: { invites: { link: `https://_invites.test/i/${token}` } },
     }),
     startRelayPod({ domain: addresses.gateway, spec: { accounts: { registration: "Closed" } } }),

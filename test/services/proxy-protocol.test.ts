@@ -18,7 +18,7 @@ beforeAll(async () => {
     domain: "_balanced.test",
     // the lab's own network, where the tests stand
     spec: {
-      accounts: { smtpConnections: 10 },
+      accounts: { createRatePerMinute: 1, createBurst: 20, smtpConnections: 10 },
       network: { proxyProtocol: { trustedNetworks: ["198.51.100.0/24"] } },
     },
   });
@@ -71,8 +71,15 @@ test("nginx slows down the client that was named, and no other", async () => {
     socket.destroy();
     return found;
   };
-  expect(await statuses("203.0.113.8", 60)).toContain("429");
-  expect(await statuses("203.0.113.9", 1)).toEqual(["200"]);
+  for (const { client, same, other } of [
+    { client: "203.0.113.8", same: "::ffff:cb00:7108", other: "203.0.113.9" },
+    { client: "::ffff:cb00:710a", same: "203.0.113.10", other: "::ffff:cb00:710b" },
+    { client: "2001:db8:0:a0a::1", same: "2001:db8:0:a0a::2", other: "2001:db8:0:a0b::1" },
+  ]) {
+    expect(await statuses(client, 30)).toContain("429");
+    expect(await statuses(same, 1)).toEqual(["429"]);
+    expect(await statuses(other, 1)).toEqual(["200"]);
+  }
 });
 
 test("port 80 takes a header too", async () => {

@@ -1,6 +1,8 @@
 /** Port 443 is for mail programs too: which of them is meant is read from ALPN, and the client stays who it is. STARTTLS beside it. */
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { folders, ports } from "../../src/mail/layout.ts";
+import { usualCreation } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { LineSocket } from "../helpers/line-socket.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
@@ -15,7 +17,7 @@ const password = "correct horse";
 beforeAll(async () => {
   pod = await startRelayPod({
     domain: "_door.test",
-    spec: { accounts: { smtpConnections: 10 } },
+    spec: { accounts: { ...usualCreation, smtpConnections: 10 } },
   });
   alice = `${randomName(9)}@${pod.domain}`;
   await (await ImapClient.ready(pod.at(ports.imaps), alice, password)).logout();

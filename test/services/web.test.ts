@@ -3,12 +3,13 @@ import { connect } from "node:http2";
 import { request } from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/layout.ts";
+import { usualCreation } from "../helpers/accounts.ts";
 import { LineSocket } from "../helpers/line-socket.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 
 let pod: RelayPod;
 beforeAll(async () => {
-  pod = await startRelayPod({ domain: "_web.test" });
+  pod = await startRelayPod({ domain: "_web.test", spec: { accounts: usualCreation } });
 });
 afterAll(() => pod?.remove());
 

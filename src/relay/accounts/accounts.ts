@@ -6,6 +6,8 @@ import * as events from "../events.ts";
 import { readInvites } from "../invites/store.ts";
 import type { Metrics } from "../metrics.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
+import { RateLimiter } from "../rate.ts";
+import { clientKey } from "./client.ts";
 import type { HashJob, HashResult } from "./hash-worker.ts";
 import { creationRefusal, maxPasswordBytes, type Resources, resourceShortage } from "./policy.ts";
 import { newSetting } from "./sha512-crypt.ts";
@@ -34,14 +36,17 @@ export class Accounts {
   readonly #options: AccountsOptions;
   readonly #creating = new OneAtATime();
   readonly #remembered: RememberedPasswords;
+  /** Addresses made, by domain and client. In memory alone: a restart is rare, and gives each client one burst more. */
+  readonly #made: RateLimiter;
 
   constructor(options: AccountsOptions) {
     this.#options = options;
     this.#remembered = new RememberedPasswords(options.now);
+    this.#made = new RateLimiter(options.now);
   }
 
-  /** Throws when the question can't be answered now. */
-  async login(address: string, password: string): Promise<Login> {
+  /** `client`: the address of who logs in, where it is known. Throws when the question can't be answered now. */
+  async login(address: string, password: string, client = ""): Promise<Login> {
     const account = localAddress(this.#options.config, address);
     if (!account || password.includes("\0")) return { kind: "unknown" };
     const known = await this.#check(account, password);
@@ -58,7 +63,7 @@ export class Accounts {
       events.registrationRejected(this.#options.log, account.domain, shortage);
       return this.#refuse("resources");
     }
-    return this.#creating.run(account.address, () => this.#create(account, password));
+    return this.#creating.run(account.address, () => this.#create(account, password, clientKey(client)));
   }
 
   /** The account of an address, where it exists; never makes one. */
@@ -84,10 +89,19 @@ export class Accounts {
     return { kind: "ok", account };
   }
 
-  async #create(account: LocalAddress, password: string): Promise<Login> {
+  async #create(account: LocalAddress, password: string, client: string | undefined): Promise<Login> {
     const { hash, now, log, metrics } = this.#options;
     const meanwhile = await this.#check(account, password);
     if (meanwhile) return meanwhile;
+    const { createRatePerMinute: perMinute, createBurst: burst } = account.limits;
+    if (client !== undefined && this.#made.take(`${account.domain} ${client}`, { perMinute, burst })) {
+      events.registrationRejected(
+        log,
+        account.domain,
+        `more than ${burst} at once from one client, ${perMinute} a minute`,
+      );
+      return this.#refuse("rate");
+    }
     const crypt = await hash({ kind: "hash", password, setting: newSetting(randomBytes(12)) });
     if (typeof crypt !== "string") throw new Error("no password hash was made");
     if (!(await writeAccount(account, crypt, now())))

@@ -23,7 +23,7 @@ export async function answerAuth(question: Question, tools: AuthTools): Promise<
   if (question.method !== "POST") return no(405);
   switch (question.path) {
     case "/passdb":
-      return passdb(question.body, tools);
+      return passdb(question, tools);
     case "/userdb":
       return userdb(question.body, tools);
     case "/users":
@@ -36,10 +36,10 @@ export async function answerAuth(question: Question, tools: AuthTools): Promise<
   }
 }
 
-async function passdb(body: string, { accounts, metrics }: AuthTools): Promise<Answer> {
+async function passdb({ body, client }: Question, { accounts, metrics }: AuthTools): Promise<Answer> {
   const end = body.indexOf("\n");
   if (end < 0) return { status: 400, body: "user and password are two lines\n" };
-  const login = await accounts.login(body.slice(0, end), body.slice(end + 1));
+  const login = await accounts.login(body.slice(0, end), body.slice(end + 1), client);
   metrics.count("logins_total", { door: "imap", outcome: login.kind });
   if (login.kind === "ok") return { status: 200, body: fields("userdb_", login.account.home) };
   return no(login.kind === "wrongPassword" ? 401 : 404);

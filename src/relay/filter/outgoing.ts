@@ -7,16 +7,19 @@ import * as events from "../events.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Modification } from "../milter/protocol.ts";
 import type { Judgement, MessageFilter } from "../milter/server.ts";
+import type { RateLimiter } from "../rate.ts";
 import { isDisabled } from "./flags.ts";
 import { MessageInspector } from "./inspect.ts";
 import { judgeOutgoing, looksLikeSetupMessage, type Verdict } from "./policy.ts";
-import type { RateLimiter } from "./rate.ts";
 
 export interface FilterTools {
   config: Domains;
   metrics: Metrics;
   log: Logger;
 }
+
+/** Who may send now. */
+export type Turns = Pick<RateLimiter, "take">;
 
 export interface OutgoingTools extends FilterTools {
   keys: OwnKeys;
@@ -31,7 +34,7 @@ const headersTooLarge = "552 5.3.4 Message headers are too large";
 
 export class OutgoingFilter implements MessageFilter {
   readonly #tools: OutgoingTools;
-  readonly #rates: RateLimiter;
+  readonly #rates: Turns;
   readonly #sender: string;
   /** As Postfix spelt them, by the spelling that is compared. */
   readonly #recipients = new Map<string, string[]>();
@@ -42,7 +45,7 @@ export class OutgoingFilter implements MessageFilter {
   /** Undefined where the sender's domain does not sign. */
   #signing: OwnSigning | undefined;
 
-  constructor(sender: string, rates: RateLimiter, tools: OutgoingTools) {
+  constructor(sender: string, rates: Turns, tools: OutgoingTools) {
     this.#sender = sender.toLowerCase();
     this.#rates = rates;
     this.#tools = tools;

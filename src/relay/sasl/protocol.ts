@@ -1,7 +1,8 @@
 /** Dovecot's auth protocol, as far as Postfix's smtpd speaks it: lines of fields with TABs between. */
 
 export type ClientLine =
-  | { kind: "auth"; id: string; mechanism: string; response: string | undefined }
+  /** `client`: the address that Postfix sees it at. */
+  | { kind: "auth"; id: string; mechanism: string; response: string | undefined; client: string | undefined }
   | { kind: "ignored" }
   | { kind: "wrong"; why: string };
 
@@ -26,8 +27,14 @@ export function parseClientLine(line: string): ClientLine {
   if (command !== "AUTH") return command === "CPID" ? { kind: "ignored" } : { kind: "wrong", why: "unknown command" };
   const [id, mechanism, ...parameters] = fields;
   if (!id || !/^[0-9]{1,10}$/.test(id) || !mechanism) return { kind: "wrong", why: "malformed AUTH" };
-  const response = parameters.find((each) => each.startsWith("resp="))?.slice("resp=".length);
-  return { kind: "auth", id, mechanism: mechanism.toUpperCase(), response };
+  const parameter = (name: string) => parameters.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1);
+  return {
+    kind: "auth",
+    id,
+    mechanism: mechanism.toUpperCase(),
+    response: parameter("resp"),
+    client: parameter("rip"),
+  };
 }
 
 /** User and password of a PLAIN response (RFC 4616); undefined where it is none, or one user asks to act as another. */

@@ -8,7 +8,7 @@ import { fail, greeting, ok, parseClientLine, parsePlain } from "./protocol.ts";
 
 export interface SaslOptions {
   path: string;
-  login(user: string, password: string): Promise<Login>;
+  login(user: string, password: string, client: string | undefined): Promise<Login>;
   onFailure(thrown: unknown): void;
   onProtocolError(why: string): void;
 }
@@ -34,7 +34,7 @@ export function openSasl(options: SaslOptions): Promise<Door> {
         socket.write(fail(asked.id));
         return;
       }
-      const login = await options.login(plain.user, plain.password);
+      const login = await options.login(plain.user, plain.password, asked.client);
       if (socket.destroyed) return;
       socket.write(
         login.kind === "ok" ? ok(asked.id, login.account.address) : fail(asked.id, plain.user.toLowerCase()),

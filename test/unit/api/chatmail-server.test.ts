@@ -14,6 +14,8 @@ test("a domain is enough; the rest has defaults that suit a public relay", () =>
       passwordMinLength: 9,
       sendRatePerMinute: 60,
       sendBurst: 10,
+      createRatePerMinute: 120,
+      createBurst: 20,
       mailboxQuota: "500Mi",
       imapConnections: 10_000,
       smtpConnections: 1_000,

@@ -271,6 +271,12 @@ test("autoconfig has three ways in and three out, in the order in which to try t
 });
 
 describe("nginx", () => {
+  test("who asks for new addresses is slowed down as who makes them", () => {
+    const conf = file("web", "nginx.conf", "a.test", { accounts: { createRatePerMinute: 7, createBurst: 3 } });
+    expect(conf).toMatch(/^ +limit_req_zone .* rate=7r\/m;$/m);
+    expect(conf).toMatch(/^ +limit_req zone=new burst=3 nodelay;$/m);
+  });
+
   test.each([
     ["/new", true],
     ["/cgi-bin/newemail.py", true],

@@ -5,6 +5,7 @@ import { request } from "node:http";
 import { createConnection } from "node:net";
 import { join, resolve } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import { MilterClient } from "../../helpers/milter-client.ts";
 import { until } from "../../helpers/until.ts";
 import { limits, settings } from "./settings.ts";
 
@@ -12,7 +13,11 @@ const main = (name: string) => resolve(import.meta.dirname, `../../../src/main/$
 const config = settings({
   logLevel: "info",
   domains: {
-    "chat.example": limits({ refuseNew: { loadPerCoreAbove: 9999, memoryBelowBytes: 0, diskBelowBytes: 0 } }),
+    "chat.example": limits({
+      sendRatePerMinute: 1,
+      sendBurst: 1,
+      refuseNew: { loadPerCoreAbove: 9999, memoryBelowBytes: 0, diskBelowBytes: 0 },
+    }),
   },
 });
 const configFile = join(config.runFolder, "relay.json");
@@ -93,6 +98,23 @@ describe("the relay daemon", () => {
     expect(output).toContain("stopped");
     expect(output).not.toContain("abcdefghi");
     expect(readdirSync(config.runFolder).filter((name) => name.endsWith(".sock"))).toEqual([]);
+  });
+
+  test("keeps over a restart who has sent how much", async () => {
+    const mayRecipient = async () => {
+      const client = await MilterClient.connect(join(config.runFolder, "outgoing-milter.sock"));
+      await client.negotiate();
+      const verdict = await client.deliver({ sender: user, recipients: [user], headers: [], body: "" });
+      client.close();
+      return verdict.recipients[0];
+    };
+    for (const answer of ["continue", expect.stringContaining("rate limited until")]) {
+      const exited = start("relay");
+      await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
+      expect(await mayRecipient()).toEqual(answer);
+      child?.kill("SIGTERM");
+      expect(await exited).toBe(0);
+    }
   });
 
   test("starts over a dead one's sockets", async () => {

@@ -28,6 +28,7 @@ let config: ReturnType<typeof settings>;
 let resources: Resources;
 let jobs: string[];
 let log: ReturnType<typeof collectingLog>;
+let metrics: Metrics;
 let now: number;
 let metrics: Metrics;
 let accounts: Accounts;
@@ -54,6 +55,7 @@ beforeEach(() => {
   resources = plenty;
   jobs = [];
   log = collectingLog();
+  metrics = new Metrics();
   now = 1_000 * day + 5_000;
   metrics = new Metrics();
   accounts = newAccounts();
@@ -149,6 +151,68 @@ describe("the first login", () => {
   test("a failure is no refusal", async () => {
     writeFileSync(join(config.mailFolder, "chat.example"), "a file where a folder should be");
     await expect(accounts.login(address, password)).rejects.toThrow();
+  });
+});
+
+describe("new addresses of one client", () => {
+  const client = "192.0.2.7";
+  const other = "192.0.2.8";
+  const numbered = (number: number, domain = "chat.example") => `${String(number).padStart(9, "x")}@${domain}`;
+  const kindOf = async (number: number, from?: string) => (await accounts.login(numbered(number), password, from)).kind;
+
+  beforeEach(() => {
+    const few = limits({ createRatePerMinute: 60, createBurst: 2 });
+    config = settings({ domains: { "chat.example": few, "other.example": few } });
+    accounts = newAccounts();
+  });
+
+  test("are made until the burst is used up, then one for each period; those that are there go on", async () => {
+    expect([await kindOf(1, client), await kindOf(2, client), await kindOf(3, client)]).toEqual([
+      "ok",
+      "ok",
+      "unknown",
+    ]);
+    expect(readdirSync(join(config.mailFolder, "chat.example"))).toHaveLength(2);
+    expect([await kindOf(1, client), await kindOf(3, other)]).toEqual(["ok", "ok"]);
+    now += 1000;
+    expect([await kindOf(4, client), await kindOf(5, client)]).toEqual(["ok", "unknown"]);
+  });
+
+  test("the refusal is counted, and logged without an address", async () => {
+    for (const number of [1, 2, 3]) await kindOf(number, client);
+    expect(metrics.text()).toContain('\nrejected_registrations{reason="rate"} 1\n');
+    expect(log.lines.join("")).toContain("registration rejected: more than 2 at once from one client, 60 a minute");
+    expect(log.lines.join("")).not.toMatch(/192\.0|xxx/);
+  });
+
+  test("count by the network of an IPv6 client", async () => {
+    const clients = ["2001:db8::1", "2001:db8::2", "2001:db8::ffff:0:0:1", "2001:db8:0:1::1"];
+    const kinds = [];
+    for (const [number, from] of clients.entries()) kinds.push(await kindOf(number, from));
+    expect(kinds).toEqual(["ok", "ok", "unknown", "ok"]);
+  });
+
+  test("in each domain by itself", async () => {
+    for (const number of [1, 2]) await kindOf(number, client);
+    expect((await accounts.login(numbered(1, "other.example"), password, client)).kind).toBe("ok");
+  });
+
+  test("many devices that come at once with one take one turn", async () => {
+    const logins = await Promise.all(Array.from({ length: 10 }, () => kindOf(1, client)));
+    expect(new Set(logins)).toEqual(new Set(["ok"]));
+    expect([await kindOf(2, client), await kindOf(3, client)]).toEqual(["ok", "unknown"]);
+  });
+
+  test("what is refused for another reason takes none", async () => {
+    for (let round = 0; round < 5; round++) await accounts.login(numbered(1), "short", client);
+    resources = { ...plenty, loadPerCore: 9.99 };
+    for (let round = 0; round < 5; round++) expect(await kindOf(1, client)).toBe("unknown");
+    resources = plenty;
+    expect([await kindOf(1, client), await kindOf(2, client)]).toEqual(["ok", "ok"]);
+  });
+
+  test.each([undefined, "", "unknown"])("from client %j they are not counted", async (from) => {
+    for (const number of [1, 2, 3]) expect(await kindOf(number, from)).toBe("ok");
   });
 });
 

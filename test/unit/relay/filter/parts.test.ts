@@ -1,8 +1,7 @@
 /** The pieces of the filter, each by a table. */
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { firstAddress } from "../../../../src/relay/filter/from.ts";
 import { parseContentType } from "../../../../src/relay/filter/headers.ts";
-import { RateLimiter } from "../../../../src/relay/filter/rate.ts";
 import type { Sink } from "../../../../src/relay/filter/sink.ts";
 import { undoTransferEncoding } from "../../../../src/relay/filter/transfer.ts";
 import { randomFrom, seed } from "../random.ts";
@@ -121,32 +120,3 @@ test.each([
   ["quoted-printable", "a=\rb", undefined],
   ["x-uuencode", "a", undefined],
 ])("%s %j is %j", (encoding, text, expected) => expect(undone(encoding, text)).toBe(expected));
-
-describe("RateLimiter", () => {
-  test("lets a burst through, then one for each period, and each key by itself", () => {
-    let now = 0;
-    const limiter = new RateLimiter(() => now);
-    const take = (key = "a") => limiter.take(key, { perMinute: 60, burst: 10 })?.getTime();
-    for (let count = 0; count < 10; count++) expect(take()).toBeUndefined();
-    expect(take()).toBe(1000);
-    expect(take("b")).toBeUndefined();
-    now = 999;
-    expect(take()).toBe(1000);
-    now = 1000;
-    expect(take()).toBeUndefined();
-    expect(take()).toBe(2000);
-    now = 60_000;
-    for (let count = 0; count < 10; count++) expect(take()).toBeUndefined();
-    expect(take()).toBe(61_000);
-  });
-
-  test("forgets those whose burst is full again", () => {
-    let now = 0;
-    const limiter = new RateLimiter(() => now);
-    for (let key = 0; key < 100_000; key++) {
-      now += 10;
-      limiter.take(String(key), { perMinute: 60, burst: 10 });
-    }
-    expect(limiter.size).toBeLessThan(3000);
-  });
-});

@@ -24,9 +24,20 @@ test.each([
 
 test.each(["!", "a===", "\t"])("PLAIN %j is no base64", (text) => expect(parsePlain(text)).toBeUndefined());
 
+test.each([
+  ["rip=192.0.2.7", "192.0.2.7"],
+  ["rip=2001:db8::7", "2001:db8::7"],
+  ["lip=192.0.2.1\trip=192.0.2.7\trport=40000", "192.0.2.7"],
+  ["nologin\tlip=192.0.2.1", undefined],
+  ["rip=", ""],
+  ["trip=192.0.2.7", undefined],
+])("of %j the client is %j", (parameters, client) =>
+  expect(parseClientLine(`AUTH\t1\tPLAIN\tservice=smtp\t${parameters}\tresp=AA==`)).toMatchObject({ client }),
+);
+
 test(`random lines are understood or not, seed ${seed}`, () => {
   const random = randomFrom(seed);
-  const words = ["AUTH", "VERSION", "CPID", "\t", "1", "PLAIN", "resp=", "=", "\0", "x", ""];
+  const words = ["AUTH", "VERSION", "CPID", "\t", "1", "PLAIN", "resp=", "rip=", "=", "\0", "x", ""];
   for (let round = 0; round < 5000; round++) {
     const line = parseClientLine(Array.from({ length: random.below(10) }, () => random.pick(words)).join(""));
     if (line.kind === "auth" && line.response !== undefined) parsePlain(line.response);
@@ -39,7 +50,9 @@ describe("the server", () => {
   const protocolErrors: string[] = [];
   let door: Door;
 
-  async function login(user: string, password: string): Promise<Login> {
+  const clients: (string | undefined)[] = [];
+  async function login(user: string, password: string, client: string | undefined): Promise<Login> {
+    clients.push(client);
     if (password === "trouble") throw new Error("no answer today");
     const account = localAddress(config, user);
     if (!account) return { kind: "unknown" };
@@ -84,6 +97,13 @@ describe("the server", () => {
     expect(answers).toBe(
       `${hello}OK\t1\tuser=abcdefghi@chat.example\nFAIL\t2\tuser=abcdefghi@chat.example\nFAIL\t3\tuser=x@elsewhere\n`,
     );
+  });
+
+  test("says who the client is, where Postfix does", async () => {
+    clients.length = 0;
+    const resp = plain("\0abcdefghi@chat.example\0right");
+    await greeted(`AUTH\t1\tPLAIN\trip=192.0.2.7\tresp=${resp}\nAUTH\t2\tPLAIN\tresp=${resp}\n`);
+    expect(clients).toEqual(["192.0.2.7", undefined]);
   });
 
   test("a user name can't break the line", async () => {

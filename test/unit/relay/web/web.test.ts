@@ -27,7 +27,10 @@ const config = {
 };
 const ask = (method: string, host: string | undefined, target = "/new", language?: string) => {
   const [path = "", query = ""] = target.split("?");
-  return answerWeb({ method, path, query, host, language, body: "" }, { config, metrics: new Metrics() });
+  return answerWeb(
+    { method, path, query, host, language, client: undefined, body: "" },
+    { config, metrics: new Metrics() },
+  );
 };
 const asker = (domain: string, over: Partial<Asker> = {}): Asker => ({
   domain,
