@@ -30,7 +30,6 @@ let jobs: string[];
 let log: ReturnType<typeof collectingLog>;
 let metrics: Metrics;
 let now: number;
-let metrics: Metrics;
 let accounts: Accounts;
 let home: string;
 
@@ -57,7 +56,6 @@ beforeEach(() => {
   log = collectingLog();
   metrics = new Metrics();
   now = 1_000 * day + 5_000;
-  metrics = new Metrics();
   accounts = newAccounts();
   home = join(config.mailFolder, "chat.example", address);
 });
