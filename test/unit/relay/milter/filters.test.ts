@@ -32,6 +32,10 @@ const cleartext = fixture("02-cleartext");
 
 const config = settings({ domains: { "chat.example": limits({ sendBurst: 3 }) } });
 const homeOf = (address: string) => join(config.mailFolder, "chat.example", address);
+const disable = (address: string) => {
+  mkdirSync(homeOf(address), { recursive: true });
+  writeFileSync(join(homeOf(address), "DISABLED"), "");
+};
 
 let now = 1_000_000;
 let door: Door;
@@ -62,6 +66,15 @@ const tools = () => {
 };
 const ownKeys = (shared: ReturnType<typeof tools>, dkim: typeof config.dkim = {}) =>
   new OwnKeys({ ...shared, config: { dkim }, now: Date.now });
+
+/** The counters that stand at 1, of those that the pattern fits. */
+const counted = (which: RegExp) =>
+  metrics
+    .text()
+    .split("\n")
+    .filter((line) => which.test(line) && line.endsWith(" 1"))
+    .map((line) => line.slice(0, -2))
+    .sort();
 
 afterEach(async () => {
   client.close();
@@ -144,14 +157,62 @@ describe("outgoing", () => {
   );
 
   test("a disabled recipient is left out, as Postfix spelt it", async () => {
-    mkdirSync(homeOf("disabled1@chat.example"), { recursive: true });
-    writeFileSync(join(homeOf("disabled1@chat.example"), "DISABLED"), "");
+    disable("disabled1@chat.example");
     const recipients = ["Disabled1@Chat.Example", bob];
     const verdict = await client.deliver({ sender: alice, recipients, ...encrypted });
     expect(verdict.changes).toContain("deleteRecipient <Disabled1@Chat.Example>");
     expect((await client.deliver({ sender: alice, recipients: recipients.slice(0, 1), ...encrypted })).final).toBe(
       "discard",
     );
+  });
+
+  test("a disabled sender is told that all is well, and nothing is sent", async () => {
+    disable("disabled3@chat.example");
+    const from = encrypted.headers.map(([n, v]) => [n, n === "From" ? " <Disabled3@Chat.Example>" : v] as const);
+    const mail = { sender: "Disabled3@Chat.Example", recipients: [bob], headers: from, body: encrypted.body };
+    expect(await client.deliver(mail)).toMatchObject({ recipients: ["continue"], final: "discard" });
+  });
+
+  test("a setup message to oneself passes when the only other recipient is disabled", async () => {
+    disable("disabled4@chat.example");
+    const recipients = [alice, "disabled4@chat.example"];
+    const verdict = await client.deliver({ sender: alice, recipients, ...fixture("21-setup-message-to-self") });
+    expect(verdict).toMatchObject({ final: "accept" });
+    expect(verdict.changes).toContain("deleteRecipient <disabled4@chat.example>");
+  });
+
+  test.each([
+    { of: "encrypted mail", to: bob, mail: "01-encrypted", counts: ["outgoing_encrypted_mail_count"] },
+    {
+      of: "cleartext",
+      to: bob,
+      mail: "02-cleartext",
+      counts: [
+        "outgoing_unencrypted_mail_count",
+        "rejected_unencrypted_mail_count",
+        'filtermail_outbound_drop_total{reason="unencrypted"}',
+      ],
+    },
+    {
+      of: "mail to nobody who is left",
+      to: "disabled5@chat.example",
+      mail: "01-encrypted",
+      counts: ['filtermail_outbound_drop_total{reason="all_recipients_disabled"}'],
+    },
+    {
+      of: "a disabled sender's",
+      sender: "disabled5@chat.example",
+      to: bob,
+      mail: "01-encrypted",
+      counts: ['filtermail_outbound_drop_total{reason="sender_disabled"}'],
+    },
+    { of: "another's author", to: bob, mail: "27-bounce", counts: [] },
+  ])("what is counted of $of", async ({ sender = alice, to, mail, counts }) => {
+    disable("disabled5@chat.example");
+    const { headers, body } = fixture(mail);
+    const as = headers.map(([n, v]) => [n, v.replace(alice, sender)] as const);
+    await client.deliver({ sender, recipients: [to], headers: as, body });
+    expect(counted(/filter|outgoing|incoming|rejected/)).toEqual(["filtered_outgoing_mail_count", ...counts].sort());
   });
 
   test("an aborted message leaves nothing behind", async () => {
@@ -405,6 +466,51 @@ describe("incoming", () => {
     expect(verdict).toMatchObject({ final: needed });
   });
 
+  test("a disabled recipient is left out, as Postfix spelt it, the other gets the mail", async () => {
+    disable("disabled6@chat.example");
+    const recipients = ["Disabled6@Chat.Example", bob];
+    const verdict = await client.deliver({ sender: alice, recipients, ...encrypted });
+    expect(verdict).toMatchObject({ final: "accept", changes: ["deleteRecipient <Disabled6@Chat.Example>"] });
+  });
+
+  test("who is disabled does not mind cleartext: the others are asked", async () => {
+    disable("disabled7@chat.example");
+    writeFileSync(join(homeOf("disabled7@chat.example"), "enforceE2EEincoming"), "");
+    const recipients = ["disabled7@chat.example", "takesall1@chat.example"];
+    expect((await client.deliver({ sender: alice, recipients, ...cleartext })).final).toBe("accept");
+  });
+
+  test.each([
+    { of: "encrypted mail", to: bob, mail: () => encrypted, counts: ["incoming_encrypted_mail_count"] },
+    {
+      of: "cleartext that is let in",
+      to: "takesall1@chat.example",
+      mail: () => cleartext,
+      counts: ["incoming_unencrypted_mail_count"],
+    },
+    {
+      of: "cleartext that is not",
+      to: bob,
+      mail: () => cleartext,
+      counts: [
+        "incoming_unencrypted_mail_count",
+        "rejected_unencrypted_mail_count",
+        'filtermail_inbound_drop_total{reason="unencrypted"}',
+      ],
+    },
+    { of: "a bounce", to: bob, mail: () => bounceFromLiteral, counts: ["incoming_mailer_daemon_mail_count"] },
+    {
+      of: "mail to nobody who is left",
+      to: "disabled8@chat.example",
+      mail: () => encrypted,
+      counts: ['filtermail_inbound_drop_total{reason="all_recipients_disabled"}'],
+    },
+  ])("what is counted of $of", async ({ to, mail, counts }) => {
+    disable("disabled8@chat.example");
+    await client.deliver({ sender: alice, recipients: [to], ...mail() });
+    expect(counted(/filter|outgoing|incoming|rejected/)).toEqual(["filtered_incoming_mail_count", ...counts].sort());
+  });
+
   const noSignature = "554 5.7.1 No DKIM signature found";
   const noValid = "554 5.7.1 No valid DKIM signature found";
   const unsigned = fixture("01-encrypted");
@@ -413,6 +519,10 @@ describe("incoming", () => {
     headers: unsigned.headers.map(([n, v]) => [n, n === "From" ? " a@[192.0.2.1]" : v] as const),
   };
   const bounce = fixture("27-bounce");
+  const bounceFromLiteral = {
+    ...bounce,
+    headers: bounce.headers.map(([n, v]) => [n, n === "From" ? " MAILER-DAEMON@[192.0.2.1]" : v] as const),
+  };
   const changedBody = () => ({
     ...encrypted,
     body: encrypted.body.toString("latin1").replace("Version: 1", "Version:  1"),
@@ -445,8 +555,7 @@ describe("incoming", () => {
       final: "discard",
     },
   ])("$final when $when", async ({ message, dns, to, final }) => {
-    mkdirSync(homeOf("disabled2@chat.example"), { recursive: true });
-    writeFileSync(join(homeOf("disabled2@chat.example"), "DISABLED"), "");
+    disable("disabled2@chat.example");
     if (dns) answers = dns;
     const verdict = await client.deliver({ sender: alice, recipients: to ?? [bob], ...message() });
     expect(verdict.final).toBe(final);
