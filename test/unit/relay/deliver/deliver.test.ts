@@ -321,6 +321,30 @@ describe("the courier", () => {
     expect(await deliver(courier)).toBe("250 2.0.0 OK (HTTPS)");
   });
 
+  test("recipients are a header each, the null sender is none at all", async () => {
+    const { peer, peers } = await peerWith();
+    const { courier } = await courierFor(peer, peers);
+    const recipients = ["b@_peer.test", "c@_peer.test"];
+    const opened = await courier.open({ ...letter, sender: "", recipients });
+    if (typeof opened === "string") throw new Error(opened);
+    expect(await opened.finish()).toMatch(/^250 /);
+    expect(peer.deliveries).toMatchObject([{ sender: undefined, recipients }]);
+  });
+
+  test("the next MX host is tried where the first has nobody who answers", async () => {
+    const { peer } = await peerWith();
+    const first = "_first.peer.test";
+    const elsewhere: LookupFunction = (host, options, done) =>
+      host === first ? done(null, [{ address: "127.0.0.9", family: 4 }]) : lookup(host, options, done);
+    const peers = new Peers({ lookup: elsewhere, port: peer.port });
+    closing.push(() => peers.close());
+    const { courier, hosts, knowledge, road } = await courierFor(peer, peers);
+    hosts.unshift(first);
+    knowledge.learn(domain, { road: { state: "yes", hosts: [first, domain], failures: 0, lookAt: 5000 } });
+    expect(await deliver(courier)).toMatch(/^250 /);
+    expect(road()).toMatchObject({ state: "yes", failures: 0 });
+  });
+
   test("a domain whose road is not known, or whose MX is another now, is left to SMTP and looked at", async () => {
     const { peer, peers } = await peerWith();
     const { courier, looks, hosts } = await courierFor(peer, peers);

@@ -124,6 +124,21 @@ test.each([
   expect(knowledge.get("_two.test")?.road).toMatchObject(known);
 });
 
+test.each([
+  { domain: "two.test", looks: ["verified mx.two.test"] },
+  { domain: "_two.test", looks: ["any mx.two.test"] },
+  { domain: "[1.2.3.4]", looks: ["any mx.two.test"] },
+])(
+  "$domain is looked at as strictly as mail will be: $looks; only names with a certificate have a policy",
+  async ({ domain, looks }) => {
+    const { discovery, asked } = await world({ texts: ["v=STSv1; id=1"] });
+    discovery.look(domain);
+    await discovery.idle();
+    const policy = domain === "two.test" ? ["mta-sts.two.test"] : [];
+    expect(asked.toSorted()).toEqual([...policy, ...looks].toSorted());
+  },
+);
+
 test("the first mail to a domain waits for its MTA-STS policy", async () => {
   const policy = "version: STSv1\nmode: enforce\nmx: mx.two.test\nmax_age: 86400\n";
   const { roads, asked } = await world({ texts: ["v=STSv1; id=1"], policy });
