@@ -440,6 +440,7 @@ describe("incoming", () => {
 
   test.each([
     { when: "the author is the envelope sender", sender: alice, changes: [] },
+    { when: "the envelope has it in other letters", sender: alice.toUpperCase(), changes: [] },
     { when: "somebody forwards it", sender: "SRS0=a@forwarder.example", changes: ["changeFrom <>"] },
     { when: "there is no envelope sender", sender: "", changes: [] },
   ])("encrypted mail passes when $when", async ({ sender, changes }) => {

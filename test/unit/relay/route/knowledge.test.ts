@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Discovery } from "../../../../src/relay/route/discover.ts";
 import { Knowledge } from "../../../../src/relay/route/knowledge.ts";
 import type { Road } from "../../../../src/relay/route/policy.ts";
 import { Roads } from "../../../../src/relay/route/roads.ts";
+import { until } from "../../../helpers/until.ts";
 import { collectingLog, limits, settings } from "../settings.ts";
 
 const road: Road = { state: "yes", hosts: ["mx.two.test"], failures: 1, lookAt: 5, tooLargeBytes: 9 };
@@ -32,8 +33,7 @@ test("changes are written without a stop too", async () => {
   const options = place();
   const knowledge = await Knowledge.open({ ...options, writeAfterMs: 0 });
   knowledge.learn("two.test", { road });
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  expect(readFileSync(options.path, "utf8")).toContain("two.test");
+  await until("the file", () => existsSync(options.path) && readFileSync(options.path, "utf8").includes("two.test"));
 });
 
 test.each(["{", "[]", '{"version":2,"domains":{}}', '{"version":1,"domains":{"a":{"road":{"state":"yes"}}}}', ""])(
