@@ -97,6 +97,10 @@ describe("Postfix", () => {
       what: "mail waits for two days, and so do bounces",
       has: ["maximal_queue_lifetime = 2d", "bounce_queue_lifetime = 2d"],
     },
+    {
+      what: "one that waits is tried again after ten seconds",
+      has: ["minimal_backoff_time = 10s", "queue_run_delay = 10s"],
+    },
     { what: "clients are not looked up by their addresses", has: ["smtpd_peername_lookup = no"] },
     { what: "Dovecot alone knows who exists", has: ["local_recipient_maps =", "alias_maps ="] },
     { what: "ciphers without a name or a future are off", has: ["smtpd_tls_exclude_ciphers = aNULL, RC4, MD5, DES"] },

@@ -355,6 +355,15 @@ describe("the courier", () => {
     expect(peer.deliveries).toEqual([]);
   });
 
+  test("a host that the domain's MTA-STS policy leaves out gets nothing", async () => {
+    const { peer, peers } = await peerWith();
+    const { courier, knowledge, looks } = await courierFor(peer, peers);
+    knowledge.learn(domain, { sts: { id: "1", mode: "enforce", mx: ["other.test"], until: 2000 } });
+    expect(await courier.open(letter)).toMatch(/^451 /);
+    expect(looks).toEqual([domain]);
+    expect(peer.deliveries).toEqual([]);
+  });
+
   test("a peer that is gone breaks the road before the message is asked for", async () => {
     const { peer, peers } = await peerWith();
     const { courier, road } = await courierFor(peer, peers);
