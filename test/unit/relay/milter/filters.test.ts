@@ -144,6 +144,9 @@ describe("outgoing", () => {
     const until = new Date(now + 1000).toISOString();
     const told = `450 4.7.1: Too much mail from <${alice}>, rate limited until ${until}`;
     expect((await send()).recipients).toEqual([told, told]);
+    const other = encrypted.headers.map(([n, v]) => [n, v.replace(alice, bob)] as const);
+    const others = { sender: bob, recipients: [alice], headers: other, body: encrypted.body };
+    expect(await client.deliver(others)).toMatchObject({ recipients: ["continue"], final: "accept" });
     now += 1000;
     expect((await send()).recipients).toEqual(["continue", "continue"]);
   });
