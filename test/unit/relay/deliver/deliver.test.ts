@@ -143,6 +143,19 @@ describe("HTTPS to a peer", () => {
     });
   });
 
+  test.each([["h2"], ["http/1.1"]] as const)(
+    "%s: a connection that was not verified is not used where it counts",
+    async (protocol) => {
+      const { peer, peers } = await peerWith({ protocols: [protocol] });
+      expect(await post(peers)).toMatchObject({ status: 200 });
+      const verified = { host: domain, unverified: false };
+      await expect(peers.open(verified, { method: "POST", path: "/mxdeliv", headers })).rejects.toMatchObject({
+        reason: "tls_cert_not_verified",
+      });
+      expect(peer.deliveries).toHaveLength(1);
+    },
+  );
+
   test("nobody there, and nobody who answers", async () => {
     const { peer, peers } = await peerWith();
     peer.answer = "hold";
@@ -350,6 +363,29 @@ describe("the courier", () => {
     const { courier, looks, hosts } = await courierFor(peer, peers);
     expect(await courier.open({ ...letter, destination: "two.test" })).toMatch(/^451 /);
     hosts.splice(0, 1, "other.test");
+    expect(await deliver(courier)).toMatch(/^451 /);
+    expect(looks).toEqual([domain]);
+    expect(peer.deliveries).toEqual([]);
+  });
+
+  test.each([
+    { destination: "_two.test", host: "mx.two.test", reply: /^250 / },
+    { destination: "[127.0.0.1]", host: "127.0.0.1", reply: /^250 / },
+    { destination: "two.test", host: "_mx.two.test", reply: /^451 4\.4\.1/ },
+    { destination: "two.test", host: "mx.two.test", reply: /^451 4\.4\.1/ },
+  ])("a self-signed $host for mail to $destination: $reply", async ({ destination, host, reply }) => {
+    const { peer, peers } = await peerWith();
+    const { courier, hosts, knowledge } = await courierFor(peer, peers);
+    hosts.splice(0, 1, host);
+    knowledge.learn(destination, { road: { state: "yes", hosts: [host], failures: 0, lookAt: 5000 } });
+    const opened = await courier.open({ ...letter, destination });
+    expect(typeof opened === "string" ? opened : await opened.finish()).toMatch(reply);
+  });
+
+  test("a first MX host that has no HTTPS is not passed over for a second that has", async () => {
+    const { peer, peers } = await peerWith();
+    const { courier, hosts, looks } = await courierFor(peer, peers);
+    hosts.unshift("first.test");
     expect(await deliver(courier)).toMatch(/^451 /);
     expect(looks).toEqual([domain]);
     expect(peer.deliveries).toEqual([]);
