@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { folders, ports } from "../../src/mail/layout.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
-import { LineSocket } from "../helpers/line-socket.ts";
+import { LineSocket, type Tls } from "../helpers/line-socket.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
@@ -94,6 +94,27 @@ describe("port 443", () => {
     // the same pod, from two of its addresses
     expect(await statuses(pod.host, 60)).toContain("429");
     expect(await statuses("127.0.0.1", 1)).toEqual(["200"]);
+  });
+});
+
+describe("a client that knows no more than TLS 1.2", () => {
+  const old: Tls = { maxVersion: "TLSv1.2" };
+
+  test.each([
+    { port: ports.submissions, alpn: [] },
+    { port: ports.imaps, alpn: [] },
+    { port: ports.https, alpn: ["smtp"] },
+    { port: ports.https, alpn: ["imap"] },
+  ])("does not get in at port $port as $alpn", async ({ port, alpn }) => {
+    await expect(LineSocket.open(pod.at(port), { ...old, alpn })).rejects.toThrow();
+  });
+
+  test("is let in where other servers come: 25 and the web", async () => {
+    (await LineSocket.open(pod.at(ports.https), { ...old, alpn: ["http/1.1"] })).destroy();
+    const smtp = await SmtpClient.open(pod.at(ports.smtp));
+    await smtp.startTls(old);
+    expect(smtp.offers).toContain("SIZE");
+    await smtp.quit();
   });
 });
 
