@@ -72,7 +72,8 @@ describe("port 443", () => {
     // a fifth of smtpConnections each; clients in mynetworks are not counted
     const two = [await SmtpClient.ready(pod.at(ports.https)), await SmtpClient.ready(pod.at(ports.https))];
     await expect(SmtpClient.ready(pod.at(ports.https))).rejects.toThrow();
-    expect(await pod.logs("postfix")).toContain("Connection concurrency limit exceeded: 3 from");
+    const said = async () => (await pod.logs("postfix")).includes("Connection concurrency limit exceeded: 3 from");
+    await until("the log to say so", said);
     for (const client of two) await client.quit();
   });
 
