@@ -265,10 +265,16 @@ describe("/mxdeliv, as another relay calls it", () => {
     { what: "a recipient that is no address", to: () => ["bob> <y@somewhere.test"], status: 400, body: /^501 5\.1\.3/ },
     { what: "no recipient", to: () => [], status: 400, body: /^501 5\.5\.4/ },
     {
-      what: "400 recipients",
-      to: () => Array.from({ length: 400 }, (_, at) => `someone${at}@${two.domain}`),
+      what: "a thousand recipients",
+      to: () => Array.from({ length: 1000 }, (_, at) => `someone${at}@${two.domain}`),
       status: 200,
       body: /^250 OK/,
+    },
+    {
+      what: "one more than a thousand",
+      to: () => Array.from({ length: 1001 }, (_, at) => `someone${at}@${two.domain}`),
+      status: 400,
+      body: /^452 4\.5\.3 /,
     },
   ])("$what: $status", async ({ to, status, body }) => {
     const answer = await post({ from, to: to(), body: good() });

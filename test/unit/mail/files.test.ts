@@ -12,6 +12,7 @@ import { languageMap, languages } from "../../../src/mail/pages/language.ts";
 import { readableSize } from "../../../src/mail/pages/site.ts";
 import { mainSettings, settings } from "../../../src/mail/postfix.ts";
 import { deniedPeers } from "../../../src/mail/turn.ts";
+import { mostRecipients } from "../../../src/relay/receive/policy.ts";
 
 type Fields = Omit<Partial<Parameters<typeof ChatmailServerSpec.parse>[0] & object>, "domain">;
 const aSpec = (domain = "nine.example.org", fields: Fields = {}) => ChatmailServerSpec.parse({ domain, ...fields });
@@ -281,6 +282,15 @@ describe("nginx", () => {
     expect(web["nginx.conf"]?.includes("/.well-known/mta-sts.txt")).toBe(policy);
     expect(web["nginx.conf"]?.includes(`server_name www.${domain};`)).toBe(www);
     expect(web["autoconfig.xml"]).toContain(`<hostname>${domain}</hostname>`);
+  });
+
+  test("a mail for as many as port 25 takes has room in the headers of one request", () => {
+    const text = file("web", "nginx.conf");
+    const [, most] = /max_headers (\d+);/.exec(text) ?? [];
+    const [, buffers, kilobytes] = /large_client_header_buffers (\d+) (\d+)k;/.exec(text) ?? [];
+    // nginx's own limit is 1,000, and there are others beside the recipients
+    expect(Number(most)).toBeGreaterThan(mostRecipients + 50);
+    expect(Number(buffers) * Number(kilobytes) * 1024).toBeGreaterThan(mostRecipients * 300);
   });
 
   test("own pages may bring styles of their own; scripts from elsewhere stay out", () => {
