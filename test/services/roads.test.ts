@@ -237,9 +237,10 @@ test("while the relay daemon is away mail waits; what it knew is there when it i
   const start = performance.now();
   // a domain that is not known is never answered with a road the first time
   expect(await roadOf(fakeDomain)).toMatch(/^road:/);
-  expect(await arrived([mark], 45_000)).toEqual([1]);
+  // the next try is as far away as the mail is old, and on a busy machine it is a minute old by now
+  expect(await arrived([mark], 90_000)).toEqual([1]);
   console.log(`waiting mail arrived ${Math.round(performance.now() - start)} ms after the daemon was back`);
-}, 120_000);
+}, 180_000);
 
 describe("/mxdeliv, as another relay calls it", () => {
   const from = unsigned;
