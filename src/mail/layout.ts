@@ -92,6 +92,9 @@ export const loopback = {
 /** The certificate as the Secret has it: at any time it may change, be broken, or be two halves that don't belong together. */
 export const givenTls = { certificate: `${folders.tls}/tls.crt`, key: `${folders.tls}/tls.key` } as const;
 
+/** Headers of one request to /mxdeliv: a thousand recipients are one each. nginx and the daemon behind it agree on this. */
+export const mostMxdelivHeaders = 1100;
+
 /**
  * What is served: key and chain in one file, written by the relay daemon once it has found that they belong together, and replaced by a
  * rename. Whoever reads it, and whenever, reads a pair.

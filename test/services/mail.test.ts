@@ -101,14 +101,14 @@ describe("handed in by our users", () => {
   test("too much at once is put off", async () => {
     const carol = await newAccount(pod);
     const smtp = await SmtpClient.ready(pod.at(ports.submissions), carol, password);
-    const codes: string[] = [];
-    for (let count = 0; count < 12; count++) {
-      const reply = await smtp.send({ from: carol, to: [bob], data: encryptedMessage({ from: carol, to: [bob] }) });
-      codes.push(reply.text);
-    }
+    const send = () => smtp.send({ from: carol, to: [bob], data: encryptedMessage({ from: carol, to: [bob] }) });
+    let sent = 0;
+    let reply = await send();
+    // one more may go each second, so a busy machine lets a few more through than ten
+    while (reply.code === 250 && ++sent < 100) reply = await send();
     await smtp.quit();
-    expect(codes.slice(0, 10).every((text) => text.startsWith("250"))).toBe(true);
-    expect(codes.slice(10).join("\n")).toMatch(/^450 4\.7\.1: Too much mail from/m);
+    expect(sent).toBeGreaterThanOrEqual(10);
+    expect(reply.text).toMatch(/^450 4\.7\.1: Too much mail from </);
   });
 
   test("a mail for nobody comes back as a bounce", async () => {
@@ -146,11 +146,50 @@ describe("handed in by our users", () => {
     expect(await received(bob, mark)).toContain("-----BEGIN PGP MESSAGE-----");
   });
 
-  test("VRFY says nothing of who is here", async () => {
-    const smtp = await submission();
-    for (const name of [alice, `${randomName(9)}@${pod.domain}`]) {
-      expect((await smtp.say(`VRFY ${name}`)).text).toMatch(/^252 2\.0\.0 /);
-    }
+  test("a disabled address neither sends nor receives, and nobody is told", async () => {
+    const carol = await newAccount(pod);
+    writeFileSync(`${pod.volume("mail")}/${pod.domain}/${carol}/DISABLED`, "");
+    const [sent, shared] = [randomName(12), randomName(12)];
+    const send = async (from: string, to: string[], mark: string) => {
+      const smtp = await SmtpClient.ready(pod.at(ports.submissions), from, password);
+      const data = encryptedMessage({ from, to, headers: { "Chat-Mark": mark } });
+      expect(await smtp.send({ from, to, data })).toMatchObject({ code: 250 });
+      await smtp.quit();
+    };
+    await send(carol, [bob], sent);
+    // one delivery for both: what there is for carol is there before it is bob's turn
+    await send(await newAccount(pod), [carol, bob], shared);
+    await received(bob, shared);
+    const messages = [...(await (await inbox(bob)).messages()), ...(await (await inbox(carol)).messages())];
+    expect(messages.filter((text) => text.includes(sent))).toEqual([]);
+    expect(messages.filter((text) => text.includes(shared))).toHaveLength(1);
+    await until("the log to say so", async () => /milter-discard: END-OF-MESSAGE/.test(await pod.logs("postfix")));
+  });
+
+  test("a client may call itself what it likes, as long as it is a name", async () => {
+    const carol = await newAccount(pod);
+    const smtp = await SmtpClient.ready(pod.at(ports.submissions), carol, password);
+    const replyTo = async (name: string) => {
+      expect(await smtp.say(`EHLO ${name}`)).toMatchObject({ code: 250 });
+      expect(await smtp.say(`MAIL FROM:<${carol}>`)).toMatchObject({ code: 250 });
+      const { text } = await smtp.say(`RCPT TO:<${bob}>`);
+      await smtp.say("RSET");
+      return text;
+    };
+    for (const name of ["localhost", "phone", "[127.0.0.1]", "[IPv6:::1]"])
+      expect(await replyTo(name)).toMatch(/^250 /);
+    expect(await replyTo("-phone-")).toMatch(/^501 5\.5\.2 .*Helo command rejected: Invalid name/);
+    await smtp.quit();
+  });
+
+  test("a mail has a thousand recipients at most, which is what clients are told", async () => {
+    const carol = await newAccount(pod);
+    const smtp = await SmtpClient.ready(pod.at(ports.submissions), carol, password);
+    expect(await smtp.say(`MAIL FROM:<${carol}>`)).toMatchObject({ code: 250 });
+    const codes = new Set<number>();
+    for (let nth = 0; nth < 1000; nth++) codes.add((await smtp.say(`RCPT TO:<someone${nth}@${pod.domain}>`)).code);
+    expect([...codes]).toEqual([250]);
+    expect((await smtp.say(`RCPT TO:<${bob}>`)).text).toMatch(/^452 4\.5\.3 /);
     await smtp.quit();
   });
 });
@@ -179,6 +218,21 @@ describe("from other servers", () => {
     await smtp.quit();
   });
 
+  test("nothing of a mail is rewritten, but an envelope sender that is not its author", async () => {
+    const mark = randomName(12);
+    const headers = { "Chat-Mark": mark, "User-Agent": "Other/1.0", "X-Mailer": "Other", Received: "from a by b" };
+    const data = encryptedMessage({ from: "x@[192.0.2.7]", to: [bob], subject: "Their words", headers });
+    const smtp = await server();
+    expect(await smtp.send({ from: "forwarder@elsewhere.test", to: [bob], data })).toMatchObject({ code: 250 });
+    await smtp.quit();
+    const text = await received(bob, mark);
+    const head = text.slice(0, text.indexOf("\r\n\r\n"));
+    for (const line of ["Subject: Their words", "User-Agent: Other/1.0", "X-Mailer: Other", "Return-Path: <>"]) {
+      expect(head.split("\r\n")).toContain(line);
+    }
+    expect(head).not.toMatch(/^(received|dkim-signature|authentication-results):/im);
+  });
+
   test("clear text is refused word for word", async () => {
     const smtp = await server();
     const from = "x@elsewhere.test";
@@ -186,6 +240,29 @@ describe("from other servers", () => {
       const reply = await smtp.send({ from, to: [to], data: clearMessage({ from, to: [to] }) });
       expect(reply.text).toBe("523 Encryption Needed: Invalid Unencrypted Mail");
     }
+    await smtp.quit();
+  });
+});
+
+describe.each([
+  { who: "our users", open: submission },
+  { who: "other servers", open: server },
+])("what $who may ask", ({ open }) => {
+  test("VRFY says nothing of who is here", async () => {
+    const smtp = await open();
+    for (const name of [alice, `${randomName(9)}@${pod.domain}`]) {
+      expect((await smtp.say(`VRFY ${name}`)).text).toMatch(/^252 2\.0\.0 /);
+    }
+    await smtp.quit();
+  });
+
+  test("the largest size is told, and what is larger is refused before it is sent", async () => {
+    const smtp = await open();
+    const most = 30 * 2 ** 20;
+    expect(smtp.offers).toContain(`SIZE ${most}`);
+    expect(await smtp.say(`MAIL FROM:<${alice}> SIZE=${most}`)).toMatchObject({ code: 250 });
+    await smtp.say("RSET");
+    expect((await smtp.say(`MAIL FROM:<${alice}> SIZE=${most + 1}`)).text).toMatch(/^552 5\.3\.4 /);
     await smtp.quit();
   });
 });

@@ -116,13 +116,20 @@ interface Posted {
   to: readonly string[];
   body: string;
   method?: string;
+  path?: string;
 }
 
 /** One request to the second relay. */
-const post = ({ from, to, body, method = "POST" }: Posted): Promise<{ status: number; body: string }> =>
+const post = ({
+  from,
+  to,
+  body,
+  method = "POST",
+  path = "/mxdeliv",
+}: Posted): Promise<{ status: number; body: string }> =>
   new Promise((resolve, reject) => {
     const headers = { ...(from === undefined ? {} : { "X-MAIL-FROM": from }), "X-MAIL-TO": [...to] };
-    const options = { host: two.host, port: ports.https, path: "/mxdeliv", method, headers, agent: false };
+    const options = { host: two.host, port: ports.https, path, method, headers, agent: false };
     const asking = request({ ...options, rejectUnauthorized: false }, async (response) => {
       const text = Buffer.concat(await response.toArray()).toString();
       resolve({ status: response.statusCode ?? 0, body: text });
@@ -175,6 +182,30 @@ test("a domain that never answers does not delay another, and loses nothing", as
   fake.release(fake.answer);
   await until("the queue to be empty", async () => (await queued()) === 0, { patienceMs: patienceMs.mail });
   for (const mark of slow) expect(fake.deliveries.filter(({ body }) => body.includes(mark))).toHaveLength(1);
+});
+
+test("what goes out tells nothing of the sender's client, and nothing is added but a signature", async () => {
+  await learnFake();
+  const to = [`${randomName(9)}@${fakeDomain}`];
+  const secrets = {
+    "User-Agent": "Secret/1",
+    "X-Mailer": "Secret",
+    "X-Originating-IP": "192.0.2.7",
+    Received: "from secret",
+  };
+  const data = encryptedMessage({ from: alice, to, subject: "Secret plans", headers: secrets });
+  const smtp = await SmtpClient.ready(one.at(ports.submissions), alice, password);
+  expect(await smtp.send({ from: alice, to, data })).toMatchObject({ code: 250 });
+  await smtp.quit();
+  const arrival = () => fake.deliveries.find(({ recipients }) => recipients.join() === to.join());
+  const { sender, body } = await until("the mail", arrival, { patienceMs: patienceMs.mail });
+  expect(sender).toBe(alice);
+  const [head = "", ...rest] = body.split("\r\n\r\n");
+  expect(head.match(/^[\w-]+(?=:)/gm)?.join(" ")).toBe(
+    "DKIM-Signature From To Subject Message-ID Date MIME-Version Content-Type",
+  );
+  expect(head).toContain("\r\nSubject: [...]\r\n");
+  expect(rest).toEqual(data.split("\r\n\r\n").slice(1));
 });
 
 test("what the peer refuses for good comes back with its words", async () => {
@@ -245,10 +276,16 @@ describe("/mxdeliv, as another relay calls it", () => {
     { what: "a recipient that is no address", to: () => ["bob> <y@somewhere.test"], status: 400, body: /^501 5\.1\.3/ },
     { what: "no recipient", to: () => [], status: 400, body: /^501 5\.5\.4/ },
     {
-      what: "400 recipients",
-      to: () => Array.from({ length: 400 }, (_, at) => `someone${at}@${two.domain}`),
+      what: "a thousand recipients",
+      to: () => Array.from({ length: 1000 }, (_, at) => `someone${at}@${two.domain}`),
       status: 200,
       body: /^250 OK/,
+    },
+    {
+      what: "one more than a thousand",
+      to: () => Array.from({ length: 1001 }, (_, at) => `someone${at}@${two.domain}`),
+      status: 400,
+      body: /^452 4\.5\.3 /,
     },
   ])("$what: $status", async ({ to, status, body }) => {
     const answer = await post({ from, to: to(), body: good() });
@@ -282,7 +319,15 @@ describe("/mxdeliv, as another relay calls it", () => {
     expect(await post({ from, to: [bob], body: large })).toMatchObject({ status: 200 });
   });
 
-  test("a GET is 405, which is how others find it", async () => {
-    expect(await post({ from, to: [bob], body: "", method: "GET" })).toMatchObject({ status: 405 });
+  test("without a sender it is taken too: bounces have none", async () => {
+    expect(await post({ to: [bob], body: good() })).toMatchObject({ status: 200 });
+  });
+
+  test("a path below it is the same door", async () => {
+    expect(await post({ from, to: [bob], body: good(), path: "/mxdeliv/" })).toMatchObject({ status: 200 });
+  });
+
+  test.each(["GET", "PUT", "HEAD"])("a %s is 405, which is how others find it", async (method) => {
+    expect(await post({ from, to: [bob], body: "", method })).toMatchObject({ status: 405 });
   });
 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { folders, ports } from "../../src/mail/layout.ts";
 import { usualCreation } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
-import { LineSocket } from "../helpers/line-socket.ts";
+import { LineSocket, type Tls } from "../helpers/line-socket.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
@@ -74,7 +74,8 @@ describe("port 443", () => {
     // a fifth of smtpConnections each; clients in mynetworks are not counted
     const two = [await SmtpClient.ready(pod.at(ports.https)), await SmtpClient.ready(pod.at(ports.https))];
     await expect(SmtpClient.ready(pod.at(ports.https))).rejects.toThrow();
-    expect(await pod.logs("postfix")).toContain("Connection concurrency limit exceeded: 3 from");
+    const said = async () => (await pod.logs("postfix")).includes("Connection concurrency limit exceeded: 3 from");
+    await until("the log to say so", said);
     for (const client of two) await client.quit();
   });
 
@@ -96,6 +97,27 @@ describe("port 443", () => {
     // the same pod, from two of its addresses
     expect(await statuses(pod.host, 60)).toContain("429");
     expect(await statuses("127.0.0.1", 1)).toEqual(["200"]);
+  });
+});
+
+describe("a client that knows no more than TLS 1.2", () => {
+  const old: Tls = { maxVersion: "TLSv1.2" };
+
+  test.each([
+    { port: ports.submissions, alpn: [] },
+    { port: ports.imaps, alpn: [] },
+    { port: ports.https, alpn: ["smtp"] },
+    { port: ports.https, alpn: ["imap"] },
+  ])("does not get in at port $port as $alpn", async ({ port, alpn }) => {
+    await expect(LineSocket.open(pod.at(port), { ...old, alpn })).rejects.toThrow();
+  });
+
+  test("is let in where other servers come: 25 and the web", async () => {
+    (await LineSocket.open(pod.at(ports.https), { ...old, alpn: ["http/1.1"] })).destroy();
+    const smtp = await SmtpClient.open(pod.at(ports.smtp));
+    await smtp.startTls(old);
+    expect(smtp.offers).toContain("SIZE");
+    await smtp.quit();
   });
 });
 

@@ -1,6 +1,6 @@
 /** What an account's flag files say to the filter. */
 import { join } from "node:path";
-import { type Domains, isOurs, localRecipient } from "../domains.ts";
+import { type Domains, localRecipient } from "../domains.ts";
 import { sizeIfThere } from "../files.ts";
 
 /** Made by an administrator: the address neither sends nor receives. */
@@ -13,10 +13,10 @@ export function isDisabled(config: Domains, address: string): boolean {
   return account !== undefined && exists(join(account.home, disabledFlag));
 }
 
-/** An address that is ours and can be no account counts as one; an account that does not exist does not (mail to it bounces later). */
+/** An address that can be no account of ours counts as one that does; an account that does not exist does not (mail to it bounces later). */
 export function takesOnlyEncrypted(config: Domains, address: string): boolean {
   const account = localRecipient(config, address);
-  return account === undefined || !isOurs(config, address) || exists(join(account.home, encryptedOnlyFlag));
+  return account === undefined || exists(join(account.home, encryptedOnlyFlag));
 }
 
 const exists = (path: string): boolean => sizeIfThere(path) !== undefined;

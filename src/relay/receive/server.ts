@@ -1,5 +1,6 @@
 /** `/mxdeliv` behind nginx: takes mail from other relays by HTTPS and hands it on to Postfix. */
 import { createServer, type IncomingMessage, type Server } from "node:http";
+import { mostMxdelivHeaders } from "../../mail/layout.ts";
 import type { Domains } from "../domains.ts";
 import type { Metrics } from "../metrics.ts";
 import { handOn } from "./hand-on.ts";
@@ -25,7 +26,6 @@ export interface ReceiveOptions {
 
 /** 1,000 recipients, each in a header of its own. */
 const maxHeaderBytes = 512 * 1024;
-const maxHeaders = 1100;
 /** As long as Postfix's smtpd waits for a client. */
 const idleMs = 300_000;
 /** More wait for their turn: Postfix has a bounded number of processes for them. */
@@ -36,7 +36,7 @@ export function receiveServer(options: ReceiveOptions): Server {
   const turns = new Turns(mostAtOnce);
   const server = createServer({ maxHeaderSize: maxHeaderBytes, requestTimeout: 0, keepAliveTimeout: 65_000 });
   // beyond it Node answers 431
-  server.maxHeadersCount = maxHeaders;
+  server.maxHeadersCount = mostMxdelivHeaders;
   // a body that stops coming must not keep its turn for ever
   server.timeout = idleMs;
   server.on("request", (request, response) => {

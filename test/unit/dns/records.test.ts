@@ -54,6 +54,11 @@ test("a real key is read back from its record, in strings of at most 255 octets"
   expect(read).toBe(createPublicKey(createPrivateKey(pem)).export({ type: "spki", format: "pem" }));
 });
 
+test("a new key is RSA of 2,048 bits, as other relays have them", async () => {
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = createPrivateKey(await makeRsaKey());
+  expect([type, details?.modulusLength]).toEqual(["rsa", 2048]);
+});
+
 const pemOf = (...args: Parameters<typeof generateKeyPairSync>) =>
   generateKeyPairSync(...args).privateKey.export({ type: "pkcs8", format: "pem" }) as string;
 

@@ -12,6 +12,7 @@ import { languageMap, languages } from "../../../src/mail/pages/language.ts";
 import { readableSize } from "../../../src/mail/pages/site.ts";
 import { mainSettings, settings } from "../../../src/mail/postfix.ts";
 import { deniedPeers } from "../../../src/mail/turn.ts";
+import { mostRecipients } from "../../../src/relay/receive/policy.ts";
 
 type Fields = Omit<Partial<Parameters<typeof ChatmailServerSpec.parse>[0] & object>, "domain">;
 const aSpec = (domain = "nine.example.org", fields: Fields = {}) => ChatmailServerSpec.parse({ domain, ...fields });
@@ -73,6 +74,46 @@ describe("Postfix", () => {
     expect(file("postfix", "master.cf").match(/proxy_protocol/g)).toHaveLength(1);
   });
 
+  test("headers are taken out of what our users hand in, and of nothing else before delivery", () => {
+    const services = file("postfix", "master.cf").split(/^(?=\S)/m);
+    const cleaned = services.filter((text) => text.includes("cleanup_service_name=authclean"));
+    expect(cleaned.map((text) => text.split(" ")[0])).toEqual(["submissions", "127.0.0.1:1466", "submission"]);
+    expect(services.filter((text) => text.includes("header_checks")).map((text) => text.split(" ")[0])).toEqual([
+      "authclean",
+    ]);
+    expect(file("postfix", "main.cf").match(/^\w*header_checks/gm)).toEqual(["lmtp_header_checks"]);
+  });
+
+  test("users need TLS 1.3, other servers TLS 1.2, both ways", () => {
+    const main = file("postfix", "main.cf");
+    for (const side of ["smtpd", "smtp"]) expect(main).toContain(`\n${side}_tls_mandatory_protocols = >=TLSv1.2\n`);
+    const stricter = file("postfix", "master.cf")
+      .split(/^(?=\S)/m)
+      .filter((text) => text.includes("smtpd_tls_mandatory_protocols=>=TLSv1.3"));
+    expect(stricter.map((text) => text.split(" ")[0])).toEqual(["submissions", "127.0.0.1:1466", "submission"]);
+  });
+
+  test.each([
+    {
+      what: "mail waits for two days, and so do bounces",
+      has: ["maximal_queue_lifetime = 2d", "bounce_queue_lifetime = 2d"],
+    },
+    {
+      what: "one that waits is tried again after ten seconds",
+      has: ["minimal_backoff_time = 10s", "queue_run_delay = 10s"],
+    },
+    { what: "clients are not looked up by their addresses", has: ["smtpd_peername_lookup = no"] },
+    { what: "Dovecot alone knows who exists", has: ["local_recipient_maps =", "alias_maps ="] },
+    { what: "ciphers without a name or a future are off", has: ["smtpd_tls_exclude_ciphers = aNULL, RC4, MD5, DES"] },
+    { what: "another server is asked by its MX name", has: ["smtp_tls_servername = hostname"] },
+    {
+      what: "unencrypted is nobody's default",
+      has: ["smtp_tls_security_level = verify", "smtpd_tls_security_level = encrypt"],
+    },
+  ])("$what", ({ has }) => {
+    expect(file("postfix", "main.cf").split("\n")).toEqual(expect.arrayContaining(has));
+  });
+
   test("a value with a line break is never written", () => {
     expect(() => settings({ myhostname: "a\nb = c" })).toThrow(RangeError);
   });
@@ -91,6 +132,15 @@ test("headers of a load balancer are expected at every public port, or at none",
     const trusted = balanced ? ["127.0.0.1", ...trustedNetworks] : ["127.0.0.1"];
     expect(text("dovecot", "dovecot.conf")).toContain(`haproxy_trusted_networks = ${trusted.join(" ")}\n`);
   }
+});
+
+test.each([
+  { domain: "nine.example.org", selectors: ["chatmail", "chatmail-ed25519"] },
+  { domain: "_nine.test", selectors: ["chatmail", "chatmail-ed25519"] },
+  { domain: "192.0.2.7", selectors: undefined },
+])("$domain signs with $selectors", ({ domain, selectors }) => {
+  const { dkim } = JSON.parse(file("relay", "relay.json", domain));
+  expect(dkim[domain]?.map(({ selector }: { selector: string }) => selector)).toEqual(selectors);
 });
 
 describe("Dovecot", () => {
@@ -306,6 +356,15 @@ describe("nginx", () => {
     expect(web["nginx.conf"]?.includes("/.well-known/mta-sts.txt")).toBe(policy);
     expect(web["nginx.conf"]?.includes(`server_name www.${domain};`)).toBe(www);
     expect(web["autoconfig.xml"]).toContain(`<hostname>${domain}</hostname>`);
+  });
+
+  test("a mail for as many as port 25 takes has room in the headers of one request", () => {
+    const text = file("web", "nginx.conf");
+    const [, most] = /max_headers (\d+);/.exec(text) ?? [];
+    const [, buffers, kilobytes] = /large_client_header_buffers (\d+) (\d+)k;/.exec(text) ?? [];
+    // nginx's own limit is 1,000, and there are others beside the recipients
+    expect(Number(most)).toBeGreaterThan(mostRecipients + 50);
+    expect(Number(buffers) * Number(kilobytes) * 1024).toBeGreaterThan(mostRecipients * 300);
   });
 
   test("own pages may bring styles of their own; scripts from elsewhere stay out", () => {

@@ -126,6 +126,12 @@ test.each([
   expect(ports.find(({ name }) => name === "health").hostPort).toBeUndefined();
 });
 
+test("outside are the ports that clients and other relays know, and no others", () => {
+  const { Service } = children();
+  const numbers = Service.spec.ports.map(({ port, protocol = "TCP" }: Loose) => `${port} ${protocol}`);
+  expect(numbers.sort()).toEqual(["143", "25", "443", "465", "587", "80", "993"].map((port) => `${port} TCP`));
+});
+
 test("every port of the Service is a port of a container", () => {
   const { Service, StatefulSet } = children();
   const named = StatefulSet.spec.template.spec.containers.flatMap((c: Loose) =>

@@ -166,6 +166,19 @@ describe("HTTPS to a peer", () => {
     await expect(peers.get(target, "/")).rejects.toMatchObject({ reason: "tls_handshake" });
   });
 
+  test.each([["h2"], ["http/1.1"]] as const)(
+    "%s: a connection that was not verified is not used where it counts",
+    async (protocol) => {
+      const { peer, peers } = await peerWith({ protocols: [protocol] });
+      expect(await post(peers)).toMatchObject({ status: 200 });
+      const verified = { host: domain, unverified: false };
+      await expect(peers.open(verified, { method: "POST", path: "/mxdeliv", headers })).rejects.toMatchObject({
+        reason: "tls_cert_not_verified",
+      });
+      expect(peer.deliveries).toHaveLength(1);
+    },
+  );
+
   test("nobody there, and nobody who answers", async () => {
     const { peer, peers } = await peerWith();
     peer.answer = "hold";
@@ -344,12 +357,68 @@ describe("the courier", () => {
     expect(await deliver(courier)).toBe("250 2.0.0 OK (HTTPS)");
   });
 
+  test("recipients are a header each, the null sender is none at all", async () => {
+    const { peer, peers } = await peerWith();
+    const { courier } = await courierFor(peer, peers);
+    const recipients = ["b@_peer.test", "c@_peer.test"];
+    const opened = await courier.open({ ...letter, sender: "", recipients });
+    if (typeof opened === "string") throw new Error(opened);
+    expect(await opened.finish()).toMatch(/^250 /);
+    expect(peer.deliveries).toMatchObject([{ sender: undefined, recipients }]);
+  });
+
+  test("the next MX host is tried where the first has nobody who answers", async () => {
+    const { peer } = await peerWith();
+    const first = "_first.peer.test";
+    const elsewhere: LookupFunction = (host, options, done) =>
+      host === first ? done(null, [{ address: "127.0.0.9", family: 4 }]) : lookup(host, options, done);
+    const peers = new Peers({ lookup: elsewhere, port: peer.port });
+    closing.push(() => peers.close());
+    const { courier, hosts, knowledge, road } = await courierFor(peer, peers);
+    hosts.unshift(first);
+    knowledge.learn(domain, { road: { state: "yes", hosts: [first, domain], failures: 0, lookAt: 5000 } });
+    expect(await deliver(courier)).toMatch(/^250 /);
+    expect(road()).toMatchObject({ state: "yes", failures: 0 });
+  });
+
   test("a domain whose road is not known, or whose MX is another now, is left to SMTP and looked at", async () => {
     const { peer, peers } = await peerWith();
     const { courier, looks, hosts } = await courierFor(peer, peers);
     expect(await courier.open({ ...letter, destination: "two.test" })).toMatch(/^451 /);
     hosts.splice(0, 1, "other.test");
     expect(await deliver(courier)).toMatch(/^451 /);
+    expect(looks).toEqual([domain]);
+    expect(peer.deliveries).toEqual([]);
+  });
+
+  test.each([
+    { destination: "_two.test", host: "mx.two.test", reply: /^250 / },
+    { destination: "[127.0.0.1]", host: "127.0.0.1", reply: /^250 / },
+    { destination: "two.test", host: "_mx.two.test", reply: /^451 4\.4\.1/ },
+    { destination: "two.test", host: "mx.two.test", reply: /^451 4\.4\.1/ },
+  ])("a self-signed $host for mail to $destination: $reply", async ({ destination, host, reply }) => {
+    const { peer, peers } = await peerWith();
+    const { courier, hosts, knowledge } = await courierFor(peer, peers);
+    hosts.splice(0, 1, host);
+    knowledge.learn(destination, { road: { state: "yes", hosts: [host], failures: 0, lookAt: 5000 } });
+    const opened = await courier.open({ ...letter, destination });
+    expect(typeof opened === "string" ? opened : await opened.finish()).toMatch(reply);
+  });
+
+  test("a first MX host that has no HTTPS is not passed over for a second that has", async () => {
+    const { peer, peers } = await peerWith();
+    const { courier, hosts, looks } = await courierFor(peer, peers);
+    hosts.unshift("first.test");
+    expect(await deliver(courier)).toMatch(/^451 /);
+    expect(looks).toEqual([domain]);
+    expect(peer.deliveries).toEqual([]);
+  });
+
+  test("a host that the domain's MTA-STS policy leaves out gets nothing", async () => {
+    const { peer, peers } = await peerWith();
+    const { courier, knowledge, looks } = await courierFor(peer, peers);
+    knowledge.learn(domain, { sts: { id: "1", mode: "enforce", mx: ["other.test"], until: 2000 } });
+    expect(await courier.open(letter)).toMatch(/^451 /);
     expect(looks).toEqual([domain]);
     expect(peer.deliveries).toEqual([]);
   });

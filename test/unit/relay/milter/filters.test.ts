@@ -32,6 +32,10 @@ const cleartext = fixture("02-cleartext");
 
 const config = settings({ domains: { "chat.example": limits({ sendBurst: 3 }) } });
 const homeOf = (address: string) => join(config.mailFolder, "chat.example", address);
+const disable = (address: string) => {
+  mkdirSync(homeOf(address), { recursive: true });
+  writeFileSync(join(homeOf(address), "DISABLED"), "");
+};
 
 let now = 1_000_000;
 let door: Door;
@@ -60,14 +64,17 @@ const tools = () => {
   logged = lines;
   return { config, metrics, log };
 };
-/** What has been counted of mails; signatures are told elsewhere. */
-const counted = () =>
+const ownKeys = (shared: ReturnType<typeof tools>, dkim: typeof config.dkim = {}) =>
+  new OwnKeys({ ...shared, config: { dkim }, now: Date.now });
+
+/** The counters that stand at 1, of those that the pattern fits. */
+const counted = (which: RegExp) =>
   metrics
     .text()
     .split("\n")
-    .filter((line) => /^\w+(mail_count|drop_total)\S* [1-9]/.test(line));
-const ownKeys = (shared: ReturnType<typeof tools>, dkim: typeof config.dkim = {}) =>
-  new OwnKeys({ ...shared, config: { dkim }, now: Date.now });
+    .filter((line) => which.test(line) && line.endsWith(" 1"))
+    .map((line) => line.slice(0, -2))
+    .sort();
 
 afterEach(async () => {
   client.close();
@@ -137,6 +144,9 @@ describe("outgoing", () => {
     const until = new Date(now + 1000).toISOString();
     const told = `450 4.7.1: Too much mail from <${alice}>, rate limited until ${until}`;
     expect((await send()).recipients).toEqual([told, told]);
+    const other = encrypted.headers.map(([n, v]) => [n, v.replace(alice, bob)] as const);
+    const others = { sender: bob, recipients: [alice], headers: other, body: encrypted.body };
+    expect(await client.deliver(others)).toMatchObject({ recipients: ["continue"], final: "accept" });
     now += 1000;
     expect((await send()).recipients).toEqual(["continue", "continue"]);
   });
@@ -150,8 +160,7 @@ describe("outgoing", () => {
   );
 
   test("a disabled recipient is left out, as Postfix spelt it", async () => {
-    mkdirSync(homeOf("disabled1@chat.example"), { recursive: true });
-    writeFileSync(join(homeOf("disabled1@chat.example"), "DISABLED"), "");
+    disable("disabled1@chat.example");
     const recipients = ["Disabled1@Chat.Example", bob];
     const verdict = await client.deliver({ sender: alice, recipients, ...encrypted });
     expect(verdict.changes).toContain("deleteRecipient <Disabled1@Chat.Example>");
@@ -160,37 +169,53 @@ describe("outgoing", () => {
     );
   });
 
+  test("a disabled sender is told that all is well, and nothing is sent", async () => {
+    disable("disabled3@chat.example");
+    const from = encrypted.headers.map(([n, v]) => [n, n === "From" ? " <Disabled3@Chat.Example>" : v] as const);
+    const mail = { sender: "Disabled3@Chat.Example", recipients: [bob], headers: from, body: encrypted.body };
+    expect(await client.deliver(mail)).toMatchObject({ recipients: ["continue"], final: "discard" });
+  });
+
+  test("a setup message to oneself passes when the only other recipient is disabled", async () => {
+    disable("disabled4@chat.example");
+    const recipients = [alice, "disabled4@chat.example"];
+    const verdict = await client.deliver({ sender: alice, recipients, ...fixture("21-setup-message-to-self") });
+    expect(verdict).toMatchObject({ final: "accept" });
+    expect(verdict.changes).toContain("deleteRecipient <disabled4@chat.example>");
+  });
+
   test.each([
-    { what: "encrypted mail", message: encrypted, counts: ["outgoing_encrypted_mail_count 1"] },
+    { of: "encrypted mail", to: bob, mail: "01-encrypted", counts: ["outgoing_encrypted_mail_count"] },
     {
-      what: "cleartext",
-      message: cleartext,
+      of: "cleartext",
+      to: bob,
+      mail: "02-cleartext",
       counts: [
-        "outgoing_unencrypted_mail_count 1",
-        "rejected_unencrypted_mail_count 1",
-        'filtermail_outbound_drop_total{reason="unencrypted"} 1',
+        "outgoing_unencrypted_mail_count",
+        "rejected_unencrypted_mail_count",
+        'filtermail_outbound_drop_total{reason="unencrypted"}',
       ],
     },
     {
-      what: "mail of a disabled sender",
-      message: encrypted,
-      disabled: alice,
-      counts: ['filtermail_outbound_drop_total{reason="sender_disabled"} 1'],
+      of: "mail to nobody who is left",
+      to: "disabled5@chat.example",
+      mail: "01-encrypted",
+      counts: ['filtermail_outbound_drop_total{reason="all_recipients_disabled"}'],
     },
     {
-      what: "mail to disabled recipients alone",
-      message: encrypted,
-      disabled: bob,
-      counts: ['filtermail_outbound_drop_total{reason="all_recipients_disabled"} 1'],
+      of: "a disabled sender's",
+      sender: "disabled5@chat.example",
+      to: bob,
+      mail: "01-encrypted",
+      counts: ['filtermail_outbound_drop_total{reason="sender_disabled"}'],
     },
-  ])("$what is counted as $counts", async ({ message, disabled, counts }) => {
-    if (disabled !== undefined) {
-      mkdirSync(homeOf(disabled), { recursive: true });
-      writeFileSync(join(homeOf(disabled), "DISABLED"), "");
-    }
-    await client.deliver({ sender: alice, recipients: [bob], ...message });
-    if (disabled !== undefined) rmSync(join(homeOf(disabled), "DISABLED"));
-    expect(counted()).toEqual(["filtered_outgoing_mail_count 1", ...counts]);
+    { of: "another's author", to: bob, mail: "27-bounce", counts: [] },
+  ])("what is counted of $of", async ({ sender = alice, to, mail, counts }) => {
+    disable("disabled5@chat.example");
+    const { headers, body } = fixture(mail);
+    const as = headers.map(([n, v]) => [n, v.replace(alice, sender)] as const);
+    await client.deliver({ sender, recipients: [to], headers: as, body });
+    expect(counted(/filter|outgoing|incoming|rejected/)).toEqual(["filtered_outgoing_mail_count", ...counts].sort());
   });
 
   test("an aborted message leaves nothing behind", async () => {
@@ -418,6 +443,7 @@ describe("incoming", () => {
 
   test.each([
     { when: "the author is the envelope sender", sender: alice, changes: [] },
+    { when: "the envelope has it in other letters", sender: alice.toUpperCase(), changes: [] },
     { when: "somebody forwards it", sender: "SRS0=a@forwarder.example", changes: ["changeFrom <>"] },
     { when: "there is no envelope sender", sender: "", changes: [] },
   ])("encrypted mail passes when $when", async ({ sender, changes }) => {
@@ -438,39 +464,55 @@ describe("incoming", () => {
     expect(verdict.final).toBe(final);
   });
 
-  test.each([
-    { what: "encrypted mail", message: () => encrypted, to: bob, counts: ["incoming_encrypted_mail_count 1"] },
-    {
-      what: "cleartext to somebody who takes none",
-      message: () => cleartext,
-      to: bob,
-      counts: [
-        "incoming_unencrypted_mail_count 1",
-        "rejected_unencrypted_mail_count 1",
-        'filtermail_inbound_drop_total{reason="unencrypted"} 1',
-      ],
-    },
-    {
-      what: "cleartext to somebody who takes it",
-      message: () => cleartext,
-      to: "takesall1@chat.example",
-      counts: ["incoming_unencrypted_mail_count 1"],
-    },
-    {
-      what: "a bounce",
-      message: () => signed({ headers: ownBounce, body: bounce.body.toString("latin1") }, [rsa]),
-      to: bob,
-      counts: ["incoming_mailer_daemon_mail_count 1"],
-    },
-  ])("$what is counted as $counts", async ({ message, to, counts }) => {
-    await client.deliver({ sender: "", recipients: [to], ...(await message()) });
-    expect(counted()).toEqual(["filtered_incoming_mail_count 1", ...counts]);
-  });
-
   test("a large cleartext mail is refused too", async () => {
     const body = "x".repeat(500_000);
     const verdict = await client.deliver({ sender: alice, recipients: [bob], headers: cleartext.headers, body });
     expect(verdict).toMatchObject({ final: needed });
+  });
+
+  test("a disabled recipient is left out, as Postfix spelt it, the other gets the mail", async () => {
+    disable("disabled6@chat.example");
+    const recipients = ["Disabled6@Chat.Example", bob];
+    const verdict = await client.deliver({ sender: alice, recipients, ...encrypted });
+    expect(verdict).toMatchObject({ final: "accept", changes: ["deleteRecipient <Disabled6@Chat.Example>"] });
+  });
+
+  test("who is disabled does not mind cleartext: the others are asked", async () => {
+    disable("disabled7@chat.example");
+    writeFileSync(join(homeOf("disabled7@chat.example"), "enforceE2EEincoming"), "");
+    const recipients = ["disabled7@chat.example", "takesall1@chat.example"];
+    expect((await client.deliver({ sender: alice, recipients, ...cleartext })).final).toBe("accept");
+  });
+
+  test.each([
+    { of: "encrypted mail", to: bob, mail: () => encrypted, counts: ["incoming_encrypted_mail_count"] },
+    {
+      of: "cleartext that is let in",
+      to: "takesall1@chat.example",
+      mail: () => cleartext,
+      counts: ["incoming_unencrypted_mail_count"],
+    },
+    {
+      of: "cleartext that is not",
+      to: bob,
+      mail: () => cleartext,
+      counts: [
+        "incoming_unencrypted_mail_count",
+        "rejected_unencrypted_mail_count",
+        'filtermail_inbound_drop_total{reason="unencrypted"}',
+      ],
+    },
+    { of: "a bounce", to: bob, mail: () => bounceFromLiteral, counts: ["incoming_mailer_daemon_mail_count"] },
+    {
+      of: "mail to nobody who is left",
+      to: "disabled8@chat.example",
+      mail: () => encrypted,
+      counts: ['filtermail_inbound_drop_total{reason="all_recipients_disabled"}'],
+    },
+  ])("what is counted of $of", async ({ to, mail, counts }) => {
+    disable("disabled8@chat.example");
+    await client.deliver({ sender: alice, recipients: [to], ...mail() });
+    expect(counted(/filter|outgoing|incoming|rejected/)).toEqual(["filtered_incoming_mail_count", ...counts].sort());
   });
 
   const noSignature = "554 5.7.1 No DKIM signature found";
@@ -481,9 +523,10 @@ describe("incoming", () => {
     headers: unsigned.headers.map(([n, v]) => [n, n === "From" ? " a@[192.0.2.1]" : v] as const),
   };
   const bounce = fixture("27-bounce");
-  const ownBounce = bounce.headers.map(
-    ([n, v]) => [n, n === "From" ? " MAILER-DAEMON@chat.example" : v] as [string, string],
-  );
+  const bounceFromLiteral = {
+    ...bounce,
+    headers: bounce.headers.map(([n, v]) => [n, n === "From" ? " MAILER-DAEMON@[192.0.2.1]" : v] as const),
+  };
   const changedBody = () => ({
     ...encrypted,
     body: encrypted.body.toString("latin1").replace("Version: 1", "Version:  1"),
@@ -516,8 +559,7 @@ describe("incoming", () => {
       final: "discard",
     },
   ])("$final when $when", async ({ message, dns, to, final }) => {
-    mkdirSync(homeOf("disabled2@chat.example"), { recursive: true });
-    writeFileSync(join(homeOf("disabled2@chat.example"), "DISABLED"), "");
+    disable("disabled2@chat.example");
     if (dns) answers = dns;
     const verdict = await client.deliver({ sender: alice, recipients: to ?? [bob], ...message() });
     expect(verdict.final).toBe(final);

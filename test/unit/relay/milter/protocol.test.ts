@@ -78,6 +78,11 @@ describe("PacketReader", () => {
   });
 });
 
+test("a reply fits a line of SMTP, whatever a From header holds", () => {
+  const text = `500 Invalid FROM header: ${"x".repeat(5000)}`;
+  expect(renderReply({ kind: "reply", text }).toString("latin1", 5)).toBe(`${text.slice(0, 400)}\0`);
+});
+
 test("a reply doubles % and stays one line", () => {
   const text = "500 Invalid FROM 100%\r\n250 ok\0é";
   expect(renderReply({ kind: "reply", text }).toString("latin1", 4)).toBe("y500 Invalid FROM 100%% 250 ok \0");

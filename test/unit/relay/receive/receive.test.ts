@@ -126,9 +126,9 @@ async function smtpd(replies: { rcpt?: string; end?: string }) {
   return { port: (server.address() as AddressInfo).port, seen };
 }
 
-async function received(port: number) {
+async function received(port: number, about = config) {
   const path = join(settings().runFolder, "mxdeliv.sock");
-  const server = receiveServer({ config, metrics: new Metrics(), port, onFailure: () => undefined });
+  const server = receiveServer({ config: about, metrics: new Metrics(), port, onFailure: () => undefined });
   await listenOn(server as Server, path);
   closing.push(
     () => server.closeAllConnections(),
@@ -187,6 +187,19 @@ describe("the server", () => {
       body: "500 Invalid DATA\n",
     });
     expect(seen).not.toContain(".");
+  });
+
+  test("what is too large even without its doubled dots is refused, and Postfix is not asked", async () => {
+    const { port, seen } = await smtpd({});
+    const small = settings({ domains: { "chat.example": limits({ maxMessageBytes: 1000 }) } });
+    const ask = await received(port, small);
+    const body = (bytes: number) => `${"..".repeat(bytes / 2 - 1)}\r\n`;
+    expect(await ask({ body: `${body(2000)}\r\n` })).toEqual({
+      status: 413,
+      body: "552 Message exceeds maximum size\n",
+    });
+    expect(seen).toEqual([]);
+    expect(await ask({ body: body(2000) })).toMatchObject({ status: 200 });
   });
 
   test("no Postfix: try again", async () => {

@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Discovery } from "../../../../src/relay/route/discover.ts";
 import { Knowledge } from "../../../../src/relay/route/knowledge.ts";
 import type { Road } from "../../../../src/relay/route/policy.ts";
 import { Roads } from "../../../../src/relay/route/roads.ts";
+import { until } from "../../../helpers/until.ts";
 import { collectingLog, limits, settings } from "../settings.ts";
 
 const road: Road = { state: "yes", hosts: ["mx.two.test"], failures: 1, lookAt: 5, tooLargeBytes: 9 };
@@ -32,8 +33,7 @@ test("changes are written without a stop too", async () => {
   const options = place();
   const knowledge = await Knowledge.open({ ...options, writeAfterMs: 0 });
   knowledge.learn("two.test", { road });
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  expect(readFileSync(options.path, "utf8")).toContain("two.test");
+  await until("the file", () => existsSync(options.path) && readFileSync(options.path, "utf8").includes("two.test"));
 });
 
 test.each(["{", "[]", '{"version":2,"domains":{}}', '{"version":1,"domains":{"a":{"road":{"state":"yes"}}}}', ""])(
@@ -123,6 +123,21 @@ test.each([
   await discovery.idle();
   expect(knowledge.get("_two.test")?.road).toMatchObject(known);
 });
+
+test.each([
+  { domain: "two.test", looks: ["verified mx.two.test"] },
+  { domain: "_two.test", looks: ["any mx.two.test"] },
+  { domain: "[1.2.3.4]", looks: ["any mx.two.test"] },
+])(
+  "$domain is looked at as strictly as mail will be: $looks; only names with a certificate have a policy",
+  async ({ domain, looks }) => {
+    const { discovery, asked } = await world({ texts: ["v=STSv1; id=1"] });
+    discovery.look(domain);
+    await discovery.idle();
+    const policy = domain === "two.test" ? ["mta-sts.two.test"] : [];
+    expect(asked.toSorted()).toEqual([...policy, ...looks].toSorted());
+  },
+);
 
 test("the first mail to a domain waits for its MTA-STS policy", async () => {
   const policy = "version: STSv1\nmode: enforce\nmx: mx.two.test\nmax_age: 86400\n";

@@ -10,7 +10,7 @@ import {
   tlsPolicyFor,
   transportFor,
 } from "../../../../src/relay/route/policy.ts";
-import { exchangersFrom } from "../../../../src/relay/route/resolver.ts";
+import { createRoadResolver, exchangersFrom } from "../../../../src/relay/route/resolver.ts";
 import { parseStsPolicy, stsAllows, stsId } from "../../../../src/relay/route/sts.ts";
 
 const now = Date.parse("2026-11-23T12:00:00Z");
@@ -189,5 +189,12 @@ describe("MX hosts", () => {
       records.map(([exchange, priority]) => ({ exchange, priority })),
     );
     expect(found).toEqual(hosts ? { kind: "hosts", hosts } : { kind: "none" });
+  });
+
+  test.each([
+    ["[1.2.3.4]", "1.2.3.4"],
+    ["[ipv6:2001:db8::1]", "2001:db8::1"],
+  ])("%s is its own host, and no name server is asked", async (destination, host) => {
+    expect(await createRoadResolver().exchangers(destination)).toEqual({ kind: "hosts", hosts: [host] });
   });
 });
