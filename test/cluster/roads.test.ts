@@ -1,14 +1,20 @@
-/** A road that an administrator points out: in by a load balancer that says who its clients are. */
+/** Roads that an administrator points out: in by a load balancer that says who its clients are, and out by what signed DNS vouches for. */
+import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { folders, ports } from "../../src/mail/layout.ts";
 import { someAccount } from "../helpers/first-message.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
+import { apply, kubectl } from "../helpers/kubectl.ts";
 import { LineSocket } from "../helpers/line-socket.ts";
-import { encryptedMessage } from "../helpers/messages.ts";
+import { encryptedMessage, randomName } from "../helpers/messages.ts";
+import { makeOwnAuthority, type OwnAuthority } from "../helpers/own-authority.ts";
 import { proxyV2 } from "../helpers/proxy-header.ts";
-import { freshServer, operatorIsInstalled, podOf, removeServer } from "../helpers/servers.ts";
+import { freshServer, namespace, operatorIsInstalled, podOf, removeServer, zoneText } from "../helpers/servers.ts";
+import { type SignedZones, startSignedZones } from "../helpers/signed-zones.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
-import { until } from "../helpers/until.ts";
+import { tableAnswer } from "../helpers/socketmap.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+import { publishZone, removeZone } from "../lab/names.ts";
 import { addresses } from "../lab/place.ts";
 
 beforeAll(operatorIsInstalled);
@@ -69,5 +75,103 @@ describe("behind a load balancer that names its clients", () => {
       expect(said, `port ${port}`).not.toMatch(/^(220 |\* OK|HTTP)/);
       await socket.closed();
     }
+  });
+});
+
+describe("with a resolver that validates", () => {
+  const domain = "dane-story.test";
+  const sender = podOf("dane-sender");
+  const alice = someAccount("_dane-sender.test");
+  const bob = someAccount(domain);
+  const secretName = "dane-peer-cert";
+  let zones: SignedZones;
+  let authority: OwnAuthority;
+  let zone: string;
+
+  beforeAll(async () => {
+    [zones, authority] = await Promise.all([startSignedZones([domain]), makeOwnAuthority(domain)]);
+    const { certificatePem, keyPem } = authority.pair;
+    await apply({
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: secretName, namespace },
+      type: "kubernetes.io/tls",
+      stringData: { "tls.crt": certificatePem, "tls.key": keyPem },
+    });
+    const network = { validatingResolvers: [zones.resolver] };
+    const [peer] = await Promise.all([
+      freshServer("dane-peer", { domain, certificate: { source: "Secret", secretName } }),
+      freshServer("dane-sender", { domain: "_dane-sender.test", network }),
+    ]);
+    zone = zoneText(peer);
+    // his address is made
+    await (await ImapClient.ready({ host: domain, port: ports.imaps }, bob.address, bob.password)).logout();
+  });
+  afterAll(async () => {
+    await Promise.all([removeServer("dane-peer"), removeServer("dane-sender"), zones?.remove()]);
+    await kubectl(["-n", namespace, "delete", "secret", secretName, "--ignore-not-found"]);
+    await removeZone(domain);
+  });
+
+  /** Publishes what the peer says of its key, and waits until the resolver knows. */
+  async function publish(digest: string): Promise<void> {
+    const tlsa = `3 1 1 ${digest}`;
+    await publishZone(domain, await zones.sign(domain, `${zone}\n_25._tcp IN TLSA ${tlsa}`));
+    const known = async () => (await zones.tlsa(domain)) === tlsa;
+    await until("the resolver to know", known, { patienceMs: patienceMs.mail });
+    // an smtp process goes by what it was told for a second longer than the TTL: new ones are asked
+    await sender.exec("postfix", "postfix", "-c", folders.postfixConfig, "reload");
+  }
+
+  /** Hands in a mail from Alice to Bob; its mark, and its id in the queue. */
+  async function send(): Promise<{ mark: string; id: string }> {
+    const mark = randomName(12);
+    const at = { host: "_dane-sender.test", port: ports.submissions };
+    const smtp = await SmtpClient.ready(at, alice.address, alice.password);
+    const mail = { from: alice.address, to: [bob.address] };
+    const { text } = await smtp.send({ ...mail, data: encryptedMessage({ ...mail, headers: { "Chat-Mark": mark } }) });
+    await smtp.quit();
+    const id = /^250 .* queued as (\S+)/.exec(text)?.[1];
+    if (!id) throw new Error(text);
+    return { mark, id };
+  }
+
+  async function hasArrived(mark: string): Promise<boolean> {
+    const client = await ImapClient.ready({ host: domain, port: ports.imaps }, bob.address, bob.password);
+    await client.say("SELECT INBOX");
+    const mails = await client.messages();
+    await client.logout();
+    return mails.some((text) => text.includes(mark));
+  }
+
+  const patience = { patienceMs: 2 * patienceMs.mail, everyMs: 200 };
+  const arrival = (mark: string) => until("the mail", () => hasArrived(mark), patience);
+
+  /** Waits for what Postfix says of a delivery. */
+  const fate = (id: string, words: RegExp) =>
+    until(
+      `"${words.source}"`,
+      async () => (await sender.logs("postfix")).split("\n").find((line) => line.includes(id) && words.test(line)),
+      patience,
+    );
+
+  const right = () => createHash("sha256").update(authority.serverKey).digest("hex");
+  const byDane = async () => (await tableAnswer(sender, "tls-policy", domain)) === "dane-only";
+
+  test("mail goes to a server that no authority vouches for, by the key in its signed zone", async () => {
+    await publish(right());
+    await until("its records to count", byDane, patience);
+    const { mark, id } = await send();
+    await arrival(mark);
+    expect(await fate(id, /status=sent/)).toMatch(/postfix\/smtp\[.* relay=dane-story\.test\[<ip>\]:25,/);
+  });
+
+  test("while another key is published mail waits, and goes when the record is right", async () => {
+    await publish("ab".repeat(32));
+    const { mark, id } = await send();
+    await fate(id, /status=deferred \(Server certificate not (trusted|verified)\)/);
+    expect(await hasArrived(mark)).toBe(false);
+    await publish(right());
+    await arrival(mark);
   });
 });
