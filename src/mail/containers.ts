@@ -32,10 +32,9 @@ export const volumeFolders = {
 } as const;
 export type VolumeFolder = keyof typeof volumeFolders;
 
-export type RelayProbe = ({ tcp: number } | { http: { path: string; port: number } }) & {
-  everySeconds: number;
-  failures: number;
-};
+/** What has to be there: a port that takes connections, a page, or success of a program that runs in the container. */
+export type RelayProbe = ProbeOf & { everySeconds: number; failures: number };
+type ProbeOf = { tcp: number } | { http: { path: string; port: number } } | { command: readonly string[] };
 
 export interface RelayContainer {
   name: string;
@@ -63,13 +62,15 @@ export type PodField = "status.podIP" | "status.hostIP";
 
 export type RelayContainerName = "postfix" | "dovecot" | "relay" | "web" | "turn";
 
-/** What runs beside mail. */
+/** What runs beside mail, and what stands before it. */
 export interface Extras {
   turn?: {
     relayPorts: readonly number[];
     /** How the outside sees the pod's address; undefined where nobody knows. */
     external?: { address: string } | { podField: PodField };
   };
+  /** A load balancer says who the clients are, and nobody else is believed. */
+  balanced?: true;
 }
 
 /** Set on the pod, so that users other than root may listen on ports below 1024. */
@@ -95,7 +96,14 @@ const postfixState: RelayMount = { from: "data", subPath: "postfix", at: folders
 const listen = (...names: PortName[]) => names.map((name) => ({ name, port: ports[name] }));
 
 /** Looks every second until the first success, so a pod is Ready as soon as it can be; costs nothing afterwards. */
-const startup = (port: number): RelayProbe => ({ tcp: port, everySeconds: 1, failures: 60 });
+const startup = (what: ProbeOf): RelayProbe => ({ ...what, everySeconds: 1, failures: 60 });
+
+/**
+ * Dovecot writes a line for each connection from an address that may not name clients, which the kubelet's is where a load balancer does.
+ * There the probe comes from inside, whose word counts.
+ */
+const dovecotProbe = ({ balanced }: Extras): ProbeOf =>
+  balanced ? { command: ["/bin/bash", "-c", `: </dev/tcp/127.0.0.1/${ports.imaps}`] } : { tcp: ports.imaps };
 
 const onceCertified = (name: keyof typeof reloadPipes) => [programs.withCertificate, servedTls, reloadPipes[name]];
 
@@ -114,7 +122,8 @@ export const prepareContainer: RelayContainer = {
 };
 
 /** The containers that stay, in the order they are started. */
-export function relayContainers({ turn }: Extras = {}): readonly (RelayContainer & { name: RelayContainerName })[] {
+export function relayContainers(extras: Extras = {}): readonly (RelayContainer & { name: RelayContainerName })[] {
+  const { turn } = extras;
   return [
     {
       ...asVmail,
@@ -142,8 +151,8 @@ export function relayContainers({ turn }: Extras = {}): readonly (RelayContainer
         { from: "scratch", name: "dovecot-tmp", at: "/tmp" },
       ],
       ports: listen("imap", "imaps"),
-      startup: startup(ports.imaps),
-      liveness: { tcp: ports.imaps, everySeconds: 60, failures: 3 },
+      startup: startup(dovecotProbe(extras)),
+      liveness: { ...dovecotProbe(extras), everySeconds: 60, failures: 3 },
     },
     {
       name: "postfix",
@@ -154,7 +163,7 @@ export function relayContainers({ turn }: Extras = {}): readonly (RelayContainer
       env: {},
       mounts: [config("postfix"), run, queue, postfixState],
       ports: listen("smtp", "submissions", "submission"),
-      startup: startup(ports.smtp),
+      startup: startup({ tcp: ports.smtp }),
     },
     {
       ...asVmail,
@@ -162,7 +171,7 @@ export function relayContainers({ turn }: Extras = {}): readonly (RelayContainer
       command: [programs.quiet, "/usr/sbin/nginx", "-c", `${folders.webConfig}/nginx.conf`, "-e", "stderr"],
       mounts: [config("web"), config("pages"), run, { from: "scratch", name: "web-tmp", at: "/tmp" }],
       ports: listen("http", "https"),
-      startup: startup(ports.https),
+      startup: startup({ tcp: ports.https }),
       liveness: { tcp: ports.https, everySeconds: 60, failures: 3 },
     },
     ...(turn ? [turnContainer(turn)] : []),

@@ -140,7 +140,10 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   const spec = ChatmailServerSpec.parse({ domain, ...fields, accounts: { ...onAnyLoad, ...fields?.accounts } });
   await writeFiles(folder, spec, extra);
   const { turn } = spec.services;
-  const containers = relayContainers(turn.enabled ? { turn: { relayPorts: relayPortsOf(turn) } } : {});
+  const containers = relayContainers({
+    ...(turn.enabled && { turn: { relayPorts: relayPortsOf(turn) } }),
+    ...(spec.network.proxyProtocol && { balanced: true }),
+  });
   const resolvers = spec.network.validatingResolvers;
   for (const [what, files] of Object.entries(given)) {
     for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, what, file), text, { mode: 0o644 });
@@ -177,9 +180,9 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     const container = containers.find((each) => each.name === name);
     const probe = container?.startup;
     if (!probe) return true;
-    const port = "tcp" in probe ? probe.tcp : probe.http.port;
-    if ("http" in probe) return (await fetch(`http://${host}:${port}${probe.http.path}`)).ok;
-    return accepts(host, port);
+    if ("command" in probe) return (await tryDocker(["exec", nameOf(name), ...probe.command])).code === 0;
+    if ("http" in probe) return (await fetch(`http://${host}:${probe.http.port}${probe.http.path}`)).ok;
+    return accepts(host, probe.tcp);
   };
   const ready = async (name: string) => {
     const found = () => isReady(name);

@@ -5,6 +5,7 @@ import { apiVersion, chatmailServer } from "../../src/api/names.ts";
 import { publishZone } from "../lab/names.ts";
 import { onAnyLoad } from "./accounts.ts";
 import { apply, kubectl, kubectlJson } from "./kubectl.ts";
+import type { RelayPod } from "./relay-pod.ts";
 import { patienceMs, until } from "./until.ts";
 
 /** Where `install/chatmail-operator.yaml` puts the operator, and the namespace it watches. */
@@ -39,6 +40,13 @@ export const serverObject = (name: string, spec: Record<string, unknown>) => ({
   kind: chatmailServer.kind,
   metadata: { name, namespace },
   spec,
+});
+
+/** Looks into the pod of a server, as RelayPod does. */
+export const podOf = (name: string): Pick<RelayPod, "exec" | "logs"> => ({
+  exec: (container, ...command) => kubectl(["-n", namespace, "exec", `${name}-0`, "-c", container, "--", ...command]),
+  logs: (container) =>
+    kubectl(["-n", namespace, "logs", `${name}-0`, ...(container ? ["-c", container] : ["--all-containers"])]),
 });
 
 /** Applies it in place of an earlier one, waits until it is Ready, and publishes its names. On a busy machine addresses are made all the same. */
@@ -76,11 +84,12 @@ export async function serverReady(name: string): Promise<ChatmailServer> {
   );
 }
 
-/** The records that the status of a ready server asks for, in the lab's DNS. */
-export async function publishNames(server: ChatmailServer): Promise<void> {
-  const records = (server.status?.dns ?? []).map(({ name, type, value }) => `${name} ${type} ${value}`);
-  await publishZone(server.spec.domain, records.join("\n"));
-}
+/** The records that the status of a ready server asks for, as lines of a zone. */
+export const zoneText = (server: ChatmailServer): string =>
+  (server.status?.dns ?? []).map(({ name, type, value }) => `${name} ${type} ${value}`).join("\n");
+
+export const publishNames = (server: ChatmailServer): Promise<void> =>
+  publishZone(server.spec.domain, zoneText(server));
 
 /** Removes a server and what `Retain` leaves behind. */
 export async function removeServer(name: string): Promise<void> {

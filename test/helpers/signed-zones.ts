@@ -1,5 +1,6 @@
 /** DNSSEC in the lab: zones signed by BIND's own tools, for publishZone, and a resolver that validates them. */
 import { randomBytes } from "node:crypto";
+import { Resolver } from "node:dns/promises";
 import { docker, tryDocker } from "../lab/docker.ts";
 import { nameServer } from "../lab/names.ts";
 import { labName } from "../lab/place.ts";
@@ -10,6 +11,8 @@ export interface SignedZones {
   resolver: string;
   /** The signed text of a zone for publishZone. */
   sign(zone: string, records: string): Promise<string>;
+  /** What the resolver has to say of the certificate of a host's port 25; undefined where it says nothing, as of a record whose signature is wrong. */
+  tlsa(host: string): Promise<string | undefined>;
   remove(): Promise<void>;
 }
 
@@ -64,18 +67,21 @@ export async function startSignedZones(zones: readonly string[]): Promise<Signed
   await until("the resolver", () => run("rndc status >/dev/null && echo yes || true", []), {
     patienceMs: patienceMs.client,
   });
+  const address = `{{(index .NetworkSettings.Networks "${labName}").IPAddress}}`;
+  const resolver = await docker(["inspect", "--format", address, name]);
   let serial = Math.floor(Date.now() / 1000);
   return {
-    resolver: await docker([
-      "inspect",
-      "--format",
-      `{{(index .NetworkSettings.Networks "${labName}").IPAddress}}`,
-      name,
-    ]),
+    resolver,
     sign: (zone, records) => {
       serial++;
       const head = `$TTL 1\n@ IN SOA names.test. hostmaster.test. ${serial} 60 60 60 0\n@ IN NS names.test.\n`;
       return run(signZone, [zone], `${head}${records}\n`);
+    },
+    tlsa: async (host) => {
+      const asking = new Resolver({ tries: 1 });
+      asking.setServers([resolver]);
+      const [found] = await asking.resolveTlsa(`_25._tcp.${host}`).catch(() => []);
+      return found && `${found.certUsage} ${found.selector} ${found.match} ${Buffer.from(found.data).toString("hex")}`;
     },
     remove: async () => {
       await tryDocker(["rm", "-f", "-v", name]);

@@ -1,6 +1,5 @@
 /** DANE between two relays: signed zones in BIND, a resolver that validates them, and a certificate that only DANE vouches for. */
 import { createHash } from "node:crypto";
-import { Resolver } from "node:dns/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { folders, ports } from "../../src/mail/layout.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
@@ -81,19 +80,11 @@ const notVouchedFor = /status=deferred \(Server certificate not (trusted|verifie
 const digest = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 const wrong = "ab".repeat(32);
 
-/** What the resolver has to say of the peer's certificate; undefined where it says nothing, as of a record whose signature is wrong. */
-async function resolved(): Promise<string | undefined> {
-  const resolver = new Resolver({ tries: 1 });
-  resolver.setServers([zones.resolver]);
-  const [record] = await resolver.resolveTlsa(`_25._tcp.${peer}`).catch(() => []);
-  return record && `${record.certUsage} ${record.selector} ${record.match} ${Buffer.from(record.data).toString("hex")}`;
-}
-
 /** Publishes what the peer says of its certificate, and waits until the resolver knows; `spoil` changes the text after it was signed. */
 async function publish(tlsa: string, spoil?: (text: string) => string): Promise<void> {
   const signed = await zones.sign(peer, `${two.zone}\n_25._tcp IN TLSA ${tlsa}`);
   await publishZone(peer, spoil ? spoil(signed) : signed);
-  const known = async () => (await resolved()) === (spoil ? undefined : tlsa);
+  const known = async () => (await zones.tlsa(peer)) === (spoil ? undefined : tlsa);
   await until("the resolver to know", known, { patienceMs: patienceMs.mail });
   // an smtp process goes by what it was told for a second longer than the TTL: new ones are asked
   await one.exec("postfix", "postfix", "-c", folders.postfixConfig, "reload");

@@ -98,7 +98,9 @@ function mountOf(mount: RelayMount): Record<string, unknown> {
 
 function probeOf(probe: RelayProbe): Record<string, unknown> {
   return {
-    ...("tcp" in probe ? { tcpSocket: { port: probe.tcp } } : { httpGet: probe.http }),
+    ...("tcp" in probe && { tcpSocket: { port: probe.tcp } }),
+    ...("http" in probe && { httpGet: probe.http }),
+    ...("command" in probe && { exec: { command: probe.command } }),
     periodSeconds: probe.everySeconds,
     failureThreshold: probe.failures,
     timeoutSeconds: probeTimeoutSeconds,

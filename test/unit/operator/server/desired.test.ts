@@ -143,6 +143,19 @@ test("every port of the Service is a port of a container", () => {
   expect(Service.spec.ports.map(({ name }: Loose) => name)).not.toContain("health");
 });
 
+test.each([
+  { when: "clients come as they are", network: {}, probe: { tcpSocket: { port: 993 } } },
+  {
+    when: "a load balancer names them, and Dovecot has a line for whoever else connects",
+    network: { proxyProtocol: { trustedNetworks: ["192.0.2.0/28"] } },
+    probe: { exec: { command: ["/bin/bash", "-c", ": </dev/tcp/127.0.0.1/993"] } },
+  },
+])("Dovecot is probed by $probe when $when", ({ network, probe }) => {
+  const { containers } = children({ network }).StatefulSet.spec.template.spec;
+  const dovecot = containers.find(({ name }: Loose) => name === "dovecot");
+  expect(dovecot).toMatchObject({ startupProbe: probe, livenessProbe: probe });
+});
+
 test("a given Secret is mounted and no key is made", () => {
   const all = children(
     { certificate: { source: "Secret", secretName: "mine" } },
