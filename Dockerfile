@@ -49,6 +49,8 @@ RUN printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin
  && apt-get update --error-on=any \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-auth-lua nginx libnginx-mod-stream coturn \
+ # our configuration has max_headers, which Debian's nginx knows since it limits them: an older one ends the build here, and not each pod
+ && echo 'events {} http { max_headers 1100; }' > /tmp/nginx.conf && nginx -t -q -c /tmp/nginx.conf && rm /tmp/nginx.conf \
  && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* /usr/sbin/policy-rc.d \
       /etc/turnserver.conf /var/lib/turn /etc/dovecot /etc/postfix/main.cf /etc/postfix/master.cf /etc/nginx/sites-enabled /var/www /etc/ssl/private/* \
