@@ -168,6 +168,8 @@ async function idleClients(from = newLogin()) {
   const kibPerClient = async (before: Readonly<Record<string, number>>, count: number) =>
     sum(difference(await pod.memory(), before)) / count;
   try {
+    // of the logins before this
+    await allAsleep();
     const before = await pod.memory();
     await come(logins.slice(0, size.awake));
     const awakeKib = await kibPerClient(before, size.awake);

@@ -121,6 +121,9 @@ export const prepareContainer: RelayContainer = {
   ports: [],
 };
 
+/** Young objects get 4 MB, and the heap grows by two fifths of what is in use: 86 MiB at work and not 120, and no slower (decision 0016). */
+const nodeFlags = ["--max-semi-space-size=4", "--heap-growing-percent=40"];
+
 /** The containers that stay, in the order they are started. */
 export function relayContainers(extras: Extras = {}): readonly (RelayContainer & { name: RelayContainerName })[] {
   const { turn } = extras;
@@ -128,7 +131,7 @@ export function relayContainers(extras: Extras = {}): readonly (RelayContainer &
     {
       ...asVmail,
       name: "relay",
-      command: [programs.node, programs.relay],
+      command: [programs.node, ...nodeFlags, programs.relay],
       mounts: [config("relay"), tls, dkim, invites, appVersions, ...(turn ? [turnSecret] : []), run, mail],
       ports: listen("health"),
       startup: { http: { path: "/readyz", port: ports.health }, everySeconds: 1, failures: 60 },
