@@ -34,7 +34,7 @@ import {
 } from "../../src/mail/containers.ts";
 import { rsaKey, signsMail } from "../../src/mail/dkim.ts";
 import { type FileFolder, type Files, relayFiles } from "../../src/mail/files.ts";
-import { givenTls, sockets } from "../../src/mail/layout.ts";
+import { folders, givenTls, sockets } from "../../src/mail/layout.ts";
 import { relayPortsOf, turnSecretKey } from "../../src/mail/turn.ts";
 import { boxPid } from "../lab/box.ts";
 import { docker, tryDocker } from "../lab/docker.ts";
@@ -329,6 +329,11 @@ function volumeOf(mount: RelayMount, folder: string): string {
     case "scratch":
       return `${made(join(folder, "scratch", mount.name), 0o777)}:${mount.at}`;
   }
+}
+
+/** What waits in Postfix's queue is tried at once, and not when its time comes. */
+export async function tryWaitingMail(pod: RelayPod): Promise<void> {
+  await pod.exec("postfix", "postkick", "-c", folders.postfixConfig, "public", "qmgr", "ADF");
 }
 
 function made(path: string, mode: number): string {

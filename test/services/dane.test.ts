@@ -6,7 +6,7 @@ import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { makeOwnAuthority, type OwnAuthority } from "../helpers/own-authority.ts";
-import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { type RelayPod, startRelayPod, tryWaitingMail } from "../helpers/relay-pod.ts";
 import { type SignedZones, startSignedZones } from "../helpers/signed-zones.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { tableAnswer } from "../helpers/socketmap.ts";
@@ -125,5 +125,6 @@ test("a record whose signature is wrong: mail waits, and is not sent with less",
   await putOff(mail, /status=deferred \(TLSA lookup error/);
   expect([await countOf(mail.mark), await policyOf(peer)]).toEqual([0, "dane-only"]);
   await publish(`3 1 1 ${digest(authority.serverKey)}`);
+  await tryWaitingMail(one);
   await arrival(mail);
 });
