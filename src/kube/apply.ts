@@ -1,7 +1,7 @@
 /** Server-side apply that compares first: an object that is as wanted is not sent, so at rest nothing is written. */
 import { createHash } from "node:crypto";
 import type { Client } from "./client.ts";
-import { canonical, hasAll, ownsMoreThan, projection } from "./fields.ts";
+import { canonical, hasAll, ownedFields, ownsMoreThan, projection } from "./fields.ts";
 import { immutableFields, remakeOf } from "./immutable.ts";
 import { type KubeObject, keyOf, type Resource } from "./object.ts";
 import type { Store } from "./store.ts";
@@ -33,6 +33,7 @@ export class Applier {
   readonly #manager: string;
   /** Only of what the server wrote another way than we did: what was sent, and what its fields became. */
   readonly #sent = new Map<string, { wanted: string; became: string }>();
+  readonly #followed = new WeakSet<Store<KubeObject>>();
 
   constructor(options: { client: Client; fieldManager: string }) {
     this.#client = options.client;
@@ -50,10 +51,11 @@ export class Applier {
       const how = { fieldManager, force, ...(subresource && { subresource }) };
       const now = await this.#client.apply(resource, wanted, how, signal);
       const became = form(now);
-      const plain = hasAll(became, compared) && !ownsMoreThan(became, compared, fieldManager, subresource);
-      if (plain) this.#sent.delete(key);
-      else this.#sent.set(key, { wanted: digest(compared), became: digest(projection(became, compared)) });
+      if (store) this.#forgetWith(store, resource);
       store?.wrote(now);
+      // After the store has told of a predecessor that this one replaced.
+      if (this.#isAsWanted(became, compared, subresource)) this.#sent.delete(key);
+      else this.#sent.set(key, { wanted: digest(compared), became: digest(projection(became, compared)) });
       return { sent: true, live: now };
     } catch (error) {
       const propagation = remakeOf(resource);
@@ -65,7 +67,9 @@ export class Applier {
   }
 
   /**
-   * Deletes what belongs to `owner` (by uid), carries `label`, and is no longer wanted; only in the state that was seen.
+   * Deletes what belongs to `owner` (by uid), carries `label`, and is no longer wanted; only in the state that was seen. `seen` are objects
+   * of this kind, `wanted` may have others too. Returns what was deleted, or was gone already. Throws a 409 for one that changed since it
+   * was seen, such as one that somebody has just adopted: the next run sees what it is now.
    */
   async prune(
     resource: Resource,
@@ -106,6 +110,12 @@ export class Applier {
     return true;
   }
 
+  /** Of how many objects it is remembered what the server made of them. */
+  get remembered(): number {
+    return this.#sent.size;
+  }
+
+  /** What is remembered of an object. By itself where a store tells that it is gone. */
   forget(resource: Resource, object: KubeObject): void {
     this.#sent.delete(sentKey(resource, object));
     this.#sent.delete(sentKey(resource, object, "status"));
@@ -114,7 +124,20 @@ export class Applier {
   #isApplied(key: string, live: KubeObject, wanted: KubeObject, subresource: string | undefined): boolean {
     const sent = this.#sent.get(key);
     if (sent && sent.wanted === digest(wanted)) return sent.became === digest(projection(live, wanted));
-    return hasAll(live, wanted) && !ownsMoreThan(live, wanted, this.#manager, subresource);
+    return this.#isAsWanted(live, wanted, subresource);
+  }
+
+  #isAsWanted(live: KubeObject, wanted: KubeObject, subresource: string | undefined): boolean {
+    const owned = ownedFields(live, this.#manager, subresource);
+    return hasAll(live, wanted, owned) && !ownsMoreThan(live, wanted, this.#manager, subresource);
+  }
+
+  #forgetWith(store: Store<KubeObject>, resource: Resource): void {
+    if (this.#followed.has(store)) return;
+    this.#followed.add(store);
+    store.listen(({ type, object }) => {
+      if (type === "deleted") this.forget(resource, object);
+    });
   }
 }
 
@@ -129,12 +152,13 @@ export function superfluous(options: {
   wanted: readonly KubeObject[];
 }): KubeObject[] {
   const { seen, owner, label } = options;
-  const wanted = new Set(options.wanted.map(keyOf));
+  const named = (object: KubeObject) => `${object.kind} ${keyOf(object)}`;
+  const wanted = new Set(options.wanted.map(named));
   return seen.filter(
     (object) =>
       object.metadata.labels?.[label.name] === label.value &&
       object.metadata.ownerReferences?.some((reference) => reference.controller && reference.uid === owner.uid) &&
       object.metadata.deletionTimestamp === undefined &&
-      !wanted.has(keyOf(object)),
+      !wanted.has(named(object)),
   );
 }
