@@ -10,7 +10,7 @@ import { priorities, WorkQueue } from "./queue.ts";
 import type { Source } from "./source.ts";
 
 export interface Outcome {
-  /** When to look again even if nothing is heard, in milliseconds from now. */
+  /** When to look again even if nothing is heard, in milliseconds from now; a time that is past is now. NaN counts as a bug. */
   againMs?: number | undefined;
   /** Not done, in a way that was expected and shown: try again with back-off. */
   retry?: boolean;
@@ -58,7 +58,7 @@ export async function runController(options: {
     ...(backOff && { backOff }),
     ...(metrics && { metrics: queueMetrics(metrics, name) }),
   });
-  if (metrics) showQueue(metrics, name, queue);
+  const hide = metrics ? showQueue(metrics, name, queue) : [];
   await Promise.all(sources.map((source) => source.whenFilled(signal)));
   const ends = signal.aborted ? [] : sources.map((source) => source.start(queue, log));
   const sweep = async () => {
@@ -69,7 +69,7 @@ export async function runController(options: {
     }
   };
   await Promise.all([sweep(), runWorkers({ workers: 4, ...options, queue })]);
-  for (const end of ends) end();
+  for (const end of [...ends, ...hide]) end();
 }
 
 /** Resolves when the signal is aborted and work in hand has ended. */
@@ -92,10 +92,18 @@ export async function runWorkers(options: {
   if (signal.aborted) close();
   else signal.addEventListener("abort", close, { once: true });
 
+  const logOf = (key: string) => {
+    try {
+      return childLog(log, { key }, levelOf?.(key));
+    } catch (err) {
+      log.warn({ key, err }, "log level of the key not set");
+      return childLog(log, { key });
+    }
+  };
   const run = async (key: string) => {
     const within = deadline(signal, options.runWithinMs ?? runWithinMs, `reconcile of ${key}`);
     const startedAt = performance.now();
-    const own = childLog(log, { key }, levelOf?.(key));
+    const own = logOf(key);
     try {
       const { againMs, retry } = await reconcile(key, { signal: within.signal, log: own });
       if (retry) queue.retry(key);
@@ -159,12 +167,15 @@ function faultOf(thrown: unknown): "spec" | "world" | "bug" {
   return isPassing(thrown) ? "world" : "bug";
 }
 
-function showQueue(metrics: Metrics, name: string, queue: WorkQueue): void {
+/** Returns what ends it. */
+function showQueue(metrics: Metrics, name: string, queue: WorkQueue): (() => void)[] {
   const labels = { name, controller: name };
-  metrics.gauge("workqueue_depth", () =>
-    priorities.map((priority) => ({ labels: { ...labels, priority }, value: queue.depthOf(priority) })),
-  );
   const ages = () => [...queue.working.values()].map((since) => (performance.now() - since) / 1_000);
-  metrics.gauge("workqueue_longest_running_processor_seconds", () => [{ labels, value: Math.max(0, ...ages()) }]);
-  metrics.gauge("controller_runtime_active_workers", () => [{ labels, value: queue.working.size }]);
+  return [
+    metrics.gauge("workqueue_depth", () =>
+      priorities.map((priority) => ({ labels: { ...labels, priority }, value: queue.depthOf(priority) })),
+    ),
+    metrics.gauge("workqueue_longest_running_processor_seconds", () => [{ labels, value: Math.max(0, ...ages()) }]),
+    metrics.gauge("controller_runtime_active_workers", () => [{ labels, value: queue.working.size }]),
+  ];
 }

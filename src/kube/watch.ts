@@ -150,7 +150,9 @@ const failuresUntilList = 5;
 
 /** What we last saw is too old for the server, or it refuses the question. While it is only down or busy, all that was seen still holds. */
 function needsNewList(err: unknown, failures: number): boolean {
-  const refused = err instanceof ApiError && err.status < 500 && err.status !== 429;
+  // Lists are what a server that is too busy can do least.
+  if (isApiError(err, 429)) return false;
+  const refused = err instanceof ApiError && err.status < 500;
   const tooNew = err instanceof ApiError && err.message.includes("Too large resource version");
   return refused || tooNew || failures >= failuresUntilList;
 }

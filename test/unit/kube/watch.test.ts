@@ -114,6 +114,16 @@ test("refused connections and errors of the server are tried again for as long a
   ]);
 });
 
+test("a server that is too busy for a watch is not asked for lists instead", async () => {
+  const busy = statusAnswer(429, "TooManyRequests", "later", { "retry-after": "0" });
+  const run = await watching({
+    lists: [listAnswer([], "1")],
+    watches: [...Array.from({ length: 8 }, () => busy), (s) => s.event("ADDED", aPod("p1", "5"))],
+  });
+  await until("the pod", () => run.names().length === 1);
+  expect([run.lists().length, run.watches().length]).toEqual([1, 9]);
+});
+
 test.each([
   {
     how: "in the stream",
