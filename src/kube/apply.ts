@@ -4,16 +4,22 @@ import type { Client } from "./client.ts";
 import { canonical, hasAll, ownedFields, ownsMoreThan, projection } from "./fields.ts";
 import { immutableFields, remakeOf } from "./immutable.ts";
 import { type KubeObject, keyOf, type Resource } from "./object.ts";
-import type { Store } from "./store.ts";
 
 /** `remade`: it had to be deleted, because what changed in it can't be changed; apply again when it is gone. */
 export type ApplyResult = { sent: false; remade?: true } | { sent: true; live: KubeObject };
+
+/** What `Applier` asks of a `Store`, of whatever kind its objects are. */
+export interface ApplyStore {
+  at(key: string): KubeObject | undefined;
+  wrote(object: never): void;
+  listen(listener: (change: { type: string; object: KubeObject }) => void): () => void;
+}
 
 export interface ApplyOptions {
   /** The object as last seen … */
   live?: KubeObject | undefined;
   /** … or the store that knows it, and is told what was written. */
-  store?: Store<KubeObject> | undefined;
+  store?: ApplyStore | undefined;
   /** A field that another manager set to another value is taken over; otherwise that is a conflict (409). */
   force?: boolean;
   subresource?: string;
@@ -33,14 +39,18 @@ export class Applier {
   readonly #manager: string;
   /** Only of what the server wrote another way than we did: what was sent, and what its fields became. */
   readonly #sent = new Map<string, { wanted: string; became: string }>();
-  readonly #followed = new WeakSet<Store<KubeObject>>();
+  readonly #followed = new WeakSet<ApplyStore>();
 
   constructor(options: { client: Client; fieldManager: string }) {
     this.#client = options.client;
     this.#manager = options.fieldManager;
   }
 
-  async apply(resource: Resource, wanted: KubeObject, options: ApplyOptions): Promise<ApplyResult> {
+  /**
+   * Sends `wanted` where it differs from what is known, and tells the store what the server made of it. Throws ApiError: 409 with
+   * `conflictsOf`, 422 with `immutableFields` or a fault of the object.
+   */
+  async apply<T extends KubeObject>(resource: Resource, wanted: T, options: ApplyOptions): Promise<ApplyResult> {
     const { store, force = true, subresource, form = (object) => object, signal } = options;
     const live = options.live ?? store?.at(keyOf(wanted));
     const key = sentKey(resource, wanted, subresource);
@@ -52,7 +62,7 @@ export class Applier {
       const now = await this.#client.apply(resource, wanted, how, signal);
       const became = form(now);
       if (store) this.#forgetWith(store, resource);
-      store?.wrote(now);
+      store?.wrote(now as never);
       // After the store has told of a predecessor that this one replaced.
       if (this.#isAsWanted(became, compared, subresource)) this.#sent.delete(key);
       else this.#sent.set(key, { wanted: digest(compared), became: digest(projection(became, compared)) });
@@ -90,7 +100,7 @@ export class Applier {
   async finalizer(
     resource: Resource,
     object: KubeObject,
-    options: { name: string; present: boolean; store?: Store<KubeObject>; signal: AbortSignal },
+    options: { name: string; present: boolean; store?: ApplyStore; signal: AbortSignal },
   ): Promise<boolean> {
     const { name, present, store, signal } = options;
     if ((object.metadata.finalizers ?? []).includes(name) === present) return false;
@@ -106,7 +116,7 @@ export class Applier {
     const how = { fieldManager: `${this.#manager}/${name.replaceAll("/", ".")}`.slice(0, 128), force: true };
     const now = await this.#client.apply(resource, { apiVersion, kind, metadata: own }, how, signal);
     // Without its last finalizer a deleted object is gone; the watch tells.
-    if (present) store?.wrote(now);
+    if (present) store?.wrote(now as never);
     return true;
   }
 
@@ -132,7 +142,7 @@ export class Applier {
     return hasAll(live, wanted, owned) && !ownsMoreThan(live, wanted, this.#manager, subresource);
   }
 
-  #forgetWith(store: Store<KubeObject>, resource: Resource): void {
+  #forgetWith(store: ApplyStore, resource: Resource): void {
     if (this.#followed.has(store)) return;
     this.#followed.add(store);
     store.listen(({ type, object }) => {

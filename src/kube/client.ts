@@ -2,7 +2,7 @@
 import { type Cause, isApiError } from "./api-error.ts";
 import type { Credentials } from "./credentials.ts";
 import { Counter } from "./metrics.ts";
-import { type KubeObject, pathOf, type Resource } from "./object.ts";
+import { type KubeObject, pathOf, type Resource, resources } from "./object.ts";
 import { transport } from "./transport.ts";
 
 export { ApiError, isApiError } from "./api-error.ts";
@@ -51,15 +51,15 @@ export interface Client {
     signal: AbortSignal,
   ): AsyncGenerator<WatchEvent>;
   /** Server-side apply: sets the fields in `object` and drops those this manager set before and no longer has. */
-  apply(
+  apply<T extends KubeObject>(
     resource: Resource,
-    object: KubeObject,
+    object: T,
     options: { fieldManager: string; force: boolean; subresource?: string },
     signal: AbortSignal,
   ): Promise<KubeObject>;
-  create(resource: Resource, object: KubeObject, signal: AbortSignal): Promise<KubeObject>;
+  create<T extends KubeObject>(resource: Resource, object: T, signal: AbortSignal): Promise<KubeObject>;
   /** Replaces the object; refused with 409 when its resourceVersion is not the newest. */
-  replace(resource: Resource, object: KubeObject, signal: AbortSignal): Promise<KubeObject>;
+  replace<T extends KubeObject>(resource: Resource, object: T, signal: AbortSignal): Promise<KubeObject>;
   /** JSON merge patch. */
   merge(
     resource: Resource,
@@ -80,9 +80,11 @@ export interface Client {
 export function kubeClient(credentials: Credentials, options: { userAgent: string; requests?: Counter }): Client {
   const requests = options.requests ?? new Counter();
   const { json, lines, close } = transport(credentials, { userAgent: options.userAgent, requests });
-  const counted = (verb: string, { plural }: Resource, subresource?: string) => ({
+  const counted = (verb: string, { plural, group }: Resource, subresource?: string) => ({
     verb,
     resource: subresource ? `${plural}/${subresource}` : plural,
+    // A leader that is busy must not lose its lease by that.
+    urgent: group === resources.lease.group && plural === resources.lease.plural,
   });
 
   return {

@@ -23,6 +23,8 @@ export interface Call {
   accept?: string | undefined;
   /** Given up when nothing is heard for so long, where that is shorter than what holds for all calls. */
   silenceMs?: number | undefined;
+  /** Goes also while others use all connections. */
+  urgent?: boolean;
 }
 
 export interface Transport {
@@ -58,7 +60,7 @@ export function transport(
     return new https.Agent({ ...kept, ...identity, rejectUnauthorized: !insecure });
   };
   const calls = agentFor(patience.connections);
-  const watches = agentFor(Number.POSITIVE_INFINITY);
+  const unlimited = agentFor(Number.POSITIVE_INFINITY);
   const root = server.pathname.replace(/\/$/, "");
   const host = server.hostname.replace(/^\[|\]$/g, "");
 
@@ -136,7 +138,7 @@ export function transport(
       `${call.method} ${call.path}`,
     );
     try {
-      const response = await send(call, calls, within.signal);
+      const response = await send(call, call.urgent ? unlimited : calls, within.signal);
       const text = await readAll(response, () => within.restart());
       if (!isFine(response)) throw errorOf(response, text);
       sized?.(text.length);
@@ -168,7 +170,7 @@ export function transport(
       const within = deadline(outer, Math.min(patience.silenceMs, idleMs), `${call.verb} ${call.path}`);
       let response: http.IncomingMessage | undefined;
       try {
-        response = await send(call, watches, within.signal);
+        response = await send(call, unlimited, within.signal);
         if (!isFine(response)) throw errorOf(response, await readAll(response, () => within.restart()));
         within.restart(idleMs);
         const split = lineSplitter();
@@ -187,7 +189,7 @@ export function transport(
 
     close() {
       calls.destroy();
-      watches.destroy();
+      unlimited.destroy();
     },
   };
 }
@@ -235,6 +237,7 @@ function errorOf(response: http.IncomingMessage, text: string): ApiError {
     status: response.statusCode ?? 0,
     statusText: response.statusMessage,
     retryAfter: response.headers["retry-after"],
+    date: response.headers.date,
     text,
   });
 }

@@ -59,6 +59,18 @@ test("after a restart a key of what is owned as a whole is taken away", async ()
   expect((await apply(claim("1Gi", { nodeSelector: { zone: "a" } }), live)).sent).toBe(true);
 });
 
+test("a store of a kind of one's own and an object with its spec need no cast", async () => {
+  const us = await applier();
+  interface Claim extends KubeObject {
+    spec: { storage: string };
+  }
+  const store = new Store<Claim>();
+  const metadata = { name: "c", namespace: "a" };
+  const wanted = { apiVersion: "v1", kind: "PersistentVolumeClaim", metadata };
+  await us.apply(resources.volumeClaim, { ...wanted, spec: { storage: "1Gi" } }, { store, signal });
+  expect(store.at("a/c")?.spec.storage).toBe("1Gi");
+});
+
 test("what is remembered of an object goes with it", async () => {
   const us = await applier();
   const store = new Store();

@@ -36,6 +36,20 @@ test("fifty calls at once share the pool, and so do the next fifty", async () =>
   expect(server.connections()).toBeLessThanOrEqual(50);
 });
 
+test("a lease is not kept waiting by calls that use up all connections", async () => {
+  const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { name: "l", namespace: "a" } };
+  const client = await serving(({ path }) => (path.includes("leases") ? { json: lease } : () => {}));
+  const stopping = new AbortController();
+  const get = () => client.get(resources.pod, { namespace: "a", name: "p" }, stopping.signal).catch(() => {});
+  const calls = Array.from({ length: 40 }, get);
+  await until("all connections to be used", () => server.requests.length >= 32);
+  expect((await client.get(resources.lease, { namespace: "a", name: "l" }, AbortSignal.timeout(1_000)))?.kind).toBe(
+    "Lease",
+  );
+  stopping.abort();
+  await Promise.all(calls);
+});
+
 test("what is not there is undefined; other refusals carry the server's words", async () => {
   const client = await serving((request) =>
     request.path.endsWith("/missing")
