@@ -160,10 +160,13 @@ export class Store<T extends KubeObject = KubeObject> {
     const key = keyOf(object);
     const version = object.metadata.resourceVersion;
     const before = this.#objects.get(key);
-    // The watch was faster: what it has told since then holds, also that the object is gone.
-    if (before ? isOlder(version, before.metadata.resourceVersion) : this.#hasPassed(object)) return;
-    if (before?.metadata.resourceVersion === version && version !== undefined) return;
     const same = before?.metadata.uid === object.metadata.uid;
+    // The watch, or a later write's answer, was faster: what was told since then holds, also that the object is gone.
+    if (before ? isOlder(version, before.metadata.resourceVersion) : this.#hasPassed(object)) {
+      if (same && version !== undefined) this.#ahead.get(key)?.own.add(version);
+      return;
+    }
+    if (before?.metadata.resourceVersion === version && version !== undefined) return;
     const ahead = (same && this.#ahead.get(key)) || {
       before: same ? before : undefined,
       own: new Set(),

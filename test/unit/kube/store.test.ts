@@ -283,7 +283,7 @@ describe("an index", () => {
   });
 });
 
-test("after random writes and watch events in any order that can happen, the store equals the server", () => {
+test("after random writes and watch events in any order that can happen, the store equals the server, and what others wrote was told", () => {
   for (let seed = 1; seed <= 300; seed++) {
     const random = seededRandom(seed);
     const store = new Store();
@@ -291,6 +291,15 @@ test("after random writes and watch events in any order that can happen, the sto
     const events: { type: "put" | "remove"; object: KubeObject }[] = [];
     const answers: KubeObject[] = [];
     let version = 0;
+    /** Of each uid, up to which version it was told that others wrote; and what others wrote. */
+    const told = new Map<string, number>();
+    const seen = new Set<string>();
+    const others: KubeObject[] = [];
+    store.listen(({ type, object, own }) => {
+      const { uid = "", resourceVersion } = object.metadata;
+      seen.add(uid);
+      if (!own) told.set(uid, type === "deleted" ? Number.POSITIVE_INFINITY : Number(resourceVersion));
+    });
     store.replace("", [], "0");
     for (let step = 0; step < 60; step++) {
       const name = `p${Math.floor(random() * 4)}`;
@@ -301,6 +310,7 @@ test("after random writes and watch events in any order that can happen, the sto
         server.set(name, object);
         events.push({ type: "put", object });
         if (random() < 0.5) answers.push(object);
+        else others.push(object);
       } else if (what < 0.5 && server.has(name)) {
         const object = aPod(name, String(++version), server.get(name)?.metadata.uid);
         server.delete(name);
@@ -322,5 +332,8 @@ test("after random writes and watch events in any order that can happen, the sto
     const text = (objects: Iterable<KubeObject>) =>
       [...objects].map(({ metadata: m }) => `${m.name} ${m.uid} ${m.resourceVersion}`).sort();
     expect(text(store.all()), `seed ${seed}`).toEqual(text(server.values()));
+    const isMissed = ({ metadata: { uid = "", resourceVersion } }: KubeObject) =>
+      seen.has(uid) && (told.get(uid) ?? 0) < Number(resourceVersion);
+    expect(text(others.filter(isMissed)), `seed ${seed}`).toEqual([]);
   }
 });
