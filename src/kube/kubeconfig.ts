@@ -3,14 +3,27 @@ import type { RequestOptions as HttpsOptions } from "node:https";
 import { KubeConfig } from "@kubernetes/client-node";
 import type { Credentials } from "./credentials.ts";
 
-/** From KUBECONFIG or ~/.kube/config, with whatever way of logging in it names: certificate, token, file, exec plugin, OIDC. */
+/**
+ * From KUBECONFIG or ~/.kube/config, with whatever way of logging in it names: certificate, token, file, exec plugin, OIDC. Throws where
+ * there is no current context, or where it goes through a proxy, which is not supported.
+ */
 export async function kubeconfigCredentials(): Promise<Credentials> {
   let config = load();
   const cluster = config.getCurrentCluster();
   if (!cluster) throw new Error("the kubeconfig has no current context");
+  if (cluster.proxyUrl) throw new Error(`the kubeconfig names a proxy (${cluster.proxyUrl}), which is not supported`);
   const first: RequestOptions = {};
   await config.applyToHTTPSOptions(first as HttpsOptions);
   const { ca, cert, key, servername } = first;
+  let asking: Promise<Record<string, string>> | undefined;
+  /** Calls at the same time share one answer: each may be a run of a plugin. */
+  const ask = () => {
+    const mine = headersOf(config).finally(() => {
+      if (asking === mine) asking = undefined;
+    });
+    asking = mine;
+    return mine;
+  };
   return {
     server: new URL(cluster.server),
     tls: {
@@ -24,11 +37,16 @@ export async function kubeconfigCredentials(): Promise<Credentials> {
     async headers({ refused = false } = {}) {
       // What was read and what a plugin said is kept within a KubeConfig: another one asks anew.
       if (refused) config = load();
-      const options: RequestOptions = {};
-      await config.applyToHTTPSOptions(options as HttpsOptions);
-      return Object.fromEntries(Object.entries(options.headers ?? {}).map(([name, value]) => [name, String(value)]));
+      return refused ? ask() : (asking ?? ask());
     },
   };
+}
+
+async function headersOf(config: KubeConfig): Promise<Record<string, string>> {
+  const options: RequestOptions = {};
+  await config.applyToHTTPSOptions(options as HttpsOptions);
+  const headers = Object.entries(options.headers ?? {});
+  return Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), String(value)]));
 }
 
 function load(): KubeConfig {

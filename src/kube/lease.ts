@@ -31,7 +31,7 @@ interface Lease extends KubeObject {
 /**
  * Waits to become the leader, then runs `lead` and renews. `lead` is told by its signal when leadership is lost or `signal` is
  * aborted, and is waited for; then the lease is given back if it is still ours. Resolves to "stopped", or to "lost" before another may
- * lead, even while `lead` goes on: then only the end of the process ends it. Rejects with what `lead` throws.
+ * lead (where one took the lease from us, soon after), even while `lead` goes on: then only the end of the process ends it. Rejects with what `lead` throws.
  *
  * `identity` is nobody else's, in no other pod either (there, process ids are alike): two with the same would lead both.
  */
@@ -140,35 +140,36 @@ export async function leadWithLease(options: {
   else signal.addEventListener("abort", stop, { once: true });
 
   let lost = false;
+  /** Also while the work in hand ends after a stop: until then nobody else may begin. */
+  const ended = new AbortController();
   const renew = async () => {
-    while (!leading.signal.aborted) {
-      await wait(times.retryMs, leading.signal);
-      if (leading.signal.aborted) return;
+    while (!ended.signal.aborted) {
+      await wait(times.retryMs, ended.signal);
+      if (ended.signal.aborted) return;
       const leftMs = Math.ceil(times.renewWithinMs - (performance.now() - renewedAt));
       const startedAt = performance.now();
-      if (leftMs > 0 && (await attempt(leading.signal, Math.min(leftMs, tryMs)))) {
+      if (leftMs > 0 && (await attempt(ended.signal, Math.min(leftMs, tryMs)))) {
         renewedAt = startedAt;
         continue;
       }
-      if (leading.signal.aborted) return;
+      if (ended.signal.aborted) return;
       const holder = seen?.lease.spec.holderIdentity;
       if (holder === identity && performance.now() - renewedAt < times.renewWithinMs) continue;
       lost = true;
       log.error({ lease: name, holder }, "leadership lost");
       leading.abort(new Error("leadership lost"));
+      return;
     }
   };
 
-  const ended = new AbortController();
   try {
-    const work = lead(leading.signal).finally(() => {
-      ended.abort();
-      leading.abort(new Error("work ended"));
-    });
+    const work = lead(leading.signal).finally(() => ended.abort(new Error("work ended")));
     // It is awaited below, unless it is left behind.
     work.catch(() => {});
     await renew();
-    if (lost) await wait(Math.max(0, times.lastsMs - (performance.now() - renewedAt)), ended.signal);
+    const isTaken = seen?.lease.spec.holderIdentity !== identity;
+    const leftMs = isTaken ? times.retryMs : Math.max(0, times.lastsMs - (performance.now() - renewedAt));
+    if (lost) await wait(leftMs, ended.signal);
     if (lost && !ended.signal.aborted)
       log.error({ lease: name }, "work goes on after leadership was lost, left behind");
     else await work;

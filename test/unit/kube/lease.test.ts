@@ -242,3 +242,15 @@ test("work that does not end when the lease is lost is left behind before anothe
   expect(first.led.now).toBe(true);
   first.led.end();
 });
+
+test("who stops renews until the work in hand has ended, so that nobody else begins meanwhile", async () => {
+  const state = await leaseServer();
+  const first = candidate("first", { deaf: true });
+  await until("a leader", () => first.led.now);
+  const stopped = first.stop();
+  const { renewals } = state;
+  await until("renewals to go on", () => state.renewals > renewals + 1);
+  first.led.end();
+  expect(await stopped).toBe("stopped");
+  expect(state.lease?.spec.holderIdentity).toBe("");
+});
