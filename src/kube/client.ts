@@ -34,11 +34,13 @@ export type Propagation = "Background" | "Foreground" | "Orphan";
 export interface Client {
   /** How many requests were sent, by verb, resource and code. */
   readonly requests: Counter;
+  /** Undefined where there is none (404). All calls throw ApiError for other refusals, and what broke the connection. */
   get(
     resource: Resource,
     at: { namespace?: string; name: string },
     signal: AbortSignal,
   ): Promise<KubeObject | undefined>;
+  /** `limit`: objects a page, 0 for all. Throws 410 where `next` has expired: begin anew. */
   listPage(
     resource: Resource,
     options: Selection & { limit: number; next?: string | undefined; silenceMs?: number },
@@ -67,7 +69,10 @@ export interface Client {
     patch: object,
     signal: AbortSignal,
   ): Promise<KubeObject>;
-  /** Only this very object, by default in the background; resolves also when it was gone already. */
+  /**
+   * Only this very object, by its uid (`onlyIfUnchanged`: and in the state that was seen; else 409), by default in the background. Resolves
+   * also when it was gone already.
+   */
   remove(
     resource: Resource,
     object: KubeObject,

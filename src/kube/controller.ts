@@ -10,7 +10,7 @@ import { priorities, WorkQueue } from "./queue.ts";
 import type { Source } from "./source.ts";
 
 export interface Outcome {
-  /** When to look again even if nothing is heard, in milliseconds from now; a time that is past is now. NaN counts as a bug. */
+  /** When to look again even if nothing is heard, in milliseconds from now; a time that is past means soon. NaN counts as a bug. */
   againMs?: number | undefined;
   /** Not done, in a way that was expected and shown: try again with back-off. */
   retry?: boolean;
@@ -26,6 +26,8 @@ export type Reconcile = (key: string, run: Run) => Promise<Outcome>;
 
 /** Work in hand may go on so long after stop; then it is left behind, by name. */
 const stopWithinMs = 10_000;
+/** A date that stays past must not make a key run without pause. */
+const soonestMs = 100;
 /** A reconcile that takes longer hangs: its signal ends it and the key is tried again. */
 const runWithinMs = 120_000;
 /** Everything once more, should a listener ever have missed something; as rare as in controller-runtime. */
@@ -108,7 +110,7 @@ export async function runWorkers(options: {
       const { againMs, retry } = await reconcile(key, { signal: within.signal, log: own });
       if (retry) queue.retry(key);
       else queue.succeeded(key);
-      if (againMs !== undefined) queue.addAfter(key, againMs);
+      if (againMs !== undefined) queue.addAfter(key, Math.max(againMs, soonestMs));
       count(retry ? "requeue" : againMs === undefined ? "success" : "requeue_after");
       own.debug({ againMs, retry, ms: Math.round(performance.now() - startedAt) }, "reconciled");
     } catch (thrown) {

@@ -325,3 +325,17 @@ test("a time that is no number is a bug of the reconcile, and backs off instead 
   await ended;
   expect(runs).toBe(1);
 });
+
+test("a time that is past means soon, not without pause", async () => {
+  const stopping = new AbortController();
+  const queue = new WorkQueue();
+  const delays: number[] = [];
+  queue.addAfter = (_key, ms) => void delays.push(ms);
+  const reconcile = async () => ({ againMs: -60_000 });
+  const ended = runWorkers({ queue, workers: 1, signal: stopping.signal, log: keptLog(), reconcile });
+  queue.add("a/1");
+  await until("its next time", () => delays.length === 1);
+  stopping.abort();
+  await ended;
+  expect(delays).toEqual([100]);
+});
