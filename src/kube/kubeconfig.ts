@@ -1,29 +1,27 @@
 /** Credentials from a kubeconfig, for development and tests. client-node knows all the ways of logging in that one may name. */
 import type { RequestOptions as HttpsOptions } from "node:https";
 import { KubeConfig } from "@kubernetes/client-node";
+import { shared } from "../lib/shared.ts";
 import type { Credentials } from "./credentials.ts";
+
+/** After so long without an answer a plugin is asked anew. */
+const pluginMs = 30_000;
 
 /**
  * From KUBECONFIG or ~/.kube/config, with whatever way of logging in it names: certificate, token, file, exec plugin, OIDC. Throws where
  * there is no current context, or where it goes through a proxy, which is not supported.
  */
 export async function kubeconfigCredentials(): Promise<Credentials> {
-  let config = load();
+  const config = load();
   const cluster = config.getCurrentCluster();
   if (!cluster) throw new Error("the kubeconfig has no current context");
-  if (cluster.proxyUrl) throw new Error(`the kubeconfig names a proxy (${cluster.proxyUrl}), which is not supported`);
+  if (cluster.proxyUrl) throw new Error("the kubeconfig names a proxy, which is not supported");
   const first: RequestOptions = {};
   await config.applyToHTTPSOptions(first as HttpsOptions);
   const { ca, cert, key, servername } = first;
-  let asking: Promise<Record<string, string>> | undefined;
-  /** Calls at the same time share one answer: each may be a run of a plugin. */
-  const ask = () => {
-    const mine = headersOf(config).finally(() => {
-      if (asking === mine) asking = undefined;
-    });
-    asking = mine;
-    return mine;
-  };
+  // Each answer may be a run of a plugin.
+  const asking = (of: KubeConfig) => shared(() => headersOf(of), pluginMs);
+  let ask = asking(config);
   return {
     server: new URL(cluster.server),
     tls: {
@@ -36,8 +34,8 @@ export async function kubeconfigCredentials(): Promise<Credentials> {
     namespace: config.getContextObject(config.getCurrentContext())?.namespace,
     async headers({ refused = false } = {}) {
       // What was read and what a plugin said is kept within a KubeConfig: another one asks anew.
-      if (refused) config = load();
-      return refused ? ask() : (asking ?? ask());
+      if (refused) ask = asking(load());
+      return ask();
     },
   };
 }

@@ -5,6 +5,7 @@
 import http from "node:http";
 import https from "node:https";
 import { DeadlineError, deadline } from "../lib/deadline.ts";
+import { shared } from "../lib/shared.ts";
 import { wait } from "../lib/wait.ts";
 import { ApiError, apiErrorOf, isApiError } from "./api-error.ts";
 import type { Credentials } from "./credentials.ts";
@@ -64,15 +65,12 @@ export function transport(
   const root = server.pathname.replace(/\/$/, "");
   const host = server.hostname.replace(/^\[|\]$/g, "");
 
-  let renewing: Promise<Record<string, string>> | undefined;
+  const renewed = shared(() => credentials.headers({ refused: true }), patience.silenceMs);
   /** Who we are, anew when the server has refused `refused`. Many who are refused at once ask for one new token. */
   async function identity(refused: Record<string, string> | undefined): Promise<Record<string, string>> {
     const known = await credentials.headers();
     if (refused === undefined || known.authorization !== refused.authorization) return known;
-    renewing ??= credentials.headers({ refused: true }).finally(() => {
-      renewing = undefined;
-    });
-    return renewing;
+    return renewed();
   }
 
   function headersFor(call: Call, payload: Buffer | undefined, who: Record<string, string>) {
