@@ -31,7 +31,8 @@ interface Lease extends KubeObject {
 /**
  * Waits to become the leader, then runs `lead` and renews. `lead` is told by its signal when leadership is lost or `signal` is
  * aborted, and is waited for; then the lease is given back if it is still ours. Resolves to "stopped", or to "lost" before another may
- * lead (where one took the lease from us, soon after), even while `lead` goes on: then only the end of the process ends it. Rejects with what `lead` throws.
+ * lead (where one took the lease from us, soon after), even while `lead` goes on: then only the end of the process ends it. Rejects with
+ * what `lead` throws.
  *
  * `identity` is nobody else's, in no other pod either (there, process ids are alike): two with the same would lead both.
  */
