@@ -38,13 +38,13 @@ export function isApiError(thrown: unknown, ...statuses: number[]): thrown is Ap
 export function apiErrorOf(answer: {
   status: number;
   statusText?: string | undefined;
+  /** Seconds, or a date (RFC 9110 §10.2.3), which is measured from `date`, what the clock of that server says. */
   retryAfter?: string | undefined;
+  date?: string | undefined;
   text: string;
 }): ApiError {
   const { status, statusText, text } = answer;
-  const seconds = Number(answer.retryAfter);
-  const known = answer.retryAfter !== undefined && Number.isFinite(seconds) && seconds >= 0;
-  const retryAfterMs = known ? Math.min(seconds, 60) * 1_000 : undefined;
+  const retryAfterMs = retryAfterOf(answer);
   try {
     const said = JSON.parse(text) as { message?: string; reason?: string; details?: { causes?: RawCause[] } };
     const causes = said.details?.causes?.map(({ reason, message, field }) => ({
@@ -65,11 +65,22 @@ export function apiErrorOf(answer: {
   }
 }
 
+const longestRetryMs = 60_000;
+
+function retryAfterOf({ retryAfter = "", date = "" }: { retryAfter?: string | undefined; date?: string | undefined }) {
+  const seconds = /^\d+$/.test(retryAfter) ? Number(retryAfter) : Number.NaN;
+  const ms = / GMT$/.test(retryAfter) ? Date.parse(retryAfter) - Date.parse(date) : seconds * 1_000;
+  return Number.isNaN(ms) ? undefined : Math.min(longestRetryMs, Math.max(0, ms));
+}
+
 type RawCause = { reason?: string; message?: string; field?: string };
+
+/** Of the system and of name servers, of an answer that is no HTTP, of TLS and of certificates. */
+const passingCodes = /^(E[A-Z]+|EAI_[A-Z]+|HPE_\w+|ERR_(TLS|SSL)_\w+|(CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)_\w+)$/;
 
 /** Passing trouble of server, network or of two who wrote at once; not a fault of what was sent. */
 export function isPassing(thrown: unknown): boolean {
   if (thrown instanceof ApiError) return ![400, 404, 405, 413, 415, 422].includes(thrown.status);
   if (!(thrown instanceof Error)) return false;
-  return thrown.name === "DeadlineError" || ("code" in thrown && /^E[A-Z]+$/.test(String(thrown.code)));
+  return thrown.name === "DeadlineError" || ("code" in thrown && passingCodes.test(String(thrown.code)));
 }

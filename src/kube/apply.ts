@@ -1,19 +1,25 @@
 /** Server-side apply that compares first: an object that is as wanted is not sent, so at rest nothing is written. */
 import { createHash } from "node:crypto";
 import type { Client } from "./client.ts";
-import { canonical, hasAll, ownsMoreThan, projection } from "./fields.ts";
+import { canonical, hasAll, ownedFields, ownsMoreThan, projection } from "./fields.ts";
 import { immutableFields, remakeOf } from "./immutable.ts";
 import { type KubeObject, keyOf, type Resource } from "./object.ts";
-import type { Store } from "./store.ts";
 
 /** `remade`: it had to be deleted, because what changed in it can't be changed; apply again when it is gone. */
 export type ApplyResult = { sent: false; remade?: true } | { sent: true; live: KubeObject };
+
+/** What `Applier` asks of a `Store`, of whatever kind its objects are. */
+export interface ApplyStore {
+  at(key: string): KubeObject | undefined;
+  wrote(object: never): void;
+  listen(listener: (change: { type: string; object: KubeObject }) => void): () => void;
+}
 
 export interface ApplyOptions {
   /** The object as last seen … */
   live?: KubeObject | undefined;
   /** … or the store that knows it, and is told what was written. */
-  store?: Store<KubeObject> | undefined;
+  store?: ApplyStore | undefined;
   /** A field that another manager set to another value is taken over; otherwise that is a conflict (409). */
   force?: boolean;
   subresource?: string;
@@ -33,13 +39,18 @@ export class Applier {
   readonly #manager: string;
   /** Only of what the server wrote another way than we did: what was sent, and what its fields became. */
   readonly #sent = new Map<string, { wanted: string; became: string }>();
+  readonly #followed = new WeakSet<ApplyStore>();
 
   constructor(options: { client: Client; fieldManager: string }) {
     this.#client = options.client;
     this.#manager = options.fieldManager;
   }
 
-  async apply(resource: Resource, wanted: KubeObject, options: ApplyOptions): Promise<ApplyResult> {
+  /**
+   * Sends `wanted` where it differs from what is known, and tells the store what the server made of it. Throws ApiError: 409 with
+   * `conflictsOf`, 422 with `immutableFields` or a fault of the object.
+   */
+  async apply<T extends KubeObject>(resource: Resource, wanted: T, options: ApplyOptions): Promise<ApplyResult> {
     const { store, force = true, subresource, form = (object) => object, signal } = options;
     const live = options.live ?? store?.at(keyOf(wanted));
     const key = sentKey(resource, wanted, subresource);
@@ -50,10 +61,11 @@ export class Applier {
       const how = { fieldManager, force, ...(subresource && { subresource }) };
       const now = await this.#client.apply(resource, wanted, how, signal);
       const became = form(now);
-      const plain = hasAll(became, compared) && !ownsMoreThan(became, compared, fieldManager, subresource);
-      if (plain) this.#sent.delete(key);
+      if (store) this.#forgetWith(store, resource);
+      store?.wrote(now as never);
+      // After the store has told of a predecessor that this one replaced.
+      if (this.#isAsWanted(became, compared, subresource)) this.#sent.delete(key);
       else this.#sent.set(key, { wanted: digest(compared), became: digest(projection(became, compared)) });
-      store?.wrote(now);
       return { sent: true, live: now };
     } catch (error) {
       const propagation = remakeOf(resource);
@@ -65,7 +77,9 @@ export class Applier {
   }
 
   /**
-   * Deletes what belongs to `owner` (by uid), carries `label`, and is no longer wanted; only in the state that was seen.
+   * Deletes what belongs to `owner` (by uid), carries `label`, and is no longer wanted; only in the state that was seen. `seen` are objects
+   * of this kind, `wanted` may have others too. Returns what was deleted, or was gone already. Throws a 409 for one that changed since it
+   * was seen, such as one that somebody has just adopted: the next run sees what it is now.
    */
   async prune(
     resource: Resource,
@@ -86,7 +100,7 @@ export class Applier {
   async finalizer(
     resource: Resource,
     object: KubeObject,
-    options: { name: string; present: boolean; store?: Store<KubeObject>; signal: AbortSignal },
+    options: { name: string; present: boolean; store?: ApplyStore; signal: AbortSignal },
   ): Promise<boolean> {
     const { name, present, store, signal } = options;
     if ((object.metadata.finalizers ?? []).includes(name) === present) return false;
@@ -102,10 +116,16 @@ export class Applier {
     const how = { fieldManager: `${this.#manager}/${name.replaceAll("/", ".")}`.slice(0, 128), force: true };
     const now = await this.#client.apply(resource, { apiVersion, kind, metadata: own }, how, signal);
     // Without its last finalizer a deleted object is gone; the watch tells.
-    if (present) store?.wrote(now);
+    if (present) store?.wrote(now as never);
     return true;
   }
 
+  /** Of how many objects it is remembered what the server made of them. */
+  get remembered(): number {
+    return this.#sent.size;
+  }
+
+  /** What is remembered of an object. By itself where a store tells that it is gone. */
   forget(resource: Resource, object: KubeObject): void {
     this.#sent.delete(sentKey(resource, object));
     this.#sent.delete(sentKey(resource, object, "status"));
@@ -114,7 +134,20 @@ export class Applier {
   #isApplied(key: string, live: KubeObject, wanted: KubeObject, subresource: string | undefined): boolean {
     const sent = this.#sent.get(key);
     if (sent && sent.wanted === digest(wanted)) return sent.became === digest(projection(live, wanted));
-    return hasAll(live, wanted) && !ownsMoreThan(live, wanted, this.#manager, subresource);
+    return this.#isAsWanted(live, wanted, subresource);
+  }
+
+  #isAsWanted(live: KubeObject, wanted: KubeObject, subresource: string | undefined): boolean {
+    const owned = ownedFields(live, this.#manager, subresource);
+    return hasAll(live, wanted, owned) && !ownsMoreThan(live, wanted, this.#manager, subresource);
+  }
+
+  #forgetWith(store: ApplyStore, resource: Resource): void {
+    if (this.#followed.has(store)) return;
+    this.#followed.add(store);
+    store.listen(({ type, object }) => {
+      if (type === "deleted") this.forget(resource, object);
+    });
   }
 }
 
@@ -129,12 +162,13 @@ export function superfluous(options: {
   wanted: readonly KubeObject[];
 }): KubeObject[] {
   const { seen, owner, label } = options;
-  const wanted = new Set(options.wanted.map(keyOf));
+  const named = (object: KubeObject) => `${object.kind} ${keyOf(object)}`;
+  const wanted = new Set(options.wanted.map(named));
   return seen.filter(
     (object) =>
       object.metadata.labels?.[label.name] === label.value &&
       object.metadata.ownerReferences?.some((reference) => reference.controller && reference.uid === owner.uid) &&
       object.metadata.deletionTimestamp === undefined &&
-      !wanted.has(keyOf(object)),
+      !wanted.has(named(object)),
   );
 }

@@ -31,12 +31,8 @@ export class Cache {
     const { namespaces, ...rest } = options;
     this.#options = rest;
     this.#namespaces = namespaces ?? [""];
-    this.#options.metrics?.gauge("kube_store_objects", () =>
-      this.#stores.map(({ resource, store }) => ({ labels: { resource: resource.plural }, value: store.size })),
-    );
-    this.#options.metrics?.gauge("kube_store_unreadable_objects", () =>
-      this.#stores.map(({ resource, store }) => ({ labels: { resource: resource.plural }, value: store.unreadable })),
-    );
+    this.#options.metrics?.gauge("kube_store_objects", () => this.#byResource(({ size }) => size));
+    this.#options.metrics?.gauge("kube_store_unreadable_objects", () => this.#byResource((store) => store.unreadable));
   }
 
   /** A store of this kind, being filled from now on. */
@@ -49,6 +45,14 @@ export class Cache {
       this.#watches.push(keepFilled({ ...this.#options, resource, selection: where, store }));
     }
     return store;
+  }
+
+  /** Stores of one kind, with selectors of their own, are added up. */
+  #byResource(of: (store: Store<KubeObject>) => number): { labels: { resource: string }; value: number }[] {
+    const sums = new Map<string, number>();
+    for (const { resource, store } of this.#stores)
+      sums.set(resource.plural, (sums.get(resource.plural) ?? 0) + of(store));
+    return [...sums].map(([resource, value]) => ({ labels: { resource }, value }));
   }
 
   get filled(): boolean {

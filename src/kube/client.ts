@@ -2,7 +2,7 @@
 import { type Cause, isApiError } from "./api-error.ts";
 import type { Credentials } from "./credentials.ts";
 import { Counter } from "./metrics.ts";
-import { type KubeObject, pathOf, type Resource } from "./object.ts";
+import { type KubeObject, pathOf, type Resource, resources } from "./object.ts";
 import { transport } from "./transport.ts";
 
 export { ApiError, isApiError } from "./api-error.ts";
@@ -34,11 +34,13 @@ export type Propagation = "Background" | "Foreground" | "Orphan";
 export interface Client {
   /** How many requests were sent, by verb, resource and code. */
   readonly requests: Counter;
+  /** Undefined where there is none (404). All calls throw ApiError for other refusals, and what broke the connection. */
   get(
     resource: Resource,
     at: { namespace?: string; name: string },
     signal: AbortSignal,
   ): Promise<KubeObject | undefined>;
+  /** `limit`: objects a page, 0 for all. Throws 410 where `next` has expired: begin anew. */
   listPage(
     resource: Resource,
     options: Selection & { limit: number; next?: string | undefined; silenceMs?: number },
@@ -51,15 +53,15 @@ export interface Client {
     signal: AbortSignal,
   ): AsyncGenerator<WatchEvent>;
   /** Server-side apply: sets the fields in `object` and drops those this manager set before and no longer has. */
-  apply(
+  apply<T extends KubeObject>(
     resource: Resource,
-    object: KubeObject,
+    object: T,
     options: { fieldManager: string; force: boolean; subresource?: string },
     signal: AbortSignal,
   ): Promise<KubeObject>;
-  create(resource: Resource, object: KubeObject, signal: AbortSignal): Promise<KubeObject>;
+  create<T extends KubeObject>(resource: Resource, object: T, signal: AbortSignal): Promise<KubeObject>;
   /** Replaces the object; refused with 409 when its resourceVersion is not the newest. */
-  replace(resource: Resource, object: KubeObject, signal: AbortSignal): Promise<KubeObject>;
+  replace<T extends KubeObject>(resource: Resource, object: T, signal: AbortSignal): Promise<KubeObject>;
   /** JSON merge patch. */
   merge(
     resource: Resource,
@@ -67,7 +69,10 @@ export interface Client {
     patch: object,
     signal: AbortSignal,
   ): Promise<KubeObject>;
-  /** Only this very object, by default in the background; resolves also when it was gone already. */
+  /**
+   * Only this very object, by its uid (`onlyIfUnchanged`: and in the state that was seen; else 409), by default in the background. Resolves
+   * also when it was gone already.
+   */
   remove(
     resource: Resource,
     object: KubeObject,
@@ -80,9 +85,11 @@ export interface Client {
 export function kubeClient(credentials: Credentials, options: { userAgent: string; requests?: Counter }): Client {
   const requests = options.requests ?? new Counter();
   const { json, lines, close } = transport(credentials, { userAgent: options.userAgent, requests });
-  const counted = (verb: string, { plural }: Resource, subresource?: string) => ({
+  const counted = (verb: string, { plural, group }: Resource, subresource?: string) => ({
     verb,
     resource: subresource ? `${plural}/${subresource}` : plural,
+    // A leader that is busy must not lose its lease by that.
+    urgent: group === resources.lease.group && plural === resources.lease.plural,
   });
 
   return {

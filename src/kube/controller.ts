@@ -10,7 +10,7 @@ import { priorities, WorkQueue } from "./queue.ts";
 import type { Source } from "./source.ts";
 
 export interface Outcome {
-  /** When to look again even if nothing is heard, in milliseconds from now. */
+  /** When to look again even if nothing is heard, in milliseconds from now; a time that is past means soon. NaN counts as a bug. */
   againMs?: number | undefined;
   /** Not done, in a way that was expected and shown: try again with back-off. */
   retry?: boolean;
@@ -26,6 +26,8 @@ export type Reconcile = (key: string, run: Run) => Promise<Outcome>;
 
 /** Work in hand may go on so long after stop; then it is left behind, by name. */
 const stopWithinMs = 10_000;
+/** A date that stays past must not make a key run without pause. */
+const soonestMs = 100;
 /** A reconcile that takes longer hangs: its signal ends it and the key is tried again. */
 const runWithinMs = 120_000;
 /** Everything once more, should a listener ever have missed something; as rare as in controller-runtime. */
@@ -58,7 +60,7 @@ export async function runController(options: {
     ...(backOff && { backOff }),
     ...(metrics && { metrics: queueMetrics(metrics, name) }),
   });
-  if (metrics) showQueue(metrics, name, queue);
+  const hide = metrics ? showQueue(metrics, name, queue) : [];
   await Promise.all(sources.map((source) => source.whenFilled(signal)));
   const ends = signal.aborted ? [] : sources.map((source) => source.start(queue, log));
   const sweep = async () => {
@@ -69,7 +71,7 @@ export async function runController(options: {
     }
   };
   await Promise.all([sweep(), runWorkers({ workers: 4, ...options, queue })]);
-  for (const end of ends) end();
+  for (const end of [...ends, ...hide]) end();
 }
 
 /** Resolves when the signal is aborted and work in hand has ended. */
@@ -92,15 +94,23 @@ export async function runWorkers(options: {
   if (signal.aborted) close();
   else signal.addEventListener("abort", close, { once: true });
 
+  const logOf = (key: string) => {
+    try {
+      return childLog(log, { key }, levelOf?.(key));
+    } catch (err) {
+      log.warn({ key, err }, "log level of the key not set");
+      return childLog(log, { key });
+    }
+  };
   const run = async (key: string) => {
     const within = deadline(signal, options.runWithinMs ?? runWithinMs, `reconcile of ${key}`);
     const startedAt = performance.now();
-    const own = childLog(log, { key }, levelOf?.(key));
+    const own = logOf(key);
     try {
       const { againMs, retry } = await reconcile(key, { signal: within.signal, log: own });
       if (retry) queue.retry(key);
       else queue.succeeded(key);
-      if (againMs !== undefined) queue.addAfter(key, againMs);
+      if (againMs !== undefined) queue.addAfter(key, Math.max(againMs, soonestMs));
       count(retry ? "requeue" : againMs === undefined ? "success" : "requeue_after");
       own.debug({ againMs, retry, ms: Math.round(performance.now() - startedAt) }, "reconciled");
     } catch (thrown) {
@@ -159,12 +169,15 @@ function faultOf(thrown: unknown): "spec" | "world" | "bug" {
   return isPassing(thrown) ? "world" : "bug";
 }
 
-function showQueue(metrics: Metrics, name: string, queue: WorkQueue): void {
+/** Returns what ends it. */
+function showQueue(metrics: Metrics, name: string, queue: WorkQueue): (() => void)[] {
   const labels = { name, controller: name };
-  metrics.gauge("workqueue_depth", () =>
-    priorities.map((priority) => ({ labels: { ...labels, priority }, value: queue.depthOf(priority) })),
-  );
   const ages = () => [...queue.working.values()].map((since) => (performance.now() - since) / 1_000);
-  metrics.gauge("workqueue_longest_running_processor_seconds", () => [{ labels, value: Math.max(0, ...ages()) }]);
-  metrics.gauge("controller_runtime_active_workers", () => [{ labels, value: queue.working.size }]);
+  return [
+    metrics.gauge("workqueue_depth", () =>
+      priorities.map((priority) => ({ labels: { ...labels, priority }, value: queue.depthOf(priority) })),
+    ),
+    metrics.gauge("workqueue_longest_running_processor_seconds", () => [{ labels, value: Math.max(0, ...ages()) }]),
+    metrics.gauge("controller_runtime_active_workers", () => [{ labels, value: queue.working.size }]),
+  ];
 }

@@ -5,7 +5,10 @@ import { readFile } from "node:fs/promises";
 export interface Credentials {
   server: URL;
   tls: { ca?: string | Buffer; cert?: string | Buffer; key?: string | Buffer; servername?: string; insecure?: boolean };
-  /** Headers that go with every request; called for each, so it answers from memory. `refused`: the last ones were; get new ones. */
+  /**
+   * Headers that go with every request (`authorization`, say); called for each, so it answers from memory. `refused`: the last ones were (HTTP
+   * 401); get new ones. A rejection is the call's.
+   */
   headers(options?: { refused?: boolean }): Promise<Record<string, string>>;
   /** The namespace that the credentials belong to. */
   namespace: string | undefined;
@@ -28,8 +31,14 @@ export function inClusterCredentials(options: {
     tls: { ca: readFileSync(`${folder}/ca.crt`) },
     namespace: readFileSync(`${folder}/namespace`, "utf8").trim(),
     async headers({ refused = false } = {}) {
-      if (refused || now() - token.readAt > tokenLivesMs)
-        token = { value: (await readFile(`${folder}/token`, "utf8")).trim(), readAt: now() };
+      if (refused || now() - token.readAt > tokenLivesMs) {
+        const read = await readFile(`${folder}/token`, "utf8").catch((error: unknown) => {
+          // The one we have may still be good; the next call looks again.
+          if (token.value === "") throw error;
+          return "";
+        });
+        if (read.trim() !== "") token = { value: read.trim(), readAt: now() };
+      }
       return { authorization: `Bearer ${token.value}` };
     },
   };

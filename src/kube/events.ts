@@ -136,7 +136,10 @@ export class EventRecorder {
       regarding: { apiVersion, kind, name, ...(namespace && { namespace }), ...(uid && { uid }) },
     };
     this.#send(async () => {
-      await this.#client.create(event, body, this.#stopping.signal);
+      await this.#client.create(event, body, this.#stopping.signal).catch((error: unknown) => {
+        // It was made by an earlier try that had no answer: the name is nobody else's.
+        if (!isApiError(error, 409)) throw error;
+      });
       series.name = eventName;
     });
   }
@@ -169,9 +172,7 @@ export class EventRecorder {
       this.#waiting.shift();
       this.#dropped++;
     }
-    this.#sending ??= this.#sendAll().finally(() => {
-      this.#sending = undefined;
-    });
+    this.#sending ??= this.#sendAll();
   }
 
   async #sendAll(): Promise<void> {
@@ -192,6 +193,8 @@ export class EventRecorder {
         }
       }
     }
+    // At once, or what is noted before a promise could tell would wait for the next note.
+    this.#sending = undefined;
   }
 }
 

@@ -45,35 +45,83 @@ function nameOfItem(item: unknown): string | undefined {
   return undefined;
 }
 
-/** True when every field of `wanted` has its value in `live`. Values that the server writes another way ("1000m" as "1") count as different. */
-export function hasAll(live: unknown, wanted: unknown): boolean {
+/**
+ * True when every field of `wanted` has its value in `live`. Values that the server writes another way ("1000m" as "1") count as different.
+ * `owned` is what managedFields say of us. Where they name nothing within an object or list (a nodeSelector, a list of a CRD without keys),
+ * apply replaces it as a whole: then it has nothing more either. In doubt the answer is false: to send too much costs one request.
+ */
+export function hasAll(live: unknown, wanted: unknown, owned?: OwnedFields): boolean {
   if (wanted === undefined) return true;
+  const whole = owned !== undefined && Object.keys(owned).length === 0;
   if (Array.isArray(wanted)) {
     if (!Array.isArray(live)) return false;
-    if (!areNamed(wanted)) return live.length === wanted.length && wanted.every((item, at) => hasAll(live[at], item));
+    const ownedOf = (item: unknown) => (whole ? owned : ownedItem(owned, item));
+    if (whole || wanted.length === 0 || !areNamed(wanted))
+      return live.length === wanted.length && wanted.every((item, at) => hasAll(live[at], item, ownedOf(item)));
     return wanted.every((item) => {
       const name = nameOfItem(item);
-      return hasAll(
-        live.find((other) => nameOfItem(other) === name),
-        item,
-      );
+      const match = live.find((other) => nameOfItem(other) === name);
+      return hasAll(match, item, ownedOf(item));
     });
   }
   if (!isPlain(wanted)) return live === wanted;
-  return isPlain(live) && Object.entries(wanted).every(([key, value]) => hasAll(live[key], value));
+  if (!isPlain(live)) return false;
+  if (whole && Object.entries(live).some(([key, value]) => wanted[key] === undefined && !isFilledIn(key, value)))
+    return false;
+  return Object.entries(wanted).every(([key, value]) =>
+    hasAll(live[key], value, whole ? owned : (owned?.[`f:${key}`] as OwnedFields | undefined)),
+  );
+}
+
+/** What the server adds by itself to objects that apply replaces as a whole: field references, ports in lists, claim templates. */
+const filledIn: Record<string, string> = {
+  apiVersion: '"v1"',
+  divisor: '"0"',
+  expirationSeconds: "3600",
+  kind: '"PersistentVolumeClaim"',
+  protocol: '"TCP"',
+  status: '{"phase":"Pending"}',
+  volumeMode: '"Filesystem"',
+};
+
+const isFilledIn = (key: string, value: unknown) =>
+  value === null || (Object.hasOwn(filledIn, key) && filledIn[key] === JSON.stringify(value));
+
+/** A tree of managedFields (`fieldsV1`). */
+export type OwnedFields = Record<string, unknown>;
+
+/** What `manager` owns by apply, where managedFields say so. */
+export function ownedFields(live: KubeObject, manager: string, subresource = ""): OwnedFields | undefined {
+  const owned = live.metadata.managedFields?.find((fields) => isOurs(fields, manager, subresource))?.fieldsV1;
+  return owned && Object.keys(owned).length > 0 ? owned : undefined;
+}
+
+function ownedItem(owned: OwnedFields | undefined, item: unknown): OwnedFields | undefined {
+  const found = Object.entries(owned ?? {}).find(([step]) => step.startsWith("k:") && hasKeys(item, step.slice(2)));
+  return found?.[1] as OwnedFields | undefined;
+}
+
+/** Whether it is the item of these keys, as in `{"port":25,"protocol":"TCP"}`. A protocol that we left out is the default. */
+function hasKeys(item: unknown, keys: string): boolean {
+  return (
+    isPlain(item) &&
+    Object.entries(JSON.parse(keys) as Record<string, unknown>).every(
+      ([key, want]) => item[key] === want || (item[key] === undefined && (key !== "protocol" || want === "TCP")),
+    )
+  );
 }
 
 /** True when `manager` owns a field in `live` that `wanted` no longer has: an apply would take it away. */
 export function ownsMoreThan(live: KubeObject, wanted: KubeObject, manager: string, subresource = ""): boolean {
-  const entry = live.metadata.managedFields?.find((fields) => isOurs(fields, manager, subresource));
-  return entry?.fieldsV1 !== undefined && lacksSome(wanted, entry.fieldsV1);
+  const owned = ownedFields(live, manager, subresource);
+  return owned !== undefined && lacksSome(wanted, owned);
 }
 
-function lacksSome(wanted: unknown, owned: Record<string, unknown>): boolean {
+function lacksSome(wanted: unknown, owned: OwnedFields): boolean {
   return Object.entries(owned).some(([step, inner]) => {
     if (step === ".") return false;
     const found = follow(wanted, step);
-    return found === undefined || lacksSome(found, inner as Record<string, unknown>);
+    return found === undefined || lacksSome(found, inner as OwnedFields);
   });
 }
 
@@ -85,11 +133,7 @@ function follow(value: unknown, step: string): unknown {
   if (!Array.isArray(value)) return undefined;
   if (kind === "i:") return value[Number(rest)];
   if (kind === "v:") return value.find((item) => JSON.stringify(item) === rest);
-  const keys = Object.entries(JSON.parse(rest) as Record<string, unknown>);
-  // A key that we left to its default, such as protocol TCP, is not in what we sent.
-  return value.find(
-    (item) => isPlain(item) && keys.every(([key, want]) => item[key] === undefined || item[key] === want),
-  );
+  return value.find((item) => hasKeys(item, rest));
 }
 
 function isOurs(fields: ManagedFields, manager: string, subresource: string): boolean {

@@ -15,12 +15,13 @@ export function remakeOf(resource: Resource): Propagation | undefined {
   return undefined;
 }
 
-/** The fields that the server says can't be changed; undefined when it refused for another reason. */
+/** The fields that the server says can't be changed; undefined when it refused for another reason, or for another one as well. */
 export function immutableFields(refused: unknown): string[] | undefined {
   if (!(refused instanceof ApiError) || refused.status !== 422) return undefined;
   const said = /immutable|may not be changed|cannot be changed|updates to statefulset spec for fields other than/i;
-  const fields = refused.causes.filter(({ message }) => said.test(message ?? "")).map(({ field }) => field ?? "");
-  if (fields.length > 0) return fields;
+  // An object that would be refused anew must not be deleted.
+  if (refused.causes.some(({ message }) => !said.test(message ?? ""))) return undefined;
+  if (refused.causes.length > 0) return refused.causes.map(({ field }) => field ?? "");
   return said.test(refused.message) ? ["spec"] : undefined;
 }
 

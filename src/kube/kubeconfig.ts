@@ -1,16 +1,27 @@
 /** Credentials from a kubeconfig, for development and tests. client-node knows all the ways of logging in that one may name. */
 import type { RequestOptions as HttpsOptions } from "node:https";
 import { KubeConfig } from "@kubernetes/client-node";
+import { shared } from "../lib/shared.ts";
 import type { Credentials } from "./credentials.ts";
 
-/** From KUBECONFIG or ~/.kube/config, with whatever way of logging in it names: certificate, token, file, exec plugin, OIDC. */
+/** After so long without an answer a plugin is asked anew. */
+const pluginMs = 30_000;
+
+/**
+ * From KUBECONFIG or ~/.kube/config, with whatever way of logging in it names: certificate, token, file, exec plugin, OIDC. Throws where
+ * there is no current context, or where it goes through a proxy, which is not supported.
+ */
 export async function kubeconfigCredentials(): Promise<Credentials> {
-  let config = load();
+  const config = load();
   const cluster = config.getCurrentCluster();
   if (!cluster) throw new Error("the kubeconfig has no current context");
+  if (cluster.proxyUrl) throw new Error("the kubeconfig names a proxy, which is not supported");
   const first: RequestOptions = {};
   await config.applyToHTTPSOptions(first as HttpsOptions);
   const { ca, cert, key, servername } = first;
+  // Each answer may be a run of a plugin.
+  const asking = (of: KubeConfig) => shared(() => headersOf(of), pluginMs);
+  let ask = asking(config);
   return {
     server: new URL(cluster.server),
     tls: {
@@ -23,12 +34,17 @@ export async function kubeconfigCredentials(): Promise<Credentials> {
     namespace: config.getContextObject(config.getCurrentContext())?.namespace,
     async headers({ refused = false } = {}) {
       // What was read and what a plugin said is kept within a KubeConfig: another one asks anew.
-      if (refused) config = load();
-      const options: RequestOptions = {};
-      await config.applyToHTTPSOptions(options as HttpsOptions);
-      return Object.fromEntries(Object.entries(options.headers ?? {}).map(([name, value]) => [name, String(value)]));
+      if (refused) ask = asking(load());
+      return ask();
     },
   };
+}
+
+async function headersOf(config: KubeConfig): Promise<Record<string, string>> {
+  const options: RequestOptions = {};
+  await config.applyToHTTPSOptions(options as HttpsOptions);
+  const headers = Object.entries(options.headers ?? {});
+  return Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), String(value)]));
 }
 
 function load(): KubeConfig {

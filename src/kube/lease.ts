@@ -1,4 +1,5 @@
 /** Leader election over a Lease, with the rules of client-go: clocks of other machines are never compared with ours. */
+import { deadline } from "../lib/deadline.ts";
 import { messageOf } from "../lib/text.ts";
 import { wait } from "../lib/wait.ts";
 import { type Client, isApiError } from "./client.ts";
@@ -29,7 +30,11 @@ interface Lease extends KubeObject {
 
 /**
  * Waits to become the leader, then runs `lead` and renews. `lead` is told by its signal when leadership is lost or `signal` is
- * aborted, and is waited for; then the lease is given back if it is still ours. Resolves to "lost" or "stopped".
+ * aborted, and is waited for; then the lease is given back if it is still ours. Resolves to "stopped", or to "lost" before another may
+ * lead (where one took the lease from us, soon after), even while `lead` goes on: then only the end of the process ends it. Rejects with
+ * what `lead` throws.
+ *
+ * `identity` is nobody else's, in no other pod either (there, process ids are alike): two with the same would lead both.
  */
 export async function leadWithLease(options: {
   client: Client;
@@ -47,14 +52,21 @@ export async function leadWithLease(options: {
   let seen: { lease: Lease; at: number } | undefined;
   /** The last write did not end well, so what we know of the lease may be wrong. */
   let mustRead = true;
+  /** We have written, or may have: it may be ours though no answer said so. */
+  let mayBeOurs = false;
 
   const observe = (lease: Lease) => {
     if (seen && JSON.stringify(seen.lease.spec) === JSON.stringify(lease.spec)) seen.lease = lease;
     else seen = { lease, at: performance.now() };
   };
 
-  /** One try to take or renew. Resolves to whether the lease is ours. */
-  const attempt = async (until: AbortSignal): Promise<boolean> => {
+  /**
+   * One try to take or renew, of `ms` at most: a call that hangs must not use up all the time, for another connection may work; and who hears
+   * late that the lease is theirs can't know whether it still is. Resolves to whether it is ours.
+   */
+  const attempt = async (outer: AbortSignal, ms: number): Promise<boolean> => {
+    const within = deadline(outer, ms, `lease ${name}`);
+    const until = within.signal;
     const mine = (before?: LeaseSpec): LeaseSpec => {
       const held = before?.holderIdentity === identity;
       const time = microTime(now());
@@ -70,6 +82,7 @@ export async function leadWithLease(options: {
       // Ours, as far as we know: no need to read it first. If somebody else wrote it, the server says so (409), and the next try reads.
       if (seen?.lease.spec.holderIdentity === identity && !mustRead) {
         mustRead = true;
+        mayBeOurs = true;
         observe(
           (await client.replace(
             resources.lease,
@@ -84,6 +97,7 @@ export async function leadWithLease(options: {
       if (!found) {
         const metadata = { name, namespace };
         const lease: Lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec: mine() };
+        mayBeOurs = true;
         observe((await client.create(resources.lease, lease, until)) as Lease);
         mustRead = false;
         return true;
@@ -92,20 +106,32 @@ export async function leadWithLease(options: {
       const holder = found.spec.holderIdentity;
       const lastsMs = (found.spec.leaseDurationSeconds ?? 0) * 1_000;
       const mayBeAlive = seen !== undefined && performance.now() - seen.at < lastsMs;
+      mayBeOurs = holder === identity;
       if (holder && holder !== identity && mayBeAlive) return false;
+      mayBeOurs = true;
       observe((await client.replace(resources.lease, { ...found, spec: mine(found.spec) } as Lease, until)) as Lease);
       mustRead = false;
       return true;
     } catch (err) {
       // Someone else was faster.
-      if (!isApiError(err, 409) && !until.aborted) log.warn({ lease: name, err }, "lease not renewed, trying again");
+      if (!isApiError(err, 409) && !outer.aborted)
+        log.warn({ lease: name, err: within.reasonOr(err) }, "lease not renewed, trying again");
       return false;
+    } finally {
+      within.end();
     }
   };
+  const tryMs = Math.ceil(times.renewWithinMs / 3);
 
-  while (!(await attempt(signal))) {
+  /** When the write began by which the lease is ours: others count from then, not from the answer. */
+  let renewedAt = performance.now();
+  while (!(await attempt(signal, tryMs))) {
     await wait(times.retryMs * (1 + Math.random() * 0.2), signal);
-    if (signal.aborted) return "stopped";
+    if (signal.aborted) {
+      if (mayBeOurs) await release();
+      return "stopped";
+    }
+    renewedAt = performance.now();
   }
   log.info({ lease: name, identity }, "leading");
 
@@ -115,30 +141,39 @@ export async function leadWithLease(options: {
   else signal.addEventListener("abort", stop, { once: true });
 
   let lost = false;
+  /** Also while the work in hand ends after a stop: until then nobody else may begin. */
+  const ended = new AbortController();
   const renew = async () => {
-    let renewedAt = performance.now();
-    while (!leading.signal.aborted) {
-      await wait(times.retryMs, leading.signal);
-      if (leading.signal.aborted) return;
+    while (!ended.signal.aborted) {
+      await wait(times.retryMs, ended.signal);
+      if (ended.signal.aborted) return;
       const leftMs = Math.ceil(times.renewWithinMs - (performance.now() - renewedAt));
       const startedAt = performance.now();
-      // One call that hangs must not use up all the time: another connection may work.
-      const tryMs = Math.min(leftMs, Math.ceil(times.renewWithinMs / 3));
-      if (leftMs > 0 && (await attempt(AbortSignal.any([leading.signal, AbortSignal.timeout(tryMs)])))) {
+      if (leftMs > 0 && (await attempt(ended.signal, Math.min(leftMs, tryMs)))) {
         renewedAt = startedAt;
         continue;
       }
-      if (leading.signal.aborted) return;
+      if (ended.signal.aborted) return;
       const holder = seen?.lease.spec.holderIdentity;
       if (holder === identity && performance.now() - renewedAt < times.renewWithinMs) continue;
       lost = true;
       log.error({ lease: name, holder }, "leadership lost");
       leading.abort(new Error("leadership lost"));
+      return;
     }
   };
 
   try {
-    await Promise.all([lead(leading.signal).finally(() => leading.abort(new Error("work ended"))), renew()]);
+    const work = lead(leading.signal).finally(() => ended.abort(new Error("work ended")));
+    // It is awaited below, unless it is left behind.
+    work.catch(() => {});
+    await renew();
+    const isTaken = seen?.lease.spec.holderIdentity !== identity;
+    const leftMs = isTaken ? times.retryMs : Math.max(0, times.lastsMs - (performance.now() - renewedAt));
+    if (lost) await wait(leftMs, ended.signal);
+    if (lost && !ended.signal.aborted)
+      log.error({ lease: name }, "work goes on after leadership was lost, left behind");
+    else await work;
   } finally {
     signal.removeEventListener("abort", stop);
     if (!lost) await release();

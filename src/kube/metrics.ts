@@ -72,7 +72,7 @@ type Gauge = () => number | { labels: Labels; value: number }[];
 export class Metrics {
   readonly #counters = new Map<string, Counter>();
   readonly #histograms = new Map<string, Histogram>();
-  readonly #gauges = new Map<string, Gauge>();
+  readonly #gauges = new Map<string, Set<Gauge>>();
 
   counter(name: string): Counter {
     return made(this.#counters, name, () => new Counter());
@@ -82,9 +82,11 @@ export class Metrics {
     return made(this.#histograms, name, () => new Histogram());
   }
 
-  /** Asked for each time the text is made. */
-  gauge(name: string, read: Gauge): void {
-    this.#gauges.set(name, read);
+  /** Asked for each time the text is made. Several may share a name, each with labels of its own. Returns what ends it. */
+  gauge(name: string, read: Gauge): () => void {
+    const readers = made(this.#gauges, name, () => new Set<Gauge>());
+    readers.add(read);
+    return () => void readers.delete(read);
   }
 
   /** A counter that was made elsewhere, such as a client's. */
@@ -96,10 +98,14 @@ export class Metrics {
     const parts: string[] = [];
     for (const [name, counter] of this.#counters) parts.push(`# TYPE ${name} counter\n`, counter.text(name));
     for (const [name, histogram] of this.#histograms) parts.push(`# TYPE ${name} histogram\n`, histogram.text(name));
-    for (const [name, read] of this.#gauges) {
-      const now = read();
-      const entries = typeof now === "number" ? [{ labels: {}, value: now }] : now;
-      parts.push(`# TYPE ${name} gauge\n`, ...entries.map(({ labels, value }) => line(name, labelText(labels), value)));
+    for (const [name, readers] of this.#gauges) {
+      const values = new Map<string, number>();
+      for (const read of readers) {
+        const now = read();
+        const entries = typeof now === "number" ? [{ labels: {}, value: now }] : now;
+        for (const { labels, value } of entries) values.set(labelText(labels), value);
+      }
+      parts.push(`# TYPE ${name} gauge\n`, ...[...values].map(([labels, value]) => line(name, labels, value)));
     }
     return parts.join("");
   }

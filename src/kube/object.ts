@@ -43,6 +43,8 @@ export interface Resource {
   version: string;
   kind: string;
   plural: string;
+  /** Objects of this kind are in no namespace, though what they own may be. */
+  clusterScoped?: boolean;
 }
 
 /** The kinds of the Kubernetes API that are used here. */

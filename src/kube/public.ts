@@ -1,7 +1,7 @@
 /** What `chatmail-operator/kube` gives to other programs. Nothing in the project itself imports this. */
 
 export { ApiError, type Cause, isApiError, isPassing } from "./api-error.ts";
-export { Applier, type ApplyOptions, type ApplyResult, superfluous } from "./apply.ts";
+export { Applier, type ApplyOptions, type ApplyResult, type ApplyStore, superfluous } from "./apply.ts";
 export { Cache, type Watched } from "./cache.ts";
 export { type Client, kubeClient, type Page, type Propagation, type Selection, type WatchEvent } from "./client.ts";
 export { type Outcome, type Reconcile, type Run, runController, runWorkers } from "./controller.ts";

@@ -77,8 +77,10 @@ export class WorkQueue {
     this.#sleepers.shift()?.();
   }
 
-  /** At this time at the latest; an earlier time that is already set stays. */
+  /** In so many milliseconds at the latest; an earlier time that is already set stays. Throws RangeError where `ms` is no number. */
   addAfter(key: string, ms: number, priority: Priority = "change"): void {
+    // A timer would take it for now, and a date that is none would make a key run without end.
+    if (Number.isNaN(ms)) throw new RangeError(`${key}: no time to look again`);
     if (this.#closed || this.#waiting.has(key)) return;
     const at = performance.now() + ms;
     const set = this.#later.get(key);

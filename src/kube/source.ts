@@ -17,12 +17,12 @@ export type Mapping<T extends KubeObject> = (change: Change<T>) => Iterable<stri
 
 /**
  * The objects that are reconciled themselves. A change that leaves spec, labels, annotations and finalizers as they were (a status, most
- * often our own) is not heard; nor is `own`, what we wrote.
+ * often our own) is not heard. An answer to our own write is: an edit that came just before it is in it, and told nowhere else as early.
  */
 export function from<T extends KubeObject>(store: Store<T>): Source {
   return source(store, {
     priority: "edit",
-    mapping: (change) => (change.own || isOfStatusOnly(change) ? [] : [keyOf(change.object)]),
+    mapping: (change) => (isOfStatusOnly(change) ? [] : [keyOf(change.object)]),
     swept: true,
   });
 }
@@ -32,15 +32,23 @@ export function fromMapped<T extends KubeObject>(store: Store<T>, mapping: Mappi
   return source(store, { priority: "change", mapping, swept: false });
 }
 
-/** Children: the work of the owner of that kind. What we wrote ourselves is not heard until somebody changes it. */
-export function fromOwned<T extends KubeObject>(store: Store<T>, owner: Pick<Resource, "kind" | "group">): Source {
-  return fromMapped(store, ({ object, own }) => {
-    if (own) return [];
-    const { namespace, ownerReferences } = object.metadata;
-    const owners = ownerReferences?.filter(
-      ({ kind, apiVersion }) => kind === owner.kind && groupOf(apiVersion) === owner.group,
-    );
-    return (owners ?? []).map(({ name }) => keyOf({ metadata: { name, ...(namespace && { namespace }) } }));
+/**
+ * Children: the work of the owner of that kind, also of one whose reference was taken away. What we wrote ourselves is not heard until
+ * somebody changes it.
+ */
+export function fromOwned<T extends KubeObject>(
+  store: Store<T>,
+  owner: Pick<Resource, "kind" | "group" | "clusterScoped">,
+): Source {
+  const ownersOf = ({ metadata }: T) => {
+    const namespace = owner.clusterScoped ? undefined : metadata.namespace;
+    return (metadata.ownerReferences ?? [])
+      .filter(({ kind, apiVersion }) => kind === owner.kind && groupOf(apiVersion) === owner.group)
+      .map(({ name }) => keyOf({ metadata: { name, ...(namespace && { namespace }) } }));
+  };
+  return fromMapped(store, (change) => {
+    if (change.own) return [];
+    return new Set([...ownersOf(change.object), ...(change.type === "changed" ? ownersOf(change.before) : [])]);
   });
 }
 

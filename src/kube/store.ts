@@ -9,7 +9,10 @@ import { type KubeObject, keyOf } from "./object.ts";
 import { isOlder, newest } from "./resource-version.ts";
 import { sharingWith } from "./sharing.ts";
 
-/** `own`: we wrote it ourselves and nobody else has touched it since. */
+/**
+ * `own`: the server's answer to a write of ours, told before the watch brings it. What somebody else wrote just before us is in it too: that
+ * is told once more, without `own`, when the watch (or a list) comes to it.
+ */
 export type Change<T extends KubeObject> = { own?: true } & (
   | { type: "added"; object: T }
   | { type: "changed"; object: T; before: T }
@@ -22,6 +25,16 @@ export type Listener<T extends KubeObject> = (change: Change<T>) => void;
 /** The objects that have a term: an owner's uid, the value of a label, a domain. */
 export interface Index<T> {
   get(term: string): T[];
+}
+
+/** An object that we wrote and that the watch has not brought yet. */
+interface Ahead<T> {
+  /** What was known before the first of these writes, or of others since then; undefined: nothing. */
+  before: T | undefined;
+  /** The versions that are our writes. */
+  readonly own: Set<string>;
+  /** It has outlived a list that was older. */
+  survived: boolean;
 }
 
 interface IndexTable<T> {
@@ -40,8 +53,7 @@ export class Store<T extends KubeObject = KubeObject> {
   readonly #log: Log | undefined;
   /** By scope, how far the watch has come. */
   readonly #seen = new Map<string, string>();
-  /** What we wrote and the watch has not brought yet; true once a list came that was older. */
-  readonly #ahead = new Map<string, boolean>();
+  readonly #ahead = new Map<string, Ahead<T>>();
   readonly #prepared = new WeakSet<T>();
   /** The one that was read last: what the next has in common with it is kept once. */
   #model: T | undefined;
@@ -118,26 +130,57 @@ export class Store<T extends KubeObject = KubeObject> {
     if (!object) return;
     const key = keyOf(object);
     this.reached(this.#scopeOf(object), object.metadata.resourceVersion);
-    if (isOlder(object.metadata.resourceVersion, this.#objects.get(key)?.metadata.resourceVersion)) return;
+    const known = this.#objects.get(key);
+    if (known && isOlder(object.metadata.resourceVersion, known.metadata.resourceVersion)) {
+      this.#tellOfOthers(key, object, known);
+      return;
+    }
     this.#ahead.delete(key);
     this.#set(key, object);
   }
 
-  /** One object as the server answered our own write: known at once. Listeners hear of it as `own`, and never again from the watch. */
+  /** What the watch brings is older than our write. If it is new to us and not ours, our write has hidden it. */
+  #tellOfOthers(key: string, object: T, known: T): void {
+    const ahead = this.#ahead.get(key);
+    const { uid, resourceVersion: version = "" } = object.metadata;
+    if (!ahead || uid !== known.metadata.uid || ahead.own.has(version)) return;
+    const { before } = ahead;
+    if (before && !isOlder(before.metadata.resourceVersion, version)) return;
+    ahead.before = object;
+    this.#tell(before ? { type: "changed", object: known, before } : { type: "added", object: known });
+  }
+
+  /**
+   * One object as the server answered our own write: known at once. Listeners hear of it as `own`, and not again from the watch unless
+   * somebody else wrote too.
+   */
   wrote(incoming: T): void {
     const object = this.#read(incoming);
     if (!object) return;
     const key = keyOf(object);
     const version = object.metadata.resourceVersion;
     const before = this.#objects.get(key);
-    // The watch was faster: what it has told since then holds, also that the object is gone.
-    if (before ? isOlder(version, before.metadata.resourceVersion) : this.#hasPassed(object)) return;
+    const same = before?.metadata.uid === object.metadata.uid;
+    // The watch, or a later write's answer, was faster: what was told since then holds, also that the object is gone.
+    if (before ? isOlder(version, before.metadata.resourceVersion) : this.#hasPassed(object)) {
+      if (same && version !== undefined) this.#ahead.get(key)?.own.add(version);
+      return;
+    }
     if (before?.metadata.resourceVersion === version && version !== undefined) return;
-    this.#ahead.set(key, false);
+    const ahead = (same && this.#ahead.get(key)) || {
+      before: same ? before : undefined,
+      own: new Set(),
+      survived: false,
+    };
+    ahead.survived = false;
+    if (version !== undefined) ahead.own.add(version);
     this.#set(key, object, true);
+    this.#ahead.set(key, ahead);
   }
 
+  /** One object that the watch tells to be gone. */
   remove(object: KubeObject): void {
+    if (!hasName(object)) return;
     const key = keyOf(object);
     const { uid, resourceVersion } = object.metadata;
     this.reached(this.#scopeOf(object), resourceVersion);
@@ -152,6 +195,8 @@ export class Store<T extends KubeObject = KubeObject> {
   /** The whole of one scope after a list: what is not in it is gone, unless we wrote it after the list was made. */
   replace(scope: string, objects: readonly T[], resourceVersion?: string): void {
     const keys = new Set(objects.filter(hasName).map(keyOf));
+    for (const key of this.#unreadable.keys())
+      if ((scope === "" || key.startsWith(`${scope}/`)) && !keys.has(key)) this.#unreadable.delete(key);
     for (const [key, object] of [...this.#objects]) {
       if ((scope !== "" && object.metadata.namespace !== scope) || keys.has(key)) continue;
       if (this.#survives(key, object, resourceVersion)) continue;
@@ -163,8 +208,14 @@ export class Store<T extends KubeObject = KubeObject> {
       const key = keyOf(object);
       const before = this.#objects.get(key);
       if (before && this.#survives(key, before, object.metadata.resourceVersion)) continue;
+      const ahead = this.#ahead.get(key);
       this.#ahead.delete(key);
       this.#set(key, object);
+      // What others wrote before us, and the watch would have brought, may be in it.
+      if (ahead && before && before === this.#objects.get(key))
+        this.#tell(
+          ahead.before ? { type: "changed", object: before, before: ahead.before } : { type: "added", object: before },
+        );
     }
     // A list is the truth, also after the server was put back from a backup and counts from a lower number.
     if (resourceVersion !== undefined) this.#seen.set(scope, resourceVersion);
@@ -180,9 +231,9 @@ export class Store<T extends KubeObject = KubeObject> {
 
   /** Ours, and newer than what was listed. Only once: then the list is right after all. */
   #survives(key: string, object: T, listed: string | undefined): boolean {
-    const survived = this.#ahead.get(key);
-    if (survived === undefined || survived || !isOlder(listed, object.metadata.resourceVersion)) return false;
-    this.#ahead.set(key, true);
+    const ahead = this.#ahead.get(key);
+    if (!ahead || ahead.survived || !isOlder(listed, object.metadata.resourceVersion)) return false;
+    ahead.survived = true;
     return true;
   }
 

@@ -4,7 +4,8 @@
  */
 import http from "node:http";
 import https from "node:https";
-import { deadline } from "../lib/deadline.ts";
+import { DeadlineError, deadline } from "../lib/deadline.ts";
+import { shared } from "../lib/shared.ts";
 import { wait } from "../lib/wait.ts";
 import { ApiError, apiErrorOf, isApiError } from "./api-error.ts";
 import type { Credentials } from "./credentials.ts";
@@ -23,6 +24,8 @@ export interface Call {
   accept?: string | undefined;
   /** Given up when nothing is heard for so long, where that is shorter than what holds for all calls. */
   silenceMs?: number | undefined;
+  /** Goes also while others use all connections. */
+  urgent?: boolean;
 }
 
 export interface Transport {
@@ -58,13 +61,21 @@ export function transport(
     return new https.Agent({ ...kept, ...identity, rejectUnauthorized: !insecure });
   };
   const calls = agentFor(patience.connections);
-  const watches = agentFor(Number.POSITIVE_INFINITY);
+  const unlimited = agentFor(Number.POSITIVE_INFINITY);
   const root = server.pathname.replace(/\/$/, "");
   const host = server.hostname.replace(/^\[|\]$/g, "");
 
-  async function headersFor(call: Call, payload: Buffer | undefined, refused: boolean) {
+  const renewed = shared(() => credentials.headers({ refused: true }), patience.silenceMs);
+  /** Who we are, anew when the server has refused `refused`. Many who are refused at once ask for one new token. */
+  async function identity(refused: Record<string, string> | undefined): Promise<Record<string, string>> {
+    const known = await credentials.headers();
+    if (refused === undefined || known.authorization !== refused.authorization) return known;
+    return renewed();
+  }
+
+  function headersFor(call: Call, payload: Buffer | undefined, who: Record<string, string>) {
     return {
-      ...(await credentials.headers({ refused })),
+      ...who,
       accept: call.accept ?? "application/json",
       "user-agent": userAgent,
       ...(payload && { "content-type": call.contentType ?? "application/json", "content-length": payload.length }),
@@ -76,13 +87,14 @@ export function transport(
     call: Call,
     agent: http.Agent,
     signal: AbortSignal,
-    refused = false,
+    refused?: Record<string, string>,
   ): Promise<http.IncomingMessage> {
     const query = Object.entries(call.query ?? {}).filter((pair): pair is [string, string] => pair[1] !== undefined);
     const path = `${root}${call.path}${query.length > 0 ? `?${new URLSearchParams(query)}` : ""}`;
     const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
-    const headers = await headersFor(call, payload, refused);
-    signal.throwIfAborted();
+    // A plugin or a file that does not answer must not hold whoever no longer waits.
+    const who = await unlessAborted(identity(refused), signal);
+    const headers = headersFor(call, payload, who);
     const attempt = () =>
       new Promise<http.IncomingMessage>((resolve, reject) => {
         const to = { host, port: server.port, path, method: call.method, headers, agent, signal };
@@ -104,10 +116,10 @@ export function transport(
         count(call, String(response.statusCode));
         if (response.statusCode !== 401 || refused) return response;
         response.resume();
-        return await send(call, agent, signal, true);
+        return await send(call, agent, signal, who);
       } catch (error) {
         if (!(error instanceof StaleConnection)) {
-          if (!signal.aborted) count(call, "error");
+          if (!signal.aborted || signal.reason instanceof DeadlineError) count(call, "error");
           throw error;
         }
         if (call.method === "POST" || signal.aborted) throw error.cause;
@@ -124,7 +136,7 @@ export function transport(
       `${call.method} ${call.path}`,
     );
     try {
-      const response = await send(call, calls, within.signal);
+      const response = await send(call, call.urgent ? unlimited : calls, within.signal);
       const text = await readAll(response, () => within.restart());
       if (!isFine(response)) throw errorOf(response, text);
       sized?.(text.length);
@@ -156,7 +168,7 @@ export function transport(
       const within = deadline(outer, Math.min(patience.silenceMs, idleMs), `${call.verb} ${call.path}`);
       let response: http.IncomingMessage | undefined;
       try {
-        response = await send(call, watches, within.signal);
+        response = await send(call, unlimited, within.signal);
         if (!isFine(response)) throw errorOf(response, await readAll(response, () => within.restart()));
         within.restart(idleMs);
         const split = lineSplitter();
@@ -175,7 +187,7 @@ export function transport(
 
     close() {
       calls.destroy();
-      watches.destroy();
+      unlimited.destroy();
     },
   };
 }
@@ -185,6 +197,14 @@ function pauseOf(error: unknown): number | undefined {
   if (!isApiError(error)) return undefined;
   if (error.status === 429) return error.retryAfterMs ?? 1_000;
   return error.status >= 500 ? error.retryAfterMs : undefined;
+}
+
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    promise.then(resolve, reject);
+  });
 }
 
 class StaleConnection extends Error {
@@ -215,6 +235,7 @@ function errorOf(response: http.IncomingMessage, text: string): ApiError {
     status: response.statusCode ?? 0,
     statusText: response.statusMessage,
     retryAfter: response.headers["retry-after"],
+    date: response.headers.date,
     text,
   });
 }

@@ -57,14 +57,20 @@ export async function keepFilled<T extends KubeObject>(options: {
   let failures = 0;
   let silences = 0;
   let sendsBookmarks = false;
+  /** The pages of a list can expire before they are all read: then it is asked for as a whole. */
+  let pages = true;
 
   const list = async (): Promise<string> => {
     count("lists");
     const items: T[] = [];
     let next: string | undefined;
-    let limit = Math.min(firstPage, patience.pageSize);
+    let limit = pages ? Math.min(firstPage, patience.pageSize) : 0;
     for (;;) {
-      const page = await client.listPage(resource, { ...selection, limit, next, silenceMs: patience.idleMs }, signal);
+      const asked = { ...selection, limit, next, silenceMs: patience.idleMs };
+      const page = await client.listPage(resource, asked, signal).catch((error: unknown) => {
+        if (isApiError(error, 410)) pages = false;
+        throw error;
+      });
       for (const item of store.prepared(page.items as T[])) items.push(item);
       next = page.next;
       limit = nextLimit(page, patience.pageSize);
@@ -73,6 +79,7 @@ export async function keepFilled<T extends KubeObject>(options: {
       store.replace(scope, items, page.resourceVersion);
       report.worksAgain();
       silences = 0;
+      pages = true;
       return page.resourceVersion;
     }
   };
@@ -108,13 +115,17 @@ export async function keepFilled<T extends KubeObject>(options: {
 
   while (!signal.aborted) {
     const startedAt = performance.now();
+    let watchingAt = Number.POSITIVE_INFINITY;
     try {
       resourceVersion ??= await list();
+      watchingAt = performance.now();
       await watch(resourceVersion);
       // Ended as asked. A server that ends watches at once is not asked again at once.
       if (performance.now() - startedAt < 1_000) await wait(backOffMs(failures++, patience.backOff, random), signal);
     } catch (err) {
       if (signal.aborted) return;
+      // A watch that has lasted is no failure in a row, though nothing was said in it.
+      if (performance.now() - watchingAt > patience.backOff.mostMs) failures = 0;
       // Timers may be early by a little.
       const silent = err instanceof DeadlineError && performance.now() - startedAt >= patience.idleMs - 10;
       if (silent && !sendsBookmarks && ++silences < silencesWithoutBookmarks) {
@@ -127,7 +138,7 @@ export async function keepFilled<T extends KubeObject>(options: {
       // A server that was put back from a backup and does not know our version yet stays silent for us: then a list is right.
       const tooSilent = silences >= (sendsBookmarks ? 2 : silencesWithoutBookmarks);
       if (needsNewList(err, failures) || tooSilent) resourceVersion = undefined;
-      report.failed(err);
+      report.failed(err, { listed: watchingAt < Number.POSITIVE_INFINITY });
       const pauseMs = backOffMs(failures++, patience.backOff, random);
       await wait(Math.max(pauseMs, isApiError(err) ? (err.retryAfterMs ?? 0) : 0), signal);
     }
@@ -150,7 +161,9 @@ const failuresUntilList = 5;
 
 /** What we last saw is too old for the server, or it refuses the question. While it is only down or busy, all that was seen still holds. */
 function needsNewList(err: unknown, failures: number): boolean {
-  const refused = err instanceof ApiError && err.status < 500 && err.status !== 429;
+  // Lists are what a server that is too busy can do least.
+  if (isApiError(err, 429)) return false;
+  const refused = err instanceof ApiError && err.status < 500;
   const tooNew = err instanceof ApiError && err.message.includes("Too large resource version");
   return refused || tooNew || failures >= failuresUntilList;
 }
@@ -164,9 +177,9 @@ function streamError(said: { code?: number; reason?: string; message?: string })
 function reporter(log: Log, about: object) {
   let failures = 0;
   return {
-    failed(err: unknown): void {
+    failed(err: unknown, { listed }: { listed: boolean }): void {
       // Part of life: what the server still knew of the past has ended before we asked.
-      if (isApiError(err, 410)) {
+      if (listed && isApiError(err, 410)) {
         log.debug(about, "watch expired, listing again");
         return;
       }

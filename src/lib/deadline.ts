@@ -1,3 +1,5 @@
+import { setMaxListeners } from "node:events";
+
 /** A signal that follows another one and also ends when nothing happened for a time. Neither leaks a listener nor a timer after `end`. */
 export interface Deadline {
   signal: AbortSignal;
@@ -13,6 +15,8 @@ export function deadline(outer: AbortSignal, ms: number, what: string): Deadline
   let lengthMs = ms;
   const follow = () => inner.abort(outer.reason);
   const expire = () => inner.abort(new DeadlineError(`${what}: nothing heard for ${lengthMs / 1_000} s`));
+  // As many as there are calls: Node 20 warns of a leak otherwise.
+  setMaxListeners(0, outer);
   if (outer.aborted) follow();
   else outer.addEventListener("abort", follow, { once: true });
   let timer = setTimeout(expire, ms);

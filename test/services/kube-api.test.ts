@@ -87,6 +87,50 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     expect((store.at(`${namespace}/applied`) as unknown as { data: object }).data).not.toHaveProperty("b");
   });
 
+  test("what is owned as a whole is sent when a key or an item of it is no longer wanted, and at rest not", async () => {
+    const resource = resources.statefulSet;
+    const wanted = (nodeSelector: Record<string, string>, args: string[]) => {
+      const pod = template("whole", "i:1");
+      const [container] = pod.spec.containers;
+      const valueFrom = { fieldRef: { fieldPath: "metadata.name" } };
+      const env = [{ name: "NAME", valueFrom }];
+      const sources = [
+        { serviceAccountToken: { path: "token" } },
+        { downwardAPI: { items: [{ path: "n", ...valueFrom }] } },
+      ];
+      const volumes = [{ name: "v", projected: { sources } }];
+      const spec = { ...pod.spec, nodeSelector, volumes, containers: [{ ...container, env, args }] };
+      const claim = {
+        metadata: { name: "d" },
+        spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+      };
+      return {
+        apiVersion: "apps/v1",
+        kind: "StatefulSet",
+        metadata: { name: "whole", namespace },
+        spec: {
+          serviceName: "whole",
+          selector: { matchLabels: { app: "whole" } },
+          template: { ...pod, spec },
+          volumeClaimTemplates: [claim],
+        },
+      } as KubeObject;
+    };
+    // As after a restart: what is known is what the server keeps.
+    const sent = async (object: KubeObject) => {
+      const known = await live(resource, "whole");
+      return (await new Applier({ client, fieldManager: "us" }).apply(resource, object, { live: known, signal })).sent;
+    };
+    expect(await sent(wanted({ zone: "a", disk: "ssd" }, ["x"]))).toBe(true);
+    expect(await sent(wanted({ zone: "a", disk: "ssd" }, ["x"]))).toBe(false);
+    expect(await sent(wanted({ zone: "a" }, ["x"]))).toBe(true);
+    expect(await sent(wanted({ zone: "a" }, []))).toBe(true);
+    expect(await live(resource, "whole")).toMatchObject({
+      spec: { template: { spec: { nodeSelector: { zone: "a" } } } },
+    });
+    expect(JSON.stringify(await live(resource, "whole"))).not.toContain("ssd");
+  });
+
   test("without force another manager's field is a conflict that names both", async () => {
     const them = new Applier({ client, fieldManager: "them" });
     await them.apply(resources.configMap, aConfigMap("contested", { a: "theirs" }), { signal });

@@ -5,7 +5,6 @@ import { apiVersion, chatmailServer, labels, labelValues } from "../../api/names
 import { ApiError, isApiError } from "../../kube/client.ts";
 import { withDigests } from "../../kube/fields.ts";
 import { type KubeObject, keyOf, resources } from "../../kube/object.ts";
-import type { Store } from "../../kube/store.ts";
 import type { DesiredChild } from "./desired.ts";
 import { chatmailServers, storeOf, type World } from "./world.ts";
 
@@ -73,7 +72,7 @@ export async function applyStatus(
   try {
     const result = await world.applier.apply(chatmailServers, object, {
       live: server,
-      store: world.stores.servers as unknown as Store<KubeObject>,
+      store: world.stores.servers,
       force: true,
       subresource: "status",
       signal,

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { ApiError, kubeClient } from "../../../src/kube/client.ts";
 import { resources } from "../../../src/kube/object.ts";
@@ -9,10 +11,11 @@ import {
   type Request,
   statusAnswer,
 } from "../../helpers/fake-api-server.ts";
+import { until } from "../../helpers/until.ts";
 
 let server: FakeApiServer;
 const signal = new AbortController().signal;
-afterEach(() => server.close());
+afterEach(() => server?.close());
 const serving = async (answer: (request: Request) => Answer) => {
   server = await fakeApiServer(answer);
   return server.client;
@@ -31,6 +34,20 @@ test("fifty calls at once share the pool, and so do the next fifty", async () =>
   await fifty();
   await fifty();
   expect(server.connections()).toBeLessThanOrEqual(50);
+});
+
+test("a lease is not kept waiting by calls that use up all connections", async () => {
+  const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { name: "l", namespace: "a" } };
+  const client = await serving(({ path }) => (path.includes("leases") ? { json: lease } : () => {}));
+  const stopping = new AbortController();
+  const get = () => client.get(resources.pod, { namespace: "a", name: "p" }, stopping.signal).catch(() => {});
+  const calls = Array.from({ length: 40 }, get);
+  await until("all connections to be used", () => server.requests.length >= 32);
+  expect((await client.get(resources.lease, { namespace: "a", name: "l" }, AbortSignal.timeout(1_000)))?.kind).toBe(
+    "Lease",
+  );
+  stopping.abort();
+  await Promise.all(calls);
 });
 
 test("what is not there is undefined; other refusals carry the server's words", async () => {
@@ -153,6 +170,65 @@ test("a refused token is read anew, once", async () => {
   await expect(client.get(resources.pod, { namespace: "a", name: "p" }, signal)).rejects.toMatchObject({ status: 401 });
   expect(server.requests).toHaveLength(4);
   client.close();
+});
+
+/** A client with these headers, of a server that takes the token "new" only. */
+async function loggingIn(headers: (options?: { refused?: boolean }) => Promise<Record<string, string>>) {
+  server = await fakeApiServer((request) =>
+    request.headers.authorization === "Bearer new" ? { json: aPod("p", "1") } : statusAnswer(401, "Unauthorized", "no"),
+  );
+  const client = kubeClient({ server: server.url, tls: {}, namespace: undefined, headers }, { userAgent: "test" });
+  return { client, get: (until = signal) => client.get(resources.pod, { namespace: "a", name: "p" }, until) };
+}
+
+test("many calls with a token that has ended ask for a new one once", async () => {
+  let token = "old";
+  let asked = 0;
+  const { client, get } = await loggingIn(async ({ refused = false } = {}) => {
+    if (refused) {
+      asked++;
+      // A plugin takes its time: all others are refused meanwhile.
+      await until("all calls to be refused", () => server.requests.length >= 20);
+      token = "new";
+    }
+    return { authorization: `Bearer ${token}` };
+  });
+  await Promise.all(Array.from({ length: 20 }, () => get()));
+  expect([asked, server.requests.length]).toEqual([1, 40]);
+  client.close();
+});
+
+test.each([{ refused: false }, { refused: true }])(
+  "a signal ends a call whose token does not come, when the last one was refused: $refused",
+  async ({ refused }) => {
+    let asked = false;
+    const { client, get } = await loggingIn((options = {}) => {
+      if (Boolean(options.refused) !== refused) return Promise.resolve({ authorization: "Bearer old" });
+      asked = true;
+      return new Promise(() => {});
+    });
+    const stopping = new AbortController();
+    const call = get(stopping.signal);
+    const ended = expect(call).rejects.toThrow("enough");
+    await until("the token to be asked for", () => asked);
+    stopping.abort(new Error("enough"));
+    await ended;
+    client.close();
+  },
+);
+
+test("a call that is given up because nothing was heard is counted; one that we end is not", async () => {
+  const silent = createServer().listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const url = new URL(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
+  const credentials = { server: url, tls: {}, namespace: undefined, headers: async () => ({}) };
+  const client = kubeClient(credentials, { userAgent: "test" });
+  const list = (until: AbortSignal) => client.listPage(resources.pod, { limit: 1, silenceMs: 20 }, until);
+  await expect(list(signal)).rejects.toMatchObject({ name: "DeadlineError" });
+  await expect(list(AbortSignal.abort(new Error("enough")))).rejects.toThrow("enough");
+  expect(client.requests.entries().map(({ labels, value }) => [labels.code, value])).toEqual([["error", 1]]);
+  client.close();
+  silent.close();
 });
 
 test("requests are counted by verb, resource and code", async () => {

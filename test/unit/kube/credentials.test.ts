@@ -20,6 +20,22 @@ test("a pod's own account: where, who, and which authority to trust", async () =
   expect(await credentials.headers()).toEqual({ authorization: "Bearer one" });
 });
 
+test("while the file can't be read the last token goes on to be used; without one the error is told", async () => {
+  let now = 0;
+  const credentials = inClusterCredentials({ host: "h", port: "443", folder, now: () => now });
+  rmSync(join(folder, "token"));
+  await expect(credentials.headers()).rejects.toMatchObject({ code: "ENOENT" });
+  writeFileSync(join(folder, "token"), "one");
+  await credentials.headers();
+  rmSync(join(folder, "token"));
+  now = 61_000;
+  expect(await credentials.headers()).toEqual({ authorization: "Bearer one" });
+  writeFileSync(join(folder, "token"), "");
+  expect(await credentials.headers({ refused: true })).toEqual({ authorization: "Bearer one" });
+  writeFileSync(join(folder, "token"), "two");
+  expect(await credentials.headers()).toEqual({ authorization: "Bearer two" });
+});
+
 test("an IPv6 address gets its brackets", () => {
   expect(inClusterCredentials({ host: "fd00::1", port: "6443", folder }).server.host).toBe("[fd00::1]:6443");
 });

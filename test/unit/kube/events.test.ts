@@ -14,7 +14,7 @@ let server: FakeApiServer;
 let recorder: EventRecorder;
 afterEach(async () => {
   await recorder.close(100);
-  await server.close();
+  await server?.close();
 });
 
 async function recording(answer: () => Answer) {
@@ -84,6 +84,37 @@ test("what can't be said is left unsaid", async () => {
   await recording(fine);
   recorder.note({} as never, note);
   expect(recorder.dropped).toBe(1);
+});
+
+test("a note that comes as the last one was sent is sent as well", async () => {
+  const sent: string[] = [];
+  for (let later = 0; later < 12; later++) {
+    sent.length = 0;
+    const client = {
+      create: async (_resource: unknown, object: unknown) => {
+        sent.push((object as { reason: string }).reason);
+        let step = Promise.resolve();
+        for (let nth = 0; nth < later; nth++) step = step.then(() => {});
+        if (sent.length === 1) void step.then(() => recorder.note(aPod("p", "1"), { ...note, reason: "Later" }));
+        return object;
+      },
+    };
+    recorder = new EventRecorder({ client: client as never, component: "c", instance: "i", log: keptLog() });
+    recorder.note(aPod("p", "1"), note);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sent, `${later} steps later`).toEqual(["Broken", "Later"]);
+  }
+});
+
+test("an event that was made although no answer came is not made again, and is counted on", async () => {
+  let asked = 0;
+  const { note: say } = bound(
+    await recording(() => (++asked === 1 ? statusAnswer(409, "AlreadyExists", "exists") : { json: {} })),
+  );
+  say(note);
+  say(note);
+  await recorder.close();
+  expect([server.requests.map(({ method }) => method), recorder.dropped]).toEqual([["POST", "PATCH"], 0]);
 });
 
 function bound(by: EventRecorder) {

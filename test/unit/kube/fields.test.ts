@@ -60,10 +60,58 @@ test.each([
     wanted: { ports: [{ name: "smtp", port: 25 }] },
     same: true,
   },
+  { when: "a list is wanted empty now", live: { verbs: ["get"] }, wanted: { verbs: [] }, same: false },
+  { when: "a list is empty as wanted", live: { verbs: [] }, wanted: { verbs: [] }, same: true },
   { when: "a wanted object is a text now", live: { a: "x" }, wanted: { a: { b: 1 } }, same: false },
   { when: "the server writes the value another way", live: { cpu: "1" }, wanted: { cpu: "1000m" }, same: false },
 ])("equal: $same when $when", ({ live, wanted, same }) => {
   expect(hasAll(live, wanted)).toBe(same);
+});
+
+/** What server-side apply replaces as a whole has no fields of its own in managedFields: a nodeSelector, a list of a CRD without keys. */
+test.each([
+  { when: "it has one key less", live: { s: { a: "1", b: "2" } }, wanted: { s: { a: "1" } }, same: false },
+  { when: "it is as it was", live: { s: { a: "1", b: "2" } }, wanted: { s: { b: "2", a: "1" } }, same: true },
+  { when: "it is empty now", live: { s: { a: "1" } }, wanted: { s: {} }, same: false },
+  {
+    when: "the server filled in what it always does",
+    live: { s: { apiVersion: "v1", fieldPath: "metadata.name" } },
+    wanted: { s: { fieldPath: "metadata.name" } },
+    same: true,
+  },
+  {
+    when: "a list has one named item less",
+    live: { s: [{ name: "a" }, { name: "b" }] },
+    wanted: { s: [{ name: "a" }] },
+    same: false,
+  },
+  {
+    when: "a list of named items has another order",
+    live: { s: [{ name: "a" }, { name: "b" }] },
+    wanted: { s: [{ name: "b" }, { name: "a" }] },
+    same: false,
+  },
+  {
+    when: "a selector within a list has one key less",
+    live: { s: [{ match: { a: "1", b: "2" } }] },
+    wanted: { s: [{ match: { a: "1" } }] },
+    same: false,
+  },
+  {
+    when: "a port within a list got its protocol",
+    live: { s: [{ port: 25, protocol: "TCP" }] },
+    wanted: { s: [{ port: 25 }] },
+    same: true,
+  },
+])("owned as a whole, equal: $same when $when", ({ live, wanted, same }) => {
+  expect(hasAll(live, wanted, { "f:s": {} })).toBe(same);
+});
+
+test("what is owned as a whole is found below named items too", () => {
+  const owned = { "f:c": { 'k:{"name":"x"}': { ".": {}, "f:name": {}, "f:select": {} } } };
+  const live = { c: [{ name: "theirs" }, { name: "x", select: { a: "1", b: "2" } }] };
+  expect(hasAll(live, { c: [{ name: "x", select: { a: "1", b: "2" } }] }, owned)).toBe(true);
+  expect(hasAll(live, { c: [{ name: "x", select: { a: "1" } }] }, owned)).toBe(false);
 });
 
 /** An object whose fields `manager` owns as in `fieldsV1`. */
@@ -101,6 +149,11 @@ test.each([
   {
     when: "a field of a port is no longer wanted",
     live: owned({ "f:spec": { "f:ports": { 'k:{"port":25,"protocol":"TCP"}': { "f:targetPort": {} } } } }),
+    more: true,
+  },
+  {
+    when: "a port of the other protocol under the same number is no longer wanted",
+    live: owned({ "f:spec": { "f:ports": { 'k:{"port":25,"protocol":"UDP"}': { ".": {} } } } }),
     more: true,
   },
   {

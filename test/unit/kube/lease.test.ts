@@ -26,7 +26,14 @@ afterEach(async () => {
 
 /** One lease with optimistic locking; `broken` makes every call fail. */
 async function leaseServer() {
-  const state: { lease: StoredLease | undefined; broken: boolean; renewals: number; onRenewal?: () => void } = {
+  const state: {
+    lease: StoredLease | undefined;
+    broken: boolean;
+    renewals: number;
+    onRenewal?: () => void;
+    /** Gets what would answer the creation, which is written already. */
+    holdCreation?: (answer: () => void) => void;
+  } = {
     lease: undefined,
     broken: false,
     renewals: 0,
@@ -39,7 +46,17 @@ async function leaseServer() {
       state.lease = { ...sent, metadata: { ...sent.metadata, resourceVersion: String(++version) } };
       return { json: state.lease };
     };
-    if (method === "POST") return state.lease ? statusAnswer(409, "AlreadyExists", "exists") : store();
+    if (method === "POST" && state.lease) return statusAnswer(409, "AlreadyExists", "exists");
+    if (method === "POST") {
+      const made = store();
+      const { holdCreation } = state;
+      if (!holdCreation) return made;
+      return (stream) =>
+        holdCreation(() => {
+          stream.raw(JSON.stringify(made.json));
+          stream.end();
+        });
+    }
     if (method === "PUT" && sent.spec.holderIdentity !== "") {
       state.renewals++;
       // what is stored and not answered: the writer does not know
@@ -54,9 +71,10 @@ async function leaseServer() {
   return state;
 }
 
-function candidate(identity: string) {
+/** `deaf`: its work goes on after its signal, until `led.end`. */
+function candidate(identity: string, options: { deaf?: boolean } = {}) {
   const stopping = new AbortController();
-  const led = { now: false, times: 0 };
+  const led = { now: false, times: 0, end: () => {} };
   const done = leadWithLease({
     client: server.client,
     namespace: "a",
@@ -68,9 +86,12 @@ function candidate(identity: string) {
     lead: async (signal) => {
       led.now = true;
       led.times++;
-      await new Promise<void>((resolve) =>
-        signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve()),
-      );
+      await new Promise<void>((resolve) => {
+        led.end = resolve;
+        if (options.deaf) return;
+        if (signal.aborted) resolve();
+        else signal.addEventListener("abort", () => resolve());
+      });
       led.now = false;
     },
   });
@@ -128,7 +149,7 @@ test("a short failure is ridden out", async () => {
   await new Promise((resolve) => setTimeout(resolve, 3 * times.retryMs));
   state.broken = false;
   await new Promise((resolve) => setTimeout(resolve, 4 * times.retryMs));
-  expect(first.led).toEqual({ now: true, times: 1 });
+  expect(first.led).toMatchObject({ now: true, times: 1 });
 });
 
 test("of many candidates exactly one leads", async () => {
@@ -152,7 +173,7 @@ test("who leads writes without reading first; a lease that somebody else wrote i
   await until("a read", () => count("GET") > reads);
   const renewals = count("PUT");
   await until("renewals again", () => count("PUT") > renewals + 1);
-  expect(first.led).toEqual({ now: true, times: 1 });
+  expect(first.led).toMatchObject({ now: true, times: 1 });
 });
 
 test("a lease that was taken away ends the work", async () => {
@@ -177,5 +198,59 @@ test("who stops in the middle of a renewal gives the lease back all the same", a
     return state.renewals > 0;
   });
   await one.done;
+  expect(state.lease?.spec.holderIdentity).toBe("");
+});
+
+test("who stops in the middle of taking the lease gives it back too", async () => {
+  const state = await leaseServer();
+  state.lease = {
+    metadata: { resourceVersion: "0" },
+    spec: {
+      holderIdentity: "",
+      leaseTransitions: 3,
+      renewTime: "2026-01-01T00:00:00.000000Z",
+      leaseDurationSeconds: 1,
+    },
+  };
+  const one = candidate("one");
+  state.onRenewal = () => void one.stop();
+  expect(await one.done).toBe("stopped");
+  expect([state.renewals, state.lease?.spec.holderIdentity]).toEqual([1, ""]);
+});
+
+test("who hears late that the lease is theirs does not lead by what others have outwaited since", async () => {
+  const state = await leaseServer();
+  let answer = () => {};
+  state.holdCreation = (late) => {
+    answer = late;
+  };
+  const first = candidate("first");
+  await until("the lease", () => state.lease !== undefined);
+  const second = candidate("second");
+  await until("a leader", () => first.led.now || second.led.now);
+  answer();
+  await until("the first", () => first.led.times === 1);
+  expect([first.led.now, second.led.now]).toEqual([true, false]);
+});
+
+test("work that does not end when the lease is lost is left behind before another may lead", async () => {
+  const state = await leaseServer();
+  const first = candidate("first", { deaf: true });
+  await until("a leader", () => first.led.now);
+  state.broken = true;
+  expect(await first.done).toBe("lost");
+  expect(first.led.now).toBe(true);
+  first.led.end();
+});
+
+test("who stops renews until the work in hand has ended, so that nobody else begins meanwhile", async () => {
+  const state = await leaseServer();
+  const first = candidate("first", { deaf: true });
+  await until("a leader", () => first.led.now);
+  const stopped = first.stop();
+  const { renewals } = state;
+  await until("renewals to go on", () => state.renewals > renewals + 1);
+  first.led.end();
+  expect(await stopped).toBe("stopped");
   expect(state.lease?.spec.holderIdentity).toBe("");
 });

@@ -264,3 +264,78 @@ test("a reconcile that hangs is ended by its signal, and one that ignores even t
   });
   expect(log.lines[0]).toMatchObject({ level: "warn", message: "not reconciled" });
 });
+
+test.each([
+  {
+    what: "that can't be told",
+    levelOf: () => {
+      throw new Error("bug");
+    },
+  },
+  { what: "that the logger does not know", levelOf: () => "loud" },
+])("a level of its own $what harms neither the key nor the others", async ({ levelOf }) => {
+  const stopping = new AbortController();
+  const queue = new WorkQueue({ backOff });
+  const kept = keptLog();
+  const log = {
+    ...kept,
+    child: (_fields: object, options?: { level?: string }) => {
+      if (options?.level) throw new Error(`unknown level ${options.level}`);
+      return kept;
+    },
+  };
+  const done: string[] = [];
+  const ended = runWorkers({
+    queue,
+    workers: 1,
+    signal: stopping.signal,
+    log,
+    levelOf,
+    reconcile: async (key) => {
+      done.push(key);
+      return {};
+    },
+  });
+  queue.add("a/1");
+  queue.add("a/2");
+  await until("both keys", () => done.length === 2);
+  stopping.abort();
+  await ended;
+  expect(kept.lines.filter(({ level }) => level === "warn")).toHaveLength(2);
+});
+
+test("a time that is no number is a bug of the reconcile, and backs off instead of running on and on", async () => {
+  const stopping = new AbortController();
+  const queue = new WorkQueue({ backOff: { firstMs: 60_000, mostMs: 60_000 } });
+  const log = keptLog();
+  let runs = 0;
+  const ended = runWorkers({
+    queue,
+    workers: 1,
+    signal: stopping.signal,
+    log,
+    reconcile: async () => {
+      runs++;
+      return { againMs: new Date("never").getTime() - Date.now() };
+    },
+  });
+  queue.add("a/1");
+  await until("the error", () => log.lines.some(({ level }) => level === "error"));
+  stopping.abort();
+  await ended;
+  expect(runs).toBe(1);
+});
+
+test("a time that is past means soon, not without pause", async () => {
+  const stopping = new AbortController();
+  const queue = new WorkQueue();
+  const delays: number[] = [];
+  queue.addAfter = (_key, ms) => void delays.push(ms);
+  const reconcile = async () => ({ againMs: -60_000 });
+  const ended = runWorkers({ queue, workers: 1, signal: stopping.signal, log: keptLog(), reconcile });
+  queue.add("a/1");
+  await until("its next time", () => delays.length === 1);
+  stopping.abort();
+  await ended;
+  expect(delays).toEqual([100]);
+});

@@ -63,15 +63,23 @@ describe("the objects themselves", () => {
     expect(take()).toEqual(["edit a/g"]);
   });
 
-  test("our own write is no news; the same from others is", () => {
+  test("a status that we wrote is no news", () => {
     const store = new Store();
     store.put(server("1"));
     const { take } = started(from(store));
     take();
-    store.wrote(server("2", { generation: 2 }));
-    store.put(server("2", { generation: 2 }));
+    store.wrote(server("2"));
+    store.put(server("2"));
     expect(take()).toEqual([]);
-    store.put(server("3", { generation: 3 }));
+  });
+
+  test("an edit that came just before our status is heard, although the server's answer to us had it first", () => {
+    const store = new Store();
+    store.put(server("1"));
+    const { take } = started(from(store));
+    take();
+    // 2 is the edit; the watch is late, and our status (3) was written over it.
+    store.wrote(server("3", { generation: 2 }));
     expect(take()).toEqual(["edit a/g"]);
   });
 
@@ -98,6 +106,32 @@ describe("children", () => {
     store.put(child("3"));
     store.remove(child("4"));
     expect(take()).toEqual(["change a/g", "change a/g", "change a/g"]);
+  });
+
+  test("are heard when somebody else wrote them just before we did", () => {
+    const store = new Store();
+    const { take } = started(fromOwned(store, greeting));
+    store.put(child("1"));
+    take();
+    store.wrote(child("3"));
+    store.put(child("2"));
+    store.put(child("3"));
+    expect(take()).toEqual(["change a/g"]);
+  });
+
+  test("whose owner reference somebody takes away are the work of the owner that they had", () => {
+    const store = new Store();
+    const { take } = started(fromOwned(store, greeting));
+    store.put(child("1"));
+    store.put(child("2", { kind: "Other" }));
+    expect(take()).toEqual(["change a/g", "change a/g"]);
+  });
+
+  test("of an owner without a namespace are its work too", () => {
+    const store = new Store();
+    const { take } = started(fromOwned(store, { ...greeting, clusterScoped: true }));
+    store.put(child("1"));
+    expect(take()).toEqual(["change /g"]);
   });
 
   test.each([{ kind: "Other" }, { apiVersion: "other.example.org/v1" }, { apiVersion: "v1" }])(

@@ -89,6 +89,23 @@ describe("an object that can't be read", () => {
     expect([store.at("a/p")?.metadata.resourceVersion, store.unreadable]).toEqual(["4", 0]);
   });
 
+  test("is no longer counted when it has gone, also while nobody watched", () => {
+    const store = new Store({ trim, log: keptLog() });
+    store.put(broken("2"));
+    store.replace("", [aPod("q", "3")], "3");
+    expect(store.unreadable).toBe(0);
+  });
+
+  test.each([undefined, null, {}, { metadata: null }])(
+    "is nothing to remove when it is no object at all: %j",
+    (nothing) => {
+      const store = new Store();
+      store.put(aPod("p", "1"));
+      store.remove(nothing as unknown as KubeObject);
+      expect(store.size).toBe(1);
+    },
+  );
+
   test.each([undefined, null, {}, { metadata: null }, { metadata: {} }, { metadata: { name: 7 } }])(
     "is left out when it is no object at all: %j",
     (nothing) => {
@@ -126,11 +143,51 @@ describe("what we wrote", () => {
     const { store, heard } = heardFrom();
     store.put(aPod("p", "1"));
     store.wrote(aPod("p", "5"));
-    store.put(aPod("p", "3"));
+    store.put(aPod("p", "1"));
     expect(store.at("a/p")?.metadata.resourceVersion).toBe("5");
     store.put(aPod("p", "5"));
     store.put(aPod("p", "7"));
     expect(heard).toEqual(["added p@1", "own changed p@5", "changed p@7"]);
+  });
+
+  test("hides nothing that somebody else wrote just before: the watch brings it late, and it is told as theirs", () => {
+    const { store, heard } = heardFrom();
+    store.put(aPod("p", "1"));
+    store.wrote(aPod("p", "5"));
+    store.wrote(aPod("p", "7"));
+    store.put(aPod("p", "4"));
+    store.put(aPod("p", "5"));
+    store.put(aPod("p", "6"));
+    store.put(aPod("p", "7"));
+    // 5 and 7 are ours; 4 and 6 are not, and what they changed is in what we have already.
+    expect(heard).toEqual(["added p@1", "own changed p@5", "own changed p@7", "changed p@7", "changed p@7"]);
+  });
+
+  test("is no news again when a broken watch repeats what was before it", () => {
+    const { store, heard } = heardFrom();
+    store.put(aPod("p", "3"));
+    store.wrote(aPod("p", "5"));
+    store.put(aPod("p", "2"));
+    store.put(aPod("p", "3"));
+    expect(heard).toEqual(["added p@3", "own changed p@5"]);
+  });
+
+  test("may hide what others wrote when a list comes instead of the watch, so it is told then", () => {
+    const { store, heard } = heardFrom();
+    store.put(aPod("p", "1"));
+    store.wrote(aPod("p", "5"));
+    store.replace("", [aPod("p", "5")], "9");
+    store.replace("", [aPod("p", "5")], "10");
+    expect(heard).toEqual(["added p@1", "own changed p@5", "changed p@5"]);
+  });
+
+  test("over an object that we did not know of yet is told as added once its maker is seen", () => {
+    const { store, heard } = heardFrom();
+    store.replace("", [], "1");
+    store.wrote(aPod("p", "5"));
+    store.put(aPod("p", "4"));
+    store.put(aPod("p", "5"));
+    expect(heard).toEqual(["own added p@5", "added p@5"]);
   });
 
   test("does not come back when the watch has already told that it is gone", () => {
@@ -226,7 +283,7 @@ describe("an index", () => {
   });
 });
 
-test("after random writes and watch events in any order that can happen, the store equals the server", () => {
+test("after random writes and watch events in any order that can happen, the store equals the server, and what others wrote was told", () => {
   for (let seed = 1; seed <= 300; seed++) {
     const random = seededRandom(seed);
     const store = new Store();
@@ -234,6 +291,15 @@ test("after random writes and watch events in any order that can happen, the sto
     const events: { type: "put" | "remove"; object: KubeObject }[] = [];
     const answers: KubeObject[] = [];
     let version = 0;
+    /** Of each uid, up to which version it was told that others wrote; and what others wrote. */
+    const told = new Map<string, number>();
+    const seen = new Set<string>();
+    const others: KubeObject[] = [];
+    store.listen(({ type, object, own }) => {
+      const { uid = "", resourceVersion } = object.metadata;
+      seen.add(uid);
+      if (!own) told.set(uid, type === "deleted" ? Number.POSITIVE_INFINITY : Number(resourceVersion));
+    });
     store.replace("", [], "0");
     for (let step = 0; step < 60; step++) {
       const name = `p${Math.floor(random() * 4)}`;
@@ -244,6 +310,7 @@ test("after random writes and watch events in any order that can happen, the sto
         server.set(name, object);
         events.push({ type: "put", object });
         if (random() < 0.5) answers.push(object);
+        else others.push(object);
       } else if (what < 0.5 && server.has(name)) {
         const object = aPod(name, String(++version), server.get(name)?.metadata.uid);
         server.delete(name);
@@ -265,5 +332,8 @@ test("after random writes and watch events in any order that can happen, the sto
     const text = (objects: Iterable<KubeObject>) =>
       [...objects].map(({ metadata: m }) => `${m.name} ${m.uid} ${m.resourceVersion}`).sort();
     expect(text(store.all()), `seed ${seed}`).toEqual(text(server.values()));
+    const isMissed = ({ metadata: { uid = "", resourceVersion } }: KubeObject) =>
+      seen.has(uid) && (told.get(uid) ?? 0) < Number(resourceVersion);
+    expect(text(others.filter(isMissed)), `seed ${seed}`).toEqual([]);
   }
 });

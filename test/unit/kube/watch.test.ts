@@ -114,6 +114,41 @@ test("refused connections and errors of the server are tried again for as long a
   ]);
 });
 
+test("a list whose pages expire as it is read is told of, and asked for whole", async () => {
+  const page = listAnswer([aPod("p1", "1")], "7", "more");
+  const run = await watching({
+    lists: [
+      page,
+      statusAnswer(410, "Expired", "continue expired"),
+      listAnswer([aPod("p1", "1"), aPod("p2", "2")], "9"),
+    ],
+    watches: [open],
+  });
+  await until("both pods", () => run.names().length === 2);
+  expect(run.lists().map(({ query }) => query.get("limit"))).toEqual(["2", "2", "0"]);
+  expect(run.log.lines.map(({ level }) => level)).toEqual(["warn"]);
+});
+
+test("resets of a watch that was quiet for long are not failures in a row", async () => {
+  const quiet: Answer = (stream) => void setTimeout(() => stream.reset(), 80);
+  const run = await watching({
+    lists: [listAnswer([], "1")],
+    watches: [...Array.from({ length: 7 }, () => quiet), (s) => s.event("ADDED", aPod("p1", "5"))],
+  });
+  await until("the pod", () => run.names().length === 1);
+  expect(run.lists()).toHaveLength(1);
+});
+
+test("a server that is too busy for a watch is not asked for lists instead", async () => {
+  const busy = statusAnswer(429, "TooManyRequests", "later", { "retry-after": "0" });
+  const run = await watching({
+    lists: [listAnswer([], "1")],
+    watches: [...Array.from({ length: 8 }, () => busy), (s) => s.event("ADDED", aPod("p1", "5"))],
+  });
+  await until("the pod", () => run.names().length === 1);
+  expect([run.lists().length, run.watches().length]).toEqual([1, 9]);
+});
+
 test.each([
   {
     how: "in the stream",

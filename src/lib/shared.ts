@@ -1,0 +1,14 @@
+/** All who ask while an answer is on its way get that one. Where it does not come within `patienceMs`, the next who asks asks anew. */
+export function shared<T>(ask: () => Promise<T>, patienceMs: number): () => Promise<T> {
+  let asked: { answer: Promise<T>; at: number } | undefined;
+  return () => {
+    if (asked && performance.now() - asked.at < patienceMs) return asked.answer;
+    const mine = { answer: ask(), at: performance.now() };
+    asked = mine;
+    const end = () => {
+      if (asked === mine) asked = undefined;
+    };
+    mine.answer.then(end, end);
+    return mine.answer;
+  };
+}
