@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 /** Patience of a whole test, in milliseconds, one figure per suite; inside a test `until` waits. */
 const patienceMs = { unit: 10_000, services: 60_000, cluster: 240_000 };
 
-/** They prove that something is right again within seconds, so nothing else runs beside them. */
+/** They prove that something is right again within seconds, so nothing else runs beside the two of them. */
 const alone = ["test/services/kube-faults.test.ts", "test/services/kube-lease.test.ts"];
 
 interface Part {
@@ -33,7 +33,7 @@ export default defineConfig({
       part("unit", { name: "unit" }),
       // most of a file's time is waiting: each has relays of its own, and names of its own in the lab's DNS
       part("services", { name: "services", files: { exclude: alone }, workers: 3, turn: 1 }),
-      part("services", { name: "services, alone", files: { include: alone }, workers: 1, turn: 2 }),
+      part("services", { name: "services, alone", files: { include: alone }, workers: 2, turn: 2 }),
       part("cluster", { name: "cluster", workers: 1, turn: 3 }),
     ],
   },
