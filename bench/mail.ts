@@ -92,7 +92,7 @@ async function measureAll() {
   const created = await loginRate(pod, size.loginSeconds, signal, newLogin);
   const logins = { existingPerSecond: existing, createdPerSecond: created };
 
-  await pause(size.restSeconds * 1000, signal);
+  await allAsleep();
   const after = mib(await pod.memory());
 
   const pathFigures = (path: ReturnType<typeof empty>) => ({
@@ -145,13 +145,13 @@ async function singles(count: number) {
   return waits;
 }
 
-/** Sessions hibernate after 30 s, and the processes that had them end a minute later: then no more are left than wait for the next login. */
+/** Sessions hibernate after 30 s, and processes that nobody needs end a minute later: then no more are left than wait for the next login. */
 async function allAsleep() {
   const end = performance.now() + 300_000;
   for (;;) {
     const left = await pod.processes("dovecot", "imap");
     if (left <= 2) return;
-    if (performance.now() > end) throw new Error(`${left} imap processes are left of sessions that sleep`);
+    if (performance.now() > end) throw new Error(`${left} imap processes are left, and nobody needs them`);
     await pause(1000, signal);
   }
 }
