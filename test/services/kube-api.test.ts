@@ -35,6 +35,13 @@ const aJob = (image: string) => {
 const missing = apiServerIsMissing();
 if (missing) console.warn(`skipped: ${missing}`);
 
+interface SaidEvent {
+  reason: string;
+  reportingController: string;
+  series?: { count: number };
+  regarding: object;
+}
+
 describe.skipIf(missing !== undefined)("with a real API server", () => {
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -222,18 +229,16 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     for (let time = 0; time < 3; time++)
       recorder.note(about, { type: "Warning", reason: "Broken", note: "it is broken" });
     recorder.note(about, { type: "Normal", reason: "Fine", note: "ü".repeat(5_000) });
-    await until("both events", async () => {
-      const list = await server.request<{ items: KubeObject[] }>(
-        "GET",
-        "/apis/events.k8s.io/v1/namespaces/default/events",
-      );
-      return list.body.items.length === 2;
-    });
+    const events = async () => {
+      const path = "/apis/events.k8s.io/v1/namespaces/default/events";
+      const { items } = (await server.request<{ items: SaidEvent[] }>("GET", path)).body;
+      return items.filter(({ reportingController }) => reportingController === "example.org/us");
+    };
+    await expect
+      .poll(async () => [(await events()).map(({ reason }) => reason).sort(), recorder.dropped], { timeout: 20_000 })
+      .toEqual([["Broken", "Fine"], 0]);
     await recorder.close();
-    const { body } = await server.request<{
-      items: { reason: string; series?: { count: number }; regarding: object }[];
-    }>("GET", "/apis/events.k8s.io/v1/namespaces/default/events");
-    const broken = body.items.find(({ reason }) => reason === "Broken");
+    const broken = (await events()).find(({ reason }) => reason === "Broken");
     expect(broken).toMatchObject({ series: { count: 3 }, regarding: { kind: "ConfigMap", name: "kept" } });
     expect(recorder.dropped).toBe(0);
   });
