@@ -1,4 +1,5 @@
 /** Sources → keys → queue → reconcile → outcome, until told to stop. What goes wrong with one key harms no other. */
+import { whenAborted } from "../lib/aborted.ts";
 import type { BackOffLimits } from "../lib/back-off.ts";
 import { deadline } from "../lib/deadline.ts";
 import { messageOf } from "../lib/text.ts";
@@ -90,9 +91,7 @@ export async function runWorkers(options: {
   const { queue, reconcile, workers, signal, log, metrics, levelOf } = options;
   const controller = options.name ?? "";
   const count = (result: string) => metrics?.counter("controller_runtime_reconcile_total").add({ controller, result });
-  const close = () => queue.close();
-  if (signal.aborted) close();
-  else signal.addEventListener("abort", close, { once: true });
+  const forget = whenAborted(signal, () => queue.close());
 
   const logOf = (key: string) => {
     try {
@@ -142,7 +141,7 @@ export async function runWorkers(options: {
   };
   const all = Promise.all(Array.from({ length: workers }, work));
   await Promise.race([all, giveUp(signal, all, options.stopWithinMs ?? stopWithinMs)]);
-  signal.removeEventListener("abort", close);
+  forget();
   if (queue.working.size > 0) log.error({ keys: [...queue.working.keys()] }, "reconcile did not stop");
 }
 
@@ -150,14 +149,12 @@ export async function runWorkers(options: {
 function giveUp(signal: AbortSignal, work: Promise<unknown>, ms: number): Promise<void> {
   return new Promise((resolve) => {
     let timer: NodeJS.Timeout | undefined;
-    const stopped = () => {
+    const forget = whenAborted(signal, () => {
       timer = setTimeout(resolve, ms);
-    };
-    if (signal.aborted) stopped();
-    else signal.addEventListener("abort", stopped, { once: true });
+    });
     const ended = () => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", stopped);
+      forget();
     };
     work.then(ended, ended);
   });

@@ -1,4 +1,5 @@
 /** Leader election over a Lease, with the rules of client-go: clocks of other machines are never compared with ours. */
+import { whenAborted } from "../lib/aborted.ts";
 import { deadline } from "../lib/deadline.ts";
 import { messageOf } from "../lib/text.ts";
 import { wait } from "../lib/wait.ts";
@@ -136,9 +137,7 @@ export async function leadWithLease(options: {
   log.info({ lease: name, identity }, "leading");
 
   const leading = new AbortController();
-  const stop = () => leading.abort(signal.reason);
-  if (signal.aborted) stop();
-  else signal.addEventListener("abort", stop, { once: true });
+  const forget = whenAborted(signal, () => leading.abort(signal.reason));
 
   let lost = false;
   /** Also while the work in hand ends after a stop: until then nobody else may begin. */
@@ -175,7 +174,7 @@ export async function leadWithLease(options: {
       log.error({ lease: name }, "work goes on after leadership was lost, left behind");
     else await work;
   } finally {
-    signal.removeEventListener("abort", stop);
+    forget();
     if (!lost) await release();
   }
   return lost ? "lost" : "stopped";

@@ -2,6 +2,7 @@
  * What we know of the cluster's objects of one kind, and who wants to hear of changes. Objects are frozen. A state never gives way to
  * an older one: what we wrote ourselves is known at once and stays, although the watch is still behind (read your writes).
  */
+import { whenAborted } from "../lib/aborted.ts";
 import { messageOf } from "../lib/text.ts";
 import { deepFreeze } from "./freeze.ts";
 import type { Log } from "./log.ts";
@@ -88,12 +89,11 @@ export class Store<T extends KubeObject = KubeObject> {
   async whenFilled(signal: AbortSignal): Promise<void> {
     if (this.filled || signal.aborted) return;
     await new Promise<void>((resolve) => {
-      const done = () => {
-        signal.removeEventListener("abort", done);
+      const forget = whenAborted(signal, resolve);
+      this.#waiters.push(() => {
+        forget();
         resolve();
-      };
-      signal.addEventListener("abort", done, { once: true });
-      this.#waiters.push(done);
+      });
     });
   }
 

@@ -4,6 +4,7 @@
  */
 import http from "node:http";
 import https from "node:https";
+import { whenAborted } from "../lib/aborted.ts";
 import { DeadlineError, deadline } from "../lib/deadline.ts";
 import { shared } from "../lib/shared.ts";
 import { wait } from "../lib/wait.ts";
@@ -201,9 +202,8 @@ function pauseOf(error: unknown): number | undefined {
 
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    promise.then(resolve, reject);
+    const forget = whenAborted(signal, () => reject(signal.reason));
+    promise.then(resolve, reject).finally(forget);
   });
 }
 

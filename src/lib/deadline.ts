@@ -1,4 +1,4 @@
-import { setMaxListeners } from "node:events";
+import { whenAborted } from "./aborted.ts";
 
 /** A signal that follows another one and also ends when nothing happened for a time. Neither leaks a listener nor a timer after `end`. */
 export interface Deadline {
@@ -13,12 +13,8 @@ export interface Deadline {
 export function deadline(outer: AbortSignal, ms: number, what: string): Deadline {
   const inner = new AbortController();
   let lengthMs = ms;
-  const follow = () => inner.abort(outer.reason);
   const expire = () => inner.abort(new DeadlineError(`${what}: nothing heard for ${lengthMs / 1_000} s`));
-  // As many as there are calls: Node 20 warns of a leak otherwise.
-  setMaxListeners(0, outer);
-  if (outer.aborted) follow();
-  else outer.addEventListener("abort", follow, { once: true });
+  const unfollow = whenAborted(outer, () => inner.abort(outer.reason));
   let timer = setTimeout(expire, ms);
   return {
     signal: inner.signal,
@@ -34,7 +30,7 @@ export function deadline(outer: AbortSignal, ms: number, what: string): Deadline
     reasonOr: (error) => (inner.signal.aborted ? inner.signal.reason : error),
     end() {
       clearTimeout(timer);
-      outer.removeEventListener("abort", follow);
+      unfollow();
     },
   };
 }

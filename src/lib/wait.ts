@@ -1,4 +1,4 @@
-import { setMaxListeners } from "node:events";
+import { whenAborted } from "./aborted.ts";
 
 /** Resolves after `ms`, or at once when the signal is aborted: callers look at the signal, so that waiting never throws. */
 export function wait(ms: number, signal: AbortSignal): Promise<void> {
@@ -6,12 +6,10 @@ export function wait(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return resolve();
     const done = () => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", done);
+      forget();
       resolve();
     };
     const timer = setTimeout(done, ms);
-    // As many as there are who wait: Node 20 warns of a leak otherwise.
-    setMaxListeners(0, signal);
-    signal.addEventListener("abort", done, { once: true });
+    const forget = whenAborted(signal, done);
   });
 }

@@ -35,7 +35,8 @@ import {
 import { rsaKey, signsMail } from "../../src/mail/dkim.ts";
 import { type FileFolder, type Files, relayFiles } from "../../src/mail/files.ts";
 import { folders, givenTls, sockets } from "../../src/mail/layout.ts";
-import { relayPortsOf, turnSecretKey } from "../../src/mail/turn.ts";
+import { turnSecretKey } from "../../src/mail/turn.ts";
+import { extrasOf } from "../../src/operator/server/extras.ts";
 import { boxPid } from "../lab/box.ts";
 import { docker, tryDocker } from "../lab/docker.ts";
 import { isRoot, labName } from "../lab/place.ts";
@@ -139,11 +140,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   };
   const spec = ChatmailServerSpec.parse({ domain, ...fields, accounts: { ...onAnyLoad, ...fields?.accounts } });
   await writeFiles(folder, spec, extra);
-  const { turn } = spec.services;
-  const containers = relayContainers({
-    ...(turn.enabled && { turn: { relayPorts: relayPortsOf(turn) } }),
-    ...(spec.network.proxyProtocol && { balanced: true }),
-  });
+  const containers = relayContainers(extrasOf({ spec }, []));
   const resolvers = spec.network.validatingResolvers;
   for (const [what, files] of Object.entries(given)) {
     for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, what, file), text, { mode: 0o644 });

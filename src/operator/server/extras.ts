@@ -3,7 +3,7 @@ import type { Extras } from "../../mail/containers.ts";
 import { relayPortsOf } from "../../mail/turn.ts";
 
 /** What runs beside mail, and whether a load balancer names the clients. Pure. */
-export function extrasOf(server: ChatmailServer, addresses: readonly string[]): Extras {
+export function extrasOf(server: Pick<ChatmailServer, "spec">, addresses: readonly string[]): Extras {
   const { services, network } = server.spec;
   return {
     ...(services.turn.enabled && { turn: turnOf(server, addresses) }),
@@ -13,7 +13,7 @@ export function extrasOf(server: ChatmailServer, addresses: readonly string[]): 
 
 /** With the outside's address of the pod: the given one, the load balancer's, or that of the node it comes to be on. */
 function turnOf(
-  { spec: { services, network } }: ChatmailServer,
+  { spec: { services, network } }: Pick<ChatmailServer, "spec">,
   addresses: readonly string[],
 ): NonNullable<Extras["turn"]> {
   const { externalAddress } = services.turn;

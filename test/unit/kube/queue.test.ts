@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { runWorkers } from "../../../src/kube/controller.ts";
+import { type Outcome, runWorkers } from "../../../src/kube/controller.ts";
 import { WorkQueue } from "../../../src/kube/queue.ts";
 import { keptLog } from "../../helpers/fake-api-server.ts";
 import { until } from "../../helpers/until.ts";
@@ -60,17 +60,28 @@ test("a date beyond what a timer can hold is no date of now", () => {
   }
 });
 
-/** Runs workers until `enough`, and tells how many were at work at once in all and per key. */
-async function run(options: { workers: number; keys: string[]; work: (key: string, nth: number) => Promise<void> }) {
+interface Running extends Pick<Parameters<typeof runWorkers>[0], "levelOf"> {
+  workers: number;
+  keys: string[];
+  work: (key: string, nth: number) => Promise<void>;
+  /** Of every run that ends well. */
+  outcome?: Outcome;
+  pause?: typeof backOff;
+  log?: ReturnType<typeof keptLog>;
+}
+
+/** Runs workers until stopped, and tells how many were at work at once in all and per key. */
+async function run(options: Running) {
+  const { workers, keys, work, outcome = {}, pause = backOff, log = keptLog(), ...more } = options;
   const stopping = new AbortController();
-  const queue = new WorkQueue({ backOff });
+  const queue = new WorkQueue({ backOff: pause });
   const counts = new Map<string, number>();
   const atWork = new Map<string, number>();
   const most = { all: 0, perKey: 0 };
-  const log = keptLog();
   const done = runWorkers({
+    ...more,
     queue,
-    workers: options.workers,
+    workers,
     signal: stopping.signal,
     log,
     reconcile: async (key) => {
@@ -83,14 +94,14 @@ async function run(options: { workers: number; keys: string[]; work: (key: strin
         [...atWork.values()].reduce((a, b) => a + b),
       );
       try {
-        await options.work(key, nth);
+        await work(key, nth);
+        return outcome;
       } finally {
         atWork.set(key, (atWork.get(key) ?? 0) - 1);
       }
-      return {};
     },
   });
-  for (const key of options.keys) queue.add(key);
+  for (const key of keys) queue.add(key);
   const stop = () => {
     stopping.abort();
     return done;
@@ -274,8 +285,6 @@ test.each([
   },
   { what: "that the logger does not know", levelOf: () => "loud" },
 ])("a level of its own $what harms neither the key nor the others", async ({ levelOf }) => {
-  const stopping = new AbortController();
-  const queue = new WorkQueue({ backOff });
   const kept = keptLog();
   const log = {
     ...kept,
@@ -284,46 +293,20 @@ test.each([
       return kept;
     },
   };
-  const done: string[] = [];
-  const ended = runWorkers({
-    queue,
-    workers: 1,
-    signal: stopping.signal,
-    log,
-    levelOf,
-    reconcile: async (key) => {
-      done.push(key);
-      return {};
-    },
-  });
-  queue.add("a/1");
-  queue.add("a/2");
-  await until("both keys", () => done.length === 2);
-  stopping.abort();
-  await ended;
+  const { counts, stop } = await run({ workers: 1, keys: ["a/1", "a/2"], work: async () => {}, levelOf, log });
+  await until("both keys", () => counts.size === 2);
+  await stop();
+  expect([...counts.values()]).toEqual([1, 1]);
   expect(kept.lines.filter(({ level }) => level === "warn")).toHaveLength(2);
 });
 
 test("a time that is no number is a bug of the reconcile, and backs off instead of running on and on", async () => {
-  const stopping = new AbortController();
-  const queue = new WorkQueue({ backOff: { firstMs: 60_000, mostMs: 60_000 } });
-  const log = keptLog();
-  let runs = 0;
-  const ended = runWorkers({
-    queue,
-    workers: 1,
-    signal: stopping.signal,
-    log,
-    reconcile: async () => {
-      runs++;
-      return { againMs: new Date("never").getTime() - Date.now() };
-    },
-  });
-  queue.add("a/1");
+  const pause = { firstMs: 60_000, mostMs: 60_000 };
+  const outcome = { againMs: new Date("never").getTime() - Date.now() };
+  const { counts, log, stop } = await run({ workers: 1, keys: ["a/1"], work: async () => {}, outcome, pause });
   await until("the error", () => log.lines.some(({ level }) => level === "error"));
-  stopping.abort();
-  await ended;
-  expect(runs).toBe(1);
+  await stop();
+  expect(counts.get("a/1")).toBe(1);
 });
 
 test("a time that is past means soon, not without pause", async () => {
