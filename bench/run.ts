@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { buildImages } from "../scripts/images.ts";
-import { asksForHelp } from "../scripts/options.ts";
+import { asksForHelp, refuse } from "../scripts/options.ts";
 import { engineUp, labExecArgs, labUp, loadImage } from "../test/lab/lab.ts";
 
 /** Those that need the lab's cluster and our images in it; the others run as they are. */
@@ -15,8 +15,12 @@ const names = readdirSync(import.meta.dirname)
 
 const [name = "", ...options] = process.argv.slice(2);
 if (!names.includes(name)) {
-  console.error(`usage: npm run bench -- ${names.join("|")} [--json FILE]`);
-  process.exit(2);
+  const usage = `npm run bench -- ${names.join("|")} [--json FILE]`;
+  if (asksForHelp([name])) {
+    console.log(usage);
+    process.exit(0);
+  }
+  refuse(name === "" ? "which measurement?" : `no such measurement: ${name}`, usage);
 }
 
 // options are looked at before anything is started for them

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
-import { parseArgs } from "node:util";
+import { readOptions, refuse } from "../../scripts/options.ts";
 import { findProvider } from "./engine.ts";
 import { engineUp, labAvailability, labDown, labEnv, labExecArgs, labStatus, labUp, loadImage } from "./lab.ts";
 import { publishZone, removeZone } from "./names.ts";
@@ -20,8 +20,7 @@ const usage = `npm run lab -- COMMAND
   env                   shell exports: KUBECONFIG, DOCKER_HOST, PATH
   load IMAGE|FILE       puts an image of the engine, or a docker-archive file, into all nodes
   zone NAME FILE|-      publishes a zone; "zone NAME --remove" takes it away
-  engine                the Docker engine alone, without a cluster
-`;
+  engine                the Docker engine alone, without a cluster`;
 
 /** Runs a command inside the lab; its end is ours. */
 async function exec(command: readonly string[]): Promise<number> {
@@ -43,10 +42,9 @@ async function exec(command: readonly string[]): Promise<number> {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  const [command, ...rest] = argv;
-  if (command === "exec") return exec(rest[0] === "--" ? rest.slice(1) : rest);
-  const { values, positionals } = parseArgs({
-    args: rest,
+  const [first, ...rest] = argv;
+  if (first === "exec") return exec(rest[0] === "--" ? rest.slice(1) : rest);
+  const { values, positionals: words } = readOptions(usage, {
     allowPositionals: true,
     options: {
       nodes: { type: "string" },
@@ -56,6 +54,7 @@ async function main(argv: readonly string[]): Promise<number> {
       quiet: { type: "boolean", short: "q" },
     },
   });
+  const [command, ...positionals] = words;
   const quiet = values.quiet ?? false;
   switch (command) {
     case "up":
@@ -87,9 +86,11 @@ async function main(argv: readonly string[]): Promise<number> {
     case "engine":
       await engineUp({ quiet });
       return 0;
+    case "help":
+      console.log(usage);
+      return 0;
     default:
-      process.stderr.write(usage);
-      return command === "help" || command === "--help" ? 0 : 2;
+      return refuse(command === undefined ? "which command?" : `no such command: ${command}`, usage);
   }
 }
 
