@@ -107,5 +107,5 @@ test("a new certificate is served after SIGHUP, and ends no session", async () =
 test("every program ends on SIGTERM in time and says so", async () => {
   for (const name of ["web", "dovecot", "relay"] as const) expect(await pod.stop(name)).toBe(0);
   expect(await pod.stop("postfix")).toBe(endedBySigterm);
-  expect(await pod.logs("postfix")).toMatch(/terminating on signal 15\n/);
+  await until("the log to say so", async () => /terminating on signal 15\n/.test(await pod.logs("postfix")));
 });

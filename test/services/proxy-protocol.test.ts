@@ -27,6 +27,32 @@ afterAll(() => pod?.remove());
 
 const by = (port: number, client: string, header = proxyV2) => ({ ...pod.at(port), preamble: header(client) });
 
+// the first of all: whatever the others leave in the logs may still be on its way when they end
+test("a probe, which says nothing at all, leaves no line", async () => {
+  const said = async () => {
+    const logs = await Promise.all((["postfix", "dovecot", "web"] as const).map((name) => pod.logs(name)));
+    return logs.flatMap((text) => text.trim().split("\n"));
+  };
+  const disconnect = /smtpd.*: disconnect/;
+  const loggedIn = /imap-login.*: Logged in/;
+  const sessions = async (count: number) => {
+    await (await SmtpClient.ready(by(ports.smtp, "203.0.113.5"))).quit();
+    await (await ImapClient.ready(by(ports.imaps, "203.0.113.5"), user, password)).logout();
+    return until(`${count} sessions in the logs`, async () => {
+      const lines = await said();
+      const all = [disconnect, loggedIn].every((of) => lines.filter((line) => of.test(line)).length === count);
+      return all && lines;
+    });
+  };
+  const before = new Set(await sessions(1));
+  for (const port of [ports.smtp, ports.imap, ports.imaps, ports.http, ports.https]) {
+    (await LineSocket.open(pod.at(port), undefined)).destroy();
+  }
+  const since = (await sessions(2)).filter((line) => !before.has(line));
+  const ofThose = [disconnect, loggedIn, /smtpd.*: Anonymous TLS/, /imap\(/];
+  expect(since.filter((line) => !ofThose.some((of) => of.test(line)))).toEqual([]);
+});
+
 test.each([
   { version: 1, header: proxyV1 },
   { version: 2, header: proxyV2 },
@@ -99,20 +125,5 @@ describe("without a header", () => {
     socket.write("EHLO client.test\r\n");
     expect(await socket.line().catch(() => "")).toMatch(/^$|^421 /);
     await socket.closed();
-  });
-
-  test("a probe, which says nothing at all, leaves no line", async () => {
-    const said = () => Promise.all((["postfix", "dovecot", "web"] as const).map((name) => pod.logs(name)));
-    const before = await said();
-    for (const port of [ports.smtp, ports.imap, ports.imaps, ports.http, ports.https]) {
-      (await LineSocket.open(pod.at(port), undefined)).destroy();
-    }
-    // something that is surely logged after them
-    await (await SmtpClient.ready(by(ports.smtp, "203.0.113.5"))).quit();
-    await (await ImapClient.ready(by(ports.imaps, "203.0.113.5"), user, password)).logout();
-    await until("the last word", async () => (await said())[0]?.slice(before[0]?.length).includes("disconnect"));
-    const since = (await said()).flatMap((text, index) => text.slice(before[index]?.length).trim().split("\n"));
-    const ofThose = /smtpd.*: (Anonymous TLS|disconnect)|imap-login.*: Logged in|imap\(|^$/;
-    expect(since.filter((line) => !ofThose.test(line))).toEqual([]);
   });
 });
