@@ -60,7 +60,7 @@ COPY image/postfix-main.cf /etc/postfix/main.cf
 RUN touch /etc/postfix/master.cf && echo 'SYNC_CHROOT=' > /etc/default/postfix \
  && mkdir -p /etc/chatmail/postfix /etc/chatmail/dovecot /etc/chatmail/relay /etc/chatmail/web /etc/chatmail/tls \
       /srv/chatmail/pages /run/chatmail /run/dovecot /var/lib/chatmail/mail
-COPY image/run-quietly image/redact.sed image/prepare-volume image/start-postfix image/start-turn image/with-certificate /opt/chatmail/
+COPY image/run-quietly image/redact.sed image/prepare-volume image/start-dovecot image/start-postfix image/start-turn image/with-certificate /opt/chatmail/
 COPY --from=tools /build/nodelay.so /opt/chatmail/
 COPY dist/package.json dist/relay*.js* dist/expire.js* /opt/chatmail/
 USER 5000:5000

@@ -149,7 +149,7 @@ export function relayContainers(extras: Extras = {}): readonly (RelayContainer &
       command: [
         programs.quiet,
         ...onceCertified("dovecot"),
-        ...["/usr/sbin/dovecot", "-F", "-c", `${folders.dovecotConfig}/dovecot.conf`],
+        ...[programs.startDovecot, `${folders.dovecotConfig}/dovecot.conf`],
       ],
       mounts: [
         config("dovecot"),

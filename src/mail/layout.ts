@@ -116,6 +116,8 @@ export const programs = {
   quiet: "/opt/chatmail/run-quietly",
   /** Starts a program once there is a certificate, and sends it SIGHUP for each line in its pipe: `with-certificate FILE PIPE PROGRAM ARG…`. */
   withCertificate: "/opt/chatmail/with-certificate",
+  /** Becomes Dovecot's master with the configuration file given: `start-dovecot FILE`. */
+  startDovecot: "/opt/chatmail/start-dovecot",
   /** Becomes Postfix's master with the configuration folder given: `start-postfix FOLDER`. */
   startPostfix: "/opt/chatmail/start-postfix",
   /** Becomes coturn: `start-turn CONFIGURATION SECRET`, with POD_IP and EXTERNAL_IP in the environment. */

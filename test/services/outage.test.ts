@@ -1,7 +1,7 @@
 /** What users notice when a part of the pod is down, and what is still there when it is back. */
 import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ports } from "../../src/mail/layout.ts";
+import { folders, ports } from "../../src/mail/layout.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
@@ -88,6 +88,12 @@ test("SIGTERM and SIGKILL with a full queue lose nothing", async () => {
   };
   const found = await until("all mails", arrived, { patienceMs: 45_000, everyMs: 200 });
   expect(found.filter((mark) => sent.includes(mark))).toHaveLength(sent.length);
+});
+
+test("a process number that a killed Dovecot has left stops nobody", async () => {
+  await pod.exec("dovecot", "sh", "-c", `echo 1 > ${folders.dovecotRun}/master.pid`);
+  await pod.kill("dovecot");
+  await pod.start("dovecot");
 });
 
 const queued = () =>
