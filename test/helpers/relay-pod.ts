@@ -2,6 +2,7 @@
  * A relay pod without a cluster: the containers of `src/mail/containers.ts` on the lab's Docker engine, in one network
  * namespace, with the same commands, users, rights, mounts and read-only roots that the StatefulSet gives them.
  */
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
   chmodSync,
@@ -18,6 +19,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import type { z } from "zod";
 import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
 import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
@@ -74,6 +76,14 @@ export interface RelayPod {
   kill(name: RelayContainerName): Promise<void>;
   start(name: RelayContainerName): Promise<void>;
   signal(name: RelayContainerName, signal: string): Promise<void>;
+  /** Kills one process of a container, not its first; `pick` says which of so many. What it was (`comm` of proc(5)); undefined when there is none. */
+  killOne(name: RelayContainerName, pick: (count: number) => number): Promise<string | undefined>;
+  /** Stops all processes of a container where they are, as on a machine that stands still; `thaw` lets them go on. */
+  freeze(name: RelayContainerName): Promise<void>;
+  thaw(name: RelayContainerName): Promise<void>;
+  /** What the pod sends to this address of its network is lost from now on, without a word to either side. Needs root. */
+  cutOff(address: string): Promise<void>;
+  reconnect(address: string): Promise<void>;
   /** Argument vector that runs a command in the pod's network, where no container but its own comes and goes. Needs root: without, it is as it was. */
   inNetwork(argv: readonly string[]): Promise<string[]>;
   /** How many processes of a name (`comm` of proc(5)) a container has. */
@@ -100,6 +110,8 @@ export interface RelayPodOptions {
   certificate?: KeyPair;
   /** Files of the pages folder instead of the built-in ones, as from the user's own ConfigMap. */
   ownPages?: Readonly<Record<string, string>>;
+  /** A container that ends by itself is started again, as the kubelet does. */
+  restarts?: boolean;
   /** Changes what the operator would write. */
   edit?(files: Record<FileFolder, Files>): Record<FileFolder, Files>;
 }
@@ -160,7 +172,8 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     return docker([...command, "--name", nameOf(container.name), ...options, "--entrypoint", program, image, ...args]);
   };
   await create(prepareContainer, ["run", "--rm"]);
-  for (const container of containers) await create(container, ["run", "-d"]);
+  const restart = options.restarts ? ["--restart", "always"] : [];
+  for (const container of containers) await create(container, ["run", "-d", ...restart]);
 
   const logs: RelayPod["logs"] = async (name) => {
     const names = name ? [name] : containers.map((container) => container.name);
@@ -187,6 +200,13 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       const said = (await logs(name as RelayContainerName)).split("\n").slice(-30).join("\n");
       throw new Error(`${String(thrown)}\n${said}`, { cause: thrown });
     });
+  };
+  const inNetwork: RelayPod["inNetwork"] = async (argv) =>
+    isRoot ? ["nsenter", `--net=/proc/${await firstProcess(sandbox)}/ns/net`, "--", ...argv] : [...argv];
+  /** An address that nobody has is where packets are lost. */
+  const neighbour = async (verb: string, address: string, ...rest: readonly string[]) => {
+    const [program = "", ...args] = await inNetwork(["ip", "neigh", verb, address, ...rest, "dev", "eth0"]);
+    await promisify(execFile)(program, args);
   };
   const pod: RelayPod = {
     domain,
@@ -219,10 +239,25 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     signal: async (name, signal) => {
       await docker(["kill", "--signal", signal, nameOf(name)]);
     },
-    inNetwork: async (argv) =>
-      isRoot ? ["nsenter", `--net=/proc/${await firstProcess(sandbox)}/ns/net`, "--", ...argv] : [...argv],
-    processes: (container, name) =>
-      sumOf(nameOf(container), (pid) => Number(read(`/proc/${pid}/comm`).trim() === name)),
+    killOne: async (name, pick) => {
+      const first = await firstProcess(nameOf(name));
+      const others = processesWith(first).filter((pid) => pid !== first);
+      const pid = others[pick(others.length)];
+      if (pid === undefined) return undefined;
+      const what = commandOf(pid);
+      process.kill(pid, "SIGKILL");
+      return what;
+    },
+    freeze: async (name) => {
+      await docker(["pause", nameOf(name)]);
+    },
+    thaw: async (name) => {
+      await docker(["unpause", nameOf(name)]);
+    },
+    cutOff: async (address) => neighbour("replace", address, "lladdr", "02:00:00:00:00:01", "nud", "permanent"),
+    reconnect: async (address) => neighbour("del", address),
+    inNetwork,
+    processes: (container, name) => sumOf(nameOf(container), (pid) => Number(commandOf(pid) === name)),
     memory: () => ofEach((name) => sumOf(nameOf(name), pss)),
     cpu: () => ofEach((name) => sumOf(nameOf(name), cpuSeconds)),
     remove: async () => {
@@ -345,17 +380,25 @@ function made(path: string, mode: number): string {
 
 /** Sum over the processes of a container; seen from here, for the container itself may not look. */
 async function sumOf(name: string, figure: (pid: number) => number): Promise<number> {
-  const root = await firstProcess(name);
+  return processesWith(await firstProcess(name)).reduce((sum, pid) => sum + figure(pid), 0);
+}
+
+/** All processes of the container that this one is of. */
+function processesWith(first: number): number[] {
   const all = readdirSync("/proc")
     .filter((entry) => /^\d+$/.test(entry))
     .map(Number);
-  const namespace = pidNamespace(root);
-  return all.filter((pid) => pidNamespace(pid) === namespace).reduce((sum, pid) => sum + figure(pid), 0);
+  const namespace = pidNamespace(first);
+  return all.filter((pid) => pidNamespace(pid) === namespace);
 }
+
+const commandOf = (pid: number): string => read(`/proc/${pid}/comm`).trim();
 
 /** This machine's number of a container's first process. */
 async function firstProcess(name: string): Promise<number> {
-  return hostPid(Number(await docker(["inspect", "--format", "{{.State.Pid}}", name])));
+  const pid = Number(await docker(["inspect", "--format", "{{.State.Pid}}", name]));
+  if (pid === 0) throw new Error(`${name} is not running`);
+  return hostPid(pid);
 }
 
 /** The engine's own number for a process may be that of its box; the machine's number has it as second in NSpid. */

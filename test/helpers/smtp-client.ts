@@ -80,6 +80,10 @@ export class SmtpClient {
     this.#socket.destroy();
   }
 
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
   async #hello() {
     this.offers = (await this.say("EHLO client.test")).text;
   }
