@@ -13,8 +13,6 @@ import { makeWorld } from "../operator/server/world.ts";
 const config = readConfig(process.env);
 const log = pino({ name: "operator", level: config.logLevel });
 const stopping = new AbortController();
-/** Less than what is left of a lease that could not be renewed. */
-const stopWithinMs = 3_000;
 for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopping.abort(new Error(name)));
 
 const credentials = await defaultCredentials(process.env);
@@ -41,14 +39,7 @@ metrics.gauge("nodejs_heap_size_used_bytes", () => process.memoryUsage().heapUse
 const health = await serveHealth(config.healthPort, { ready: () => world.cache.filled, metrics: () => metrics.text() });
 log.info({ namespaces: scopes, relayImage: config.relayImage }, "operator started");
 
-const lead = (signal: AbortSignal) => {
-  // Whoever leads next may begin some seconds after this one has lost the lease: nothing may go on until then.
-  const leave = () => {
-    if (!stopping.signal.aborted) setTimeout(() => process.exit(1), stopWithinMs).unref();
-  };
-  signal.addEventListener("abort", leave, { once: true });
-  return runServerController(world, { workers: config.workers, log, signal, metrics });
-};
+const lead = (signal: AbortSignal) => runServerController(world, { workers: config.workers, log, signal, metrics });
 const ended = config.leaderElection
   ? await leadWithLease({
       client,
@@ -61,8 +52,8 @@ const ended = config.leaderElection
     })
   : await lead(stopping.signal);
 
-// Whoever lost the lease must not go on; Kubernetes starts it anew as one that waits.
-process.exitCode = ended === "lost" ? 1 : 0;
+// Another may lead from now on, so nothing that is still under way may go on; Kubernetes starts this one anew as one that waits.
+if (ended === "lost") process.exit(1);
 await world.events.close();
 stopping.abort(new Error("stopped"));
 await world.cache.ended;

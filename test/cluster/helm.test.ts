@@ -60,6 +60,18 @@ test("when the leading replica is lost the other one goes on", async () => {
   expect(await leader()).not.toBe(lost);
 });
 
+test("a replica whose lease another has taken ends at once, and is started anew", async () => {
+  // an identity is the pod's name and a process number
+  const pod = (await leader()).replace(/-\d+$/, "");
+  const patch = { spec: { holderIdentity: "somebody-else" } };
+  await inNamespace("patch", "lease", operator, "--type=merge", "-p", JSON.stringify(patch));
+  const last = ["get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}"];
+  await until("it to end", async () => (await inNamespace(...last)) === "1", { patienceMs: patienceMs.client });
+  // nobody is there under that name, so one of the two leads once its time is over
+  const ours = async () => (await leader()) !== "somebody-else";
+  await until("another leader", ours, { patienceMs: patienceMs.client });
+});
+
 test("helm uninstall leaves the server and its relay as they are", async () => {
   await helm("uninstall", namespace, "--wait");
   expect(await inNamespace("get", "pod", "eleven-0", "-o", "jsonpath={.status.phase}")).toBe("Running");

@@ -76,7 +76,7 @@ export interface RelayPod {
   kill(name: RelayContainerName): Promise<void>;
   start(name: RelayContainerName): Promise<void>;
   signal(name: RelayContainerName, signal: string): Promise<void>;
-  /** Kills one process of a container, not its first; `pick` says which of so many. What it was (`comm` of proc(5)); undefined when there is none. */
+  /** Kills one process of a container, not its first; `pick` says which of so many. What it was (`comm` of proc(5)); undefined when there was none. */
   killOne(name: RelayContainerName, pick: (count: number) => number): Promise<string | undefined>;
   /** Stops all processes of a container where they are, as on a machine that stands still; `thaw` lets them go on. */
   freeze(name: RelayContainerName): Promise<void>;
@@ -245,15 +245,10 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       const pid = others[pick(others.length)];
       if (pid === undefined) return undefined;
       const what = commandOf(pid);
-      process.kill(pid, "SIGKILL");
-      return what;
+      return tell(pid, "SIGKILL") ? what : undefined;
     },
-    freeze: async (name) => {
-      await docker(["pause", nameOf(name)]);
-    },
-    thaw: async (name) => {
-      await docker(["unpause", nameOf(name)]);
-    },
+    freeze: (name) => signalAll(nameOf(name), "SIGSTOP"),
+    thaw: (name) => signalAll(nameOf(name), "SIGCONT"),
     cutOff: async (address) => neighbour("replace", address, "lladdr", "02:00:00:00:00:01", "nud", "permanent"),
     reconnect: async (address) => neighbour("del", address),
     inNetwork,
@@ -390,6 +385,22 @@ function processesWith(first: number): number[] {
     .map(Number);
   const namespace = pidNamespace(first);
   return all.filter((pid) => pidNamespace(pid) === namespace);
+}
+
+/** To every process of a container, its first one first: that one starts no others meanwhile. */
+async function signalAll(name: string, signal: "SIGSTOP" | "SIGCONT"): Promise<void> {
+  const first = await firstProcess(name);
+  process.kill(first, signal);
+  for (const pid of processesWith(first).filter((each) => each !== first)) tell(pid, signal);
+}
+
+/** Whether it was there to be told. */
+function tell(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
+  }
 }
 
 const commandOf = (pid: number): string => read(`/proc/${pid}/comm`).trim();
