@@ -112,6 +112,8 @@ export interface RelayPodOptions {
   ownPages?: Readonly<Record<string, string>>;
   /** A container that ends by itself is started again, as the kubelet does. */
   restarts?: boolean;
+  /** A disk of so many MiB for a part of the volume, in memory; `volume` does not lead there. */
+  small?: Partial<Record<"mail" | "queue", number>>;
   /** Changes what the operator would write. */
   edit?(files: Record<FileFolder, Files>): Record<FileFolder, Files>;
 }
@@ -126,6 +128,11 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
 
   const sysctls = Object.entries(podSysctls).flatMap(([name, value]) => ["--sysctl", `${name}=${value}`]);
   const sandbox = nameOf("sandbox");
+  const small = new Map(Object.entries(options.small ?? {}).map(([part, mib]) => [part, { name: nameOf(part), mib }]));
+  for (const { name, mib } of small.values()) {
+    const tmpfs = ["type=tmpfs", "device=tmpfs", `o=size=${mib}m`].flatMap((each) => ["--opt", each]);
+    await docker(["volume", "create", ...tmpfs, name]);
+  }
   await docker([
     "run",
     "-d",
@@ -134,6 +141,8 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     "--network",
     labName,
     ...sysctls,
+    // what is in memory is there as long as somebody has it
+    ...[...small.values()].flatMap(({ name }) => ["--volume", `${name}:/held/${name}`]),
     "--entrypoint",
     "sleep",
     image,
@@ -161,7 +170,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   const create = (container: RelayContainer, command: readonly string[]) => {
     const env = container.name === "relay" ? Object.entries(relayEnv ?? {}) : [];
     const options = [
-      ...optionsOf(container, folder),
+      ...optionsOf(container, (mount) => volumeOf(mount, folder, (part) => small.get(part)?.name)),
       // the pod's address is the node's: it is seen from outside as it is
       ...Object.keys(container.podEnv ?? {}).flatMap((name) => ["--env", `${name}=${host}`]),
       ...(resolvers ? ["--volume", `${resolvConf(folder, resolvers)}:/etc/resolv.conf:ro`] : []),
@@ -257,6 +266,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     cpu: () => ofEach((name) => sumOf(nameOf(name), cpuSeconds)),
     remove: async () => {
       await tryDocker(["rm", "-f", "-v", ...[...containers].reverse().map(({ name }) => nameOf(name)), sandbox]);
+      if (small.size > 0) await tryDocker(["volume", "rm", ...[...small.values()].map(({ name }) => name)]);
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -328,17 +338,17 @@ function zoneOf(domain: string, host: string, rsaKeyPem: string): string {
 
 const baseName = (path: string) => path.slice(path.lastIndexOf("/") + 1);
 
-function optionsOf(container: RelayContainer, folder: string): string[] {
+function optionsOf(container: RelayContainer, volumeOf: (mount: RelayMount) => string): string[] {
   return [
     ...["--user", `${container.uid}:${container.gid}`, "--read-only", "--cap-drop", "ALL"],
     ...["--security-opt", "no-new-privileges", "--log-opt", "max-size=50m"],
     ...container.capabilities.flatMap((name) => ["--cap-add", name]),
     ...Object.entries(container.env).flatMap(([name, value]) => ["--env", `${name}=${value}`]),
-    ...container.mounts.flatMap((mount) => ["--volume", volumeOf(mount, folder)]),
+    ...container.mounts.flatMap((mount) => ["--volume", volumeOf(mount)]),
   ];
 }
 
-function volumeOf(mount: RelayMount, folder: string): string {
+function volumeOf(mount: RelayMount, folder: string, diskOf: (part: string) => string | undefined): string {
   switch (mount.from) {
     case "config":
       return `${join(folder, "config", mount.folder)}:${mount.at}:ro`;
@@ -351,8 +361,12 @@ function volumeOf(mount: RelayMount, folder: string): string {
       return `${join(folder, mount.from)}:${mount.at}:ro`;
     case "run":
       return `${join(folder, "run")}:${mount.at}`;
-    case "data":
+    case "data": {
+      const disk = diskOf(mount.subPath);
+      // the image's own folder is no pattern for it
+      if (disk !== undefined) return `${disk}:${mount.at}:nocopy`;
       return `${made(join(folder, "data", mount.subPath), 0o755)}:${mount.at}`;
+    }
     case "scratch":
       return `${made(join(folder, "scratch", mount.name), 0o777)}:${mount.at}`;
   }
@@ -360,7 +374,9 @@ function volumeOf(mount: RelayMount, folder: string): string {
 
 /** What waits in Postfix's queue is tried at once, and not when its time comes. */
 export async function tryWaitingMail(pod: RelayPod): Promise<void> {
-  await pod.exec("postfix", "postkick", "-c", folders.postfixConfig, "public", "qmgr", "ADF");
+  // postkick writes twice; the queue manager may have gone by the second time, with all that it needs
+  const kick = `trap "" PIPE; exec postkick -c ${folders.postfixConfig} public qmgr ADF`;
+  await pod.exec("postfix", "sh", "-c", kick);
 }
 
 function made(path: string, mode: number): string {

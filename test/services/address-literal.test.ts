@@ -1,9 +1,9 @@
 /** A relay without a name: addresses end in `@[192.0.2.7]`, folders and certificates in the bare address. */
 import { existsSync } from "node:fs";
-import { request } from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/layout.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
+import { askHttps } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
@@ -49,16 +49,9 @@ describe("two relays without names", () => {
   afterAll(() => Promise.all([one?.remove(), two?.remove()]));
 
   /** The link that an open relay on an address hands out. */
-  function invite(pod: RelayPod): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const where = { ...pod.at(ports.https), path: "/new", method: "POST", rejectUnauthorized: false, agent: false };
-      const asking = request(where, async (response) => {
-        const body = Buffer.concat(await response.toArray()).toString();
-        resolve((JSON.parse(body) as { dclogin_url: string }).dclogin_url);
-      });
-      asking.on("error", reject);
-      asking.end();
-    });
+  async function invite(pod: RelayPod): Promise<string> {
+    const { body } = await askHttps(pod, { path: "/new", method: "POST" });
+    return (JSON.parse(body) as { dclogin_url: string }).dclogin_url;
   }
 
   test("people join by links, meet, write both ways, and are told where calls go", async () => {

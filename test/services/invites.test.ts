@@ -1,9 +1,9 @@
 /** Who gets an address where registration asks for an invite, or is closed: over IMAP, submission, HTTP, and with a real Delta Chat. */
-import { request } from "node:https";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ports } from "../../src/mail/layout.ts";
 import { usualCreation } from "../helpers/accounts.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
+import { askHttps } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
@@ -28,16 +28,7 @@ afterAll(async () => {
   await Promise.all([pod?.remove(), literal?.remove()]);
 });
 
-function ask(path: string, method = "GET", host = pod.host): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const options = { host, port: ports.https, path, method, rejectUnauthorized: false, agent: false };
-    const asking = request(options, async (response) => {
-      resolve({ status: response.statusCode ?? 0, body: Buffer.concat(await response.toArray()).toString() });
-    });
-    asking.on("error", reject);
-    asking.end();
-  });
-}
+const ask = (path: string, method = "GET", relay = pod) => askHttps(relay, { path, method });
 
 async function fresh(invite = token): Promise<{ email: string; password: string }> {
   const { status, body } = await ask(`/new?i=${invite}`, "POST");
@@ -109,11 +100,11 @@ test("a real Delta Chat joins by the link of the invite's page", async () => {
 });
 
 test("closed: nobody new, by no door", async () => {
-  expect(await ask(`/new?i=${token}`, "POST", literal.host)).toMatchObject({
+  expect(await ask(`/new?i=${token}`, "POST", literal)).toMatchObject({
     status: 403,
     body: '{"reason":"no new addresses are made here"}',
   });
-  expect(await ask("/join", "GET", literal.host)).toMatchObject({ status: 302 });
+  expect(await ask("/join", "GET", literal)).toMatchObject({ status: 302 });
   const client = await ImapClient.open(literal.at(ports.imaps));
   expect((await client.login(`${randomName(9)}@[${addresses.gateway}]`, randomName(20))).status).toBe("NO");
   await client.logout();

@@ -1,9 +1,9 @@
 /** Two relays and the roads between them: SMTP first, HTTPS once it is known, and back when it breaks; no mail is lost, none comes twice. */
-import { request } from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/layout.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { type FakePeer, startFakePeer } from "../helpers/fake-peer.ts";
+import { postMail } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod, tryWaitingMail } from "../helpers/relay-pod.ts";
@@ -113,33 +113,6 @@ async function learnFake() {
     patienceMs: patienceMs.mail,
   });
 }
-
-interface Posted {
-  from?: string;
-  to: readonly string[];
-  body: string;
-  method?: string;
-  path?: string;
-}
-
-/** One request to the second relay. */
-const post = ({
-  from,
-  to,
-  body,
-  method = "POST",
-  path = "/mxdeliv",
-}: Posted): Promise<{ status: number; body: string }> =>
-  new Promise((resolve, reject) => {
-    const headers = { ...(from === undefined ? {} : { "X-MAIL-FROM": from }), "X-MAIL-TO": [...to] };
-    const options = { host: two.host, port: ports.https, path, method, headers, agent: false };
-    const asking = request({ ...options, rejectUnauthorized: false }, async (response) => {
-      const text = Buffer.concat(await response.toArray()).toString();
-      resolve({ status: response.statusCode ?? 0, body: text });
-    });
-    asking.on("error", reject);
-    asking.end(body);
-  });
 
 test("the HTTPS road is found beside the first mail, and taken", async () => {
   expect(await arrived([await send()])).toEqual([1]);
@@ -291,12 +264,12 @@ describe("/mxdeliv, as another relay calls it", () => {
       body: /^452 4\.5\.3 /,
     },
   ])("$what: $status", async ({ to, status, body }) => {
-    const answer = await post({ from, to: to(), body: good() });
+    const answer = await postMail(two, { from, to: to(), body: good() });
     expect(answer).toMatchObject({ status, body: expect.stringMatching(body) });
   });
 
   test("clear text is refused as on port 25", async () => {
-    const answer = await post({ from, to: [bob], body: clearMessage({ from, to: [bob] }) });
+    const answer = await postMail(two, { from, to: [bob], body: clearMessage({ from, to: [bob] }) });
     expect(answer).toMatchObject({ status: 400, body: "523 Encryption Needed: Invalid Unencrypted Mail\n" });
   });
 
@@ -306,7 +279,7 @@ describe("/mxdeliv, as another relay calls it", () => {
     ["no line end", (text: string) => text.slice(0, -2)],
     ["nothing", () => ""],
   ])("%s in the data is refused", async (_, spoil) => {
-    expect(await post({ from, to: [bob], body: spoil(good()) })).toMatchObject({
+    expect(await postMail(two, { from, to: [bob], body: spoil(good()) })).toMatchObject({
       status: 400,
       body: "500 Invalid DATA\n",
     });
@@ -314,23 +287,23 @@ describe("/mxdeliv, as another relay calls it", () => {
 
   test("a message above the limit is 413, one of some megabytes passes", async () => {
     const over = `${good()}${`${"x".repeat(998)}\r\n`.repeat(31 * 1024)}`;
-    expect(await post({ from, to: [bob], body: over })).toMatchObject({
+    expect(await postMail(two, { from, to: [bob], body: over })).toMatchObject({
       status: 413,
       body: "552 Message exceeds maximum size\n",
     });
     const large = encryptedMessage({ from, to: [bob], size: 4_500_000 });
-    expect(await post({ from, to: [bob], body: large })).toMatchObject({ status: 200 });
+    expect(await postMail(two, { from, to: [bob], body: large })).toMatchObject({ status: 200 });
   });
 
   test("without a sender it is taken too: bounces have none", async () => {
-    expect(await post({ to: [bob], body: good() })).toMatchObject({ status: 200 });
+    expect(await postMail(two, { to: [bob], body: good() })).toMatchObject({ status: 200 });
   });
 
   test("a path below it is the same door", async () => {
-    expect(await post({ from, to: [bob], body: good(), path: "/mxdeliv/" })).toMatchObject({ status: 200 });
+    expect(await postMail(two, { from, to: [bob], body: good(), path: "/mxdeliv/" })).toMatchObject({ status: 200 });
   });
 
   test.each(["GET", "PUT", "HEAD"])("a %s is 405, which is how others find it", async (method) => {
-    expect(await post({ from, to: [bob], body: "", method })).toMatchObject({ status: 405 });
+    expect(await postMail(two, { from, to: [bob], body: "", method })).toMatchObject({ status: 405 });
   });
 });

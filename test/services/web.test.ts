@@ -1,9 +1,9 @@
 /** The pages of a relay and the way to a new address, as a browser and a client see them. */
 import { connect } from "node:http2";
-import { request } from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/layout.ts";
 import { usualCreation } from "../helpers/accounts.ts";
+import { askHttps } from "../helpers/https.ts";
 import { LineSocket } from "../helpers/line-socket.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 
@@ -13,32 +13,8 @@ beforeAll(async () => {
 });
 afterAll(() => pod?.remove());
 
-interface Page {
-  status: number;
-  headers: Record<string, string | string[] | undefined>;
-  body: string;
-}
-
-const ask = (path: string, method = "GET", body = "", headers: Record<string, string> = {}): Promise<Page> =>
-  askAt(pod.host, { path, method, body, headers });
-
-interface Asked {
-  path: string;
-  method?: string;
-  body?: string;
-  headers?: Record<string, string>;
-}
-
-const askAt = (host: string, { path, method = "GET", body = "", headers = {} }: Asked): Promise<Page> =>
-  new Promise((resolve, reject) => {
-    const options = { host, port: ports.https, path, method, headers, rejectUnauthorized: false, agent: false };
-    const asking = request(options, async (response) => {
-      const chunks = await response.toArray();
-      resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() });
-    });
-    asking.on("error", reject);
-    asking.end(body);
-  });
+const ask = (path: string, method = "GET", body = "", headers: Record<string, string> = {}) =>
+  askHttps(pod, { path, method, body, headers });
 
 test("the page has the invite as a link and as a QR code, and loads nothing from elsewhere", async () => {
   const page = await ask("/");
@@ -156,7 +132,7 @@ describe("own pages", () => {
   });
   afterAll(() => own?.remove());
 
-  const askOwn = (path: string, headers: Record<string, string> = {}) => askAt(own.host, { path, headers });
+  const askOwn = (path: string, headers: Record<string, string> = {}) => askHttps(own, { path, headers });
 
   test("stand in the place of the built-in ones", async () => {
     expect((await askOwn("/")).body).toContain("<title>own</title>");
