@@ -2,20 +2,19 @@
 import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { folders, ports } from "../../src/mail/layout.ts";
+import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
-import { encryptedMessage, randomName } from "../helpers/messages.ts";
+import { encryptedMessage } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 
 let pod: RelayPod;
 let alice: string;
-const password = "correct horse";
 
 beforeAll(async () => {
   pod = await startRelayPod({ domain: "_outage.test" });
-  alice = `${randomName(9)}@${pod.domain}`;
-  await (await ImapClient.ready(pod.at(ports.imaps), alice, password)).logout();
+  alice = await newAccount(pod);
 });
 afterAll(() => pod?.remove());
 
@@ -69,6 +68,21 @@ test("without the relay daemon logins fail for a while, not for good, and mail i
   await until("submission to be back", async () => (await sendToSelf("back")) === 250);
   console.log(`submission was back ${Math.round(performance.now() - start)} ms after the daemon`);
   await until("the mail", async () => (await marks()).includes("back"), { patienceMs: patienceMs.mail });
+});
+
+test("logins that come while the daemon stands still go on with it, however many", async () => {
+  // one address may have ten sessions
+  const users = await Promise.all(Array.from({ length: 12 }, () => newAccount(pod)));
+  const five = users.flatMap((user) => Array<string>(5).fill(user));
+  await pod.freeze("relay");
+  const clients = await Promise.all(five.map(() => ImapClient.open(pod.at(ports.imaps))));
+  const answers = clients.map((client, at) => client.login(five[at] ?? "", password));
+  await until("the workers to wait", async () => (await pod.processes("dovecot", "auth")) > 10);
+  await pod.thaw("relay");
+  for (const { status } of await Promise.all(answers)) expect(status).toBe("OK");
+  for (const client of clients) await client.logout();
+  // they stay for half an hour, and are 1.2 MiB each
+  expect(await pod.processes("dovecot", "auth")).toBeLessThan(15);
 });
 
 test("SIGTERM and SIGKILL with a full queue lose nothing", async () => {
