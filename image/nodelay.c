@@ -11,7 +11,7 @@
  * timer protects (no work inside the inotify callback) stays as it is.
  *
  * If an update of Dovecot renames function or file, nothing matches, and the half second is back; nothing else
- * changes. test/services/latency.test.ts would notice.
+ * changes. test/services/mail.test.ts would notice.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

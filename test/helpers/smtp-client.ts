@@ -45,6 +45,17 @@ export class SmtpClient {
     return readReply(this.#socket);
   }
 
+  /** Says all of them, each in a packet of its own, and waits for no reply in between (RFC 2920). */
+  async sayAll(...lines: readonly string[]): Promise<Reply[]> {
+    for (const line of lines) {
+      this.#socket.write(`${line}\r\n`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const replies: Reply[] = [];
+    while (replies.length < lines.length) replies.push(await readReply(this.#socket));
+    return replies;
+  }
+
   async startTls(tls: Tls = {}): Promise<void> {
     expectCode(await this.say("STARTTLS"), 220);
     await this.#socket.startTls(tls);
