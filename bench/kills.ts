@@ -3,11 +3,10 @@
  * processes are killed, frozen and cut off at random. Afterwards every mail that a relay has taken must be in the mailbox of each
  * recipient; one that is not is exit 1. Mails that arrive twice are counted: SMTP allows it where a reply was lost (RFC 5321 §6.1).
  */
-
 import { numberOf, readOptions } from "../scripts/options.ts";
 import { wait } from "../src/lib/wait.ts";
 import { newAccount } from "../test/helpers/accounts.ts";
-import { type RelayPod, startRelayPod, tryWaitingMail } from "../test/helpers/relay-pod.ts";
+import { type RelayPod, startRelayPod, tryWaitingMail, waitingMails } from "../test/helpers/relay-pod.ts";
 import { seededRandom } from "../test/helpers/seeded-random.ts";
 import { until } from "../test/helpers/until.ts";
 import { namesUp } from "../test/lab/lab.ts";
@@ -15,7 +14,7 @@ import { publishZone, removeZone } from "../test/lab/names.ts";
 import { addresses } from "../test/lab/place.ts";
 import { nextDisturbance, type Subject } from "./kills/disturbances.ts";
 import { type Answer, type Mailbox, mailboxOf, Traffic, type User } from "./kills/traffic.ts";
-import { printTable, writeJson } from "./machine.ts";
+import { endSignal, printTable, say, writeJson } from "./machine.ts";
 
 const usage = "npm run bench -- kills [--count 1000] [--seed N] [--json FILE]";
 const { values } = readOptions(usage, {
@@ -33,9 +32,7 @@ const lastsMs = 2_500;
 const pauseMs = 1_000;
 const drainMs = 300_000;
 
-const ended = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => ended.abort(new Error(signal)));
-const say = (text: string) => console.error(`${new Date().toTimeString().slice(0, 8)} ${text}`);
+const signal = endSignal();
 
 say(`--seed ${seed}: starting two relays`);
 /** The most that one sender and one client may have: nothing but the disturbances is to be in the way. */
@@ -64,7 +61,7 @@ async function measure([one, two]: readonly RelayPod[]): Promise<number> {
   }
   const traffic = new Traffic();
   const writing = new AbortController();
-  const stopped = AbortSignal.any([ended.signal, writing.signal]);
+  const stopped = AbortSignal.any([signal, writing.signal]);
   const writers = users.map((user, at) => traffic.write(user, users, seededRandom(seed + 10 + at), stopped));
   // so that an error is shown where it is waited for
   for (const writer of writers) writer.catch(() => undefined);
@@ -78,7 +75,7 @@ async function measure([one, two]: readonly RelayPod[]): Promise<number> {
   const seconds = (performance.now() - started) / 1000;
   writing.abort();
   await Promise.all(writers);
-  ended.signal.throwIfAborted();
+  signal.throwIfAborted();
 
   say("waiting for the queues to drain");
   await until("empty queues", () => drained([one, two]), { patienceMs: drainMs, everyMs: 2_000 });
@@ -91,12 +88,12 @@ async function measure([one, two]: readonly RelayPod[]): Promise<number> {
 
 async function disturb(subject: Subject, random: () => number, done: Map<string, number>): Promise<void> {
   const begun = () => [...done.values()].reduce((sum, each) => sum + each, 0);
-  while (begun() < count && !ended.signal.aborted) {
+  while (begun() < count && !signal.aborted) {
     const { what, run } = nextDisturbance(random);
     done.set(what, (done.get(what) ?? 0) + 1);
     if (begun() % 50 === 0) say(`${begun()} disturbances`);
-    await run(subject, random, () => wait(random() * lastsMs, ended.signal));
-    await wait(random() * pauseMs, ended.signal);
+    await run(subject, random, () => wait(random() * lastsMs, signal));
+    await wait(random() * pauseMs, signal);
   }
 }
 
@@ -105,7 +102,7 @@ async function drained(pods: readonly RelayPod[]): Promise<boolean> {
   const queued = await Promise.all(
     pods.map(async (pod) => {
       await tryWaitingMail(pod);
-      return Number((await pod.exec("postfix", "sh", "-c", "postqueue -j | wc -l")).trim());
+      return waitingMails(pod);
     }),
   );
   return queued.every((each) => each === 0);
@@ -141,9 +138,7 @@ function rowsOf(counts: Readonly<Record<string, number>>) {
   return Object.entries(counts).map(([what, times]) => [`  ${what}`, String(times)] as const);
 }
 
-function print(
-  result: Awaited<ReturnType<typeof countsOf>> & { seconds: number; disturbances: Record<string, number> },
-) {
+function print(result: ReturnType<typeof countsOf> & { seconds: number; disturbances: Record<string, number> }) {
   const { answers } = result;
   printTable([
     ["disturbances", `${count} in ${Math.round(result.seconds)} s, --seed ${seed}`],

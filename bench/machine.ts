@@ -1,4 +1,4 @@
-/** What a figure was measured on, and how figures are printed. */
+/** What all measurements share: what a figure was measured on, how figures are printed, and what a measurement says and hears on its way. */
 import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, release, totalmem } from "node:os";
@@ -37,4 +37,14 @@ export async function writeJson(file: string | undefined, figures: object): Prom
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+/** A line about what is going on; figures alone go to standard output. */
+export const say = (text: string) => console.error(`${new Date().toTimeString().slice(0, 8)} ${text}`);
+
+/** Aborted by SIGINT and SIGTERM, so that a measurement can clean up after itself. */
+export function endSignal(): AbortSignal {
+  const ended = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => ended.abort(new Error(signal)));
+  return ended.signal;
 }

@@ -5,7 +5,7 @@
  */
 import { readOptions } from "../scripts/options.ts";
 import { startRelayPod } from "../test/helpers/relay-pod.ts";
-import { printTable, quantile, writeJson } from "./machine.ts";
+import { endSignal, printTable, quantile, say, writeJson } from "./machine.ts";
 import { difference, type Round, ratioOf, sum, summaryOf } from "./mail/figures.ts";
 import {
   Bench,
@@ -28,10 +28,7 @@ const { values } = readOptions(usage, { options: { quick: flag, sync: flag, json
 const size = values.quick
   ? { rounds: 3, mails: 300, singles: 40, awake: 20, clients: 100, loginSeconds: 2, restSeconds: 5 }
   : { rounds: 7, mails: 1500, singles: 150, awake: 200, clients: 1000, loginSeconds: 5, restSeconds: 20 };
-const ended = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => ended.abort(new Error(signal)));
-const { signal } = ended;
-const say = (text: string) => console.error(`${new Date().toTimeString().slice(0, 8)} ${text}`);
+const signal = endSignal();
 
 const mib = (kib: Readonly<Record<string, number>>) =>
   Object.fromEntries(Object.entries(kib).map(([name, value]) => [name, value / 1024]));

@@ -49,7 +49,7 @@ const killed = (name: RelayContainerName): Disturbance => ({
   },
 });
 
-export const disturbances: readonly Disturbance[] = [
+const disturbances: readonly Disturbance[] = [
   ...containers.map(killed),
   {
     what: "pod killed",

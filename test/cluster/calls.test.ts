@@ -3,11 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { kubectlJson } from "../helpers/kubectl.ts";
-import { relayImage } from "../helpers/relay-image.ts";
 import { freshServer, namespace, operatorIsInstalled, removeServer } from "../helpers/servers.ts";
+import { turnClient } from "../helpers/turn-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
-import { tryDocker } from "../lab/docker.ts";
-import { labName } from "../lab/place.ts";
 
 /** Where the outside finds it: at the load balancer's address, or at the node's own. */
 const ways = [
@@ -54,10 +52,8 @@ describe.each(ways)("by $exposure", ({ exposure, name, domain, told }) => {
         return servers.find(({ urls }) => urls.some((url) => url.includes(`${address}:3478`)));
       };
       const { username, credential } = await until("the TURN server", offered, { patienceMs: patienceMs.client });
-      const run = ["run", "--rm", "--network", labName, "--entrypoint", "timeout", await relayImage()];
-      const call = ["turnutils_uclient", "-u", username, "-w", credential, "-y", "-c", "-n", "20", "-m", "2", address];
-      const { stdout, stderr } = await tryDocker([...run, "30", ...call]);
-      expect(stdout + stderr).toMatch(/tot_send_msgs=(\d+), tot_recv_msgs=\1\b/);
+      const said = await turnClient("-u", username, "-w", credential, "-y", "-c", "-n", "20", "-m", "2", address);
+      expect(said).toMatch(/tot_send_msgs=(\d+), tot_recv_msgs=\1\b/);
     } finally {
       await alice.stop();
     }

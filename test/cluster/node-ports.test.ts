@@ -5,12 +5,10 @@ import { password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { kubectlJson } from "../helpers/kubectl.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
-import { relayImage } from "../helpers/relay-image.ts";
 import { freshServer, namespace, operatorIsInstalled, removeServer } from "../helpers/servers.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
+import { turnClient } from "../helpers/turn-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
-import { tryDocker } from "../lab/docker.ts";
-import { labName } from "../lab/place.ts";
 
 const name = "node-ports";
 const domain = "_node-ports-story.test";
@@ -61,8 +59,7 @@ test("its TURN server carries packets between two who both go through it", async
   await client.logout();
   const [, username = "", secret = ""] = /3478:(\d+):([A-Za-z0-9+/=]+)/.exec(told) ?? [];
   const { host, port } = at("turn");
-  const run = ["run", "--rm", "--network", labName, "--entrypoint", "timeout", await relayImage()];
-  const call = ["turnutils_uclient", "-p", String(port), "-u", username, "-w", secret, "-y", "-c", "-n", "20"];
-  const { stdout, stderr } = await tryDocker([...run, "30", ...call, "-m", "2", host]);
-  expect(stdout + stderr).toMatch(/tot_send_msgs=(\d+), tot_recv_msgs=\1\b/);
+  const who = ["-p", String(port), "-u", username, "-w", secret];
+  const said = await turnClient(...who, "-y", "-c", "-n", "20", "-m", "2", host);
+  expect(said).toMatch(/tot_send_msgs=(\d+), tot_recv_msgs=\1\b/);
 });

@@ -76,8 +76,8 @@ export interface RelayPod {
   kill(name: RelayContainerName): Promise<void>;
   start(name: RelayContainerName): Promise<void>;
   signal(name: RelayContainerName, signal: string): Promise<void>;
-  /** Kills one process of a container, not its first; `pick` says which of so many. What it was (`comm` of proc(5)); undefined when there was none. */
-  killOne(name: RelayContainerName, pick: (count: number) => number): Promise<string | undefined>;
+  /** Kills one process of a container, not its first; `pick` says which of so many. */
+  killOne(name: RelayContainerName, pick: (count: number) => number): Promise<void>;
   /** Stops all processes of a container where they are, as on a machine that stands still; `thaw` lets them go on. */
   freeze(name: RelayContainerName): Promise<void>;
   thaw(name: RelayContainerName): Promise<void>;
@@ -252,9 +252,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       const first = await firstProcess(nameOf(name));
       const others = processesWith(first).filter((pid) => pid !== first);
       const pid = others[pick(others.length)];
-      if (pid === undefined) return undefined;
-      const what = commandOf(pid);
-      return tell(pid, "SIGKILL") ? what : undefined;
+      if (pid !== undefined) tell(pid, "SIGKILL");
     },
     freeze: (name) => signalAll(nameOf(name), "SIGSTOP"),
     thaw: (name) => signalAll(nameOf(name), "SIGCONT"),
@@ -372,6 +370,11 @@ function volumeOf(mount: RelayMount, folder: string, diskOf: (part: string) => s
   }
 }
 
+/** How many mails are in Postfix's queue. */
+export async function waitingMails(pod: RelayPod): Promise<number> {
+  return Number((await pod.exec("postfix", "sh", "-c", "postqueue -j | wc -l")).trim());
+}
+
 /** What waits in Postfix's queue is tried at once, and not when its time comes. */
 export async function tryWaitingMail(pod: RelayPod): Promise<void> {
   // postkick writes twice; the queue manager may have gone by the second time, with all that it needs
@@ -410,12 +413,11 @@ async function signalAll(name: string, signal: "SIGSTOP" | "SIGCONT"): Promise<v
   for (const pid of processesWith(first).filter((each) => each !== first)) tell(pid, signal);
 }
 
-/** Whether it was there to be told. */
-function tell(pid: number, signal: NodeJS.Signals): boolean {
+function tell(pid: number, signal: NodeJS.Signals): void {
   try {
-    return process.kill(pid, signal);
+    process.kill(pid, signal);
   } catch {
-    return false;
+    // it has ended by itself
   }
 }
 

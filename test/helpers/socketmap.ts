@@ -1,6 +1,7 @@
 /** What Postfix would be told by the relay daemon, asked as Postfix asks. */
 import { sockets } from "../../src/mail/layout.ts";
 import type { RelayPod } from "./relay-pod.ts";
+import { until } from "./until.ts";
 
 /** The answer of a table for a key; empty where it has none. */
 export async function tableAnswer(
@@ -14,3 +15,11 @@ export async function tableAnswer(
 
 export const hasHttpsRoad = async (pod: Pick<RelayPod, "exec">, domain: string): Promise<boolean> =>
   (await tableAnswer(pod, "transport", `x@${domain}`)).startsWith("road:");
+
+/** Deliveries of this pod that a peer took by HTTPS. */
+export const goneByHttps = async (pod: Pick<RelayPod, "logs">): Promise<number> =>
+  (await pod.logs("postfix")).match(/status=sent .*OK \(HTTPS\)/g)?.length ?? 0;
+
+/** Until there are so many: Postfix writes down what a peer took after the mail is there. */
+export const haveGoneByHttps = (pod: Pick<RelayPod, "logs">, count: number): Promise<boolean> =>
+  until(`${count} by HTTPS`, async () => (await goneByHttps(pod)) === count);

@@ -9,10 +9,10 @@ import { ImapClient } from "../helpers/imap-client.ts";
 import { LineSocket } from "../helpers/line-socket.ts";
 import { randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { turnClient } from "../helpers/turn-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
-import { tryDocker } from "../lab/docker.ts";
 import { publishZone } from "../lab/names.ts";
-import { addresses, labName } from "../lab/place.ts";
+import { addresses } from "../lab/place.ts";
 
 const domain = "_calls.test";
 const entries = "/shared/vendor/deltachat";
@@ -38,14 +38,6 @@ async function credential() {
   return { host, port, username, password: rest.join(":") };
 }
 
-/** coturn's own client, on a machine of its own; what it said. */
-async function client(...args: string[]): Promise<string> {
-  const name = `turn-client-${randomName(6)}`;
-  const run = ["run", "--rm", "--name", name, "--network", labName, "--entrypoint", "timeout", pod.image];
-  const { stdout, stderr } = await tryDocker([...run, "20", "turnutils_uclient", ...args]);
-  return stdout + stderr;
-}
-
 test("host, port and a credential for five days; the iroh relay of the spec", async () => {
   const { host, port, username, password } = await credential();
   expect([host, port]).toEqual([domain, "3478"]);
@@ -59,7 +51,7 @@ test("host, port and a credential for five days; the iroh relay of the spec", as
 describe("TURN", () => {
   test("two who both go through the relay reach each other", async () => {
     const { username, password } = await credential();
-    const said = await client("-u", username, "-w", password, "-y", "-c", "-n", "20", "-m", "2", pod.host);
+    const said = await turnClient("-u", username, "-w", password, "-y", "-c", "-n", "20", "-m", "2", pod.host);
     expect(said).toMatch(/tot_send_msgs=(\d+), tot_recv_msgs=\1\b/);
     expect(said).toContain("Total lost packets 0");
   });
@@ -70,7 +62,7 @@ describe("TURN", () => {
     try {
       const { username, password } = await credential();
       const peer = ["-e", addresses.gateway, "-r", String(echo.address().port)];
-      const said = await client("-u", username, "-w", password, ...peer, "-c", "-n", "5", pod.host);
+      const said = await turnClient("-u", username, "-w", password, ...peer, "-c", "-n", "5", pod.host);
       expect(said).toMatch(/tot_send_msgs=(\d+), tot_recv_msgs=\1\b/);
     } finally {
       echo.close();
@@ -86,7 +78,7 @@ describe("TURN", () => {
     { when: "it is made with the field's well-known secret", forge: (name: string) => signed(name, "north") },
   ])("a credential is refused when $when", async ({ forge }) => {
     const { name, password } = await forge((await credential()).username);
-    const said = await client("-u", name, "-w", password, "-y", "-c", "-n", "1", pod.host);
+    const said = await turnClient("-u", name, "-w", password, "-y", "-c", "-n", "1", pod.host);
     expect(said).toMatch(/error 401|Unauthorized|Cannot complete Allocation/);
     expect(said).not.toContain("tot_recv_msgs=1");
   });
@@ -100,7 +92,7 @@ describe("TURN", () => {
     "%s can't be reached through it",
     async (peer) => {
       const { username, password } = await credential();
-      const said = await client("-u", username, "-w", password, "-e", peer, "-c", "-n", "1", pod.host);
+      const said = await turnClient("-u", username, "-w", password, "-e", peer, "-c", "-n", "1", pod.host);
       expect(said).toMatch(/error 403/);
     },
   );

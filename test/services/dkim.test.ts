@@ -10,7 +10,7 @@ import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
-import { hasHttpsRoad } from "../helpers/socketmap.ts";
+import { goneByHttps, hasHttpsRoad, haveGoneByHttps } from "../helpers/socketmap.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
 
@@ -98,19 +98,16 @@ describe("between two relays", () => {
       await received(two, bob, mark);
     };
     const plainMail = (mark: string) => encryptedMessage({ from: alice, to: [bob], headers: { "Chat-Mark": mark } });
-    const byHttps = async () => (await one.logs("postfix")).match(/OK \(HTTPS\)/g)?.length ?? 0;
-    // Postfix writes it down after the mail is there
-    const haveGoneByHttps = (count: number) => until(`${count} by HTTPS`, async () => (await byHttps()) === count);
     // before the first mail: Postfix stays with the road it was told for half a minute while one address repeats
     await until("the HTTPS road", () => hasHttpsRoad(one, two.domain), { patienceMs: patienceMs.client });
     await arrives(plainMail);
-    await haveGoneByHttps(1);
+    await haveGoneByHttps(one, 1);
     await arrives(oddMail);
-    await haveGoneByHttps(2);
+    await haveGoneByHttps(one, 2);
     await two.stop("web");
     await arrives(oddMail);
     await arrives(plainMail);
-    expect(await byHttps()).toBe(2);
+    expect(await goneByHttps(one)).toBe(2);
     await two.start("web");
     expect(await metric(one, "dkim_signed")).toBe(before + sent.length);
   });

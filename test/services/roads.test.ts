@@ -6,9 +6,9 @@ import { type FakePeer, startFakePeer } from "../helpers/fake-peer.ts";
 import { postMail } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
-import { type RelayPod, startRelayPod, tryWaitingMail } from "../helpers/relay-pod.ts";
+import { type RelayPod, startRelayPod, tryWaitingMail, waitingMails } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
-import { hasHttpsRoad, tableAnswer } from "../helpers/socketmap.ts";
+import { goneByHttps, hasHttpsRoad, haveGoneByHttps, tableAnswer } from "../helpers/socketmap.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { namesUp } from "../lab/lab.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
@@ -81,12 +81,6 @@ async function arrived(marks: readonly string[]): Promise<number[]> {
   return counts();
 }
 
-/** Deliveries that a peer took by HTTPS. */
-const byHttps = async () => (await one.logs("postfix")).match(/status=sent .*OK \(HTTPS\)/g)?.length ?? 0;
-
-/** Postfix writes down what a peer took after the mail is there. */
-const haveGoneByHttps = (count: number) => until(`${count} by HTTPS`, async () => (await byHttps()) === count);
-
 /** The answer of transport_maps for a domain. */
 const roadOf = (domain: string) => tableAnswer(one, "transport", `x@${domain}`);
 
@@ -104,8 +98,6 @@ const bounce = (mark: string) =>
     { patienceMs: patienceMs.mail, everyMs: 100 },
   );
 
-const queued = async () => Number((await one.exec("postfix", "sh", "-c", "postqueue -j | wc -l")).trim());
-
 /** Until the fake's road is known. */
 async function learnFake() {
   fake.answer = { status: 200, text: "250 OK" };
@@ -118,9 +110,9 @@ test("the HTTPS road is found beside the first mail, and taken", async () => {
   expect(await arrived([await send()])).toEqual([1]);
   await until("the road", () => hasHttpsRoad(one, two.domain), { patienceMs: patienceMs.mail });
   await askAgain();
-  const before = await byHttps();
+  const before = await goneByHttps(one);
   expect(await arrived([await send(), await send(bob, 5_000_000)])).toEqual([1, 1]);
-  await haveGoneByHttps(before + 2);
+  await haveGoneByHttps(one, before + 2);
 });
 
 test("when 443 is down, mail takes SMTP in the same attempt, once, and comes back to HTTPS", async () => {
@@ -134,9 +126,9 @@ test("when 443 is down, mail takes SMTP in the same attempt, once, and comes bac
   const back = () => hasHttpsRoad(one, two.domain);
   await until("the road to be back", back, { patienceMs: 40_000, everyMs: 500 });
   await askAgain();
-  const before = await byHttps();
+  const before = await goneByHttps(one);
   expect(await arrived([await send()])).toEqual([1]);
-  await haveGoneByHttps(before + 1);
+  await haveGoneByHttps(one, before + 1);
 });
 
 test("a domain that never answers does not delay another, and loses nothing", async () => {
@@ -156,7 +148,7 @@ test("a domain that never answers does not delay another, and loses nothing", as
   expect(took).toBeLessThan(5000);
   fake.answer = { status: 200, text: "250 OK" };
   fake.release(fake.answer);
-  await until("the queue to be empty", async () => (await queued()) === 0, { patienceMs: patienceMs.mail });
+  await until("the queue to be empty", async () => (await waitingMails(one)) === 0, { patienceMs: patienceMs.mail });
   for (const mark of slow) expect(fake.deliveries.filter(({ body }) => body.includes(mark))).toHaveLength(1);
 });
 
@@ -219,7 +211,7 @@ test("while the relay daemon is away mail waits; what it knew is there when it i
   const deferred = async () => (await one.logs("postfix")).match(/roads[.]sock|status=deferred/g)?.length ?? 0;
   const before = await deferred();
   await until("another try", async () => (await deferred()) > before, { patienceMs: 30_000, everyMs: 200 });
-  expect(await queued()).toBe(1);
+  expect(await waitingMails(one)).toBe(1);
   await one.start("relay");
   // a domain that is not known is never answered with a road the first time
   expect(await roadOf(fakeDomain)).toMatch(/^road:/);
