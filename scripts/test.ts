@@ -1,29 +1,39 @@
 /**
  * `npm test [unit|services|cluster …] [FILE …]`: runs every suite that this machine can run now and ends with a table of what ran and what did not.
- * A suite named on the command line, or REQUIRE_ALL=1, builds what is missing first; with REQUIRE_ALL=1 a skip is a failure.
+ * A suite or a file of one named on the command line, or REQUIRE_ALL=1, builds what is missing first; with REQUIRE_ALL=1 a skip is a failure.
  */
 import { spawn } from "node:child_process";
+import { globSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { messageOf } from "../src/lib/text.ts";
 import { browserPackages, dkimPackages } from "../test/helpers/suite-packages.ts";
 import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
 import { needPackages } from "../test/lab/packages.ts";
 import { buildImages } from "./images.ts";
+import { asksForHelp, refuse } from "./options.ts";
 import { closingLine, type Outcome, outcomeTable, type SuiteName, suiteNames, suiteOutcome } from "./test-report.ts";
 
 const requireAll = process.env.REQUIRE_ALL === "1";
-/** Words with a slash are files of a suite: `npm run test:cluster -- test/cluster/helm.test.ts`. */
+const usage = `npm test [${suiteNames.join("|")} …] [FILE …]`;
 const words = process.argv.slice(2);
-const files = words.filter((word) => word.includes("/"));
+if (asksForHelp(words)) {
+  console.log(usage);
+  process.exit(0);
+}
+/** Words with a slash are files, or a part of their names: `npm test test/cluster/helm.test.ts`. */
+const files = words.filter((word) => word.includes("/")).map((word) => relative("", word));
 const asked = words.filter((word) => !word.includes("/"));
 const unknown = asked.filter((name) => !(suiteNames as readonly string[]).includes(name));
-if (unknown.length > 0) {
-  console.error(`no suite is called ${unknown.join(", ")}; there are ${suiteNames.join(", ")}`);
-  process.exit(2);
-}
-const chosen = asked.length > 0 ? suiteNames.filter((name) => asked.includes(name)) : suiteNames;
+if (unknown.length > 0) refuse(`no suite is called ${unknown.join(", ")}`, usage);
+const filesOf = (suite: SuiteName) => globSync(`test/${suite}/**/*.test.ts`);
+const candidates = asked.length > 0 ? suiteNames.filter((name) => asked.includes(name)) : suiteNames;
+const lost = files.filter((file) => !candidates.flatMap(filesOf).some((path) => path.includes(file)));
+if (lost.length > 0) refuse(`${candidates.join(", ")}: no test file is called ${lost.join(", ")}`, usage);
+const chosen = candidates.filter(
+  (suite) => files.length === 0 || filesOf(suite).some((path) => files.some((file) => path.includes(file))),
+);
 
 /** The lab as it was found is left as it was found. */
 let startedLab = false;
@@ -33,7 +43,7 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
   if (suite === "unit") return undefined;
   const lab = await labAvailability();
   if (lab.state === "impossible") return lab.why;
-  if (lab.state === "long" && !requireAll && asked.length === 0) return lab.why;
+  if (lab.state === "long" && !requireAll && words.length === 0) return lab.why;
   // not up, on a busy machine, may only mean slow to answer
   if (lab.state !== "up" && !(await labIsThere())) startedLab = true;
   if (suite === "services") {
