@@ -13,9 +13,6 @@ export const roadService = "road";
 /** Deliveries at the same time by each road: some 1 MB for each, while it runs. */
 const remoteProcesses = 200;
 
-/** Deliveries into Dovecot at the same time. */
-const deliveryProcesses = 20;
-
 const map = (file: string) => `regexp:${folders.postfixConfig}/${file}`;
 
 export function postfixFiles(spec: ChatmailServerSpec): Record<string, string> {
@@ -54,9 +51,6 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     alias_maps: "",
     alias_database: "",
     lmtp_header_checks: map("delivery_headers"),
-    // Dovecot copies a mail to its second recipient with both mailboxes in hand: two mails to the same people in another order wait for each
-    // other, two minutes at a time, and everybody's mail behind them (decision 0016)
-    lmtp_destination_recipient_limit: 1,
     // the way to other servers: the relay daemon knows the roads. While it is away mail waits, and never goes out unverified
     transport_maps: `socketmap:unix:${sockets.roads}:transport`,
     // a server that does not answer is left in seconds; the road that failed counts as the first of these sessions
@@ -230,7 +224,7 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
       options: { syslog_name: "postfix/road" },
     },
     { name: "relay", type: "unix", program: "smtp" },
-    { name: "lmtp", type: "unix", most: deliveryProcesses, program: "lmtp" },
+    { name: "lmtp", type: "unix", program: "lmtp" },
     { name: "error", type: "unix", program: "error" },
     { name: "retry", type: "unix", program: "error" },
     { name: "discard", type: "unix", program: "discard" },

@@ -110,6 +110,18 @@ test("a process number that a killed Dovecot has left stops nobody", async () =>
   await pod.start("dovecot");
 });
 
+test("the locks that a killed Dovecot has left keep nobody from the mailbox, whoever has its process number now", async () => {
+  const own = `${folders.mail}/${pod.domain}/${alice}`;
+  // as Dovecot writes them: process and machine, both of which are there again after the kill
+  const locks = ["dovecot-uidlist.lock", "dovecot-keywords.lock", ".DeltaChat/dovecot-uidlist.lock"];
+  const script = `mkdir ${own}/.DeltaChat; cd ${own}; for lock; do printf 1:%s "$(hostname)" > $lock; done`;
+  await pod.exec("dovecot", "sh", "-c", script, "sh", ...locks);
+  await pod.kill("dovecot");
+  await pod.start("dovecot");
+  expect(await sendToSelf("locked")).toBe(250);
+  await until("the mail", async () => (await marks()).includes("locked"));
+});
+
 const queued = () =>
   ["incoming", "active", "deferred"]
     .flatMap((name) => readdirSync(`${pod.volume("queue")}/${name}`, { recursive: true, withFileTypes: true }))

@@ -82,8 +82,6 @@ describe("Postfix", () => {
       "authclean",
     ]);
     expect(file("postfix", "main.cf").match(/^\w*header_checks/gm)).toEqual(["lmtp_header_checks"]);
-    // each recipient by itself: Dovecot would hold two mailboxes at once
-    expect(file("postfix", "main.cf")).toMatch(/^lmtp_destination_recipient_limit = 1$/m);
   });
 
   test("users need TLS 1.3, other servers TLS 1.2, both ways", () => {
