@@ -27,14 +27,16 @@ export class ImapClient {
   /** Port 993 starts in TLS, 443 too and asks for imap; 143 in the clear. */
   static async open(address: Address): Promise<ImapClient> {
     const socket = await LineSocket.open(address, tlsAt[address.port]);
-    return new ImapClient(socket, await socket.line());
+    return socket.begin(async () => new ImapClient(socket, await socket.line()));
   }
 
   static async ready(address: Address, user: string, password: string): Promise<ImapClient> {
     const client = await ImapClient.open(address);
-    const answer = await client.login(user, password);
-    if (answer.status !== "OK") throw new Error(`login: ${answer.status} ${answer.text}`);
-    return client;
+    return client.#socket.begin(async () => {
+      const { status, text } = await client.login(user, password);
+      if (status !== "OK") throw new Error(`login: ${status} ${text}`);
+      return client;
+    });
   }
 
   login(user: string, password: string): Promise<Answer> {

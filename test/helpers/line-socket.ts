@@ -51,6 +51,16 @@ export class LineSocket {
     this.#listen();
   }
 
+  /** What a client's first steps give; where one fails nobody has the connection, and it ends. */
+  async begin<T>(steps: () => Promise<T>): Promise<T> {
+    try {
+      return await steps();
+    } catch (thrown) {
+      this.destroy();
+      throw thrown;
+    }
+  }
+
   get encrypted(): boolean {
     return "getProtocol" in this.#socket;
   }

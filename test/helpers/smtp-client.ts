@@ -27,17 +27,21 @@ export class SmtpClient {
   /** Port 465 starts in TLS, 443 too and asks for smtp; the others in the clear. Says EHLO. */
   static async open(address: Address): Promise<SmtpClient> {
     const socket = await LineSocket.open(address, tlsAt[address.port]);
-    const client = new SmtpClient(socket, await readReply(socket));
-    await client.#hello();
-    return client;
+    return socket.begin(async () => {
+      const client = new SmtpClient(socket, await readReply(socket));
+      await client.#hello();
+      return client;
+    });
   }
 
   /** Open, in TLS and, with credentials, logged in. */
   static async ready(address: Address, user?: string, password?: string): Promise<SmtpClient> {
     const client = await SmtpClient.open(address);
-    if (!tlsAt[address.port]) await client.startTls();
-    if (user !== undefined) expectCode(await client.login(user, password ?? ""), 235);
-    return client;
+    return client.#socket.begin(async () => {
+      if (!tlsAt[address.port]) await client.startTls();
+      if (user !== undefined) expectCode(await client.login(user, password ?? ""), 235);
+      return client;
+    });
   }
 
   async say(line: string): Promise<Reply> {
