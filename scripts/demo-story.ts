@@ -4,7 +4,7 @@ import QRCode from "qrcode";
 import { messageOf } from "../src/lib/text.ts";
 import { converse, expire, join, refusals } from "../test/helpers/first-message.ts";
 import { kubectl } from "../test/helpers/kubectl.ts";
-import { installOperator, publishNames, removeServer, serverReady } from "../test/helpers/servers.ts";
+import { installOperator, namespace, publishNames, removeServer, serverReady } from "../test/helpers/servers.ts";
 import { printedSteps, seconds } from "./steps.ts";
 
 const [operator = "", relay = ""] = process.argv.slice(2);
@@ -80,7 +80,17 @@ async function story(): Promise<void> {
   console.log(await readFile(new URL("demo-after.txt", import.meta.url), "utf8"));
 }
 
-await story().catch((thrown) => {
-  console.error(`\n${messageOf(thrown)}`);
+/** What the containers of both relays said last; a relay that is not there yet has said nothing. */
+async function lastWords(): Promise<string> {
+  const said = await Promise.allSettled(
+    ["nine-0", "ten-0"].map((pod) =>
+      kubectl(["-n", namespace, "logs", pod, "--all-containers", "--prefix", "--timestamps", "--tail=12"]),
+    ),
+  );
+  return said.map((each) => (each.status === "fulfilled" ? each.value : "")).join("\n");
+}
+
+await story().catch(async (thrown) => {
+  console.error(`\n${messageOf(thrown)}\n\nThe relays said last:\n${await lastWords()}`);
   process.exit(1); // connections of the failed step may still be open
 });

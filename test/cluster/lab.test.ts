@@ -13,6 +13,18 @@ const namespace = "lab-test";
 const zone = "_lab-test.test";
 const inNamespace = (...args: string[]) => kubectl(["-n", namespace, ...args]);
 
+const whoService = {
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name: "who", namespace },
+  spec: {
+    type: "LoadBalancer",
+    externalTrafficPolicy: "Local",
+    selector: { app: "who" },
+    ports: [{ port: 80, targetPort: 8080 }],
+  },
+};
+
 /** A pod that says on port 80 who asks, and keeps a file on a claimed volume. */
 const objects = [
   { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
@@ -57,17 +69,7 @@ const objects = [
       ],
     },
   },
-  {
-    apiVersion: "v1",
-    kind: "Service",
-    metadata: { name: "who", namespace },
-    spec: {
-      type: "LoadBalancer",
-      externalTrafficPolicy: "Local",
-      selector: { app: "who" },
-      ports: [{ port: 80, targetPort: 8080 }],
-    },
-  },
+  whoService,
 ];
 
 beforeAll(async () => {
@@ -100,8 +102,20 @@ test("a Service that is not a LoadBalancer any more loses its address, and one m
   await inNamespace("patch", "service", "who", "--type=merge", "-p", '{"spec":{"type":"ClusterIP"}}');
   await until("the address to go", async () => (await ingress("who")) === "");
   await inNamespace("delete", "service", "who");
-  await apply(...objects.slice(-1));
+  await apply(whoService);
   expect(await addressOf("who")).toBe(before);
+});
+
+test("Services stay when kube-proxy writes all rules anew, as it does by itself every hour", async () => {
+  const kubeProxy = "daemonset/kube-proxy";
+  await kubectl(["-n", "kube-system", "rollout", "restart", kubeProxy]);
+  await kubectl(["-n", "kube-system", "rollout", "status", kubeProxy, `--timeout=${patienceMs.pod / 1000}s`]);
+  const other = { ...whoService, metadata: { ...whoService.metadata, name: "who-too" } };
+  await apply(other);
+  const answer = async (service: string) => get(`http://${await addressOf(service)}/cgi-bin/who`);
+  await until("a new Service to be served", () => answer("who-too").catch(() => undefined));
+  expect(await answer("who")).toContain(".");
+  expect(await fromPod("kubernetes.default.svc.cluster.local")).toContain("Address: ");
 });
 
 test("a published zone is what this process and pods resolve; anything else does not exist", async () => {

@@ -60,7 +60,8 @@ const bundled = [
 
 /** Shell commands that write a tar of a Debian program with all it needs, run in the base image. */
 const fromDebian = {
-  nft: "tar -C / -chf - /usr/sbin/nft $(ldd /usr/sbin/nft | grep -o '/[^ ]*')",
+  // it lists protocols by name only with that file; kube-proxy would add tcp and then remove 6, each hour and whenever it starts
+  nft: "tar -C / -chf - /usr/sbin/nft /etc/protocols $(ldd /usr/sbin/nft | grep -o '/[^ ]*')",
   busybox:
     "cd /bin && for name in sh mkdir rm chmod; do ln -sf busybox /tmp/$name; done; tar --transform 's#^#bin/#S' -cf - busybox -C /tmp sh mkdir rm chmod",
 } as const;
