@@ -1,10 +1,14 @@
 /** The part of the demo that runs inside the lab: `demo-story.ts OPERATOR-IMAGE RELAY-IMAGE`. */
 import { readFile } from "node:fs/promises";
 import QRCode from "qrcode";
+import type { ChatmailServer } from "../src/api/chatmail-server.ts";
 import { messageOf } from "../src/lib/text.ts";
+import { ports } from "../src/mail/layout.ts";
+import { accepts } from "../test/helpers/accepts.ts";
 import { converse, expire, join, refusals } from "../test/helpers/first-message.ts";
 import { kubectl } from "../test/helpers/kubectl.ts";
 import { installOperator, namespace, publishNames, removeServer, serverReady } from "../test/helpers/servers.ts";
+import { until } from "../test/helpers/until.ts";
 import { printedSteps, seconds } from "./steps.ts";
 
 const [operator = "", relay = ""] = process.argv.slice(2);
@@ -16,6 +20,9 @@ const expected = (text: string, wanted: string) => {
   if (!text.startsWith(wanted)) throw new Error(`expected ${wanted}, got: ${text}`);
   return text;
 };
+
+const reached = ({ spec: { domain } }: ChatmailServer) =>
+  until(`${domain} to be reached`, () => accepts(domain, ports.https, 100), { everyMs: 20 });
 
 async function story(): Promise<void> {
   await step("operator installed: kubectl apply -f install/chatmail-operator.yaml", () =>
@@ -36,6 +43,8 @@ async function story(): Promise<void> {
     () => "examples/chatmail.yaml and second.yaml applied: both relays Ready",
   );
   await step("their names published in the lab's DNS", () => Promise.all([publishNames(nine), publishNames(ten)]));
+  // kube-proxy writes its rules once a second
+  await step("both reached at their addresses", () => Promise.all([nine, ten].map(reached)));
 
   const { couple, joinMs } = await step(
     "Alice joins by the first invite, Bob by the second",

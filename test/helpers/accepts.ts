@@ -1,7 +1,7 @@
-/** Whether somebody takes connections at a port. */
+/** Whether somebody takes connections at a port; a packet that is lost is sent again after a second only. */
 import { connect } from "node:net";
 
-export function accepts(host: string, port: number): Promise<boolean> {
+export function accepts(host: string, port: number, withinMs = 1000): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
     const end = (answer: boolean) => () => {
@@ -10,6 +10,6 @@ export function accepts(host: string, port: number): Promise<boolean> {
     };
     socket.once("connect", end(true));
     socket.once("error", end(false));
-    socket.setTimeout(1000, end(false));
+    socket.setTimeout(withinMs, end(false));
   });
 }
