@@ -89,17 +89,18 @@ async function story(): Promise<void> {
   console.log(await readFile(new URL("demo-after.txt", import.meta.url), "utf8"));
 }
 
-/** What the containers of both relays said last; a relay that is not there yet has said nothing. */
+/** What the containers of both relays said last, after a line that says so; nothing, where there is no relay yet. */
 async function lastWords(): Promise<string> {
   const said = await Promise.allSettled(
     ["nine-0", "ten-0"].map((pod) =>
       kubectl(["-n", namespace, "logs", pod, "--all-containers", "--prefix", "--timestamps", "--tail=12"]),
     ),
   );
-  return said.map((each) => (each.status === "fulfilled" ? each.value : "")).join("\n");
+  const lines = said.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  return lines.length > 0 ? ["\n\nThe relays said last:", ...lines].join("\n") : "";
 }
 
 await story().catch(async (thrown) => {
-  console.error(`\n${messageOf(thrown)}\n\nThe relays said last:\n${await lastWords()}`);
+  console.error(`\n${messageOf(thrown)}${await lastWords()}`);
   process.exit(1); // connections of the failed step may still be open
 });

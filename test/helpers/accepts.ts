@@ -1,4 +1,4 @@
-/** Whether somebody takes connections at a port; a packet that is lost is sent again after a second only. */
+/** Whether somebody takes connections at a port. A lost SYN is repeated after a second: who may lose one asks for less, and more often. */
 import { connect } from "node:net";
 
 export function accepts(host: string, port: number, withinMs = 1000): Promise<boolean> {
