@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { readOptions, refuse } from "../../scripts/options.ts";
+import { messageOf } from "../../src/lib/text.ts";
 import { findProvider } from "./engine.ts";
 import { engineUp, labAvailability, labDown, labEnv, labExecArgs, labStatus, labUp, loadImage } from "./lab.ts";
 import { publishZone, removeZone } from "./names.ts";
@@ -75,12 +76,14 @@ async function main(argv: readonly string[]): Promise<number> {
       for (const [name, value] of Object.entries(labEnv())) console.log(`export ${name}=${quote(value)}`);
       return 0;
     case "load":
+      if (positionals.length === 0) return refuse("load needs an image or a file", usage);
       for (const image of positionals) console.log(`${image}: ${await loadImageFor(image)}`);
       return 0;
     case "zone": {
-      const [zone = "", file = "-"] = positionals;
+      const [zone, file = "-"] = positionals;
+      if (!zone) return refuse("zone needs a name", usage);
       if (values.remove) await removeZone(zone);
-      else await publishZone(zone, readFileSync(file === "-" ? 0 : file, "utf8"));
+      else await publishZone(zone, zoneFile(file));
       return 0;
     }
     case "engine":
@@ -91,6 +94,14 @@ async function main(argv: readonly string[]): Promise<number> {
       return 0;
     default:
       return refuse(command === undefined ? "which command?" : `no such command: ${command}`, usage);
+  }
+}
+
+function zoneFile(path: string): string {
+  try {
+    return readFileSync(path === "-" ? 0 : path, "utf8");
+  } catch (cause) {
+    throw new LabError(`the zone can't be read: ${messageOf(cause)}`, { cause });
   }
 }
 
