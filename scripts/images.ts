@@ -8,6 +8,7 @@ import { join, relative } from "node:path";
 import { debianBase } from "../test/lab/base-image.ts";
 import { cached, contentKey, isCached } from "../test/lab/cache.ts";
 import { findProvider } from "../test/lab/engine.ts";
+import { withLock } from "../test/lab/lock.ts";
 import { needPackages } from "../test/lab/packages.ts";
 import { cacheDir, imageRunDir, isRoot } from "../test/lab/place.ts";
 import { type Progress, terminalProgress } from "../test/lab/progress.ts";
@@ -32,7 +33,7 @@ type Target = keyof Images;
 const root = join(import.meta.dirname, "..");
 const log = join(cacheDir, "log", "images.log");
 /** What `buildImages` gave last. */
-const last = join(cacheDir, "images.json");
+const last = join(dist, "images.json");
 /** Raised when what is done below changes. */
 const recipe = "2";
 
@@ -45,16 +46,21 @@ const inside: Record<Target, readonly (keyof typeof bundles)[]> = {
 export async function buildImages(options: { progress?: Progress } = {}): Promise<Images> {
   const progress = options.progress ?? terminalProgress();
   await buildAll();
-  // one after the other: the second finds the layers that both share
-  const operator = await buildImage("operator", progress);
-  const relay = await buildImage("relay", progress);
-  const images = { operator, relay };
+  const waiting = (pid: number) => progress.step(`waiting for another build of images (process ${pid})`);
+  const images = await withLock(() => buildBoth(progress), waiting, `${imageRunDir}.lock`);
   writeFileSync(last, JSON.stringify(images));
   return images;
 }
 
+/** One after the other: the second finds the layers that both share. */
+async function buildBoth(progress: Progress): Promise<Images> {
+  const operator = await buildImage("operator", progress);
+  const relay = await buildImage("relay", progress);
+  return { operator, relay };
+}
+
 /**
- * The images of the last `buildImages`, whatever the tree looks like now: for those who can't build, such as tests in the lab's
+ * The images of the last `buildImages` in this checkout, whatever the tree looks like now: for those who can't build, such as tests in the lab's
  * network, which the runner starts after it has built.
  */
 export function lastImages(): Images {

@@ -5,13 +5,15 @@ import { setTimeout as wait } from "node:timers/promises";
 import { stateDir } from "./place.ts";
 import { argvOf } from "./processes.ts";
 
-const file = `${stateDir}.lock`;
-
-/** Runs the work while nobody else holds the lock; `waiting` is called once when somebody does. */
-export async function withLock<T>(work: () => Promise<T>, waiting: (pid: number) => void = () => {}): Promise<T> {
+/** Runs the work while nobody else holds the lock; `waiting` is called once when somebody does. `file` is the lock, the lab's own without it. */
+export async function withLock<T>(
+  work: () => Promise<T>,
+  waiting: (pid: number) => void = () => {},
+  file = `${stateDir}.lock`,
+): Promise<T> {
   mkdirSync(dirname(file), { recursive: true });
-  for (let said = false; !take(); ) {
-    const holder = holderOf();
+  for (let said = false; !take(file); ) {
+    const holder = holderOf(file);
     if (holder === undefined) rmSync(file, { force: true });
     else {
       if (!said) waiting(holder);
@@ -26,7 +28,7 @@ export async function withLock<T>(work: () => Promise<T>, waiting: (pid: number)
   }
 }
 
-function take(): boolean {
+function take(file: string): boolean {
   try {
     writeFileSync(file, String(process.pid), { flag: "wx" });
     return true;
@@ -36,7 +38,7 @@ function take(): boolean {
 }
 
 /** The living process that holds the lock. A pid that has been given to something else is no holder. */
-function holderOf(): number | undefined {
+function holderOf(file: string): number | undefined {
   try {
     const text = readFileSync(file, "utf8");
     if (text === "") return Date.now() - statSync(file).mtimeMs < 1000 ? 0 : undefined; // just being written

@@ -1,7 +1,7 @@
 /** Where the lab lives: its names, its folders and the documentation addresses it uses (RFC 5737, RFC 3849). */
 import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** Name of the kind cluster, the Docker network, the cgroup, and the prefix of containers. LAB_NAME makes a second lab on one machine. */
 export const labName = process.env.LAB_NAME || "chatmail-lab";
@@ -27,8 +27,8 @@ export const stateDir = isRoot
   ? `/run/${labName}`
   : join(process.env.XDG_RUNTIME_DIR ?? "/tmp", `${labName}-${process.getuid?.()}`);
 
-/** Where buildah keeps what it needs while it builds; images are built without a lab too. */
-export const imageRunDir = `${stateDir}-images`;
+/** Where buildah keeps its state while it builds: one for all labs and checkouts, as its storage in the cache is. */
+export const imageRunDir = join(dirname(stateDir), "chatmail-images");
 
 /** A path inside the state folder. */
 export const statePath = (...parts: string[]) => join(stateDir, ...parts);
