@@ -100,15 +100,20 @@ test("a Service that is not a LoadBalancer any more loses its address, and one m
   await inNamespace("delete", "service", "who");
   await apply(whoService);
   expect(await addressOf("who")).toBe(before);
+  await firstAnswer("who");
 });
 
-test("Services stay when kube-proxy writes all rules anew, as it does by itself every hour", async () => {
+/** A Service of its own, whose rules are complete before the restart: docs/known-issues.md says what becomes of others. */
+test("Services stay when kube-proxy writes all its rules again, as it does every hour", async () => {
+  const stays = "who-stays";
+  await apply({ ...whoService, metadata: { ...whoService.metadata, name: stays } });
+  await firstAnswer(stays);
   const kubeProxy = "daemonset/kube-proxy";
   await kubectl(["-n", "kube-system", "rollout", "restart", kubeProxy]);
   await kubectl(["-n", "kube-system", "rollout", "status", kubeProxy, `--timeout=${patienceMs.pod / 1000}s`]);
   await apply({ ...whoService, metadata: { ...whoService.metadata, name: "who-too" } });
   const seen = await firstAnswer("who-too"); // so the rules are written
-  expect(await answerOf("who")).toBe(seen);
+  expect(await answerOf(stays)).toBe(seen);
   const apiServer = await kubectl(["get", "service", "kubernetes", "-o=jsonpath={.spec.clusterIP}"]);
   expect(await fromPod("kubernetes.default.svc.cluster.local")).toContain(`Address: ${apiServer}`);
 });
