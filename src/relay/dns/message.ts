@@ -105,11 +105,15 @@ function answerFrom<Type extends RecordType>(bytes: Buffer, start: number, asked
   const all = readRecords(bytes, start, answers + bytes.readUInt16BE(8));
   let name = asked;
   let ttlSeconds = Number.POSITIVE_INFINITY;
-  // a chain of aliases is in order, and ends where no record leads on
+  // resolvers may send the aliases in any order (RFC 1034 §4.3.2 promises none); each is followed once, so a loop ends
+  const aliases = new Map<string, RawRecord>();
   for (const record of all.slice(0, answers)) {
-    if (record.type !== types.CNAME || record.name !== name) continue;
-    name = readName(bytes, record.start).name;
-    ttlSeconds = Math.min(ttlSeconds, record.ttlSeconds);
+    if (record.type === types.CNAME && !aliases.has(record.name)) aliases.set(record.name, record);
+  }
+  for (let alias = aliases.get(name); alias; alias = aliases.get(name)) {
+    aliases.delete(name);
+    name = readName(bytes, alias.start).name;
+    ttlSeconds = Math.min(ttlSeconds, alias.ttlSeconds);
   }
   const found = all.slice(0, answers).filter((each) => each.type === types[type] && each.name === name);
   if (found.length > 0) {

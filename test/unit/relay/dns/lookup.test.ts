@@ -96,6 +96,18 @@ const lookupAt =
 const asked = "s._domainkey.nine.example";
 const question = { id: 7, name: asked, type: "TXT" } as const;
 
+const aliasRecords = [
+  record(questionName, type.cname, 60, name("b.example")),
+  record(name("b.example"), type.cname, 40, name("c.example")),
+  record(name("c.example"), type.txt, 300, txt("a")),
+];
+const aliasOrders = [
+  { what: "in order", order: [0, 1, 2] },
+  { what: "the second alias first", order: [1, 0, 2] },
+  { what: "the record before its aliases", order: [2, 1, 0] },
+  { what: "the record between them", order: [1, 2, 0] },
+];
+
 test.each<{ what: string; answer: Reply; is: object }>([
   {
     what: "one record of several strings",
@@ -116,6 +128,21 @@ test.each<{ what: string; answer: Reply; is: object }>([
       ],
     },
     is: { kind: "found", records: ["a"], ttlSeconds: 60 },
+  },
+  ...aliasOrders.map(({ what, order }) => ({
+    what: `two aliases, ${what}`,
+    answer: { answers: order.map((at) => aliasRecords[at] as Buffer) },
+    is: { kind: "found" as const, records: ["a"], ttlSeconds: 40 },
+  })),
+  {
+    what: "aliases that go round in a circle",
+    answer: {
+      answers: [
+        record(questionName, type.cname, 60, name("b.example")),
+        record(name("b.example"), type.cname, 60, questionName),
+      ],
+    },
+    is: { kind: "none", ttlSeconds: 30 },
   },
   {
     what: "records of other names and kinds",
