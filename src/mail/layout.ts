@@ -73,6 +73,8 @@ export const sockets = {
   lastLogin: `${folders.run}/last-login.sock`,
   /** Dovecot's quota warning (script protocol). */
   quota: `${folders.run}/quota.sock`,
+  /** LMTP from Postfix to the relay daemon, which keeps the order and delivers to Dovecot. */
+  delivery: `${folders.run}/delivery.sock`,
   /** LMTP into Dovecot. */
   lmtp: `${folders.run}/lmtp.sock`,
 } as const;
@@ -83,6 +85,9 @@ export const loopback = {
   road: 10083,
   /** SMTP: Postfix takes what came by HTTPS. */
   received: 10026,
+  /** Postfix's own services for the relay daemon: the list of its queue, and another try for one mail. */
+  queueListing: 10084,
+  queueRetry: 10085,
   /** The three that share port 443. nginx begins each connection with a PROXY header, which says whose it is. */
   imapsFrom443: 1994,
   submissionsFrom443: 1466,

@@ -10,6 +10,15 @@ import { folders, loopback, postfix, servedTls, sockets } from "./layout.ts";
 /** The service that tries HTTPS before SMTP; the relay daemon names it in its answers. */
 export const roadService = "road";
 
+/**
+ * Replies of the relay daemon to a delivery whose turn has not come (decision 0029). Each defers the mail; over SMTP a 4xx would send it to
+ * the next hop of its list, so Postfix makes a 4xx of this 5xx once it has been received.
+ */
+export const heldBackReply = {
+  lmtp: "451 4.3.2 waits for an earlier mail of its sender",
+  smtp: "554 5.3.2 waits for an earlier mail of its sender",
+} as const;
+
 /** Deliveries at the same time by each road: some 1 MB for each, while it runs. */
 const remoteProcesses = 200;
 
@@ -22,6 +31,7 @@ export function postfixFiles(spec: ChatmailServerSpec): Record<string, string> {
     login_map: loginMap,
     submission_headers: submissionHeaders,
     delivery_headers: deliveryHeaders,
+    held_back: heldBack,
   };
 }
 
@@ -45,8 +55,9 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     inet_interfaces: "all",
     inet_protocols: "all",
     smtpd_banner: "$myhostname ESMTP",
-    // local delivery: Dovecot knows who exists
-    local_transport: `lmtp:unix:${sockets.lmtp}`,
+    // local delivery: the relay daemon keeps the order, Dovecot knows who exists
+    local_transport: `lmtp:unix:${sockets.delivery}`,
+    lmtp_send_xforward_command: "yes",
     local_recipient_maps: "",
     alias_maps: "",
     alias_database: "",
@@ -221,7 +232,11 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
       type: "unix",
       most: remoteProcesses,
       program: "smtp",
-      options: { syslog_name: "postfix/road" },
+      options: {
+        syslog_name: "postfix/road",
+        smtp_send_xforward_command: "yes",
+        smtp_delivery_status_filter: map("held_back"),
+      },
     },
     { name: "relay", type: "unix", program: "smtp" },
     { name: "lmtp", type: "unix", program: "lmtp" },
@@ -229,6 +244,9 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
     { name: "retry", type: "unix", program: "error" },
     { name: "discard", type: "unix", program: "discard" },
     { name: "showq", type: "unix", private: false, program: "showq" },
+    // for the relay daemon, which is not in the group that may use the sockets of the queue
+    { name: `127.0.0.1:${loopback.queueListing}`, type: "inet", program: "showq" },
+    { name: `127.0.0.1:${loopback.queueRetry}`, type: "inet", most: 1, program: "flush" },
     { name: "anvil", type: "unix", most: 1, program: "anvil" },
     { name: "scache", type: "unix", most: 1, program: "scache" },
     { name: "postlog", type: "unix-dgram", most: 1, private: false, program: "postlogd" },
@@ -282,6 +300,10 @@ const loginMap = "/^(.*)$/ $1\n";
 
 /** Taken from what our users hand in: where and with what a message was written. The subject is the milter's, since it reads it first. */
 const submissionHeaders = ignore("Received", "X-Originating-IP", "X-Mailer", "User-Agent");
+
+/** See heldBackReply. The address is the daemon's: no peer's words are changed. */
+const heldBack =
+  "/^5\\.3\\.2 (host 127\\.0\\.0\\.1\\[127\\.0\\.0\\.1\\].* waits for an earlier mail of its sender.*)$/ 4.3.2 $1\n";
 
 /** Taken at delivery: clients have no use for them. */
 const deliveryHeaders = ignore("DKIM-Signature", "Authentication-Results", "Received");

@@ -13,7 +13,8 @@ import { readResources } from "./accounts/resources.ts";
 import { answerAuth, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
 import { Certificate } from "./certificate/certificate.ts";
 import type { Settings } from "./config.ts";
-import { openRoadDoor } from "./deliver/server.ts";
+import { LmtpClient } from "./deliver/lmtp-client.ts";
+import { openLocalDelivery, openRoadDoor } from "./deliver/server.ts";
 import { openDict } from "./dict/server.ts";
 import { createKeyCache } from "./dkim/keys.ts";
 import { OwnKeys } from "./dkim/own-keys.ts";
@@ -32,6 +33,8 @@ import { Metadata } from "./metadata/answers.ts";
 import { TokenStore } from "./metadata/tokens.ts";
 import { Metrics } from "./metrics.ts";
 import { openMilter } from "./milter/server.ts";
+import { type AcceptedMail, DeliveryOrder } from "./order/order.ts";
+import { listQueue, retryMail } from "./order/postfix-queue.ts";
 import { Notifier } from "./push/notifier.ts";
 import { pushService } from "./push/post.ts";
 import { openQuota } from "./quota/server.ts";
@@ -72,6 +75,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const verifier = createVerifier({ keys: createKeyCache({ lookup: (name) => lookup(name, "TXT"), now }), now });
   const rates = await SenderRates.open(tools);
   const roads = await openRoads({ ...tools, lookup });
+  const order = new DeliveryOrder({
+    list: () => listQueue(loopback.queueListing),
+    retry: (id) => retryMail(loopback.queueRetry, id),
+    onFailure: (thrown) => events.answerFailed(log, "queue of Postfix", thrown),
+    now,
+  });
+  const accepted = (mail: AcceptedMail) => order.accepted(mail);
   const doors: Door[] = [];
   let stopping = false;
 
@@ -109,11 +119,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await openMilter({
       path: pathOf("outgoingMilter"),
       begin: (sender) => new OutgoingFilter(sender, rates, { ...tools, keys }),
+      accepted,
       ...troubleAt("outgoing milter"),
     }),
     await openMilter({
       path: pathOf("incomingMilter"),
       begin: (sender) => new IncomingFilter(sender, { ...tools, verifier }),
+      accepted,
       ...troubleAt("incoming milter"),
     }),
     await openMilter({
@@ -154,7 +166,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await openRoadDoor({
       port: settings.roadPort,
       open: (envelope) => roads.courier.open(envelope),
+      order,
       ...troubleAt("HTTPS road"),
+    }),
+  );
+  const mailboxes = new LmtpClient(pathOf("lmtp"));
+  doors.push(
+    await openLocalDelivery({
+      path: pathOf("delivery"),
+      open: (envelope) => mailboxes.open(envelope),
+      order,
+      ...troubleAt("delivery"),
     }),
   );
   const received = receiveServer({ config: settings, metrics, port: loopback.received, ...troubleAt("mxdeliv") });
@@ -180,6 +202,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       stopping = true;
       certificate.stop();
       await Promise.all(doors.map((door) => door.close(graceMs)));
+      order.close();
+      mailboxes.close();
       await Promise.all([roads.close(), rates.close()]);
       await notifier?.stop();
       service?.close();

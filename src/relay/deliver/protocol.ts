@@ -6,23 +6,30 @@ export type Command =
   | { kind: "recipient"; address: string }
   /** MAIL or RCPT with an address that no header can hold safely, such as a quoted one. */
   | { kind: "oddAddress" }
+  /** Postfix's queue ID of the mail that follows (Postfix's XFORWARD_README). */
+  | { kind: "forward"; id: string | undefined }
   | { kind: "data" | "reset" | "noop" | "quit" | "unknown" };
 
-export function parseCommand(line: string): Command {
+/** `anyAddress`: whatever stands between the outer angle brackets; Dovecot judges it. */
+export function parseCommand(line: string, { anyAddress = false } = {}): Command {
   const [, verb = ""] = /^([A-Za-z]+)/.exec(line) ?? [];
+  const address = anyAddress ? ".*" : '[^<>"\\s]*';
   switch (verb.toUpperCase()) {
     case "EHLO":
     case "HELO":
-      return { kind: "hello", extended: verb.toUpperCase() === "EHLO" };
+    case "LHLO":
+      return { kind: "hello", extended: verb.toUpperCase() !== "HELO" };
+    case "XFORWARD":
+      return { kind: "forward", id: /(?:^| )IDENT=([A-Za-z0-9]{1,50})(?: |$)/i.exec(line)?.[1] };
     case "MAIL": {
-      const match = /^MAIL FROM:[ ]?<([^<>"\s]*)>(?: (.*))?$/i.exec(line);
+      const match = new RegExp(`^MAIL FROM:[ ]?<(${address})>(?: ([^>]*))?$`, "i").exec(line);
       if (!match) return { kind: "oddAddress" };
       const size = /(?:^| )SIZE=([0-9]{1,15})(?: |$)/i.exec(match[2] ?? "")?.[1];
       return { kind: "mail", sender: match[1] as string, sizeBytes: size === undefined ? undefined : Number(size) };
     }
     case "RCPT": {
-      const match = /^RCPT TO:[ ]?<([^<>"\s]+)>(?: .*)?$/i.exec(line);
-      return match ? { kind: "recipient", address: match[1] as string } : { kind: "oddAddress" };
+      const match = new RegExp(`^RCPT TO:[ ]?<(${address})>(?: [^>]*)?$`, "i").exec(line);
+      return match?.[1] ? { kind: "recipient", address: match[1] } : { kind: "oddAddress" };
     }
     case "DATA":
       return { kind: "data" };

@@ -3,6 +3,7 @@
  * packets are answered strictly in order. Malformed packets end the connection, which Postfix answers with its milter_default_action (tempfail).
  */
 import type { Socket } from "node:net";
+import type { AcceptedMail } from "../order/order.ts";
 import { type Conversation, type Door, openDoor } from "../unix-socket.ts";
 import {
   actions,
@@ -37,6 +38,8 @@ export interface Judgement {
 
 export interface MilterOptions {
   path: string;
+  /** A mail is accepted, before its sender is told: its queue ID and what its envelope has become. */
+  accepted?(mail: AcceptedMail): void;
   /** For the envelope sender, without angle brackets, as the peer spelt it. */
   begin(sender: string): MessageFilter;
   /** The answer failed on our side; the peer is told to try again. */
@@ -75,6 +78,9 @@ class Connection implements Conversation {
   #working = false;
   #agreed: Options | undefined;
   #message: MessageFilter | undefined;
+  #sender = "";
+  #recipients: string[] = [];
+  #id = "";
   /** After a failure within a message: every later question about it is answered "try again". */
   #failed = false;
 
@@ -130,13 +136,18 @@ class Connection implements Conversation {
       case "options":
         return this.#negotiate(command.options);
       case "macros":
+        this.#id = command.macros.get("i") ?? this.#id;
         return;
       case "mail":
         this.#failed = false;
-        this.#message = this.#options.begin(withoutBrackets(command.args[0] ?? ""));
+        this.#sender = withoutBrackets(command.args[0] ?? "");
+        this.#recipients = [];
+        this.#message = this.#options.begin(this.#sender);
         return this.#goOn(steps.noReplyToMail);
       case "recipient": {
-        const refusal = await this.#guard((message) => message.recipient(withoutBrackets(command.args[0] ?? "")));
+        const recipient = withoutBrackets(command.args[0] ?? "");
+        const refusal = await this.#guard((message) => message.recipient(recipient));
+        if (refusal === undefined) this.#recipients.push(recipient);
         return this.#reply(refusal === undefined ? undefined : { kind: "reply", text: refusal });
       }
       case "header":
@@ -183,9 +194,20 @@ class Connection implements Conversation {
       this.#socket.write(renderReply({ kind: "tempfail" }));
       return;
     }
+    if (judgement.reply.kind === "accept") this.#report(judgement);
     this.#socket.write(
       Buffer.concat([...judgement.modifications.map(renderModification), renderReply(judgement.reply)]),
     );
+  }
+
+  #report({ modifications }: Judgement): void {
+    let sender = this.#sender;
+    const recipients = new Set(this.#recipients);
+    for (const change of modifications) {
+      if (change.kind === "changeFrom") sender = withoutBrackets(change.sender);
+      if (change.kind === "deleteRecipient") recipients.delete(withoutBrackets(change.recipient));
+    }
+    this.#options.accepted?.({ id: this.#id, sender, recipients: [...recipients] });
   }
 
   /** Runs a question of the message; a failure of ours is remembered and told, and the answer is undefined. */
