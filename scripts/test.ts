@@ -8,7 +8,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { messageOf } from "../src/lib/text.ts";
-import { browserPackages, dkimPackages } from "../test/helpers/suite-packages.ts";
+import { browserPackages, dkimPackages, mailClientPackages } from "../test/helpers/suite-packages.ts";
 import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
 import { needPackages } from "../test/lab/packages.ts";
 import { buildImages } from "./images.ts";
@@ -49,7 +49,9 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
   if (suite === "services") {
     await namesUp();
     // a test that misses one says so and is skipped
-    await needPackages([...browserPackages, ...dkimPackages]).catch((thrown) => console.warn(messageOf(thrown)));
+    await needPackages([...browserPackages, ...dkimPackages, ...mailClientPackages]).catch((thrown) =>
+      console.warn(messageOf(thrown)),
+    );
   } else await labUp({});
   const images = await buildImages();
   process.env.OPERATOR_IMAGE = images.operator.name;

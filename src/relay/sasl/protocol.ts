@@ -3,6 +3,8 @@
 export type ClientLine =
   /** `client`: the address that Postfix sees it at. */
   | { kind: "auth"; id: string; mechanism: string; response: string | undefined; client: string | undefined }
+  /** The client's answer to a challenge. */
+  | { kind: "continue"; id: string; response: string }
   | { kind: "ignored" }
   | { kind: "wrong"; why: string };
 
@@ -24,9 +26,14 @@ export function parseClientLine(line: string): ClientLine {
   if (command === "VERSION") {
     return fields[0] === "1" ? { kind: "ignored" } : { kind: "wrong", why: "another version" };
   }
+  if (command === "CONT") {
+    const [id, response] = fields;
+    if (!id || !isId(id) || response === undefined) return { kind: "wrong", why: "malformed CONT" };
+    return { kind: "continue", id, response };
+  }
   if (command !== "AUTH") return command === "CPID" ? { kind: "ignored" } : { kind: "wrong", why: "unknown command" };
   const [id, mechanism, ...parameters] = fields;
-  if (!id || !/^[0-9]{1,10}$/.test(id) || !mechanism) return { kind: "wrong", why: "malformed AUTH" };
+  if (!id || !isId(id) || !mechanism) return { kind: "wrong", why: "malformed AUTH" };
   const parameter = (name: string) => parameters.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1);
   return {
     kind: "auth",
@@ -37,13 +44,18 @@ export function parseClientLine(line: string): ClientLine {
   };
 }
 
+const isId = (text: string) => /^[0-9]{1,10}$/.test(text);
+
 /** User and password of a PLAIN response (RFC 4616); undefined where it is none, or one user asks to act as another. */
 export function parsePlain(response: string): { user: string; password: string } | undefined {
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(response)) return undefined;
+  if (response.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(response)) return undefined;
   const [actAs, user, password, ...rest] = Buffer.from(response, "base64").toString("utf8").split("\0");
   if (!user || password === undefined || rest.length > 0) return undefined;
-  return actAs === "" || actAs === user ? { user, password } : undefined;
+  return actAs === "" || actAs?.toLowerCase() === user.toLowerCase() ? { user, password } : undefined;
 }
+
+/** PLAIN has no challenge, so this one is empty: the client's response comes next (RFC 4954 §4). */
+export const emptyChallenge = (id: string) => `CONT\t${id}\t\n`;
 
 export const ok = (id: string, user: string) => `OK\t${id}\tuser=${user}\n`;
 

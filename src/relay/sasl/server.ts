@@ -4,7 +4,7 @@ import type { Login } from "../accounts/accounts.ts";
 import { InTurn } from "../in-turn.ts";
 import { LineReader } from "../lines.ts";
 import { type Door, openDoor } from "../unix-socket.ts";
-import { fail, greeting, ok, parseClientLine, parsePlain } from "./protocol.ts";
+import { emptyChallenge, fail, greeting, ok, parseClientLine, parsePlain } from "./protocol.ts";
 
 export interface SaslOptions {
   path: string;
@@ -13,7 +13,8 @@ export interface SaslOptions {
   onProtocolError(why: string): void;
 }
 
-const maxLineBytes = 8192;
+/** Postfix passes responses of up to 12,288 bytes (`smtpd_sasl_response_limit`): too long a one is a wrong password, not a broken connection. */
+const maxLineBytes = 16_384;
 
 export function openSasl(options: SaslOptions): Promise<Door> {
   let connections = 0;
@@ -24,21 +25,33 @@ export function openSasl(options: SaslOptions): Promise<Door> {
       options.onProtocolError(why);
       socket.destroy();
     };
+    /**
+     * The one dialogue whose response is awaited: smtpd has one at a time. A client that cancels (`*`) or leaves is known to
+     * smtpd alone, so the next AUTH replaces what it left.
+     */
+    let awaited: { id: string; client: string | undefined } | undefined;
     const answer = async (line: string): Promise<void> => {
       if (socket.destroyed) return;
       const asked = parseClientLine(line);
       if (asked.kind === "wrong") return end(asked.why);
       if (asked.kind === "ignored") return;
-      const plain = asked.mechanism === "PLAIN" && asked.response !== undefined && parsePlain(asked.response);
-      if (!plain) {
+      const begun = awaited;
+      awaited = undefined;
+      if (asked.kind === "continue") {
+        if (begun?.id === asked.id) return decide(asked.id, asked.response, begun.client);
         socket.write(fail(asked.id));
-        return;
-      }
-      const login = await options.login(plain.user, plain.password, asked.client);
+      } else if (asked.mechanism !== "PLAIN") {
+        socket.write(fail(asked.id));
+      } else if (asked.response === undefined) {
+        awaited = { id: asked.id, client: asked.client };
+        socket.write(emptyChallenge(asked.id));
+      } else return decide(asked.id, asked.response, asked.client);
+    };
+    const decide = async (id: string, response: string, client: string | undefined): Promise<void> => {
+      const plain = parsePlain(response);
+      const login = plain && (await options.login(plain.user, plain.password, client));
       if (socket.destroyed) return;
-      socket.write(
-        login.kind === "ok" ? ok(asked.id, login.account.address) : fail(asked.id, plain.user.toLowerCase()),
-      );
+      socket.write(login?.kind === "ok" ? ok(id, login.account.address) : fail(id, plain?.user.toLowerCase()));
     };
     socket.on("data", (chunk) => {
       let lines: Buffer[];

@@ -16,13 +16,19 @@ test.each([
   ["a@b\0a@b\0secret", { user: "a@b", password: "secret" }],
   ["\0a@b\0", { user: "a@b", password: "" }],
   ['\0a@b\0pä"ss\\w x=y', { user: "a@b", password: 'pä"ss\\w x=y' }],
+  ["A@b\0a@B\0secret", { user: "a@B", password: "secret" }],
   ["c@d\0a@b\0secret", undefined],
+  ["", undefined],
+  ["\0\0", undefined],
+  ["\0a@b\0secret\0", undefined],
   ["\0\0secret", undefined],
   ["\0a@b", undefined],
   ["\0a@b\0x\0y", undefined],
 ])("PLAIN %j is %j", (text, expected) => expect(parsePlain(plain(text))).toEqual(expected));
 
-test.each(["!", "a===", "\t"])("PLAIN %j is no base64", (text) => expect(parsePlain(text)).toBeUndefined());
+test.each(["!", "a===", "\t", "=", "*", "AGFAYgBz ", "AGFAYgBzZQ", "AGFA=YgBz"])("PLAIN %j is no base64", (text) =>
+  expect(parsePlain(text)).toBeUndefined(),
+);
 
 test.each([
   ["rip=192.0.2.7", "192.0.2.7"],
@@ -111,8 +117,50 @@ describe("the server", () => {
     expect(await greeted(`AUTH\t1\tPLAIN\tresp=${resp}\n`)).toBe(`${hello}FAIL\t1\n`);
   });
 
-  test("another mechanism, or no response, is a failure", async () => {
-    expect(await greeted("AUTH\t1\tLOGIN\tresp=\nAUTH\t2\tPLAIN\n")).toBe(`${hello}FAIL\t1\nFAIL\t2\n`);
+  describe("without an initial response", () => {
+    const resp = plain("\0abcdefghi@chat.example\0right");
+    const begun = (id: number) => `AUTH\t${id}\tPLAIN\tservice=smtp\trip=192.0.2.7\n`;
+    const right = (id: number) => `OK\t${id}\tuser=abcdefghi@chat.example\n`;
+
+    test.each([
+      { when: "the response follows", said: `${begun(1)}CONT\t1\t${resp}\n`, answer: `CONT\t1\t\n${right(1)}` },
+      { when: "it is empty", said: `${begun(1)}CONT\t1\t\n`, answer: "CONT\t1\t\nFAIL\t1\n" },
+      {
+        when: "the response follows twice",
+        said: `${begun(1)}${`CONT\t1\t${resp}\n`.repeat(2)}`,
+        answer: `CONT\t1\t\n${right(1)}FAIL\t1\n`,
+      },
+      { when: "nothing was begun", said: `CONT\t1\t${resp}\n`, answer: "FAIL\t1\n" },
+      { when: "another one was begun", said: `${begun(1)}CONT\t2\t${resp}\n`, answer: "CONT\t1\t\nFAIL\t2\n" },
+      {
+        when: "the client cancels and begins again",
+        said: `${begun(1)}${begun(2)}CONT\t2\t${resp}\n`,
+        answer: `CONT\t1\t\nCONT\t2\t\n${right(2)}`,
+      },
+      {
+        when: "the one cancelled goes on",
+        said: `${begun(1)}${begun(2)}CONT\t1\t${resp}\n`,
+        answer: "CONT\t1\t\nCONT\t2\t\nFAIL\t1\n",
+      },
+    ])("$when", async ({ said, answer }) => expect(await greeted(said)).toBe(hello + answer));
+
+    test("the client is the one that began", async () => {
+      clients.length = 0;
+      await greeted(`${begun(1)}CONT\t1\t${resp}\n`);
+      expect(clients).toEqual(["192.0.2.7"]);
+    });
+  });
+
+  test("an empty initial response is a failure, and another mechanism", async () => {
+    expect(
+      await greeted("AUTH\t1\tLOGIN\tresp=\nAUTH\t2\tPLAIN\tresp=\nAUTH\t3\tPLAIN\tresp==\nAUTH\t4\tLOGIN\n"),
+    ).toBe(`${hello}FAIL\t1\nFAIL\t2\nFAIL\t3\nFAIL\t4\n`);
+  });
+
+  test("a response as long as Postfix passes it is a failure, not trouble", async () => {
+    protocolErrors.length = 0;
+    expect(await greeted(`AUTH\t1\tPLAIN\tresp=${"A".repeat(12_288)}\n`)).toBe(`${hello}FAIL\t1\n`);
+    expect(protocolErrors).toEqual([]);
   });
 
   test("trouble closes the connection: Postfix says 454 and not 535", async () => {
@@ -122,14 +170,19 @@ describe("the server", () => {
     expect(failures).toHaveLength(1);
   });
 
-  test.each(["NONSENSE\n", "VERSION\t2\t0\n", "AUTH\tx\tPLAIN\n", `${"x".repeat(9000)}\n`])(
-    "a broken protocol ends it",
-    async (text) => {
-      protocolErrors.length = 0;
-      await greeted(text).catch(() => undefined);
-      expect(protocolErrors).toHaveLength(1);
-    },
-  );
+  test.each([
+    "NONSENSE\n",
+    "VERSION\t2\t0\n",
+    "AUTH\tx\tPLAIN\n",
+    "CONT\n",
+    "CONT\t1\n",
+    "CONT\tx\t\n",
+    `${"x".repeat(17_000)}\n`,
+  ])("a broken protocol ends it", async (text) => {
+    protocolErrors.length = 0;
+    await greeted(text).catch(() => undefined);
+    expect(protocolErrors).toHaveLength(1);
+  });
 
   test("stopping waits for an answer that is owed", async () => {
     const seen = greeted(`AUTH\t1\tPLAIN\tresp=${plain("\0abcdefghi@chat.example\0right")}\n`);
