@@ -1,9 +1,0 @@
-import type { ChatmailServer } from "../../../api/chatmail-server.ts";
-import { childNames } from "../../../api/names.ts";
-import { turnSecretKey } from "../../../mail/turn.ts";
-import { type KeptSecret, keptSecret } from "./kept-secret.ts";
-
-/** What TURN credentials are made with: whoever knows it may relay through the server. */
-export function turnSecret(server: ChatmailServer, secret: string): KeptSecret {
-  return keptSecret(server, childNames(server.metadata.name).turnSecret, { [turnSecretKey]: secret });
-}
