@@ -107,7 +107,8 @@ function answerFrom<Type extends RecordType>(bytes: Buffer, start: number, asked
   let ttlSeconds = Number.POSITIVE_INFINITY;
   // resolvers may send the aliases in any order (RFC 1034 §4.3.2 promises none); each is followed once, so a loop ends
   const aliases = new Map<string, RawRecord>();
-  for (const record of all.slice(0, answers)) {
+  const answered = all.slice(0, answers);
+  for (const record of answered) {
     if (record.type === types.CNAME && !aliases.has(record.name)) aliases.set(record.name, record);
   }
   for (let alias = aliases.get(name); alias; alias = aliases.get(name)) {
@@ -115,7 +116,7 @@ function answerFrom<Type extends RecordType>(bytes: Buffer, start: number, asked
     name = readName(bytes, alias.start).name;
     ttlSeconds = Math.min(ttlSeconds, alias.ttlSeconds);
   }
-  const found = all.slice(0, answers).filter((each) => each.type === types[type] && each.name === name);
+  const found = answered.filter((each) => each.type === types[type] && each.name === name);
   if (found.length > 0) {
     const records = found.map((each) => readers[type](bytes, each.start, each.end));
     const shortest = Math.min(ttlSeconds, ...found.map((each) => each.ttlSeconds));
