@@ -10,7 +10,7 @@ import { cached, contentKey, isCached } from "../test/lab/cache.ts";
 import { findProvider } from "../test/lab/engine.ts";
 import { withLock } from "../test/lab/lock.ts";
 import { needPackages } from "../test/lab/packages.ts";
-import { cacheDir, imageRunDir, isRoot } from "../test/lab/place.ts";
+import { cacheDir, imageLock, imageRunDir, isRoot } from "../test/lab/place.ts";
 import { type Progress, terminalProgress } from "../test/lab/progress.ts";
 import { LabError, run, tryRun } from "../test/lab/run.ts";
 import { buildAll, type bundles, dist } from "./build.ts";
@@ -47,7 +47,7 @@ export async function buildImages(options: { progress?: Progress } = {}): Promis
   const progress = options.progress ?? terminalProgress();
   await buildAll();
   const waiting = (pid: number) => progress.step(`waiting for another build of images (process ${pid})`);
-  const images = await withLock(() => buildBoth(progress), waiting, `${imageRunDir}.lock`);
+  const images = await withLock(() => buildBoth(progress), waiting, imageLock);
   writeFileSync(last, JSON.stringify(images));
   return images;
 }
@@ -60,8 +60,8 @@ async function buildBoth(progress: Progress): Promise<Images> {
 }
 
 /**
- * The images of the last `buildImages` in this checkout, whatever the tree looks like now: for those who can't build, such as tests in the lab's
- * network, which the runner starts after it has built.
+ * The images of the last `buildImages` in this checkout, whatever the tree looks like now: for those who can't build,
+ * such as tests in the lab's network, which the runner starts after it has built.
  */
 export function lastImages(): Images {
   if (!existsSync(last)) throw new LabError("no images have been built yet: npm run images");

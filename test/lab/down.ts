@@ -7,8 +7,9 @@ import { lines, tryDocker } from "./docker.ts";
 import { dataRoot, findProvider, startEngine } from "./engine.ts";
 import { restoreInotify } from "./inotify.ts";
 import { loadBalancerProcesses } from "./load-balancer-process.ts";
+import { withLock } from "./lock.ts";
 import { stopNames } from "./names.ts";
-import { cacheDir, imageRunDir, isRoot, labName, stateDir } from "./place.ts";
+import { cacheDir, imageLock, imageRunDir, isRoot, labName, stateDir } from "./place.ts";
 import { argvOf, endProcesses, findProcesses, foldersOf } from "./processes.ts";
 import type { Progress } from "./progress.ts";
 import { removeRoutes } from "./routes.ts";
@@ -32,13 +33,17 @@ export async function takeDown(progress: Progress, alsoCache: boolean): Promise<
   count(await endProcesses(loadBalancerProcesses, 2000));
   if (provider === "docker") count(await leaveEngine(alsoCache));
   else if (isRoot) count(await endOwnEngine(progress));
-  count(unmountAll());
+  // not under a build of images that another lab or checkout has begun
+  const leftByBuilds = async () => {
+    count(unmountAll());
+    rmSync(imageRunDir, { recursive: true, force: true });
+  };
+  await withLock(leftByBuilds, (pid) => progress.step(`waiting for a build of images (process ${pid})`), imageLock);
   if (existsSync(stateDir)) {
     restoreInotify();
     rmSync(stateDir, { recursive: true, force: true });
     found = true;
   }
-  rmSync(imageRunDir, { recursive: true, force: true });
   count(removeDrafts());
   if (alsoCache && existsSync(cacheDir)) {
     rmSync(cacheDir, { recursive: true });

@@ -1,7 +1,7 @@
 /** Where the lab lives: its names, its folders and the documentation addresses it uses (RFC 5737, RFC 3849). */
 import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 
 /** Name of the kind cluster, the Docker network, the cgroup, and the prefix of containers. LAB_NAME makes a second lab on one machine. */
 export const labName = process.env.LAB_NAME || "chatmail-lab";
@@ -23,12 +23,18 @@ export const addresses = {
 export const isRoot = process.getuid?.() === 0;
 
 /** Folder of what is running now: sockets, logs, kubeconfig. Gone after `down`. */
-export const stateDir = isRoot
-  ? `/run/${labName}`
-  : join(process.env.XDG_RUNTIME_DIR ?? "/tmp", `${labName}-${process.getuid?.()}`);
+export const stateDir = runPath(labName);
 
 /** Where buildah keeps its state while it builds: one for all labs and checkouts, as its storage in the cache is. */
-export const imageRunDir = join(dirname(stateDir), "chatmail-images");
+export const imageRunDir = runPath("chatmail-images");
+/** Held by whoever builds images or removes what a build has left. */
+export const imageLock = `${imageRunDir}.lock`;
+
+/** Where something that is gone after a restart of the machine lies; without root, a name that no other user has. */
+function runPath(name: string): string {
+  if (isRoot) return `/run/${name}`;
+  return join(process.env.XDG_RUNTIME_DIR ?? "/tmp", `${name}-${process.getuid?.()}`);
+}
 
 /** A path inside the state folder. */
 export const statePath = (...parts: string[]) => join(stateDir, ...parts);
