@@ -14,3 +14,19 @@ export function mailDomainOf(address: string): string | undefined {
   const literal = /^\[([0-9.]+)\]$/.exec(domain);
   return literal?.[1] ?? domain;
 }
+
+/**
+ * What an address looks like that has one spelling and one reading everywhere, in any case: no quotes, no source route, a domain. In the local
+ * part dots may stand anywhere: accounts may have such names, and Postfix takes them.
+ */
+export const addressPattern =
+  "[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[a-z0-9_-]+(?:\\.[a-z0-9_-]+)*|\\[[a-z0-9:._-]{1,60}\\])";
+const plain = new RegExp(`^${addressPattern}$`, "i");
+
+/** The address in lower case; undefined where it could be spelt or read in another way. "a@1.2.3.4" is none, "a@[1.2.3.4]" is. */
+export function plainAddress(text: string): string | undefined {
+  const address = text.toLowerCase();
+  if (text.length > 320 || !plain.test(text) || isAddressLiteral(address.slice(address.indexOf("@") + 1)))
+    return undefined;
+  return address;
+}

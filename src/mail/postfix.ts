@@ -67,6 +67,9 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     lmtp_line_length_limit: 0,
     smtputf8_enable: "no",
     local_header_rewrite_clients: "",
+    // an address has one spelling: what stands before the @ never names another address
+    allow_percent_hack: "no",
+    swap_bangpath: "no",
     // sizes and times
     message_size_limit: bytesOf(spec.messages.maxSize),
     mailbox_size_limit: 0,
@@ -192,6 +195,8 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
       options: {
         syslog_name: "postfix/mxdeliv",
         smtpd_tls_security_level: "none",
+        // the daemon names the client whom nginx has seen
+        smtpd_authorized_xclient_hosts: "127.0.0.1",
         smtpd_relay_restrictions: "reject_unauth_destination",
         smtpd_milters: `unix:${sockets.incomingMilter}`,
       },

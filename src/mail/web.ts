@@ -221,6 +221,7 @@ ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.w
       proxy_pass http://unix:${sockets.mxdeliv};
       proxy_http_version 1.1;
       proxy_set_header Host $host;
+      proxy_set_header X-Real-IP $remote_addr;
       proxy_set_header Connection "";
       proxy_connect_timeout 5s;
       proxy_read_timeout 300s;

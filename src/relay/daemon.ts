@@ -108,17 +108,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   doors.push(
     await openMilter({
       path: pathOf("outgoingMilter"),
-      begin: (sender) => new OutgoingFilter(sender, rates, { ...tools, keys }),
+      begin: ({ sender }) => new OutgoingFilter(sender, rates, { ...tools, keys }),
       ...troubleAt("outgoing milter"),
     }),
     await openMilter({
       path: pathOf("incomingMilter"),
-      begin: (sender) => new IncomingFilter(sender, { ...tools, verifier }),
+      begin: (from) => new IncomingFilter(from, { ...tools, verifier }),
       ...troubleAt("incoming milter"),
     }),
     await openMilter({
       path: pathOf("bounceMilter"),
-      begin: (sender) => new BounceFilter(sender, { ...tools, keys }),
+      begin: ({ sender }) => new BounceFilter(sender, { ...tools, keys }),
       ...troubleAt("bounce milter"),
     }),
     await openSasl({

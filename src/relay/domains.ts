@@ -1,6 +1,6 @@
 /** The table of domains, as the daemon asks it: whose is this address, where does it live, what may it do. */
 import { join } from "node:path";
-import { mailDomainOf } from "../mail/address.ts";
+import { mailDomainOf, plainAddress } from "../mail/address.ts";
 import type { DomainLimits, RelayConfig } from "../mail/relay-config.ts";
 
 /** An address of one of our domains, in the one spelling that accounts have. */
@@ -44,4 +44,14 @@ export function localAddress(config: Domains, text: string): LocalAddress | unde
 /** As localAddress, for a recipient: what follows a + in the local part is a detail that delivery leaves out. */
 export function localRecipient(config: Domains, text: string): LocalAddress | undefined {
   return localAddress(config, text.replace(/^([^@+]+)\+[^@]*@/, "$1@"));
+}
+
+/**
+ * A recipient in the one spelling that decisions are made by. Undefined for what has to be refused: Postfix would deliver other spellings of
+ * an account's address (quoted, without a domain, by a source route) to that account, past what was decided for it.
+ */
+export function plainRecipient(config: Domains, text: string): string | undefined {
+  const address = plainAddress(text);
+  if (address === undefined || (isOurs(config, address) && !localRecipient(config, address))) return undefined;
+  return address;
 }

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import type { MessageFacts } from "../../src/relay/filter/inspect.ts";
 import { judgeIncoming, judgeOutgoing } from "../../src/relay/filter/policy.ts";
 import { inspect, takenApart } from "../unit/relay/filter/as-postfix.ts";
+import { authorsForOthers } from "../unit/relay/filter/other-readers.ts";
 import { plainVerdict } from "../unit/relay/filter/reference.ts";
 import { Broken, latin1, plainRulesUpTo, repeated, same, type Target } from "./target.ts";
 
@@ -75,6 +76,13 @@ export const target: Target = {
       "=abcd\r\n",
       "Secure-Join: vc-request\r\n",
       "From: <x@y>\r\n",
+      "Sender: <x@y>\r\n",
+      "From: ",
+      "<x@y>",
+      ", x@y",
+      "=?utf-8?q?x=40y?=",
+      "(x@y)",
+      "Group: ",
     ],
     ...[`--b1${" ".repeat(1001)}`, `--b1--${" ".repeat(1001)}x`, "x".repeat(1001), "x".repeat(999), "x".repeat(998)],
   ],
@@ -124,12 +132,13 @@ export const target: Target = {
         if (input.length > plainRulesUpTo) return outcomeOf(whole);
         const plain = plainVerdict(input);
         const outgoing = judgeOutgoing(whole, { sender, recipients: ["bob@chat.example"], senderIsDisabled: false });
-        const incoming = judgeIncoming(whole, { recipientsLeft: 1, oneMustBeEncrypted: true });
+        const incoming = judgeIncoming(whole, { recipientsLeft: 1, oneMustBeEncrypted: true, isFromNobody: true });
         const allowed = plain.encrypted || plain.secureJoinRequest;
         if (outgoing.kind === "pass" && !allowed) throw new Broken("accepted from our users against the plain rules");
-        if (incoming.kind === "pass" && !allowed && incoming.as !== "mailerDaemon") {
+        if (incoming.kind === "pass" && !allowed && !(incoming.as === "mailerDaemon" && plain.deliveryReport)) {
           throw new Broken("accepted from other servers against the plain rules");
         }
+        if (outgoing.kind === "pass" || incoming.kind === "pass") oneAuthor(input, whole.from);
         if (whole.encrypted !== "no" && !plain.encrypted) throw new Broken("encrypted against the plain rules");
         if (whole.secureJoinRequest && !plain.secureJoinRequest) throw new Broken("a request against the plain rules");
         if (allowed && whole.encrypted === "no" && !whole.secureJoinRequest) note(input);
@@ -138,6 +147,13 @@ export const target: Target = {
       notes: () => notes,
       async close() {},
     };
+
+    /** Whatever From header a reader takes, and however leniently: the author is the one that was judged. */
+    function oneAuthor(input: Buffer, judged: string | undefined): void {
+      const froms = takenApart(input).headers.filter(({ name }) => name.toLowerCase() === "from");
+      const authors = authorsForOthers(...froms.map(({ value }) => value));
+      if (authors.length !== 1 || authors[0] !== judged) throw new Broken("readers find other authors");
+    }
 
     function note(input: Buffer): void {
       const text = input.toString("latin1");

@@ -7,7 +7,7 @@ import { parseKeyRecord } from "../../src/relay/dkim/key-record.ts";
 import { parseSignature, withoutSignatureData } from "../../src/relay/dkim/signature.ts";
 import { DnsFormatError, parseResponse, renderQuery } from "../../src/relay/dns/message.ts";
 import { ArmorCheck } from "../../src/relay/filter/armor.ts";
-import { firstAddress } from "../../src/relay/filter/from.ts";
+import { authorOf } from "../../src/relay/filter/from.ts";
 import { parseContentType } from "../../src/relay/filter/headers.ts";
 import { PacketWalk } from "../../src/relay/filter/packets.ts";
 import type { Sink } from "../../src/relay/filter/sink.ts";
@@ -16,6 +16,7 @@ import { appVersions } from "../../src/relay/metadata/app-versions.ts";
 import { metadataKey, parseTokens, validTokens, withToken } from "../../src/relay/metadata/policy.ts";
 import { DataForm } from "../../src/relay/receive/policy.ts";
 import { parseStsPolicy, stsAllows, stsId } from "../../src/relay/route/sts.ts";
+import { authorsForOthers } from "../unit/relay/filter/other-readers.ts";
 import { isArmored, isEncryptedPackets } from "../unit/relay/filter/reference.ts";
 import type { Random } from "../unit/relay/random.ts";
 import { Broken, latin1, type Outcome, plainRulesUpTo, repeated, same, split, type Target } from "./target.ts";
@@ -149,16 +150,20 @@ export const addresses = pure(
       "quoted texts": (bytes) => latin1(repeated('"a"', bytes)),
       "angles behind": (bytes) => latin1(`<a@b>${repeated("(", bytes)}`),
       "white space": (bytes) => latin1(repeated(" \t", bytes)),
+      "a name of @": (bytes) => latin1(`${repeated('"@" ', bytes)}<a@b>`),
+      "encoded words": (bytes) => latin1(`${repeated("=?a?q?b=40c?= ", bytes)}<a@b>`),
+      "beginnings of encoded words": (bytes) => latin1(`${repeated("=?a?q?", bytes)}<a@b>`),
     },
   },
   (input) => {
     const text = input.toString("latin1");
     parseContentType(text);
-    const address = firstAddress(text);
+    const address = authorOf(text);
     if (address === undefined) return "refused";
-    if (!/^(?:"[^\r\n]*"|[^@\s]+)@[^@\s]+$/s.test(address) || address.length > 320) throw new Broken("no address");
+    if (!/^[^@\s]+@[^@\s]+$/s.test(address) || address.length > 320) throw new Broken("no address");
     // the text of an address stands in the header, or it was made up
     if (!text.toLowerCase().includes(address)) throw new Broken("an address that is not there");
+    if (authorsForOthers(text).join() !== address) throw new Broken("another reader finds another author");
     return "accepted";
   },
 );

@@ -211,13 +211,13 @@ export const milter = spoken({
   ],
   heavyBytes: 128 * 1024,
   heavy: {
-    "many packets": (bytes) => Buffer.concat([options, latin1(repeated("\0\0\0\x01C", bytes))]),
+    "many packets": (bytes) => Buffer.concat([options, latin1(repeated("\0\0\0\x01H", bytes))]),
     "macros of nothing": (bytes) =>
       Buffer.concat([options, packet("D", Buffer.concat([latin1("M"), Buffer.alloc(bytes & ~1)]))]),
     "body in single bytes": (bytes) =>
       Buffer.concat([options, packet("M", latin1("<>\0")), latin1(repeated("\0\0\0\x02Bx", bytes))]),
   },
-  serve: (path, trouble) => openMilter({ path, begin: (sender) => new Telling(sender), ...trouble }).then(closing),
+  serve: (path, trouble) => openMilter({ path, begin: ({ sender }) => new Telling(sender), ...trouble }).then(closing),
   normal: { says: mail, hears: /550 [0-9a-f]{40}/ },
 });
 

@@ -104,6 +104,13 @@ export class MilterClient {
     this.steps = data.readUInt32BE(8);
   }
 
+  /** The MTA's client has this IP address. */
+  async from(address: string): Promise<void> {
+    const isV6 = address.includes(":");
+    this.send("C", `client.example\0${isV6 ? 6 : 4}\x04\x00${isV6 ? "IPv6:" : ""}${address}\0`);
+    await this.#expectContinue("connect", 0x1000);
+  }
+
   async deliver(message: MilterMessage): Promise<MilterVerdict> {
     this.send("D", "M{auth_authen}\0someone\0i\x001234\0");
     this.send("M", `<${message.sender}>\0SIZE=1\0`);

@@ -9,7 +9,8 @@ import type { Sink } from "./sink.ts";
 
 const begin = Buffer.from("-----BEGIN PGP MESSAGE-----\r\n");
 const versionField = Buffer.from("Version: ");
-const maxVersionLine = 1000;
+/** Real ones name a program; longer ones could carry clear text (decision 0022). */
+const maxVersionLine = 100;
 
 /** A line end where the base64 had one, then the padding, the checksum and the last line with the line ends between them. */
 const tail =

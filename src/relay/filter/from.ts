@@ -1,85 +1,44 @@
-/** The address in a From header (RFC 5322 §3.4), read without being led astray by quotes, comments, groups or 8-bit names. */
+/** The author of a message: the address in its From header (RFC 5322 §3.6.2), where every reader finds the same one. */
+import { addressPattern, plainAddress } from "../../mail/address.ts";
 
-/** The first address of the list, or of its first group, lower-case; undefined where the header is malformed up to there. */
-export function firstAddress(value: string): string | undefined {
-  let text = "";
-  let at = 0;
-  while (at < value.length) {
-    const letter = value[at] as string;
-    if (letter === "(") {
-      at = endOfComment(value, at);
-      text += " ";
-    } else if (letter === '"') {
-      const end = endOfQuoted(value, at);
-      text += value.slice(at, end);
-      at = end;
-    } else if (letter === "<") {
-      const end = endOfAngle(value, at);
-      return end !== undefined && endsWell(value, end) ? addressSpec(value.slice(at + 1, end - 1)) : undefined;
-    } else if (letter === ":") {
-      // the name of a group: its first member is asked for
-      if (text.includes("@")) return undefined;
-      text = "";
-      at++;
-    } else if (letter === "," || letter === ";") {
-      if (text.trim() !== "") return addressSpec(text);
-      if (letter === ";") return undefined;
-      text = "";
-      at++;
-    } else {
-      text += letter;
-      at++;
-    }
-  }
-  return addressSpec(text);
+/** What an unquoted name is made of; octets above 127 are no worse than others. A `.` is obsolete syntax that everybody writes. */
+const plain = '[^\\x00-\\x08\\x0a-\\x1f\\x7f"(),:;<>@[\\]\\\\]';
+const quoted = '"(?:\\\\[\\x20-\\x7e]|[^"\\\\\\x00-\\x08\\x0a-\\x1f\\x7f])*"';
+const name = `(?:${plain}|${quoted})*`;
+const comment = "(?:[ \\t]*\\([^()\\\\<>@\\x00-\\x08\\x0a-\\x1f\\x7f]*\\))?";
+const bare = new RegExp(`^(?<address>${addressPattern})${comment}$`, "i");
+const named = new RegExp(`^(?<name>${name})<(?<address>${addressPattern})>${comment}$`, "i");
+
+/**
+ * The one address of a From or Sender header, lower-case. `value` is in one line, as latin1 text.
+ *
+ * Undefined for whatever readers could take for another address: none or several, a group, a quoted local part, a source route, comments but
+ * one at the end, and a name with an address in it that is not the author's (also where quotes or encoded words, RFC 2047, hide it).
+ */
+export function authorOf(value: string): string | undefined {
+  const text = value.replace(/^[ \t]+|[ \t]+$/g, "");
+  const groups = (named.exec(text) ?? bare.exec(text))?.groups;
+  const author = plainAddress(groups?.address ?? "");
+  const others = addressesIn(groups?.name ?? "").filter((each) => each !== author);
+  // an encoded word in the address: who decodes first finds another one
+  return others.length === 0 && author?.includes("=?") === false ? author : undefined;
 }
 
-function endOfQuoted(value: string, start: number): number {
-  let at = start + 1;
-  while (at < value.length && value[at] !== '"') at += value[at] === "\\" ? 2 : 1;
-  return at + 1;
+/** What looks like an address in a display name, quotes and encoded words undone, lower-case. */
+function addressesIn(name: string): string[] {
+  if (!name.includes("@") && !name.includes("=?")) return [];
+  const unquoted = name.replace(/"((?:\\.|[^"\\])*)"/gs, (_, inner: string) => inner.replace(/\\(.)/gs, "$1"));
+  // both as it stands and with its words run together, as decoders do with encoded words
+  const decoded = unquoted.replace(/=\?[^?]*\?([bq])\?([^?]*)\?=\s*/gi, (_, encoding: string, text: string) =>
+    encoding.toLowerCase() === "b" ? Buffer.from(text, "base64").toString("latin1") : fromQ(text),
+  );
+  const words = `${unquoted} ${decoded}`.toLowerCase().split(/[\s<>()[\],;:"\\]+/);
+  return words.filter((each) => /[^@]@[^@]/.test(each)).map((each) => each.replace(/^'|[.']+$/g, ""));
 }
 
-function endOfComment(value: string, start: number): number {
-  let depth = 0;
-  for (let at = start; at < value.length; at++) {
-    if (value[at] === "\\") at++;
-    else if (value[at] === "(") depth++;
-    else if (value[at] === ")" && --depth === 0) return at + 1;
-  }
-  return value.length;
-}
-
-/** The place behind the `>` that ends the address, or undefined. */
-function endOfAngle(value: string, start: number): number | undefined {
-  let at = start + 1;
-  while (at < value.length) {
-    if (value[at] === ">") return at + 1;
-    if (value[at] === "<") return undefined;
-    at = value[at] === '"' ? endOfQuoted(value, at) : at + 1;
-  }
-  return undefined;
-}
-
-/** Behind an address come only white space and comments, up to the next address or the end. */
-function endsWell(value: string, start: number): boolean {
-  for (let at = start; at < value.length; at++) {
-    const letter = value[at] as string;
-    if (letter === "," || letter === ";") return true;
-    if (letter === "(") at = endOfComment(value, at) - 1;
-    else if (!/\s/.test(letter)) return false;
-  }
-  return true;
-}
-
-/** A run of characters that need no quotes, or quoted text. 8-bit characters are allowed: they are no worse than others. */
-const atom = '[^\\s"@<>()[\\]\\\\:;,\\p{Cc}]+';
-const quoted = '"(?:\\\\\\P{Cc}|[^"\\\\\\p{Cc}])*"';
-const literal = '\\[[^\\s"@<>()[\\]\\\\\\p{Cc}]+\\]';
-const spec = new RegExp(`^(?:${atom}|${quoted})@(?:${atom}|${literal})$`, "u");
-
-/** `local@domain` with exactly one @ outside of quotes, no white space and no control characters. */
-function addressSpec(text: string): string | undefined {
-  const address = text.trim();
-  return address.length <= 320 && spec.test(address) ? address.toLowerCase() : undefined;
+/** The Q encoding of RFC 2047 §4.2. */
+function fromQ(text: string): string {
+  return text
+    .replaceAll("_", " ")
+    .replace(/=([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }

@@ -9,6 +9,8 @@ export interface ContentType {
   /** Lower-case, such as "multipart/encrypted". */
   type: string;
   boundary: string | undefined;
+  /** Of a multipart/report (RFC 6522 §3), lower-case; undefined where there is not exactly one. */
+  reportType: string | undefined;
 }
 
 /**
@@ -16,14 +18,22 @@ export interface ContentType {
  * (RFC 2231), a quote has no end, or what stands between two semicolons is no parameter.
  */
 export function parseContentType(value: string | undefined): ContentType {
-  if (value === undefined) return { type: "text/plain", boundary: undefined };
+  if (value === undefined) return { type: "text/plain", boundary: undefined, reportType: undefined };
   const { pieces, whole } = splitAtSemicolons(unfolded(value));
   const [type = "", ...parameters] = pieces;
   const clear = whole && parameters.every((each) => each === "" || /^[^\s"=]+\s*=/.test(each));
-  const boundaries = parameters.filter((each) => /^boundary[*=\s]/i.test(each));
-  const [only] = boundaries;
-  const match = clear && boundaries.length === 1 && only !== undefined ? /^boundary\s*=\s*(.*)$/is.exec(only) : null;
-  return { type: type.trim().toLowerCase(), boundary: match ? unquoted((match[1] ?? "").trim()) : undefined };
+  const only = (name: string) => (clear ? onlyParameter(parameters, name) : undefined);
+  return {
+    type: type.trim().toLowerCase(),
+    boundary: only("boundary"),
+    reportType: only("report-type")?.toLowerCase(),
+  };
+}
+
+function onlyParameter(parameters: readonly string[], name: string): string | undefined {
+  const given = parameters.filter((each) => new RegExp(`^${name}[*=\\s]`, "i").test(each));
+  const match = given.length === 1 ? new RegExp(`^${name}\\s*=\\s*(.*)$`, "is").exec(given[0] ?? "") : null;
+  return match ? unquoted((match[1] ?? "").trim()) : undefined;
 }
 
 /** Cuts at semicolons outside of quotes; not `whole` where a quote has no end. */
@@ -43,7 +53,7 @@ function splitAtSemicolons(value: string): { pieces: string[]; whole: boolean } 
   return { pieces: [...pieces, value.slice(start).trim()], whole: !quoted };
 }
 
-/** A boundary of 1 to 200 characters; anything that is not plainly a token or one quoted text is none. */
+/** A value of 1 to 200 characters; anything that is not plainly a token or one quoted text is none. */
 function unquoted(text: string): string | undefined {
   const quoted = /^"((?:\\.|[^"\\])*)"$/s.exec(text);
   const value = quoted ? (quoted[1] ?? "").replace(/\\(.)/gs, "$1") : text;

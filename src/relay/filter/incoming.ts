@@ -1,13 +1,14 @@
 /** The filter for mail from other servers (reference §6.3): encrypted, or allowed in the clear, and signed by the domain of its author. */
-import { isExempt, judgeOrigin } from "../dkim/align.ts";
+import { isLiteralOf, judgeOrigin } from "../dkim/align.ts";
 import type { Verifier, Verifying } from "../dkim/verify.ts";
+import { isOurs, plainRecipient } from "../domains.ts";
 import * as events from "../events.ts";
 import type { Modification } from "../milter/protocol.ts";
 import type { Judgement, MessageFilter } from "../milter/server.ts";
 import { isDisabled, takesOnlyEncrypted } from "./flags.ts";
 import { MessageInspector } from "./inspect.ts";
 import type { FilterTools } from "./outgoing.ts";
-import { judgeIncoming, senderBecomesNull, type Verdict } from "./policy.ts";
+import { badRecipient, judgeIncoming, senderBecomesNull, type Verdict } from "./policy.ts";
 
 export interface IncomingTools extends FilterTools {
   verifier: Verifier;
@@ -16,7 +17,9 @@ export interface IncomingTools extends FilterTools {
 export class IncomingFilter implements MessageFilter {
   readonly #tools: IncomingTools;
   readonly #sender: string;
-  readonly #recipients: string[] = [];
+  readonly #client: string | undefined;
+  /** In the spelling of decisions, and as Postfix spelt them. */
+  readonly #recipients: { plain: string; spelt: string }[] = [];
   readonly #inspector = new MessageInspector();
   readonly #verifying: Verifying;
   /** The domain that has to have signed; undefined where nothing has to be. */
@@ -25,14 +28,19 @@ export class IncomingFilter implements MessageFilter {
   #dropped: string[] = [];
   #isSurelyRefused = false;
 
-  constructor(sender: string, tools: IncomingTools) {
+  /** `client` is the IP address that the mail comes from, where it is known. */
+  constructor({ sender, client }: { sender: string; client: string | undefined }, tools: IncomingTools) {
     this.#sender = sender.toLowerCase();
+    this.#client = client;
     this.#tools = tools;
     this.#verifying = tools.verifier.begin();
   }
 
-  async recipient(address: string): Promise<undefined> {
-    this.#recipients.push(address);
+  async recipient(address: string): Promise<string | undefined> {
+    const plain = plainRecipient(this.#tools.config, address);
+    if (plain === undefined) return badRecipient;
+    this.#recipients.push({ plain, spelt: address });
+    return undefined;
   }
 
   header(name: string, value: string): void {
@@ -42,15 +50,17 @@ export class IncomingFilter implements MessageFilter {
 
   endOfHeaders(): void {
     const { config } = this.#tools;
-    for (const address of this.#recipients) {
-      (isDisabled(config, address) ? this.#dropped : this.#left).push(address);
+    for (const { plain, spelt } of this.#recipients) {
+      if (isDisabled(config, plain)) this.#dropped.push(spelt);
+      else this.#left.push(plain);
     }
     this.#inspector.endOfHeaders();
-    const mayPass = this.#inspector.hopeful || this.#inspector.type === "multipart/report";
-    this.#isSurelyRefused = !mayPass && this.#oneMustBeEncrypted();
+    this.#isSurelyRefused = !this.#inspector.hopeful && this.#oneMustBeEncrypted();
     const { from } = this.#inspector;
     const domain = from?.slice(from.lastIndexOf("@") + 1);
-    if (this.#isSurelyRefused || domain === undefined || isExempt(domain)) return;
+    if (this.#isSurelyRefused || from === undefined || domain === undefined) return;
+    // nobody else writes in our users' names: what they write does not come from outside, or it has our signature
+    if (isLiteralOf(domain, this.#client) && !isOurs(config, from)) return;
     this.#origin = domain;
     this.#verifying.endOfHeaders(domain);
   }
@@ -68,6 +78,7 @@ export class IncomingFilter implements MessageFilter {
     const asContent = judgeIncoming(facts, {
       recipientsLeft: this.#left.length,
       oneMustBeEncrypted: !passesEverywhere && this.#oneMustBeEncrypted(),
+      isFromNobody: this.#sender === "",
     });
     const verdict = asContent.kind === "refuse" ? asContent : ((await this.#originProblem()) ?? asContent);
     this.#count(verdict);

@@ -1,16 +1,21 @@
 /** Reads one message as it streams by and says what the filter's rules ask of it. Memory is bounded, whatever the size of the message. */
 import { ArmorCheck } from "./armor.ts";
+import { DeliveryStatus } from "./delivery-status.ts";
 import { ExactText } from "./exact-text.ts";
-import { firstAddress } from "./from.ts";
+import { authorOf } from "./from.ts";
 import { parseContentType, unfolded } from "./headers.ts";
 import { MultipartScanner, type PartHandler, type PartHeaders } from "./multipart.ts";
+import { isOnceOnly } from "./once.ts";
 import type { Sink } from "./sink.ts";
 import { undoTransferEncoding } from "./transfer.ts";
 
 export interface MessageFacts {
-  /** The first From header: its text in one line, and the address in it, lower-case. */
-  fromText: string | undefined;
+  /** The author's address, lower-case; undefined where there is not exactly one From header with one address that every reader finds. */
   from: string | undefined;
+  /** The address in the Sender header: as `from`, and null where there is no such header. */
+  sender: string | undefined | null;
+  /** The lower-case name of a header that is there more than once and must not be. */
+  repeated: string | undefined;
   subject: string | undefined;
   /** Lower-case top-level type, such as "multipart/report". */
   type: string;
@@ -18,8 +23,10 @@ export interface MessageFacts {
   autoSubmitted: boolean;
   /** Only OpenPGP-encrypted content (reference §6.4, §6.5); `withVersionLine` where the armor has a line that only other servers' mail may have. */
   encrypted: "no" | "yes" | "withVersionLine";
-  /** The one cleartext step of a Secure-Join handshake (reference §6.6). */
+  /** The one cleartext step of a Secure-Join handshake (reference §6.6), as a multipart or as text of one line (core 2.57 to 2.59). */
   secureJoinRequest: boolean;
+  /** The content is a delivery status notification (RFC 3464) and nothing else, of at most 1 MiB. */
+  deliveryReport: boolean;
   /** A CR without LF or an LF without CR stands in the body. */
   bareNewline: boolean;
 }
@@ -27,36 +34,61 @@ export interface MessageFacts {
 const secureJoinSteps = ["vc-request", "vg-request"];
 const secureJoinTexts = secureJoinSteps.map((step) => `secure-join: ${step}`);
 
-/** Headers of which the first counts. */
-const wanted = ["from", "subject", "auto-submitted", "secure-join"] as const;
+/** Headers whose value is of use. */
+const wanted = ["from", "sender", "subject", "auto-submitted", "secure-join", "content-transfer-encoding"] as const;
+type Wanted = (typeof wanted)[number];
+
+/** With the mail that comes back; Postfix sends 50 kB of it at most. */
+const maxReportBytes = 1 << 20;
 
 export class MessageInspector {
-  readonly #first = new Map<string, string>();
+  readonly #first = new Map<Wanted, string>();
+  readonly #seen = new Set<string>();
+  readonly #keyOwners: string[] = [];
   readonly #contentTypes: string[] = [];
+  #repeated: string | undefined;
+  #from: string | undefined;
   #type = "text/plain";
   #scanner: MultipartScanner | undefined;
   #parts: ExpectedParts | undefined;
+  #line: OneLine | undefined;
+  #bodyBytes = 0;
   #afterCr = false;
   #bareNewline = false;
 
   /** `value` as latin1 text, folds included. */
   header(name: string, value: string): void {
     const key = name.trim().toLowerCase();
+    if (key === "from" || isOnceOnly(key)) {
+      if (this.#seen.has(key) || this.#seen.size === mostNames) this.#repeated ??= key;
+      else this.#seen.add(key);
+    }
     if (key === "content-type") {
       if (this.#contentTypes.length < 2) this.#contentTypes.push(value);
-    } else if ((wanted as readonly string[]).includes(key) && !this.#first.has(key)) {
+    } else if (key === "autocrypt") {
+      if (this.#keyOwners.length < mostKeys) this.#keyOwners.push(ownerOfKey(value));
+    } else if (isWanted(key) && !this.#first.has(key)) {
       this.#first.set(key, unfolded(value));
     }
   }
 
   endOfHeaders(): void {
-    const { type, boundary } = parseContentType(this.#contentTypes[0]);
+    this.#from = this.#repeated === "from" ? undefined : authorOf(this.#first.get("from") ?? "");
+    const keys = this.#keyOwners.filter((owner) => owner === this.#from).length;
+    if (keys > 1 || this.#keyOwners.length === mostKeys) this.#repeated ??= "autocrypt";
+    const { type, boundary, reportType } = parseContentType(this.#contentTypes[0]);
     this.#type = type;
     // two types: readers could disagree on which holds
-    if (this.#contentTypes.length !== 1 || !type.startsWith("multipart/") || boundary === undefined) return;
+    if (this.#contentTypes.length > 1) return;
+    const secureJoin = secureJoinSteps.includes(this.#first.get("secure-join") ?? "");
+    if (secureJoin && type === "text/plain") {
+      this.#line = OneLine.of(this.#first.get("content-transfer-encoding") ?? "");
+    }
+    if (!type.startsWith("multipart/") || boundary === undefined) return;
     const parts = new ExpectedParts({
       encrypted: type === "multipart/encrypted",
-      secureJoin: secureJoinSteps.includes(this.#first.get("secure-join") ?? ""),
+      secureJoin,
+      report: type === "multipart/report" && reportType === "delivery-status",
     });
     if (!parts.possible) return;
     this.#parts = parts;
@@ -64,6 +96,8 @@ export class MessageInspector {
   }
 
   body(chunk: Buffer): void {
+    this.#bodyBytes += chunk.length;
+    this.#line?.write(chunk);
     if (this.#scanner) this.#scanner.write(chunk);
     else this.#lookForBareNewline(chunk);
   }
@@ -73,10 +107,9 @@ export class MessageInspector {
     return this.#type;
   }
 
-  /** The address in the first From header, lower-case, once the headers are over. */
+  /** As in the facts, once the headers are over. */
   get from(): string | undefined {
-    const text = this.#first.get("from");
-    return text === undefined ? undefined : firstAddress(text);
+    return this.#from;
   }
 
   /** The first Subject, once the headers are over. */
@@ -84,23 +117,26 @@ export class MessageInspector {
     return this.#first.get("subject");
   }
 
-  /** Whether the message can still turn out encrypted or a Secure-Join request. */
+  /** Whether the message can still turn out encrypted, a Secure-Join request or a delivery report. */
   get hopeful(): boolean {
-    return this.#scanner !== undefined && !this.#scanner.gaveUp;
+    return this.#scanner ? !this.#scanner.gaveUp : this.#line?.right === true;
   }
 
   finish(): MessageFacts {
     this.#scanner?.finish();
     const bareNewline = this.#bareNewline || this.#afterCr || (this.#scanner?.bareNewline ?? false);
     const clear = this.#scanner !== undefined && !this.#scanner.gaveUp && !bareNewline;
+    const sender = this.#first.get("sender");
     return {
-      fromText: this.#first.get("from"),
-      from: this.from,
+      from: this.#from,
+      sender: sender === undefined ? null : authorOf(sender),
+      repeated: this.#repeated,
       subject: this.subject,
       type: this.#type,
       autoSubmitted: (this.#first.get("auto-submitted") ?? "") !== "",
       encrypted: (clear && this.#parts?.encrypted) || "no",
-      secureJoinRequest: clear && this.#parts?.secureJoinRequest === true,
+      secureJoinRequest: clear ? this.#parts?.secureJoinRequest === true : !bareNewline && this.#line?.end() === true,
+      deliveryReport: clear && this.#parts?.deliveryReport === true && this.#bodyBytes <= maxReportBytes,
       bareNewline,
     };
   }
@@ -122,20 +158,64 @@ export class MessageInspector {
   }
 }
 
-/** The parts that an encrypted message or a Secure-Join request has, and no others. */
+/** Of names like Chat-1, Chat-2: a mail of 30 MiB has room for millions. */
+const mostNames = 1000;
+
+const isWanted = (key: string): key is Wanted => (wanted as readonly string[]).includes(key);
+
+/** Several Autocrypt headers are one for each address of an author; two for one address and it is not clear which key is meant. */
+const mostKeys = 100;
+const ownerOfKey = (value: string) =>
+  /(?:^|;)\s*addr\s*=\s*([^;]*)/i.exec(unfolded(value))?.[1]?.trim().toLowerCase() ?? "";
+
+/** A whole body that is one step of the handshake. */
+class OneLine {
+  readonly #text: Sink;
+  #right = true;
+
+  private constructor(text: Sink) {
+    this.#text = text;
+  }
+
+  static of(encoding: string): OneLine | undefined {
+    const text = undoTransferEncoding(encoding, new ExactText(secureJoinTexts, { anyCase: true }));
+    return text && new OneLine(text);
+  }
+
+  get right(): boolean {
+    return this.#right;
+  }
+
+  write(chunk: Buffer): void {
+    this.#right = this.#right && this.#text.write(chunk, 0, chunk.length);
+  }
+
+  end(): boolean {
+    return this.#right && this.#text.end();
+  }
+}
+
+const returnedMessage = ["message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"];
+const deliveryStatus = ["message/delivery-status", "message/global-delivery-status"];
+
+/** The parts that an encrypted message, a Secure-Join request or a delivery report has, and no others. */
 class ExpectedParts implements PartHandler {
   #encrypted: boolean;
   #secureJoin: boolean;
+  #report: boolean;
   #armor: ArmorCheck | undefined;
   #rightParts = 0;
+  /** What a report has had so far. */
+  #reported: "nothing" | "text" | "status" | "message" = "nothing";
 
-  constructor(hopes: { encrypted: boolean; secureJoin: boolean }) {
+  constructor(hopes: { encrypted: boolean; secureJoin: boolean; report: boolean }) {
     this.#encrypted = hopes.encrypted;
     this.#secureJoin = hopes.secureJoin;
+    this.#report = hopes.report;
   }
 
   get possible(): boolean {
-    return this.#encrypted || this.#secureJoin;
+    return this.#encrypted || this.#secureJoin || this.#report;
   }
 
   get encrypted(): MessageFacts["encrypted"] {
@@ -145,6 +225,10 @@ class ExpectedParts implements PartHandler {
 
   get secureJoinRequest(): boolean {
     return this.#secureJoin && this.#rightParts === 1;
+  }
+
+  get deliveryReport(): boolean {
+    return this.#report && (this.#reported === "status" || this.#reported === "message");
   }
 
   begin(index: number, headers: PartHeaders): Sink | undefined {
@@ -168,12 +252,33 @@ class ExpectedParts implements PartHandler {
     }
     if (index === 0 && this.#secureJoin && type === "text/plain") {
       this.#encrypted = false;
+      this.#report = false;
       return new ExactText(secureJoinTexts, { anyCase: true });
     }
     if (index === 1 && this.#encrypted && type === "application/octet-stream") {
       this.#armor = new ArmorCheck();
       return this.#armor;
     }
+    return this.#report ? this.#partOfReport(type) : undefined;
+  }
+
+  /** RFC 6522 §3: a text for people, the status for programs, the mail or its headers. The first and the last may be missing. */
+  #partOfReport(type: string): Sink | undefined {
+    const before = this.#reported;
+    if (before === "nothing" && type === "text/plain") {
+      this.#reported = "text";
+      return anything;
+    }
+    if ((before === "nothing" || before === "text") && deliveryStatus.includes(type)) {
+      this.#reported = "status";
+      return new DeliveryStatus();
+    }
+    if (before === "status" && returnedMessage.includes(type)) {
+      this.#reported = "message";
+      return anything;
+    }
     return undefined;
   }
 }
+
+const anything: Sink = { write: () => true, end: () => true };

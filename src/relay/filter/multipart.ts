@@ -19,7 +19,10 @@ export interface PartHandler {
 
 /** Longest line that can be a delimiter or a part's header; one that is longer is unclear there, wherever chunks cut it. */
 const maxHeldLine = 1000;
-const maxPartHeaderBytes = 32_768;
+/** Real ones have some hundred bytes. What stands in them nobody encrypts. */
+const maxPartHeaderBytes = 4096;
+/** Of the one line that some clients write above the first part for readers without MIME (decision 0022). */
+const maxPreamble = 120;
 
 const crlf = Buffer.from("\r\n");
 
@@ -39,6 +42,7 @@ export class MultipartScanner {
   #cr = -1;
   #parts = 0;
   #headerText = "";
+  #preamble = 0;
   #sink: Sink | undefined;
 
   constructor(boundary: string, handler: PartHandler) {
@@ -111,6 +115,15 @@ export class MultipartScanner {
     if (this.#state === "headers" && end - start > maxHeldLine) this.#giveUp();
     else if (this.#state === "headers") this.#headerLine(bytes.toString("latin1", start, end));
     else if (this.#state === "content") this.#content(bytes, start, end);
+    else this.#outside(bytes, start, end);
+  }
+
+  /** Text in no part, which is shown by readers without MIME: a line above the first, nothing behind the last. */
+  #outside(bytes: Buffer, start: number, end: number): void {
+    const text = bytes.toString("latin1", start, Math.min(end, start + maxPreamble + 1));
+    if (/^[ \t]*$/.test(text) && end - start <= maxPreamble) return;
+    if (this.#state === "epilogue" || this.#preamble > 0 || !/^[\x20-\x7e]{1,120}$/.test(text)) this.#giveUp();
+    this.#preamble++;
   }
 
   #beginsLikeDelimiter(bytes: Buffer, start: number, end: number): boolean {

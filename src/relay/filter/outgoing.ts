@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { OwnKeys, OwnSigning } from "../dkim/own-keys.ts";
 import { HeadersTooLarge, type SignatureHeader } from "../dkim/sign.ts";
-import { type Domains, localAddress } from "../domains.ts";
+import { type Domains, localAddress, plainRecipient } from "../domains.ts";
 import * as events from "../events.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Modification } from "../milter/protocol.ts";
@@ -10,7 +10,7 @@ import type { Judgement, MessageFilter } from "../milter/server.ts";
 import type { RateLimiter } from "../rate.ts";
 import { isDisabled } from "./flags.ts";
 import { MessageInspector } from "./inspect.ts";
-import { judgeOutgoing, looksLikeSetupMessage, type Verdict } from "./policy.ts";
+import { badRecipient, judgeOutgoing, looksLikeSetupMessage, type Verdict } from "./policy.ts";
 
 export interface FilterTools {
   config: Domains;
@@ -25,8 +25,11 @@ export interface OutgoingTools extends FilterTools {
   keys: OwnKeys;
 }
 
-/** Headers that say something of the sender's device. The Received header of this hop is not shown to milters; Postfix drops it. */
-const removedHeaders = ["x-originating-ip", "x-mailer", "user-agent"];
+/**
+ * Headers that say something of the sender's device, and those for text that people read (decision 0022). The Received header of this hop is
+ * not shown to milters; Postfix drops it.
+ */
+const removedHeaders = ["x-originating-ip", "x-mailer", "user-agent", "comments", "keywords"];
 const replacedSubject = " [...]";
 /** Each is a packet of the answer; a real mail has three. A mail of 30 MiB has room for millions. */
 const mostChanges = 1000;
@@ -57,13 +60,13 @@ export class OutgoingFilter implements MessageFilter {
    */
   async recipient(address: string): Promise<string | undefined> {
     this.#maySend ??= { refusal: this.#senderRefusal() };
-    if (this.#maySend.refusal === undefined) {
-      const key = address.toLowerCase();
-      const spellings = this.#recipients.get(key);
-      if (spellings) spellings.push(address);
-      else this.#recipients.set(key, [address]);
-    }
-    return this.#maySend.refusal;
+    if (this.#maySend.refusal !== undefined) return this.#maySend.refusal;
+    const key = plainRecipient(this.#tools.config, address);
+    if (key === undefined) return badRecipient;
+    const spellings = this.#recipients.get(key);
+    if (spellings) spellings.push(address);
+    else this.#recipients.set(key, [address]);
+    return undefined;
   }
 
   #senderRefusal(): string | undefined {

@@ -6,9 +6,12 @@ export type Verdict =
   /** The peer is told it was taken, and nobody gets it. */
   | { kind: "discard"; why: "sender_disabled" | "all_recipients_disabled" }
   /** `text` is the SMTP reply. */
-  | { kind: "refuse"; why: "unencrypted" | "from" | "data" | "origin"; text: string };
+  | { kind: "refuse"; why: "unencrypted" | "from" | "headers" | "data" | "origin"; text: string };
 
 export const encryptionNeeded = "523 Encryption Needed: Invalid Unencrypted Mail";
+
+/** For a recipient that `plainRecipient` does not know. */
+export const badRecipient = "553 5.1.3 Bad recipient address";
 
 const unencrypted: Verdict = { kind: "refuse", why: "unencrypted", text: encryptionNeeded };
 
@@ -22,10 +25,12 @@ export interface OutgoingEnvelope {
 
 export function judgeOutgoing(facts: MessageFacts, envelope: OutgoingEnvelope): Verdict {
   const { sender, recipients } = envelope;
-  if (facts.from === undefined) return badFrom(facts);
+  const problem = headerProblem(facts);
+  if (problem) return problem;
   if (facts.from !== sender) {
     return { kind: "refuse", why: "from", text: `500 Invalid FROM ${facts.from} for ${sender}` };
   }
+  if (facts.sender !== null && facts.sender !== sender) return otherSender;
   const as = passesOutgoingAs(facts, recipients);
   if (!as) return unencrypted;
   if (envelope.senderIsDisabled) return { kind: "discard", why: "sender_disabled" };
@@ -53,11 +58,14 @@ export interface IncomingEnvelope {
   recipientsLeft: number;
   /** One of them takes no cleartext. */
   oneMustBeEncrypted: boolean;
+  /** The envelope sender is empty. */
+  isFromNobody: boolean;
 }
 
 export function judgeIncoming(facts: MessageFacts, envelope: IncomingEnvelope): Verdict {
   if (facts.bareNewline) return { kind: "refuse", why: "data", text: "500 Invalid DATA" };
-  if (facts.from === undefined) return badFrom(facts);
+  const problem = headerProblem(facts);
+  if (problem) return problem;
   const as = passesIncomingAs(facts, envelope);
   if (!as) return unencrypted;
   if (envelope.recipientsLeft === 0) return { kind: "discard", why: "all_recipients_disabled" };
@@ -67,11 +75,11 @@ export function judgeIncoming(facts: MessageFacts, envelope: IncomingEnvelope): 
 function passesIncomingAs(facts: MessageFacts, envelope: IncomingEnvelope) {
   if (facts.encrypted !== "no") return "encrypted";
   if (facts.secureJoinRequest) return "secureJoin";
-  if (isBounce(facts)) return "mailerDaemon";
+  if (envelope.isFromNobody && isBounce(facts) && facts.deliveryReport) return "mailerDaemon";
   return envelope.oneMustBeEncrypted ? undefined : "cleartext";
 }
 
-/** As mail servers write them. Who wrote it is another question. */
+/** By its headers a bounce, as mail servers write them. Who wrote it, and what its content is, are other questions. */
 export function isBounce(facts: MessageFacts): boolean {
   return facts.autoSubmitted && facts.type === "multipart/report" && facts.from?.startsWith("mailer-daemon@") === true;
 }
@@ -81,6 +89,12 @@ export function senderBecomesNull(facts: MessageFacts, sender: string): boolean 
   return sender !== "" && sender !== facts.from;
 }
 
-function badFrom(facts: MessageFacts): Verdict {
-  return { kind: "refuse", why: "from", text: `500 Invalid FROM header: ${facts.fromText ?? ""}`.trimEnd() };
+const badFrom: Verdict = { kind: "refuse", why: "from", text: "500 Invalid FROM header" };
+const otherSender: Verdict = { kind: "refuse", why: "from", text: "554 5.6.0 Sender header names somebody else" };
+
+/** What readers would take for different things. The header's text is not repeated: it would stand in logs and bounces. */
+function headerProblem({ from, repeated }: MessageFacts): Verdict | undefined {
+  if (from === undefined) return badFrom;
+  if (repeated === undefined) return undefined;
+  return { kind: "refuse", why: "headers", text: `554 5.6.0 More than one ${repeated} header` };
 }

@@ -52,8 +52,12 @@ const maxSpaceRun = 1000;
 /** Strict: `=` stands before two hexadecimal digits or the end of the line; spaces at the end of a line are taken off. */
 class QuotedPrintable implements Sink {
   readonly #next: Sink;
-  /** What has come after an unfinished `=`, or spaces whose line may end here. */
-  #held = "";
+  /** Where an escape stands: nothing, after `=`, after `=` and CR, or after `=` and a digit. */
+  #escape: "none" | "begun" | "cr" | "digit" = "none";
+  #digit = 0;
+  /** Spaces and tabs whose line may end here. */
+  readonly #spaces = new Uint8Array(maxSpaceRun);
+  #spaceCount = 0;
   #out: Uint8Array = new Uint8Array(4096);
   #length = 0;
 
@@ -63,7 +67,7 @@ class QuotedPrintable implements Sink {
 
   write(bytes: Uint8Array, start: number, end: number): boolean {
     this.#length = 0;
-    const room = this.#held.length + end - start;
+    const room = maxSpaceRun + end - start;
     if (this.#out.length < room) this.#out = new Uint8Array(room);
     for (let at = start; at < end; at++) {
       if (!this.#octet(bytes[at] as number)) return false;
@@ -73,32 +77,50 @@ class QuotedPrintable implements Sink {
 
   end(): boolean {
     // an `=` at the very end is a soft line break; spaces there are taken off
-    return (this.#held === "" || this.#held === "=" || this.#held.trim() === "") && this.#next.end();
+    return (this.#escape === "none" || this.#escape === "begun") && this.#next.end();
   }
 
   #octet(octet: number): boolean {
-    const letter = String.fromCharCode(octet);
-    if (this.#held.startsWith("=")) {
-      this.#held += letter;
-      if (this.#held === "=\r") return true;
-      if (this.#held.length < 3) return /^=[0-9A-Fa-f]$/.test(this.#held);
-      const escaped = this.#held;
-      this.#held = "";
-      if (escaped === "=\r\n") return true;
-      if (!/^=[0-9A-Fa-f]{2}$/.test(escaped)) return false;
-      this.#out[this.#length++] = Number.parseInt(escaped.slice(1), 16);
+    if (this.#escape !== "none") return this.#escaped(octet);
+    if (octet === 32 || octet === 9) {
+      if (this.#spaceCount === maxSpaceRun) return false;
+      this.#spaces[this.#spaceCount++] = octet;
       return true;
     }
-    if (octet === 32 || octet === 9) {
-      this.#held += letter;
-      return this.#held.length <= maxSpaceRun;
+    if (this.#spaceCount > 0) {
+      if (octet !== 13 && octet !== 10) {
+        this.#out.set(this.#spaces.subarray(0, this.#spaceCount), this.#length);
+        this.#length += this.#spaceCount;
+      }
+      this.#spaceCount = 0;
     }
-    if (octet === 13 || octet === 10) this.#held = "";
-    for (let at = 0; at < this.#held.length; at++) this.#out[this.#length++] = this.#held.charCodeAt(at);
-    this.#held = octet === 61 ? "=" : "";
-    if (octet !== 61) this.#out[this.#length++] = octet;
+    if (octet === 61) this.#escape = "begun";
+    else this.#out[this.#length++] = octet;
     return true;
   }
+
+  #escaped(octet: number): boolean {
+    const was = this.#escape;
+    this.#escape = "none";
+    if (was === "cr") return octet === 10;
+    if (was === "begun" && octet === 13) {
+      this.#escape = "cr";
+      return true;
+    }
+    const digit = hexDigit(octet);
+    if (digit === undefined) return false;
+    if (was === "begun") {
+      this.#escape = "digit";
+      this.#digit = digit;
+    } else this.#out[this.#length++] = 16 * this.#digit + digit;
+    return true;
+  }
+}
+
+function hexDigit(octet: number): number | undefined {
+  if (octet >= 48 && octet <= 57) return octet - 48;
+  const letter = octet | 32;
+  return letter >= 97 && letter <= 102 ? letter - 87 : undefined;
 }
 
 export function isSpace(octet: number): boolean {

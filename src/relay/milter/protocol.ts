@@ -5,11 +5,11 @@
 
 /** What an MTA may leave out or wants no answer to, as bits of the option negotiation. */
 export const steps = {
-  noConnect: 0x1,
   noHelo: 0x2,
   noReplyToHeader: 0x80,
   noUnknown: 0x100,
   noData: 0x200,
+  noReplyToConnect: 0x1000,
   noReplyToMail: 0x4000,
   noReplyToEndOfHeaders: 0x40000,
   noReplyToBody: 0x80000,
@@ -29,6 +29,8 @@ export interface Options {
 export type Command =
   | { kind: "options"; options: Options }
   | { kind: "macros"; stage: string; macros: ReadonlyMap<string, string> }
+  /** A client of the MTA; `address` is its IP address, undefined where it has none. */
+  | { kind: "connect"; address: string | undefined }
   | { kind: "mail"; args: readonly string[] }
   | { kind: "recipient"; args: readonly string[] }
   | { kind: "header"; name: string; value: string }
@@ -39,7 +41,7 @@ export type Command =
   | { kind: "quit" }
   /** The MTA begins with another client on this connection. */
   | { kind: "nextConnection" }
-  /** Connect, HELO, DATA and unknown SMTP commands: an answer is due, the content is not used. */
+  /** HELO, DATA and unknown SMTP commands: an answer is due, the content is not used. */
   | { kind: "other" };
 
 /** A final answer. `text` is the whole SMTP reply, such as "523 Encryption Needed". */
@@ -136,6 +138,7 @@ export function parseCommand({ command, data }: Packet): Command {
     case "K":
       return { kind: "nextConnection" };
     case "C":
+      return parseConnect(data);
     case "H":
     case "T":
     case "U":
@@ -148,6 +151,17 @@ export function parseCommand({ command, data }: Packet): Command {
 function parseOptions(data: Buffer): Options {
   if (data.length < 12) throw new MilterProtocolError("malformed option negotiation");
   return { version: data.readUInt32BE(0), actions: data.readUInt32BE(4), steps: data.readUInt32BE(8) };
+}
+
+/** `host name NUL`, the family as a letter, and where it is 4 or 6: `uint16 port, address NUL`. */
+function parseConnect(data: Buffer): Command {
+  const end = data.indexOf(0);
+  if (end < 0 || data.length < end + 2) throw new MilterProtocolError("malformed connection");
+  const family = String.fromCharCode(data[end + 1] ?? 0);
+  if (family !== "4" && family !== "6") return { kind: "connect", address: undefined };
+  const [address, ...rest] = texts(data.subarray(end + 4));
+  if (!address || rest.length > 0) throw new MilterProtocolError("malformed connection");
+  return { kind: "connect", address: address.replace(/^ipv6:/i, "") };
 }
 
 function parseMacros(data: Buffer): Command {

@@ -35,10 +35,17 @@ export interface Judgement {
   modifications: readonly Modification[];
 }
 
+/** Where a message comes from. */
+export interface Origin {
+  /** The envelope sender, without angle brackets, as the peer spelt it. */
+  sender: string;
+  /** The IP address of the MTA's client, where the MTA knows one. */
+  client: string | undefined;
+}
+
 export interface MilterOptions {
   path: string;
-  /** For the envelope sender, without angle brackets, as the peer spelt it. */
-  begin(sender: string): MessageFilter;
+  begin(from: Origin): MessageFilter;
   /** The answer failed on our side; the peer is told to try again. */
   onFailure(thrown: unknown): void;
   onProtocolError(why: string): void;
@@ -49,10 +56,10 @@ const wanted: Options = {
   version: 6,
   actions: actions.addHeader | actions.deleteRecipient | actions.changeHeader | actions.changeFrom,
   steps:
-    steps.noConnect |
     steps.noHelo |
     steps.noUnknown |
     steps.noData |
+    steps.noReplyToConnect |
     steps.noReplyToMail |
     steps.noReplyToHeader |
     steps.noReplyToEndOfHeaders |
@@ -74,6 +81,7 @@ class Connection implements Conversation {
   readonly #waiting: Command[] = [];
   #working = false;
   #agreed: Options | undefined;
+  #client: string | undefined;
   #message: MessageFilter | undefined;
   /** After a failure within a message: every later question about it is answered "try again". */
   #failed = false;
@@ -131,9 +139,15 @@ class Connection implements Conversation {
         return this.#negotiate(command.options);
       case "macros":
         return;
+      case "connect":
+        this.#client = command.address;
+        return this.#goOn(steps.noReplyToConnect);
       case "mail":
         this.#failed = false;
-        this.#message = this.#options.begin(withoutBrackets(command.args[0] ?? ""));
+        this.#message = this.#options.begin({
+          sender: withoutBrackets(command.args[0] ?? ""),
+          client: this.#client,
+        });
         return this.#goOn(steps.noReplyToMail);
       case "recipient": {
         const refusal = await this.#guard((message) => message.recipient(withoutBrackets(command.args[0] ?? "")));
@@ -150,10 +164,12 @@ class Connection implements Conversation {
         return this.#goOn(steps.noReplyToBody);
       case "endOfMessage":
         return this.#judge(command.chunk);
-      case "abort":
       case "nextConnection":
-        this.#message = undefined;
-        this.#failed = false;
+        this.#client = undefined;
+        this.#forget();
+        return;
+      case "abort":
+        this.#forget();
         return;
       case "quit":
         this.#message = undefined;
@@ -162,6 +178,11 @@ class Connection implements Conversation {
       case "other":
         return this.#reply(undefined);
     }
+  }
+
+  #forget(): void {
+    this.#message = undefined;
+    this.#failed = false;
   }
 
   #negotiate(offer: Options): void {

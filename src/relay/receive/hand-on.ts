@@ -1,5 +1,5 @@
 /** Hands a mail to Postfix's own smtpd for what came by HTTPS: the same milter and the same rules as port 25. */
-import { connect, type Socket } from "node:net";
+import { connect, isIPv6, type Socket } from "node:net";
 import { drained } from "../in-turn.ts";
 import { LineReader } from "../lines.ts";
 import type { Envelope } from "./policy.ts";
@@ -15,11 +15,21 @@ export interface Handing {
 
 const patienceMs = 300_000;
 
-/** A text is the reply that refused the sender or a recipient. Throws when Postfix is not there. */
-export async function handOn(port: number, envelope: Envelope): Promise<Handing | string> {
+/**
+ * A text is the reply that refused the sender or a recipient. `client` is the IP address that the mail comes from: Postfix and its milters take
+ * it for their client's (XCLIENT). Throws when Postfix is not there.
+ */
+export async function handOn(
+  port: number,
+  { envelope, client }: { envelope: Envelope; client: string | undefined },
+): Promise<Handing | string> {
   const session = new Session(port);
   try {
-    const greeting = await session.reply();
+    let greeting = await session.reply();
+    if (greeting.startsWith("220") && client !== undefined) {
+      session.say(`XCLIENT NAME=[UNAVAILABLE] ADDR=${isIPv6(client) ? "IPV6:" : ""}${client}`);
+      greeting = await session.reply();
+    }
     if (!greeting.startsWith("220")) return session.end(greeting);
     session.say("EHLO localhost");
     const hello = await session.reply();

@@ -1,5 +1,6 @@
 /** What of a `/mxdeliv` request is right, and which answer a reply of our own Postfix becomes (reference §6.3, §6.11). Pure. */
 import type { IncomingHttpHeaders } from "node:http";
+import { plainAddress } from "../../mail/address.ts";
 import { type Domains, isOurs } from "../domains.ts";
 
 export interface Envelope {
@@ -16,9 +17,6 @@ export interface HttpAnswer {
 /** As port 25 allows (smtpd_recipient_limit). */
 export const mostRecipients = 1000;
 
-/** No quotes, no source routes, nothing that could be anything but an address in an SMTP command. */
-const address = /^[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([a-z0-9_.-]{1,253}|\[[a-z0-9:.]{2,50}\])$/;
-
 export function envelopeOf(
   headers: NodeJS.Dict<string[]>,
   config: Domains,
@@ -26,10 +24,10 @@ export function envelopeOf(
   const senders = headers["x-mail-from"] ?? [];
   const recipients = (headers["x-mail-to"] ?? []).map((each) => each.trim().toLowerCase());
   const sender = (senders[0] ?? "").trim().toLowerCase();
-  if (senders.length > 1 || (sender !== "" && !address.test(sender))) return refuse("501 5.1.7 Bad sender address");
+  if (senders.length > 1 || (sender !== "" && !plainAddress(sender))) return refuse("501 5.1.7 Bad sender address");
   if (recipients.length === 0) return refuse("501 5.5.4 No recipient");
   if (recipients.length > mostRecipients) return refuse("452 4.5.3 Too many recipients");
-  if (!recipients.every((each) => address.test(each))) return refuse("501 5.1.3 Bad recipient address");
+  if (!recipients.every((each) => plainAddress(each) !== undefined)) return refuse("501 5.1.3 Bad recipient address");
   if (!recipients.every((each) => isOurs(config, each))) return refuse("554 5.7.1 Relay access denied");
   return { envelope: { sender, recipients: [...new Set(recipients)] } };
 }

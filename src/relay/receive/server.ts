@@ -1,5 +1,6 @@
 /** `/mxdeliv` behind nginx: takes mail from other relays by HTTPS and hands it on to Postfix. */
 import { createServer, type IncomingMessage, type Server } from "node:http";
+import { isIP } from "node:net";
 import { mostMxdelivHeaders } from "../../mail/layout.ts";
 import type { Domains } from "../domains.ts";
 import type { Metrics } from "../metrics.ts";
@@ -65,7 +66,7 @@ async function receive(request: IncomingMessage, { config, port }: ReceiveOption
   if ("refusal" in checked) return checked.refusal;
   const largest = Math.max(...Object.values(config.domains).map((limits) => limits.maxMessageBytes));
   if (isSurelyTooLarge(request.headers, largest)) return tooLarge;
-  const handing = await handOn(port, checked.envelope);
+  const handing = await handOn(port, { envelope: checked.envelope, client: clientOf(request) });
   if (typeof handing === "string") return answerFor(handing);
   try {
     const form = new DataForm();
@@ -82,6 +83,12 @@ async function receive(request: IncomingMessage, { config, port }: ReceiveOption
     handing.abort();
     throw thrown;
   }
+}
+
+/** The IP address of nginx's client. */
+function clientOf(request: IncomingMessage): string | undefined {
+  const [address = ""] = request.headersDistinct["x-real-ip"] ?? [];
+  return isIP(address) === 0 ? undefined : address;
 }
 
 /**

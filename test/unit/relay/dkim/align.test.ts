@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isExempt, judgeOrigin } from "../../../../src/relay/dkim/align.ts";
+import { isLiteralOf, judgeOrigin } from "../../../../src/relay/dkim/align.ts";
 import type { SignatureResult } from "../../../../src/relay/dkim/verify.ts";
 
 const result = (domain: string | undefined, outcome: SignatureResult["outcome"]): SignatureResult => ({
@@ -53,8 +53,7 @@ test.each([
     results: [result("other.example", "temporary")],
     verdict: invalid,
   },
-  { when: "From is an address literal", from: "[192.0.2.1]", found: 0, results: [], verdict: pass },
-  { when: "From is an IPv6 literal", from: "[IPv6:2001:db8::1]", found: 0, results: [], verdict: pass },
+  { when: "From is an address literal", from: "[192.0.2.1]", found: 0, results: [], verdict: none },
 ])("$verdict when $when", ({ from, found, results, verdict }) => {
   expect(judgeOrigin(from, { found: found ?? 1, results })).toMatchObject(verdict);
 });
@@ -64,7 +63,24 @@ test("the log is told the first reason", () => {
   expect(judgeOrigin("a.example", { found: 2, results })).toMatchObject({ why: "fail of a.example" });
 });
 
-test.each(["[192.0.2.1]", "[anything]"])("%s needs no signature", (domain) => expect(isExempt(domain)).toBe(true));
-test.each(["a.example", "192.0.2.1", "[x", "x]", ""])("'%s' needs one", (domain) =>
-  expect(isExempt(domain)).toBe(false),
-);
+test.each([
+  ["[192.0.2.1]", "192.0.2.1"],
+  ["[192.0.2.1]", "::ffff:192.0.2.1"],
+  ["[192.0.2.1]", "::ffff:c000:201"],
+  ["[IPv6:2001:db8::1]", "2001:db8::1"],
+  ["[ipv6:2001:DB8:0:0:0:0:0:1]", "2001:db8::1"],
+])("%s is the address of the client %s", (domain, client) => expect(isLiteralOf(domain, client)).toBe(true));
+
+test.each([
+  ["[192.0.2.1]", "192.0.2.2"],
+  ["[192.0.2.1]", undefined],
+  ["[192.0.2.1]", "unknown"],
+  ["[192.0.2.1]", "2001:db8::1"],
+  ["[IPv6:2001:db8::1]", "2001:db8::2"],
+  ["[x]", "192.0.2.1"],
+  ["[x]", "x"],
+  ["[192.0.2.001]", "192.0.2.1"],
+  ["[]", ""],
+  ["192.0.2.1", "192.0.2.1"],
+  ["a.example", "192.0.2.1"],
+])("%s is not the address of the client %s", (domain, client) => expect(isLiteralOf(domain, client)).toBe(false));

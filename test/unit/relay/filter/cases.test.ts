@@ -41,7 +41,11 @@ function outgoing(facts: MessageFacts, each: Case): string {
 function incoming(facts: MessageFacts, each: Case): string {
   const { sender, left, takesCleartext } = envelopeOf(each);
   const oneMustBeEncrypted = left.some((recipient) => !takesCleartext.includes(recipient));
-  const verdict = judgeIncoming(facts, { recipientsLeft: left.length, oneMustBeEncrypted });
+  const verdict = judgeIncoming(facts, {
+    recipientsLeft: left.length,
+    oneMustBeEncrypted,
+    isFromNobody: sender === "",
+  });
   return says(verdict) + (verdict.kind === "pass" && senderBecomesNull(facts, sender) ? " from <>" : "");
 }
 

@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { type Random, randomFrom, seed } from "../random.ts";
-import { inspect } from "./as-postfix.ts";
+import { inspect, takenApart } from "./as-postfix.ts";
+import { authorsForOthers } from "./other-readers.ts";
 import { plainVerdict } from "./reference.ts";
 
 const folder = resolve(import.meta.dirname, "../../../fixtures/filter");
@@ -34,6 +35,11 @@ const spices = [
   "-----END PGP MESSAGE-----",
   "=abcd\r\n",
   "hello",
+  "From: x@y\r\n",
+  "From: ",
+  ", x@y",
+  "<x@y>",
+  "=?utf-8?q?x=40y?=",
   "\xff",
 ];
 
@@ -61,8 +67,9 @@ function mutated(bytes: Buffer, random: Random): Buffer {
 
 test.each(messages)("$name is judged as the plain rules do", ({ name, bytes }) => {
   const [ours, plain] = [inspect(bytes), plainVerdict(bytes)];
-  expect({ encrypted: ours.encrypted !== "no", secureJoinRequest: ours.secureJoinRequest }).toEqual(
-    stricter.test(name) ? { encrypted: false, secureJoinRequest: false } : plain,
+  const { secureJoinRequest, deliveryReport } = ours;
+  expect({ encrypted: ours.encrypted !== "no", secureJoinRequest, deliveryReport }).toEqual(
+    stricter.test(name) ? { encrypted: false, secureJoinRequest: false, deliveryReport: false } : plain,
   );
 });
 
@@ -75,7 +82,16 @@ test(`mutated messages, seed ${seed}`, { timeout: 60_000 }, () => {
     const ours = inspect(message, () => 1 + random.below(100));
     const plain = plainVerdict(message);
     if (ours.encrypted !== "no") accepted++;
-    if ((ours.encrypted !== "no" && !plain.encrypted) || (ours.secureJoinRequest && !plain.secureJoinRequest)) {
+    if (ours.from !== undefined) {
+      const froms = takenApart(message).headers.filter((each) => each.name.toLowerCase() === "from");
+      expect(authorsForOthers(...froms.map((each) => each.value)), message.toString("latin1")).toEqual([ours.from]);
+    }
+    const accepts = {
+      encrypted: ours.encrypted !== "no",
+      secureJoinRequest: ours.secureJoinRequest,
+      deliveryReport: ours.deliveryReport,
+    };
+    if (Object.entries(accepts).some(([what, yes]) => yes && !plain[what as keyof typeof plain])) {
       expect.fail(`round ${round}, from ${name}: accepted against the rules:\n${message.toString("latin1")}`);
     }
     if (round % 10 === 0) expect(inspect(message), `chunks change the verdict of round ${round}`).toEqual(ours);

@@ -12,6 +12,7 @@ interface Part {
 export interface PlainVerdict {
   encrypted: boolean;
   secureJoinRequest: boolean;
+  deliveryReport: boolean;
 }
 
 export function plainVerdict(message: Buffer): PlainVerdict {
@@ -19,11 +20,62 @@ export function plainVerdict(message: Buffer): PlainVerdict {
   const first = (name: string) =>
     (headers.find((each) => each.name.toLowerCase() === name)?.value ?? "").replaceAll("\n", "").trim();
   const [type, boundary] = typeAndBoundary(first("content-type"));
-  const parts = type.startsWith("multipart/") && boundary !== "" ? partsOf(body.toString("latin1"), boundary) : [];
+  const text = body.toString("latin1");
+  const isClean = type.startsWith("multipart/") && boundary !== "" && isEmptyAround(text, boundary);
+  const parts = isClean ? partsOf(text, boundary) : [];
+  const asksToJoin = /^v[cg]-request$/.test(first("secure-join"));
+  const whole = { headers: new Map([["content-transfer-encoding", first("content-transfer-encoding")]]), body: text };
   return {
     encrypted: type === "multipart/encrypted" && isEncrypted(parts),
-    secureJoinRequest: /^v[cg]-request$/.test(first("secure-join")) && isSecureJoinRequest(parts),
+    secureJoinRequest:
+      asksToJoin && (type === "text/plain" || type === "" ? isSecureJoinLine(whole) : isSecureJoinRequest(parts)),
+    deliveryReport:
+      type === "multipart/report" &&
+      /;\s*report-type\s*=\s*"?delivery-status"?\s*(?:;|$)/i.test(first("content-type")) &&
+      text.length <= 1 << 20 &&
+      isDeliveryReport(parts),
   };
+}
+
+/** One short line at most before the first delimiter, nothing behind the last. */
+function isEmptyAround(body: string, boundary: string): boolean {
+  const lines = body.split("\n").map((line) => line.replace(/\r$/, ""));
+  const begins = lines.findIndex((line) => line.startsWith(`--${boundary}`));
+  const ends = lines.findIndex((line) => line.startsWith(`--${boundary}--`));
+  const preamble = lines.slice(0, begins < 0 ? lines.length : begins).filter((line) => !/^[ \t]{0,120}$/.test(line));
+  const epilogue = ends < 0 ? [] : lines.slice(ends + 1).filter((line) => !/^[ \t]{0,120}$/.test(line));
+  return preamble.length <= 1 && preamble.every((line) => /^[ -~]{1,120}$/.test(line)) && epilogue.length === 0;
+}
+
+function isDeliveryReport(parts: Part[]): boolean {
+  const types = parts.map(typeOf);
+  if (types[0] === "text/plain") types.shift();
+  const [status, returned, ...more] = types;
+  const at = parts.length - types.length;
+  return (
+    /^message\/(?:global-)?delivery-status$/.test(status ?? "") &&
+    /^(?:message\/rfc822|text\/rfc822-headers|message\/global(?:-headers)?)?$/.test(returned ?? "") &&
+    more.length === 0 &&
+    hasStatusFields(decoded(parts[at] as Part))
+  );
+}
+
+function hasStatusFields(text: string): boolean {
+  const groups = text.split(/\n(?:\r?\n)+/).filter((group) => group.trim() !== "");
+  const [message = "", ...recipients] = groups;
+  const has = (group: string, field: RegExp) => field.test(`\n${group}`);
+  return (
+    has(message, /\nreporting-mta[ \t]*:/i) &&
+    recipients.length > 0 &&
+    recipients.every((each) =>
+      [
+        /\nfinal-recipient[ \t]*:[ \t]*[^;]+;./i,
+        /\naction[ \t]*:[ \t]*(?:failed|delayed|delivered|relayed|expanded)/i,
+        /\nstatus[ \t]*:[ \t]*[245]\./i,
+      ].every((field) => has(each, field)),
+    ) &&
+    groups.every((each) => each.split("\n").every((line) => /^(?:[A-Za-z][A-Za-z0-9-]*[ \t]*:|[ \t]|\r?$)/.test(line)))
+  );
 }
 
 function typeAndBoundary(value: string): [string, string] {
@@ -91,9 +143,10 @@ function isEncrypted(parts: Part[]): boolean {
 
 function isSecureJoinRequest(parts: Part[]): boolean {
   const [only] = parts;
-  if (parts.length !== 1 || !only || typeOf(only) !== "text/plain") return false;
-  return /^secure-join: v[cg]-request$/.test(decoded(only).trim().toLowerCase());
+  return parts.length === 1 && only !== undefined && typeOf(only) === "text/plain" && isSecureJoinLine(only);
 }
+
+const isSecureJoinLine = (part: Part) => /^secure-join: v[cg]-request$/.test(decoded(part).trim().toLowerCase());
 
 const begin = "-----BEGIN PGP MESSAGE-----\r\n";
 const end = "-----END PGP MESSAGE-----";

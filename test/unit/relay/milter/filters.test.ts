@@ -9,7 +9,7 @@ import { BounceFilter } from "../../../../src/relay/filter/bounce.ts";
 import { IncomingFilter } from "../../../../src/relay/filter/incoming.ts";
 import { OutgoingFilter } from "../../../../src/relay/filter/outgoing.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
-import { type MessageFilter, openMilter } from "../../../../src/relay/milter/server.ts";
+import { type MessageFilter, type Origin, openMilter } from "../../../../src/relay/milter/server.ts";
 import { RateLimiter } from "../../../../src/relay/rate.ts";
 import type { Door } from "../../../../src/relay/unix-socket.ts";
 import { MilterClient, type MilterMessage, type MilterVerdict } from "../../../helpers/milter-client.ts";
@@ -30,12 +30,31 @@ function fixture(name: string): Pick<MilterMessage, "headers" | "body"> {
 const encrypted = fixture("01-encrypted");
 const cleartext = fixture("02-cleartext");
 
-const config = settings({ domains: { "chat.example": limits({ sendBurst: 3 }) } });
+const config = settings({
+  domains: { "chat.example": limits({ sendBurst: 3 }), "198.51.100.7": limits() },
+});
 const homeOf = (address: string) => join(config.mailFolder, "chat.example", address);
 const disable = (address: string) => {
   mkdirSync(homeOf(address), { recursive: true });
   writeFileSync(join(homeOf(address), "DISABLED"), "");
 };
+
+/** Of alice's address, and of one that nobody can have; Postfix would deliver most of them to alice. */
+const otherSpellings = [
+  '"alice1234"@chat.example',
+  "alice1234",
+  "@x.test:alice1234@chat.example",
+  "@x.test,@y.test:alice1234@chat.example",
+  "alice1234%chat.example@chat.example",
+  "x.test!alice1234@chat.example",
+  "alice1234@chat.example.",
+  "alice1234 @chat.example",
+  "alice\\1234@chat.example",
+  "(x)alice1234@chat.example",
+  "alice1234@x.test@chat.example",
+  "alice1234@192.0.2.1",
+  "",
+];
 
 let now = 1_000_000;
 let door: Door;
@@ -44,7 +63,7 @@ let metrics: Metrics;
 let failures: unknown[];
 let protocolErrors: string[];
 
-async function serve(begin: (sender: string) => MessageFilter) {
+async function serve(begin: (from: Origin) => MessageFilter) {
   failures = [];
   protocolErrors = [];
   door = await openMilter({
@@ -87,7 +106,7 @@ describe("outgoing", () => {
     const rates = new RateLimiter(() => now);
     const shared = tools();
     const keys = ownKeys(shared);
-    await serve((sender) => new OutgoingFilter(sender, rates, { ...shared, keys }));
+    await serve(({ sender }) => new OutgoingFilter(sender, rates, { ...shared, keys }));
   });
 
   test("encrypted mail passes; what tells of the sender's device goes", async () => {
@@ -97,7 +116,8 @@ describe("outgoing", () => {
       ["User-Agent", " two"],
       ["x-mailer", " three"],
       ["X-Originating-IP", " 192.0.2.1"],
-      ["SUBJECT", " again"],
+      ["Comments", " words that anybody reads"],
+      ["keywords", " more of them"],
       ...encrypted.headers.filter(([name]) => name !== "Subject"),
     ] as const;
     const verdict = await client.deliver({ sender: alice, recipients: [bob], headers, body: encrypted.body });
@@ -105,7 +125,8 @@ describe("outgoing", () => {
       recipients: ["continue"],
       final: "accept",
       changes: [
-        "changeHeader 2 SUBJECT= [...]",
+        "changeHeader 1 keywords=",
+        "changeHeader 1 Comments=",
         "changeHeader 1 X-Originating-IP=",
         "changeHeader 2 x-mailer=",
         "changeHeader 1 User-Agent=",
@@ -158,6 +179,36 @@ describe("outgoing", () => {
       expect(verdict.recipients).toEqual([`500 Invalid from address <${sender}>`]);
     },
   );
+
+  test.each(otherSpellings)("a recipient spelt %s is refused, the other gets the mail", async (spelling) => {
+    const verdict = await client.deliver({ sender: alice, recipients: [spelling, bob], ...encrypted });
+    expect(verdict).toMatchObject({ recipients: ["553 5.1.3 Bad recipient address", "continue"], final: "accept" });
+  });
+
+  test.each([
+    ["From", ` <${alice}>`, "500 Invalid FROM header"],
+    ["FROM ", ` <${alice}>`, "500 Invalid FROM header"],
+    ["Sender", " <mallory12@chat.example>", "554 5.6.0 Sender header names somebody else"],
+    ["Sender", ` ${alice}, mallory12@chat.example`, "554 5.6.0 Sender header names somebody else"],
+    ["Sender", ` Alice <${alice}>`, "accept"],
+    ["To", " <x@y.example>", "554 5.6.0 More than one to header"],
+    ["Content-type", " text/plain", "554 5.6.0 More than one content-type header"],
+    ["Received", " by x; Mon, 23 Nov 2026 05:00:00 +0000", "accept"],
+    ["Autocrypt", ` addr=${alice}; keydata=AAAA`, "accept"],
+  ])("one more %s:%s: %s", async (name, value, final) => {
+    const headers = [...encrypted.headers, [name, value] as const];
+    expect(await client.deliver({ sender: alice, recipients: [bob], ...encrypted, headers })).toMatchObject({ final });
+  });
+
+  test("two keys for the author are one too many, a key for somebody else's address is not", async () => {
+    const key = (address: string) => ["Autocrypt", ` addr=${address}; prefer-encrypt=mutual;\n keydata=AAAA`] as const;
+    const send = (...keys: (readonly [string, string])[]) =>
+      client.deliver({ sender: alice, recipients: [bob], ...encrypted, headers: [...encrypted.headers, ...keys] });
+    expect(await send(key(alice), key(bob))).toMatchObject({ final: "accept" });
+    expect(await send(key(alice), key(alice.toUpperCase()))).toMatchObject({
+      final: "554 5.6.0 More than one autocrypt header",
+    });
+  });
 
   test("a disabled recipient is left out, as Postfix spelt it", async () => {
     disable("disabled1@chat.example");
@@ -297,7 +348,7 @@ describe("outgoing, of a domain that signs", () => {
     const rates = new RateLimiter(() => now);
     const shared = tools();
     keys = ownKeys(shared, dkim);
-    await serve((sender) => new OutgoingFilter(sender, rates, { ...shared, keys }));
+    await serve(({ sender }) => new OutgoingFilter(sender, rates, { ...shared, keys }));
   }
   const again = async () => {
     client.close();
@@ -311,7 +362,7 @@ describe("outgoing, of a domain that signs", () => {
       ["User-Agent", " two"],
       ["Reply-To", " <alice1234@chat.example>"],
       ...encrypted.headers.filter(([name]) => name !== "Subject"),
-      ["sUBJECT", " again,\n folded"],
+      ["X-Two", " lines,\n folded"],
     ] as const;
     const message = { headers, body: encrypted.body };
     const verdict = await client.deliver({ sender: alice, recipients: [bob], ...message });
@@ -348,7 +399,7 @@ describe("outgoing, of a domain that signs", () => {
   });
 
   test("more headers than a signature can cover are refused", async () => {
-    const many = Array.from({ length: 1200 }, () => ["References", " <a@b>"] as const);
+    const many = Array.from({ length: 1200 }, () => ["Resent-To", " <a@b>"] as const);
     const headers = [...encrypted.headers, ...many];
     const verdict = await client.deliver({ sender: alice, recipients: [bob], headers, body: encrypted.body });
     expect(verdict.final).toBe("552 5.3.4 Message headers are too large");
@@ -384,7 +435,7 @@ describe("bounces", () => {
     writeFileSync(keyFile("rsa.pem"), pem(rsa));
     const shared = tools();
     const keys = ownKeys(shared, { "chat.example": dkim["chat.example"].slice(0, 1) });
-    await serve((sender) => new BounceFilter(sender, { ...shared, keys }));
+    await serve(({ sender }) => new BounceFilter(sender, { ...shared, keys }));
   });
   const { headers, body } = fixture("27-bounce");
   const from = (value: string) => headers.map(([name, was]) => [name, name === "From" ? value : was] as const);
@@ -438,7 +489,7 @@ describe("incoming", () => {
       return resolverOf(answers)(name);
     };
     const verifier = createVerifier({ keys: createKeyCache({ lookup, now: Date.now }), now: Date.now });
-    await serve((sender) => new IncomingFilter(sender, { ...shared, verifier }));
+    await serve((from) => new IncomingFilter(from, { ...shared, verifier }));
   });
 
   test.each([
@@ -457,11 +508,15 @@ describe("incoming", () => {
     { to: ["takesall1@chat.example"], final: "accept" },
     { to: ["takesall1@chat.example", bob], final: needed },
     { to: ["nobody123@chat.example"], final: "accept" },
-    { to: ["../bob123456@chat.example"], final: needed },
     { to: ["someone@elsewhere.example"], final: needed },
   ])("cleartext to $to: $final", async ({ to, final }) => {
     const verdict = await client.deliver({ sender: alice, recipients: to, ...cleartext });
     expect(verdict.final).toBe(final);
+  });
+
+  test.each(["../bob123456@chat.example", ...otherSpellings])("a recipient spelt %s is refused", async (spelling) => {
+    const verdict = await client.deliver({ sender: alice, recipients: [spelling, bob], ...encrypted });
+    expect(verdict).toMatchObject({ recipients: ["553 5.1.3 Bad recipient address", "continue"], final: "accept" });
   });
 
   test("a large cleartext mail is refused too", async () => {
@@ -509,19 +564,20 @@ describe("incoming", () => {
       mail: () => encrypted,
       counts: ['filtermail_inbound_drop_total{reason="all_recipients_disabled"}'],
     },
-  ])("what is counted of $of", async ({ to, mail, counts }) => {
+  ])("what is counted of $of", async ({ of, to, mail, counts }) => {
     disable("disabled8@chat.example");
-    await client.deliver({ sender: alice, recipients: [to], ...mail() });
+    await client.from("192.0.2.1");
+    await client.deliver({ sender: of === "a bounce" ? "" : alice, recipients: [to], ...mail() });
     expect(counted(/filter|outgoing|incoming|rejected/)).toEqual(["filtered_incoming_mail_count", ...counts].sort());
   });
 
   const noSignature = "554 5.7.1 No DKIM signature found";
   const noValid = "554 5.7.1 No valid DKIM signature found";
   const unsigned = fixture("01-encrypted");
-  const literal = {
+  const literal = (domain: string) => ({
     ...unsigned,
-    headers: unsigned.headers.map(([n, v]) => [n, n === "From" ? " a@[192.0.2.1]" : v] as const),
-  };
+    headers: unsigned.headers.map(([n, v]) => [n, n === "From" ? ` a@${domain}` : v] as const),
+  });
   const bounce = fixture("27-bounce");
   const bounceFromLiteral = {
     ...bounce,
@@ -535,16 +591,55 @@ describe("incoming", () => {
     ...encrypted,
     headers: encrypted.headers.map(([n, v]) => [n, n === "From" ? " a@sub.chat.example" : v] as const),
   });
-  const endless = () => ({ ...encrypted, body: `${encrypted.body.toString("latin1")}more\r\n` });
+  const longer = () => ({ ...encrypted, body: `A line.\r\n${encrypted.body.toString("latin1")}` });
 
   test.each([
     { when: "there is no signature", message: () => unsigned, final: noSignature },
-    { when: "a line was added", message: endless, final: noValid },
+    { when: "a line was added", message: longer, final: noValid },
     { when: "the signature is of another domain", message: fromOther, final: noValid },
     { when: "the domain has no key", message: () => encrypted, dns: {}, final: noValid },
     { when: "the DNS does not answer", message: () => encrypted, dns: { [rsa.keyName]: undefined }, final: keyLater },
-    { when: "the author has no domain name", message: () => literal, final: "accept" },
-    { when: "a bounce is not signed", message: () => bounce, final: noSignature },
+    { when: "the author has no domain name", message: () => literal("[192.0.2.1]"), final: "accept" },
+    {
+      when: "the author's literal is IPv6",
+      client: "2001:db8::1",
+      message: () => literal("[IPv6:2001:DB8:0::1]"),
+      final: "accept",
+    },
+    {
+      when: "the client is mapped",
+      client: "::ffff:192.0.2.1",
+      message: () => literal("[192.0.2.1]"),
+      final: "accept",
+    },
+    {
+      when: "the author's literal is not the client",
+      client: "192.0.2.2",
+      message: () => literal("[192.0.2.1]"),
+      final: noSignature,
+    },
+    { when: "the author's domain is any text in brackets", message: () => literal("[x]"), final: noSignature },
+    {
+      when: "the author's literal is ours",
+      client: "198.51.100.7",
+      message: () => literal("[198.51.100.7]"),
+      final: noSignature,
+    },
+    { when: "a bounce is not signed", sender: "", message: () => bounce, final: noSignature },
+    { when: "a bounce has an envelope sender", message: () => bounceFromLiteral, final: needed },
+    {
+      when: "a bounce is from a literal that is the client",
+      sender: "",
+      message: () => bounceFromLiteral,
+      final: "accept",
+    },
+    {
+      when: "a bounce is from a literal that is not the client",
+      sender: "",
+      client: "192.0.2.2",
+      message: () => bounceFromLiteral,
+      final: noSignature,
+    },
     { when: "it is no encrypted mail any more", message: changedBody, final: needed },
     {
       when: "nobody is left who would get it",
@@ -558,13 +653,23 @@ describe("incoming", () => {
       to: ["disabled2@chat.example"],
       final: "discard",
     },
-  ])("$final when $when", async ({ message, dns, to, final }) => {
+  ])("$final when $when", async ({ message, dns, to, final, client: address = "192.0.2.1", sender = alice }) => {
     disable("disabled2@chat.example");
     if (dns) answers = dns;
-    const verdict = await client.deliver({ sender: alice, recipients: to ?? [bob], ...message() });
+    await client.from(address);
+    const verdict = await client.deliver({ sender, recipients: to ?? [bob], ...message() });
     expect(verdict.final).toBe(final);
     const refused = final === noSignature || final === noValid || final === keyLater;
     expect(metrics.text().includes('filtermail_inbound_drop_total{reason="dkim"} 1')).toBe(refused);
+  });
+
+  test("without a client's address no literal is believed, and the next client is another one", async () => {
+    const mail = { sender: alice, recipients: [bob], ...literal("[192.0.2.1]") };
+    expect((await client.deliver(mail)).final).toBe(noSignature);
+    await client.from("192.0.2.1");
+    expect((await client.deliver(mail)).final).toBe("accept");
+    client.send("K");
+    expect((await client.deliver(mail)).final).toBe(noSignature);
   });
 
   test("no name server is asked about what is refused for its content", async () => {

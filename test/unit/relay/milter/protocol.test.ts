@@ -23,6 +23,10 @@ test.each([
   ["D", "C", { kind: "macros", stage: "C", macros: new Map() }],
   ["A", "", { kind: "abort" }],
   ["K", "", { kind: "nextConnection" }],
+  ["C", "a.example\x004\x00\x19192.0.2.1\0", { kind: "connect", address: "192.0.2.1" }],
+  ["C", "a.example\x006\x00\x00IPv6:2001:db8::1\0", { kind: "connect", address: "2001:db8::1" }],
+  ["C", "localhost\0U", { kind: "connect", address: undefined }],
+  ["C", "localhost\0L\x00\x00/run/x\0", { kind: "connect", address: undefined }],
   ["T", "", { kind: "other" }],
 ])("%s %j is understood", (name, data, expected) => expect(command(name, data)).toEqual(expected));
 
@@ -34,6 +38,12 @@ test.each([
   ["L", "a\0b\0c\0"],
   ["D", ""],
   ["D", "Ci\0"],
+  ["C", ""],
+  ["C", "a.example"],
+  ["C", "a.example\0"],
+  ["C", "a.example\x004"],
+  ["C", "a.example\x004\x00\x19192.0.2.1"],
+  ["C", "a.example\x004\x00\x19\0"],
   ["O", "short"],
   ["Z", ""],
 ])("%s %j is refused", (name, data) => expect(() => command(name, data)).toThrow(MilterProtocolError));
