@@ -2,6 +2,7 @@
  * The relay's containers without a cluster, with and without the filter: mails a second, from handing in to IDLE, CPU, memory, clients that
  * wait, logins. Mails of 5.6 kB come over TLS with login, eight connections at once, each mail with PGP check, RSA-2048 signature and
  * another subject. `--quick`: fewer of everything. `--sync`: instead, what waiting for the disk at each delivery costs (decision 0016).
+ * `--clients`: clients that wait alone.
  */
 import { readOptions } from "../scripts/options.ts";
 import { startRelayPod } from "../test/helpers/relay-pod.ts";
@@ -22,9 +23,11 @@ import {
 import { Sender } from "./mail/sender.ts";
 import { destinations, domain, filters, submissionPort, syncs, withPlainTwin, withSync } from "./mail/variants.ts";
 
-const usage = "npm run bench -- mail [--quick] [--sync] [--json FILE]";
+const usage = "npm run bench -- mail [--quick] [--sync | --clients] [--json FILE]";
 const flag = { type: "boolean", default: false } as const;
-const { values } = readOptions(usage, { options: { quick: flag, sync: flag, json: { type: "string" } } });
+const { values } = readOptions(usage, {
+  options: { quick: flag, sync: flag, clients: flag, json: { type: "string" } },
+});
 const size = values.quick
   ? { rounds: 3, mails: 300, singles: 40, awake: 20, clients: 100, loginSeconds: 2, restSeconds: 5 }
   : { rounds: 7, mails: 1500, singles: 150, awake: 200, clients: 1000, loginSeconds: 5, restSeconds: 20 };
@@ -48,7 +51,7 @@ const pod = await startRelayPod({
 });
 try {
   signal.throwIfAborted();
-  const result = values.sync ? await measureSync() : await measureAll();
+  const result = values.sync ? await measureSync() : values.clients ? await measureClients() : await measureAll();
   await writeJson(values.json, result);
 } finally {
   await pod.remove();
@@ -110,6 +113,14 @@ async function measureAll() {
     logins,
   };
   print(result);
+  return result;
+}
+
+async function measureClients() {
+  const [sender] = await newAccounts(pod, 1);
+  const { waits, figures } = await idleClients(sender);
+  const result = { clients: figures, idle: { asleep: spreadOf(waits) } };
+  printTable([...clientRows(figures), ["MAIL to EXISTS, session asleep", spreadText(result.idle.asleep)]]);
   return result;
 }
 
@@ -221,8 +232,23 @@ function rates(median: number, [least, most]: readonly [number, number]): string
   return `${rate(median)} (${rate(least)} to ${rate(most)})`;
 }
 
+function ms(value: number): string {
+  return `${value.toFixed(1)} ms`;
+}
+
+function spreadText({ p50Ms, p99Ms, takenP50Ms }: ReturnType<typeof spreadOf>): string {
+  return `median ${ms(p50Ms)}, 99th percentile ${ms(p99Ms)}; taken after ${ms(takenP50Ms)}`;
+}
+
+function clientRows(clients: Awaited<ReturnType<typeof idleClients>>["figures"]): [string, string][] {
+  return [
+    ["each IMAP client that has just come", `${clients.awakeKib.toFixed(0)} KiB`],
+    [`each of ${clients.count}, asleep`, `${clients.asleepKib.toFixed(0)} KiB`],
+    ["all of them asleep: CPU", `${(clients.cpuShareOfOneCore * 100).toFixed(1)} % of a core`],
+  ];
+}
+
 function print(result: Awaited<ReturnType<typeof measureAll>>) {
-  const ms = (value: number) => `${value.toFixed(1)} ms`;
   const size = (value: number) => `${value.toFixed(1)} MiB`;
   const each = (values: Readonly<Record<string, number>>, unit: (value: number) => string) =>
     Object.entries(values)
@@ -241,22 +267,18 @@ function print(result: Awaited<ReturnType<typeof measureAll>>) {
       [`${destination}, filtered of plain`, `${(path.ratio * 100).toFixed(0)} %`],
     ];
   });
-  const waits = (spread: ReturnType<typeof spreadOf>) =>
-    `median ${ms(spread.p50Ms)}, 99th percentile ${ms(spread.p99Ms)}; taken after ${ms(spread.takenP50Ms)}`;
   const memory = (values: Readonly<Record<string, number>>) => `${size(sum(values))}: ${each(values, size)}`;
   const { clients, logins } = result;
   printTable([
     ["the load alone, to a server that does nothing", rate(result.loadAlonePerSecond)],
     ...pathRows,
-    ["MAIL to EXISTS in IDLE, filtered", waits(result.idle)],
-    ["MAIL to EXISTS in IDLE, plain", waits(result.idle.plain)],
-    ["MAIL to EXISTS, session asleep", waits(result.idle.asleep)],
+    ["MAIL to EXISTS in IDLE, filtered", spreadText(result.idle)],
+    ["MAIL to EXISTS in IDLE, plain", spreadText(result.idle.plain)],
+    ["MAIL to EXISTS, session asleep", spreadText(result.idle.asleep)],
     ["PSS fresh", memory(result.containers)],
     ["PSS at work", memory(result.containersAtWork)],
     ["PSS at rest after use", memory(result.containersAfterUse)],
-    ["each IMAP client that has just come", `${clients.awakeKib.toFixed(0)} KiB`],
-    [`each of ${clients.count}, asleep`, `${clients.asleepKib.toFixed(0)} KiB`],
-    ["all of them asleep: CPU", `${(clients.cpuShareOfOneCore * 100).toFixed(1)} % of a core`],
+    ...clientRows(clients),
     ["IMAP logins, account exists", rate(logins.existingPerSecond)],
     ["IMAP logins, account is made", rate(logins.createdPerSecond)],
   ]);

@@ -141,6 +141,7 @@ export interface Wait {
   seenMs: number;
 }
 
+/** A client in IDLE that has done before what Delta Chat does. */
 export class Waiting {
   readonly user: string;
   readonly #client: ImapClient;
@@ -153,8 +154,10 @@ export class Waiting {
   }
 
   static async open(pod: RelayPod, login: Login): Promise<Waiting> {
-    const client = await logIn(pod, login);
-    await client.say("SELECT INBOX");
+    const client = await ImapClient.likeDeltaChat(pod.at(ports.imaps), login.user, login.password, randomName(64));
+    const idle = await client.idle();
+    await idle.done();
+    await client.say("NOOP");
     return new Waiting(login.user, client, await client.idle());
   }
 

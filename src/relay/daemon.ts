@@ -34,6 +34,7 @@ import { Metrics } from "./metrics.ts";
 import { openMilter } from "./milter/server.ts";
 import { Notifier } from "./push/notifier.ts";
 import { pushService } from "./push/post.ts";
+import { forgetAllPushes } from "./push/store.ts";
 import { openQuota } from "./quota/server.ts";
 import { receiveServer } from "./receive/server.ts";
 import { openRoads } from "./route/open.ts";
@@ -170,7 +171,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     health.once("error", reject);
     health.listen(settings.healthPort, () => resolve());
   });
-  await notifier?.start();
+  if (notifier) await notifier.start();
+  else {
+    for (const domain of Object.keys(settings.domains)) {
+      await forgetAllPushes(join(settings.mailFolder, domain)).catch(troubleAt("push").onFailure);
+    }
+  }
   events.serving(log, Object.keys(settings.domains).length);
 
   return {

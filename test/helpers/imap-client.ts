@@ -39,6 +39,38 @@ export class ImapClient {
     });
   }
 
+  /**
+   * Logged in and ready for IDLE, with the commands of Delta Chat core 2.60 in its order; compressed where that is offered.
+   * `token`: of the device, for push.
+   */
+  static async likeDeltaChat(address: Address, user: string, password: string, token?: string): Promise<ImapClient> {
+    const client = await ImapClient.open(address);
+    return client.#socket.begin(async () => {
+      const { status, text, untagged } = await client.login(user, password);
+      if (status !== "OK") throw new Error(`login: ${status} ${text}`);
+      if (/\bCOMPRESS=DEFLATE\b/.test([text, ...untagged].join())) {
+        const answer = await client.compress();
+        if (answer.status !== "OK") throw new Error(`COMPRESS: ${answer.status} ${answer.text}`);
+      }
+      await client.say('ID ("name" "Delta Chat")');
+      const entries = ["irohrelay", "turn", "maxsmtprecipients", "appversions"];
+      const names = entries.map((entry) => `/shared/vendor/deltachat/${entry}`).join(" ");
+      await client.say(`GETMETADATA "" (/shared/comment /shared/admin ${names})`);
+      if (token !== undefined) await client.say(`SETMETADATA "INBOX" (/private/devicetoken "${token}")`);
+      await client.say('GETQUOTAROOT "INBOX"');
+      await client.say('SELECT "INBOX"');
+      await client.say("UID FETCH 1:* (UID FLAGS)");
+      return client;
+    });
+  }
+
+  /** COMPRESS DEFLATE (RFC 4978); where the server agrees, all that follows is compressed. */
+  async compress(): Promise<Answer> {
+    const answer = await this.say("COMPRESS DEFLATE");
+    if (answer.status === "OK") this.#socket.compress();
+    return answer;
+  }
+
   login(user: string, password: string): Promise<Answer> {
     return this.say(`LOGIN "${user}" "${password.replaceAll(/["\\]/g, "\\$&")}"`);
   }

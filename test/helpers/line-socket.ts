@@ -1,6 +1,7 @@
 /** A connection that is read line by line, as mail protocols are; starts in the clear or in TLS and can go over to TLS. */
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type SecureVersion, TLSSocket } from "node:tls";
+import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw, type InflateRaw } from "node:zlib";
 import { patienceMs } from "./until.ts";
 
 export interface Address {
@@ -21,6 +22,7 @@ export class LineSocket {
   #buffer: Buffer = Buffer.alloc(0);
   #waiting: (() => void) | undefined;
   #ended: Error | undefined;
+  #compression: { deflate: DeflateRaw; inflate: InflateRaw } | undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -61,6 +63,19 @@ export class LineSocket {
     }
   }
 
+  /** From here on both sides compress (RFC 4978). Call it right after the server has agreed. */
+  compress(): void {
+    const socket = this.#socket;
+    const deflate = createDeflateRaw({ flush: constants.Z_SYNC_FLUSH });
+    const inflate = createInflateRaw();
+    socket.removeAllListeners("data");
+    deflate.on("data", (chunk: Buffer) => socket.write(chunk));
+    for (const each of [deflate, inflate]) each.on("error", (thrown) => socket.destroy(thrown));
+    inflate.on("data", (chunk: Buffer) => this.#take(chunk));
+    socket.on("data", (chunk: Buffer) => inflate.write(chunk));
+    this.#compression = { deflate, inflate };
+  }
+
   get encrypted(): boolean {
     return "getProtocol" in this.#socket;
   }
@@ -73,7 +88,7 @@ export class LineSocket {
   }
 
   write(text: string | Buffer): void {
-    this.#socket.write(text);
+    (this.#compression?.deflate ?? this.#socket).write(text);
   }
 
   /** The next line without its CRLF. Throws when the peer closes, or says nothing for long. */
@@ -105,16 +120,18 @@ export class LineSocket {
 
   #listen() {
     const socket = this.#socket;
-    socket.on("data", (chunk: Buffer) => {
-      this.#buffer = Buffer.concat([this.#buffer, chunk]);
-      this.#waiting?.();
-    });
+    socket.on("data", (chunk: Buffer) => this.#take(chunk));
     const end = (error?: Error) => {
       this.#ended ??= error ?? new Error("the peer closed the connection");
       this.#waiting?.();
     };
     socket.on("error", end);
     socket.on("close", () => end());
+  }
+
+  #take(chunk: Buffer) {
+    this.#buffer = Buffer.concat([this.#buffer, chunk]);
+    this.#waiting?.();
   }
 
   async #until(ready: () => number | undefined, needsPeer = true): Promise<number> {

@@ -1,5 +1,5 @@
 /** A delivered message wakes the devices of its address: from Dovecot over the relay daemon to an HTTPS service that the test is. */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -177,6 +177,39 @@ test("app versions come from the ConfigMap, as it is now, and not when they are 
   const recipients = (await client.say('GETMETADATA "" /shared/vendor/deltachat/maxsmtprecipients')).untagged.join();
   expect(recipients).toContain("1000");
   await client.logout();
+});
+
+test("without push a token is refused, none is kept, and what waited is deleted", async () => {
+  const without = await startRelayPod({ domain, spec: { services: { push: { enabled: false } } } });
+  try {
+    const user = newAddress();
+    const client = await ImapClient.ready(without.at(ports.imaps), user, password);
+    expect((await client.say("CAPABILITY")).untagged.join()).not.toContain("XDELTAPUSH");
+    for (const value of ['"kept-token"', "NIL"]) {
+      const answer = await client.say(`SETMETADATA INBOX (/private/devicetoken ${value})`);
+      expect(answer).toMatchObject({ status: "NO" });
+    }
+    expect((await client.say("GETMETADATA INBOX /private/devicetoken")).untagged.join()).not.toContain("kept-token");
+    await client.logout();
+    const mailbox = join(without.volume("mail"), domain, user);
+    expect(readdirSync(mailbox)).toContain("password");
+    expect(readdirSync(mailbox)).not.toContain("metadata.json");
+
+    // tokens and pushes from before it was turned off
+    const seconds = Math.floor(Date.now() / 1000);
+    writeFileSync(join(mailbox, "metadata.json"), `{"devicetoken":{"old-token":${seconds}}}`);
+    const waiting = join(without.volume("mail"), domain, "pending_notifications");
+    await without.exec("relay", "mkdir", `${folders.mail}/${domain}/pending_notifications`);
+    writeFileSync(join(waiting, "0123"), `${user}\n${seconds}\nold-token`);
+    await without.stop("relay");
+    await without.start("relay");
+    await until("waiting pushes to be deleted", () => !existsSync(waiting));
+    const again = await ImapClient.ready(without.at(ports.imaps), user, password);
+    expect((await again.say("GETMETADATA INBOX /private/devicetoken")).untagged.join()).not.toContain("old-token");
+    await again.logout();
+  } finally {
+    await without.remove();
+  }
 });
 
 test("the logs name neither address nor token", async () => {

@@ -14,7 +14,7 @@ export interface MetadataTools {
   accounts: Accounts;
   tokens: TokenStore;
   /** Files that it names are read for each question, for they may change at any time. */
-  config: Pick<RelayConfig, "appVersionsFile" | "turn" | "iroh">;
+  config: Pick<RelayConfig, "appVersionsFile" | "push" | "turn" | "iroh">;
   log: Logger;
   now(): number;
 }
@@ -31,14 +31,14 @@ export class Metadata implements DictAnswers {
   async lookup(key: string, user: string): Promise<string | undefined> {
     const asked = metadataKey(key);
     if (asked.kind === "server") return this.#ofServer(asked.name, mailDomainOf(user) ?? "");
-    if (asked.kind === "other") return undefined;
+    if (asked.kind === "other" || !this.#tools.config.push) return undefined;
     const account = this.#tools.accounts.find(user);
     const tokens = account ? await this.#tools.tokens.list(account) : [];
     return tokens.length > 0 ? tokens.join(" ") : undefined;
   }
 
   async set(key: string, value: string, user: string): Promise<string | undefined> {
-    if (metadataKey(key).kind !== "deviceToken") return refused;
+    if (!this.#setsTokens(key)) return refused;
     if (!isToken(value)) return "not a token";
     const account = this.#tools.accounts.find(user);
     if (!account) return "no such account";
@@ -48,7 +48,12 @@ export class Metadata implements DictAnswers {
 
   /** A token is not taken back by one device for all: the request is ignored. */
   async unset(key: string): Promise<string | undefined> {
-    return metadataKey(key).kind === "deviceToken" ? undefined : refused;
+    return this.#setsTokens(key) ? undefined : refused;
+  }
+
+  /** Without push nobody uses a token, so none is kept. */
+  #setsTokens(key: string): boolean {
+    return this.#tools.config.push !== undefined && metadataKey(key).kind === "deviceToken";
   }
 
   async #ofServer(name: string, domain: string): Promise<string | undefined> {

@@ -27,6 +27,11 @@ export async function forgetPush(stored: StoredPush): Promise<void> {
   await rm(stored.path, { force: true });
 }
 
+/** Deletes all that waits. Without push nobody would ever send it, and it names addresses and tokens. */
+export async function forgetAllPushes(domainFolder: string): Promise<void> {
+  await rm(join(domainFolder, folderName), { recursive: true, force: true });
+}
+
 /** What is left from before. Files that a crash left half made, or that are not ours, are deleted and counted. */
 export async function leftPushes(domainFolder: string): Promise<{ stored: StoredPush[]; spurious: number }> {
   const folder = join(domainFolder, folderName);

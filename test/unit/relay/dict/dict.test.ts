@@ -48,6 +48,7 @@ beforeAll(async () => {
           appVersionsFile,
           turn: { "chat.example": { host: "chat.example", port: 3478, secretFile: turnSecretFile } },
           iroh: { "chat.example": "https://iroh.example" },
+          push: { url: "https://push.example" },
         },
         log: log.log,
         now: () => now * 1000,
