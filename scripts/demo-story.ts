@@ -7,7 +7,14 @@ import { ports } from "../src/mail/layout.ts";
 import { accepts } from "../test/helpers/accepts.ts";
 import { converse, expire, join, refusals } from "../test/helpers/first-message.ts";
 import { kubectl } from "../test/helpers/kubectl.ts";
-import { installOperator, namespace, publishNames, removeServer, serverReady } from "../test/helpers/servers.ts";
+import {
+  applyExamples,
+  installOperator,
+  namespace,
+  publishNames,
+  removeServer,
+  serverReady,
+} from "../test/helpers/servers.ts";
 import { until } from "../test/helpers/until.ts";
 import { printedSteps, seconds } from "./steps.ts";
 
@@ -35,7 +42,7 @@ async function story(): Promise<void> {
   const [nine, ten] = await step(
     "kubectl apply -f examples/chatmail.yaml -f examples/second.yaml",
     async () => {
-      await kubectl(["apply", "-f", "examples/chatmail.yaml", "-f", "examples/second.yaml"]);
+      await applyExamples();
       const servers = await Promise.all([serverReady("nine"), serverReady("ten")]);
       readyMs = performance.now() - applied;
       return servers;

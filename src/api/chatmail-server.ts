@@ -389,6 +389,22 @@ export const Network = z
         "Addresses of up to three resolvers that validate DNSSEC, on a path that nobody can tamper with. The pod asks them instead of the cluster's DNS, and verifies other mail servers by DANE where they publish it.",
       ),
     proxyProtocol: ProxyProtocol.optional(),
+    privatePeers: z
+      .array(addressRange("privatePeers"))
+      .max(32)
+      .meta({ "x-kubernetes-list-type": "set" })
+      .optional()
+      .describe(
+        "Private and other special-purpose networks (RFC 6890) that the relay may connect to, such as 10.20.0.0/16 for mail servers of one's own. To every other such address it sends no mail, makes no request and no push; so nobody can reach the cluster's own network by way of the relay.",
+      ),
+    refusedPeers: z
+      .array(addressRange("refusedPeers"))
+      .max(32)
+      .meta({ "x-kubernetes-list-type": "set" })
+      .optional()
+      .describe(
+        "Networks that the relay may not connect to although their addresses are global, such as the cluster's own pods and Services where these have global addresses.",
+      ),
   })
   .refine((network) => network.exposure === "LoadBalancer" || network.loadBalancerClass === undefined, {
     message: "loadBalancerClass is only used when exposure is LoadBalancer",

@@ -22,6 +22,7 @@ export function postfixFiles(spec: ChatmailServerSpec): Record<string, string> {
     login_map: loginMap,
     submission_headers: submissionHeaders,
     delivery_headers: deliveryHeaders,
+    delivery_status: deliveryStatus,
   };
 }
 
@@ -51,6 +52,9 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     alias_maps: "",
     alias_database: "",
     lmtp_header_checks: map("delivery_headers"),
+    // servers in special-purpose networks (networks.ts) do not exist for Postfix, by whatever name
+    smtp_dns_reply_filter: `socketmap:unix:${sockets.roads}:dns-reply`,
+    smtp_delivery_status_filter: map("delivery_status"),
     // the way to other servers: the relay daemon knows the roads. While it is away mail waits, and never goes out unverified
     transport_maps: `socketmap:unix:${sockets.roads}:transport`,
     // a server that does not answer is left in seconds; the road that failed counts as the first of these sessions
@@ -287,6 +291,20 @@ const loginMap = "/^(.*)$/ $1\n";
 
 /** Taken from what our users hand in: where and with what a message was written. The subject is the milter's, since it reads it first. */
 const submissionHeaders = ignore("Received", "X-Originating-IP", "X-Mailer", "User-Agent");
+
+/** The end of a mail to a domain whose servers do not exist, or exist where the relay may not connect to: one sentence for both. */
+export const unreachableDomain = "5.4.4 Host or domain name not found, or not reachable from here";
+
+/**
+ * Postfix's own words name the server that was looked up and what the DNS said of it, so they would tell strangers which inner names exist.
+ * A lookup of which the filter left nothing would be deferred for two days (4.7.0): the filter will say the same until then.
+ */
+const nameServiceError = "^[45]\\.[0-9]\\.[0-9]+ Host or domain name not found\\. Name service error ";
+const filteredLookup = "^[45]\\.[0-9]\\.[0-9]+ Error looking up name=.*DNS reply filter drops all results";
+const deliveryStatus = `/${nameServiceError}.*try again/ 4.4.3 Host or domain name not looked up, as the DNS does not answer
+/${nameServiceError}/ ${unreachableDomain}
+/${filteredLookup}/ ${unreachableDomain}
+`;
 
 /** Taken at delivery: clients have no use for them. */
 const deliveryHeaders = ignore("DKIM-Signature", "Authentication-Results", "Received");

@@ -51,6 +51,10 @@ export const RelayConfig = z.object({
   push: z.object({ url: z.string() }).optional(),
   /** The resolvers validate DNSSEC and are trusted to say so. */
   dnssec: z.boolean().optional(),
+  /** Networks, as CIDR ranges, that the relay may connect to although they are special-purpose (networks.ts). */
+  privatePeers: z.array(z.string()).optional(),
+  /** Networks that it may not connect to although they are not. */
+  refusedPeers: z.array(z.string()).optional(),
   /** The pages are the user's: nothing but the first is known of them. */
   ownPages: z.boolean().optional(),
   /** JSON that clients ask for as the METADATA entry `appversions`. */
@@ -98,6 +102,8 @@ export function relayConfig(spec: ChatmailServerSpec): RelayConfig {
     runFolder: folders.run,
     tlsFolder: folders.tls,
     ...(spec.network.validatingResolvers && { dnssec: true }),
+    ...(spec.network.privatePeers && { privatePeers: spec.network.privatePeers }),
+    ...(spec.network.refusedPeers && { refusedPeers: spec.network.refusedPeers }),
     ...(spec.website.configMapName !== undefined && { ownPages: true }),
     ...(push.enabled && { push: { url: push.url } }),
     ...(appVersionsConfigMapName !== undefined && { appVersionsFile: `${folders.appVersions}/${appVersionsKey}` }),

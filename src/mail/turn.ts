@@ -19,7 +19,7 @@ const allocationsPerUser = 12;
 const bytesPerSecond = 1_000_000;
 
 /**
- * No way into the cluster, the node or a private network: what is reserved (RFC 6890), but for the blocks kept for documentation, where nothing
+ * No way into the cluster, the node or a private network: what is reserved (RFC 6890, as in networks.ts), but for the blocks kept for documentation, where nothing
  * is. In IPv6 also what stands for an IPv4 address: mapped, NAT64, 6to4, Teredo. A range that begins with :: would hold all of IPv4 for coturn
  * 4.6, which refuses :: itself by its own rule.
  */
@@ -35,12 +35,10 @@ export const deniedPeers = [
   "192.168.0.0-192.168.255.255",
   "198.18.0.0-198.19.255.255",
   "224.0.0.0-255.255.255.255",
-  "::1-::ffff:ffff:ffff",
-  "64:ff9b::-64:ff9b:1:ffff:ffff:ffff:ffff:ffff",
-  "100::-100::ffff:ffff:ffff:ffff",
+  "::1-1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
   "2001::-2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
   "2002::-2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-  "fc00::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+  "4000::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 ] as const;
 
 export function relayPortsOf({ firstRelayPort, relayPorts }: Turn): number[] {

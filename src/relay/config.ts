@@ -1,5 +1,6 @@
 /** What the relay's processes are told from outside, read once: the environment and the configuration file it names. */
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
 import { messageOf } from "../lib/text.ts";
 import { folders, loopback, ports } from "../mail/layout.ts";
@@ -12,6 +13,8 @@ const Environment = z.object({
   RELAY_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(ports.health),
   /** TCP port on the loopback where Postfix hands over what goes by HTTPS; 0 takes a free one. */
   RELAY_ROAD_PORT: z.coerce.number().int().min(0).max(65_535).default(loopback.road),
+  /** The address of the cluster's API server, as the kubelet gives it to every container; never a peer. */
+  KUBERNETES_SERVICE_HOST: z.string().optional(),
 });
 
 /** What is wrong, in one sentence for a person. */
@@ -28,7 +31,10 @@ export function readSettings(environment: Record<string, string | undefined>): S
   const parsed = Environment.safeParse(environment);
   if (!parsed.success) throw new ConfigError(`environment: ${firstProblem(parsed.error)}`);
   const { RELAY_CONFIG: path, RELAY_HEALTH_PORT: healthPort, RELAY_ROAD_PORT: roadPort } = parsed.data;
-  return { ...readConfigFile(path), healthPort, roadPort };
+  const config = readConfigFile(path);
+  const { KUBERNETES_SERVICE_HOST: api } = parsed.data;
+  const refusedPeers = [...(config.refusedPeers ?? []), ...(api !== undefined && isIP(api) !== 0 ? [api] : [])];
+  return { ...config, refusedPeers, healthPort, roadPort };
 }
 
 function readConfigFile(path: string): RelayConfig {

@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
 import type { Logger } from "pino";
 import { loopback, sockets } from "../mail/layout.ts";
+import { peerRule } from "../mail/networks.ts";
 import { Accounts } from "./accounts/accounts.ts";
 import { HashPool } from "./accounts/hash-pool.ts";
 import { readResources } from "./accounts/resources.ts";
@@ -66,13 +67,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const hashes = new HashPool({ workerFile: options.hashWorkerFile, threads: hashThreads });
   const accounts = new Accounts({ ...tools, hash: (job) => hashes.run(job), resources: readResources });
   const tokens = new TokenStore({ log, now });
-  const service = settings.push && pushService(settings.push.url);
+  const mayConnect = peerRule({ allowed: settings.privatePeers ?? [], refused: settings.refusedPeers ?? [] });
+  const onRefused = () => events.pushServiceRefused(log);
+  const service = settings.push && pushService({ ...settings.push, mayConnect, onRefused });
   const notifier = service && new Notifier({ ...tools, tokens, post: service.post });
   const keys = new OwnKeys(tools);
   const lookup = createLookup({ servers: getServers(), random: randomInt });
   const verifier = createVerifier({ keys: createKeyCache({ lookup: (name) => lookup(name, "TXT"), now }), now });
   const rates = await SenderRates.open(tools);
-  const roads = await openRoads({ ...tools, lookup });
+  const roads = await openRoads({ ...tools, lookup, mayConnect });
   const doors: Door[] = [];
   let stopping = false;
 

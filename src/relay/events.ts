@@ -26,6 +26,9 @@ export const wrongAppVersions = (log: Logger, why: string) => log.warn({ why }, 
 export const spuriousPushes = (log: Logger, domain: string, files: number) =>
   log.warn({ domain, files }, "spurious notification files removed");
 
+/** The service's address is private: see `network.privatePeers`. */
+export const pushServiceRefused = (log: Logger) =>
+  log.warn("push service is at an address that may not be connected to");
 export const pushTooLate = (log: Logger) => log.warn("notification exceeded deadline");
 
 export const quotaTrimmed = (log: Logger, domain: string, removed: number) =>

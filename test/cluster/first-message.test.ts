@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
 import { type Couple, converse, expire, join, refusals } from "../helpers/first-message.ts";
 import { kubectl } from "../helpers/kubectl.ts";
-import { operatorIsInstalled, publishNames, removeServer, serverReady } from "../helpers/servers.ts";
+import { applyExamples, operatorIsInstalled, publishNames, removeServer, serverReady } from "../helpers/servers.ts";
 
 let nine: ChatmailServer;
 let ten: ChatmailServer;
@@ -12,7 +12,7 @@ let couple: Couple;
 beforeAll(async () => {
   await operatorIsInstalled();
   await Promise.all([removeServer("nine"), removeServer("ten")]);
-  await kubectl(["apply", "-f", "examples/chatmail.yaml", "-f", "examples/second.yaml"]);
+  await applyExamples();
   [nine, ten] = await Promise.all([serverReady("nine"), serverReady("ten")]);
   await Promise.all([publishNames(nine), publishNames(ten)]);
 });

@@ -20,6 +20,8 @@ export interface Delivery {
 
 export interface FakePeer {
   port: number;
+  /** How many TCP connections it has had. */
+  connections(): number;
   /** Mails that came, in their order. */
   deliveries: Delivery[];
   /** What the next mails are answered; "hold": nothing, until `answer` is something else; "cut": the connection is closed after the body. */
@@ -46,6 +48,8 @@ export async function startFakePeer(options: {
     protocols.includes("h2") ? createSecureServer({ ...pair, allowHTTP1: true }) : createServer(pair)
   ) as Http2SecureServer;
   const sockets = new Set<{ destroy(): void }>();
+  let opened = 0;
+  server.on("connection", () => opened++);
   server.on("secureConnection", (socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
@@ -59,6 +63,7 @@ export async function startFakePeer(options: {
   };
   const peer: FakePeer = {
     port: 0,
+    connections: () => opened,
     deliveries: [],
     answer: { status: 200, text: "250 OK" },
     release: (answer) => {

@@ -41,7 +41,7 @@ import { turnSecretKey } from "../../src/mail/turn.ts";
 import { extrasOf } from "../../src/operator/server/extras.ts";
 import { boxPid } from "../lab/box.ts";
 import { docker, tryDocker } from "../lab/docker.ts";
-import { isRoot, labName } from "../lab/place.ts";
+import { isRoot, labName, privatePeers } from "../lab/place.ts";
 import { accepts } from "./accepts.ts";
 import { onAnyLoad } from "./accounts.ts";
 import { relayImage } from "./relay-image.ts";
@@ -159,7 +159,12 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     ...(certificate && { certificate }),
     ...(edit && { edit }),
   };
-  const spec = ChatmailServerSpec.parse({ domain, ...fields, accounts: { ...onAnyLoad, ...fields?.accounts } });
+  const spec = ChatmailServerSpec.parse({
+    domain,
+    ...fields,
+    accounts: { ...onAnyLoad, ...fields?.accounts },
+    network: { privatePeers, ...fields?.network },
+  });
   await writeFiles(folder, spec, extra);
   const containers = relayContainers(extrasOf({ spec }, []));
   const resolvers = spec.network.validatingResolvers;

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer } from "../../src/api/names.ts";
 import { publishZone } from "../lab/names.ts";
+import { privatePeers } from "../lab/place.ts";
 import { onAnyLoad } from "./accounts.ts";
 import { apply, kubectl, kubectlJson } from "./kubectl.ts";
 import type { RelayPod } from "./relay-pod.ts";
@@ -53,10 +54,22 @@ export const podOf = (name: string): Pick<RelayPod, "exec" | "logs"> => ({
 export async function freshServer(name: string, spec: Record<string, unknown>): Promise<ChatmailServer> {
   await removeServer(name);
   const accounts = { ...onAnyLoad, ...(spec.accounts as object | undefined) };
-  await apply(serverObject(name, { ...spec, accounts }));
+  const network = { privatePeers, ...(spec.network as object | undefined) };
+  await apply(serverObject(name, { ...spec, accounts, network }));
   const server = await serverReady(name);
   await publishNames(server);
   return server;
+}
+
+/**
+ * The relays of examples/, as their user applies them; besides, they may connect to each other, whose addresses are documentation's in the lab,
+ * and on a busy machine addresses are made all the same.
+ */
+export async function applyExamples(): Promise<void> {
+  await kubectl(["apply", "-f", "examples/chatmail.yaml", "-f", "examples/second.yaml"]);
+  await Promise.all(
+    ["nine", "ten"].map((name) => patchServer(name, { accounts: onAnyLoad, network: { privatePeers } })),
+  );
 }
 
 export const patchServer = (name: string, spec: Record<string, unknown>): Promise<string> =>

@@ -6,15 +6,18 @@ import { until } from "./until.ts";
 /** The answer of a table for a key; empty where it has none. */
 export async function tableAnswer(
   pod: Pick<RelayPod, "exec">,
-  table: "transport" | "tls-policy",
+  table: "transport" | "tls-policy" | "dns-reply",
   key: string,
 ): Promise<string> {
   const map = `socketmap:unix:${sockets.roads}:${table}`;
   return (await pod.exec("postfix", "sh", "-c", 'postmap -q "$1" "$0" || true', map, key)).trim();
 }
 
-export const hasHttpsRoad = async (pod: Pick<RelayPod, "exec">, domain: string): Promise<boolean> =>
-  (await tableAnswer(pod, "transport", `x@${domain}`)).startsWith("road:");
+/** Requests the TLS policy too, as a delivery does: from there on the domain is discovered. */
+export async function hasHttpsRoad(pod: Pick<RelayPod, "exec">, domain: string): Promise<boolean> {
+  await tableAnswer(pod, "tls-policy", domain);
+  return (await tableAnswer(pod, "transport", `x@${domain}`)).startsWith("road:");
+}
 
 /** Deliveries of this pod that a peer took by HTTPS. */
 export const goneByHttps = async (pod: Pick<RelayPod, "logs">): Promise<number> =>

@@ -261,6 +261,18 @@ export const wrongSpecs: readonly WrongSpec[] = [
     path: "network.proxyProtocol.trustedNetworks.0",
   },
   {
+    when: "a private peer is a name",
+    spec: { domain, network: { privatePeers: ["10.0.0.0/8", "mail.internal"] } },
+    says: /spec\.network\.privatePeers\[1\]: .*privatePeers must be address ranges/,
+    path: "network.privatePeers.1",
+  },
+  {
+    when: "a refused peer has a wrong length",
+    spec: { domain, network: { refusedPeers: ["2001:db8::/129"] } },
+    says: /spec\.network\.refusedPeers\[0\]: .*refusedPeers must be address ranges/,
+    path: "network.refusedPeers.0",
+  },
+  {
     when: "an annotation is a number",
     spec: { domain, network: { annotations: { a: 1 } } },
     says: /spec\.network\.annotations\.a.*must be of type string/,

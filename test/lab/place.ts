@@ -19,6 +19,9 @@ export const addresses = {
   pods: "10.244.0.0/16",
 } as const;
 
+/** What relays of the lab have to connect to: all of it has addresses that are special-purpose elsewhere. */
+export const privatePeers: string[] = [addresses.subnet, addresses.subnet6, addresses.loadBalancer];
+
 /** True where the lab may make namespaces of its own and install packages. */
 export const isRoot = process.getuid?.() === 0;
 

@@ -6,7 +6,7 @@ import type { Metrics } from "../metrics.ts";
 import type { Discovery } from "../route/discover.ts";
 import { isUnverified } from "../route/domain.ts";
 import type { Knowledge } from "../route/knowledge.ts";
-import { afterFailure, afterSuccess, type Road } from "../route/policy.ts";
+import { afterFailure, afterSuccess, isDue, type Road } from "../route/policy.ts";
 import type { RoadResolver } from "../route/resolver.ts";
 import { stsAllows } from "../route/sts.ts";
 import { type OpenRequest, type Peers, PeerTrouble } from "./peers.ts";
@@ -36,6 +36,7 @@ export class Courier {
     const road = this.#options.knowledge.get(destination)?.road;
     if (road?.state !== "yes") return "451 4.4.4 no HTTPS road is known";
     if (sizeBytes >= (road.tooLargeBytes ?? Number.POSITIVE_INFINITY)) return "451 4.3.4 too large for HTTPS there";
+    if (isDue(road, this.#options.now())) this.#options.discovery.look(destination);
     const hosts = await this.#hosts(destination, road);
     if (hosts.length === 0) {
       this.#options.discovery.look(destination);

@@ -7,6 +7,8 @@ import https from "node:https";
 import { isIP, isIPv6, type LookupFunction, type TcpSocketConnectOpts } from "node:net";
 import type { Writable } from "node:stream";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
+import type { MayConnect } from "../../mail/networks.ts";
+import { allowedLookup, PeerRefused, requireAllowed } from "../allowed-lookup.ts";
 import { codeOf } from "../files.ts";
 
 export interface Target {
@@ -33,6 +35,8 @@ export class PeerTrouble extends Error {
     | "tls_cert_not_verified"
     | "tls_handshake"
     | "lost_connection"
+    /** It may not be connected to; nothing was sent. */
+    | "refused_address"
     | "other";
 
   constructor(reason: PeerTrouble["reason"], message: string, cause?: unknown) {
@@ -53,6 +57,8 @@ export interface OpenRequest {
 
 export interface PeersOptions {
   lookup: LookupFunction;
+  /** For the addresses of names and for addresses in place of names, each time that a connection begins. */
+  mayConnect: MayConnect;
   port?: number;
   /** From name look-up to the end of the TLS handshake. */
   connectMs?: number;
@@ -165,12 +171,13 @@ export class Peers {
   }
 
   #handshake(target: Target): Promise<TLSSocket> {
-    const { lookup, port = 443, connectMs = 3000 } = this.#options;
+    const { lookup, mayConnect, port = 443, connectMs = 3000 } = this.#options;
+    requireAllowed(target.host, mayConnect);
     return new Promise((resolve, reject) => {
       const place: ConnectionOptions & Pick<TcpSocketConnectOpts, "autoSelectFamily"> = {
         host: target.host,
         port,
-        lookup,
+        lookup: allowedLookup(lookup, mayConnect),
         autoSelectFamily: true,
       };
       const socket = connectTls({ ...this.#tlsOptions(target), ...place, ALPNProtocols: ["h2", "http/1.1"] });
@@ -217,13 +224,14 @@ export class Peers {
   }
 
   async #open1(target: Target, { method, path, headers }: Parameters<Peers["open"]>[1]): Promise<OpenRequest> {
-    const { lookup, port = 443 } = this.#options;
+    const { lookup, mayConnect, port = 443 } = this.#options;
+    requireAllowed(target.host, mayConnect);
     const request = https.request({
       ...this.#tlsOptions(target),
       agent: this.#agent,
       host: target.host,
       port,
-      lookup,
+      lookup: allowedLookup(lookup, mayConnect),
       method,
       path,
       headers: headers as Record<string, string | string[]>,
@@ -334,10 +342,16 @@ async function readText(body: AsyncIterable<Buffer | string>): Promise<string> {
 
 function troubleOf(thrown: unknown, target?: Target): PeerTrouble {
   if (thrown instanceof PeerTrouble) return thrown;
+  if (isRefused(thrown)) return new PeerTrouble("refused_address", "it may not be connected to", thrown);
   const code = codeOf(thrown) ?? "";
   const where = target ? `${target.host}: ` : "";
   const message = where + (thrown instanceof Error ? thrown.message : String(thrown));
   return new PeerTrouble(reasonOf(code), message, thrown);
+}
+
+/** Where several addresses were tried, the failures stand in one. */
+function isRefused(thrown: unknown): boolean {
+  return thrown instanceof PeerRefused || (thrown instanceof AggregateError && thrown.errors.some(isRefused));
 }
 
 function reasonOf(code: string): PeerTrouble["reason"] {

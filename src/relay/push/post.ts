@@ -1,15 +1,35 @@
 /** One request to the push service. */
+import { lookup } from "node:dns";
 import { Agent, request } from "node:https";
+import type { LookupFunction } from "node:net";
+import type { MayConnect } from "../../mail/networks.ts";
+import { allowedLookup, PeerRefused, requireAllowed } from "../allowed-lookup.ts";
 import { codeOf } from "../files.ts";
 import { workersFor } from "./policy.ts";
 
 const timeoutMs = 60_000;
 
-/** Posts tokens to `url`, over connections that are kept for the next. */
-export function pushService(url: string): { post(token: string, signal: AbortSignal): Promise<number>; close(): void } {
+export interface PushServiceOptions {
+  url: string;
+  /** For each address of the service, whenever a connection begins. */
+  mayConnect: MayConnect;
+  /** None of its addresses may be connected to: nothing will be pushed until that changes. */
+  onRefused(): void;
+}
+
+export interface PushService {
+  /** Status of the service's answer; a redirect is not followed. Throws when there is none. */
+  post(token: string, signal: AbortSignal): Promise<number>;
+  close(): void;
+}
+
+/** Posts tokens, over connections that are kept for the next. */
+export function pushService({ url, mayConnect, onRefused }: PushServiceOptions): PushService {
   const maxSockets = workersFor.reduce((sum, each) => sum + each, 0);
-  const agent = new Agent({ keepAlive: true, maxSockets });
+  const allowed = allowedLookup(lookup as LookupFunction, mayConnect);
+  const agent = new Agent({ keepAlive: true, maxSockets, lookup: allowed });
   const post = async (token: string, signal: AbortSignal): Promise<number> => {
+    requireAllowed(new URL(url).hostname, mayConnect);
     const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const first = await postOnce({ url, token, agent, signal: within });
     // the other end had closed a connection at rest: that says nothing about the service
@@ -17,7 +37,12 @@ export function pushService(url: string): { post(token: string, signal: AbortSig
     if (second === "stale") throw new Error("connection closed");
     return second;
   };
-  return { post, close: () => agent.destroy() };
+  const noted = (token: string, signal: AbortSignal) =>
+    post(token, signal).catch((thrown) => {
+      if (thrown instanceof PeerRefused) onRefused();
+      throw thrown;
+    });
+  return { post: noted, close: () => agent.destroy() };
 }
 
 function postOnce(options: {

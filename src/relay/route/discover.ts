@@ -1,5 +1,6 @@
 /** Looks beside the mail for what a domain offers: `/mxdeliv` on its MX hosts, and an MTA-STS policy. One look at a time for a domain. */
 import type { Logger } from "pino";
+import { PeerTrouble } from "../deliver/peers.ts";
 import * as events from "../events.ts";
 import { isHostName, isUnverified } from "./domain.ts";
 import type { Knowledge } from "./knowledge.ts";
@@ -98,7 +99,8 @@ export class Discovery {
     for (const host of exchangers.hosts.slice(0, mostHosts)) {
       const found = await probe(host, isUnverified(destination)).catch((thrown) => {
         events.lookFailed(log, destination, thrown);
-        return "unreached" as const;
+        // an address that may not be connected to is none that will answer later
+        return thrown instanceof PeerTrouble && thrown.reason === "refused_address" ? "no" : "unreached";
       });
       if (found === "yes") hosts.push(host);
       // a later host is a substitute: mail does not go there by HTTPS while the first can be had by SMTP

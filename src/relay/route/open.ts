@@ -1,6 +1,7 @@
 /** Puts the roads together: what is known, the looks for more, Postfix's questions, and the courier for what goes by HTTPS. */
 import { join } from "node:path";
 import type { Logger } from "pino";
+import type { MayConnect } from "../../mail/networks.ts";
 import type { Settings } from "../config.ts";
 import { Courier } from "../deliver/courier.ts";
 import { Peers } from "../deliver/peers.ts";
@@ -25,6 +26,7 @@ export interface OpenRoadsOptions {
   config: Settings;
   metrics: Metrics;
   lookup: Lookup;
+  mayConnect: MayConnect;
   log: Logger;
   now(): number;
 }
@@ -32,10 +34,17 @@ export interface OpenRoadsOptions {
 /** Beside the folders of the domains; no domain begins with a dot. */
 const fileName = ".roads.json";
 
-export async function openRoads({ config, metrics, lookup, log, now }: OpenRoadsOptions): Promise<OpenRoads> {
+export async function openRoads({
+  config,
+  metrics,
+  lookup,
+  mayConnect,
+  log,
+  now,
+}: OpenRoadsOptions): Promise<OpenRoads> {
   const knowledge = await Knowledge.open({ path: join(config.mailFolder, fileName), log });
   const resolver = createRoadResolver();
-  const peers = new Peers({ lookup: resolver.lookup });
+  const peers = new Peers({ lookup: resolver.lookup, mayConnect });
   const discovery = new Discovery({
     knowledge,
     resolver,
@@ -45,7 +54,7 @@ export async function openRoads({ config, metrics, lookup, log, now }: OpenRoads
     log,
   });
   const dane = config.dnssec ? new Dane({ lookup, now }) : undefined;
-  const roads = new Roads({ config, knowledge, discovery, dane, now });
+  const roads = new Roads({ config, knowledge, discovery, dane, mayConnect, now });
   return {
     courier: new Courier({ knowledge, discovery, resolver, peers, metrics, log, now }),
     answer: (question) => roads.answer(question),

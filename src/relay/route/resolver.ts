@@ -4,6 +4,7 @@ import type { LookupFunction } from "node:net";
 import { messageOf } from "../../lib/text.ts";
 import { codeOf } from "../files.ts";
 import { isHostName, literalAddress } from "./domain.ts";
+import { isNumericName } from "./peers-of-postfix.ts";
 
 /** `none`: there is no such domain, or it takes no mail (null MX, RFC 7505). */
 export type Exchangers =
@@ -73,7 +74,7 @@ export function exchangersFrom(
   if (records.length === 0) return { kind: "hosts", hosts: [destination] };
   const sorted = records
     .map(({ exchange, priority }) => ({ host: exchange.toLowerCase().replace(/\.$/, ""), priority }))
-    .filter(({ host }) => isHostName(host))
+    .filter(({ host }) => isHostName(host) && !isNumericName(host))
     .sort((a, b) => a.priority - b.priority || (a.host < b.host ? -1 : 1));
   const hosts = [...new Set(sorted.map(({ host }) => host))];
   return hosts.length === 0 ? { kind: "none" } : { kind: "hosts", hosts };

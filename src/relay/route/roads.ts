@@ -1,10 +1,16 @@
-/** Postfix's questions about roads: `transport` at once from memory, `tls-policy` too, but for a domain that is being met this very moment. */
+/**
+ * Postfix's requests about routes: `transport` at once from memory, `tls-policy` too, except for a domain that is met at this very moment, and
+ * `dns-reply` by rule. Domains are discovered from `tls-policy` on: it is requested for a mail that was accepted, `transport` for
+ * each address that a client mentions.
+ */
+import type { MayConnect } from "../../mail/networks.ts";
 import { type Domains, limitsOfDomain } from "../domains.ts";
 import type { Answer, Question } from "../socketmap/protocol.ts";
 import type { Dane } from "./dane.ts";
 import type { Discovery } from "./discover.ts";
 import { destinationOf, isHostName, isUnverified, literalAddress } from "./domain.ts";
 import type { Knowledge } from "./knowledge.ts";
+import { judgeDnsRecord, refusalOf } from "./peers-of-postfix.ts";
 import { isDue, tlsPolicyFor, transportFor } from "./policy.ts";
 
 export interface RoadsOptions {
@@ -13,6 +19,7 @@ export interface RoadsOptions {
   discovery: Pick<Discovery, "look" | "stsKnown">;
   /** Without it no domain has DANE. */
   dane?: Pick<Dane, "of"> | undefined;
+  mayConnect: MayConnect;
   now(): number;
 }
 
@@ -32,6 +39,8 @@ export class Roads {
         return answerOf(this.#transport(key));
       case "tls-policy":
         return this.#tlsPolicy(key.toLowerCase());
+      case "dns-reply":
+        return answerOf(judgeDnsRecord(key, this.#options.mayConnect));
       default:
         return { kind: "temporary", why: `there is no table ${map}` };
     }
@@ -40,13 +49,18 @@ export class Roads {
   /** `key` is a whole address; Postfix asks for senders and for "*" too. */
   #transport(key: string): string | undefined {
     const destination = destinationOf(key);
-    if (destination === undefined || this.#isOurs(destination)) return undefined;
-    this.#lookIfDue(destination);
+    if (destination !== undefined && this.#isOurs(destination)) return undefined;
+    const refusal = key.includes("@")
+      ? refusalOf(key.slice(key.lastIndexOf("@") + 1), this.#options.mayConnect)
+      : undefined;
+    if (refusal !== undefined || destination === undefined) return refusal;
     return transportFor(destination, this.#options.knowledge.get(destination));
   }
 
   async #tlsPolicy(nextHop: string): Promise<Answer> {
-    const { knowledge, discovery, now } = this.#options;
+    const { knowledge, discovery, mayConnect, now } = this.#options;
+    const literal = literalAddress(nextHop);
+    if (literal !== undefined && mayConnect(literal)) this.#lookIfDue(nextHop);
     if (!isHostName(nextHop)) return answerOf(tlsPolicyFor(nextHop, { known: undefined, dane: "absent" }, now()));
     this.#lookIfDue(nextHop);
     const asked = isUnverified(nextHop) ? undefined : this.#options.dane?.of(nextHop, policyPatienceMs);

@@ -104,7 +104,14 @@ const target = { host: domain, unverified: true };
 
 async function peerWith(options: Partial<Parameters<typeof startFakePeer>[0]> = {}) {
   const peer = await startFakePeer({ domain, host: "127.0.0.1", ...options });
-  const peers = new Peers({ lookup, port: peer.port, connectMs: 1500, stallMs: 1000, answerMs: 1000 });
+  const peers = new Peers({
+    lookup,
+    mayConnect: () => true,
+    port: peer.port,
+    connectMs: 1500,
+    stallMs: 1000,
+    answerMs: 1000,
+  });
   closing.push(
     () => peers.close(),
     () => peer.close(),
@@ -158,7 +165,12 @@ describe("HTTPS to a peer", () => {
       socket.on("error", () => undefined).end("HTTP/1.1 400 Bad Request\r\n\r\n"),
     );
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const peers = new Peers({ lookup, port: (server.address() as AddressInfo).port, connectMs: 1500 });
+    const peers = new Peers({
+      lookup,
+      mayConnect: () => true,
+      port: (server.address() as AddressInfo).port,
+      connectMs: 1500,
+    });
     closing.push(
       () => peers.close(),
       () => void server.close(),
@@ -179,12 +191,47 @@ describe("HTTPS to a peer", () => {
     },
   );
 
+  test.each([
+    ["h2", domain],
+    ["http/1.1", domain],
+    ["h2", "127.0.0.1"],
+    ["http/1.1", "127.0.0.1"],
+    ["h2", "::1"],
+  ] as const)("%s: %s is not connected to where its address may not be", async (protocol, host) => {
+    const { peer } = await peerWith({ protocols: [protocol] });
+    const judged: string[] = [];
+    const mayConnect = (address: string) => {
+      judged.push(address);
+      return false;
+    };
+    const peers = new Peers({ lookup, mayConnect, port: peer.port });
+    closing.push(() => peers.close());
+    const refused = { reason: "refused_address", message: "it may not be connected to" };
+    await expect(peers.get({ host, unverified: true }, "/mxdeliv")).rejects.toMatchObject(refused);
+    await expect(peers.get({ host, unverified: true }, "/mxdeliv")).rejects.toMatchObject(refused);
+    expect(peer.connections()).toBe(0);
+    expect(new Set(judged)).toEqual(new Set([host === domain ? "127.0.0.1" : host]));
+  });
+
+  test("HTTP/1.1: each new connection is judged, not the first alone", async () => {
+    const { peer } = await peerWith({ protocols: ["http/1.1"] });
+    let allowed = true;
+    const peers = new Peers({ lookup, mayConnect: () => allowed, port: peer.port });
+    closing.push(() => peers.close());
+    peer.answer = "cut";
+    await expect(post(peers)).rejects.toHaveProperty("name", "PeerTrouble");
+    const before = peer.connections();
+    allowed = false;
+    await expect(post(peers)).rejects.toMatchObject({ reason: "refused_address" });
+    expect(peer.connections()).toBe(before);
+  });
+
   test("nobody there, and nobody who answers", async () => {
     const { peer, peers } = await peerWith();
     peer.answer = "hold";
     await expect(post(peers)).rejects.toMatchObject({ reason: "connection_timeout" });
     await peer.close();
-    const refused = new Peers({ lookup, port: peer.port });
+    const refused = new Peers({ lookup, mayConnect: () => true, port: peer.port });
     await expect(refused.get(target, "/")).rejects.toMatchObject({ reason: "connection_refused" });
     closing.shift();
     closing.length = 0;
@@ -372,7 +419,7 @@ describe("the courier", () => {
     const first = "_first.peer.test";
     const elsewhere: LookupFunction = (host, options, done) =>
       host === first ? done(null, [{ address: "127.0.0.9", family: 4 }]) : lookup(host, options, done);
-    const peers = new Peers({ lookup: elsewhere, port: peer.port });
+    const peers = new Peers({ lookup: elsewhere, mayConnect: () => true, port: peer.port });
     closing.push(() => peers.close());
     const { courier, hosts, knowledge, road } = await courierFor(peer, peers);
     hosts.unshift(first);

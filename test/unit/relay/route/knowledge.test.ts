@@ -1,6 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { peerRule } from "../../../../src/mail/networks.ts";
+import { PeerTrouble } from "../../../../src/relay/deliver/peers.ts";
 import { Discovery } from "../../../../src/relay/route/discover.ts";
 import { Knowledge } from "../../../../src/relay/route/knowledge.ts";
 import type { Road } from "../../../../src/relay/route/policy.ts";
@@ -64,9 +66,10 @@ interface World {
   found?: Record<string, "yes" | "no" | "unreached">;
   texts?: readonly string[];
   policy?: string;
+  probe?: (host: string) => Promise<"yes" | "no" | "unreached">;
 }
 
-async function world({ hosts = ["mx.two.test"], found = {}, texts = [], policy = "" }: World) {
+async function world({ hosts = ["mx.two.test"], found = {}, texts = [], policy = "", probe }: World) {
   const { path, log, lines } = place();
   const knowledge = await Knowledge.open({ path, log });
   const asked: string[] = [];
@@ -75,7 +78,7 @@ async function world({ hosts = ["mx.two.test"], found = {}, texts = [], policy =
     resolver: { exchangers: async () => ({ kind: "hosts", hosts }), texts: async () => texts },
     probe: async (host, unverified) => {
       asked.push(`${unverified ? "any" : "verified"} ${host}`);
-      return found[host] ?? "yes";
+      return probe ? probe(host) : (found[host] ?? "yes");
     },
     fetchPolicy: async (host) => {
       asked.push(host);
@@ -86,23 +89,76 @@ async function world({ hosts = ["mx.two.test"], found = {}, texts = [], policy =
     most: 2,
   });
   const config = { domains: { "chat.example": limits(), "1.2.3.4": limits() } };
-  return { roads: new Roads({ config, knowledge, discovery, now: () => 1000 }), discovery, knowledge, asked, lines };
+  return {
+    roads: new Roads({ config, knowledge, discovery, mayConnect: peerRule(), now: () => 1000 }),
+    discovery,
+    knowledge,
+    asked,
+    lines,
+  };
 }
 
 const transport = (key: string) => ({ map: "transport", key });
+const tlsPolicy = (key: string) => ({ map: "tls-policy", key });
 
-test("the first question is answered by SMTP at once, the look runs beside, once", async () => {
+test("the first mail goes by SMTP at once, the domain is discovered beside, once", async () => {
   const { roads, discovery, asked } = await world({});
-  for (let count = 0; count < 5; count++) {
-    expect(roads.answer(transport("a@two.test"))).toEqual({ kind: "notFound" });
-  }
+  expect(roads.answer(transport("a@two.test"))).toEqual({ kind: "notFound" });
+  await Promise.all(Array.from({ length: 5 }, () => roads.answer(tlsPolicy("two.test"))));
   await discovery.idle();
   expect(asked).toEqual(["verified mx.two.test"]);
   expect(roads.answer(transport("a@two.test"))).toEqual({ kind: "ok", value: "road:[127.0.0.1]:10083,two.test" });
   expect(asked).toHaveLength(1);
 });
 
-test.each(["*", "a@chat.example", "a@[1.2.3.4]", "postmaster", "a@-", ""])(
+test.each(["a@two.test", "a@_two.test", "a@[8.8.8.8]", "a@[10.0.0.8]"])(
+  "Postfix asks for the route of whatever a client mentions: nobody is connected to for %j",
+  async (key) => {
+    const { roads, discovery, asked } = await world({});
+    await roads.answer(transport(key));
+    await discovery.idle();
+    expect(asked).toEqual([]);
+  },
+);
+
+test.each([
+  { key: "[8.8.8.8]", looks: ["any mx.two.test"] },
+  { key: "[ipv6:2606:4700::1]", looks: ["any mx.two.test"] },
+  { key: "[10.0.0.8]", looks: [] },
+  { key: "[127.0.0.1]:10083", looks: [] },
+  { key: "[10.8]", looks: [] },
+])("a delivery to $key: $looks", async ({ key, looks }) => {
+  const { roads, discovery, asked } = await world({});
+  await roads.answer(tlsPolicy(key));
+  await discovery.idle();
+  expect(asked).toEqual(looks);
+});
+
+test("a server that may not be connected to has no HTTPS, and is not looked at again for a while", async () => {
+  const { discovery, knowledge } = await world({
+    probe: async () => {
+      throw new PeerTrouble("refused_address", "it may not be connected to");
+    },
+  });
+  discovery.look("two.test");
+  await discovery.idle();
+  expect(knowledge.get("two.test")?.road).toMatchObject({ state: "no", hosts: [] });
+});
+
+test("the table of DNS records and of routes that end here", async () => {
+  const { roads } = await world({});
+  expect(await roads.answer({ map: "dns-reply", key: "a.test. 60 IN A 10.0.0.8" })).toEqual({
+    kind: "ok",
+    value: "IGNORE",
+  });
+  expect(await roads.answer({ map: "dns-reply", key: "a.test. 60 IN A 8.8.8.8" })).toEqual({ kind: "notFound" });
+  expect(roads.answer(transport("a@[10.0.0.8]"))).toMatchObject({
+    kind: "ok",
+    value: expect.stringMatching(/^error:5\.4\.4 /),
+  });
+});
+
+test.each(["*", "a@chat.example", "a@[1.2.3.4]", "postmaster", "a@-", ""] as const)(
   "nothing is looked for behind %j",
   async (key) => {
     const { roads, discovery, asked } = await world({});
