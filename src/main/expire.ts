@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { pino } from "pino";
 import { messageOf } from "../lib/text.ts";
 import { readSettings } from "../relay/config.ts";
+import { leftDomains } from "../relay/expire/left-domains.ts";
 import { expireDomain, noCounts } from "../relay/expire/walk.ts";
 
 try {
@@ -17,14 +18,12 @@ try {
   const dryRun = values["dry-run"];
   const counts = noCounts();
   const start = performance.now();
-  for (const [domain, limits] of Object.entries(config.domains)) {
-    expireDomain(domain, limits, { config, nowMs, dryRun }, counts);
+  const domains = { ...leftDomains(config), ...config.domains };
+  for (const [domain, limits] of Object.entries(domains)) {
+    expireDomain(domain, limits, { config: { ...config, domains }, nowMs, dryRun }, counts);
   }
   const seconds = Math.round(performance.now() - start) / 1000;
-  pino({ base: null }).info(
-    { dryRun, domains: Object.keys(config.domains).length, ...counts, seconds },
-    "expiry finished",
-  );
+  pino({ base: null }).info({ dryRun, domains: Object.keys(domains).length, ...counts, seconds }, "expiry finished");
 } catch (thrown) {
   console.error(`expire: ${messageOf(thrown)}`);
   process.exitCode = 1;
