@@ -89,6 +89,8 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     smtpd_relay_restrictions: "reject",
     smtpd_sender_login_maps: map("login_map"),
     smtpd_helo_required: "yes",
+    disable_vrfy_command: "yes",
+    smtpd_discard_ehlo_keywords: "etrn",
     smtpd_peername_lookup: "no",
     smtpd_sasl_type: "dovecot",
     smtpd_sasl_path: sockets.sasl,

@@ -25,7 +25,7 @@ const bodyLimit = "4k";
 /** Beside the message itself: doubled dots. Postfix's own limit is the one that counts. */
 const slackBytes = 2 ** 20;
 
-type Spec = Pick<ChatmailServerSpec, "accounts" | "domain" | "messages" | "network" | "website">;
+type Spec = Pick<ChatmailServerSpec, "accounts" | "certificate" | "domain" | "messages" | "network" | "website">;
 
 /** Beside nginx.conf, what is there whatever pages are served. */
 export function webFiles(spec: Spec): Record<string, string> {
@@ -99,6 +99,12 @@ ${balancer.silence}    ssl_preread on;
 }
 `;
 
+/** HSTS (RFC 6797), only where a browser accepts the certificate: else the pages could not be opened at all. */
+const strictTransport = ({ domain, certificate }: Spec) =>
+  isSelfSignedDomain(domain) || certificate.source === "SelfSigned"
+    ? ""
+    : '    add_header Strict-Transport-Security "max-age=31536000" always;\n';
+
 /**
  * One mail session through 443 takes two of these, a page three or four: 4,000 sessions, which is a relay whose every user is kept from 993.
  * Each is 0.4 kB at rest.
@@ -106,7 +112,8 @@ ${balancer.silence}    ssl_preread on;
 const workerConnections = 8192;
 
 const nginxConf = (
-  { accounts, domain, messages, network, website }: Spec,
+  spec: Spec,
+  { accounts, domain, messages, network, website } = spec,
   balancer = balancerOf(network),
 ) => `load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off;
@@ -166,7 +173,7 @@ ${languageMap()}
   server {
     listen ${ports.http}${balancer.header} default_server;
     listen [::]:${ports.http}${balancer.header} default_server;
-${balancer.silence}    return 301 https://$host$request_uri;
+${balancer.silence}    return 301 https://${domain}$request_uri;
   }
   server {
     ${listenHttps} default_server;
@@ -179,7 +186,7 @@ ${balancer.silence}    return 301 https://$host$request_uri;
     add_header Content-Security-Policy "${contentPolicy(website.configMapName !== undefined)}" always;
     add_header X-Content-Type-Options nosniff always;
     add_header Referrer-Policy no-referrer always;
-    add_header X-Robots-Tag "noindex, nofollow" always;
+${strictTransport(spec)}    add_header X-Robots-Tag "noindex, nofollow" always;
     location / {
       try_files $uri $uri.$language.html $uri.html $uri/ =404;
     }

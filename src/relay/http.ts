@@ -44,13 +44,13 @@ export function httpServer(options: HttpOptions): Server {
 async function respond(request: IncomingMessage, options: HttpOptions): Promise<Answer> {
   const body = await bodyOf(request, options.maxBodyBytes);
   if (body === undefined) return { status: 413, body: "too large\n", headers: { Connection: "close" } };
-  const host = request.headers["x-forwarded-host"] ?? request.headers.host;
   return options.answer({
     method: request.method ?? "GET",
     path: pathOf(request.url ?? "/"),
     query: /[?]([^#]*)/.exec(request.url ?? "")?.[1] ?? "",
     language: request.headers["accept-language"],
-    host: Array.isArray(host) ? host[0] : host,
+    // not X-Forwarded-Host: whoever asks could set it
+    host: request.headers.host,
     client: request.headers["client-address"]?.toString(),
     body,
   });
