@@ -17,6 +17,11 @@
 s/\b(from|to|orig_to|user|sender|recipient|sasl_username|sasl_sender|message-id|resent-message-id)=<[^>]+>/\1=<address>/g
 s/\b(sasl_username|sasl_sender|user)=[^<,; ][^,; ]*/\1=<address>/g
 s/\bhelo=<[^>]*>/helo=<name>/g
+# with a quoted local part, which may hold spaces and escapes: "john doe"@x.org
+s/<?"([^"\\]|\\.)*"[[:space:]]*@[[:space:]]*(\[[^][:space:]]*\]|[^][:space:]<>()"',;:=[]+)>?/<address>/g
+# with spaces around the @
+s/<?[^][:space:]<>()"',;:=[]+[[:space:]]+@[[:space:]]*(\[[^][:space:]]*\]|[^][:space:]<>()"',;:=[]+)>?/<address>/g
+s/<?[^][:space:]<>()"',;:=[]+@[[:space:]]+(\[[^][:space:]]*\]|[^][:space:]<>()"',;:=[]+)>?/<address>/g
 # addresses anywhere, those of address literals too
 s/<?[^][:space:]<>()"',;:=[]+@(\[[^][:space:]]*\]|[^][:space:]<>()"',;:=[]+)>?/<address>/g
 # IPv4, with four numbers and no more
