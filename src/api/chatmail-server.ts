@@ -1,7 +1,7 @@
 /** The ChatmailServer resource: one schema is the source of types, defaults, validation messages and the CRD. */
 import { z } from "zod";
 import { bytesOf } from "./quantity.ts";
-import { address, addressRange, cel, entries, objectName, size, text } from "./schema.ts";
+import { address, addressRange, cel, entries, httpsUrl, objectName, size, text } from "./schema.ts";
 
 const label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
 const ipv4 = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
@@ -248,12 +248,7 @@ export const Services = z
           .boolean()
           .default(true)
           .describe("Whether a delivered message wakes the devices that have asked for it."),
-        url: text({
-          name: "url",
-          pattern: "^https://[^ \\t\\r\\n]+$",
-          says: "a URL that begins with https://",
-          maxLength: 1024,
-        })
+        url: httpsUrl("url")
           .default("https://notifications.delta.chat/notify")
           .describe("The push service. It is sent a device's token, encrypted for it, and nothing else."),
       })
@@ -262,12 +257,7 @@ export const Services = z
     turn: Turn.prefault({}),
     iroh: z
       .strictObject({
-        url: text({
-          name: "url",
-          pattern: "^https://[^ \\t\\r\\n]+$",
-          says: "a URL that begins with https://",
-          maxLength: 1024,
-        })
+        url: httpsUrl("url")
           .optional()
           .describe(
             "An iroh relay that clients are told of, such as https://iroh.example.org. Without it they use their own.",

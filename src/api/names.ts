@@ -40,4 +40,6 @@ export const childNames = (server: string) => ({
 export const annotations = {
   /** Hash of the configuration a pod was started with; another value rolls the pod. */
   configHash: `${group}/config-hash`,
+  /** On a volume claim or Secret that may outlive its server: the domain that it belongs to. */
+  domain: `${group}/domain`,
 } as const;

@@ -61,6 +61,18 @@ export const addressRange = (name: string) => {
     .meta(cel({ rule: "isCIDR(self)", message }));
 };
 
+/** An https:// URL that the API server (Go) and the daemon (WHATWG) both read, without user and password. */
+export const httpsUrl = (name: string) => {
+  const says = "a URL that begins with https://";
+  const message = `${name} must be ${says}`;
+  const host = "([A-Za-z0-9_.-]+|\\[[0-9A-Fa-f:.]+\\])";
+  const pattern = `^https://${host}(:[0-9]{1,5})?([/?#][^ \\t\\r\\n\\\\<>"{}|^\`]*)?$`;
+  return text({ name, pattern, says, maxLength: 1024, rules: [{ rule: "isURL(self)", message }] }).refine(
+    (value) => URL.canParse(value),
+    { message },
+  );
+};
+
 /** A size between two sizes, such as "30Mi". */
 export const size = (options: { name: string; atLeast: string; atMost: string }) => {
   const { name, atLeast, atMost } = options;

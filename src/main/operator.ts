@@ -28,6 +28,7 @@ const world = makeWorld({
   client,
   scopes,
   relayImage: config.relayImage,
+  allowedImages: config.allowedImages,
   instance,
   signal: stopping.signal,
   log,

@@ -1,5 +1,6 @@
 /** What the operator reads from its environment, once. */
 import { z } from "zod";
+import { repositoryOf } from "./image.ts";
 
 const switchText = z
   .enum(["true", "false"])
@@ -15,6 +16,19 @@ export const OperatorConfig = z
     POD_NAMESPACE: z.string().optional().describe("The operator's own namespace; by default that of its credentials."),
     POD_NAME: z.string().optional().describe("Who holds the lease; by default the host's name."),
     RELAY_IMAGE: z.string().min(1).describe("Image of the relay pods' containers."),
+    ALLOWED_IMAGES: z
+      .string()
+      .default("")
+      .transform((text) =>
+        text
+          .split(",")
+          .map((each) => each.trim())
+          .filter((each) => each !== ""),
+      )
+      .refine((list) => list.every(isAllowable), { message: "not a repository, a folder that ends in /, or *" })
+      .describe(
+        "What spec.image may name beside RELAY_IMAGE's repository: repositories, folders of them that end in /, or * for any image; with commas between.",
+      ),
     LOG_LEVEL: z.enum(["error", "warn", "info", "debug", "trace"]).default("info").describe("How much is logged."),
     HEALTH_PORT: z.coerce
       .number()
@@ -36,6 +50,7 @@ export const OperatorConfig = z
     podNamespace: env.POD_NAMESPACE,
     podName: env.POD_NAME,
     relayImage: env.RELAY_IMAGE,
+    allowedImages: allowedImages(env.RELAY_IMAGE, env.ALLOWED_IMAGES),
     logLevel: env.LOG_LEVEL,
     healthPort: env.HEALTH_PORT,
     leaderElection: env.LEADER_ELECTION,
@@ -43,6 +58,15 @@ export const OperatorConfig = z
     workers: env.WORKERS,
   }));
 export type OperatorConfig = z.infer<typeof OperatorConfig>;
+
+/** The repository of the operator's own relay image, and those that its administrators add. */
+export const allowedImages = (relayImage: string, more: readonly string[] = []): string[] => [
+  ...[repositoryOf(relayImage) ?? []].flat(),
+  ...more,
+];
+
+const isAllowable = (text: string) =>
+  text === "*" || repositoryOf(text.endsWith("/") ? `${text}x` : text) !== undefined;
 
 /** Throws an error that names each variable that is wrong. */
 export function readConfig(environment: Record<string, string | undefined>): OperatorConfig {

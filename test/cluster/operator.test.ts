@@ -138,11 +138,15 @@ describe("one server", () => {
   });
 
   test("an image that is not there is named, and its cure needs no help", async () => {
+    const { image = "" } = ((await get("pod", "story-0")) as LivePod).spec?.containers?.[0] ?? {};
+    const missing = `${image.replace(/[:@][^/]*$/, "")}:no-such-tag`;
     await patch("story", { image: "registry.invalid/no-such-relay:1" });
+    await conditionIs("story", "Ready", "False ImageNotAllowed");
+    await patch("story", { image: missing });
     const ready = await conditionIs("story", "Ready", "False ImageUnavailable").finally(() =>
       patch("story", { image: null }),
     );
-    expect(ready.message).toMatch(/registry\.invalid\/no-such-relay:1 can't be pulled/);
+    expect(ready.message).toContain(`${missing} can't be pulled`);
     await serverReady("story");
   });
 
@@ -182,7 +186,7 @@ describe("a domain", () => {
   test("belongs to the older server; the younger one is told whose it is", async () => {
     await apply(server("twin", { domain: "_story.test" }));
     const ready = await conditionIs("twin", "Ready", "False DomainTaken");
-    expect(ready.message).toBe("_story.test belongs to chatmail/story, which is older; delete one of the two");
+    expect(ready.message).toBe("_story.test is served by ChatmailServer story: delete one of the two");
     expect(await exists("statefulset", "twin")).toBe(false);
     await conditionIs("twin", "Stalled", "True DomainTaken");
     await removeServer("twin");

@@ -1,7 +1,7 @@
 /** Writes to the cluster: children and status, each only where something differs. */
 import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
 import { Failure } from "../../api/failure.ts";
-import { apiVersion, chatmailServer, labels, labelValues } from "../../api/names.ts";
+import { annotations, apiVersion, chatmailServer, labels, labelValues } from "../../api/names.ts";
 import { ApiError, isApiError } from "../../kube/client.ts";
 import { withDigests } from "../../kube/fields.ts";
 import { type KubeObject, keyOf, resources } from "../../kube/object.ts";
@@ -24,6 +24,10 @@ export async function applyChildren(
       const known = storeOf(world.stores, resource)?.at(keyOf(object));
       return known ?? (absent ? undefined : world.client.get(resource, at, signal));
     }),
+  );
+  refuseOtherDomain(
+    server,
+    found.filter((each) => each !== undefined),
   );
   for (const [nth, { resource, object }] of children.entries()) {
     const { kind, metadata } = object;
@@ -50,6 +54,21 @@ export async function applyChildren(
     }
   }
   return sent;
+}
+
+/** Before anything is written: mailboxes and keys of another domain are kept under the name of this server. */
+export function refuseOtherDomain({ metadata, spec }: ChatmailServer, found: readonly KubeObject[]): void {
+  const domainOf = (object: KubeObject) => object.metadata.annotations?.[annotations.domain] ?? spec.domain;
+  const others = found.filter((object) => domainOf(object) !== spec.domain);
+  const [first] = others;
+  if (!first) return;
+  const kind = (object: KubeObject) => (object.kind === "PersistentVolumeClaim" ? "pvc" : object.kind.toLowerCase());
+  const named = others.map((object) => `${kind(object)}/${object.metadata.name}`).join(" ");
+  throw new Failure(
+    "ApplyConflict",
+    "world",
+    `mailboxes or keys of ${domainOf(first)} were kept under the name ${metadata.name}: give this server another name, or delete them for good: kubectl -n ${metadata.namespace} delete ${named}`,
+  );
 }
 
 /** Made by us for a server of this name: also by an earlier one that left its volume or key behind. */

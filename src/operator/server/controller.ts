@@ -7,7 +7,7 @@ import { type KubeObject, keyOf } from "../../kube/object.ts";
 import { from, fromMapped, type Source } from "../../kube/source.ts";
 import type { Store } from "../../kube/store.ts";
 import { reconcileServer } from "./reconcile.ts";
-import type { World } from "./world.ts";
+import type { LiveServer, World } from "./world.ts";
 
 /** `kubectl annotate cms nine chatmail.dev/log-level=debug`: more is said about this server alone. */
 const logLevelAnnotation = `${group}/log-level`;
@@ -30,6 +30,10 @@ export async function runServerController(
   });
 }
 
+const isAnotherSpec = (before: LiveServer, now: LiveServer) =>
+  before.metadata.generation !== now.metadata.generation ||
+  before.metadata.deletionTimestamp !== now.metadata.deletionTimestamp;
+
 function sourcesOf(world: World): Source[] {
   const { servers, ...children } = world.stores;
   // A volume that outlives its server has no owner, but the label of its server's name.
@@ -40,9 +44,11 @@ function sourcesOf(world: World): Source[] {
   };
   return [
     from(servers),
-    // Who waits for this domain may have it now.
-    fromMapped(servers, ({ type, object }) =>
-      type === "deleted" ? world.serversByDomain.get(object.spec.domain).map(keyOf) : [],
+    // Who waits for this domain may have it now: this one was deleted, or its spec became another.
+    fromMapped(servers, (change) =>
+      change.type === "deleted" || (change.type === "changed" && isAnotherSpec(change.before, change.object))
+        ? world.serversByDomain.get(change.object.spec?.domain ?? "").map(keyOf)
+        : [],
     ),
     ...world.troubles.map((store) =>
       fromMapped(store, ({ object }) => {

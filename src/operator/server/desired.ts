@@ -32,6 +32,7 @@ export function desiredChildren(server: ChatmailServer, seen: Seen, options: { r
     image: server.spec.image ?? options.relayImage,
     tlsSecretName: certificate.secretName,
     dkimKeyPem: dkim?.rsaKeyPem,
+    noInvites: seen.invites?.unusable,
     turnSecret: seen.turn?.secret,
     extras: extrasOf(server, addressesOf(server, seen)),
   };

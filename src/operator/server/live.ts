@@ -2,6 +2,7 @@
 import type { KubeObject } from "../../kube/object.ts";
 
 export interface LiveSecret extends KubeObject {
+  type?: string;
   data?: Record<string, string>;
 }
 

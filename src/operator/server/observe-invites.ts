@@ -5,6 +5,7 @@ import { childNames } from "../../api/names.ts";
 import { resources } from "../../kube/object.ts";
 import { inviteTokenIn } from "../../mail/invite.ts";
 import type { LiveSecret } from "./live.ts";
+import { isOurs } from "./observe-secret.ts";
 import type { SeenInvites } from "./seen.ts";
 import type { World } from "./world.ts";
 
@@ -21,11 +22,16 @@ export async function observeInvites(
   const secret =
     world.stores.secrets.get(namespace, secretName) ??
     ((await world.client.get(resources.secret, { namespace, name: secretName }, signal)) as LiveSecret | undefined);
+  if (given !== undefined && secret && (isOurs(secret) ? given !== childNames(name).invitesSecret : !isPlain(secret)))
+    return { secretName, count: 0, unusable: true };
   const values = Object.values(secret?.data ?? {}).map((value) => Buffer.from(value, "base64").toString("utf8"));
   const tokens = values.flatMap((value) => inviteTokenIn(value) ?? []);
   if (given === undefined && !secret) return { secretName, count: 1, newToken: newToken() };
   return { secretName, count: tokens.length };
 }
+
+/** Tokens of accounts, registry passwords and certificates are no invites. */
+const isPlain = ({ type }: LiveSecret) => type === undefined || type === "Opaque";
 
 /** Letters and digits that nobody takes for others when they read them aloud: 98 bits. */
 function newToken(): string {

@@ -1,5 +1,6 @@
 /** Reads a Secret of ours that must not be made twice. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import { labels, labelValues } from "../../api/names.ts";
 import { resources } from "../../kube/object.ts";
 import type { LiveSecret } from "./live.ts";
 import type { World } from "./world.ts";
@@ -17,6 +18,9 @@ export async function ownSecret(
   const known = world.stores.secrets.get(namespace, name);
   return known ?? ((await world.client.get(resources.secret, { namespace, name }, signal)) as LiveSecret | undefined);
 }
+
+/** Carries our label: made for a server of ours, or to look so. Such a Secret is never a given certificate or a given list of invites. */
+export const isOurs = (secret: LiveSecret) => secret.metadata?.labels?.[labels.managedBy] === labelValues.managedBy;
 
 /** Empty where there is no such key. */
 export function textIn(secret: LiveSecret | undefined, key: string): string {

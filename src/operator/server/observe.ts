@@ -8,6 +8,7 @@ import { resources } from "../../kube/object.ts";
 import type { LiveEvent, LiveSecret } from "./live.ts";
 import { observeDkim } from "./observe-dkim.ts";
 import { observeInvites } from "./observe-invites.ts";
+import { isOurs } from "./observe-secret.ts";
 import { observeTurn } from "./observe-turn.ts";
 import type { Seen, SeenCertificate } from "./seen.ts";
 import type { World } from "./world.ts";
@@ -85,6 +86,13 @@ async function givenCertificate(server: ChatmailServer, world: World, signal: Ab
     ...here,
     problem: { reason: "CertificateMissing", message },
   });
+  const unusable = (message: string): SeenCertificate => ({ ...missing(message), unusable: true });
+  if (secret && isOurs(secret))
+    return unusable(`Secret ${secretName} is one that the operator made for a ChatmailServer: name one of your own`);
+  if (secret && secret.type !== "kubernetes.io/tls")
+    return unusable(
+      `Secret ${secretName} is of type ${secret.type ?? "Opaque"}: the operator serves only Secrets of type kubernetes.io/tls`,
+    );
   if (!secret) return missing(`there is no Secret ${secretName} in namespace ${namespace}`);
   const pair = pairIn(secret);
   if (!pair) return missing(`Secret ${secretName} lacks tls.crt or tls.key`);

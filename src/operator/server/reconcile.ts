@@ -1,21 +1,33 @@
-import type { ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
+import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
 import { Failure } from "../../api/failure.ts";
+import { childNames } from "../../api/names.ts";
+import { isPassing } from "../../kube/api-error.ts";
 import type { Outcome } from "../../kube/controller.ts";
 import type { Note } from "../../kube/events.ts";
 import type { Log } from "../../kube/log.ts";
+import { messageOf } from "../../lib/text.ts";
 import { applyChildren, applyStatus } from "./act.ts";
 import { desiredChildren } from "./desired.ts";
 import { observe } from "./observe.ts";
 import type { Seen } from "./seen.ts";
-import { domainProblem, specProblem } from "./spec.ts";
+import { domainProblem, imageProblem, specProblem } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
 import type { LiveServer, World } from "./world.ts";
 
 /**
  * Brings one ChatmailServer a step closer to its spec. Safe to repeat after a crash at any line.
- * An expected failure is shown as Ready=False and tried again; anything else is thrown.
+ * An expected failure is shown as Ready=False and tried again; anything else is shown as InternalError and thrown.
  */
 export async function reconcileServer(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
+  try {
+    return await carryOut(key, world, log, signal);
+  } catch (thrown) {
+    if (!isPassing(thrown)) await showInternalError(key, thrown, world, log, signal);
+    throw thrown;
+  }
+}
+
+async function carryOut(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
   const server = world.stores.servers.at(key);
   if (!server || server.metadata.deletionTimestamp) return {};
 
@@ -24,7 +36,15 @@ export async function reconcileServer(key: string, world: World, log: Log, signa
     await judge(server, { seen: undefined }, world, log, signal);
     return {};
   }
-  const refused = specProblem(server.spec) ?? domainProblem(server, world.serversByDomain.get(server.spec.domain));
+  const refused =
+    specProblem(server.spec) ??
+    imageProblem(server.spec, world.allowedImages) ??
+    domainProblem(
+      server,
+      world.serversByDomain.get(server.spec.domain),
+      (each) => isServing(each, world),
+      world.allowedImages,
+    );
   if (refused) {
     await judge(server, { seen: undefined, refused }, world, log, signal);
     return {};
@@ -33,7 +53,12 @@ export async function reconcileServer(key: string, world: World, log: Log, signa
   let failure: Failure | undefined;
   let seen = await observe(server, world, signal);
   // while the Secret of the key is broken, the pod that has read it goes on
-  if (management === "Managed" && seen.certificate.source !== "None" && !seen.dkim?.problem) {
+  if (
+    management === "Managed" &&
+    seen.certificate.source !== "None" &&
+    !seen.certificate.unusable &&
+    !seen.dkim?.problem
+  ) {
     try {
       const sent = await applyChildren(server, desiredChildren(server, seen, world), world, signal);
       if (sent.length > 0) {
@@ -49,6 +74,26 @@ export async function reconcileServer(key: string, world: World, log: Log, signa
 
   await judge(server, { seen, failure }, world, log, signal);
   return { againMs: againMs(seen, world.now()), ...(failure && { retry: true }) };
+}
+
+/** Its pod has been set up, and the operator may still carry it out. */
+function isServing({ metadata, spec }: LiveServer | ChatmailServer, world: World): boolean {
+  if (metadata.deletionTimestamp || spec.management === "Unmanaged") return false;
+  const owners = world.stores.statefulSets.get(metadata.namespace, childNames(metadata.name).statefulSet)?.metadata;
+  return owners?.ownerReferences?.some(({ uid }) => uid === metadata.uid) ?? false;
+}
+
+/** What nobody expected: shown on the resource and thrown again, so that it is logged with its stack, counted and retried. */
+async function showInternalError(key: string, thrown: unknown, world: World, log: Log, signal: AbortSignal) {
+  const server = world.stores.servers.at(key);
+  if (!server || server.metadata.deletionTimestamp || server.spec?.management === "Unmanaged" || signal.aborted) return;
+  const refused = {
+    reason: "InternalError",
+    message: `the operator failed, please report it: ${messageOf(thrown)}. What runs goes on as it is`,
+  } as const;
+  await judge(server, { seen: undefined, refused }, world, log, signal).catch((err: unknown) =>
+    log.warn({ err }, "status not written"),
+  );
 }
 
 async function judge(

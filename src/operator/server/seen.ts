@@ -22,6 +22,8 @@ export interface SeenCertificate {
   pair?: KeyPair;
   /** The API server was asked for our own Secret, and has none. */
   absent?: true;
+  /** The Secret is one that may not be served: it is not mounted, and a pod that runs goes on as it is. */
+  unusable?: true;
   facts?: CertificateFacts;
   problem?: Problem;
 }
@@ -47,6 +49,8 @@ export interface SeenTurn {
 export interface SeenInvites {
   /** The Secret that the pod mounts. */
   secretName: string;
+  /** It is not one that invites may be in: not mounted. */
+  unusable?: true;
   /** How many count now. */
   count: number;
   /** The first one: the API server was asked for our Secret, and has none. */
@@ -76,7 +80,7 @@ export interface Seen {
 export interface Judged {
   server: ChatmailServer;
   seen: Seen | undefined;
-  /** Why nothing was done: the spec is wrong, or its domain is another's. */
+  /** Why nothing was done: the spec is wrong, or its domain is another's, or the operator failed. */
   refused?: Problem | undefined;
   /** What went wrong while children were applied. */
   failure?: Failure | undefined;

@@ -78,7 +78,7 @@ const readyChecks: readonly Check[] = [
 ];
 
 /** Only an edit helps against these; waiting does not. */
-const needsAnEdit: readonly Reason[] = ["SpecInvalid", "DomainTaken", "CertificateSourceMissing"];
+const needsAnEdit: readonly Reason[] = ["SpecInvalid", "DomainTaken", "ImageNotAllowed", "CertificateSourceMissing"];
 
 /** Time passes and these go away by themselves. */
 const onTheWay: readonly Reason[] = ["Progressing", "PodMissing", "PodPending", "VolumePending", "AddressPending"];
@@ -179,7 +179,11 @@ function inviteOf({ spec }: ChatmailServer, { invites }: Seen): Pick<ChatmailSer
   return { invite: publicInvite({ domain: spec.domain, registration }) };
 }
 
-function invitesVerdict({ secretName, count }: SeenInvites): Verdict {
+function invitesVerdict({ secretName, count, unusable }: SeenInvites): Verdict {
+  if (unusable) {
+    const message = `Secret ${secretName} can't hold invites: it must be of type Opaque and not one that the operator made for something else`;
+    return { status: "False", reason: "InvitesMissing", message };
+  }
   if (count > 0) return { status: "True", reason: "InvitesThere", message: `${count} in Secret ${secretName}` };
   const message = `nobody new can join: no key of Secret ${secretName} holds an invite (8 to 128 letters, digits, - and _)`;
   return { status: "False", reason: "InvitesMissing", message };

@@ -57,6 +57,8 @@ export interface World {
   /** By the key of their server. */
   jobsByServer: Index<LiveJob>;
   relayImage: string;
+  /** What `spec.image` may name; see `isImageAllowed`. */
+  allowedImages: readonly string[];
   now: () => Date;
 }
 
@@ -84,13 +86,14 @@ export function makeWorld(options: {
   client: Client;
   scopes: readonly string[];
   relayImage: string;
+  allowedImages: readonly string[];
   /** Which operator says what events say. */
   instance: string;
   signal: AbortSignal;
   log: Log;
   metrics?: Metrics;
 }): World {
-  const { client, scopes, relayImage, instance, signal, log, metrics } = options;
+  const { client, scopes, relayImage, allowedImages, instance, signal, log, metrics } = options;
   const cache = new Cache({ client, log, signal, namespaces: scopes, ...(metrics && { metrics }) });
   const ours = { labelSelector: ourLabelSelector };
   const applied = <T extends KubeObject>(resource: Resource) =>
@@ -120,6 +123,7 @@ export function makeWorld(options: {
     eventsAbout: (of) => byObject.flatMap((index) => index.get(aboutText(of))),
     stores,
     relayImage,
+    allowedImages,
     applier: new Applier({ client, fieldManager }),
     events: new EventRecorder({ client, component: fieldManager, instance, log }),
     now: () => new Date(),

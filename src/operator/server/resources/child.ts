@@ -1,6 +1,6 @@
 /** What all children of a server have in common. */
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
-import { apiVersion, chatmailServer, labels, labelValues } from "../../../api/names.ts";
+import { annotations, apiVersion, chatmailServer, labels, labelValues } from "../../../api/names.ts";
 import type { KubeObject, ObjectMeta } from "../../../kube/object.ts";
 
 /** An object that we write: the fields beside metadata are those of its kind. */
@@ -39,6 +39,12 @@ export function childMeta(
     blockOwnerDeletion: true,
   };
   return { ...meta, ownerReferences: [owner] };
+}
+
+/** Of what outlives the server with Retain: the domain stands on it, so that no other domain takes it over. */
+export function keptMeta(server: ChatmailServer, name: string): ObjectMeta {
+  const annotated = { [annotations.domain]: server.spec.domain };
+  return { ...childMeta(server, name, { owned: !isRetained(server) }), annotations: annotated };
 }
 
 /** Whether mailboxes and keys outlive the server. */

@@ -1,7 +1,7 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import { invitePage } from "../../../mail/invite.ts";
-import { type Child, childMeta, isRetained } from "./child.ts";
+import { type Child, keptMeta } from "./child.ts";
 
 /**
  * The first invite, as the link to hand out. Made once: from then on the Secret is the user's, who adds invites under other keys and
@@ -11,7 +11,7 @@ export function invitesSecret(server: ChatmailServer, token: string): Child<{ da
   return {
     apiVersion: "v1",
     kind: "Secret",
-    metadata: childMeta(server, childNames(server.metadata.name).invitesSecret, { owned: !isRetained(server) }),
+    metadata: keptMeta(server, childNames(server.metadata.name).invitesSecret),
     data: { link: Buffer.from(invitePage(server.spec.domain, token)).toString("base64") },
   };
 }

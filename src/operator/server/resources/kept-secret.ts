@@ -1,5 +1,5 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
-import { type Child, childMeta, isRetained } from "./child.ts";
+import { type Child, keptMeta } from "./child.ts";
 
 export type KeptSecret = Child<{ type: string; data: Record<string, string> }>;
 
@@ -12,7 +12,7 @@ export function keptSecret(server: ChatmailServer, name: string, texts: Readonly
   return {
     apiVersion: "v1",
     kind: "Secret",
-    metadata: childMeta(server, name, { owned: !isRetained(server) }),
+    metadata: keptMeta(server, name),
     type: "Opaque",
     data: Object.fromEntries(data),
   };

@@ -2,9 +2,11 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import type { Extras, RelayContainer, RelayMount, RelayProbe } from "../../../mail/containers.ts";
-import { signsMail } from "../../../mail/dkim.ts";
+import { dkimKeyFiles, signsMail } from "../../../mail/dkim.ts";
 import { configMapItems, type FileFolder, type Files } from "../../../mail/files.ts";
 import { vmail } from "../../../mail/layout.ts";
+import { appVersionsKey } from "../../../mail/relay-config.ts";
+import { turnSecretKey } from "../../../mail/turn.ts";
 import { servedPorts } from "./service.ts";
 
 export interface PodPlan {
@@ -14,6 +16,8 @@ export interface PodPlan {
   tlsSecretName: string;
   /** Undefined where the domain does not sign, or its Secret holds no key. */
   dkimKeyPem?: string | undefined;
+  /** The Secret of invites must not be mounted: it may not hold any. */
+  noInvites?: true | undefined;
   /** Undefined where no TURN server runs. */
   turnSecret?: string | undefined;
   extras: Extras;
@@ -125,24 +129,37 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
     }
     case "tls":
       // 0440 and fsGroup: the daemons' group may read the key, nobody else.
-      return { name: "tls", secret: { secretName: tlsSecretName, defaultMode: 0o440 } };
+      return {
+        name: "tls",
+        secret: { secretName: tlsSecretName, items: items("tls.crt", "tls.key"), defaultMode: 0o440 },
+      };
     case "dkim": {
       const name = volumeNames.dkim;
       if (!signsMail(server.spec.domain)) return { name, emptyDir: {} };
-      return { name, secret: { secretName: names.dkimSecret, defaultMode: 0o440 } };
+      const sources = dkimKeyFiles.map(({ file, optional }) => ({
+        secret: { name: names.dkimSecret, items: items(file), ...(optional && { optional }) },
+      }));
+      return { name, projected: { sources, defaultMode: 0o440 } };
     }
     case "invites": {
-      // optional, so that the pod starts without it: there is one only where somebody is invited
+      if (server.spec.accounts.registration !== "Invite" || plan.noInvites)
+        return { name: volumeNames.invites, emptyDir: {} };
+      // The user names the keys of this Secret, so it is mounted whole; optional, so that the pod starts without it.
       const secretName = server.spec.accounts.invitesSecretName ?? names.invitesSecret;
       return { name: volumeNames.invites, secret: { secretName, defaultMode: 0o440, optional: true } };
     }
     case "appVersions": {
       const given = server.spec.services.appVersionsConfigMapName;
       const name = volumeNames.appVersions;
-      return given === undefined ? { name, emptyDir: {} } : { name, configMap: { name: given, optional: true } };
+      return given === undefined
+        ? { name, emptyDir: {} }
+        : { name, configMap: { name: given, items: items(appVersionsKey), optional: true } };
     }
     case "turnSecret":
-      return { name: volumeNames.turnSecret, secret: { secretName: names.turnSecret, defaultMode: 0o440 } };
+      return {
+        name: volumeNames.turnSecret,
+        secret: { secretName: names.turnSecret, items: items(turnSecretKey), defaultMode: 0o440 },
+      };
     case "run":
       // in memory: the served key is in it
       return { name: "run", emptyDir: { medium: "Memory" } };
@@ -152,6 +169,9 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
       return { name: mount.name, emptyDir: mount.inMemory ? { medium: "Memory", sizeLimit: "8Mi" } : {} };
   }
 }
+
+/** The keys of a Secret or ConfigMap that the pod sees, each as a file of its name: nothing else in the object reaches the pod. */
+const items = (...keys: string[]) => keys.map((key) => ({ key, path: key }));
 
 /** What all pods of a server have: no credentials, no variables of other Services, the spec's wishes for nodes. */
 export function podBasics(server: ChatmailServer): Record<string, unknown> {

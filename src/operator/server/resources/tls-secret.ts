@@ -1,7 +1,7 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import type { KeyPair } from "../../../certificates/self-signed.ts";
-import { type Child, childMeta, isRetained } from "./child.ts";
+import { type Child, keptMeta } from "./child.ts";
 
 /** The self-signed certificate and its key. Kept when the server is deleted with Retain: a client that pinned the key knows it again. */
 export function tlsSecret(
@@ -12,7 +12,7 @@ export function tlsSecret(
   return {
     apiVersion: "v1",
     kind: "Secret",
-    metadata: childMeta(server, childNames(server.metadata.name).tlsSecret, { owned: !isRetained(server) }),
+    metadata: keptMeta(server, childNames(server.metadata.name).tlsSecret),
     type: "kubernetes.io/tls",
     data: { "tls.crt": base64(pair.certificatePem), "tls.key": base64(pair.keyPem) },
   };

@@ -1,7 +1,7 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import { bytesOf } from "../../../api/quantity.ts";
-import { type Child, childMeta, isRetained } from "./child.ts";
+import { type Child, keptMeta } from "./child.ts";
 
 /** The volume for mailboxes and the queue. `existing`: the size that a claim of this name already asks for; claims can't shrink. */
 export function volumeClaim(server: ChatmailServer, existing?: string): Child {
@@ -10,7 +10,7 @@ export function volumeClaim(server: ChatmailServer, existing?: string): Child {
   return {
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
-    metadata: childMeta(server, childNames(server.metadata.name).volumeClaim, { owned: !isRetained(server) }),
+    metadata: keptMeta(server, childNames(server.metadata.name).volumeClaim),
     spec: {
       accessModes: ["ReadWriteOnce"],
       resources: { requests: { storage: size } },

@@ -63,7 +63,13 @@ test.each([
     const who = pod.containers.filter((each: Loose) => each.volumeMounts.some(({ name }: Loose) => name === "dkim"));
     expect(who.map(({ name }: Loose) => name)).toEqual(["relay"]);
     const volume = pod.volumes.find(({ name }: Loose) => name === "dkim");
-    expect(volume.secret).toEqual({ secretName: "nine-dkim", defaultMode: 0o440 });
+    expect(volume.projected).toEqual({
+      sources: [
+        { secret: { name: "nine-dkim", items: [{ key: "rsa.pem", path: "rsa.pem" }] } },
+        { secret: { name: "nine-dkim", items: [{ key: "ed25519.pem", path: "ed25519.pem" }], optional: true } },
+      ],
+      defaultMode: 0o440,
+    });
   },
 );
 
@@ -291,5 +297,37 @@ test("the pod asks validating resolvers where there are some, else the cluster's
   expect(pod({ network: { validatingResolvers } })).toMatchObject({
     dnsPolicy: "None",
     dnsConfig: { nameservers: validatingResolvers, options: [{ name: "edns0" }, { name: "trust-ad" }] },
+  });
+});
+
+describe("what a pod sees of Secrets and ConfigMaps that a person names", () => {
+  const volume = (name: string, spec: SpecInput, seen: Partial<Seen> = {}) =>
+    children(spec, { ...selfSigned, ...seen }).StatefulSet.spec.template.spec.volumes.find(
+      (each: Loose) => each.name === name,
+    );
+  const key = (name: string) => ({ key: name, path: name });
+
+  test("a certificate and its key, and no other key", () => {
+    expect(volume("tls", {}).secret.items).toEqual([key("tls.crt"), key("tls.key")]);
+  });
+
+  test.each([
+    { registration: "Open", mounted: false },
+    { registration: "Closed", mounted: false },
+    { registration: "Invite", mounted: true },
+  ])("registration $registration mounts invites: $mounted", ({ registration, mounted }) => {
+    const spec = { accounts: { registration, invitesSecretName: "database-password" } };
+    expect(volume("invites", spec).secret?.secretName).toBe(mounted ? "database-password" : undefined);
+  });
+
+  test("a Secret that can't hold invites is not mounted", () => {
+    const invites = { secretName: "ten-dkim", count: 0, unusable: true } as const;
+    const spec = { accounts: { registration: "Invite", invitesSecretName: "ten-dkim" } };
+    expect(volume("invites", spec, { invites })).toEqual({ name: "invites", emptyDir: {} });
+  });
+
+  test("the app versions, and no other key", () => {
+    const spec = { services: { appVersionsConfigMapName: "versions" } };
+    expect(volume("app-versions", spec).configMap.items).toEqual([key("appversions.json")]);
   });
 });

@@ -1,5 +1,5 @@
 /** A self-signed certificate is made once and kept: clients remember its key. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type KeyPair, makeSelfSigned } from "../../../../src/certificates/self-signed.ts";
 import { observe } from "../../../../src/operator/server/observe.ts";
 import { aServer } from "../../../helpers/a-server.ts";
@@ -47,4 +47,36 @@ test.each([
   expect(seen.problem).toBeUndefined();
   expect(seen.pair?.keyPem).not.toBe(before.keyPem);
   expect(seen).not.toHaveProperty("absent");
+});
+
+describe("a given Secret", () => {
+  const given = aServer({ domain: "_nine.test", certificate: { source: "Secret", secretName: "mine" } });
+  const seenOf = async (secret: object) => {
+    const world = {
+      now: () => now,
+      stores: new Proxy({}, { get: () => nothing }),
+      otherSecrets: { get: () => ({}) },
+      jobsByServer: nothing,
+      client: { get: async (_: unknown, { name }: { name: string }) => (name === "mine" ? secret : undefined) },
+    } as unknown as Parameters<typeof observe>[1];
+    return (await observe(given, world, signal)).certificate;
+  };
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+
+  test.each([
+    { when: "its type is Opaque", type: "Opaque", labels: {}, says: /of type Opaque/ },
+    { when: "its type is missing", type: undefined, labels: {}, says: /of type Opaque/ },
+    {
+      when: "the operator made it for a server",
+      type: "kubernetes.io/tls",
+      labels: { "app.kubernetes.io/managed-by": "chatmail-operator" },
+      says: /the operator made/,
+    },
+  ])("is not served when $when", async ({ type, labels, says }) => {
+    const { certificatePem, keyPem } = await makeSelfSigned("_nine.test", now);
+    const data = { "tls.crt": base64(certificatePem), "tls.key": base64(keyPem) };
+    const seen = await seenOf({ metadata: { name: "mine", labels }, ...(type && { type }), data });
+    expect(seen).toMatchObject({ unusable: true, problem: { reason: "CertificateMissing" } });
+    expect(seen.problem?.message).toMatch(says);
+  });
 });

@@ -35,7 +35,48 @@ test.each([
   expect(domainProblem(mine, [mine, ...others])?.reason).toBe(taken ? "DomainTaken" : undefined);
 });
 
-test("it says whose the domain is", () => {
-  const problem = domainProblem(server("a", "2026-11-02T00:00:00Z"), [server("b", "2026-11-01T00:00:00Z")]);
-  expect(problem?.message).toBe("_nine.test belongs to chatmail/b, which is older; delete one of the two");
+const older = (spec: object, metadata: Partial<ChatmailServer["metadata"]> = {}): ChatmailServer => {
+  const base = aServer({}, { name: "b", uid: "b", creationTimestamp: "2026-10-01T00:00:00Z", ...metadata });
+  return { ...base, spec: { ...base.spec, ...spec } };
+};
+
+test.each([
+  { when: "Unmanaged", other: older({ management: "Unmanaged" }) },
+  { when: "Paused since it was created", other: older({ management: "Paused" }) },
+  { when: "being deleted", other: older({}, { deletionTimestamp: "2026-11-01T00:00:00Z" }) },
+  { when: "refused for its spec", other: older({ image: "" }) },
+  { when: "refused for its image", other: older({ image: "evil.example/relay:1" }) },
+])("an older one that is $when keeps nobody out", ({ other }) => {
+  const mine = server("a", "2026-11-01T00:00:00Z");
+  expect(domainProblem(mine, [mine, other], () => false, ["registry.example/relay"])).toBeUndefined();
 });
+
+test("a server that serves is not stopped by an older one that becomes valid later, and stays the holder while paused", () => {
+  const mine = server("a", "2026-11-01T00:00:00Z");
+  const isServing = ({ metadata }: ChatmailServer) => metadata.name === "a";
+  expect(domainProblem(mine, [mine, older({})], isServing)).toBeUndefined();
+  expect(domainProblem(older({}), [mine, older({})], isServing)?.reason).toBe("DomainTaken");
+  const paused = { ...mine, spec: { ...mine.spec, management: "Paused" as const } };
+  expect(domainProblem(older({}), [paused, older({})], isServing)?.reason).toBe("DomainTaken");
+});
+
+test.each([
+  { namespace: "chatmail", says: "_nine.test is served by ChatmailServer b: delete one of the two" },
+  {
+    namespace: "internal-project",
+    says: "_nine.test is served by a ChatmailServer in another namespace: choose another domain, or ask the cluster's administrators",
+  },
+])("names only who is in the reader's own namespace: $says", ({ namespace, says }) => {
+  const mine = server("a", "2026-11-02T00:00:00Z");
+  expect(domainProblem(mine, [older({}, { namespace })])?.message).toBe(says);
+});
+
+test.each(["https://[", "https://a:99999", "https://%", "https://", "https:///x", "https://a b/", "https://[::g]/"])(
+  "%s is no URL of a push service or an iroh relay",
+  (url) => {
+    const { services, ...spec } = aServer().spec;
+    const wrong = (change: object) => specProblem({ ...spec, services: { ...services, ...change } })?.message;
+    expect(wrong({ push: { ...services.push, url } })).toMatch(/spec\.services\.push\.url/);
+    expect(wrong({ iroh: { url } })).toMatch(/spec\.services\.iroh\.url/);
+  },
+);

@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { refuseOtherDomain } from "../../../../src/operator/server/act.ts";
+import { aServer } from "../../../helpers/a-server.ts";
+
+const kept = (kind: string, name: string, domain?: string) => ({
+  apiVersion: "v1",
+  kind,
+  metadata: { name, ...(domain && { annotations: { "chatmail.dev/domain": domain } }) },
+});
+
+test.each([
+  { when: "the volume", found: [kept("PersistentVolumeClaim", "nine-data", "_old.test")], named: "pvc/nine-data" },
+  { when: "the signing key", found: [kept("Secret", "nine-dkim", "_old.test")], named: "secret/nine-dkim" },
+  { when: "the certificate", found: [kept("Secret", "nine-tls", "_old.test")], named: "secret/nine-tls" },
+])("$when of another domain is a conflict, with the command that resolves it", ({ found, named }) => {
+  expect(() => refuseOtherDomain(aServer(), found)).toThrow(
+    `mailboxes or keys of _old.test were kept under the name nine: give this server another name, or delete them for good: kubectl -n chatmail delete ${named}`,
+  );
+});
+
+test("kept objects of this domain, and those of a version that did not write the domain, are used", () => {
+  const found = [kept("PersistentVolumeClaim", "nine-data", "_nine.test"), kept("Secret", "nine-tls")];
+  expect(() => refuseOtherDomain(aServer(), found)).not.toThrow();
+});
