@@ -8,6 +8,7 @@ import { debianBase } from "./base-image.ts";
 import { buildLog, contentKey } from "./cache.ts";
 import { missingCapabilities, runtimeScript } from "./capabilities.ts";
 import { docker, lines, tryDocker } from "./docker.ts";
+import { withLock } from "./lock.ts";
 import { cacheDir, labName } from "./place.ts";
 import { buildPrograms, kindFiles, programsAreBuilt, programsDir, programsKey } from "./programs.ts";
 import type { Progress } from "./progress.ts";
@@ -109,9 +110,17 @@ export async function bareNodeImage(progress: Progress): Promise<string> {
 async function importBase(images: readonly string[], progress: Progress): Promise<string> {
   const base = baseTag();
   if (images.includes(base)) return base;
-  const tarball = await debianBase(versions.nodeSuite, { include: packages, progress });
-  await docker(["import", tarball, base]);
-  rmSync(join(tarball, ".."), { recursive: true }); // the engine keeps it now
+  // The cache is every lab's: another one must not remove the tarball while it is read here.
+  const taken = join(cacheDir, "debian-import.lock");
+  await withLock(
+    async () => {
+      const tarball = await debianBase(versions.nodeSuite, { include: packages, progress });
+      await docker(["import", tarball, base]);
+      rmSync(join(tarball, ".."), { recursive: true }); // the engine keeps it now
+    },
+    (pid) => progress.step(`Debian base: process ${pid} is at it`),
+    taken,
+  );
   return base;
 }
 
