@@ -13,17 +13,25 @@
 /: ERROR: (check_stun_auth: |A peer IP .* denied)/d
 /: session [0-9]+: /d
 
+# what a client said that is no command or no address is repeated as it came
+s/\b((Illegal address syntax from [^ ]+ in [A-Z]+|non-SMTP) command( from [^: ]+)?): .*/\1: <text>/
+s/\b(improper command pipelining after [^ ]+ from [^: ]+): .*/\1: <text>/
+s/\b((resent-)?message-id)=[^<].*/\1=<address>/
+
+# in a reply, as Postfix repeats it: without quotes, so with < and > in it
+s/\b([245][0-9]{2} [245](\.[0-9]+){2} )<.*>: /\1<address>: /
+# with a quoted local part, which may hold spaces, > and escapes: "john doe"@x.org
+s/<?"([^"\\]|\\.)*"[[:space:]]*(\(([^()]|\([^()]*\))*\)[[:space:]]*)*@[[:space:]]*(\[[^][:space:]]*\]|[^][:space:]<>()"',;:=[]+)>?/<address>/g
 # whatever stands where an address belongs, quoted or strange
 s/\b(from|to|orig_to|user|sender|recipient|sasl_username|sasl_sender|message-id|resent-message-id)=<[^>]+>/\1=<address>/g
 s/\b(sasl_username|sasl_sender|user)=[^<,; ][^,; ]*/\1=<address>/g
 s/\bhelo=<[^>]*>/helo=<name>/g
-# with a quoted local part, which may hold spaces and escapes: "john doe"@x.org
-s/<?"([^"\\]|\\.)*"[[:space:]]*@[[:space:]]*(\[[^][:space:]]*\]|[^][:space:]<>()"',;:=[]+)>?/<address>/g
-# with spaces around the @
-s/<?[^][:space:]<>()"',;:=[]+[[:space:]]+@[[:space:]]*(\[[^][:space:]]*\]|[^][:space:]<>()"',;:=[]+)>?/<address>/g
-s/<?[^][:space:]<>()"',;:=[]+@[[:space:]]+(\[[^][:space:]]*\]|[^][:space:]<>()"',;:=[]+)>?/<address>/g
-# addresses anywhere, those of address literals too
-s/<?[^][:space:]<>()"',;:=[]+@(\[[^][:space:]]*\]|[^][:space:]<>()"',;:=[]+)>?/<address>/g
+# in angle brackets with whatever else: a route, a comment, = as in SRS and VERP; and as headers are written to hide from robots
+s/<[^<>]*(@|%40|[[:space:]]at[[:space:]])[^<>]*>/<address>/g
+# with comments and spaces around the @: name (comment) @ x.org
+s/<?[^][:space:]<>()"',;:=[]+[[:space:]]*(\(([^()]|\([^()]*\))*\)[[:space:]]*)*@[[:space:]]*(\(([^()]|\([^()]*\))*\)[[:space:]]*)*(\[[^][:space:]]*\]|[^][:space:]<>()"',;:=[]+)>?/<address>/g
+# in a URL
+s/[^][:space:]<>()"',;:=?&\/[]+%40[^][:space:]<>()"',;:=?&\/[]+/<address>/g
 # IPv4, with four numbers and no more
 s/(^|[^0-9.])([0-9]{1,3}\.){3}[0-9]{1,3}($|[^0-9.]|\.($|[^0-9]))/\1<ip>\3/g
 s/(^|[^0-9.])([0-9]{1,3}\.){3}[0-9]{1,3}($|[^0-9.]|\.($|[^0-9]))/\1<ip>\3/g

@@ -47,6 +47,57 @@ test.each([
   expect(redacted(line)).toBe(`${says}\n`);
 });
 
+/** What a person may be called in a log line, each with "alice" or "doe" in it. */
+test.each([
+  '554 5.7.1 <"john doe"@x.org>: Relay access denied',
+  '550 5.1.1 <"doe"@nine.test> User doesn\'t exist: doe@nine.test',
+  'from=<"a>doe"@x.org>, size=1',
+  '"john \\"the\\" doe"@x.org',
+  '"john doe" @ x.org',
+  '"doe"(comment)@x.org',
+  "reject: alice @ nine.test: denied",
+  "reject: alice@ nine.test",
+  "reject: alice @nine.test",
+  "alice(comment)@x.org",
+  "alice (her (old) one)@x.org",
+  "alice (comment) @ (other) x.org",
+  "alice@(comment)x.org",
+  "<alice(comment)@x.org>",
+  'Invalid FROM header: "Miller" <alice1234 at nine.test>',
+  "reject: <alice at x.org>",
+  'request: "GET /new?a=alice%40x.org&b=1 HTTP/1.1"',
+  'request: "GET /alice%40x.org HTTP/2.0"',
+  "<alice%40x.org>",
+  "alice%40x.org",
+  "554 5.7.1 <@x.test:alice@nine.test>: denied",
+  "554 5.7.1 <alice%nine.test@nine.test>: denied",
+  "to=<bounce+alice=x.org@y.test>",
+  "5.1.1 <bounce+alice=x.org@y.test>: unknown",
+  "5.1.1 <SRS0=HH=TT=x.org=alice@y.test>: unknown",
+  "RCPT from unknown[192.0.2.1]: 554 5.7.1 <alice>x@x.test>: Relay access denied; from=<a@b> to=<c@d>",
+  "RCPT from unknown[192.0.2.1]: 554 5.7.1 <alice<x@x.test>: Relay access denied; from=<a@b> to=<c@d>",
+  "alice@[192.0.2.1]",
+  "alice@[IPv6:2001:db8::1]",
+  "warning: Illegal address syntax from unknown[192.0.2.1] in RCPT command: <alice x.org>",
+  "warning: Illegal address syntax from unknown[192.0.2.1] in MAIL command: <alice@x@y>",
+  "warning: non-SMTP command from unknown[192.0.2.1]: To: alice, doe",
+  "improper command pipelining after DATA from unknown[192.0.2.1]: Subject: to alice",
+  "cleanup[1]: 4fYx: message-id=alice x.org",
+  "cleanup[1]: 4fYx: resent-message-id=alice",
+  "warning: unknown[192.0.2.1]: SASL PLAIN authentication failed: x, sasl_username=alice",
+])("nobody is left in %s", (line) => {
+  expect(redacted(line)).not.toMatch(/alice|doe\b|john/i);
+});
+
+test.each([
+  "smtp[12]: 4fYx: host mx.x.test said: 451 4.7.1 try again later",
+  "warning: hostname a.example does not resolve to address",
+  "imap-login: Info: Login: user=<address>, method=PLAIN, mpid=12, TLS, session=<aB3+/=>",
+  "started at 12:34:56 (release at /usr/lib)",
+])("what names nobody stays: %s", (line) => {
+  expect(redacted(line)).toBe(`${line}\n`);
+});
+
 test.each([
   "smtpd[1]: connect from unknown[192.0.2.1]",
   "smtpd[1]: disconnect from unknown[::1] commands=0/0",
