@@ -89,8 +89,9 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     smtpd_relay_restrictions: "reject",
     smtpd_sender_login_maps: map("login_map"),
     smtpd_helo_required: "yes",
-    disable_vrfy_command: "yes",
-    smtpd_discard_ehlo_keywords: "etrn",
+    // VRFY is answered as by other chatmail relays: 252 for every address
+    smtpd_discard_ehlo_keywords: "etrn, vrfy",
+    smtpd_etrn_restrictions: "reject",
     smtpd_peername_lookup: "no",
     smtpd_sasl_type: "dovecot",
     smtpd_sasl_path: sockets.sasl,

@@ -52,11 +52,11 @@ const known = (path: string, file: string) => `    location = ${path} {
 const listenHttps = `listen 127.0.0.1:${loopback.httpsFrom443} ssl proxy_protocol`;
 
 /** Whoever types www has the rest of the name right. */
-const www = (domain: string) => `  server {
+const www = (spec: Spec, { domain } = spec) => `  server {
     ${listenHttps};
     http2 on;
     server_name www.${domain};
-    return 301 https://${domain}$request_uri;
+${strictTransport(spec)}    return 301 https://${domain}$request_uri;
   }
 `;
 
@@ -238,5 +238,5 @@ ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.w
       return 413 "552 Message exceeds maximum size\\n";
     }
   }
-${isAddressLiteral(domain) ? "" : www(domain)}}
+${isAddressLiteral(domain) ? "" : www(spec)}}
 `;

@@ -74,6 +74,15 @@ test.each([
   expect({ Role: count("Role"), ClusterRole: count("ClusterRole") }).toEqual(kinds);
 });
 
+test("images beside the relay's own are allowed by the administrator alone", async () => {
+  const allowed = (objects: KubeObject[]) =>
+    JSON.stringify(objects).match(/\{"name":"ALLOWED_IMAGES","value":"([^"]*)"\}/)?.[1];
+  expect(allowed(await rendered("crds.enabled=false"))).toBeUndefined();
+  const values = "relayImage.allowed={registry.example/team/,registry.example/relay}";
+  expect(allowed(await rendered(values, "crds.enabled=false"))).toBe("registry.example/team/,registry.example/relay");
+  await expect(rendered("relayImage.allowed=registry.example/relay")).rejects.toThrow(/allowed/);
+});
+
 test("a value that does not exist is refused", async () => {
   await expect(rendered("watch.namespace=mail")).rejects.toThrow(/watch/);
   await expect(rendered("logLevel=loud")).rejects.toThrow(/logLevel/);

@@ -248,11 +248,16 @@ describe.each([
   { who: "our users", open: submission },
   { who: "other servers", open: server },
 ])("what $who may ask", ({ open }) => {
-  test("VRFY says nothing of who is here", async () => {
+  test("VRFY, EXPN and ETRN are not offered, and say nothing of who is here", async () => {
     const smtp = await open();
+    expect(smtp.offers).toContain("SIZE");
+    expect(smtp.offers).not.toMatch(/VRFY|EXPN|ETRN/i);
+    const answers = async (command: string) => (await smtp.say(command)).text;
     for (const name of [alice, `${randomName(9)}@${pod.domain}`]) {
-      expect((await smtp.say(`VRFY ${name}`)).text).toMatch(/^252 2\.0\.0 /);
+      expect(await answers(`VRFY ${name}`)).toMatch(/^252 2\.0\.0 /);
+      expect(await answers(`EXPN ${name}`)).toMatch(/^50[02] /);
     }
+    expect(await answers(`ETRN ${pod.domain}`)).toMatch(/^(50[02]|554) /);
     await smtp.quit();
   });
 
@@ -360,6 +365,43 @@ describe("in the mailbox", () => {
     const told = async () => (await pod.logs("relay")).includes('"removed":1,"msg":"quota-expire: removed messages"');
     await until("the log to say so", told);
   });
+});
+
+/** Spellings of an address that Postfix repeats in replies and warnings. */
+const spellings = (name: string) => [
+  `<"${name} x"@x.test>`,
+  `<"${name}"@x.test>`,
+  `<${name}(comment)@x.test>`,
+  `<${name} @ x.test>`,
+  `<${name} at x.test>`,
+  `<${name}%x.test@x.test>`,
+  `<@x.test:${name}@x.test>`,
+  `<bounce+${name}=x.test@x.test>`,
+  `<${name}%40x.test>`,
+  `<${name}@x@y>`,
+  `<${name}@[192.0.2.1>`,
+  `${name} x.test`,
+  `<"${name}>x"@x.test>`,
+];
+
+test("the logs name nobody who spells an address strangely, nor what is no command", async () => {
+  const name = `hidden${randomName(6)}`;
+  for (const open of [submission, server]) {
+    for (const spelling of spellings(name)) {
+      const smtp = await open();
+      await smtp.say(`MAIL FROM:${spelling}`);
+      await smtp.say("RSET");
+      await smtp.say(`MAIL FROM:<${open === submission ? alice : "a@elsewhere.test"}>`);
+      await smtp.say(`RCPT TO:${spelling}`);
+      await smtp.say(`VRFY ${spelling}`);
+      await smtp.say(`To: ${spelling}`);
+      await smtp.quit().catch(() => {});
+    }
+  }
+  const answer = await fetch(`http://${pod.host}/${name}%40x.test`, { redirect: "manual" });
+  expect(answer.status).toBe(301);
+  await until("Postfix to have logged the last", async () => /Illegal address|denied/.test(await pod.logs("postfix")));
+  expect((await pod.logs()).match(new RegExp(`.*${name}.*`, "g")) ?? []).toEqual([]);
 });
 
 test("the logs name nobody", async () => {

@@ -94,10 +94,38 @@ test.each(["/nothing", "/../etc/passwd", "/%2e%2e/nginx.conf", "/new/more"])("%s
   expect(body).not.toMatch(/nginx\/\d/);
 });
 
-test("port 80 only points to https", async () => {
-  const answer = await fetch(`http://${pod.host}/x?y`, { redirect: "manual", headers: { Host: "_web.test" } });
-  expect(answer.status).toBe(301);
-  expect(answer.headers.get("location")).toMatch(/^https:\/\/.*\/x\?y$/);
+test.each(["_web.test", "www._web.test", "evil.example", "evil.example:8080", "[::1]"])(
+  "port 80 asked as %s points to the domain and nowhere else",
+  async (host) => {
+    const socket = await LineSocket.open(pod.at(ports.http), undefined);
+    socket.write(`GET /x?y HTTP/1.1\r\nHost: ${host}\r\nX-Forwarded-Host: evil.example\r\nConnection: close\r\n\r\n`);
+    expect(await socket.line()).toMatch(/^HTTP\/1\.1 301 /);
+    const head: string[] = [];
+    for (let line = await socket.line(); line !== ""; line = await socket.line()) head.push(line);
+    socket.destroy();
+    expect(head).toContain("Location: https://_web.test/x?y");
+  },
+);
+
+test("a name whose certificate no browser accepts asks for no strict transport: the page could not be opened again", async () => {
+  for (const path of ["/", "/nothing", "/new"])
+    expect((await ask(path)).headers).not.toHaveProperty("strict-transport-security");
+  expect((await ask("/", "GET", "", { Host: "www._web.test" })).headers).not.toHaveProperty(
+    "strict-transport-security",
+  );
+});
+
+test.each([
+  ["X-Forwarded-Host", "evil.example"],
+  ["Forwarded", "host=evil.example"],
+  ["X-Original-Host", "evil.example"],
+  ["Host", "evil.example"],
+])("%s of a client changes no page and no link", async (header, value) => {
+  for (const path of ["/", "/new", "/i/k3v9-k3v9", "/nothing"]) {
+    const page = await ask(path, "GET", "", { [header]: value });
+    expect(`${JSON.stringify(page.headers)} ${page.body}`).not.toContain("evil.example");
+    if (path !== "/new") expect(page.body).toBe((await ask(path)).body);
+  }
 });
 
 test("who asks for addresses without end is slowed down", async () => {
@@ -141,6 +169,14 @@ describe("own pages", () => {
     }
     for (const path of ["/privacy", "/en/", "/de/info"]) expect(await askOwn(path)).toMatchObject({ status: 404 });
     expect((await askOwn("/")).headers["content-security-policy"]).toContain("style-src 'self' 'unsafe-inline'");
+  });
+
+  test("come by HTTPS alone from now on, once a browser has seen the real certificate", async () => {
+    const strict = { "strict-transport-security": "max-age=31536000" };
+    for (const path of ["/", "/nothing", "/i/k3v9-k3v9", "/.well-known/mta-sts.txt"])
+      expect((await askOwn(path)).headers).toMatchObject(strict);
+    const www = await askOwn("/x", { Host: "www.own.web.example" });
+    expect(www).toMatchObject({ status: 301, headers: { location: "https://own.web.example/x", ...strict } });
   });
 
   test("and what clients and servers ask for is there as before", async () => {

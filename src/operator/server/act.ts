@@ -1,7 +1,7 @@
 /** Writes to the cluster: children and status, each only where something differs. */
 import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
 import { Failure } from "../../api/failure.ts";
-import { annotations, apiVersion, chatmailServer, labels, labelValues } from "../../api/names.ts";
+import { annotations, apiVersion, chatmailServer, childNames, labels, labelValues } from "../../api/names.ts";
 import { ApiError, isApiError } from "../../kube/client.ts";
 import { withDigests } from "../../kube/fields.ts";
 import { type KubeObject, keyOf, resources } from "../../kube/object.ts";
@@ -25,10 +25,7 @@ export async function applyChildren(
       return known ?? (absent ? undefined : world.client.get(resource, at, signal));
     }),
   );
-  refuseOtherDomain(
-    server,
-    found.filter((each) => each !== undefined),
-  );
+  refuseOtherDomain(server, [...found, ...keptUnderTheName(server, world)]);
   for (const [nth, { resource, object }] of children.entries()) {
     const { kind, metadata } = object;
     const { name } = metadata;
@@ -56,14 +53,27 @@ export async function applyChildren(
   return sent;
 }
 
+/** Also what this server would not write now, such as invites that are there: it would use them. */
+function keptUnderTheName({ metadata: { namespace, name } }: ChatmailServer, { stores }: Pick<World, "stores">) {
+  const names = childNames(name);
+  const secrets = [names.tlsSecret, names.dkimSecret, names.invitesSecret, names.turnSecret];
+  return [
+    stores.volumeClaims.get(namespace, names.volumeClaim),
+    ...secrets.map((secret) => stores.secrets.get(namespace, secret)),
+  ];
+}
+
 /** Before anything is written: mailboxes and keys of another domain are kept under the name of this server. */
-export function refuseOtherDomain({ metadata, spec }: ChatmailServer, found: readonly KubeObject[]): void {
+export function refuseOtherDomain(
+  { metadata, spec }: ChatmailServer,
+  found: readonly (KubeObject | undefined)[],
+): void {
   const domainOf = (object: KubeObject) => object.metadata.annotations?.[annotations.domain] ?? spec.domain;
-  const others = found.filter((object) => domainOf(object) !== spec.domain);
+  const others = found.filter((object) => object !== undefined).filter((object) => domainOf(object) !== spec.domain);
   const [first] = others;
   if (!first) return;
   const kind = (object: KubeObject) => (object.kind === "PersistentVolumeClaim" ? "pvc" : object.kind.toLowerCase());
-  const named = others.map((object) => `${kind(object)}/${object.metadata.name}`).join(" ");
+  const named = [...new Set(others.map((object) => `${kind(object)}/${object.metadata.name}`))].sort().join(" ");
   throw new Failure(
     "ApplyConflict",
     "world",

@@ -1,0 +1,325 @@
+/** The operator against a real API server: what one tenant may ask of it, and what it does with what an earlier server left behind. */
+import { readFile } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
+import { apiVersion, chatmailServer, group, version } from "../../src/api/names.ts";
+import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import { type Client, kubeClient } from "../../src/kube/client.ts";
+import type { KubeObject } from "../../src/kube/object.ts";
+import { allowedImages } from "../../src/operator/config.ts";
+import { runServerController } from "../../src/operator/server/controller.ts";
+import { makeWorld, type World } from "../../src/operator/server/world.ts";
+import { type ApiServer, apiServerIsMissing, startApiServer } from "../helpers/api-server.ts";
+import { keptLog } from "../helpers/fake-api-server.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+
+const missing = apiServerIsMissing();
+if (missing) console.warn(`skipped: ${missing}`);
+
+const relayImage = "registry.example/chatmail-relay:1";
+const namespace = "chatmail";
+const other = "internal-project";
+const base64 = (text: string) => Buffer.from(text).toString("base64");
+
+interface Volume {
+  name: string;
+  secret?: { secretName: string };
+  emptyDir?: object;
+}
+
+type LiveSet = KubeObject & {
+  spec: { template: { spec: { volumes: Volume[]; containers: { image: string }[] } } };
+};
+
+describe.skipIf(missing !== undefined)("with a real API server", () => {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const log = keptLog();
+  let server: ApiServer;
+  let client: Client;
+  let world: World;
+  let running: Promise<void>;
+  /** A fault of the operator, as a programming error would be one. */
+  let fault: Error | undefined;
+
+  const pathOf = (kind: string, name: string, at = namespace) => {
+    const root = {
+      [chatmailServer.plural]: `/apis/${group}/${version}`,
+      statefulsets: "/apis/apps/v1",
+      cronjobs: "/apis/batch/v1",
+    }[kind];
+    return `${root ?? "/api/v1"}/namespaces/${at}/${kind}${name && `/${name}`}`;
+  };
+  const get = async <T = KubeObject>(kind: string, name: string) =>
+    (await server.request<T>("GET", pathOf(kind, name))).body;
+  const exists = async (kind: string, name: string) => (await server.request("GET", pathOf(kind, name))).status === 200;
+  const make = async (kind: string, object: object, at = namespace) => {
+    const answer = await server.request("POST", pathOf(kind, "", at), object);
+    if (answer.status !== 201) throw new Error(JSON.stringify(answer.body));
+  };
+  const patch = async (name: string, spec: object) => {
+    const path = pathOf(chatmailServer.plural, name);
+    const answer = await server.request("PATCH", path, { spec }, "application/merge-patch+json");
+    if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
+  };
+  const makeServer = (name: string, spec: object, at = namespace) =>
+    make(chatmailServer.plural, { apiVersion, kind: chatmailServer.kind, metadata: { name, namespace: at }, spec }, at);
+  const makeSecret = (name: string, type: string, data: Record<string, string>, labels = {}) =>
+    make("secrets", { apiVersion: "v1", kind: "Secret", metadata: { name, namespace, labels }, type, data });
+
+  /** Waits until the condition has this reason, and gives it. */
+  const conditionIs = (name: string, type: string, reason: string, at = namespace): Promise<Condition> =>
+    until(
+      `${name} to say ${type} ${reason}`,
+      async () => {
+        const { body } = await server.request<ChatmailServer>("GET", pathOf(chatmailServer.plural, name, at));
+        return body.status?.conditions?.find((each) => each.type === type && each.reason === reason);
+      },
+      { patienceMs: patienceMs.client, everyMs: 50 },
+    );
+  const setUp = (name: string) =>
+    until(`the StatefulSet of ${name}`, () => exists("statefulsets", name), { patienceMs: patienceMs.client });
+  const volumeOf = async (name: string, volume: string) =>
+    (await get<LiveSet>("statefulsets", name)).spec.template.spec.volumes.find((each) => each.name === volume);
+
+  /** Here is no garbage collector: what the server owned goes with it by hand, what is kept stays. */
+  const removeServer = async (name: string) => {
+    await server.request("DELETE", pathOf(chatmailServer.plural, name));
+    for (const [kind, child] of [
+      ["statefulsets", name],
+      ["services", name],
+      ["configmaps", `${name}-config`],
+      ["cronjobs", `${name}-expiry`],
+    ] as const)
+      await server.request("DELETE", pathOf(kind, child));
+    await until(`the operator to know that ${name} is gone`, () => !world.stores.servers.get(namespace, name));
+  };
+
+  beforeAll(async () => {
+    server = await startApiServer();
+    for (const each of [namespace, other]) await server.makeNamespace(each);
+    const crd = parse(await readFile("crds/chatmailservers.yaml", "utf8")) as KubeObject;
+    await server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd);
+    const served = async () => (await server.request("GET", pathOf(chatmailServer.plural, ""))).status === 200;
+    await until("the CRD to be served", served, { patienceMs: patienceMs.client });
+    client = kubeClient(server.credentials(), { userAgent: "test" });
+    const made = makeWorld({
+      client,
+      scopes: [""],
+      relayImage,
+      allowedImages: allowedImages(relayImage, ["registry.example/team/"]),
+      instance: "test",
+      signal,
+      log,
+    });
+    world = {
+      ...made,
+      get relayImage() {
+        if (fault) throw fault;
+        return relayImage;
+      },
+    };
+    running = runServerController(world, { workers: 2, log, signal });
+  });
+  afterAll(async () => {
+    stopping.abort();
+    await running;
+    await world?.events.close();
+    await world?.cache.ended;
+    client?.close();
+    await server?.stop();
+  });
+
+  describe("what is kept under the name of a server", () => {
+    const kept = [
+      ["persistentvolumeclaims", "kept-data"],
+      ["secrets", "kept-tls"],
+      ["secrets", "kept-dkim"],
+      ["secrets", "kept-turn"],
+      ["secrets", "kept-invites"],
+    ] as const;
+    const spec = { accounts: { registration: "Invite" }, services: { turn: { enabled: true } } };
+    const volume = async () => (await get("persistentvolumeclaims", "kept-data")).metadata;
+
+    test("says the domain that it belongs to, in the cluster and in what the operator remembers of it", async () => {
+      await makeServer("kept", { ...spec, domain: "203.0.113.9", certificate: { source: "SelfSigned" } });
+      await setUp("kept");
+      for (const [kind, name] of kept.filter(([, each]) => each !== "kept-dkim"))
+        expect([name, (await get(kind, name)).metadata.annotations]).toMatchObject([
+          name,
+          { "chatmail.dev/domain": "203.0.113.9" },
+        ]);
+      await until("the watches to bring it", () =>
+        ["volumeClaims", "secrets"].every((store) => {
+          const objects = world.stores[store as "secrets"].get(
+            namespace,
+            store === "secrets" ? "kept-tls" : "kept-data",
+          );
+          return objects?.metadata.annotations?.["chatmail.dev/domain"] === "203.0.113.9";
+        }),
+      );
+      await removeServer("kept");
+    });
+
+    test("is not given to another domain: nothing is written, and the message has the command that resolves it", async () => {
+      const { resourceVersion } = await volume();
+      await makeServer("kept", { ...spec, domain: "kept.example.org", certificate: { source: "SelfSigned" } });
+      const { message } = await conditionIs("kept", "Ready", "ApplyConflict");
+      expect(message).toMatch(/^mailboxes or keys of 203\.0\.113\.9 were kept under the name kept: give this server/);
+      expect(message).toContain("kubectl -n chatmail delete ");
+      for (const [, name] of kept.filter(([, each]) => each !== "kept-dkim")) expect(message).toContain(`/${name}`);
+      expect((await volume()).resourceVersion).toBe(resourceVersion);
+      expect(await exists("statefulsets", "kept")).toBe(false);
+      expect(await exists("secrets", "kept-dkim")).toBe(false);
+    });
+
+    test("after that command the server is set up", async () => {
+      const clear = "/metadata/finalizers";
+      const path = pathOf("persistentvolumeclaims", "kept-data");
+      await server.request("PATCH", path, [{ op: "remove", path: clear }], "application/json-patch+json");
+      for (const [kind, name] of kept) await server.request("DELETE", pathOf(kind, name));
+      await setUp("kept");
+      expect((await volume()).annotations).toMatchObject({ "chatmail.dev/domain": "kept.example.org" });
+      await removeServer("kept");
+    });
+
+    test("is found again by a server of the same domain", async () => {
+      const { uid } = await volume();
+      const key = await get<{ data: object }>("secrets", "kept-dkim");
+      await makeServer("kept", { ...spec, domain: "kept.example.org", certificate: { source: "SelfSigned" } });
+      await setUp("kept");
+      expect((await volume()).uid).toBe(uid);
+      expect((await get<{ data: object }>("secrets", "kept-dkim")).data).toEqual(key.data);
+    });
+  });
+
+  test("an image that the operator's configuration does not allow changes nothing of what runs", async () => {
+    await makeServer("image", { domain: "_image.test" });
+    await setUp("image");
+    const before = await get<LiveSet>("statefulsets", "image");
+    await patch("image", { image: "registry.example/chatmail-relay.evil.example/relay:1" });
+    const { message } = await conditionIs("image", "Ready", "ImageNotAllowed");
+    expect(message).toContain("the operator allows images of registry.example/chatmail-relay, registry.example/team/");
+    await conditionIs("image", "Stalled", "ImageNotAllowed");
+    expect((await get<LiveSet>("statefulsets", "image")).metadata.resourceVersion).toBe(
+      before.metadata.resourceVersion,
+    );
+    await patch("image", { image: "registry.example/team/relay:2" });
+    await until("the allowed image", async () => {
+      const { containers } = (await get<LiveSet>("statefulsets", "image")).spec.template.spec;
+      return containers.every(({ image }) => image === "registry.example/team/relay:2");
+    });
+  });
+
+  describe("a domain", () => {
+    test("that a tenant claims without being served is free for others, who learn nothing of the tenant", async () => {
+      await makeServer("squat", { domain: "_claimed.test", management: "Unmanaged" }, other);
+      await conditionIs("squat", "Ready", "Unmanaged", other);
+      await makeServer("refused", { domain: "_claimed.test", image: "evil.example/relay:1" }, other);
+      await conditionIs("refused", "Ready", "ImageNotAllowed", other);
+      await makeServer("claims", { domain: "_claimed.test" });
+      await setUp("claims");
+      await makeServer("late", { domain: "_claimed.test" }, other);
+      const { message } = await conditionIs("late", "Ready", "DomainTaken", other);
+      expect(message).not.toMatch(/claims|namespace chatmail|chatmail\//);
+    });
+
+    test("stays with the server that serves it when an older claim becomes valid", async () => {
+      const path = pathOf(chatmailServer.plural, "squat", other);
+      await server.request("PATCH", path, { spec: { management: "Managed" } }, "application/merge-patch+json");
+      await conditionIs("squat", "Ready", "DomainTaken", other);
+      const ready = async () =>
+        (await get<ChatmailServer>(chatmailServer.plural, "claims")).status?.conditions?.find(
+          ({ type }) => type === "Ready",
+        );
+      expect((await ready())?.reason).not.toBe("DomainTaken");
+    });
+  });
+
+  describe("Secrets that a spec names", () => {
+    test("invites: only while registration is Invite, and only from a Secret that can hold them", async () => {
+      await makeSecret("database", "Opaque", { password: base64("correct-horse-battery") });
+      await makeSecret("registry", "kubernetes.io/dockerconfigjson", { ".dockerconfigjson": base64("{}") });
+      await makeServer("named", { domain: "_named.test", accounts: { invitesSecretName: "database" } });
+      await setUp("named");
+      expect(await volumeOf("named", "invites")).toEqual({ name: "invites", emptyDir: {} });
+      await patch("named", { accounts: { registration: "Invite" } });
+      await conditionIs("named", "InvitesReady", "InvitesThere");
+      expect((await volumeOf("named", "invites"))?.secret).toMatchObject({ secretName: "database" });
+      for (const name of ["registry", "image-dkim", "image-tls"]) {
+        await patch("named", { accounts: { invitesSecretName: name } });
+        await until(`${name} to be refused`, async () => {
+          const { message } = await conditionIs("named", "InvitesReady", "InvitesMissing");
+          return message.startsWith(`Secret ${name} can't hold invites`) || (name === "image-dkim" && "no such Secret");
+        });
+        if (name !== "image-dkim") expect((await volumeOf("named", "invites"))?.secret).toBeUndefined();
+      }
+    });
+
+    test("a certificate: only of type kubernetes.io/tls and not one of another server's; what runs goes on", async () => {
+      const domain = "203.0.113.20";
+      const { certificatePem, keyPem } = await makeSelfSigned(domain, new Date());
+      const data = { "tls.crt": base64(certificatePem), "tls.key": base64(keyPem) };
+      await makeSecret("opaque-pair", "Opaque", data);
+      await makeServer("pair", { domain, certificate: { source: "SelfSigned" } });
+      await setUp("pair");
+      const { resourceVersion } = (await get("statefulsets", "pair")).metadata;
+      for (const [secretName, says] of [
+        ["opaque-pair", /is of type Opaque: the operator serves only Secrets of type kubernetes\.io\/tls/],
+        ["image-tls", /is one that the operator made for a ChatmailServer/],
+      ] as const) {
+        await patch("pair", { certificate: { source: "Secret", secretName } });
+        await until(`${secretName} to be refused`, async () =>
+          says.test((await conditionIs("pair", "CertificateReady", "CertificateMissing")).message),
+        );
+        expect((await get("statefulsets", "pair")).metadata.resourceVersion).toBe(resourceVersion);
+      }
+      await makeSecret("real-pair", "kubernetes.io/tls", data);
+      await patch("pair", { certificate: { source: "Secret", secretName: "real-pair" } });
+      await conditionIs("pair", "CertificateReady", "CertificateIssued");
+      expect((await volumeOf("pair", "tls"))?.secret).toMatchObject({ secretName: "real-pair" });
+    });
+  });
+
+  test("a fault of the operator is in the status, which keeps what was known, and passes with its cause", async () => {
+    await makeServer("faulty", { domain: "_faulty.test" });
+    await setUp("faulty");
+    await conditionIs("faulty", "CertificateReady", "CertificateIssued");
+    const before = (await get<ChatmailServer>(chatmailServer.plural, "faulty")).status;
+    fault = new RangeError("a setting must be one line");
+    try {
+      await patch("faulty", { accounts: { sendBurst: 21 } });
+      const { message, status } = await conditionIs("faulty", "Ready", "InternalError");
+      expect(status).toBe("False");
+      expect(message).toBe(
+        "the operator failed, please report it: a setting must be one line. What runs goes on as it is",
+      );
+      const { conditions = [], ...rest } = (await get<ChatmailServer>(chatmailServer.plural, "faulty")).status ?? {};
+      const { conditions: known = [], observedGeneration: _, ...restBefore } = before ?? {};
+      expect(rest).toMatchObject(restBefore);
+      expect(conditions.map(({ type }) => type).sort()).toEqual(known.map(({ type }) => type).sort());
+      expect(log.lines.some(({ level, fields }) => level === "error" && "err" in fields && fields.err === fault)).toBe(
+        true,
+      );
+    } finally {
+      fault = undefined;
+    }
+    await until(
+      "the change",
+      async () => {
+        const { data = {} } = await get<{ data?: Record<string, string> }>("configmaps", "faulty-config");
+        return data["relay.relay.json"]?.includes('"sendBurst": 21');
+      },
+      { patienceMs: patienceMs.client },
+    );
+    await until(
+      "Ready to say something else",
+      async () => {
+        const { status } = await get<ChatmailServer>(chatmailServer.plural, "faulty");
+        return status?.conditions?.some(({ type, reason }) => type === "Ready" && reason !== "InternalError");
+      },
+      { patienceMs: patienceMs.client },
+    );
+  });
+});
