@@ -1,10 +1,10 @@
 /** Mail in and out of one relay: what is accepted, what is refused and with which words, what arrives and how fast, and what the logs say. */
 import { execFileSync } from "node:child_process";
-import { chownSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ports, vmail } from "../../src/mail/layout.ts";
+import { ports, programs, vmail } from "../../src/mail/layout.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
@@ -340,6 +340,26 @@ describe("in the mailbox", () => {
     expect(stored.subarray(0, 2)).toEqual(Buffer.from([0x1f, 0x8b]));
     expect(stored.length).toBeLessThan(size);
     expect(gunzipSync(stored)).toHaveLength(size);
+  });
+
+  test("expiry deletes old mail of a domain that the relay served before, and says so without a name", async () => {
+    const folder = join(pod.volume("mail"), "old.example", "kim@old.example", "cur");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "../password"), "");
+    const seconds = Math.floor(Date.now() / 1000);
+    const put = (daysAgo: number) => {
+      const time = seconds - daysAgo * 86_400;
+      const name = `${time}.M1P1.host,S=100:2,S`;
+      writeFileSync(join(folder, name), `Subject: old\r\n\r\n${"x".repeat(84)}\r\n`);
+      utimesSync(join(folder, name), time, time);
+      return name;
+    };
+    const [young] = [put(1), put(21), put(400)];
+    execFileSync("chown", ["-R", `${vmail.uid}:${vmail.gid}`, join(pod.volume("mail"), "old.example")]);
+    const said = await pod.exec("relay", programs.node, programs.expire);
+    expect(JSON.parse(said)).toMatchObject({ domains: 2, messagesRemoved: 2 });
+    expect(said).not.toContain("kim");
+    expect(readdirSync(folder)).toEqual([young]);
   });
 
   test("from three quarters of the quota on the oldest mails go, and none of today", async () => {
