@@ -20,7 +20,7 @@ export function mailDomainOf(address: string): string | undefined {
  * part dots may stand anywhere: accounts may have such names, and Postfix takes them.
  */
 export const addressPattern =
-  "[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[a-z0-9_-]+(?:\\.[a-z0-9_-]+)*|\\[[a-z0-9:._-]{1,60}\\])";
+  "[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[a-z0-9_-]+(?:\\.[a-z0-9_-]+)*|\\[[a-z0-9][a-z0-9:._-]{0,60}\\])";
 const plain = new RegExp(`^${addressPattern}$`, "i");
 
 /** The address in lower case; undefined where it could be spelt or read in another way. "a@1.2.3.4" is none, "a@[1.2.3.4]" is. */

@@ -126,7 +126,7 @@ describe("who wrote it", () => {
     const from = author();
     // Postfix takes no such thing as envelope sender
     const sender = from.endsWith("[x]") ? "" : from;
-    const text = await received({ from: sender, to: [bob], data: withFrom(from, `From: ${from}`) });
+    const text = await received({ from: sender, to: [bob], data: withFrom(from, `From: <${from}>`) });
     if (typeof reply === "string") expect(text).toBe(reply);
     else expect(text).toMatch(reply);
   });

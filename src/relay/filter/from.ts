@@ -20,8 +20,9 @@ export function authorOf(value: string): string | undefined {
   const groups = (named.exec(text) ?? bare.exec(text))?.groups;
   const author = plainAddress(groups?.address ?? "");
   const others = addressesIn(groups?.name ?? "").filter((each) => each !== author);
-  // an encoded word in the address: who decodes first finds another one
-  return others.length === 0 && author?.includes("=?") === false ? author : undefined;
+  if (author === undefined || others.length > 0) return undefined;
+  // an encoded word in the address: who decodes first finds another one; a colon outside of <>: some take what stands before it for a group's name
+  return author.includes("=?") || (author.includes(":") && groups?.name === undefined) ? undefined : author;
 }
 
 /** What looks like an address in a display name, quotes and encoded words undone, lower-case. */

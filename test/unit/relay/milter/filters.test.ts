@@ -576,7 +576,7 @@ describe("incoming", () => {
   const unsigned = fixture("01-encrypted");
   const literal = (domain: string) => ({
     ...unsigned,
-    headers: unsigned.headers.map(([n, v]) => [n, n === "From" ? ` a@${domain}` : v] as const),
+    headers: unsigned.headers.map(([n, v]) => [n, n === "From" ? ` <a@${domain}>` : v] as const),
   });
   const bounce = fixture("27-bounce");
   const bounceFromLiteral = {
