@@ -29,6 +29,10 @@ export const spuriousPushes = (log: Logger, domain: string, files: number) =>
 /** The service's address is private: see `network.privatePeers`. */
 export const pushServiceRefused = (log: Logger) =>
   log.warn("push service is at an address that may not be connected to");
+
+export const pushesTooMany = (log: Logger, pushes: number) =>
+  log.warn({ pushes }, "too many notifications wait: the oldest were dropped");
+
 export const pushTooLate = (log: Logger) => log.warn("notification exceeded deadline");
 
 export const quotaTrimmed = (log: Logger, domain: string, removed: number) =>

@@ -25,7 +25,7 @@ const help = {
   mxdeliv_received_total: "Mails that peers brought by HTTPS, by outcome",
   filtermail_transport_error_total: "Connections by HTTPS that failed, by reason",
   push_tries_total: "Requests to the push service, by outcome",
-  push_dropped_total: "Pushes given up after hours of trying",
+  push_dropped_total: "Pushes given up: after hours of trying, or because too many waited",
   peer_errors_total: "Connections ended because the peer broke the protocol, by door",
 } as const;
 

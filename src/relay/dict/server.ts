@@ -141,8 +141,9 @@ class DictSession {
     this.#forget(id);
     if (!transaction) return commitFailed(id, "no such transaction");
     try {
-      let refusal: string | undefined;
-      for (const change of transaction.changes) refusal = (await this.#apply(change, transaction.user)) ?? refusal;
+      // begun in their order and all at once, so that those of one file can be written together
+      const answers = await Promise.all(transaction.changes.map((change) => this.#apply(change, transaction.user)));
+      const refusal = answers.findLast((answer) => answer !== undefined);
       return refusal === undefined ? committed : commitFailed(id, refusal);
     } catch (thrown) {
       this.#options.onFailure(thrown);

@@ -37,24 +37,34 @@ export type Tokens = Readonly<Record<string, number>>;
 
 const tokenDays = 90;
 const futureSeconds = 60;
-/** More devices than anybody has; the oldest go. */
-const maxTokens = 100;
+/** More devices than anybody has; those that were set longest ago go. */
+export const maxTokens = 10;
+/** A client sets its token at each connection: one that was set so short a time ago is not written again. */
+const sameForSeconds = 86_400;
 
 /** Printable ASCII without spaces (a space stands between tokens), of at most 4096 characters. */
 export function isToken(text: string): boolean {
   return /^[\x21-\x7e]{1,4096}$/.test(text);
 }
 
-/** Without those that were last set too long ago, or in the future. */
+/** Without those that were last set too long ago, or in the future, and of the others the ones set last. */
 export function validTokens(tokens: Tokens, nowSeconds: number): Tokens {
   const isValid = (setAt: number) => setAt > nowSeconds - tokenDays * 86_400 && setAt <= nowSeconds + futureSeconds;
-  return Object.fromEntries(Object.entries(tokens).filter(([, setAt]) => isValid(setAt)));
+  const valid = Object.entries(tokens).filter(([, setAt]) => isValid(setAt));
+  const kept = new Set([...valid].sort(([, one], [, other]) => one - other).slice(-maxTokens));
+  return Object.fromEntries(valid.filter((each) => kept.has(each)));
 }
 
-/** A token that is there keeps its place and gets a new time. */
-export function withToken(tokens: Tokens, token: string, nowSeconds: number): Tokens {
-  const next = Object.entries({ ...validTokens(tokens, nowSeconds), [token]: nowSeconds });
-  return Object.fromEntries(next.slice(-maxTokens));
+/** A token that is there keeps its place and, unless it was set a short time ago, gets a new time. */
+export function withTokens(tokens: Tokens, set: readonly string[], nowSeconds: number): Tokens {
+  const valid = validTokens(tokens, nowSeconds);
+  let next = valid;
+  for (const token of set) {
+    const before = Object.hasOwn(valid, token) ? (valid[token] ?? 0) : 0;
+    const setAt = before > nowSeconds - sameForSeconds && before <= nowSeconds ? before : nowSeconds;
+    next = validTokens({ ...next, [token]: setAt }, nowSeconds);
+  }
+  return next;
 }
 
 export function withoutToken(tokens: Tokens, token: string, nowSeconds: number): Tokens {

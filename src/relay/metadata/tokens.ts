@@ -5,12 +5,14 @@ import type { LocalAddress } from "../domains.ts";
 import * as events from "../events.ts";
 import { readIfThere, replaceFile } from "../files.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
-import { parseTokens, type Tokens, validTokens, withoutToken, withToken } from "./policy.ts";
+import { maxTokens, parseTokens, type Tokens, validTokens, withoutToken, withTokens } from "./policy.ts";
 
 export class TokenStore {
   readonly #log: Logger;
   readonly #now: () => number;
   readonly #writing = new OneAtATime();
+  /** Tokens that wait for a write of their account to begin, with what it comes to: all are written at once. */
+  readonly #toAdd = new Map<string, { tokens: string[]; written: Promise<void> }>();
 
   /** `now` in milliseconds. */
   constructor(options: { log: Logger; now(): number }) {
@@ -23,20 +25,32 @@ export class TokenStore {
     return Object.keys(validTokens(await this.#read(account), this.#now()));
   }
 
+  /** Resolves when it is on the disk. */
   add(account: LocalAddress, token: string): Promise<void> {
-    return this.#change(account, (tokens) => withToken(tokens, token, this.#now()));
+    const waiting = this.#toAdd.get(account.address);
+    if (waiting) {
+      waiting.tokens.push(token);
+      return waiting.written;
+    }
+    const tokens = [token];
+    const written = this.#writing.run(account.address, () => {
+      this.#toAdd.delete(account.address);
+      return this.#change(account, (before) => withTokens(before, tokens.slice(-maxTokens), this.#now()));
+    });
+    this.#toAdd.set(account.address, { tokens, written });
+    return written;
   }
 
   async remove(account: LocalAddress, token: string): Promise<void> {
-    await this.#change(account, (tokens) => withoutToken(tokens, token, this.#now()));
+    await this.#writing.run(account.address, () =>
+      this.#change(account, (tokens) => withoutToken(tokens, token, this.#now())),
+    );
   }
 
-  #change(account: LocalAddress, change: (tokens: Tokens) => Tokens): Promise<void> {
-    return this.#writing.run(account.address, async () => {
-      const before = await this.#read(account);
-      const after = JSON.stringify(change(before));
-      if (after !== JSON.stringify(before)) await replaceFile(pathOf(account), `{"devicetoken":${after}}\n`);
-    });
+  async #change(account: LocalAddress, change: (tokens: Tokens) => Tokens): Promise<void> {
+    const before = await this.#read(account);
+    const after = JSON.stringify(change(before));
+    if (after !== JSON.stringify(before)) await replaceFile(pathOf(account), `{"devicetoken":${after}}\n`);
   }
 
   async #read(account: LocalAddress): Promise<Tokens> {

@@ -4,10 +4,12 @@ import type { Logger } from "pino";
 import type { Domains } from "../domains.ts";
 import { localAddress } from "../domains.ts";
 import * as events from "../events.ts";
+import { maxTokens } from "../metadata/policy.ts";
 import type { TokenStore } from "../metadata/tokens.ts";
 import type { Metrics } from "../metrics.ts";
-import { dueMs, type Pending, verdictOf, workersFor } from "./policy.ts";
+import { dueMs, maxWaitingBytes, type Pending, verdictOf, waitingBytes, workersFor } from "./policy.ts";
 import { forgetPush, leftPushes, type StoredPush, storePush } from "./store.ts";
+import { Turns } from "./turns.ts";
 
 export interface NotifierOptions {
   config: Domains;
@@ -27,11 +29,14 @@ interface Push {
 
 export class Notifier {
   readonly #options: NotifierOptions;
-  /** Due now, by the number of their try. */
-  readonly #due: Push[][] = workersFor.map(() => []);
+  /** Due now, by the number of their try; each address in its turn. */
+  readonly #due: Turns<Push>[] = workersFor.map(() => new Turns<Push>());
   readonly #running: number[] = workersFor.map(() => 0);
   /** By address and token: due, or to be tried again later; not what is being tried. */
   readonly #waiting = new Map<string, Push>();
+  /** The same by address, in the order in which they came. */
+  readonly #byAddress = new Map<string, Set<Push>>();
+  #waitingBytes = 0;
   /** Being tried, by the same: one at a time, so that a burst of messages is two pushes. */
   readonly #trying = new Set<string>();
   readonly #stopping = new AbortController();
@@ -50,7 +55,7 @@ export class Notifier {
       for (const each of stored) {
         if (this.#waiting.has(keyOf(each.pending)) || dueMs(each.pending, 0, now()) === undefined) {
           await forgetPush(each);
-        } else this.#add({ stored: each, attempt: 0 });
+        } else await this.#add({ stored: each, attempt: 0 });
       }
     }
   }
@@ -68,7 +73,7 @@ export class Notifier {
       const stored = await storePush(join(config.mailFolder, account.domain), pending);
       const same = this.#waiting.get(keyOf(pending));
       if (same) await this.#drop(same);
-      this.#add({ stored, attempt: 0 });
+      await this.#add({ stored, attempt: 0 });
     }
   }
 
@@ -84,22 +89,63 @@ export class Notifier {
     await Promise.all(this.#work);
   }
 
-  #add(push: Push): void {
-    this.#waiting.set(keyOf(push.stored.pending), push);
-    this.#due[push.attempt]?.push(push);
+  async #add(push: Push): Promise<void> {
+    this.#keep(push);
+    this.#due[push.attempt]?.add(push.stored.pending.address, push);
     this.#next(push.attempt);
+    await this.#dropTooMany(push.stored.pending.address);
+  }
+
+  #keep(push: Push): void {
+    const { pending } = push.stored;
+    this.#waiting.set(keyOf(pending), push);
+    const same = this.#byAddress.get(pending.address);
+    if (same) same.add(push);
+    else this.#byAddress.set(pending.address, new Set([push]));
+    this.#waitingBytes += waitingBytes(pending);
+  }
+
+  #release(push: Push): void {
+    const { pending } = push.stored;
+    this.#waiting.delete(keyOf(pending));
+    this.#waitingBytes -= waitingBytes(pending);
+    const same = this.#byAddress.get(pending.address);
+    same?.delete(push);
+    if (same?.size === 0) this.#byAddress.delete(pending.address);
+  }
+
+  /** Of this address no more than it has devices, and of all no more than there is memory for; whoever has most loses the oldest. */
+  async #dropTooMany(address: string): Promise<void> {
+    const { log, metrics } = this.#options;
+    const tooMany: Push[] = [];
+    const drop = (from: Set<Push> | undefined) => {
+      const [oldest] = from ?? [];
+      if (!oldest) return false;
+      this.#forgetWaiting(oldest);
+      return tooMany.push(oldest) > 0;
+    };
+    while ((this.#byAddress.get(address)?.size ?? 0) > maxTokens) drop(this.#byAddress.get(address));
+    while (this.#waitingBytes > maxWaitingBytes && drop(this.#largest()));
+    if (tooMany.length === 0) return;
+    metrics.count("push_dropped_total", {}, tooMany.length);
+    events.pushesTooMany(log, tooMany.length);
+    for (const push of tooMany) await forgetPush(push.stored);
+  }
+
+  #largest(): Set<Push> | undefined {
+    let largest: Set<Push> | undefined;
+    for (const same of this.#byAddress.values()) if (same.size > (largest?.size ?? 0)) largest = same;
+    return largest;
   }
 
   /** Starts what is due and has a free worker. */
   #next(attempt: number): void {
-    const due = this.#due[attempt] ?? [];
+    const due = this.#due[attempt];
     while (!this.#stopping.signal.aborted && (this.#running[attempt] ?? 0) < (workersFor[attempt] ?? 0)) {
-      const index = due.findIndex(({ stored }) => !this.#trying.has(keyOf(stored.pending)));
-      const [push] = index < 0 ? [] : due.splice(index, 1);
+      const push = due?.take(({ stored }) => !this.#trying.has(keyOf(stored.pending)));
       if (!push) return;
       const key = keyOf(push.stored.pending);
-      if (this.#waiting.get(key) !== push) continue; // dropped meanwhile
-      this.#waiting.delete(key);
+      this.#release(push);
       this.#trying.add(key);
       this.#running[attempt] = (this.#running[attempt] ?? 0) + 1;
       const work = this.#try(push)
@@ -137,18 +183,24 @@ export class Notifier {
       return forgetPush(stored);
     }
     const push: Push = { stored, attempt: attempt + 1 };
-    this.#waiting.set(keyOf(stored.pending), push);
+    this.#keep(push);
     push.timer = setTimeout(() => {
-      this.#due[push.attempt]?.push(push);
+      this.#due[push.attempt]?.add(stored.pending.address, push);
       this.#next(push.attempt);
     }, due - now());
     push.timer.unref();
+    await this.#dropTooMany(stored.pending.address);
   }
 
   async #drop(push: Push): Promise<void> {
-    clearTimeout(push.timer);
-    this.#waiting.delete(keyOf(push.stored.pending));
+    this.#forgetWaiting(push);
     await forgetPush(push.stored);
+  }
+
+  #forgetWaiting(push: Push): void {
+    clearTimeout(push.timer);
+    this.#release(push);
+    this.#due[push.attempt]?.remove(push.stored.pending.address, push);
   }
 }
 

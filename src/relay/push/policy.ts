@@ -12,11 +12,19 @@ export interface Pending {
 /** `gone`: the device will never take one again. */
 export type Verdict = "sent" | "gone" | "retry";
 
+/** Of the answers 4xx, those that are about the moment and not about the token. */
+const notNow = [408, 421, 425, 429];
+
 /** Undefined: there was no answer. */
 export function verdictOf(status: number | undefined): Verdict {
   if (status === 200) return "sent";
-  return status === 410 ? "gone" : "retry";
+  return status !== undefined && status >= 400 && status < 500 && !notNow.includes(status) ? "gone" : "retry";
 }
+
+/** Of all tokens that wait, with what else each costs in memory: some 10,000 of today's clients. */
+export const maxWaitingBytes = 8 * 2 ** 20;
+
+export const waitingBytes = ({ address, token }: Pending) => address.length + token.length + 256;
 
 /** How many tries run at the same time, by the number of the try: what is late must not keep what is new waiting. */
 export const workersFor: readonly number[] = [4, 2, 2, 2, 2];

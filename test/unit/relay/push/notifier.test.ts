@@ -84,7 +84,7 @@ test("an address without tokens, one that is not there and one of elsewhere cost
 });
 
 test("tried again after 8, 64, 512 and 4096 s, then given up; the log says so without the token", async () => {
-  answers.one = [500, 0, 503, 429, 404];
+  answers.one = [500, 0, 503, 429, 408];
   await notifier.messageCame(user);
   await failed(1);
   for (const [index, wait] of [8, 64, 512, 4096].entries()) {
@@ -100,9 +100,9 @@ test("tried again after 8, 64, 512 and 4096 s, then given up; the log says so wi
   expect(log.lines.join("")).not.toMatch(/abcdefghi|"one"/);
 });
 
-test("410: the token goes, the others stay", async () => {
+test.each([410, 400, 404])("%s: the token goes, the others stay", async (status) => {
   await tokens.add(account(), "two");
-  answers.one = [410];
+  answers.one = [status];
   await notifier.messageCame(user);
   await atRest();
   expect(await tokens.list(account())).toEqual(["two"]);
@@ -185,4 +185,80 @@ test("four first tries at the same time and no more", async () => {
   for (const go of waiting) go();
   await atRest();
   expect(posted).toHaveLength(10);
+});
+
+/** An account with so many tokens; a token is named after it. */
+async function withTokens(name: string, count: number): Promise<string> {
+  const address = `${name}@chat.example`;
+  mkdirSync(join(config.mailFolder, "chat.example", address), { recursive: true });
+  const local = localAddress(config, address) ?? expect.unreachable();
+  for (let nth = 0; nth < count; nth++) await tokens.add(local, `${name}-${nth}`);
+  return address;
+}
+
+test("an account that has had nothing waiting does not wait behind those with many", async () => {
+  const busy = await Promise.all(Array.from({ length: 8 }, (_, nth) => withTokens(`busybusy${nth}`, 10)));
+  held = [];
+  for (const address of busy) await notifier.messageCame(address);
+  await tried(4);
+  for (let nth = 0; nth < 8; nth++) {
+    held.shift()?.();
+    await tried(5 + nth);
+  }
+  await notifier.messageCame(user);
+  held.shift()?.();
+  await tried(13);
+  expect(posted.at(-1)).toBe("one");
+});
+
+test("no more pushes wait for an account than it may have devices, whatever tokens it had; the oldest go", async () => {
+  held = [];
+  for (let round = 0; round < 5; round++) {
+    const address = await withTokens("changing1", 0);
+    const local = localAddress(config, address) ?? expect.unreachable();
+    for (let nth = 0; nth < 10; nth++) await tokens.add(local, `round${round}-${nth}`);
+    await notifier.messageCame(address);
+  }
+  expect(notifier.pending).toBe(14);
+  expect(files()).toHaveLength(14);
+  expect(metrics.text()).toContain("push_dropped_total 36");
+  const waiting = held;
+  held = undefined;
+  for (const go of waiting) go();
+  await atRest();
+  expect(posted.slice(4)).toEqual(Array.from({ length: 10 }, (_, nth) => `round4-${nth}`));
+});
+
+test("what waits is bounded in bytes: the account with most loses its oldest, and one with little keeps its own", async () => {
+  held = [];
+  const long = "x".repeat(4000);
+  // 250 accounts with 10 tokens of 4,000 bytes are 10 MB
+  for (let nth = 0; nth < 250; nth++) {
+    const address = await withTokens(`flooder${String(nth).padStart(2, "0")}`, 0);
+    const local = localAddress(config, address) ?? expect.unreachable();
+    await Promise.all(Array.from({ length: 10 }, (_, each) => tokens.add(local, `${long}${nth}-${each}`)));
+    if (nth === 100) await notifier.messageCame(user);
+    await notifier.messageCame(address);
+  }
+  expect(notifier.pending).toBeLessThan(2 ** 23 / 4000 + 4);
+  expect(notifier.pending).toBeGreaterThan(1500);
+  expect(files().length).toBe(notifier.pending);
+  const waiting = held;
+  held = [];
+  for (const go of waiting) go();
+  await soon("the small account's push", () => {
+    held?.shift()?.();
+    return posted.includes("one");
+  });
+}, 30_000);
+
+test("a restart takes up no more than that", async () => {
+  const own = join(folder);
+  mkdirSync(own, { recursive: true });
+  for (let nth = 0; nth < 30; nth++)
+    writeFileSync(join(own, String(nth).padStart(32, "0")), `${user}\n1795000000\nold-${nth}`);
+  held = [];
+  await notifier.start();
+  expect(notifier.pending).toBe(14);
+  expect(files()).toHaveLength(14);
 });
