@@ -35,7 +35,7 @@ const configFile = join(folder, "relay.json");
 writeFileSync(
   configFile,
   JSON.stringify({
-    // mail from an address literal needs no signature, so no name server is asked
+    // mail from an address literal that is the client needs no signature, so no name server is asked
     domains: { "chat.example": limits({ sendBurst: 10_000 }) },
     dkim: { "chat.example": [{ selector: "chatmail", file: keyFile, optional: false }] },
     mailFolder: join(folder, "mail"),
@@ -83,6 +83,7 @@ try {
     Array.from({ length: mails }, async () => {
       const client = await MilterClient.connect(path);
       await client.negotiate();
+      if (values.incoming) await client.from("192.0.2.1");
       const message = {
         sender: from,
         recipients: [to],

@@ -1,19 +1,23 @@
 /**
  * `npm run fuzz [-- TARGET …] [--minutes 3] [--seed N]`: hostile input for what takes bytes from outside, each target in a process of its own.
  * `npm run fuzz -- TARGET --replay FILE` tries one input again. A crasher is written to a file; exit 1.
+ * `npm run fuzz -- hostile-load`: how long the relay daemon stands still under the costliest mails; exit 1 above its limit.
  */
 import { fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { machine } from "../bench/machine.ts";
 import type { ChildMessage } from "../test/fuzz/child.ts";
 import { replay } from "../test/fuzz/engine.ts";
+import { hostileLoad, mostP99Ms } from "../test/fuzz/hostile-load.ts";
 import { targets } from "../test/fuzz/targets.ts";
 import { numberOf, readOptions, refuse } from "./options.ts";
 
 const usage = `npm run fuzz [-- TARGET …] [--minutes 3] [--seed N]
 npm run fuzz -- TARGET --replay FILE
+npm run fuzz -- hostile-load
 targets: ${Object.keys(targets).join(", ")}`;
 const { values, positionals } = readOptions(usage, {
   allowPositionals: true,
@@ -23,6 +27,10 @@ const { values, positionals } = readOptions(usage, {
     replay: { type: "string" },
   },
 });
+if (positionals.includes("hostile-load")) {
+  if (positionals.length > 1) refuse("hostile-load runs alone", usage);
+  process.exit(await hostileTable());
+}
 const chosen = positionals.length > 0 ? positionals : Object.keys(targets);
 const unknown = chosen.filter((name) => !Object.hasOwn(targets, name));
 if (unknown.length > 0) refuse(`no target is called ${unknown.join(", ")}`, usage);
@@ -115,13 +123,28 @@ for (const name of chosen) {
     String((report?.crashers.length ?? 0) + (died ? 1 : 0)),
   ]);
 }
-const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-for (const row of rows)
-  console.log(
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
+printColumns(rows);
 if (!failed) rmSync(folder, { recursive: true, force: true });
 process.exitCode = failed ? 1 : 0;
+
+function printColumns(table: readonly string[][]): void {
+  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
+  for (const row of table) {
+    const cells = row.map((cell, column) => cell.padEnd(widths[column] ?? 0));
+    console.log(cells.join("  ").trimEnd());
+  }
+}
+
+async function hostileTable(): Promise<number> {
+  let worst = 0;
+  const table = [["mails of 30 MiB, four at each filter", "time", "CPU", "stood still p50", "p99", "at most"]];
+  await hostileLoad(({ what, seconds, cpuSeconds, p50Ms, p99Ms, maxMs }) => {
+    worst = Math.max(worst, p99Ms);
+    const times = [p50Ms, p99Ms, maxMs].map((each) => `${each.toFixed(1)} ms`);
+    table.push([what, `${seconds.toFixed(1)} s`, `${cpuSeconds.toFixed(1)} s`, ...times]);
+  });
+  console.log(machine());
+  printColumns(table);
+  console.log(`p99 at most ${worst.toFixed(1)} ms, ${mostP99Ms} are allowed`);
+  return worst > mostP99Ms ? 1 : 0;
+}

@@ -90,7 +90,7 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     smtpd_sender_login_maps: map("login_map"),
     smtpd_helo_required: "yes",
     // VRFY is answered as by other chatmail relays: 252 for every address
-    smtpd_discard_ehlo_keywords: "etrn, vrfy",
+    smtpd_discard_ehlo_keywords: "silent-discard, etrn, vrfy",
     smtpd_etrn_restrictions: "reject",
     smtpd_peername_lookup: "no",
     smtpd_sasl_type: "dovecot",

@@ -8,6 +8,7 @@ import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod, tryWaitingMail } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
+import { addresses } from "../lab/place.ts";
 
 let pod: RelayPod;
 let alice: string;
@@ -115,7 +116,7 @@ describe("no room for the queue", () => {
     const other = await SmtpClient.ready(pod.at(ports.smtp));
     expect(await other.say("MAIL FROM:<x@[192.0.2.7]>")).toMatchObject({ code: 452 });
     await other.quit();
-    const from = "x@[192.0.2.7]";
+    const from = `x@[${addresses.gateway}]`;
     const body = encryptedMessage({ from, to: [alice] });
     expect(await postMail(pod, { from, to: [alice], body })).toMatchObject({
       status: 400,

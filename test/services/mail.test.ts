@@ -11,6 +11,7 @@ import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
+import { addresses } from "../lab/place.ts";
 
 let pod: RelayPod;
 let alice: string;
@@ -221,7 +222,7 @@ describe("from other servers", () => {
   test("nothing of a mail is rewritten, but an envelope sender that is not its author", async () => {
     const mark = randomName(12);
     const headers = { "Chat-Mark": mark, "User-Agent": "Other/1.0", "X-Mailer": "Other", Received: "from a by b" };
-    const data = encryptedMessage({ from: "x@[192.0.2.7]", to: [bob], subject: "Their words", headers });
+    const data = encryptedMessage({ from: `x@[${addresses.gateway}]`, to: [bob], subject: "Their words", headers });
     const smtp = await server();
     expect(await smtp.send({ from: "forwarder@elsewhere.test", to: [bob], data })).toMatchObject({ code: 250 });
     await smtp.quit();

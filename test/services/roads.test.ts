@@ -88,7 +88,7 @@ const roadOf = (domain: string) => tableAnswer(one, "transport", `x@${domain}`);
 const askAgain = () => send(alice);
 
 /** A sender whose mail needs no signature, as it has no domain. */
-const unsigned = "x@[192.0.2.7]";
+const unsigned = `x@[${addresses.gateway}]`;
 
 /** The text of the bounce for the mail with this mark. */
 const bounce = (mark: string) =>
@@ -184,11 +184,10 @@ test("what the peer refuses for good comes back with its words", async () => {
   fake.answer = { status: 200, text: "250 OK" };
 });
 
-/** Longer than a local part may be: by HTTPS the peer refuses the whole request for it. */
-const tooLong = `${"x".repeat(65)}@_roads-two.test`;
-
-test.each([tooLong, '"no account"@_roads-two.test'])("%s, whom the peer refuses, comes back alone", async (refused) => {
+test("a recipient whom the peer refuses comes back alone", async () => {
   await until("the road", () => hasHttpsRoad(one, two.domain), { patienceMs: patienceMs.mail });
+  // no account of the peer can have such a name, so it refuses the whole request for it
+  const refused = `no%account@${two.domain}`;
   const mark = await send([refused, bob]);
   expect(await bounce(mark)).toContain(`<${refused}>`);
   expect(await arrived([mark])).toEqual([1]);

@@ -1,6 +1,7 @@
 /**
- * What was learnt about domains: a bounded table in memory, the one used longest ago goes first, and a file on the volume that brings it
- * back after a restart. The file is a help, not a truth: unreadable, it is started anew.
+ * What was learnt about domains: a table in memory of so many domains and so many bytes, from which the one used longest ago is removed first, and
+ * a file on the volume that brings it back after a restart. What was not used for a month is forgotten, in the file too: it says to whom mail was
+ * sent. The file is a help, not a truth: unreadable, it is started anew.
  */
 import type { Logger } from "pino";
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
@@ -12,11 +13,17 @@ import type { Known } from "./policy.ts";
 export interface KnowledgeOptions {
   path: string;
   log: Logger;
+  now(): number;
   /** Domains remembered. */
   size?: number;
-  /** Changes are written together, this long after the first. */
+  /** Bytes of all of them in the file: it is written in one piece, and nobody else is served meanwhile (some 7 ms for a MiB). */
+  bytes?: number;
+  /** Changes are written together, this long after the first. A crash loses no more than what can be looked up again. */
   writeAfterMs?: number;
 }
+
+const day = 86_400_000;
+const keptMs = 30 * day;
 
 const Saved = z.object({
   version: z.literal(1),
@@ -32,6 +39,8 @@ const Saved = z.object({
           tooLargeBytes: z.number().exactOptional(),
         })
         .exactOptional(),
+      /** When it was used last; a file of an earlier version has none. */
+      usedAt: z.number().default(0),
       sts: z
         .object({
           id: z.string(),
@@ -44,9 +53,18 @@ const Saved = z.object({
   ),
 });
 
+interface Entry {
+  known: Known;
+  usedAt: number;
+  /** As long as it is in the file, or a little less. */
+  bytes: number;
+}
+
 export class Knowledge {
   readonly #options: KnowledgeOptions;
-  readonly #known = new Map<string, Known>();
+  /** The one used longest ago first. */
+  readonly #entries = new Map<string, Entry>();
+  #bytes = 0;
   #writing: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
 
@@ -56,20 +74,26 @@ export class Knowledge {
 
   static async open(options: KnowledgeOptions): Promise<Knowledge> {
     const knowledge = new Knowledge(options);
-    for (const [domain, known] of Object.entries(await readSaved(options))) knowledge.#put(domain, known);
+    const now = options.now();
+    for (const [domain, { usedAt, ...known }] of Object.entries(await readSaved(options))) {
+      knowledge.#put(domain, known, usedAt === 0 ? now : Math.min(usedAt, now));
+    }
     return knowledge;
   }
 
   get(domain: string): Known | undefined {
-    const known = this.#known.get(domain);
-    if (known) this.#put(domain, known);
-    return known;
+    const entry = this.#entries.get(domain);
+    if (!entry || this.#isStale(entry)) return undefined;
+    // to the end of the map
+    this.#entries.delete(domain);
+    this.#entries.set(domain, { ...entry, usedAt: this.#options.now() });
+    return entry.known;
   }
 
   /** Puts `change` over what is known of the domain. */
   learn(domain: string, change: Known): void {
-    this.#put(domain, { ...this.#known.get(domain), ...change });
-    this.#timer ??= setTimeout(() => void this.#write(), this.#options.writeAfterMs ?? 2000).unref();
+    this.#put(domain, { ...this.get(domain), ...change }, this.#options.now());
+    this.#timer ??= setTimeout(() => void this.#write(), this.#options.writeAfterMs ?? 30_000).unref();
   }
 
   /** Writes what is not written yet. */
@@ -78,11 +102,26 @@ export class Knowledge {
     await this.#writing;
   }
 
-  #put(domain: string, known: Known): void {
-    this.#known.delete(domain);
-    this.#known.set(domain, known);
-    const [oldest] = this.#known.keys();
-    if (this.#known.size > (this.#options.size ?? 10_000) && oldest !== undefined) this.#known.delete(oldest);
+  #put(domain: string, known: Known, usedAt: number): void {
+    this.#remove(domain);
+    const bytes = domain.length + JSON.stringify(known).length;
+    this.#entries.set(domain, { known, usedAt, bytes });
+    this.#bytes += bytes;
+    const { size = 10_000, bytes: most = 4 << 20 } = this.#options;
+    for (const [oldest, entry] of this.#entries) {
+      const isFull = this.#entries.size > size || this.#bytes > most;
+      if (!(isFull || this.#isStale(entry)) || this.#entries.size === 1) break;
+      this.#remove(oldest);
+    }
+  }
+
+  #remove(domain: string): void {
+    this.#bytes -= this.#entries.get(domain)?.bytes ?? 0;
+    this.#entries.delete(domain);
+  }
+
+  #isStale({ usedAt }: Entry): boolean {
+    return this.#options.now() - usedAt > keptMs;
   }
 
   #write(): Promise<void> {
@@ -90,7 +129,9 @@ export class Knowledge {
     this.#timer = undefined;
     this.#writing = this.#writing
       .then(() => {
-        const saved: z.infer<typeof Saved> = { version: 1, domains: Object.fromEntries(this.#known) as never };
+        const left = [...this.#entries].filter(([, entry]) => !this.#isStale(entry));
+        const domains = Object.fromEntries(left.map(([domain, { known, usedAt }]) => [domain, { ...known, usedAt }]));
+        const saved: z.input<typeof Saved> = { version: 1, domains: domains as never };
         return replaceFile(this.#options.path, JSON.stringify(saved));
       })
       .catch((thrown: unknown) => events.roadsNotWritten(this.#options.log, thrown));
@@ -98,7 +139,9 @@ export class Knowledge {
   }
 }
 
-async function readSaved({ path, log }: KnowledgeOptions): Promise<Record<string, Known>> {
+type SavedDomain = Known & { usedAt: number };
+
+async function readSaved({ path, log }: KnowledgeOptions): Promise<Record<string, SavedDomain>> {
   try {
     const text = await readIfThere(path);
     return text === undefined ? {} : Saved.parse(JSON.parse(text)).domains;

@@ -42,7 +42,7 @@ export async function openRoads({
   log,
   now,
 }: OpenRoadsOptions): Promise<OpenRoads> {
-  const knowledge = await Knowledge.open({ path: join(config.mailFolder, fileName), log });
+  const knowledge = await Knowledge.open({ path: join(config.mailFolder, fileName), log, now });
   const resolver = createRoadResolver();
   const peers = new Peers({ lookup: resolver.lookup, mayConnect });
   const discovery = new Discovery({

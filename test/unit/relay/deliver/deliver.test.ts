@@ -373,7 +373,7 @@ describe("the door for Postfix", () => {
 describe("the courier", () => {
   async function courierFor(peer: FakePeer, peers: Peers) {
     const { log } = collectingLog();
-    const knowledge = await Knowledge.open({ path: `${settings().mailFolder}/.roads.json`, log });
+    const knowledge = await Knowledge.open({ path: `${settings().mailFolder}/.roads.json`, log, now: Date.now });
     const looks: string[] = [];
     const hosts = [domain];
     const courier = new Courier({

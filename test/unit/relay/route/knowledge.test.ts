@@ -15,7 +15,7 @@ const sts = { id: "1", mode: "enforce", mx: ["*.two.test"], until: 7 } as const;
 
 function place() {
   const { log, lines } = collectingLog();
-  return { path: join(settings().mailFolder, ".roads.json"), log, lines };
+  return { path: join(settings().mailFolder, ".roads.json"), log, lines, now: () => 1000 };
 }
 
 test("what was learnt is there after a restart", async () => {
@@ -61,6 +61,46 @@ test("the table is bounded, and forgets what was not used for longest", async ()
   await knowledge.close();
 });
 
+test("the table is bounded in bytes too, and the newest entry is kept whatever its size", async () => {
+  const knowledge = await Knowledge.open({ ...place(), bytes: 800 });
+  const large = { ...road, hosts: Array.from({ length: 30 }, (_, at) => `mx${at}.large.test`) };
+  for (const domain of ["a.test", "b.test", "c.test"]) knowledge.learn(domain, { road });
+  knowledge.learn("large.test", { road: large });
+  expect(["a.test", "b.test", "large.test"].filter((domain) => knowledge.get(domain))).toEqual([
+    "b.test",
+    "large.test",
+  ]);
+  knowledge.learn("larger.test", { road: { ...large, hosts: [...large.hosts, ...large.hosts] } });
+  expect(knowledge.get("large.test")).toBeUndefined();
+  expect(knowledge.get("larger.test")).toBeDefined();
+  await knowledge.close();
+});
+
+test("what was not used for a month is forgotten, in the file too", async () => {
+  let now = 0;
+  const days = (count: number) => count * 86_400_000;
+  const options = { ...place(), now: () => now };
+  const knowledge = await Knowledge.open(options);
+  for (const domain of ["used.test", "unused.test"]) knowledge.learn(domain, { road });
+  now = days(20);
+  expect(knowledge.get("used.test")).toBeDefined();
+  now = days(31);
+  expect(knowledge.get("unused.test")).toBeUndefined();
+  knowledge.learn("new.test", { road });
+  await knowledge.close();
+  expect(readFileSync(options.path, "utf8")).not.toContain("unused.test");
+  const again = await Knowledge.open(options);
+  expect(again.get("used.test")).toEqual({ road });
+  now = days(62);
+  expect((await Knowledge.open(options)).get("used.test")).toBeUndefined();
+});
+
+test("a file without times, as an earlier version wrote it, is taken as used now", async () => {
+  const options = { ...place(), now: () => 10 ** 12 };
+  writeFileSync(options.path, JSON.stringify({ version: 1, domains: { "two.test": { road, sts } } }));
+  expect((await Knowledge.open(options)).get("two.test")).toEqual({ road, sts });
+});
+
 interface World {
   hosts?: readonly string[];
   found?: Record<string, "yes" | "no" | "unreached">;
@@ -70,8 +110,9 @@ interface World {
 }
 
 async function world({ hosts = ["mx.two.test"], found = {}, texts = [], policy = "", probe }: World) {
-  const { path, log, lines } = place();
-  const knowledge = await Knowledge.open({ path, log });
+  const { lines, ...options } = place();
+  const { log } = options;
+  const knowledge = await Knowledge.open(options);
   const asked: string[] = [];
   const discovery = new Discovery({
     knowledge,
