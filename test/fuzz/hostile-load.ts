@@ -62,7 +62,9 @@ export async function hostileLoad(told: (result: HostileResult) => void): Promis
       for (const filter of ["incoming", "outgoing"]) {
         await Promise.all(
           Array.from({ length: atOnce }, () => deliver(join(runFolder, `${filter}-milter.sock`), message)),
-        );
+        ).catch((cause: unknown) => {
+          throw new Error(`${what}, ${filter}: ${String(cause)}\n${output.slice(-2000)}`, { cause });
+        });
       }
       const seconds = (performance.now() - started) / 1000;
       told({ what, seconds, ...(await delay()) });

@@ -16,8 +16,8 @@ const maxVersionLine = 100;
 const tail =
   /^\n?((?:=[\r\n]*){0,2})(?:(?<=[\r\n])=[A-Za-z0-9+/]{4}[\r\n]+)?(?<=[\r\n])-----END PGP MESSAGE-----(?:\r\n)*$/;
 const maxTail = 200;
-/** Any number of them may end it; two are kept. */
-const lineEnds = Buffer.from("\r\n\r\n\r\n");
+/** Octets of line ends in a row: real armor has an empty line at its beginning. More are work without content. */
+const maxLineEnds = 100;
 
 type State = "begin" | "versionField" | "versionLine" | "data" | "tail" | "wrong";
 
@@ -31,6 +31,7 @@ export class ArmorCheck implements Sink {
   readonly #tail = Buffer.alloc(maxTail);
   #tailLength = 0;
   #hasVersionLine = false;
+  #lineEnds = 0;
 
   /** Whether a `Version: ` line was there, which only mail from other servers may have. */
   get hasVersionLine(): boolean {
@@ -73,13 +74,6 @@ export class ArmorCheck implements Sink {
       default:
         if (this.#tailLength === maxTail) this.#state = "wrong";
         else this.#tail[this.#tailLength++] = octet;
-        if (
-          octet === 10 &&
-          this.#tailLength >= 6 &&
-          this.#tail.compare(lineEnds, 0, 6, this.#tailLength - 6, this.#tailLength) === 0
-        ) {
-          this.#tailLength -= 2;
-        }
     }
   }
 
@@ -100,7 +94,7 @@ export class ArmorCheck implements Sink {
 
   #data(bytes: Uint8Array, start: number, end: number): number {
     const stop = this.#base64.read(bytes, start, end);
-    if (!this.#base64.pass(this.#packets)) {
+    if (!this.#countLineEnds(bytes, start, stop) || !this.#base64.pass(this.#packets)) {
       this.#state = "wrong";
       return end;
     }
@@ -111,5 +105,17 @@ export class ArmorCheck implements Sink {
       this.#state = "tail";
     }
     return stop;
+  }
+
+  /** False where too many stand in a row. */
+  #countLineEnds(bytes: Uint8Array, start: number, end: number): boolean {
+    let count = this.#lineEnds;
+    for (let at = start; at < end; at++) {
+      const octet = bytes[at];
+      if (octet !== 10 && octet !== 13) count = 0;
+      else if (++count > maxLineEnds) return false;
+    }
+    this.#lineEnds = count;
+    return true;
   }
 }

@@ -2,11 +2,15 @@
 import type { Sink } from "./sink.ts";
 import { isSpace } from "./transfer.ts";
 
+/** Around and within the text; more is work without content. */
+const maxSpaces = 1000;
+
 export class ExactText implements Sink {
   readonly #allowed: readonly string[];
   readonly #anyCase: boolean;
   readonly #longest: number;
   #text = "";
+  #spaces = 0;
   /** White space that has come after the text and may stand inside of it. */
   #space = "";
 
@@ -20,6 +24,7 @@ export class ExactText implements Sink {
     for (let at = start; at < end; at++) {
       const octet = bytes[at] as number;
       if (isSpace(octet)) {
+        if (++this.#spaces > maxSpaces) return false;
         if (this.#text !== "" && this.#space.length <= this.#longest) this.#space += String.fromCharCode(octet);
         continue;
       }

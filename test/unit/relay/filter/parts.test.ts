@@ -1,9 +1,11 @@
 /** The pieces of the filter, each by a table. */
 import { expect, test } from "vitest";
+import { ArmorCheck } from "../../../../src/relay/filter/armor.ts";
 import { authorOf } from "../../../../src/relay/filter/from.ts";
 import { parseContentType } from "../../../../src/relay/filter/headers.ts";
 import type { Sink } from "../../../../src/relay/filter/sink.ts";
 import { undoTransferEncoding } from "../../../../src/relay/filter/transfer.ts";
+import { encryptedMessage } from "../../../helpers/messages.ts";
 import { randomFrom, seed } from "../random.ts";
 import { authorsForOthers } from "./other-readers.ts";
 
@@ -175,3 +177,22 @@ test.each([
   ["quoted-printable", "a=\rb", undefined],
   ["x-uuencode", "a", undefined],
 ])("%s %j is %j", (encoding, text, expected) => expect(undone(encoding, text)).toBe(expected));
+
+test.each([
+  ["in the data", (armor: string, ends: string) => armor.replace(/(?<=[A-Za-z0-9+/])\r\n(?=[A-Za-z0-9+/])/, ends)],
+  ["behind it", (armor: string, ends: string) => armor + ends],
+])("armor has some line ends in a row and not a thousand, %s", (_where, edit) => {
+  const [, armor = ""] =
+    /(-----BEGIN[\s\S]*END PGP MESSAGE-----\r\n)/.exec(encryptedMessage({ from: "a@b", to: ["c@d"] })) ?? [];
+  const isArmor = (text: string) => {
+    const check = new ArmorCheck();
+    const bytes = Buffer.from(text, "latin1");
+    return check.write(bytes, 0, bytes.length) && check.end();
+  };
+  expect([1, 10, 40, 1000].map((count) => isArmor(edit(armor, "\r\n".repeat(count))))).toEqual([
+    true,
+    true,
+    true,
+    false,
+  ]);
+});
