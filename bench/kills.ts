@@ -36,7 +36,13 @@ const signal = endSignal();
 
 say(`--seed ${seed}: starting two relays`);
 /** The most that one sender and one client may have: nothing but the disturbances is to be in the way. */
-const accounts = { sendBurst: 10_000, sendRatePerMinute: 10_000, smtpConnections: 1000 };
+const accounts = {
+  sendSizePerMinute: "1Ti",
+  sendSizeBurst: "1Ti",
+  sendBurst: 10_000,
+  sendRatePerMinute: 10_000,
+  smtpConnections: 1000,
+};
 const pods: RelayPod[] = [];
 try {
   await namesUp();

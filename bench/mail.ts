@@ -39,7 +39,7 @@ const empty = () => ({ plain: [] as Round[], filtered: [] as Round[] });
 
 say("starting the pod");
 /** The most that one sender may have: the load and not a limit is measured. */
-const accounts = { sendBurst: 10_000, sendRatePerMinute: 10_000 };
+const accounts = { sendSizePerMinute: "1Ti", sendSizeBurst: "1Ti", sendBurst: 10_000, sendRatePerMinute: 10_000 };
 let dovecotConf = "";
 const pod = await startRelayPod({
   domain,

@@ -41,7 +41,7 @@ await operatorIsInstalled();
 await removeServer(name);
 const applied = performance.now();
 /** A conversation without pauses would meet the limit that the default has for one sender. */
-const accounts = { sendBurst: 1000, sendRatePerMinute: 6000 };
+const accounts = { sendSizePerMinute: "1Ti", sendSizeBurst: "1Ti", sendBurst: 1000, sendRatePerMinute: 6000 };
 await apply({
   apiVersion,
   kind: chatmailServer.kind,

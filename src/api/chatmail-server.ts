@@ -67,6 +67,14 @@ export const Accounts = z
       .max(10_000)
       .default(10)
       .describe("Messages one address may send at once before the rate counts."),
+    sendSizePerMinute: size({ name: "sendSizePerMinute", atLeast: "64Ki", atMost: "1Ti" })
+      .default("10Mi")
+      .describe("Mail in bytes that one address may send in a minute, sustained, whatever the number of recipients."),
+    sendSizeBurst: size({ name: "sendSizeBurst", atLeast: "1Mi", atMost: "1Ti" })
+      .default("150Mi")
+      .describe(
+        "Mail in bytes that one address may send at once before sendSizePerMinute counts. Where it is smaller than messages.maxSize, one such mail may be sent.",
+      ),
     createRatePerMinute: z
       .int()
       .min(1)
@@ -278,6 +286,11 @@ export const Storage = z
     size: size({ name: "size", atLeast: "100Mi", atMost: "100Ti" })
       .default("10Gi")
       .describe("Size of the volume for mailboxes and the queue."),
+    reservedForMailboxes: size({ name: "reservedForMailboxes", atLeast: "1Mi", atMost: "100Ti" })
+      .optional()
+      .describe(
+        "Free room on the volume below which no mail is accepted (452), so that a full queue leaves room for mailboxes. Without it a tenth of size.",
+      ),
     className: objectName("className")
       .optional()
       .describe("StorageClass of the volume; without it the cluster's default."),

@@ -76,6 +76,8 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     swap_bangpath: "no",
     // sizes and times
     message_size_limit: bytesOf(spec.messages.maxSize),
+    // a queue that fills the volume must not take the room of mailboxes
+    queue_minfree: reservedBytes(spec.storage),
     mailbox_size_limit: 0,
     maximal_queue_lifetime: "2d",
     bounce_queue_lifetime: "2d",
@@ -126,6 +128,10 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
 function hostName(domain: string): string {
   if (addressDomain(domain) === domain) return domain;
   return `${domain.split(".").reverse().join(".")}.in-addr.arpa`;
+}
+
+function reservedBytes({ size, reservedForMailboxes }: ChatmailServerSpec["storage"]): number {
+  return reservedForMailboxes === undefined ? Math.floor(bytesOf(size) / 10) : bytesOf(reservedForMailboxes);
 }
 
 interface Service {

@@ -20,18 +20,27 @@ export class RateLimiter {
     this.#fullAt = new Map(before);
   }
 
-  /** Takes one turn. A date where there is none: when the next will be there. */
-  take(key: string, rate: Rate): Date | undefined {
+  /** Takes turns, one or so many. A date where there are not so many: when they will be there. More than a burst count as one. */
+  take(key: string, rate: Rate, turns = 1): Date | undefined {
+    const next = this.next(key, rate, turns);
+    if (next) return next;
+    const now = this.#now();
+    const fullAt = Math.max(now, this.#fullAt.get(key) ?? 0);
+    this.#fullAt.set(key, fullAt + (Math.min(turns, rate.burst) * 60_000) / rate.perMinute);
+    if (this.#fullAt.size > this.#sweepAbove) this.#sweep(now);
+    return undefined;
+  }
+
+  /** As `take`, and takes none. */
+  next(key: string, rate: Rate, turns = 1): Date | undefined {
     const now = this.#now();
     const periodMs = 60_000 / rate.perMinute;
     // later than that only by a clock that was set back, or another rate
-    const known = Math.min(this.#fullAt.get(key) ?? 0, now + rate.burst * periodMs);
-    const fullAt = Math.max(now, known);
-    const next = fullAt - (rate.burst - 1) * periodMs;
-    this.#fullAt.set(key, next > now ? fullAt : fullAt + periodMs);
-    if (next > now) return new Date(next);
-    if (this.#fullAt.size > this.#sweepAbove) this.#sweep(now);
-    return undefined;
+    const latest = now + rate.burst * periodMs;
+    const known = this.#fullAt.get(key) ?? 0;
+    if (known > latest) this.#fullAt.set(key, latest);
+    const next = Math.max(now, Math.min(known, latest)) - (rate.burst - Math.min(turns, rate.burst)) * periodMs;
+    return next > now ? new Date(Math.ceil(next)) : undefined;
   }
 
   get size(): number {

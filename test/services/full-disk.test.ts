@@ -18,7 +18,10 @@ beforeAll(async () => {
     domain: "_full-disk.test",
     // Postfix wants room for one and a half of the largest mail
     small: { mail: 16, queue: 64 },
-    spec: { accounts: { refuseNewBelow: { disk: "1Mi" }, sendBurst: 100 } },
+    spec: {
+      accounts: { refuseNewBelow: { disk: "1Mi" }, sendBurst: 100 },
+      storage: { reservedForMailboxes: "8Mi" },
+    },
   });
   alice = await newAccount(pod);
 });
@@ -106,6 +109,17 @@ describe("no room for mailboxes", () => {
     expect(await marks()).toEqual(["before", "waiting"]);
     await newAccount(pod);
   });
+});
+
+test("the queue leaves to mailboxes what is reserved for them", async () => {
+  const leave = (kib: number) =>
+    `dd if=/dev/zero bs=1k count=$(( $(df --output=avail ${folders.queue} | tail -1) - ${kib} )) of=${folders.queue}/filler-1`;
+  // room for any mail, and less than what is reserved and one and a half of it
+  await pod.exec("postfix", "sh", "-c", leave(7 * 1024));
+  expect(await send("reserved")).toMatchObject({ code: 452, text: expect.stringContaining("4.3.1") });
+  await makeRoom("postfix", folders.queue);
+  expect(await send("room")).toMatchObject({ code: 250 });
+  await has("room");
 });
 
 describe("no room for the queue", () => {

@@ -1,5 +1,6 @@
 /** The filter for mail that our own users hand in (reference §6.2, §7.3). */
 import type { Logger } from "pino";
+import type { DomainLimits } from "../../mail/relay-config.ts";
 import type { OwnKeys, OwnSigning } from "../dkim/own-keys.ts";
 import { HeadersTooLarge, type SignatureHeader } from "../dkim/sign.ts";
 import { type Domains, localAddress, plainRecipient } from "../domains.ts";
@@ -7,10 +8,11 @@ import * as events from "../events.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Modification } from "../milter/protocol.ts";
 import type { Judgement, MessageFilter } from "../milter/server.ts";
-import type { RateLimiter } from "../rate.ts";
+import type { Rate, RateLimiter } from "../rate.ts";
 import { isDisabled } from "./flags.ts";
 import { MessageInspector } from "./inspect.ts";
 import { badRecipient, judgeOutgoing, looksLikeSetupMessage, type Verdict } from "./policy.ts";
+import { bytesKey } from "./sender-rates.ts";
 
 export interface FilterTools {
   config: Domains;
@@ -19,7 +21,7 @@ export interface FilterTools {
 }
 
 /** Who may send now. */
-export type Turns = Pick<RateLimiter, "take">;
+export type Turns = Pick<RateLimiter, "take" | "next">;
 
 export interface OutgoingTools extends FilterTools {
   keys: OwnKeys;
@@ -35,6 +37,11 @@ const replacedSubject = " [...]";
 const mostChanges = 1000;
 const headersTooLarge = "552 5.3.4 Message headers are too large";
 
+const bytesRate = ({ sendBytesPerMinute: perMinute, sendBytesBurst: burst }: DomainLimits): Rate => ({
+  perMinute,
+  burst,
+});
+
 export class OutgoingFilter implements MessageFilter {
   readonly #tools: OutgoingTools;
   readonly #rates: Turns;
@@ -44,6 +51,8 @@ export class OutgoingFilter implements MessageFilter {
   readonly #inspector = new MessageInspector();
   readonly #changes: Modification[] = [];
   readonly #seen = new Map<string, number>();
+  #bytes: { key: string; rate: Rate } | undefined;
+  #bodyBytes = 0;
   #maySend: { refusal: string | undefined } | undefined;
   /** Undefined where the sender's domain does not sign. */
   #signing: OwnSigning | undefined;
@@ -74,9 +83,16 @@ export class OutgoingFilter implements MessageFilter {
     if (!account) return `500 Invalid from address <${this.#sender}>`;
     // throws without a key: the peer is told to try again, and nothing goes out unsigned
     this.#signing = this.#tools.keys.begin(account.domain);
-    const { sendRatePerMinute: perMinute, sendBurst: burst } = account.limits;
-    const until = this.#rates.take(account.address, { perMinute, burst });
-    if (!until) return undefined;
+    const { sendRatePerMinute: perMinute, sendBurst: burst, maxMessageBytes } = account.limits;
+    // how large the mail will be is not known yet: there has to be room for the largest
+    this.#bytes = { key: bytesKey(account.address), rate: bytesRate(account.limits) };
+    const until =
+      this.#rates.next(this.#bytes.key, this.#bytes.rate, maxMessageBytes) ??
+      this.#rates.take(account.address, { perMinute, burst });
+    return until && this.#tooMuch(until);
+  }
+
+  #tooMuch(until: Date): string {
     this.#tools.metrics.count("rate_limited_total");
     return `450 4.7.1: Too much mail from <${this.#sender}>, rate limited until ${until.toISOString()}`;
   }
@@ -99,6 +115,7 @@ export class OutgoingFilter implements MessageFilter {
 
   /** All of what may pass is signed. */
   body(chunk: Buffer): void {
+    this.#bodyBytes += chunk.length;
     this.#inspector.body(chunk);
     if (this.#inspector.hopeful || looksLikeSetupMessage(this.#inspector)) this.#signing?.body(chunk);
   }
@@ -120,6 +137,9 @@ export class OutgoingFilter implements MessageFilter {
     this.#count(verdict);
     if (verdict.kind === "refuse") return { reply: { kind: "reply", text: verdict.text }, modifications: [] };
     if (verdict.kind === "discard") return { reply: { kind: "discard" }, modifications: [] };
+    // only mail that is stored counts; several at once may have passed RCPT together
+    const until = this.#bytes && this.#rates.take(this.#bytes.key, this.#bytes.rate, this.#bodyBytes);
+    if (until) return { reply: { kind: "reply", text: this.#tooMuch(until) }, modifications: [] };
     const recipients = dropped.flatMap((key) => this.#recipients.get(key) ?? []);
     return {
       reply: { kind: "accept" },

@@ -1,5 +1,5 @@
 /**
- * How often each address may send, over a restart: the turns that somebody has taken and not got back yet are in a file on the volume,
+ * How often, and how much, each address may send, over a restart: the turns that somebody has taken and not got back yet are in a file on the volume,
  * written at the end and, after a crash, a minute old at most. The file is a help, not a truth: unreadable, it is started anew.
  */
 import { join } from "node:path";
@@ -45,10 +45,15 @@ export class SenderRates {
   }
 
   /** As RateLimiter.take. */
-  take(address: string, rate: Rate): Date | undefined {
-    const until = this.#limiter.take(address, rate);
+  take(key: string, rate: Rate, turns = 1): Date | undefined {
+    const until = this.#limiter.take(key, rate, turns);
     if (until === undefined) this.#writeLater();
     return until;
+  }
+
+  /** As RateLimiter.next. */
+  next(key: string, rate: Rate, turns = 1): Date | undefined {
+    return this.#limiter.next(key, rate, turns);
   }
 
   /** Writes what is not written yet. */
@@ -87,16 +92,27 @@ const pathOf = ({ config }: SenderRatesOptions) => join(config.mailFolder, fileN
 const longest = (left: FullAt, size = 10_000): FullAt =>
   left.length <= size ? left : left.toSorted(([, a], [, b]) => b - a).slice(0, size);
 
+/** In the table, beside the address itself, whose turns are mails; no address has a space. */
+export const bytesKey = (address: string) => `bytes ${address}`;
+
 /** How long a burst takes to be full again. No date is further away, but where the clock was set back. */
-const slowestMs = ({ domains }: Domains) =>
-  Math.max(0, ...Object.values(domains).map((each) => (each.sendBurst * 60_000) / each.sendRatePerMinute));
+function slowestMs({ domains }: Domains, key: string): number {
+  const times = Object.values(domains).map((each) =>
+    key.startsWith(bytesKey(""))
+      ? (each.sendBytesBurst * 60_000) / each.sendBytesPerMinute
+      : (each.sendBurst * 60_000) / each.sendRatePerMinute,
+  );
+  return Math.max(0, ...times);
+}
 
 async function readSaved(options: SenderRatesOptions): Promise<FullAt> {
   try {
     const text = await readIfThere(pathOf(options));
     const saved = text === undefined ? [] : Object.entries(Saved.parse(JSON.parse(text)).fullAt);
-    const latest = options.now() + slowestMs(options.config);
-    return longest(saved, options.size).map(([address, fullAt]) => [address, Math.min(fullAt, latest)]);
+    return longest(saved, options.size).map(([key, fullAt]) => [
+      key,
+      Math.min(fullAt, options.now() + slowestMs(options.config, key)),
+    ]);
   } catch (thrown) {
     events.ratesNotRead(options.log, codeOf(thrown));
     return [];

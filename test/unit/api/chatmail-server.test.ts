@@ -14,6 +14,8 @@ test("a domain is enough; the rest has defaults that suit a public relay", () =>
       passwordMinLength: 9,
       sendRatePerMinute: 60,
       sendBurst: 10,
+      sendSizePerMinute: "10Mi",
+      sendSizeBurst: "150Mi",
       createRatePerMinute: 120,
       createBurst: 20,
       mailboxQuota: "500Mi",

@@ -19,6 +19,26 @@ describe("RateLimiter", () => {
     expect(take()).toBe(61_000);
   });
 
+  test("takes so many turns at once, such as bytes, and tells when they will be there", () => {
+    let now = 0;
+    const limiter = new RateLimiter(() => now);
+    const rate = { perMinute: 600, burst: 100 };
+    const take = (turns: number) => limiter.take("a", rate, turns)?.getTime();
+    expect(limiter.next("a", rate, 100)).toBeUndefined();
+    expect(take(60)).toBeUndefined();
+    expect(limiter.next("a", rate, 40)).toBeUndefined();
+    expect(take(50)).toBe(1000);
+    expect(take(40)).toBeUndefined();
+    now = 1000;
+    expect(take(10)).toBeUndefined();
+    expect(take(1)).toBe(1100);
+    // more than a burst: as much as a burst
+    expect(take(1000)).toBe(11_000);
+    now = 11_000;
+    expect(take(1000)).toBeUndefined();
+    expect(take(1)).toBe(11_100);
+  });
+
   test("forgets those whose burst is full again", () => {
     let now = 0;
     const limiter = new RateLimiter(() => now);

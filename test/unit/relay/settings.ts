@@ -14,6 +14,8 @@ export function limits(over: Partial<DomainLimits> = {}): DomainLimits {
     passwordMinLength: 9,
     sendRatePerMinute: 60,
     sendBurst: 10,
+    sendBytesPerMinute: 10 * 2 ** 20,
+    sendBytesBurst: 150 * 2 ** 20,
     createRatePerMinute: 120,
     createBurst: 20,
     quotaBytes: 500 * 2 ** 20,

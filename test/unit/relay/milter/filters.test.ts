@@ -101,9 +101,10 @@ afterEach(async () => {
 });
 
 describe("outgoing", () => {
+  let rates: RateLimiter;
   beforeEach(async () => {
     now += 1_000_000;
-    const rates = new RateLimiter(() => now);
+    rates = new RateLimiter(() => now);
     const shared = tools();
     const keys = ownKeys(shared);
     await serve(({ sender }) => new OutgoingFilter(sender, rates, { ...shared, keys }));
@@ -170,6 +171,21 @@ describe("outgoing", () => {
     expect(await client.deliver(others)).toMatchObject({ recipients: ["continue"], final: "accept" });
     now += 1000;
     expect((await send()).recipients).toEqual(["continue", "continue"]);
+  });
+
+  test("too many bytes: told at RCPT until there is room for the largest", async () => {
+    const { sendBytesBurst: burst, maxMessageBytes: largest } = limits();
+    const key = `bytes ${alice}`;
+    const rate = { perMinute: limits().sendBytesPerMinute, burst };
+    // all but the largest mail is used up
+    expect(rates.take(key, rate, burst - largest)).toBeUndefined();
+    const send = () => client.deliver({ sender: alice, recipients: [bob], ...encrypted });
+    expect(await send()).toMatchObject({ recipients: ["continue"], final: "accept" });
+    const until = rates.next(key, rate, largest)?.toISOString();
+    const told = `450 4.7.1: Too much mail from <${alice}>, rate limited until ${until}`;
+    expect((await send()).recipients).toEqual([told]);
+    now = rates.next(key, rate, largest)?.getTime() ?? 0;
+    expect(await send()).toMatchObject({ final: "accept" });
   });
 
   test.each(["", "no-at", "a@b@chat.example", "alice1234@elsewhere.example", "a/../b@chat.example"])(

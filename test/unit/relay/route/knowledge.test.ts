@@ -62,12 +62,15 @@ test("the table is bounded, and forgets what was not used for longest", async ()
 });
 
 test("the table is bounded in bytes too, and the newest entry is kept whatever its size", async () => {
-  const knowledge = await Knowledge.open({ ...place(), bytes: 800 });
   const large = { ...road, hosts: Array.from({ length: 30 }, (_, at) => `mx${at}.large.test`) };
+  const sizeOf = (domain: string, of: Road) => domain.length + JSON.stringify({ road: of }).length;
+  const bytes = 2 * sizeOf("a.test", road) + sizeOf("large.test", large);
+  const knowledge = await Knowledge.open({ ...place(), bytes });
   for (const domain of ["a.test", "b.test", "c.test"]) knowledge.learn(domain, { road });
   knowledge.learn("large.test", { road: large });
-  expect(["a.test", "b.test", "large.test"].filter((domain) => knowledge.get(domain))).toEqual([
+  expect(["a.test", "b.test", "c.test", "large.test"].filter((domain) => knowledge.get(domain))).toEqual([
     "b.test",
+    "c.test",
     "large.test",
   ]);
   knowledge.learn("larger.test", { road: { ...large, hosts: [...large.hosts, ...large.hosts] } });
