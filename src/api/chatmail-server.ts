@@ -312,7 +312,24 @@ export const Certificate = z
       ),
     secretName: objectName("secretName")
       .optional()
-      .describe("The kubernetes.io/tls Secret to serve when source is Secret."),
+      .describe(
+        "The kubernetes.io/tls Secret to serve when source is Secret: tls.crt has the certificate and then the intermediate ones, each signed by the next; tls.key the key of the first.",
+      ),
+    caBundle: z
+      .strictObject({
+        configMapName: objectName("configMapName").describe("The ConfigMap."),
+        key: z
+          .string()
+          .min(1)
+          .max(253)
+          .regex(/^[-._a-zA-Z0-9]+$/)
+          .default("ca.crt")
+          .describe("The key in it: certificates in PEM form."),
+      })
+      .optional()
+      .describe(
+        "Authorities that a given certificate may lead to, besides those that everybody knows. For an organisation whose clients and relays all know them; others refuse such a certificate.",
+      ),
   })
   .refine((certificate) => certificate.source !== "Secret" || certificate.secretName !== undefined, {
     message: "secretName is required when source is Secret",
@@ -321,6 +338,10 @@ export const Certificate = z
   .refine((certificate) => certificate.source === "Secret" || certificate.secretName === undefined, {
     message: "secretName is only used when source is Secret",
     path: ["secretName"],
+  })
+  .refine((certificate) => certificate.source === "Secret" || certificate.caBundle === undefined, {
+    message: "caBundle is only used when source is Secret",
+    path: ["caBundle"],
   })
   .meta(
     cel(
@@ -331,6 +352,10 @@ export const Certificate = z
       {
         rule: "self.source == 'Secret' || !has(self.secretName)",
         message: "secretName is only used when source is Secret",
+      },
+      {
+        rule: "self.source == 'Secret' || !has(self.caBundle)",
+        message: "caBundle is only used when source is Secret",
       },
     ),
   )
