@@ -221,11 +221,11 @@ export const Turn = z
       .describe("The first of the UDP ports that calls pass through."),
     relayPorts: z
       .int()
-      .min(2)
+      .min(4)
       .max(500)
       .default(40)
       .describe(
-        "How many of them there are: one for each network that a caller's device is in. With LoadBalancer and HostPort all are opened.",
+        "How many of them there are: one for each network that a caller's device is in. A tenth stays free, and one account has 12 of them at most. With LoadBalancer and HostPort all are opened.",
       ),
   })
   .refine((turn) => turn.firstRelayPort + turn.relayPorts - 1 <= lastPort, {
