@@ -229,11 +229,11 @@ export const Turn = z
       .describe("The first of the UDP ports that calls pass through."),
     relayPorts: z
       .int()
-      .min(2)
+      .min(4)
       .max(500)
       .default(40)
       .describe(
-        "How many of them there are: one for each network that a caller's device is in. With LoadBalancer and HostPort all are opened.",
+        "How many of them there are: one for each network that a caller's device is in. A tenth stays free, and one account has 12 of them at most. With LoadBalancer and HostPort all are opened.",
       ),
   })
   .refine((turn) => turn.firstRelayPort + turn.relayPorts - 1 <= lastPort, {
@@ -325,7 +325,24 @@ export const Certificate = z
       ),
     secretName: objectName("secretName")
       .optional()
-      .describe("The kubernetes.io/tls Secret to serve when source is Secret."),
+      .describe(
+        "The kubernetes.io/tls Secret to serve when source is Secret: tls.crt has the certificate and then the intermediate ones, each signed by the next; tls.key the key of the first.",
+      ),
+    caBundle: z
+      .strictObject({
+        configMapName: objectName("configMapName").describe("The ConfigMap."),
+        key: z
+          .string()
+          .min(1)
+          .max(253)
+          .regex(/^[-._a-zA-Z0-9]+$/)
+          .default("ca.crt")
+          .describe("The key in it: certificates in PEM form."),
+      })
+      .optional()
+      .describe(
+        "Authorities that a given certificate may lead to, besides those that everybody knows. For an organisation whose clients and relays all know them; others refuse such a certificate.",
+      ),
   })
   .refine((certificate) => certificate.source !== "Secret" || certificate.secretName !== undefined, {
     message: "secretName is required when source is Secret",
@@ -334,6 +351,10 @@ export const Certificate = z
   .refine((certificate) => certificate.source === "Secret" || certificate.secretName === undefined, {
     message: "secretName is only used when source is Secret",
     path: ["secretName"],
+  })
+  .refine((certificate) => certificate.source === "Secret" || certificate.caBundle === undefined, {
+    message: "caBundle is only used when source is Secret",
+    path: ["caBundle"],
   })
   .meta(
     cel(
@@ -344,6 +365,10 @@ export const Certificate = z
       {
         rule: "self.source == 'Secret' || !has(self.secretName)",
         message: "secretName is only used when source is Secret",
+      },
+      {
+        rule: "self.source == 'Secret' || !has(self.caBundle)",
+        message: "caBundle is only used when source is Secret",
       },
     ),
   )

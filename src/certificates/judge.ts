@@ -1,15 +1,30 @@
-/** Whether a certificate and its key can serve a domain. Pure. */
+/** Whether a certificate and its key can serve a domain, as a strict TLS client sees it. Pure. */
+import { isAddressLiteral } from "../api/domain.ts";
 import type { Reason } from "../api/reasons.ts";
+import { chainProblem } from "./chain.ts";
 import { readPair, sha256Of } from "./pair.ts";
+import type { Roots } from "./roots.ts";
+import { certificateNames } from "./self-signed.ts";
 
 export interface CertificateFacts {
   notAfter: Date;
   /** Hexadecimal, lower-case, without colons. */
   sha256: string;
+  /** When the verdict changes by itself: it begins, or it or one of its chain ends. */
+  changesAt: Date;
+  /** Of www and mta-sts, those that it is not for: no relay needs them, browsers and MTA-STS do. */
+  missingNames: readonly string[];
 }
 
 export interface CertificateProblem {
-  reason: Extract<Reason, "CertificateInvalid" | "CertificateMismatch" | "CertificateExpired">;
+  reason: Extract<
+    Reason,
+    | "CertificateInvalid"
+    | "CertificateMismatch"
+    | "CertificateExpired"
+    | "CertificateChainIncomplete"
+    | "CertificateUntrusted"
+  >;
   message: string;
 }
 
@@ -18,53 +33,52 @@ export interface CertificateVerdict {
   problem?: CertificateProblem;
 }
 
+/** `roots`: where its chain must end; undefined where clients take one that nobody signed. */
 export function judgeCertificate(options: {
   certificatePem: string;
   keyPem: string;
   domain: string;
   now: Date;
+  roots?: Roots | undefined;
 }): CertificateVerdict {
-  const { certificatePem, keyPem, domain, now } = options;
-  const invalid = (message: string): CertificateVerdict => ({ problem: { reason: "CertificateInvalid", message } });
+  const { certificatePem, keyPem, domain, now, roots } = options;
   const pair = readPair({ certificatePem, keyPem });
-  if ("problem" in pair) return invalid(pair.problem);
+  if ("problem" in pair) return { problem: { reason: "CertificateInvalid", message: pair.problem } };
   const { certificate } = pair;
 
+  const begins = new Date(certificate.validFrom);
+  const notAfter = new Date(certificate.validTo);
+  // OpenSSL's rules: only the subject alternative names count, and `*` stands for the whole first label (RFC 9525 §6.3)
+  const isFor = (name: string) =>
+    certificate.checkHost(name, { subject: "never", partialWildcards: false }) !== undefined ||
+    (isAddressLiteral(name) && certificate.checkIP(name) !== undefined);
   const facts = {
-    notAfter: new Date(certificate.validTo),
+    notAfter,
     sha256: sha256Of(certificate),
+    changesAt: begins > now ? begins : notAfter,
+    missingNames: certificateNames(domain).filter((name) => name !== domain && !isFor(name)),
   };
-  const names = namesIn(certificate.subjectAltName ?? "");
-  if (!names.some((name) => covers(name, domain))) {
+  const problem = (reason: CertificateProblem["reason"], message: string) => ({ facts, problem: { reason, message } });
+  if (!isFor(domain)) {
+    const names = namesIn(certificate.subjectAltName ?? "");
     const found = names.length > 0 ? `is for ${names.slice(0, 5).join(", ")}` : "names no domain";
-    return {
-      facts,
-      problem: { reason: "CertificateMismatch", message: `the certificate ${found}, not for ${domain}` },
-    };
+    return problem("CertificateMismatch", `the certificate ${found}, not for ${domain}`);
   }
-  if (new Date(certificate.validFrom) > now)
-    return {
-      facts,
-      problem: { reason: "CertificateInvalid", message: `the certificate begins only at ${certificate.validFrom}` },
-    };
-  if (facts.notAfter <= now)
-    return {
-      facts,
-      problem: { reason: "CertificateExpired", message: `the certificate ended at ${facts.notAfter.toISOString()}` },
-    };
-  return { facts };
+  if (begins > now) return problem("CertificateInvalid", `the certificate begins only at ${certificate.validFrom}`);
+  if (notAfter <= now) return problem("CertificateExpired", `the certificate ended at ${notAfter.toISOString()}`);
+  if (!roots) return { facts };
+  const chain = chainProblem(pair, roots, now);
+  if ("reason" in chain) {
+    const { reason, message, changesAt = facts.changesAt } = chain;
+    return { facts: { ...facts, changesAt }, problem: { reason, message } };
+  }
+  return { facts: { ...facts, changesAt: chain.validUntil } };
 }
 
-/** "DNS:a.example, IP Address:1.2.3.4" → the names. Node quotes odd ones as JSON; those are none of ours. */
+/** "DNS:a.example, IP Address:1.2.3.4" → the names, for a message. */
 function namesIn(subjectAltName: string): string[] {
   return subjectAltName
     .split(", ")
     .map((entry) => /^(?:DNS|IP Address):(.+)$/.exec(entry)?.[1])
-    .filter((name) => name !== undefined)
-    .map((name) => name.toLowerCase());
-}
-
-/** RFC 6125 §6.4.3: `*` stands for the whole first label. */
-function covers(name: string, domain: string): boolean {
-  return name === domain || (name.startsWith("*.") && name.slice(1) === domain.slice(domain.indexOf(".")));
+    .filter((name) => name !== undefined);
 }

@@ -13,8 +13,8 @@ export const turnSecretKey = "secret";
 export const turnSecretFile = `${folders.turnSecret}/${turnSecretKey}`;
 export const turnConfigFile = `${folders.turnConfig}/turnserver.conf`;
 
-/** Those of one credential at the same time: a device has one for each network it is in. */
-const allocationsPerUser = 12;
+/** Those of one credential at the same time: a device has one for each network it is in. An account has two credentials at most that are valid. */
+const allocationsPerCredential = 6;
 /** Each way: 8 Mbit/s, twice what a video call takes. */
 const bytesPerSecond = 1_000_000;
 
@@ -45,19 +45,31 @@ export function relayPortsOf({ firstRelayPort, relayPorts }: Turn): number[] {
   return Array.from({ length: relayPorts }, (_, nth) => firstRelayPort + nth);
 }
 
+/**
+ * How many allocations there may be in all, and by one credential. Fewer than ports: near the last one coturn tries ports at random, and answers 508 and
+ * not 486. An account has a good half of them at most, and of 28 or more ports less.
+ */
+function quotas(ports: number): { total: number; credential: number } {
+  const total = ports - Math.ceil(ports / 10);
+  return { total, credential: Math.min(allocationsPerCredential, Math.max(1, Math.floor(total / 4))) };
+}
+
 /** None where there is no TURN server. The secret and the addresses are added when it starts (image/start-turn). */
 export function turnFiles({ domain, services: { turn } }: Spec): Record<string, string> {
   return turn.enabled ? { "turnserver.conf": turnConf(domain, turn) } : {};
 }
 
-const turnConf = (domain: string, turn: Turn) => `listening-port=${ports.turn}
+function turnConf(domain: string, turn: Turn): string {
+  const { total, credential } = quotas(turn.relayPorts);
+  return `listening-port=${ports.turn}
 min-port=${turn.firstRelayPort}
 max-port=${turn.firstRelayPort + turn.relayPorts - 1}
 realm=${domain}
 use-auth-secret
 stale-nonce=600
 fingerprint
-user-quota=${allocationsPerUser}
+user-quota=${credential}
+total-quota=${total}
 max-bps=${bytesPerSecond}
 # clients ask for UDP alone
 no-tcp
@@ -75,3 +87,4 @@ simple-log
 userdb=/tmp/turndb
 pidfile=/tmp/turnserver.pid
 `;
+}

@@ -78,7 +78,7 @@ test("all that a spec can say at once is accepted", async () => {
     privacy: { postal: "Street 1\nTown", mail: "admin@example.org" },
     website: { configMapName: "pages" },
     storage: { size: "1Ti", className: "fast.ssd", reclaimPolicy: "Delete" },
-    certificate: { source: "Secret", secretName: "mine" },
+    certificate: { source: "Secret", secretName: "mine", caBundle: { configMapName: "ours", key: "root.pem" } },
     network: {
       annotations: { "example.com/pool": "a" },
       loadBalancerClass: "example.com/lb",

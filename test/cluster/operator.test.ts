@@ -3,11 +3,12 @@ import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
 import { sha256Of } from "../../src/certificates/pair.ts";
-import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import { certificateNames, type KeyPair } from "../../src/certificates/self-signed.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { ports } from "../../src/mail/layout.ts";
 import type { LivePod } from "../../src/operator/server/live.ts";
 import { onAnyLoad } from "../helpers/accounts.ts";
+import { type Authority, makeAuthority } from "../helpers/authorities.ts";
 import { someAccount } from "../helpers/first-message.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { apply, kubectl, kubectlJson } from "../helpers/kubectl.ts";
@@ -195,7 +196,11 @@ describe("a domain", () => {
 
 describe("a certificate that the user gives", () => {
   const domain = "given.example.org";
-  const pairFor = (forDomain: string) => makeSelfSigned(forDomain, new Date());
+  let authority: Authority;
+  beforeAll(async () => {
+    authority = await makeAuthority("Own authority");
+  });
+  const pairFor = (forDomain: string) => authority.issue(certificateNames(forDomain));
   const secret = ({ certificatePem, keyPem }: KeyPair) => ({
     apiVersion: "v1",
     kind: "Secret",
@@ -203,7 +208,7 @@ describe("a certificate that the user gives", () => {
     type: "kubernetes.io/tls",
     stringData: { "tls.crt": certificatePem, "tls.key": keyPem },
   });
-  afterAll(() => kubectl(["-n", namespace, "delete", "secret", "given-cert", "--ignore-not-found"]));
+  afterAll(() => kubectl(["-n", namespace, "delete", "secret/given-cert", "configmap/given-ca", "--ignore-not-found"]));
 
   test("is asked for, missed, checked against the domain, and served", async () => {
     // a busy machine would refuse the address that a client makes here
@@ -222,6 +227,13 @@ describe("a certificate that the user gives", () => {
     );
 
     await apply(secret(await pairFor(domain)));
+    const fourth = await conditionIs("given", "CertificateReady", "False CertificateChainIncomplete");
+    expect(fourth.message).toMatch(/^tls\.crt lacks the certificate of "Own authority"/);
+
+    await patch("given", { certificate: { caBundle: { configMapName: "given-ca" } } });
+    await conditionIs("given", "CertificateReady", "False CertificateUntrusted");
+    const metadata = { name: "given-ca", namespace };
+    await apply({ apiVersion: "v1", kind: "ConfigMap", metadata, data: { "ca.crt": authority.pem } });
     await conditionIs("given", "CertificateReady", "True CertificateIssued");
     await serverReady("given");
   });

@@ -98,9 +98,17 @@ describe("with a resolver that validates", () => {
       type: "kubernetes.io/tls",
       stringData: { "tls.crt": certificatePem, "tls.key": keyPem },
     });
+    // the operator knows this authority; the sender does not
+    await apply({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: secretName, namespace },
+      data: { "ca.crt": certificatePem.slice(certificatePem.lastIndexOf("-----BEGIN")) },
+    });
+    const certificate = { source: "Secret", secretName, caBundle: { configMapName: secretName } };
     const network = { validatingResolvers: [zones.resolver] };
     const [peer] = await Promise.all([
-      freshServer("dane-peer", { domain, certificate: { source: "Secret", secretName } }),
+      freshServer("dane-peer", { domain, certificate }),
       freshServer("dane-sender", { domain: "_dane-sender.test", network }),
     ]);
     zone = zoneText(peer);
@@ -109,7 +117,7 @@ describe("with a resolver that validates", () => {
   });
   afterAll(async () => {
     await Promise.all([removeServer("dane-peer"), removeServer("dane-sender"), zones?.remove()]);
-    await kubectl(["-n", namespace, "delete", "secret", secretName, "--ignore-not-found"]);
+    await kubectl(["-n", namespace, "delete", `secret/${secretName}`, `configmap/${secretName}`, "--ignore-not-found"]);
     await removeZone(domain);
   });
 

@@ -247,6 +247,18 @@ export const wrongSpecs: readonly WrongSpec[] = [
     path: "certificate.secretName",
   },
   {
+    when: "authorities are named for a certificate that none of them signs",
+    spec: { domain, certificate: { caBundle: { configMapName: "mine" } } },
+    says: /spec\.certificate: .*caBundle is only used when source is Secret/,
+    path: "certificate.caBundle",
+  },
+  {
+    when: "the key of the authorities is a path",
+    spec: { domain, certificate: { source: "Secret", secretName: "a", caBundle: { configMapName: "b", key: "../c" } } },
+    says: /spec\.certificate\.caBundle\.key: Invalid value/,
+    path: "certificate.caBundle.key",
+  },
+  {
     when: "the certificate source does not exist",
     spec: { domain, certificate: { source: "Magic" } },
     says: /spec\.certificate\.source: Unsupported value: "Magic"/,

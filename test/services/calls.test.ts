@@ -9,6 +9,7 @@ import { ImapClient } from "../helpers/imap-client.ts";
 import { LineSocket } from "../helpers/line-socket.ts";
 import { randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { type Allocation, allocation } from "../helpers/turn-allocation.ts";
 import { turnClient } from "../helpers/turn-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { publishZone } from "../lab/names.ts";
@@ -26,23 +27,36 @@ beforeAll(async () => {
 afterAll(() => pod?.remove());
 
 /** What the server says of itself under this name, as clients ask for it. */
-async function metadata(name: string): Promise<string> {
-  const imap = await ImapClient.ready(pod.at(ports.imaps), `${randomName(9)}@${domain}`, "correct horse");
+async function metadata(name: string, user = newUser()): Promise<string> {
+  const imap = await ImapClient.ready(pod.at(ports.imaps), user, "correct horse");
   const { untagged } = await imap.say(`GETMETADATA "" ${entries}/${name}`);
   await imap.logout();
   return /"([^"]*)"\)?$/.exec(untagged.join())?.[1] ?? /\}\r\n(.*)\)$/s.exec(untagged.join())?.[1] ?? untagged.join();
 }
 
-async function credential() {
-  const [host, port, username = "", ...rest] = (await metadata("turn")).split(":");
+const newUser = () => `${randomName(9)}@${domain}`;
+
+async function credential(user?: string) {
+  const [host, port, username = "", ...rest] = (await metadata("turn", user)).split(":");
   return { host, port, username, password: rest.join(":") };
 }
 
-test("host, port and a credential for five days; the iroh relay of the spec", async () => {
+test("an account has one credential, whenever it asks; another account another", async () => {
+  const [one, other] = [newUser(), newUser()];
+  const { username } = await credential(one);
+  const start = Date.now();
+  await until("another second", () => Math.floor(Date.now() / 1000) > Math.floor(start / 1000), { everyMs: 50 });
+  expect((await credential(one)).username).toBe(username);
+  expect((await credential(other)).username).not.toBe(username);
+});
+
+test("host, port and a credential for two and a half to five days; the iroh relay of the spec", async () => {
   const { host, port, username, password } = await credential();
   expect([host, port]).toEqual([domain, "3478"]);
+  // Delta Chat reads it as a number, the end of the credential
+  expect(username).toMatch(/^\d{10}$/);
   const days = (Number(username) - Date.now() / 1000) / 86_400;
-  expect(days).toBeGreaterThan(4.99);
+  expect(days).toBeGreaterThan(2.49);
   expect(days).toBeLessThanOrEqual(5);
   expect(password).toMatch(/^[A-Za-z0-9+/]{27}=$/);
   expect(await metadata("irohrelay")).toBe(iroh);
@@ -75,9 +89,14 @@ describe("TURN", () => {
       forge: (name: string) => ({ name, password: "AAAAAAAAAAAAAAAAAAAAAAAAAAA=" }),
     },
     { when: "it has ended", forge: () => signed(String(Math.floor(Date.now() / 1000) - 1)) },
+    {
+      when: "it has another account's name",
+      forge: (name: string, password: string) => ({ name: String(Number(name) + 1), password }),
+    },
     { when: "it is made with the field's well-known secret", forge: (name: string) => signed(name, "north") },
   ])("a credential is refused when $when", async ({ forge }) => {
-    const { name, password } = await forge((await credential()).username);
+    const right = await credential();
+    const { name, password } = await forge(right.username, right.password);
     const said = await turnClient("-u", name, "-w", password, "-y", "-c", "-n", "1", pod.host);
     expect(said).toMatch(/error 401|Unauthorized|Cannot complete Allocation/);
     expect(said).not.toContain("tot_recv_msgs=1");
@@ -96,6 +115,42 @@ describe("TURN", () => {
       expect(said).toMatch(/error 403/);
     },
   );
+
+  test("one account has 6 ports by its credential, whenever it asked for it, and all together fewer than there are", async () => {
+    // what earlier tests left would count
+    await pod.stop("turn");
+    await pod.start("turn");
+    const held: Allocation[] = [];
+    const take = async (as: Awaited<ReturnType<typeof credential>>) => {
+      const got = await allocation(pod.host, ports.turn, as);
+      held.push(got);
+      return got.error;
+    };
+    try {
+      const greedy = newUser();
+      const answers: (number | undefined)[] = [];
+      const start = performance.now();
+      // over more than four seconds, each time with a credential that was just given
+      await until("20 answers in four seconds", async () => {
+        answers.push(await take(await credential(greedy)));
+        return answers.length >= 20 && performance.now() - start > 4_000;
+      });
+      // 486: Allocation Quota Reached
+      expect(answers).toEqual(answers.map((_, nth) => (nth < 6 ? undefined : 486)));
+      expect(await take(await credential())).toBeUndefined();
+
+      // many accounts: never 508, which is no port left after a search for one
+      const others = await Promise.all(Array.from({ length: 35 }, () => credential()));
+      const rest: (number | undefined)[] = [];
+      for (const as of others) rest.push(await take(as));
+      expect(rest).toEqual(rest.map((_, nth) => (nth < 36 - 7 ? undefined : 486)));
+      await held.shift()?.release();
+      const next = await credential();
+      await until("a port that was given back", async () => (await take(next)) === undefined, { everyMs: 200 });
+    } finally {
+      await Promise.all(held.map((each) => each.release()));
+    }
+  });
 
   test("it is there for UDP alone", async () => {
     await expect(LineSocket.open(pod.at(ports.turn), undefined)).rejects.toThrow("ECONNREFUSED");

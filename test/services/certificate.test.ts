@@ -1,11 +1,13 @@
 /** A new certificate in the Secret is served at every port within seconds, and nobody who is connected notices. */
 import { X509Certificate } from "node:crypto";
 import { Agent, request } from "node:https";
+import { connect } from "node:tls";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { sha256Of } from "../../src/certificates/pair.ts";
-import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import { certificateNames, type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import type { FileFolder, Files } from "../../src/mail/files.ts";
 import { ports } from "../../src/mail/layout.ts";
+import { makeAuthority } from "../helpers/authorities.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
@@ -102,6 +104,36 @@ test("two certificates, one right after the other: everybody who is connected st
   for (const each of idlers) expect((await each.idle.done()).status).toBe("OK");
   agent.destroy();
 }, 180_000);
+
+test("a certificate that programs would not find in the file changes nothing, is told of, and its cure is taken with its chain", async () => {
+  const before = await served();
+  const middle = await (await makeAuthority("Root")).below("Middle");
+  const { certificatePem, keyPem } = await middle.issue(certificateNames(pod.domain));
+  const trusted = certificatePem.replaceAll("CERTIFICATE", "TRUSTED CERTIFICATE");
+  pod.giveCertificate({ certificatePem: trusted + middle.pem, keyPem });
+  const refused = async () => (await pod.logs("relay")).includes("it has BEGIN TRUSTED CERTIFICATE");
+  await until("the daemon to say so", refused, { patienceMs: patienceMs.mail });
+  expect(await served()).toEqual(before);
+  pod.giveCertificate({ certificatePem: `remark\n${certificatePem}remark\n${middle.pem}`, keyPem });
+  await servedEverywhere({ certificatePem, keyPem });
+  expect(await chainAt(ports.imaps)).toEqual(
+    [certificatePem, middle.pem].map((pem) => digest({ certificatePem: pem, keyPem })),
+  );
+  expect(await chainAt(ports.https)).toHaveLength(2);
+});
+
+/** Digests of what the server sends, its own certificate first. */
+function chainAt(port: number): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ ...pod.at(port), rejectUnauthorized: false, servername: pod.domain }, () => {
+      const digests: string[] = [];
+      for (let at = socket.getPeerX509Certificate(); at; at = at.issuerCertificate) digests.push(sha256Of(at));
+      socket.destroy();
+      resolve(digests);
+    });
+    socket.on("error", reject);
+  });
+}
 
 test("a key that is not the certificate's changes nothing, is told of, and its cure is taken", async () => {
   const before = await served();

@@ -4,13 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer, group, version } from "../../src/api/names.ts";
-import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import { certificateNames, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { type Client, kubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { allowedImages } from "../../src/operator/config.ts";
 import { runServerController } from "../../src/operator/server/controller.ts";
 import { makeWorld, type World } from "../../src/operator/server/world.ts";
 import { type ApiServer, apiServerIsMissing, startApiServer } from "../helpers/api-server.ts";
+import { makeAuthority } from "../helpers/authorities.ts";
 import { keptLog } from "../helpers/fake-api-server.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 
@@ -280,6 +281,46 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       await conditionIs("pair", "CertificateReady", "CertificateIssued");
       expect((await volumeOf("pair", "tls"))?.secret).toMatchObject({ secretName: "real-pair" });
     });
+  });
+
+  test("a given certificate for a name must lead to an authority that everybody knows, or that the spec names", async () => {
+    const domain = "verified.example.org";
+    const root = await makeAuthority("Own root");
+    const middle = await root.below("Own middle");
+    const { certificatePem, keyPem } = await middle.issue(certificateNames(domain));
+    const give = (chain: string) => ({ "tls.crt": base64(certificatePem + chain), "tls.key": base64(keyPem) });
+    const change = async (kind: string, name: string, data: object) => {
+      const answer = await server.request("PATCH", pathOf(kind, name), { data }, "application/merge-patch+json");
+      expect(answer.status).toBe(200);
+    };
+    await makeSecret("leaf", "kubernetes.io/tls", give(""));
+    await makeServer("verified", { domain, certificate: { source: "Secret", secretName: "leaf" } });
+    const alone = await conditionIs("verified", "CertificateReady", "CertificateChainIncomplete");
+    expect(alone.message).toMatch(/^tls\.crt lacks the certificate of "Own middle"/);
+    await change("secrets", "leaf", give(middle.pem + root.pem));
+    const unknown = await conditionIs("verified", "CertificateReady", "CertificateUntrusted");
+    expect(unknown.message).toBe('"Own root" signed itself and is no root that clients know');
+
+    const caBundle = { configMapName: "authorities" };
+    await patch("verified", { certificate: { caBundle } });
+    const says = (words: string) =>
+      until(words, async () =>
+        (await conditionIs("verified", "CertificateReady", "CertificateUntrusted")).message.includes(words),
+      );
+    await says("there is no ConfigMap authorities, which certificate.caBundle names");
+    const map = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "authorities", namespace } };
+    await make("configmaps", { ...map, data: { "other.crt": root.pem } });
+    await says("ConfigMap authorities has no key ca.crt");
+    await change("configmaps", "authorities", { "ca.crt": "nothing" });
+    await says("ca.crt in ConfigMap authorities holds no certificate in PEM form");
+    // each of these is seen by a watch, and at once
+    await change("configmaps", "authorities", { "ca.crt": root.pem });
+    await conditionIs("verified", "CertificateReady", "CertificateIssued");
+    await change("secrets", "leaf", {
+      "tls.crt": base64(certificatePem.replaceAll("CERTIFICATE", "TRUSTED CERTIFICATE")),
+    });
+    const form = await conditionIs("verified", "CertificateReady", "CertificateInvalid");
+    expect(form.message).toMatch(/it has BEGIN TRUSTED CERTIFICATE, not BEGIN CERTIFICATE/);
   });
 
   test("a fault of the operator is in the status, which keeps what was known, and passes with its cause", async () => {

@@ -166,9 +166,10 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
   };
   const { facts, source } = seen.certificate;
   const from = source === "SelfSigned" ? "self-signed" : `from Secret ${seen.certificate.secretName}`;
-  const until = facts ? `, until ${facts.notAfter.toISOString().slice(0, 10)}` : "";
+  const until = facts ? `, until ${facts.changesAt.toISOString().slice(0, 10)}` : "";
+  const missing = facts?.missingNames.length ? `; not for ${facts.missingNames.join(" and ")}` : "";
   return {
-    CertificateReady: verdict(certificateIsFine, { reason: "CertificateIssued", message: `${from}${until}` }),
+    CertificateReady: verdict(certificateIsFine, { reason: "CertificateIssued", message: `${from}${until}${missing}` }),
     StorageReady: verdict(volumeIsThere, { reason: "VolumeBound", message: "the volume is bound" }),
     PodReady: verdict(podIsReady, { reason: "RelayRunning", message: "all containers of the relay pod are ready" }),
     ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
@@ -227,7 +228,7 @@ function expiryVerdict({ cronJob, jobs }: Seen, now: Date): Verdict {
 export function nextDeadline(seen: Seen, now: Date): Date | undefined {
   const since = seen.cronJob?.status?.lastSuccessfulTime ?? seen.cronJob?.metadata.creationTimestamp;
   const dates = [
-    ...(seen.certificate.facts ? [seen.certificate.facts.notAfter] : []),
+    ...(seen.certificate.facts ? [seen.certificate.facts.changesAt] : []),
     ...(since ? [new Date(Date.parse(since) + expiryLateAfterMs)] : []),
   ];
   return dates.filter((date) => date > now).sort((a, b) => a.getTime() - b.getTime())[0];

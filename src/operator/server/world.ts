@@ -51,9 +51,13 @@ export interface World {
   troubles: readonly Store<LiveEvent>[];
   /** Names of the Secrets that others made, without what is in them: a given certificate is among them. */
   otherSecrets: Store<KubeObject>;
+  /** The same of ConfigMaps: authorities are in one of them. */
+  otherConfigMaps: Store<KubeObject>;
   serversByDomain: Index<LiveServer>;
   /** By "namespace/name" of a Secret that the spec names: a given certificate, invites. */
   serversBySecret: Index<LiveServer>;
+  /** By "namespace/name" of the ConfigMap with their authorities. */
+  serversByCaBundle: Index<LiveServer>;
   /** By the key of their server. */
   jobsByServer: Index<LiveJob>;
   relayImage: string;
@@ -132,6 +136,17 @@ export function makeWorld(options: {
       labelSelector: `${labels.managedBy}!=${labelValues.managedBy}`,
       fieldSelector: otherSecretTypes,
       trim: withoutManagedFields,
+    }),
+    otherConfigMaps: cache.store(resources.configMap, {
+      metadataOnly: true,
+      labelSelector: `${labels.managedBy}!=${labelValues.managedBy}`,
+      // each namespace has one
+      fieldSelector: "metadata.name!=kube-root-ca.crt",
+      trim: withoutManagedFields,
+    }),
+    serversByCaBundle: stores.servers.index(({ metadata, spec }) => {
+      const name = spec?.certificate?.caBundle?.configMapName;
+      return name === undefined ? [] : [`${metadata.namespace}/${name}`];
     }),
     serversByDomain: stores.servers.index(({ spec }) => [spec?.domain ?? ""]),
     serversBySecret: stores.servers.index(({ metadata, spec }) =>

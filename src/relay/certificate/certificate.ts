@@ -78,7 +78,7 @@ export class Certificate {
       this.#looked = given;
       return this.#refuse(pair.problem);
     }
-    const pem = joinedPem(pair, given.certificatePem);
+    const pem = joinedPem(pair);
     // as it is after a restart of this daemon alone
     if ((await readIfThere(this.#servedFile)) !== pem) {
       await replaceFile(this.#servedFile, pem);

@@ -30,7 +30,7 @@ export class Metadata implements DictAnswers {
 
   async lookup(key: string, user: string): Promise<string | undefined> {
     const asked = metadataKey(key);
-    if (asked.kind === "server") return this.#ofServer(asked.name, mailDomainOf(user) ?? "");
+    if (asked.kind === "server") return this.#ofServer(asked.name, user);
     if (asked.kind === "other" || !this.#tools.config.push) return undefined;
     const account = this.#tools.accounts.find(user);
     const tokens = account ? await this.#tools.tokens.list(account) : [];
@@ -56,17 +56,21 @@ export class Metadata implements DictAnswers {
     return this.#tools.config.push !== undefined && metadataKey(key).kind === "deviceToken";
   }
 
-  async #ofServer(name: string, domain: string): Promise<string | undefined> {
+  async #ofServer(name: string, user: string): Promise<string | undefined> {
     if (name === "appversions") return this.#appVersions();
-    if (name === "turn") return this.#turn(domain);
-    if (name === "irohrelay") return ofDomain(this.#tools.config.iroh, domain);
+    if (name === "turn") return this.#turn(user);
+    if (name === "irohrelay") return ofDomain(this.#tools.config.iroh, mailDomainOf(user) ?? "");
     return Object.hasOwn(serverValues, name) ? serverValues[name] : undefined;
   }
 
-  async #turn(domain: string): Promise<string | undefined> {
-    const server = ofDomain(this.#tools.config.turn, domain);
-    const secret = server && (await readIfThere(server.secretFile))?.trimEnd();
-    return secret ? turnValue(server, secret, Math.floor(this.#tools.now() / 1000)) : undefined;
+  async #turn(user: string): Promise<string | undefined> {
+    const account = this.#tools.accounts.find(user)?.address;
+    const server = ofDomain(this.#tools.config.turn, mailDomainOf(user) ?? "");
+    if (account === undefined || !server) return undefined;
+    const secret = (await readIfThere(server.secretFile))?.trimEnd();
+    return secret
+      ? turnValue({ server, secret, account, nowSeconds: Math.floor(this.#tools.now() / 1000) })
+      : undefined;
   }
 
   async #appVersions(): Promise<string | undefined> {

@@ -20,14 +20,27 @@ export const serverValues: Readonly<Record<string, string>> = {
   maxsmtprecipients: "1000",
 };
 
-const credentialSeconds = 5 * 86_400;
+/** TURN credentials are valid for at least so long, and for less than twice as long. Clients ask again 12 hours before the end. */
+const credentialSeconds = 216_000;
 
 /**
  * The TURN server and credentials for it that end by themselves (the TURN REST scheme: the name is the Unix time of the end, the password its
- * HMAC). Clients split at the first three colons.
+ * HMAC). coturn counts allocations by the name, so an account has one name at a time: its end is moved to a second that a keyed hash of the account
+ * gives, the same in every 60 hours. The name can't have another part: clients read all of it as the time. Clients split at the first three colons.
  */
-export function turnValue(server: { host: string; port: number }, secret: string, nowSeconds: number): string {
-  const username = String(nowSeconds + credentialSeconds);
+export function turnValue(options: {
+  server: { host: string; port: number };
+  secret: string;
+  account: string;
+  nowSeconds: number;
+}): string {
+  const { server, secret, account, nowSeconds } = options;
+  const hash = createHmac("sha256", secret).update(`account ${account}`).digest();
+  const second = hash.readUIntBE(0, 6) % credentialSeconds;
+  const soonest = nowSeconds + credentialSeconds;
+  const username = String(
+    soonest + ((((second - soonest) % credentialSeconds) + credentialSeconds) % credentialSeconds),
+  );
   const password = createHmac("sha1", secret).update(username).digest("base64");
   return `${server.host}:${server.port}:${username}:${password}`;
 }

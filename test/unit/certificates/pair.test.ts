@@ -15,7 +15,7 @@ test("the key comes first, then the chain in its order, and no remarks", () => {
   const certificatePem = `issued by somebody\n${one.certificatePem.trim()}\nremark\n${other.certificatePem}`;
   const pair = readPair({ certificatePem, keyPem: `remark\n${one.keyPem.trim()}` });
   if ("problem" in pair) throw new Error(pair.problem);
-  const pem = joinedPem(pair, certificatePem);
+  const pem = joinedPem(pair);
   expect(pem.match(/-----BEGIN .*-----/g)).toEqual([
     "-----BEGIN PRIVATE KEY-----",
     "-----BEGIN CERTIFICATE-----",

@@ -449,6 +449,22 @@ describe("TURN", () => {
     expect(lines).toEqual(expect.arrayContaining(["use-auth-secret", "no-cli", "no-tcp-relay"]));
   });
 
+  test.each([
+    { ports: 4, total: 3, credential: 1 },
+    { ports: 10, total: 9, credential: 2 },
+    { ports: 40, total: 36, credential: 6 },
+    { ports: 500, total: 450, credential: 6 },
+  ])(
+    "of $ports ports $total are used at the same time, by one credential $credential",
+    ({ ports, total, credential }) => {
+      const turn = { enabled: true, relayPorts: ports };
+      const conf = file("turn", "turnserver.conf", "nine.example.org", { services: { turn } }).split("\n");
+      expect(conf).toEqual(expect.arrayContaining([`total-quota=${total}`, `user-quota=${credential}`]));
+      // an account has two credentials that are valid at most
+      expect(2 * credential).toBeLessThan(total);
+    },
+  );
+
   test("the secret is not in the ConfigMap", () => {
     expect(lines.filter((line) => line.includes("secret"))).toEqual(["use-auth-secret"]);
   });

@@ -226,7 +226,7 @@ test("the first invite is made as a link to hand out, once, and not where the us
 });
 
 describe("TURN", () => {
-  const withTurn = { services: { turn: { enabled: true, firstRelayPort: 50_000, relayPorts: 2 } } };
+  const withTurn = { services: { turn: { enabled: true, firstRelayPort: 50_000, relayPorts: 4 } } };
   const balanced = (...ingress: object[]): Seen => ({
     ...selfSigned,
     turn: { secret: "0f1e2d3c" },
@@ -248,9 +248,14 @@ describe("TURN", () => {
   const is = (value: string) => ({ name: "EXTERNAL_IP", value });
 
   test.each([
-    { exposure: "LoadBalancer", service: [3478, 50_000, 50_001], host: [], external: is("203.0.113.7") },
+    {
+      exposure: "LoadBalancer",
+      service: [3478, 50_000, 50_001, 50_002, 50_003],
+      host: [],
+      external: is("203.0.113.7"),
+    },
     { exposure: "NodePort", service: [3478], host: [], external: node },
-    { exposure: "HostPort", service: [3478], host: [3478, 50_000, 50_001], external: node },
+    { exposure: "HostPort", service: [3478], host: [3478, 50_000, 50_001, 50_002, 50_003], external: node },
   ])("$exposure opens $service in the Service and $host on the node", ({ exposure, ...expected }) => {
     expect(turnOf({ exposure }, balanced({ ip: "2001:db8::7" }, { ip: "203.0.113.7" }))).toEqual(expected);
   });

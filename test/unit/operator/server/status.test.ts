@@ -17,7 +17,12 @@ const healthy: Seen = {
   certificate: {
     source: "SelfSigned",
     secretName: "nine-tls",
-    facts: { notAfter: new Date("2126-10-30T00:00:00Z"), sha256: "ab" },
+    facts: {
+      notAfter: new Date("2126-10-30T00:00:00Z"),
+      changesAt: new Date("2126-10-30T00:00:00Z"),
+      sha256: "ab",
+      missingNames: [],
+    },
   },
   volumeClaim: kube("PersistentVolumeClaim", "nine-data", { status: { phase: "Bound" } }),
   service: kube("Service", "nine", { status: { loadBalancer: { ingress: [{ ip: "203.0.113.9" }] } } }),
@@ -250,10 +255,25 @@ test("lastTransitionTime moves only when the status does; the same again is the 
   expect(ready?.lastTransitionTime).toBe("2026-11-23T12:01:00Z");
 });
 
-test("the next look is when expiry would be late, or the certificate ends", () => {
+test("the next look is when expiry would be late, or the certificate or one of its chain ends", () => {
   expect(nextDeadline(healthy, now)?.toISOString()).toBe("2026-11-25T00:02:05.000Z");
-  const certificate = { ...healthy.certificate, facts: { notAfter: new Date("2026-11-24T00:00:00Z"), sha256: "" } };
+  const facts = {
+    notAfter: new Date("2027-11-24T00:00:00Z"),
+    changesAt: new Date("2026-11-24T00:00:00Z"),
+    sha256: "",
+    missingNames: [],
+  };
+  const certificate = { ...healthy.certificate, facts };
   expect(nextDeadline({ ...healthy, certificate }, now)?.toISOString()).toBe("2026-11-24T00:00:00.000Z");
+});
+
+test("names that a given certificate lacks are told, and keep nobody out", () => {
+  const facts = { notAfter: now, changesAt: now, sha256: "ab", missingNames: ["www.a.example", "mta-sts.a.example"] };
+  const status = judge({ certificate: { source: "Secret", secretName: "mine", facts } });
+  expect(status.conditions?.find(({ type }) => type === "CertificateReady")).toMatchObject({
+    status: "True",
+    message: "from Secret mine, until 2026-11-23; not for www.a.example and mta-sts.a.example",
+  });
 });
 
 test.each([

@@ -195,16 +195,18 @@ describe("metadata", () => {
     );
   });
 
-  test("a TURN credential ends in five days, and is its own proof; there is none without a secret", async () => {
+  test("a TURN credential ends in two and a half to five days, and is its own proof; there is none without a secret", async () => {
     rmSync(turnSecretFile, { force: true });
     await dialogue(metadata, `C: L${server}/turn\\t${user}\nS: N`);
     // as a person would write it, with the end of a line
     writeFileSync(turnSecretFile, "north\n");
-    // printf 1795432000 | openssl dgst -sha1 -hmac north -binary | base64
+    // printf 'account abcdefghi@chat.example' | openssl dgst -sha256 -hmac north: the first 12 digits, modulo 216000, are 172359
+    // printf 1795348359 | openssl dgst -sha1 -hmac north -binary | base64
     await dialogue(
       metadata,
-      `C: L${server}/turn\\t${user}\nS: Ochat.example:3478:1795432000:08DWGcDmjQYsv27q6d2J7bhKwy0=`,
+      `C: L${server}/turn\\t${user}\nS: Ochat.example:3478:1795348359:Mgrzp0j7OX+AUYzKLcuMy203WEo=`,
     );
+    await dialogue(metadata, `C: L${server}/turn\\tnobody123@chat.example\nS: N`);
     await dialogue(metadata, `C: L${server}/turn\\tabcdefghi@other.example\nS: N`);
   });
 

@@ -1,0 +1,113 @@
+/** Which certificate a server has, and whether it can serve with it. */
+import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import { isSelfSignedDomain } from "../../api/domain.ts";
+import { childNames } from "../../api/names.ts";
+import { judgeCertificate } from "../../certificates/judge.ts";
+import { certificatesIn } from "../../certificates/pair.ts";
+import { publicRoots, Roots } from "../../certificates/roots.ts";
+import { makeSelfSigned } from "../../certificates/self-signed.ts";
+import { type KubeObject, resources } from "../../kube/object.ts";
+import type { LiveSecret } from "./live.ts";
+import { isOurs } from "./observe-secret.ts";
+import type { SeenCertificate } from "./seen.ts";
+import type { World } from "./world.ts";
+
+export async function observeCertificate(
+  server: ChatmailServer,
+  world: World,
+  signal: AbortSignal,
+): Promise<SeenCertificate> {
+  const { spec, metadata } = server;
+  const { domain } = spec;
+  const { source } = spec.certificate;
+  const ownName = childNames(metadata.name).tlsSecret;
+  if (source === "Secret") return givenCertificate(server, world, signal);
+  if (source === "Auto" && !isSelfSignedDomain(domain)) {
+    const message = `this version can't get a certificate for ${domain} by itself: put one into a kubernetes.io/tls Secret and set certificate to source: Secret with its secretName, or to source: SelfSigned for a test`;
+    return { source: "None", secretName: ownName, problem: { reason: "CertificateSourceMissing", message } };
+  }
+
+  const { now } = world;
+  // A watch that is behind must not cost clients the key that they pinned.
+  const at = { namespace: metadata.namespace, name: ownName };
+  const found =
+    world.stores.secrets.get(metadata.namespace, ownName) ??
+    ((await world.client.get(resources.secret, at, signal)) as LiveSecret | undefined);
+  const kept = found && pairIn(found);
+  if (kept) {
+    const verdict = judgeCertificate({ ...kept, domain, now: now() });
+    if (!verdict.problem) return { source: "SelfSigned", secretName: ownName, pair: kept, ...verdict };
+  }
+  const pair = await makeSelfSigned(domain, now());
+  const verdict = judgeCertificate({ ...pair, domain, now: now() });
+  return { source: "SelfSigned", secretName: ownName, pair, ...(!found && { absent: true }), ...verdict };
+}
+
+async function givenCertificate(server: ChatmailServer, world: World, signal: AbortSignal): Promise<SeenCertificate> {
+  const { namespace } = server.metadata;
+  const secretName = server.spec.certificate.secretName ?? "";
+  const here = { source: "Secret", secretName } as const;
+  const secret =
+    world.stores.secrets.get(namespace, secretName) ?? (await secretNamed(secretName, namespace, world, signal));
+  const missing = (message: string): SeenCertificate => ({
+    ...here,
+    problem: { reason: "CertificateMissing", message },
+  });
+  const unusable = (message: string): SeenCertificate => ({ ...missing(message), unusable: true });
+  if (secret && isOurs(secret))
+    return unusable(`Secret ${secretName} is one that the operator made for a ChatmailServer: name one of your own`);
+  if (secret && secret.type !== "kubernetes.io/tls")
+    return unusable(
+      `Secret ${secretName} is of type ${secret.type ?? "Opaque"}: the operator serves only Secrets of type kubernetes.io/tls`,
+    );
+  if (!secret) return missing(`there is no Secret ${secretName} in namespace ${namespace}`);
+  const pair = pairIn(secret);
+  if (!pair) return missing(`Secret ${secretName} lacks tls.crt or tls.key`);
+  const roots = await rootsFor(server, world, signal);
+  if (roots && "problem" in roots)
+    return { ...here, problem: { reason: "CertificateUntrusted", message: roots.problem } };
+  return { ...here, ...judgeCertificate({ ...pair, domain: server.spec.domain, now: world.now(), roots }) };
+}
+
+/** Undefined where clients take a certificate that nobody signed. */
+async function rootsFor(
+  { metadata: { namespace }, spec }: ChatmailServer,
+  world: World,
+  signal: AbortSignal,
+): Promise<Roots | { problem: string } | undefined> {
+  if (isSelfSignedDomain(spec.domain)) return undefined;
+  const { caBundle } = spec.certificate;
+  if (!caBundle) return publicRoots();
+  const { configMapName: name, key } = caBundle;
+  const found = (await world.client.get(resources.configMap, { namespace, name }, signal)) as ConfigMap | undefined;
+  if (!found)
+    return { problem: `there is no ConfigMap ${name}, which certificate.caBundle names, in namespace ${namespace}` };
+  const text = found.data?.[key];
+  const called = `${key} in ConfigMap ${name}`;
+  if (text === undefined) return { problem: `ConfigMap ${name} has no key ${key}, which certificate.caBundle names` };
+  const bundle = certificatesIn(text, called);
+  if ("problem" in bundle) return bundle;
+  if (bundle.read.length === 0) return { problem: `${called} holds no certificate in PEM form` };
+  return new Roots(bundle.read, publicRoots());
+}
+
+interface ConfigMap extends KubeObject {
+  data?: Readonly<Record<string, string>>;
+}
+
+/** One that others made: only its name is watched; what is in it is read when it is needed. */
+async function secretNamed(
+  name: string,
+  namespace: string,
+  world: World,
+  signal: AbortSignal,
+): Promise<LiveSecret | undefined> {
+  if (!world.otherSecrets.get(namespace, name)) return undefined;
+  return (await world.client.get(resources.secret, { namespace, name }, signal)) as LiveSecret | undefined;
+}
+
+function pairIn(secret: LiveSecret): { certificatePem: string; keyPem: string } | undefined {
+  const text = (key: string) => Buffer.from(secret.data?.[key] ?? "", "base64").toString("utf8");
+  const [certificatePem, keyPem] = [text("tls.crt"), text("tls.key")];
+  return certificatePem && keyPem ? { certificatePem, keyPem } : undefined;
+}
