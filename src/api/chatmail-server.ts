@@ -52,9 +52,9 @@ export const Accounts = z
     passwordMinLength: z
       .int()
       .min(8)
-      .max(128)
+      .max(100)
       .default(9)
-      .describe("Shortest password of a new address, in characters."),
+      .describe("Shortest password of a new address, in characters. The longest has 128 bytes."),
     sendRatePerMinute: z
       .int()
       .min(1)

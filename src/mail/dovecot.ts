@@ -64,13 +64,21 @@ mail_gid = ${vmail.gid}
 
 auth_mechanisms = plain
 auth_username_chars = abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@[]
-auth_failure_delay = 0
+# whoever tries passwords waits, and no worker with them
+auth_failure_delay = 2s
 passdb lua {
   driver = lua
   lua_file = ${folders.dovecotConfig}/auth.lua
   lua_settings {
     socket = ${sockets.auth}
   }
+  result_failure = return-fail
+  result_internalfail = return-fail
+}
+# reached only by what the first one passes on: a refusal that is not a wrong password, with the daemon's own code and sentence. No password is right here
+passdb later {
+  driver = static
+  static_password = {SHA512.HEX}${"0".repeat(128)}
 }
 userdb prefetch {
   driver = prefetch
@@ -346,6 +354,9 @@ function auth_password_verify(request, password)
     return dovecot.auth.PASSDB_RESULT_PASSWORD_MISMATCH, "no"
   elseif status == 404 then
     return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, "no"
+  elseif status == 429 then
+    -- on to the passdb that refuses with this sentence
+    return dovecot.auth.PASSDB_RESULT_OK, { noauthenticate = "y", reason = body }
   end
   return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, unavailable .. status
 end

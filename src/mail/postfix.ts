@@ -157,6 +157,8 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
     smtpd_sender_restrictions: "reject_sender_login_mismatch,permit_sasl_authenticated,reject",
     smtpd_recipient_restrictions: "",
     smtpd_relay_restrictions: "permit_sasl_authenticated,reject",
+    // whoever tries passwords waits
+    smtpd_soft_error_limit: 2,
     smtpd_client_connection_count_limit: Math.max(1, Math.floor(most / 5)),
     smtpd_milters: `unix:${sockets.outgoingMilter}`,
     cleanup_service_name: "authclean",

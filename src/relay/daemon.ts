@@ -65,7 +65,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const metrics = new Metrics();
   const tools = { config: settings, metrics, log, now };
   const hashes = new HashPool({ workerFile: options.hashWorkerFile, threads: hashThreads });
-  const accounts = new Accounts({ ...tools, hash: (job) => hashes.run(job), resources: readResources });
+  const accounts = new Accounts({
+    ...tools,
+    hash: (job) => hashes.run(job),
+    hashesAtOnce: hashThreads,
+    resources: readResources,
+  });
   const tokens = new TokenStore({ log, now });
   const mayConnect = peerRule({ allowed: settings.privatePeers ?? [], refused: settings.refusedPeers ?? [] });
   const onRefused = () => events.pushServiceRefused(log);

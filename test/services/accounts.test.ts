@@ -98,6 +98,21 @@ describe("new addresses of one client", () => {
   });
 });
 
+test("after some wrong passwords of a client others are not checked for a while: neither wrong nor an outage; the right one passes", async () => {
+  const user = newAddress();
+  expect((await imapLogin(user, password)).status).toBe("OK");
+  // at most ten, and fewer where this client has had others wrong
+  const texts = await Promise.all(Array.from({ length: 3 }, (_, index) => imapLogin(user, `wrong ${index}`)));
+  for (const { text } of texts) expect(text).toMatch(/^\[AUTHENTICATIONFAILED\]/);
+  const more = await Promise.all(Array.from({ length: 4 }, (_, index) => imapLogin(user, `more wrong ${index}`)));
+  const last = await Promise.all(Array.from({ length: 4 }, (_, index) => imapLogin(user, `wrong again ${index}`)));
+  const refused = [...more, ...last].map(({ text }) => text).filter((text) => !text.startsWith("[AUTH"));
+  expect(refused.join("\n")).toMatch(
+    /^\[LIMIT\] Too many wrong passwords, please try again in (a second|\d+ seconds)$/m,
+  );
+  expect((await imapLogin(user, password)).status).toBe("OK");
+});
+
 test.each([
   { what: "a short name", user: "abc@_accounts.test", secret: password },
   { what: "a short password", user: "abcdefgh1@_accounts.test", secret: "short" },

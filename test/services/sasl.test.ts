@@ -26,12 +26,15 @@ let user: string;
 let folder: string;
 beforeAll(async () => {
   pod = await startRelayPod({ domain: "_sasl.test" });
-  user = await newAccount(pod);
   folder = mkdtempSync(join(tmpdir(), "sasl-"));
 });
 afterAll(async () => {
   await pod?.remove();
   if (folder) rmSync(folder, { recursive: true, force: true });
+});
+// an account of its own for each: after three wrong passwords a client that has failed often has to wait
+beforeEach(async () => {
+  user = await newAccount(pod);
 });
 
 const base64 = (text: string | Buffer) => Buffer.from(text).toString("base64");

@@ -1,5 +1,4 @@
-/** Who is this, is this the password: one place for every door. An address is made the first time somebody logs in with it (reference §11). */
-import { createHmac, randomBytes } from "node:crypto";
+/** Is this the password of this address: the same answer for IMAP and submission. An address is made by the first login with it (reference §11). */
 import type { Logger } from "pino";
 import { type Domains, type LocalAddress, localAddress } from "../domains.ts";
 import * as events from "../events.ts";
@@ -9,15 +8,18 @@ import { OneAtATime } from "../one-at-a-time.ts";
 import { RateLimiter } from "../rate.ts";
 import { clientKey } from "./client.ts";
 import type { HashJob, HashResult } from "./hash-worker.ts";
+import { type Attempt, PasswordChecks } from "./password-checks.ts";
 import { creationRefusal, maxPasswordBytes, type Resources, resourceShortage } from "./policy.ts";
-import { newSetting } from "./sha512-crypt.ts";
+import type { Later } from "./refusals.ts";
 import { accountExists, hasMailButNoPassword, readPassword, writeAccount } from "./store.ts";
 
 export type Login =
   | { kind: "ok"; account: LocalAddress }
   | { kind: "wrongPassword" }
   /** No such address, and none was made. */
-  | { kind: "unknown" };
+  | { kind: "unknown" }
+  /** Neither right nor wrong: it was not checked, or no address is made now. */
+  | Later;
 
 export interface AccountsOptions {
   config: Domains;
@@ -25,45 +27,44 @@ export interface AccountsOptions {
   metrics: Metrics;
   now(): number;
   hash(job: HashJob): Promise<HashResult>;
+  hashesAtOnce: number;
   resources(diskFolder: string): Promise<Resources>;
 }
-
-/** How long a password that was right need not be hashed again. */
-const rememberMs = 600_000;
-const maxRemembered = 10_000;
 
 export class Accounts {
   readonly #options: AccountsOptions;
   readonly #creating = new OneAtATime();
-  readonly #remembered: RememberedPasswords;
+  readonly #passwords: PasswordChecks;
   /** Addresses made, by domain and client. In memory alone: a restart is rare, and gives each client one burst more. */
   readonly #made: RateLimiter;
 
   constructor(options: AccountsOptions) {
     this.#options = options;
-    this.#remembered = new RememberedPasswords(options.now);
+    this.#passwords = new PasswordChecks(options);
     this.#made = new RateLimiter(options.now);
   }
 
-  /** `client`: the address of who logs in, where it is known. Throws when the question can't be answered now. */
-  async login(address: string, password: string, client = ""): Promise<Login> {
+  /** `from`: the address of the client, where it is known. Throws when the files of accounts can't be read or written. */
+  async login(address: string, password: string, from = ""): Promise<Login> {
     const account = localAddress(this.#options.config, address);
     if (!account || password.includes("\0")) return { kind: "unknown" };
-    const known = await this.#check(account, password);
+    const client = clientKey(from);
+    const attempt = { account: account.address, client: client ?? "", password };
+    const known = await this.#check(account, attempt);
     if (known) return known;
     const refusal =
       creationRefusal(account, password, await readInvites(account.limits)) ??
       (hasMailButNoPassword(account) ? "blocked" : undefined);
-    if (refusal) return this.#refuse(refusal);
+    if (refusal) return this.#refuse(refusal, account, attempt);
     const shortage = resourceShortage(
       account.limits.refuseNew,
       await this.#options.resources(this.#options.config.mailFolder),
     );
     if (shortage) {
       events.registrationRejected(this.#options.log, account.domain, shortage);
-      return this.#refuse("resources");
+      return this.#refuse("resources", account, attempt);
     }
-    return this.#creating.run(account.address, () => this.#create(account, password, clientKey(client)));
+    return this.#creating.run(account.address, () => this.#create(account, attempt, client));
   }
 
   /** The account of an address, where it exists; never makes one. */
@@ -73,25 +74,22 @@ export class Accounts {
   }
 
   /** Undefined where the account does not exist. */
-  async #check(account: LocalAddress, password: string): Promise<Login | undefined> {
+  async #check(account: LocalAddress, attempt: Attempt): Promise<Login | undefined> {
     const stored = await readPassword(account);
     if (stored.kind === "none") return undefined;
-    if (stored.kind === "unusable") {
-      if (!stored.empty) return { kind: "wrongPassword" };
+    if (stored.kind === "unusable" && stored.empty) {
       events.emptyPassword(this.#options.log, account.domain);
       return undefined;
     }
-    if (this.#remembered.has(stored.crypt, password)) return { kind: "ok", account };
-    if (Buffer.byteLength(password) > maxPasswordBytes) return { kind: "wrongPassword" };
-    const right = await this.#options.hash({ kind: "verify", password, stored: stored.crypt });
-    if (right !== true) return { kind: "wrongPassword" };
-    this.#remembered.add(stored.crypt, password);
-    return { kind: "ok", account };
+    if (Buffer.byteLength(attempt.password) > maxPasswordBytes) return { kind: "wrongPassword" };
+    const verdict = await this.#passwords.check(attempt, stored.kind === "hash" ? stored.crypt : undefined);
+    if (verdict.kind === "later") return verdict;
+    return verdict.kind === "right" ? { kind: "ok", account } : { kind: "wrongPassword" };
   }
 
-  async #create(account: LocalAddress, password: string, client: string | undefined): Promise<Login> {
-    const { hash, now, log, metrics } = this.#options;
-    const meanwhile = await this.#check(account, password);
+  async #create(account: LocalAddress, attempt: Attempt, client: string | undefined): Promise<Login> {
+    const { now, log, metrics } = this.#options;
+    const meanwhile = await this.#check(account, attempt);
     if (meanwhile) return meanwhile;
     const { createRatePerMinute: perMinute, createBurst: burst } = account.limits;
     if (client !== undefined && this.#made.take(`${account.domain} ${client}`, { perMinute, burst })) {
@@ -100,49 +98,26 @@ export class Accounts {
         account.domain,
         `more than ${burst} at once from one client, ${perMinute} a minute`,
       );
-      return this.#refuse("rate");
+      return this.#refuse("rate", account, attempt);
     }
-    const crypt = await hash({ kind: "hash", password, setting: newSetting(randomBytes(12)) });
-    if (typeof crypt !== "string") throw new Error("no password hash was made");
+    const crypt = await this.#passwords.create(attempt);
+    if (typeof crypt === "object") return crypt;
     if (!(await writeAccount(account, crypt, now())))
-      return (await this.#check(account, password)) ?? { kind: "unknown" };
-    this.#remembered.add(crypt, password);
+      return (await this.#check(account, attempt)) ?? { kind: "unknown" };
+    this.#passwords.created(attempt, crypt);
     metrics.count("created_accounts");
     metrics.count(account.local.startsWith("ci-") ? "created_ci_accounts" : "created_nonci_accounts");
     events.accountCreated(log, account.domain);
     return { kind: "ok", account };
   }
 
-  #refuse(reason: string): Login {
+  /** Where not everybody may make an address, the answer takes as long as a wrong password: it says nothing of who has one. */
+  async #refuse(reason: string, { limits }: LocalAddress, attempt: Attempt): Promise<Login> {
     this.#options.metrics.count("rejected_registrations", { reason });
-    return { kind: "unknown" };
-  }
-}
-
-/**
- * Clients connect again and again with the same password; hashing it each time would cost 5 ms of CPU. Kept is a digest, keyed with a secret
- * of this process, of stored hash and password together: it says nothing without the process, and ends with any change of the stored hash.
- */
-class RememberedPasswords {
-  readonly #secret = randomBytes(32);
-  readonly #until = new Map<string, number>();
-  readonly #now: () => number;
-
-  constructor(now: () => number) {
-    this.#now = now;
-  }
-
-  has(crypt: string, password: string): boolean {
-    return (this.#until.get(this.#key(crypt, password)) ?? 0) > this.#now();
-  }
-
-  add(crypt: string, password: string): void {
-    const [oldest] = this.#until.keys();
-    if (this.#until.size >= maxRemembered && oldest !== undefined) this.#until.delete(oldest);
-    this.#until.set(this.#key(crypt, password), this.#now() + rememberMs);
-  }
-
-  #key(crypt: string, password: string): string {
-    return createHmac("sha256", this.#secret).update(`${crypt}\0${password}`).digest("base64");
+    if (limits.registration === "Open" || Buffer.byteLength(attempt.password) > maxPasswordBytes) {
+      return { kind: "unknown" };
+    }
+    const verdict = await this.#passwords.check(attempt, undefined);
+    return verdict.kind === "later" ? verdict : { kind: "unknown" };
   }
 }

@@ -11,6 +11,12 @@ export function clientKey(text: string): string | undefined {
   return mappedIPv4(groups) ?? `${network.join(":")}::/64`;
 }
 
+/** Of a client's key, the network that one customer of a provider may have: the /48 of an IPv6 client, the address of an IPv4 one. */
+export function networkKey(client: string): string {
+  const groups = client.endsWith("::/64") ? client.split(":").slice(0, 3) : [];
+  return groups.length === 3 ? `${groups.join(":")}::/48` : client;
+}
+
 /** The eight of an IPv6 address. */
 function groupsOf(address: string): number[] {
   // a URL has them in hexadecimal throughout

@@ -12,8 +12,8 @@ export interface Resources {
   freeDiskBytes: number | undefined;
 }
 
-/** Longest password that is looked at, in bytes: hashing takes time in proportion. */
-export const maxPasswordBytes = 1024;
+/** Longest password that is checked, in bytes: hashing takes time in proportion. */
+export const maxPasswordBytes = 128;
 
 /** Why no address may be made, as one word; undefined when it may. `invites`: those that count now. Resources are asked separately, after this. */
 export function creationRefusal(

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { vmail } from "../../mail/layout.ts";
 import type { Accounts } from "../accounts/accounts.ts";
+import { imapText } from "../accounts/refusals.ts";
 import { listAccounts } from "../accounts/store.ts";
 import type { Domains } from "../domains.ts";
 import type { Answer, Question } from "../http.ts";
@@ -42,6 +43,7 @@ async function passdb({ body, client }: Question, { accounts, metrics }: AuthToo
   const login = await accounts.login(body.slice(0, end), body.slice(end + 1), client);
   metrics.count("logins_total", { door: "imap", outcome: login.kind });
   if (login.kind === "ok") return { status: 200, body: fields("userdb_", login.account.home) };
+  if (login.kind === "later") return { status: 429, body: imapText(login) };
   return no(login.kind === "wrongPassword" ? 401 : 404);
 }
 

@@ -1,4 +1,4 @@
-/** Postfix's password questions. When the answer can't be found the connection is closed: Postfix then says 454, "try again", and not "wrong password". */
+/** Postfix's password questions. When a password can't be checked now the connection is closed: Postfix then answers 454, "try again", and not 535, "wrong password". */
 import { randomBytes } from "node:crypto";
 import type { Login } from "../accounts/accounts.ts";
 import { InTurn } from "../in-turn.ts";
@@ -51,6 +51,8 @@ export function openSasl(options: SaslOptions): Promise<Door> {
       const plain = parsePlain(response);
       const login = plain && (await options.login(plain.user, plain.password, client));
       if (socket.destroyed) return;
+      // the protocol has no temporary failure that Postfix understands; an ended connection is one
+      if (login?.kind === "later") return void socket.destroy();
       socket.write(login?.kind === "ok" ? ok(id, login.account.address) : fail(id, plain?.user.toLowerCase()));
     };
     socket.on("data", (chunk) => {

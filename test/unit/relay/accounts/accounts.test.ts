@@ -43,6 +43,7 @@ function newAccounts() {
       jobs.push(job.kind);
       return pool.run(job);
     },
+    hashesAtOnce: 2,
     resources: async () => resources,
   });
 }
@@ -94,7 +95,7 @@ describe("the first login", () => {
   test.each([
     ["short password", address, "12345678"],
     ["short password of wide characters", address, "ääääääää"],
-    ["long password", address, "x".repeat(1025)],
+    ["long password", address, "x".repeat(129)],
     ["NUL in the password", address, "12345\x006789"],
     ["short user name", "abcdefgh@chat.example", password],
     ["long user name", "abcdefghij@chat.example", password],
@@ -108,7 +109,6 @@ describe("the first login", () => {
     ["a word of JavaScript as domain", "abcdefghi@constructor", password],
     ["an IP address without brackets", "abcdefghi@1.2.3.4", password],
     ["brackets around a name", "abcdefghi@[chat.example]", password],
-    ["closed registration", "abcdefghi@closed.example", password],
     ["NUL in the address", "abcdefgh\0@chat.example", password],
     ["line end in the address", "abcdefgh\n@chat.example", password],
     ["nothing", "", ""],
@@ -222,7 +222,7 @@ describe("a later login", () => {
     expect((await fresh.login(address, password)).kind).toBe("ok");
     expect((await fresh.login(address, password)).kind).toBe("ok");
     expect(jobs).toEqual(["hash", "verify"]);
-    now += 600_000;
+    now += day;
     expect((await fresh.login(address, password)).kind).toBe("ok");
     expect(jobs).toEqual(["hash", "verify", "verify"]);
   });
@@ -256,6 +256,24 @@ describe("a later login", () => {
     expect((await newAccounts().login(address, "another password")).kind).toBe("ok");
   });
 
+  test("with many wrong ones: not checked for a while, which is no wrong password; the right one passes", async () => {
+    for (let round = 0; round < 10; round++) {
+      expect((await accounts.login(address, `wrong ${round}`, "192.0.2.7")).kind).toBe("wrongPassword");
+    }
+    expect(await accounts.login(address, "wrong again", "192.0.2.7")).toEqual({
+      kind: "later",
+      reason: "delayed",
+      retryMs: 1000,
+    });
+    expect((await accounts.login(address, "wrong again", "192.0.2.8")).kind).toBe("wrongPassword");
+    expect((await accounts.login(address, password, "192.0.2.7")).kind).toBe("ok");
+  });
+
+  test("with one that is too long for any: wrong, without hashing", async () => {
+    expect((await accounts.login(address, "x".repeat(129))).kind).toBe("wrongPassword");
+    expect(jobs).toEqual(["hash"]);
+  });
+
   test("find knows it in any spelling, and makes none", async () => {
     expect(accounts.find("ABCDEFGHI@chat.example")?.home).toBe(home);
     expect(accounts.find("ihgfedcba@chat.example")).toBeUndefined();
@@ -265,6 +283,23 @@ describe("a later login", () => {
     utimesSync(join(home, "password"), 1, 1);
     for (const each of [accounts, newAccounts()]) expect((await each.login(address, password)).kind).toBe("ok");
     expect(statSync(join(home, "password")).mtimeMs).toBe(1000);
+  });
+});
+
+describe("where not everybody may make an address, unknown ones take as long as known ones", () => {
+  test.each(["Closed", "Invite"] as const)("registration %s", async (registration) => {
+    await accounts.login(address, password);
+    config = { ...config, domains: { "chat.example": limits({ registration }) } };
+    accounts = newAccounts();
+    jobs = [];
+    expect((await accounts.login(address, "wrong password")).kind).toBe("wrongPassword");
+    expect((await accounts.login("ihgfedcba@chat.example", "wrong password")).kind).toBe("unknown");
+    expect((await accounts.login("too-long-for-a-new-one@chat.example", "short")).kind).toBe("unknown");
+    writeFileSync(join(home, "password"), "blocked");
+    expect((await accounts.login(address, password)).kind).toBe("wrongPassword");
+    expect(jobs).toEqual(["verify", "verify", "verify", "verify"]);
+    for (let round = 0; round < 10; round++) await accounts.login("ihgfedcba@chat.example", `wrong ${round}`);
+    expect((await accounts.login("ihgfedcba@chat.example", "wrong again")).kind).toBe("later");
   });
 });
 
