@@ -95,6 +95,9 @@ export const givenTls = { certificate: `${folders.tls}/tls.crt`, key: `${folders
 /** Headers of one request to /mxdeliv: a thousand recipients are one each. nginx and the daemon behind it agree on this. */
 export const mostMxdelivHeaders = 1100;
 
+/** All headers of a request together: a thousand recipients of 100 bytes each, and some room. nginx keeps so much for a client that has proved nothing. */
+export const mostMxdelivHeaderBytes = 128 * 1024;
+
 /**
  * What is served: key and chain in one file, written by the relay daemon once it has found that they belong together, and replaced by a
  * rename. Whoever reads it, and whenever, reads a pair.

@@ -7,7 +7,7 @@ import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
 import { bytesOf } from "../api/quantity.ts";
 import { autoconfig, mtaStsPolicy } from "./autoconfig.ts";
 import { joinPath } from "./invite.ts";
-import { folders, loopback, mostMxdelivHeaders, ports, servedTls, sockets } from "./layout.ts";
+import { folders, loopback, mostMxdelivHeaderBytes, mostMxdelivHeaders, ports, servedTls, sockets } from "./layout.ts";
 import { missingPageFiles } from "./pages/answers.ts";
 import { assets } from "./pages/html.ts";
 import { languageMap, languages } from "./pages/language.ts";
@@ -21,6 +21,9 @@ const contentPolicy = (ownPages: boolean) =>
 
 /** A request for an address has no body worth the name. */
 const bodyLimit = "4k";
+
+/** More at once are refused before the daemon sees them; it has turns for fewer, and refuses more kindly. */
+const mxdelivRequestsPerClient = 50;
 
 /** Beside the message itself: doubled dots. Postfix's own limit is the one that counts. */
 const slackBytes = 2 ** 20;
@@ -94,6 +97,8 @@ ${balancer.silence}    ssl_preread on;
     proxy_connect_timeout 5s;
     proxy_timeout 1h;
     proxy_socket_keepalive on;
+    # who is answered before its request has ended may still be sending: closed at once, the connection would be reset and the answer lost
+    proxy_half_close on;
     proxy_buffer_size 8k;
   }
 }
@@ -148,6 +153,7 @@ ${balancer.trusted}  real_ip_header proxy_protocol;
   limit_req_zone $client zone=new:1m rate=${accounts.createRatePerMinute}r/m;
   limit_req_status 429;
   limit_req_log_level notice;
+  limit_conn_zone $client zone=mxdeliv:1m;
   # as the daemon counts them: an IPv4 address, or the /64 of an IPv6 one
   map $binary_remote_addr $client {
     "~(?s)^\\x00{10}\\xff\\xff(?<mapped>.{4})$" $mapped;
@@ -178,7 +184,8 @@ ${balancer.silence}    return 301 https://${domain}$request_uri;
   server {
     ${listenHttps} default_server;
     http2 on;
-    large_client_header_buffers 64 8k;
+    large_client_header_buffers ${mostMxdelivHeaderBytes / 8192} 8k;
+    client_header_timeout 20s;
     max_headers ${mostMxdelivHeaders};
     root ${folders.pages};
     index index.$language.html index.html;
@@ -219,19 +226,29 @@ ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.w
       proxy_connect_timeout 5s;
       proxy_read_timeout 30s;
     }
-    # mail from other relays. A slow sender holds a connection here and no process of Postfix: the body is taken in first, in memory where
-    # it is small. Each recipient is a header of its own.
+    # mail from other relays. Each recipient is a header of its own. The daemon sees them before the body, which stays with the sender until there
+    # is a turn for it: nothing of it is kept here.
     location /mxdeliv {
       client_max_body_size ${bytesOf(messages.maxSize) + slackBytes};
-      client_body_buffer_size 256k;
+      client_body_buffer_size 64k;
+      client_body_timeout 20s;
+      limit_conn mxdeliv ${mxdelivRequestsPerClient};
+      limit_conn_log_level notice;
       error_page 413 @too_large;
+      error_page 503 @busy;
       proxy_pass http://unix:${sockets.mxdeliv};
       proxy_http_version 1.1;
+      proxy_request_buffering off;
       proxy_set_header Host $host;
       proxy_set_header X-Real-IP $remote_addr;
       proxy_set_header Connection "";
       proxy_connect_timeout 5s;
       proxy_read_timeout 300s;
+    }
+    location @busy {
+      default_type text/plain;
+      add_header Retry-After 30 always;
+      return 503 "451 4.3.2 busy, try again later\\n";
     }
     location @too_large {
       default_type text/plain;

@@ -1,5 +1,7 @@
 /** Requests to a relay's port 443, whatever certificate it shows. */
 import { request } from "node:https";
+import { connect as connectTcp } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { ports } from "../../src/mail/layout.ts";
 
 export interface Asked {
@@ -8,6 +10,8 @@ export interface Asked {
   /** One with several values is sent as often. */
   headers?: Readonly<Record<string, string | string[]>>;
   body?: string;
+  /** What is said before TLS: the header of a load balancer. */
+  preamble?: Buffer;
 }
 
 export interface Page {
@@ -16,13 +20,25 @@ export interface Page {
   body: string;
 }
 
+/** A connection to port 443, for HTTP/1.1; errors are left to whoever reads it. */
+export function openHttps({ host }: { host: string }, preamble: Buffer = Buffer.alloc(0)): TLSSocket {
+  const plain = connectTcp({ host, port: ports.https, noDelay: true });
+  plain.write(preamble);
+  return connectTls({ socket: plain, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] });
+}
+
 /** One request on a connection of its own. */
 export function askHttps(
   { host }: { host: string },
-  { path, method = "GET", headers = {}, body = "" }: Asked,
+  { path, method = "GET", headers = {}, body = "", preamble }: Asked,
 ): Promise<Page> {
   return new Promise((resolve, reject) => {
-    const options = { host, port: ports.https, path, method, headers, rejectUnauthorized: false, agent: false };
+    const createConnection = preamble && (() => openHttps({ host }, preamble));
+    const options = {
+      ...{ host, port: ports.https, path, method, headers, rejectUnauthorized: false },
+      // beside an agent it would not be used
+      ...(createConnection ? { createConnection } : { agent: false as const }),
+    };
     const asking = request(options, async (response) => {
       const text = Buffer.concat(await response.toArray()).toString();
       resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text });
@@ -35,9 +51,9 @@ export function askHttps(
 /** A mail as another relay hands it in by `/mxdeliv`; a bounce is from nobody. */
 export function postMail(
   relay: { host: string },
-  mail: { from?: string; to: readonly string[]; body: string; method?: string; path?: string },
+  mail: { from?: string; to: readonly string[]; body: string; method?: string; path?: string; preamble?: Buffer },
 ): Promise<Page> {
-  const { from, to, body, method = "POST", path = "/mxdeliv" } = mail;
+  const { from, to, body, method = "POST", path = "/mxdeliv", preamble } = mail;
   const headers = { ...(from === undefined ? {} : { "X-MAIL-FROM": from }), "X-MAIL-TO": [...to] };
-  return askHttps(relay, { path, method, headers, body });
+  return askHttps(relay, { path, method, headers, body, ...(preamble && { preamble }) });
 }

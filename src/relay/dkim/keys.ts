@@ -1,6 +1,7 @@
 /**
- * Public keys by name, remembered for as long as the DNS says, answers that there is none too. A lookup that fails is not remembered and is
- * never the answer "no key". One lookup at a time for a name, however many mails wait for it.
+ * Public keys by name, remembered for as long as the DNS says, answers that there is none too. A lookup that fails is remembered for seconds
+ * and is never the answer "no key". One lookup at a time for a name, however many mails wait for it, and few for the names of one domain: whoever
+ * sends mail chooses the names, and may have a name server that is silent.
  */
 import { type PublicKey, parseKeyRecord } from "./key-record.ts";
 
@@ -42,6 +43,13 @@ const boundsSeconds = { found: { least: 30, most: 86_400 }, none: { least: 5, mo
 /** So that made-up signatures in a known name cost one lookup in this time and not one each. */
 const freshMs = 15_000;
 
+/** Nobody waits longer for a lookup. What comes later is remembered all the same. */
+const patienceMs = 3000;
+/** A sender that is told to come again does so after some ten seconds at the earliest. */
+const failedMs = 10_000;
+/** At the same time; a mail has one or two signatures. */
+const mostOfDomain = 4;
+
 interface Entry {
   answer: KeyAnswer;
   fetchedAt: number;
@@ -50,31 +58,56 @@ interface Entry {
 
 export function createKeyCache({ lookup, now, size = 1000 }: KeyCacheOptions): KeyCache {
   const entries = new Map<string, Entry>();
+  /** Apart from the others, so that nobody's made-up names take the place of keys. */
+  const failures = new Map<string, Entry>();
   const asking = new Map<string, Promise<KeyAnswer>>();
+  /** Lookups that run, by domain. */
+  const running = new Map<string, number>();
+
+  const remember = (into: Map<string, Entry>, name: string, entry: Entry) => {
+    into.delete(name);
+    into.set(name, entry);
+    for (const oldest of into.keys()) {
+      if (into.size <= size) break;
+      into.delete(oldest);
+    }
+  };
 
   const ask = async (name: string): Promise<KeyAnswer> => {
     const txt = await lookup(name).catch((): TxtAnswer => ({ kind: "failed", why: "the resolver failed" }));
     const answer = keysOf(txt);
-    entries.delete(name);
-    if (txt.kind === "failed") return answer;
+    const fetchedAt = now();
+    if (txt.kind === "failed") {
+      remember(failures, name, { answer, fetchedAt, endsAt: fetchedAt + failedMs });
+      return answer;
+    }
+    failures.delete(name);
     // a record without a usable key is a mistake that somebody may be correcting: remembered as shortly as no record
     const { least, most } = boundsSeconds[answer.kind === "keys" ? "found" : "none"];
-    const fetchedAt = now();
     const endsAt = fetchedAt + Math.min(most, Math.max(least, txt.ttlSeconds)) * 1000;
-    entries.set(name, { answer, fetchedAt, endsAt });
-    for (const oldest of entries.keys()) {
-      if (entries.size <= size) break;
-      entries.delete(oldest);
-    }
+    remember(entries, name, { answer, fetchedAt, endsAt });
     return answer;
   };
 
-  const askOnce = (name: string) => {
-    const running = asking.get(name);
-    if (running) return running;
-    const answer = ask(name).finally(() => asking.delete(name));
+  const start = (name: string, domain: string) => {
+    running.set(domain, (running.get(domain) ?? 0) + 1);
+    const answer = ask(name).finally(() => {
+      asking.delete(name);
+      const left = (running.get(domain) ?? 1) - 1;
+      if (left > 0) running.set(domain, left);
+      else running.delete(domain);
+    });
     asking.set(name, answer);
     return answer;
+  };
+
+  const askOnce = (name: string): Promise<KeyAnswer> => {
+    const failure = failures.get(name);
+    if (failure && failure.endsAt > now()) return Promise.resolve(failure.answer);
+    const domain = name.replace(/^.*\._domainkey\./s, "");
+    const before = asking.get(name);
+    if (!before && (running.get(domain) ?? 0) >= mostOfDomain) return Promise.resolve(tooMany);
+    return within(before ?? start(name, domain));
   };
 
   return {
@@ -92,6 +125,17 @@ export function createKeyCache({ lookup, now, size = 1000 }: KeyCacheOptions): K
       return entry && now() - entry.fetchedAt < freshMs ? entry.answer : askOnce(key);
     },
   };
+}
+
+const tooMany: KeyAnswer = { kind: "failed", why: "too many keys of this domain are being looked up" };
+const noAnswer: KeyAnswer = { kind: "failed", why: "name server: no answer in time" };
+
+async function within(answer: Promise<KeyAnswer>): Promise<KeyAnswer> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<KeyAnswer>((resolve) => {
+    timer = setTimeout(resolve, patienceMs, noAnswer);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }
 
 function keysOf(txt: TxtAnswer): KeyAnswer {

@@ -1,5 +1,5 @@
 /** What of a `/mxdeliv` request is right, and which answer a reply of our own Postfix becomes (reference §6.3, §6.11). Pure. */
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { plainAddress } from "../../mail/address.ts";
 import { type Domains, isOurs } from "../domains.ts";
 
@@ -37,6 +37,12 @@ const refuse = (line: string): { refusal: HttpAnswer } => ({ refusal: { status: 
 export const wrongMethod: HttpAnswer = { status: 405, body: "Method Not Allowed\n" };
 export const invalidData: HttpAnswer = { status: 400, body: "500 Invalid DATA\n" };
 export const unavailable: HttpAnswer = { status: 400, body: "451 4.3.0 try again later\n" };
+/** What 503 tells, and how long a request waits for its turn. */
+export const busySeconds = 30;
+/** Too many requests at once, of all or of this client. By SMTP it may fit. */
+export const busy: HttpAnswer = { status: 503, body: "451 4.3.2 busy, try again later\n" };
+export const tooSlow: HttpAnswer = { status: 408, body: "451 4.4.2 the message came too slowly\n" };
+export const tooLargeHeaders: HttpAnswer = { status: 431, body: "452 4.5.3 headers too large\n" };
 const tooLarge: HttpAnswer = { status: 413, body: "552 Message exceeds maximum size\n" };
 
 /** `reply` is Postfix's: of the message's end, or of the first command that it refused. */
@@ -45,9 +51,25 @@ export function answerFor(reply: string): HttpAnswer {
   return reply.startsWith("552") ? tooLarge : { status: 400, body: `${reply}\n` };
 }
 
-/** Larger than any message that may pass, dots doubled. */
+/** Of a message that may pass, all of its dots doubled. */
+export const mostBodyBytes = (maxMessageBytes: number): number => 2 * maxMessageBytes;
+
 export function isSurelyTooLarge(headers: IncomingHttpHeaders, maxMessageBytes: number): boolean {
-  return Number(headers["content-length"] ?? 0) > 2 * maxMessageBytes;
+  return Number(headers["content-length"] ?? 0) > mostBodyBytes(maxMessageBytes);
+}
+
+/** As they are sent. */
+export function headerBytes({ rawHeaders }: Pick<IncomingMessage, "rawHeaders">): number {
+  return rawHeaders.reduce((sum, each) => sum + each.length + 2, 0);
+}
+
+/** What headers may take beside the recipients, and for each of them: an address has 320 bytes at most. */
+const headerRoom = { bytes: 4096, bytesEach: 400 };
+
+/** More than the recipients need. What waits for its turn is kept in memory with all of its headers. */
+export function hasTooLargeHeaders(request: Pick<IncomingMessage, "rawHeaders">): boolean {
+  const recipients = request.rawHeaders.filter((each, at) => at % 2 === 0 && each.toLowerCase() === "x-mail-to");
+  return headerBytes(request) > headerRoom.bytes + recipients.length * headerRoom.bytesEach;
 }
 
 export { tooLarge };

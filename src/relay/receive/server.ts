@@ -1,21 +1,33 @@
 /** `/mxdeliv` behind nginx: takes mail from other relays by HTTPS and hands it on to Postfix. */
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIP } from "node:net";
-import { mostMxdelivHeaders } from "../../mail/layout.ts";
+import { mostMxdelivHeaderBytes, mostMxdelivHeaders } from "../../mail/layout.ts";
+import { clientKey } from "../accounts/client.ts";
 import type { Domains } from "../domains.ts";
 import type { Metrics } from "../metrics.ts";
+import { Body, type Pace } from "./body.ts";
 import { handOn } from "./hand-on.ts";
 import {
   answerFor,
+  busy,
+  busySeconds,
   DataForm,
+  type Envelope,
   envelopeOf,
   type HttpAnswer,
+  hasTooLargeHeaders,
+  headerBytes,
   invalidData,
   isSurelyTooLarge,
+  mostBodyBytes,
   tooLarge,
+  tooLargeHeaders,
+  tooSlow,
   unavailable,
   wrongMethod,
 } from "./policy.ts";
+import { type TurnLimits, Turns } from "./turns.ts";
+import { type UnfinishedLimits, UnfinishedMessages } from "./unfinished.ts";
 
 export interface ReceiveOptions {
   config: Domains;
@@ -25,63 +37,129 @@ export interface ReceiveOptions {
   onFailure(thrown: unknown): void;
 }
 
-/** 1,000 recipients, each in a header of its own. */
-const maxHeaderBytes = 512 * 1024;
 /** As long as Postfix's smtpd waits for a client. */
 const idleMs = 300_000;
-/** More wait for their turn: Postfix has a bounded number of processes for them. */
-const mostAtOnce = 50;
+
+/** Postfix has a bounded number of processes for what runs; who waits holds a connection and the headers. */
+const turnLimits: TurnLimits = {
+  running: 50,
+  runningEach: 10,
+  waiting: 200,
+  waitingEach: 20,
+  waitingBytes: 4 * 2 ** 20,
+  patienceMs: busySeconds * 1000,
+};
+/** Slower senders have SMTP. */
+const pace: Pace = { graceMs: 10_000, bytesPerSecond: 32 * 1024 };
+const mebibyte = 2 ** 20;
+/** Some time for nginx to read an answer that comes before the end of the request. */
+const restMs = 5000;
+
+/** On the volume, while messages come in: in any case room for two of the largest for each client. */
+function unfinishedLimits(largestBytes: number): UnfinishedLimits {
+  const each = Math.max(128 * mebibyte, 2 * largestBytes);
+  return { each, total: 4 * each };
+}
 
 /** Not listening yet. */
 export function receiveServer(options: ReceiveOptions): Server {
-  const turns = new Turns(mostAtOnce);
-  const server = createServer({ maxHeaderSize: maxHeaderBytes, requestTimeout: 0, keepAliveTimeout: 65_000 });
+  const largest = Math.max(...Object.values(options.config.domains).map((limits) => limits.maxMessageBytes));
+  const receiver = new Receiver(options, largest);
+  const server = createServer({
+    maxHeaderSize: mostMxdelivHeaderBytes,
+    requestTimeout: 0,
+    keepAliveTimeout: 65_000,
+  });
   // beyond it Node answers 431
   server.maxHeadersCount = mostMxdelivHeaders;
   // a body that stops coming must not keep its turn for ever
   server.timeout = idleMs;
   server.on("request", (request, response) => {
-    turns
-      .run(() => receive(request, options))
+    // until there is a turn for it, a body stays where it is
+    request.pause();
+    request.on("error", () => undefined);
+    receiver
+      .receive(request)
       .catch((thrown: unknown) => {
         options.onFailure(thrown);
         return unavailable;
       })
-      .then(async (answer) => {
-        await rest(request);
+      .then((answer) => {
         options.metrics.count("mxdeliv_received_total", { outcome: outcomeOf(answer) });
-        response.writeHead(answer.status, {
-          "Content-Type": "text/plain",
-          "Content-Length": Buffer.byteLength(answer.body, "latin1"),
-        });
-        response.end(answer.body, "latin1");
+        respond(request, response, answer);
       });
   });
   return server;
 }
 
-async function receive(request: IncomingMessage, { config, port }: ReceiveOptions): Promise<HttpAnswer> {
-  if (request.method !== "POST") return wrongMethod;
-  const checked = envelopeOf(request.headersDistinct, config);
-  if ("refusal" in checked) return checked.refusal;
-  const largest = Math.max(...Object.values(config.domains).map((limits) => limits.maxMessageBytes));
-  if (isSurelyTooLarge(request.headers, largest)) return tooLarge;
-  const handing = await handOn(port, { envelope: checked.envelope, client: clientOf(request) });
-  if (typeof handing === "string") return answerFor(handing);
-  try {
-    const form = new DataForm();
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      if (!form.push(chunk)) break;
-      await handing.write(chunk);
+class Receiver {
+  readonly #options: ReceiveOptions;
+  readonly #largest: number;
+  readonly #turns = new Turns(turnLimits);
+  readonly #unfinished: UnfinishedMessages;
+
+  constructor(options: ReceiveOptions, largest: number) {
+    this.#options = options;
+    this.#largest = largest;
+    this.#unfinished = new UnfinishedMessages(unfinishedLimits(largest));
+  }
+
+  /** All that headers can tell is told before a turn is waited for, and before the body is read. */
+  async receive(request: IncomingMessage): Promise<HttpAnswer> {
+    if (request.method !== "POST") return wrongMethod;
+    if (hasTooLargeHeaders(request)) return tooLargeHeaders;
+    const checked = envelopeOf(request.headersDistinct, this.#options.config);
+    if ("refusal" in checked) return checked.refusal;
+    if (isSurelyTooLarge(request.headers, this.#largest)) return tooLarge;
+    const client = clientOf(request);
+    const key = clientKey(client ?? "") ?? "";
+    const leaving = new AbortController();
+    const leave = () => leaving.abort();
+    request.once("close", leave);
+    const endTurn = await this.#turns.take({ client: key, bytes: headerBytes(request), signal: leaving.signal });
+    request.off("close", leave);
+    if (!endTurn) return busy;
+    try {
+      return await this.#handOn(request, { envelope: checked.envelope, client, key });
+    } finally {
+      endTurn();
     }
-    if (!form.finish()) {
-      handing.abort();
-      return invalidData;
+  }
+
+  async #handOn(
+    request: IncomingMessage,
+    { envelope, client, key }: { envelope: Envelope; client: string | undefined; key: string },
+  ): Promise<HttpAnswer> {
+    const body = new Body(request, pace);
+    const unfinished = this.#unfinished.begin(key, () => body.stop());
+    try {
+      const handing = await handOn(this.#options.port, { envelope, client });
+      if (typeof handing === "string") return answerFor(handing);
+      const form = new DataForm();
+      const giveUp = (answer: HttpAnswer) => {
+        handing.abort();
+        return answer;
+      };
+      try {
+        let received = 0;
+        for (let piece = await body.next(); piece.kind !== "end"; piece = await body.next()) {
+          if (piece.kind === "slow") return giveUp(tooSlow);
+          if (piece.kind === "stopped") return giveUp(busy);
+          received += piece.bytes.length;
+          unfinished.add(piece.bytes.length);
+          if (received > mostBodyBytes(this.#largest)) return giveUp(tooLarge);
+          if (!form.push(piece.bytes)) break;
+          await handing.write(piece.bytes);
+        }
+        return form.finish() ? answerFor(await handing.finish()) : giveUp(invalidData);
+      } catch (thrown) {
+        handing.abort();
+        throw thrown;
+      }
+    } finally {
+      unfinished.end();
+      body.release();
     }
-    return answerFor(await handing.finish());
-  } catch (thrown) {
-    handing.abort();
-    throw thrown;
   }
 }
 
@@ -92,41 +170,22 @@ function clientOf(request: IncomingMessage): string | undefined {
 }
 
 /**
- * Reads what is left of a body. nginx has the whole of it already, so this is quick; a connection closed over unread bytes would
- * be reset, and nginx would say 502 instead of the answer.
+ * An answer may come before the end of the body. nginx passes it on and ends its connection; what it still sends meanwhile is read and
+ * dropped, since a connection closed over unread bytes would be reset, and nginx would say 502 instead of the answer.
  */
-async function rest(request: IncomingMessage): Promise<void> {
-  if (request.complete || request.destroyed) return;
-  await new Promise<void>((resolve) => {
-    request.once("end", resolve);
-    request.once("close", resolve);
-    request.resume();
+function respond(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
+  response.writeHead(answer.status, {
+    "Content-Type": "text/plain",
+    "Content-Length": Buffer.byteLength(answer.body, "latin1"),
+    ...(answer === busy && { "Retry-After": String(busySeconds) }),
   });
+  response.end(answer.body, "latin1");
+  if (request.complete || request.destroyed) return;
+  const late = setTimeout(() => request.destroy(), restMs);
+  request.once("close", () => clearTimeout(late));
+  request.resume();
 }
 
 function outcomeOf({ status, body }: HttpAnswer): string {
   return status === 200 ? "accepted" : status === 405 ? "no mail" : body.slice(0, 3);
-}
-
-/** Lets so many run at once; the others in the order they came. */
-class Turns {
-  readonly #most: number;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.#most) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running++;
-    try {
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#running--;
-    }
-  }
 }

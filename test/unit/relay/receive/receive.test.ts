@@ -1,9 +1,17 @@
-import { request } from "node:http";
+import { createServer as createHttp, type IncomingMessage, request } from "node:http";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { Metrics } from "../../../../src/relay/metrics.ts";
-import { answerFor, DataForm, envelopeOf, mostRecipients } from "../../../../src/relay/receive/policy.ts";
+import { Body } from "../../../../src/relay/receive/body.ts";
+import {
+  answerFor,
+  DataForm,
+  envelopeOf,
+  hasTooLargeHeaders,
+  headerBytes,
+  mostRecipients,
+} from "../../../../src/relay/receive/policy.ts";
 import { receiveServer } from "../../../../src/relay/receive/server.ts";
 import { listenOn } from "../../../../src/relay/unix-socket.ts";
 import { limits, settings } from "../settings.ts";
@@ -146,6 +154,79 @@ async function received(port: number, about = config) {
       asking.end(body);
     });
 }
+
+describe("headers", () => {
+  const raw = (recipients: number, bytesEach: number, more = 0) => ({
+    rawHeaders: [
+      ...Array.from({ length: recipients }, () => ["X-Mail-To", "x".repeat(bytesEach - 13)]).flat(),
+      ...(more > 0 ? ["X-More", "x".repeat(more - 10)] : []),
+    ],
+  });
+  test.each([
+    { recipients: 0, bytesEach: 0, more: 4096, tooLarge: false },
+    { recipients: 0, bytesEach: 0, more: 4097, tooLarge: true },
+    { recipients: 10, bytesEach: 400, more: 4096, tooLarge: false },
+    { recipients: 10, bytesEach: 400, more: 4097, tooLarge: true },
+    { recipients: 1000, bytesEach: 100, more: 0, tooLarge: false },
+  ])(
+    "$recipients recipients of $bytesEach bytes and $more more: $tooLarge",
+    ({ recipients, bytesEach, more, tooLarge }) => {
+      const request = raw(recipients, bytesEach, more);
+      expect(headerBytes(request)).toBe(recipients * bytesEach + more);
+      expect(hasTooLargeHeaders(request)).toBe(tooLarge);
+    },
+  );
+});
+
+describe("a body", () => {
+  /** A request whose body the test writes, and its reader on the other side. */
+  async function begun(pace = { graceMs: 100, bytesPerSecond: 10_000 }) {
+    const server = createHttp();
+    const coming = new Promise<IncomingMessage>((resolve) => server.once("request", (each) => resolve(each)));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+    closing.push(() => server.closeAllConnections());
+    const sending = request({ port: (server.address() as AddressInfo).port, method: "POST" });
+    sending.on("error", () => undefined);
+    sending.flushHeaders();
+    return { sending, body: new Body(await coming, pace) };
+  }
+
+  test("comes whole and in order, however it is read", async () => {
+    const { sending, body } = await begun({ graceMs: 10_000, bytesPerSecond: 1 });
+    const sent = Buffer.from(Array.from({ length: 2_000_000 }, (_, at) => at % 251));
+    sending.end(sent);
+    const pieces: Buffer[] = [];
+    for (let piece = await body.next(); piece.kind === "bytes"; piece = await body.next()) pieces.push(piece.bytes);
+    expect(Buffer.concat(pieces).equals(sent)).toBe(true);
+    expect(await body.next()).toEqual({ kind: "end" });
+  });
+
+  test("that does not come is slow once its time is over, and the more has come, the longer that is", async () => {
+    const { sending, body } = await begun();
+    const start = performance.now();
+    sending.write("x".repeat(2000));
+    expect(await body.next()).toMatchObject({ kind: "bytes" });
+    expect(await body.next()).toEqual({ kind: "slow" });
+    // 100 ms, and 200 ms for 2,000 bytes; timers may be a little early
+    expect(performance.now() - start).toBeGreaterThan(290);
+  });
+
+  test("is stopped while it is waited for, and stays so", async () => {
+    const { sending, body } = await begun();
+    const piece = body.next();
+    body.stop();
+    expect(await piece).toEqual({ kind: "stopped" });
+    sending.write("x");
+    expect(await body.next()).toEqual({ kind: "stopped" });
+  });
+
+  test("whose connection ends is a failure", async () => {
+    const { sending, body } = await begun({ graceMs: 10_000, bytesPerSecond: 1 });
+    const piece = body.next();
+    sending.destroy();
+    await expect(piece).rejects.toThrow(/aborted/);
+  });
+});
 
 describe("the server", () => {
   test("hands a mail on as it came", async () => {
