@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { folders, ports } from "../../src/mail/layout.ts";
+import { appVersionsKey } from "../../src/mail/relay-config.ts";
 import { someAccount } from "../helpers/first-message.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { apply, kubectl } from "../helpers/kubectl.ts";
@@ -32,13 +33,14 @@ beforeAll(async () => {
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: { name: "awake-ca", namespace },
-    data: { "ca.crt": certificatePem },
+    // the one key of it that the pod sees
+    data: { [appVersionsKey]: certificatePem },
   });
   const services = { push: { url }, appVersionsConfigMapName: "awake-ca" };
   await freshServer("awake", { domain, services });
   // No real push service has a certificate of its own making, so the operator has no field for one: hands off, and the pod is told.
   await inNamespace("patch", "cms", "awake", "--type=merge", "-p", '{"spec":{"management":"Unmanaged"}}');
-  const env = `NODE_EXTRA_CA_CERTS=${folders.appVersions}/ca.crt`;
+  const env = `NODE_EXTRA_CA_CERTS=${folders.appVersions}/${appVersionsKey}`;
   await inNamespace("set", "env", "statefulset/awake", "-c", "relay", env);
   await inNamespace("rollout", "status", "statefulset/awake", "--timeout=120s");
   for (const { address, password } of [alice, bob]) {
