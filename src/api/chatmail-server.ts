@@ -42,7 +42,9 @@ export const Accounts = z
       .min(1)
       .max(64)
       .default(9)
-      .describe("Shortest local part of a new address, in characters. Clients make up 9."),
+      .describe(
+        "Shortest local part of a new address, in characters. Clients make up 9; where that is not allowed, or their passwords are too short, the invite asks the relay for an address.",
+      ),
     usernameMaxLength: z
       .int()
       .min(1)
@@ -54,7 +56,7 @@ export const Accounts = z
       .min(8)
       .max(100)
       .default(9)
-      .describe("Shortest password of a new address, in characters. The longest has 128 bytes."),
+      .describe("Shortest password of a new address, in characters. Clients make up 50. The longest has 128 bytes."),
     sendRatePerMinute: z
       .int()
       .min(1)

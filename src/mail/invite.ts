@@ -7,17 +7,36 @@ export type Registration = ChatmailServerSpec["accounts"]["registration"];
 /** A page of the relay daemon that makes up an address for its visitor; where no link does that for everybody. */
 export const joinPath = "/join";
 
+/** What Delta Chat makes up for `dcaccount:DOMAIN`, in letters and digits. */
+const madeUp = { usernameLength: 9, passwordLength: 50 };
+
+/** What a new address has to be like. */
+export interface JoinRules {
+  registration: Registration;
+  usernameMinLength: number;
+  usernameMaxLength: number;
+  passwordMinLength: number;
+}
+
+function takesWhatClientsMakeUp({ usernameMinLength, usernameMaxLength, passwordMinLength }: JoinRules): boolean {
+  const { usernameLength, passwordLength } = madeUp;
+  return (
+    usernameMinLength <= usernameLength && usernameLength <= usernameMaxLength && passwordMinLength <= passwordLength
+  );
+}
+
 /**
- * What everybody may know. Open: a link by which the client makes up the credentials and logs in, good for everybody. Clients know no such
- * link for an IP address; there a page hands out links, each good for one. Invite and Closed: nothing.
+ * What everybody may know. Open: a link that is good for everybody. By the short one the client makes up the credentials and logs in; where its
+ * lengths are not allowed, by the long one it asks the relay for them. Clients know no such link for an IP address, and before core 2.59 no long one
+ * for a name that begins with _; there a page hands out links, each good for one. Invite and Closed: nothing.
  */
-export function publicInvite({ domain, registration }: { domain: string; registration: Registration }): {
-  link?: string;
-  page?: string;
-} {
-  if (registration !== "Open") return {};
-  if (isAddressLiteral(domain)) return { page: `https://${domain}${joinPath}` };
-  return { link: `dcaccount:${domain}`, page: `https://${domain}/` };
+export function publicInvite(domain: string, rules: JoinRules): { link?: string; page?: string } {
+  if (rules.registration !== "Open") return {};
+  const page = `https://${domain}/`;
+  if (!isAddressLiteral(domain) && takesWhatClientsMakeUp(rules)) return { link: `dcaccount:${domain}`, page };
+  return isSelfSignedDomain(domain)
+    ? { page: `https://${domain}${joinPath}` }
+    : { link: `dcaccount:https://${domain}/new`, page };
 }
 
 /** The page for holders of an invite. */

@@ -43,46 +43,55 @@ export interface Issued {
   authority?: boolean;
 }
 
+interface OfAuthority extends Issued {
+  pathLength?: number;
+  noAuthority?: boolean;
+  /** The certificate whose subject it has, as the same bytes. */
+  named?: string;
+}
+
 export interface Authority {
   /** One line end at its end. */
   pem: string;
+  /** Its public key, as it stands in certificates: of a curve, the point. */
+  publicKey: Buffer;
   /** An authority below. */
-  below(name: string, how?: Issued & { pathLength?: number; noAuthority?: boolean }): Promise<Authority>;
+  below(name: string, how?: OfAuthority): Promise<Authority>;
   /** The certificate alone, without those above it. */
   issue(names: readonly string[], how?: Issued): Promise<KeyPair>;
 }
 
-export function makeAuthority(name: string, how: Issued = {}): Promise<Authority> {
+export function makeAuthority(name: string, how: OfAuthority = {}): Promise<Authority> {
   return authorityOf(name, how, undefined);
 }
 
+type NameOf = import("@peculiar/x509").JsonName;
+
 interface Signer {
-  name: string;
+  name: NameOf;
   keys: webcrypto.CryptoKeyPair;
 }
 
-async function authorityOf(
-  name: string,
-  how: Issued & { pathLength?: number; noAuthority?: boolean },
-  above: Signer | undefined,
-): Promise<Authority> {
+async function authorityOf(name: string, how: OfAuthority, above: Signer | undefined): Promise<Authority> {
   const x509 = await library();
   const keys = await makeKeys(how.key);
   const flags = x509.KeyUsageFlags;
-  const pem = await certificate(how, `CN=${name}`, keys.publicKey, above ?? { name, keys }, [
+  const subject = how.named === undefined ? [{ CN: [name] }] : new x509.X509Certificate(how.named).subjectName.toJSON();
+  const signer = { name: subject, keys };
+  const pem = await certificate(how, subject, keys.publicKey, above ?? signer, [
     new x509.BasicConstraintsExtension(!how.noAuthority, how.pathLength, true),
     new x509.KeyUsagesExtension(how.noAuthority ? flags.digitalSignature : flags.keyCertSign | flags.cRLSign, true),
     ...(how.usage ? [usageOf(x509, how.usage)] : []),
   ]);
-  const signer = { name, keys };
   return {
     pem,
+    publicKey: Buffer.from(await webcrypto.subtle.exportKey("raw", keys.publicKey).catch(() => new ArrayBuffer(0))),
     below: (other, more = {}) => authorityOf(other, more, signer),
     issue: async (names, leaf = {}) => {
       const own = await makeKeys(leaf.key);
       const signs = leaf.onlyEncrypts ? 0 : flags.digitalSignature;
       const usage = signs | flags.keyEncipherment | (leaf.authority ? flags.keyCertSign : 0);
-      const certificatePem = await certificate(leaf, `CN=${names[0]}`, own.publicKey, signer, [
+      const certificatePem = await certificate(leaf, [{ CN: [names[0] ?? ""] }], own.publicKey, signer, [
         new x509.BasicConstraintsExtension(leaf.authority ?? false, undefined, true),
         new x509.KeyUsagesExtension(usage, true),
         usageOf(x509, leaf.usage ?? ["server", "client"]),
@@ -110,7 +119,7 @@ let serial = 0;
 
 async function certificate(
   { days: [from, until] = [-30, 60], hash = "SHA-256" }: Issued,
-  subject: string,
+  subject: NameOf,
   publicKey: webcrypto.CryptoKey,
   signer: Signer,
   extensions: InstanceType<Library["Extension"]>[],
@@ -119,7 +128,7 @@ async function certificate(
   const made = await x509.X509CertificateGenerator.create(
     {
       serialNumber: (++serial).toString(16).padStart(4, "0"),
-      issuer: `CN=${signer.name}`,
+      issuer: signer.name,
       subject,
       notBefore: new Date(Date.now() + from * day),
       notAfter: new Date(Date.now() + until * day),

@@ -9,7 +9,7 @@ import { type DcEvent, type DcEventType, StdioDeltaChat } from "@deltachat/jsonr
 import { patienceMs, until } from "./until.ts";
 
 /** The core's program for this platform; optional packages of test/package.json. */
-function corePath(): string {
+export function corePath(): string {
   const name = `@deltachat/stdio-rpc-server-${process.platform}-${process.arch}`;
   try {
     return createRequire(import.meta.url).resolve(name);
@@ -27,11 +27,11 @@ export class DeltaChatClient {
   readonly #child: ChildProcess;
   readonly #folder: string;
 
-  /** Starts a core with an empty profile. The process must be where the relay's names resolve. */
-  static async start(name: string): Promise<DeltaChatClient> {
+  /** Starts a core with an empty profile. The process must be where the relay's names resolve. `program`: another core. */
+  static async start(name: string, program = corePath()): Promise<DeltaChatClient> {
     const folder = await mkdtemp(join(tmpdir(), "delta-chat-"));
     // RUST_LOG=error: at warn the core floods stderr with OpenPGP packet remarks.
-    const child = spawn(corePath(), {
+    const child = spawn(program, {
       env: { DC_ACCOUNTS_PATH: join(folder, "accounts"), RUST_LOG: "error" },
       stdio: ["pipe", "pipe", "inherit"],
     });

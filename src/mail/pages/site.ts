@@ -52,7 +52,7 @@ function wayIn({ domain, accounts }: ChatmailServerSpec, language: Language): st
     `<section class="note"><h2>${heading}</h2>\n<p>${text}</p>${more}</section>`;
   if (accounts.registration === "Closed") return note(index.closed);
   if (accounts.registration === "Invite") return note(index.invited);
-  const { link } = publicInvite({ domain, registration: accounts.registration });
+  const { link } = publicInvite(domain, accounts);
   if (link !== undefined) return joinCard({ language, name: addressDomain(domain), link });
   return note(index.start, `\n<p><a class="button" href="${joinPath}">${index.start.button}</a></p>`);
 }

@@ -182,7 +182,7 @@ function inviteOf({ spec }: ChatmailServer, { invites }: Seen): Pick<ChatmailSer
   const { registration } = spec.accounts;
   if (registration === "Closed") return {};
   if (invites) return { invite: { secretName: invites.secretName } };
-  return { invite: publicInvite({ domain: spec.domain, registration }) };
+  return { invite: publicInvite(spec.domain, spec.accounts) };
 }
 
 function invitesVerdict({ secretName, count, unusable }: SeenInvites): Verdict {

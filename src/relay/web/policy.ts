@@ -1,8 +1,9 @@
 /** Who comes in, and how: fresh credentials and the links to them (reference §16). Nothing is made: the address comes into being when somebody logs in with it. Pure but for the random numbers given. */
-import { isAddressLiteral, isSelfSignedDomain } from "../../api/domain.ts";
+import { isSelfSignedDomain } from "../../api/domain.ts";
 import { addressDomain } from "../../mail/address.ts";
-import { inviteLink } from "../../mail/invite.ts";
+import { inviteLink, publicInvite } from "../../mail/invite.ts";
 import type { DomainLimits } from "../../mail/relay-config.ts";
+import { maxPasswordBytes } from "../accounts/policy.ts";
 import { isInvite, provenPassword } from "../invites/policy.ts";
 
 export interface Credentials {
@@ -33,15 +34,27 @@ const localLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
 /** Every printable ASCII character but the space. */
 const passwordLetters = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index)).join("");
 
-/** For who has been let in. `below` gives a uniform random whole number from 0 up to and without its argument. */
-export function newCredentials({ domain, limits, token }: Asker, below: (max: number) => number): Credentials {
+/** Where names are short, so many are tried until one is free. */
+const mostTries = 200;
+
+/**
+ * For who has been let in. `below` gives a uniform random whole number from 0 up to and without its argument; `isTaken` says whether there is an
+ * account of this address.
+ */
+export function newCredentials(
+  { domain, limits, token }: Asker,
+  below: (max: number) => number,
+  isTaken: (address: string) => boolean = () => false,
+): Credentials {
   const text = (letters: string, length: number) =>
     Array.from({ length }, () => letters[below(letters.length)] ?? "").join("");
-  const email = `${text(localLetters, limits.usernameMaxLength)}@${addressDomain(domain)}`;
+  const someAddress = () => `${text(localLetters, limits.usernameMaxLength)}@${addressDomain(domain)}`;
+  let email = someAddress();
+  for (let tries = 1; tries < mostTries && isTaken(email); tries++) email = someAddress();
   const password =
     limits.registration === "Invite" && token !== undefined
       ? provenPassword({ token, address: email, minLength: limits.passwordMinLength, below })
-      : text(passwordLetters, limits.passwordMinLength + 3);
+      : text(passwordLetters, Math.min(limits.passwordMinLength + 3, maxPasswordBytes));
   return isSelfSignedDomain(domain)
     ? { email, password, dclogin_url: loginLink({ domain, email, password }) }
     : { email, password };
@@ -73,7 +86,8 @@ export type Welcome =
 /** `token`: undefined on the page for everybody, the end of its path on the page for an invite. */
 export function welcome({ domain, limits, token, tokens }: Asker): Welcome {
   if (limits.registration === "Closed") return { kind: "firstPage" };
-  if (limits.registration === "Open") return isAddressLiteral(domain) ? { kind: "own" } : { kind: "firstPage" };
+  if (limits.registration === "Open")
+    return publicInvite(domain, limits).link === undefined ? { kind: "own" } : { kind: "firstPage" };
   if (token === undefined) return { kind: "firstPage" };
   if (!isInvite(token, tokens)) return { kind: "notValid" };
   const link = inviteLink(domain, token);

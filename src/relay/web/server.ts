@@ -4,11 +4,12 @@ import { isSelfSignedDomain } from "../../api/domain.ts";
 import { joinPath } from "../../mail/invite.ts";
 import { joinPage, notValidPage } from "../../mail/pages/answers.ts";
 import { isLanguage } from "../../mail/pages/language.ts";
-import { type Domains, limitsOfDomain } from "../domains.ts";
+import { accountExists } from "../accounts/store.ts";
+import { type Domains, limitsOfDomain, localAddress } from "../domains.ts";
 import type { Answer, Question } from "../http.ts";
 import { readInvites } from "../invites/store.ts";
 import type { Metrics } from "../metrics.ts";
-import { type Asker, domainOfHost, newCredentials, refusal, welcome } from "./policy.ts";
+import { type Asker, type Credentials, domainOfHost, newCredentials, refusal, welcome } from "./policy.ts";
 
 /** The body of a question means nothing here. */
 export const maxQuestionBytes = 4096;
@@ -45,7 +46,14 @@ function newAddress(method: string, asker: Asker, tools: WebTools): Answer {
   const reason = refusal(asker);
   if (reason !== undefined) return json(403, { reason });
   tools.metrics.count("handed_out_credentials_total");
-  return json(200, newCredentials(asker, randomInt));
+  return json(200, freshCredentials(asker, tools));
+}
+
+function freshCredentials(asker: Asker, { config }: Pick<WebTools, "config">): Credentials {
+  return newCredentials(asker, randomInt, (address) => {
+    const account = localAddress(config, address);
+    return account !== undefined && accountExists(account);
+  });
 }
 
 function page(question: Question, asker: Asker, { config, metrics }: WebTools): Answer {
@@ -62,7 +70,7 @@ function page(question: Question, asker: Asker, { config, metrics }: WebTools): 
       return html(200, joinPage({ ...about, link: way.link, own: false }));
     case "own": {
       metrics.count("handed_out_credentials_total");
-      const link = newCredentials(asker, randomInt).dclogin_url ?? "";
+      const link = freshCredentials(asker, { config }).dclogin_url ?? "";
       return html(200, joinPage({ ...about, link, own: true }));
     }
   }

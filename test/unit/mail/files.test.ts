@@ -380,15 +380,29 @@ describe("nginx", () => {
 });
 
 describe("invites", () => {
+  const usual = { usernameMinLength: 9, usernameMaxLength: 9, passwordMinLength: 9 };
+  const short = { link: "dcaccount:a.test", page: "https://a.test/" };
+  const long = { link: "dcaccount:https://a.test/new", page: "https://a.test/" };
   test.each([
-    { domain: "a.test", registration: "Open", invite: { link: "dcaccount:a.test", page: "https://a.test/" } },
+    { domain: "a.test", registration: "Open", invite: short },
     { domain: "_a.test", registration: "Open", invite: { link: "dcaccount:_a.test", page: "https://_a.test/" } },
     { domain: "192.0.2.7", registration: "Open", invite: { page: "https://192.0.2.7/join" } },
     { domain: "a.test", registration: "Invite", invite: {} },
     { domain: "a.test", registration: "Closed", invite: {} },
-  ] as const)("on $domain with registration $registration everybody may know $invite", ({ invite, ...about }) => {
-    expect(publicInvite(about)).toEqual(invite);
-  });
+    { domain: "a.test", registration: "Open", usernameMinLength: 1, usernameMaxLength: 64, invite: short },
+    { domain: "a.test", registration: "Open", usernameMinLength: 10, usernameMaxLength: 10, invite: long },
+    { domain: "a.test", registration: "Open", usernameMinLength: 8, usernameMaxLength: 8, invite: long },
+    { domain: "a.test", registration: "Open", passwordMinLength: 50, invite: short },
+    { domain: "a.test", registration: "Open", passwordMinLength: 51, invite: long },
+    { domain: "_a.test", registration: "Open", passwordMinLength: 51, invite: { page: "https://_a.test/join" } },
+    { domain: "a.test", registration: "Invite", passwordMinLength: 51, invite: {} },
+    { domain: "a.test", registration: "Closed", passwordMinLength: 51, invite: {} },
+  ] as const)(
+    "on $domain with $registration, names of $usernameMinLength to $usernameMaxLength and passwords from $passwordMinLength everybody may know $invite",
+    ({ domain, invite, ...rules }) => {
+      expect(publicInvite(domain, { ...usual, ...rules })).toEqual(invite);
+    },
+  );
 
   test.each([
     ["friends-2026", "friends-2026"],

@@ -286,6 +286,15 @@ test.each([
   expect(condition(status, "InvitesReady")).toBe(invites && "True InvitesThere");
 });
 
+test("where clients would make up an address that is not allowed, the link asks the relay for one", () => {
+  const accounts = { usernameMinLength: 12, usernameMaxLength: 12 };
+  expect(judge({}, {}, aServer({ domain: "nine.example.org", accounts })).invite).toEqual({
+    link: "dcaccount:https://nine.example.org/new",
+    page: "https://nine.example.org/",
+  });
+  expect(judge({}, {}, aServer({ accounts })).invite).toEqual({ page: "https://_nine.test/join" });
+});
+
 test("a Secret without an invite is told, and keeps nobody out who is in", () => {
   const server = aServer({ accounts: { registration: "Invite" } });
   const status = judge({ invites: { secretName: "own", count: 0 } }, {}, server);

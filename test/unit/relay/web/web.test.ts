@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { maxPasswordBytes } from "../../../../src/relay/accounts/policy.ts";
 import { pathOf } from "../../../../src/relay/http.ts";
 import { provesInvite } from "../../../../src/relay/invites/policy.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
@@ -78,6 +79,39 @@ test("as long as the longest name allowed, and three letters more than the short
   expect(password).toMatch(/^[!-~]{23}$/);
 });
 
+test("never longer than a password that is looked at", () => {
+  const { password } = newCredentials(asker("chat.example", { limits: limits({ passwordMinLength: 126 }) }), randomInt);
+  expect(password.length).toBeGreaterThanOrEqual(126);
+  expect(Buffer.byteLength(password)).toBeLessThanOrEqual(maxPasswordBytes);
+});
+
+test("where names are short, one that is free is found", () => {
+  const one = limits({ usernameMinLength: 1, usernameMaxLength: 1 });
+  const isTaken = (address: string) => !address.startsWith("q");
+  for (let round = 0; round < 20; round++)
+    expect(newCredentials(asker("chat.example", { limits: one }), randomInt, isTaken).email).toBe("q@chat.example");
+});
+
+test("an address that is there is not handed out", async () => {
+  const short = settings({ domains: { "chat.example": limits({ usernameMinLength: 1, usernameMaxLength: 1 }) } });
+  for (const letter of "abcdefghijklmnopqrstuvwxyz012345678") {
+    const home = join(short.mailFolder, "chat.example", `${letter}@chat.example`);
+    mkdirSync(home, { recursive: true });
+    writeFileSync(join(home, "password"), "{SHA512-CRYPT}$6$x$y");
+  }
+  const question = {
+    method: "POST",
+    path: "/new",
+    query: "",
+    host: "chat.example",
+    language: undefined,
+    client: undefined,
+    body: "",
+  };
+  const { body } = await answerWeb(question, { config: short, metrics: new Metrics() });
+  expect(JSON.parse(body).email).toBe("9@chat.example");
+});
+
 test("every letter comes about as often", () => {
   const counts = new Map<string, number>();
   for (let round = 0; round < 3000; round++) {
@@ -126,6 +160,9 @@ test("GET leads to the app, with the invite that was shown", async () => {
 test.each([
   { domain: "chat.example", over: {}, kind: "firstPage" },
   { domain: "192.0.2.1", over: {}, kind: "own" },
+  { domain: "_self.example", over: {}, kind: "firstPage" },
+  { domain: "_self.example", over: { limits: limits({ passwordMinLength: 51 }) }, kind: "own" },
+  { domain: "chat.example", over: { limits: limits({ passwordMinLength: 51 }) }, kind: "firstPage" },
   { domain: "chat.example", over: { limits: limits({ registration: "Closed" }), token: "one" }, kind: "firstPage" },
   { domain: "chat.example", over: { limits: invite, tokens: ["one"] }, kind: "firstPage" },
   { domain: "chat.example", over: { limits: invite, tokens: ["one"], token: "two" }, kind: "notValid" },
