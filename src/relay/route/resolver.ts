@@ -23,8 +23,10 @@ export interface RoadResolver {
 
 const notThere = ["ENOTFOUND", "ENODATA"];
 
-export function createRoadResolver(): RoadResolver {
+/** `servers`: addresses with ports, in place of the system's. */
+export function createRoadResolver(servers?: readonly string[]): RoadResolver {
   const resolver = new Resolver({ timeout: 2000, tries: 2 });
+  if (servers) resolver.setServers(servers);
   const orNone = async <T>(asked: Promise<T[]>): Promise<T[]> => {
     try {
       return await asked;

@@ -1,91 +1,23 @@
 /** The lookup against a name server that speaks the wire, with every fault that one can have. */
 
-import { createSocket, type Socket } from "node:dgram";
-import { type AddressInfo, createServer, type Server } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { createLookup } from "../../../../src/relay/dns/lookup.ts";
 import { DnsFormatError, parseResponse, renderQuery } from "../../../../src/relay/dns/message.ts";
+import {
+  closeNameServers,
+  name,
+  nameServer,
+  questionName,
+  type Reply,
+  record,
+  reply,
+  soa,
+  txt,
+  type,
+} from "../../../helpers/name-server.ts";
 import { seededRandom } from "../../../helpers/seeded-random.ts";
 
-const type = { a: 1, cname: 5, soa: 6, mx: 15, txt: 16, tlsa: 52 };
-
-const name = (text: string) =>
-  Buffer.concat([
-    ...text.split(".").flatMap((label) => [Buffer.from([label.length]), Buffer.from(label, "latin1")]),
-    Buffer.from([0]),
-  ]);
-
-/** The question stands at offset 12: its name by pointer. */
-const questionName = Buffer.from([0xc0, 12]);
-
-function record(owner: Buffer, kind: number, ttl: number, data: Buffer): Buffer {
-  const fixed = Buffer.alloc(10);
-  fixed.writeUInt16BE(kind, 0);
-  fixed.writeUInt16BE(1, 2);
-  fixed.writeUInt32BE(ttl, 4);
-  fixed.writeUInt16BE(data.length, 8);
-  return Buffer.concat([owner, fixed, data]);
-}
-
-const txt = (...strings: string[]) =>
-  Buffer.concat(strings.flatMap((each) => [Buffer.from([each.length]), Buffer.from(each, "latin1")]));
-const soa = (minimum: number) => {
-  const numbers = Buffer.alloc(20);
-  numbers.writeUInt32BE(minimum, 16);
-  return Buffer.concat([name("ns.example"), name("root.example"), numbers]);
-};
-
-interface Reply {
-  code?: number;
-  validated?: boolean;
-  truncated?: boolean;
-  answers?: Buffer[];
-  authorities?: Buffer[];
-}
-
-function reply(
-  query: Buffer,
-  { code = 0, validated = false, truncated = false, answers = [], authorities = [] }: Reply,
-): Buffer {
-  const question = query.subarray(12, query.length - 11);
-  const header = Buffer.from(query.subarray(0, 12));
-  header.writeUInt16BE(0x8180 | code | (truncated ? 0x200 : 0) | (validated ? 0x20 : 0), 2);
-  header.writeUInt16BE(answers.length, 6);
-  header.writeUInt16BE(authorities.length, 8);
-  header.writeUInt16BE(0, 10);
-  return Buffer.concat([header, question, ...answers, ...authorities]);
-}
-
-const open: (Socket | Server)[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0)) await new Promise<void>((resolve) => each.close(() => resolve()));
-});
-
-/** `answer` gives the datagrams to send back, and what TCP answers. */
-async function nameServer(answer: (query: Buffer, by: "udp" | "tcp", count: number) => Buffer[]): Promise<string> {
-  let count = 0;
-  const tcp = createServer((socket) => {
-    socket.on("error", () => socket.destroy());
-    socket.on("data", (bytes) => {
-      for (const each of answer(bytes.subarray(2), "tcp", count++)) {
-        const size = Buffer.alloc(2);
-        size.writeUInt16BE(each.length);
-        socket.write(size);
-        socket.write(each.subarray(0, 3));
-        setTimeout(() => socket.end(each.subarray(3)), 5);
-      }
-    });
-  });
-  await new Promise<void>((resolve) => tcp.listen(0, "127.0.0.1", resolve));
-  const { port } = tcp.address() as AddressInfo;
-  const udp = createSocket("udp4");
-  udp.on("message", (query, from) => {
-    for (const each of answer(query, "udp", count++)) udp.send(each, from.port, from.address);
-  });
-  await new Promise<void>((resolve) => udp.bind(port, "127.0.0.1", resolve));
-  open.push(tcp, udp);
-  return `127.0.0.1:${port}`;
-}
+afterEach(closeNameServers);
 
 const allAt = (...servers: string[]) =>
   createLookup({ servers, random: (below) => Math.floor(Math.random() * below), timeoutMs: 100, rounds: 2 });
@@ -244,7 +176,7 @@ test("a lost datagram is asked for again", async () => {
 
 test("the next server is asked when one is closed, silent or broken", async () => {
   const closed = await nameServer(() => []);
-  for (const each of open.splice(0)) await new Promise<void>((resolve) => each.close(() => resolve()));
+  await closeNameServers();
   const broken = await nameServer((query) => [good(query).subarray(0, -3)]);
   const working = await nameServer((query) => [good(query)]);
   expect(await lookupAt(closed, broken, working)(asked)).toEqual(found);
