@@ -1,5 +1,11 @@
 /** The filter's and DKIM's pure pieces, each alone, so that inputs reach deep at once. */
 
+import { X509Certificate } from "node:crypto";
+import { rootCertificates } from "node:tls";
+import { judgeCertificate } from "../../src/certificates/judge.ts";
+import { certificatesIn, joinedPem, readPair } from "../../src/certificates/pair.ts";
+import { Roots } from "../../src/certificates/roots.ts";
+import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { inviteTokenIn } from "../../src/mail/invite.ts";
 import { DataEnd } from "../../src/relay/deliver/protocol.ts";
 import { bodyHasher, canonicalHeader } from "../../src/relay/dkim/canonical.ts";
@@ -503,5 +509,56 @@ export const data = pure(
     same("the end against the plain rule", ended([input]), expected);
     same("chunks change the end", ended(split(input, 5, random)), expected);
     return outcome(right);
+  },
+);
+
+const ownPair = await makeSelfSigned("_fuzz.test", new Date("2026-11-01T00:00:00Z"));
+const someRoots = rootCertificates.slice(0, 3);
+const trusted = new Roots(someRoots.map((pem) => new X509Certificate(pem)));
+
+/** What somebody puts into a Secret or a ConfigMap: certificates and a key, in one text here. */
+export const pem = pure(
+  {
+    seeds: [
+      ownPair.certificatePem + ownPair.keyPem,
+      `remark\r\n${ownPair.keyPem}${ownPair.certificatePem}${someRoots.join("\n")}\n`,
+      ownPair.certificatePem.replaceAll("CERTIFICATE", "TRUSTED CERTIFICATE"),
+    ],
+    words: [
+      "-----BEGIN CERTIFICATE-----",
+      "-----END CERTIFICATE-----",
+      "-----BEGIN PRIVATE KEY-----",
+      "-----BEGIN EC PARAMETERS-----",
+      "-----",
+      "----",
+      "\n",
+      "=",
+      "Proc-Type: 4,ENCRYPTED",
+    ],
+    heavyBytes: 1 << 20,
+    heavy: {
+      beginnings: (bytes) => latin1(repeated("-----BEGIN CERTIFICATE-----\n", bytes)),
+      "dashes within": (bytes) => latin1(`-----BEGIN CERTIFICATE-----${repeated("-a", bytes)}`),
+      dashes: (bytes) => latin1(`-----BEGIN CERTIFICATE-----${repeated("-", bytes)}`),
+      certificates: (bytes) => latin1(repeated(someRoots[0] ?? "", bytes)),
+      "many labels": (bytes) => latin1(`-----BEGIN ${repeated("A ", bytes)}-----`),
+      "one long block": (bytes) =>
+        latin1(`-----BEGIN CERTIFICATE-----${repeated("MIIB", bytes)}-----END CERTIFICATE-----`),
+    },
+  },
+  (input) => {
+    const text = input.toString("latin1");
+    const given = { certificatePem: text, keyPem: text };
+    const read = readPair(given);
+    const { facts, problem } = judgeCertificate({ ...given, domain: "_fuzz.test", now: new Date(), roots: trusted });
+    if ("problem" in read) {
+      if (facts || problem?.reason !== "CertificateInvalid") throw new Broken("judged without being read");
+      return outcome(!("problem" in certificatesIn(text, "bundle")));
+    }
+    // what is served is read again as the same
+    const served = joinedPem(read);
+    const again = readPair({ certificatePem: served, keyPem: served });
+    if ("problem" in again || joinedPem(again) !== served) throw new Broken("served otherwise than it was read");
+    return "accepted";
   },
 );

@@ -15,6 +15,7 @@ export const targets: Readonly<Record<string, Target>> = {
   sts: parts.sts,
   json: parts.json,
   names: parts.names,
+  pem: parts.pem,
   data: parts.data,
   ...protocols,
 };

@@ -318,6 +318,9 @@ describe("what programs can't serve", () => {
     const { certificatePem, keyPem } = await root.issue(names);
     const { problem } = judge({ certificatePem: certificatePem + middle.pem.repeat(10), keyPem });
     expect(problem?.message).toBe("tls.crt has 11 certificates, more than 10");
+    expect(certificatesIn(root.pem.repeat(501), "bundle")).toEqual({
+      problem: "bundle has 501 certificates, more than 500",
+    });
   });
 
   test("old forms of keys are served in the new form, whatever line ends they have", async () => {
