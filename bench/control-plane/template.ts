@@ -32,7 +32,7 @@ export async function renderTemplate(relayImage: string): Promise<Template> {
   const pair = await makeSelfSigned("_place.test", now);
   const dkim = { rsaKeyPem: await makeRsaKey(), published: [] };
   const seen = { certificate: { source: "SelfSigned" as const, secretName: "@NAME@-tls", pair }, dkim, jobs: [] };
-  const children = desiredChildren(server, seen, { relayImage }).map(({ object }) => {
+  const children = desiredChildren(server, seen, { relayImage, operatorNamespace: "chatmail" }).map(({ object }) => {
     const { metadata } = object;
     // One more field that follows the spec, where ours has the sizes that follow from it.
     const annotations = { "bench/edited": "@EDITED@" };

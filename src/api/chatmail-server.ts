@@ -393,6 +393,34 @@ export const ProxyProtocol = z
     "The load balancer begins each connection to each port with a PROXY header (version 1 or 2), which says who the client is. Without this block headers are refused; with it, connections without one. Only the load balancer may reach the ports: to Postfix, whoever does can claim any address.",
   );
 
+const labelMap = entries({ atMost: 16, valueMaxLength: 63 });
+
+export const NetworkPolicy = z
+  .strictObject({
+    enabled: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Whether a NetworkPolicy is made for the pods. It has an effect where the cluster's network enforces such policies.",
+      ),
+    metricsFrom: z
+      .strictObject({
+        namespaceLabels: labelMap
+          .optional()
+          .describe(
+            "Labels of their namespace, such as kubernetes.io/metadata.name: monitoring; without it the relay's own namespace.",
+          ),
+        podLabels: labelMap.optional().describe("Labels of the pods; without it all pods there."),
+      })
+      .optional()
+      .describe(
+        "Which pods may read health and metrics (port 9090), beside those of the operator's namespace. Without it no others.",
+      ),
+  })
+  .describe(
+    "Who may connect to the relay pod, and whom it may connect to: everybody to the served ports; from the pod DNS, ports 25 and 443, the push service and, with TURN, UDP, each to other relays and to addresses that are neither special-purpose (RFC 6890) nor in refusedPeers, or are in privatePeers.",
+  );
+
 export const Network = z
   .strictObject({
     exposure: z
@@ -419,6 +447,7 @@ export const Network = z
         "Addresses of up to three resolvers that validate DNSSEC, on a path that nobody can tamper with. The pod asks them instead of the cluster's DNS, and verifies other mail servers by DANE where they publish it.",
       ),
     proxyProtocol: ProxyProtocol.optional(),
+    policy: NetworkPolicy.prefault({}),
     privatePeers: z
       .array(addressRange("privatePeers"))
       .max(32)
@@ -480,7 +509,9 @@ export const Resources = z
     web: containerResources.optional().describe("For nginx."),
     turn: containerResources.optional().describe("For the TURN server, where there is one."),
   })
-  .describe("CPU and memory for each container of the relay pod.");
+  .describe(
+    "CPU and memory for each container of the relay pod. What is not given has a built-in value: what the container needs while idle as request, and a limit for memory that holds as many sessions as accounts.imapConnections and accounts.smtpConnections allow.",
+  );
 
 const labelValue = z.string().max(63);
 

@@ -35,6 +35,8 @@ export const childNames = (server: string) => ({
   statefulSet: server,
   pod: `${server}-0`,
   expiryCronJob: `${server}-expiry`,
+  networkPolicy: server,
+  expiryNetworkPolicy: `${server}-expiry`,
 });
 
 export const annotations = {

@@ -12,6 +12,16 @@ const factors = {
   Ti: 2 ** 40,
 } as const;
 
+/** "512Mi", "1Gi": as the API server writes it, so that an object that was applied equals what was sent. */
+export const mebibytes = (count: number) => (count % 1024 === 0 ? `${count / 1024}Gi` : `${count}Mi`);
+
+/** Of an amount of CPU or memory, such as "250m", "0.5" or "128Mi"; NaN for other text. */
+export function amountOf(text: string): number {
+  const [, digits = "", unit = ""] = /^([0-9]+(?:[.][0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/.exec(text) ?? [];
+  if (digits === "") return Number.NaN;
+  return Number(digits) * (unit === "m" ? 0.001 : factors[unit as keyof typeof factors]);
+}
+
 /** Matches in JavaScript and in CEL (RE2) alike. */
 export const quantityPattern = "^[1-9][0-9]{0,14}(k|M|G|T|Ki|Mi|Gi|Ti)?$";
 

@@ -58,6 +58,7 @@ export const resources = {
   statefulSet: { group: "apps", version: "v1", kind: "StatefulSet", plural: "statefulsets" },
   cronJob: { group: "batch", version: "v1", kind: "CronJob", plural: "cronjobs" },
   job: { group: "batch", version: "v1", kind: "Job", plural: "jobs" },
+  networkPolicy: { group: "networking.k8s.io", version: "v1", kind: "NetworkPolicy", plural: "networkpolicies" },
   lease: { group: "coordination.k8s.io", version: "v1", kind: "Lease", plural: "leases" },
 } as const satisfies Record<string, Resource>;
 

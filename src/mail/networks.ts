@@ -78,3 +78,46 @@ function parseRange(text: string): Range {
 function isIn(address: ReturnType<typeof ipaddr.parse>, [network, bits]: Range): boolean {
   return address.kind() === network.kind() && address.match(network as never, bits);
 }
+
+export interface IpBlock {
+  cidr: string;
+  except?: string[];
+}
+
+/** The same rule for a NetworkPolicy, as ranges of which one has to match. */
+export function peerBlocks({ allowed = [], refused = [] }: PeerNetworks = {}): IpBlock[] {
+  const refuse = [...specialNetworks.ipv4, ...specialNetworks.ipv6, ...refused].map(parseRange);
+  // of an IPv4 address behind NAT64 nothing counts but the IPv4 address
+  const translated = (ranges: readonly Range[]) =>
+    ranges.filter(([network]) => network.kind() === "ipv4").map(translatedRange);
+  const allow = allowed.map(parseRange);
+  const open = ["0.0.0.0/0", "2000::/3", nat64].map(parseRange);
+  return [
+    ...[...allow, ...translated(allow)].map((range) => ({ cidr: textOf(range) })),
+    ...open.flatMap((root) => {
+      // what is outside of 2000::/3 is in no block at all
+      const apart = textOf(root) === nat64 ? translated(refuse) : refuse;
+      if (apart.some((range) => covers(range, root))) return [];
+      const inside = apart.filter((range) => covers(root, range));
+      const widest = inside.filter((range) => !inside.some((other) => other !== range && coversMore(other, range)));
+      const except = [...new Set(widest.map(textOf))];
+      return [{ cidr: textOf(root), ...(except.length > 0 && { except }) }];
+    }),
+  ];
+}
+
+const covers = ([network, bits]: Range, [inner, innerBits]: Range): boolean =>
+  bits <= innerBits && isIn(inner, [network, bits]);
+
+const coversMore = (outer: Range, inner: Range): boolean => outer[1] < inner[1] && covers(outer, inner);
+
+function translatedRange([network, bits]: Range): Range {
+  const prefix = parseRange(nat64)[0].toByteArray().slice(0, 12);
+  return [ipaddr.fromByteArray([...prefix, ...network.toByteArray()]), 96 + bits];
+}
+
+/** With no bit set behind the prefix. */
+function textOf([network, bits]: Range): string {
+  const kind = network.kind() === "ipv4" ? ipaddr.IPv4 : ipaddr.IPv6;
+  return `${kind.networkAddressFromCIDR(`${network.toString()}/${bits}`).toString()}/${bits}`;
+}

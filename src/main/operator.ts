@@ -29,6 +29,7 @@ const world = makeWorld({
   scopes,
   relayImage: config.relayImage,
   allowedImages: config.allowedImages,
+  operatorNamespace: ownNamespace,
   instance,
   signal: stopping.signal,
   log,

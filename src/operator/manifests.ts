@@ -25,6 +25,7 @@ export const watchRules: PolicyRule[] = [
   },
   { apiGroups: ["apps"], resources: ["statefulsets"], verbs: [...read, ...apply] },
   { apiGroups: ["batch"], resources: ["cronjobs"], verbs: [...read, ...apply] },
+  { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: [...read, ...apply] },
   { apiGroups: [""], resources: ["pods"], verbs: read },
   { apiGroups: ["batch"], resources: ["jobs"], verbs: read },
   // Why a claim is not bound or a pod not made.

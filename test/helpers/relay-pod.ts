@@ -1,6 +1,6 @@
 /**
  * A relay pod without a cluster: the containers of `src/mail/containers.ts` on the lab's Docker engine, in one network
- * namespace, with the same commands, users, rights, mounts and read-only roots that the StatefulSet gives them.
+ * namespace, with the same commands, users, rights, mounts, limits of memory and read-only roots that the StatefulSet gives them.
  */
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -22,6 +22,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { z } from "zod";
 import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
+import { amountOf } from "../../src/api/quantity.ts";
 import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { makeRsaKey, publicDkimKey } from "../../src/dns/dkim-key.ts";
 import { recordsOf } from "../../src/dns/records.ts";
@@ -37,6 +38,7 @@ import {
 import { rsaKey, signsMail } from "../../src/mail/dkim.ts";
 import { type FileFolder, type Files, relayFiles } from "../../src/mail/files.ts";
 import { folders, givenTls, sockets } from "../../src/mail/layout.ts";
+import { builtInResources } from "../../src/mail/resources.ts";
 import { turnSecretKey } from "../../src/mail/turn.ts";
 import { extrasOf } from "../../src/operator/server/extras.ts";
 import { boxPid } from "../lab/box.ts";
@@ -167,6 +169,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   });
   await writeFiles(folder, spec, extra);
   const containers = relayContainers(extrasOf({ spec }, []));
+  const memory = builtInResources(spec);
   const resolvers = spec.network.validatingResolvers;
   for (const [what, files] of Object.entries(given)) {
     for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, what, file), text, { mode: 0o644 });
@@ -181,6 +184,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       ...(resolvers ? ["--volume", `${resolvConf(folder, resolvers)}:/etc/resolv.conf:ro`] : []),
       ...env.flatMap(([name, value]) => ["--env", `${name}=${value}`]),
       ...["--network", `container:${sandbox}`],
+      ...["--memory", `${amountOf(memory[container.name as keyof typeof memory].limits.memory)}b`],
     ];
     const [program = "", ...args] = container.command;
     return docker([...command, "--name", nameOf(container.name), ...options, "--entrypoint", program, image, ...args]);

@@ -8,6 +8,7 @@ import { certificateNames, makeSelfSigned } from "../../src/certificates/self-si
 import { type Client, kubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { allowedImages } from "../../src/operator/config.ts";
+import { installManifests } from "../../src/operator/manifests.ts";
 import { runServerController } from "../../src/operator/server/controller.ts";
 import { makeWorld, type World } from "../../src/operator/server/world.ts";
 import { type ApiServer, apiServerIsMissing, startApiServer } from "../helpers/api-server.ts";
@@ -48,6 +49,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     const root = {
       [chatmailServer.plural]: `/apis/${group}/${version}`,
       statefulsets: "/apis/apps/v1",
+      networkpolicies: "/apis/networking.k8s.io/v1",
       cronjobs: "/apis/batch/v1",
     }[kind];
     return `${root ?? "/api/v1"}/namespaces/${at}/${kind}${name && `/${name}`}`;
@@ -92,6 +94,8 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       ["services", name],
       ["configmaps", `${name}-config`],
       ["cronjobs", `${name}-expiry`],
+      ["networkpolicies", name],
+      ["networkpolicies", `${name}-expiry`],
     ] as const)
       await server.request("DELETE", pathOf(kind, child));
     await until(`the operator to know that ${name} is gone`, () => !world.stores.servers.get(namespace, name));
@@ -110,6 +114,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       scopes: [""],
       relayImage,
       allowedImages: allowedImages(relayImage, ["registry.example/team/"]),
+      operatorNamespace: namespace,
       instance: "test",
       signal,
       log,
@@ -238,13 +243,121 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     });
   });
 
+  describe("NetworkPolicies", () => {
+    interface Policy extends KubeObject {
+      spec: { podSelector: { matchLabels: Record<string, string> }; ingress?: object[]; egress?: object[] };
+    }
+    const component = async (name: string) =>
+      (await get<Policy>("networkpolicies", name)).spec.podSelector.matchLabels["app.kubernetes.io/component"];
+
+    test("are made with all that a spec may ask of them, and written once", async () => {
+      const network = {
+        privatePeers: ["10.20.30.40/16", "fd00::/8"],
+        refusedPeers: ["8.8.8.8/24", "2600::5/32"],
+        policy: { metricsFrom: { namespaceLabels: { team: "monitoring" }, podLabels: { app: "prometheus" } } },
+      };
+      const services = { turn: { enabled: true }, push: { url: "https://push.example:8443/" } };
+      await makeServer("walled", { domain: "_walled.test", network, services });
+      await setUp("walled");
+      const { spec, metadata } = await get<Policy>("networkpolicies", "walled");
+      expect([spec.ingress?.length, spec.egress?.length]).toEqual([2, 5]);
+      expect(await get<Policy>("networkpolicies", "walled-expiry")).toMatchObject({
+        spec: { policyTypes: ["Ingress", "Egress"] },
+      });
+      await patch("walled", { accounts: { sendBurst: 21 } });
+      await until("the edit", async () => {
+        const { data = {} } = await get<{ data?: Record<string, string> }>("configmaps", "walled-config");
+        return data["relay.relay.json"]?.includes('"sendBurst": 21');
+      });
+      expect((await get("networkpolicies", "walled")).metadata.resourceVersion).toBe(metadata.resourceVersion);
+    });
+
+    test("that are turned off select no pod, and come back", async () => {
+      expect([await component("walled"), await component("walled-expiry")]).toEqual(["relay", "expiry"]);
+      await patch("walled", { network: { policy: { enabled: false } } });
+      await until("both to select nothing", async () =>
+        [await component("walled"), await component("walled-expiry")].every((each) => each === "none"),
+      );
+      expect((await get<Policy>("networkpolicies", "walled")).spec).not.toHaveProperty("egress");
+      await patch("walled", { network: { policy: { enabled: true } } });
+      await until("both to select pods", async () =>
+        [await component("walled"), await component("walled-expiry")].every((each) => each !== "none"),
+      );
+    });
+
+    test("are not made where they are turned off from the beginning", async () => {
+      await makeServer("open", { domain: "_open.test", network: { policy: { enabled: false } } });
+      await setUp("open");
+      await until("the last object", () => exists("cronjobs", "open-expiry"));
+      expect(await exists("networkpolicies", "open")).toBe(false);
+    });
+  });
+
+  describe("Pod Security Standards", () => {
+    interface Template {
+      metadata: object;
+      spec: { containers: object[] };
+    }
+    const podsOf = async (name: string) => {
+      const set = await get<{ spec: { template: Template } }>("statefulsets", name);
+      const job = await get<{ spec: { jobTemplate: { spec: { template: Template } } } }>("cronjobs", `${name}-expiry`);
+      return { relay: set.spec.template, expiry: job.spec.jobTemplate.spec.template };
+    };
+    /** What the admission of a namespace with this level says; undefined where it has no objection. */
+    const objection = async (level: string, { metadata, spec }: Template) => {
+      const pod = { apiVersion: "v1", kind: "Pod", metadata: { ...metadata, name: "try", namespace: level }, spec };
+      const { status, body } = await server.request<{ message?: string }>(
+        "POST",
+        `/api/v1/namespaces/${level}/pods?dryRun=All`,
+        pod,
+      );
+      return status === 201 ? undefined : (body.message ?? `HTTP ${status}`);
+    };
+
+    beforeAll(async () => {
+      for (const level of ["baseline", "restricted"]) {
+        await server.makeNamespace(level);
+        const metadata = { labels: { "pod-security.kubernetes.io/enforce": level } };
+        await server.request("PATCH", `/api/v1/namespaces/${level}`, { metadata }, "application/merge-patch+json");
+      }
+      const services = { turn: { enabled: true } };
+      await makeServer("secure", { domain: "_secure.test", services });
+      await makeServer("hosted", { domain: "_hosted.test", network: { exposure: "HostPort" } });
+      for (const name of ["secure", "hosted"])
+        await until(`the last object of ${name}`, () => exists("cronjobs", `${name}-expiry`), {
+          patienceMs: patienceMs.client,
+        });
+    });
+
+    test("the relay pod is baseline, and two containers with root keep it from restricted", async () => {
+      const { relay } = await podsOf("secure");
+      expect(await objection("baseline", relay)).toBeUndefined();
+      const said = await objection("restricted", relay);
+      expect(said).toMatch(/runAsNonRoot != true \(containers "prepare", "postfix"/);
+      expect(said).not.toMatch(/"(relay|dovecot|web|turn)"/);
+    });
+
+    test("with HostPort it is neither", async () => {
+      expect(await objection("baseline", (await podsOf("hosted")).relay)).toMatch(/hostPort/);
+    });
+
+    test("the clean-up and the operator are restricted", async () => {
+      expect(await objection("restricted", (await podsOf("secure")).expiry)).toBeUndefined();
+      const install = { namespace, operatorImage: "operator:1", relayImage, version: "1" };
+      const deployment = installManifests(install).find(({ kind }) => kind === "Deployment") as unknown as {
+        spec: { template: Template };
+      };
+      expect(await objection("restricted", deployment.spec.template)).toBeUndefined();
+    });
+  });
+
   describe("Secrets that a spec names", () => {
     test("invites: only while registration is Invite, and only from a Secret that can hold them", async () => {
       await makeSecret("database", "Opaque", { password: base64("correct-horse-battery") });
       await makeSecret("registry", "kubernetes.io/dockerconfigjson", { ".dockerconfigjson": base64("{}") });
       await makeServer("named", { domain: "_named.test", accounts: { invitesSecretName: "database" } });
       await setUp("named");
-      expect(await volumeOf("named", "invites")).toEqual({ name: "invites", emptyDir: {} });
+      expect(await volumeOf("named", "invites")).toEqual({ name: "invites", emptyDir: { sizeLimit: "1Mi" } });
       await patch("named", { accounts: { registration: "Invite" } });
       await conditionIs("named", "InvitesReady", "InvitesThere");
       expect((await volumeOf("named", "invites"))?.secret).toMatchObject({ secretName: "database" });

@@ -7,6 +7,7 @@ import { configMap } from "./resources/config-map.ts";
 import { dkimSecret } from "./resources/dkim-secret.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
 import { invitesSecret } from "./resources/invites-secret.ts";
+import { networkPolicies } from "./resources/network-policy.ts";
 import { mailService } from "./resources/service.ts";
 import { statefulSet } from "./resources/stateful-set.ts";
 import { tlsSecret } from "./resources/tls-secret.ts";
@@ -23,7 +24,11 @@ export interface DesiredChild {
 }
 
 /** In the order they are applied: what the pod mounts comes before the pod, so that it never starts with old files. */
-export function desiredChildren(server: ChatmailServer, seen: Seen, options: { relayImage: string }): DesiredChild[] {
+export function desiredChildren(
+  server: ChatmailServer,
+  seen: Seen,
+  options: { relayImage: string; operatorNamespace: string },
+): DesiredChild[] {
   const files = relayFiles(server.spec);
   const { certificate, dkim, volumeClaim: claim } = seen;
   const plan = {
@@ -50,6 +55,10 @@ export function desiredChildren(server: ChatmailServer, seen: Seen, options: { r
     ...(seen.turn ? [{ resource: resources.secret, object: turnSecret(server, seen.turn.secret) }] : []),
     { resource: resources.volumeClaim, object: volumeClaim(server, claim?.spec?.resources?.requests?.storage) },
     { resource: resources.service, object: mailService(server) },
+    ...networkPolicies(server, {
+      operatorNamespace: options.operatorNamespace,
+      existing: seen.networkPolicies ?? [],
+    }).map((object) => ({ resource: resources.networkPolicy, object })),
     { resource: resources.statefulSet, object: statefulSet(plan) },
     { resource: resources.cronJob, object: expiryCronJob(plan) },
   ];

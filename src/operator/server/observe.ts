@@ -29,6 +29,9 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     statefulSet,
     pod,
     cronJob: stores.cronJobs.get(namespace, names.expiryCronJob),
+    networkPolicies: [names.networkPolicy, names.expiryNetworkPolicy].flatMap(
+      (policy) => stores.networkPolicies.get(namespace, policy) ?? [],
+    ),
     jobs: world.jobsByServer.get(`${namespace}/${name}`),
     ...(volumeClaim?.status?.phase === "Pending" && {
       claimTrouble: lastWords("PersistentVolumeClaim", names.volumeClaim),

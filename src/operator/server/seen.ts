@@ -69,6 +69,8 @@ export interface Seen {
   service?: LiveService | undefined;
   statefulSet?: LiveStatefulSet | undefined;
   pod?: LivePod | undefined;
+  /** Of ours: those that are there. */
+  networkPolicies?: KubeObject[];
   cronJob?: LiveCronJob | undefined;
   jobs: LiveJob[];
   /** What the cluster last said about a claim that is not bound, or about a pod that is not made. */

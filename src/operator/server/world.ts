@@ -36,6 +36,7 @@ export interface Stores {
   statefulSets: Store<LiveStatefulSet>;
   pods: Store<LivePod>;
   cronJobs: Store<LiveCronJob>;
+  networkPolicies: Store<KubeObject>;
   jobs: Store<LiveJob>;
 }
 
@@ -63,6 +64,8 @@ export interface World {
   relayImage: string;
   /** What `spec.image` may name; see `isImageAllowed`. */
   allowedImages: readonly string[];
+  /** Where the operator itself runs: it may read the health of the pods. */
+  operatorNamespace: string;
   now: () => Date;
 }
 
@@ -76,6 +79,7 @@ export const storeResources = {
   statefulSets: resources.statefulSet,
   pods: resources.pod,
   cronJobs: resources.cronJob,
+  networkPolicies: resources.networkPolicy,
   jobs: resources.job,
 } as const satisfies Record<keyof Stores, Resource>;
 
@@ -91,13 +95,14 @@ export function makeWorld(options: {
   scopes: readonly string[];
   relayImage: string;
   allowedImages: readonly string[];
+  operatorNamespace: string;
   /** Which operator says what events say. */
   instance: string;
   signal: AbortSignal;
   log: Log;
   metrics?: Metrics;
 }): World {
-  const { client, scopes, relayImage, allowedImages, instance, signal, log, metrics } = options;
+  const { client, scopes, relayImage, allowedImages, operatorNamespace, instance, signal, log, metrics } = options;
   const cache = new Cache({ client, log, signal, namespaces: scopes, ...(metrics && { metrics }) });
   const ours = { labelSelector: ourLabelSelector };
   const applied = <T extends KubeObject>(resource: Resource) =>
@@ -114,6 +119,7 @@ export function makeWorld(options: {
     statefulSets: applied(statefulSets),
     pods: read(pods),
     cronJobs: applied(storeResources.cronJobs),
+    networkPolicies: applied(storeResources.networkPolicies),
     jobs: read(storeResources.jobs),
   };
   const troubles = ["PersistentVolumeClaim", "StatefulSet"].map((kind) =>
@@ -128,6 +134,7 @@ export function makeWorld(options: {
     stores,
     relayImage,
     allowedImages,
+    operatorNamespace,
     applier: new Applier({ client, fieldManager }),
     events: new EventRecorder({ client, component: fieldManager, instance, log }),
     now: () => new Date(),

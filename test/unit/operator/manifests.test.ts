@@ -13,7 +13,11 @@ test.each(Object.values(storeResources))("$plural may be listed and watched", ({
 
 test("every child may be applied", () => {
   const certificate = { source: "SelfSigned", secretName: "x", pair: { certificatePem: "", keyPem: "" } } as const;
-  const children = desiredChildren(aServer(), { certificate, jobs: [] }, { relayImage: "x" });
+  const children = desiredChildren(
+    aServer(),
+    { certificate, jobs: [] },
+    { relayImage: "x", operatorNamespace: "chatmail" },
+  );
   const refused = children.filter(
     ({ resource }) => !["create", "patch"].every((verb) => allows(watchRules, resource.group, resource.plural, verb)),
   );

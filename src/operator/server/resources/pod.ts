@@ -1,11 +1,13 @@
 /** From the containers of src/mail, which are plain values, to what a Kubernetes pod says. */
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
+import { amountOf } from "../../../api/quantity.ts";
 import type { Extras, RelayContainer, RelayMount, RelayProbe } from "../../../mail/containers.ts";
 import { dkimKeyFiles, signsMail } from "../../../mail/dkim.ts";
 import { configMapItems, type FileFolder, type Files } from "../../../mail/files.ts";
 import { vmail } from "../../../mail/layout.ts";
 import { appVersionsKey } from "../../../mail/relay-config.ts";
+import { builtInResources, emptyLimit, runLimit, scratchLimit } from "../../../mail/resources.ts";
 import { turnSecretKey } from "../../../mail/turn.ts";
 import { servedPorts } from "./service.ts";
 
@@ -33,7 +35,6 @@ const probeTimeoutSeconds = 5;
 
 export function containerOf(container: RelayContainer, plan: PodPlan): Record<string, unknown> {
   const { server, image } = plan;
-  const resources = server.spec.resources[container.name as keyof typeof server.spec.resources];
   const env = [
     ...Object.entries(container.env).map(([name, value]) => ({ name, value })),
     ...Object.entries(container.podEnv ?? {}).map(([name, fieldPath]) => ({
@@ -58,7 +59,7 @@ export function containerOf(container: RelayContainer, plan: PodPlan): Record<st
     },
     volumeMounts: container.mounts.map(mountOf),
     ...(env.length > 0 && { env }),
-    ...(resources && { resources }),
+    resources: resourcesOf(container.name, server.spec),
     ...(container.ports.length > 0 && {
       ports: container.ports.map(({ name, port, protocol = "TCP" }) => ({
         name,
@@ -71,6 +72,26 @@ export function containerOf(container: RelayContainer, plan: PodPlan): Record<st
     ...(container.readiness && { readinessProbe: probeOf(container.readiness) }),
     ...(container.liveness && { livenessProbe: probeOf(container.liveness) }),
   };
+}
+
+/**
+ * What the spec says goes before what is built in, for each of CPU and memory. A request of the spec above a built-in limit takes the limit
+ * away; a limit of the spec below a built-in request lowers the request: the API server refuses a request above its limit.
+ */
+function resourcesOf(container: string, spec: ChatmailServer["spec"]): Record<string, unknown> {
+  const builtIn = builtInResources(spec)[container as keyof ReturnType<typeof builtInResources>];
+  const given = spec.resources[container as keyof typeof spec.resources];
+  const requests: Record<string, string> = {};
+  const limits: Record<string, string> = {};
+  for (const name of ["cpu", "memory"] as const) {
+    const [wanted, most] = [given?.requests?.[name], given?.limits?.[name]];
+    const request = wanted ?? builtIn.requests[name];
+    const limit = most ?? (name === "memory" ? builtIn.limits.memory : undefined);
+    const fits = limit === undefined || amountOf(request) <= amountOf(limit);
+    requests[name] = fits || wanted !== undefined ? request : limit;
+    if (limit !== undefined && (fits || most !== undefined)) limits[name] = limit;
+  }
+  return { requests, ...(Object.keys(limits).length > 0 && { limits }) };
 }
 
 const volumeNames = {
@@ -135,7 +156,7 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
       };
     case "dkim": {
       const name = volumeNames.dkim;
-      if (!signsMail(server.spec.domain)) return { name, emptyDir: {} };
+      if (!signsMail(server.spec.domain)) return { name, emptyDir: { sizeLimit: emptyLimit } };
       const sources = dkimKeyFiles.map(({ file, optional }) => ({
         secret: { name: names.dkimSecret, items: items(file), ...(optional && { optional }) },
       }));
@@ -143,7 +164,7 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
     }
     case "invites": {
       if (server.spec.accounts.registration !== "Invite" || plan.noInvites)
-        return { name: volumeNames.invites, emptyDir: {} };
+        return { name: volumeNames.invites, emptyDir: { sizeLimit: emptyLimit } };
       // The user names the keys of this Secret, so it is mounted whole; optional, so that the pod starts without it.
       const secretName = server.spec.accounts.invitesSecretName ?? names.invitesSecret;
       return { name: volumeNames.invites, secret: { secretName, defaultMode: 0o440, optional: true } };
@@ -152,7 +173,7 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
       const given = server.spec.services.appVersionsConfigMapName;
       const name = volumeNames.appVersions;
       return given === undefined
-        ? { name, emptyDir: {} }
+        ? { name, emptyDir: { sizeLimit: emptyLimit } }
         : { name, configMap: { name: given, items: items(appVersionsKey), optional: true } };
     }
     case "turnSecret":
@@ -162,11 +183,16 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
       };
     case "run":
       // in memory: the served key is in it
-      return { name: "run", emptyDir: { medium: "Memory" } };
+      return { name: "run", emptyDir: { medium: "Memory", sizeLimit: runLimit } };
     case "data":
       return { name: "data", persistentVolumeClaim: { claimName: names.volumeClaim } };
     case "scratch":
-      return { name: mount.name, emptyDir: mount.inMemory ? { medium: "Memory", sizeLimit: "8Mi" } : {} };
+      return {
+        name: mount.name,
+        emptyDir: mount.inMemory
+          ? { medium: "Memory", sizeLimit: "8Mi" }
+          : { sizeLimit: scratchLimit(mount.name, server.spec) },
+      };
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { amountOf } from "../../../../src/api/quantity.ts";
 import type { KubeObject } from "../../../../src/kube/object.ts";
 import { relayContainers } from "../../../../src/mail/containers.ts";
 import { desiredChildren } from "../../../../src/operator/server/desired.ts";
@@ -15,12 +16,15 @@ type Loose = any;
 
 const children = (spec: SpecInput = {}, seen: Seen = selfSigned): Record<string, KubeObject & Loose> =>
   Object.fromEntries(
-    desiredChildren(aServer(spec), seen, { relayImage: "relay:1" }).map(({ object }) => [object.kind, object]),
+    desiredChildren(aServer(spec), seen, { relayImage: "relay:1", operatorNamespace: "chatmail" }).map(({ object }) => [
+      object.kind,
+      object,
+    ]),
   );
 
-test("six children, what the pod mounts before the pod", () => {
+test("eight children, what the pod mounts before the pod", () => {
   expect(
-    desiredChildren(aServer(), selfSigned, { relayImage: "relay:1" }).map(
+    desiredChildren(aServer(), selfSigned, { relayImage: "relay:1", operatorNamespace: "chatmail" }).map(
       ({ object }) => `${object.kind} ${object.metadata.name}`,
     ),
   ).toEqual([
@@ -28,6 +32,8 @@ test("six children, what the pod mounts before the pod", () => {
     "Secret nine-tls",
     "PersistentVolumeClaim nine-data",
     "Service nine",
+    "NetworkPolicy nine",
+    "NetworkPolicy nine-expiry",
     "StatefulSet nine",
     "CronJob nine-expiry",
   ]);
@@ -51,9 +57,10 @@ test.each([
   ({ policy, owned }) => {
     const server = aServer({ storage: { reclaimPolicy: policy } });
     const seen = { ...selfSigned, dkim: { rsaKeyPem: "private", published: [] } };
-    const all: (KubeObject & Loose)[] = desiredChildren(server, seen, { relayImage: "relay:1" }).map(
-      (each) => each.object,
-    );
+    const all: (KubeObject & Loose)[] = desiredChildren(server, seen, {
+      relayImage: "relay:1",
+      operatorNamespace: "chatmail",
+    }).map((each) => each.object);
     const names = all.map(({ metadata }) => metadata.name);
     expect(names.indexOf("nine-dkim")).toBeLessThan(names.indexOf("nine"));
     const secret = all.find(({ metadata }) => metadata.name === "nine-dkim");
@@ -75,7 +82,7 @@ test.each([
 
 test("an address literal has no signing key, and its pod waits for none", () => {
   const { volumes } = children({ domain: "192.0.2.7" }).StatefulSet.spec.template.spec;
-  expect(volumes.find(({ name }: Loose) => name === "dkim")).toEqual({ name: "dkim", emptyDir: {} });
+  expect(volumes.find(({ name }: Loose) => name === "dkim")).toEqual({ name: "dkim", emptyDir: { sizeLimit: "1Mi" } });
 });
 
 test("mail pods hold no credentials and no rights they don't name", () => {
@@ -205,7 +212,10 @@ test("the spec's wishes for CPU, memory and nodes reach the pod", () => {
     scheduling: { nodeSelector: { disk: "ssd" }, tolerations: [{ operator: "Exists" }], priorityClassName: "high" },
   });
   const pod = StatefulSet.spec.template.spec;
-  expect(pod.containers.find(({ name }: Loose) => name === "dovecot").resources).toEqual({ limits: { memory: "1Gi" } });
+  expect(pod.containers.find(({ name }: Loose) => name === "dovecot").resources).toEqual({
+    requests: { cpu: "25m", memory: "64Mi" },
+    limits: { memory: "1Gi" },
+  });
   expect(pod).toMatchObject({
     nodeSelector: { disk: "ssd" },
     tolerations: [{ operator: "Exists" }],
@@ -217,7 +227,11 @@ test("the first invite is made as a link to hand out, once, and not where the us
   const server = aServer({ accounts: { registration: "Invite" } });
   const secretOf = (newToken?: string) => {
     const invites = { secretName: "nine-invites", count: 1, ...(newToken !== undefined && { newToken }) };
-    const children = desiredChildren(server, { ...selfSigned, invites }, { relayImage: "relay" });
+    const children = desiredChildren(
+      server,
+      { ...selfSigned, invites },
+      { relayImage: "relay", operatorNamespace: "chatmail" },
+    );
     return children.map(({ object }) => object).find(({ metadata }) => metadata.name === "nine-invites");
   };
   const { data } = secretOf("k3v9k3v9") as unknown as { data: { link: string } };
@@ -280,9 +294,10 @@ describe("TURN", () => {
   });
 
   test("the secret is in a Secret that relay and turn see, and another one rolls the pod", () => {
-    const all: (KubeObject & Loose)[] = desiredChildren(aServer(withTurn), balanced(), { relayImage: "relay:1" }).map(
-      (each) => each.object,
-    );
+    const all: (KubeObject & Loose)[] = desiredChildren(aServer(withTurn), balanced(), {
+      relayImage: "relay:1",
+      operatorNamespace: "chatmail",
+    }).map((each) => each.object);
     const named = (name: string) => all.filter(({ metadata }) => metadata.name === name);
     expect(named("nine-turn")[0]?.data).toEqual({ secret: Buffer.from("0f1e2d3c").toString("base64") });
     expect(JSON.stringify(named("nine-config"))).not.toContain("0f1e2d3c");
@@ -328,11 +343,79 @@ describe("what a pod sees of Secrets and ConfigMaps that a person names", () => 
   test("a Secret that can't hold invites is not mounted", () => {
     const invites = { secretName: "ten-dkim", count: 0, unusable: true } as const;
     const spec = { accounts: { registration: "Invite", invitesSecretName: "ten-dkim" } };
-    expect(volume("invites", spec, { invites })).toEqual({ name: "invites", emptyDir: {} });
+    expect(volume("invites", spec, { invites })).toEqual({ name: "invites", emptyDir: { sizeLimit: "1Mi" } });
   });
 
   test("the app versions, and no other key", () => {
     const spec = { services: { appVersionsConfigMapName: "versions" } };
     expect(volume("app-versions", spec).configMap.items).toEqual([key("appversions.json")]);
+  });
+});
+
+describe("what each container is given", () => {
+  const pod = (spec: SpecInput) => children(spec).StatefulSet.spec.template.spec;
+  const resourcesOf = (name: string, spec: SpecInput) =>
+    pod(spec).containers.find((each: Loose) => each.name === name).resources;
+
+  test("every container has requests and a limit for memory, in the order of magnitude of its work", () => {
+    const { containers, initContainers } = pod({ services: { turn: { enabled: true } } });
+    const job = children().CronJob.spec.jobTemplate.spec.template.spec;
+    const all = [...initContainers, ...containers, ...job.containers];
+    expect(all.map(({ name }: Loose) => name)).toEqual([
+      ...["prepare", "relay", "dovecot", "postfix", "web", "turn", "expire"],
+    ]);
+    for (const { resources } of all) {
+      expect(Object.keys(resources.requests)).toEqual(["cpu", "memory"]);
+      expect(Object.keys(resources.limits)).toEqual(["memory"]);
+      expect(amountOf(resources.requests.memory)).toBeLessThan(amountOf(resources.limits.memory));
+    }
+    // 3 MiB for each session that the spec allows
+    expect(resourcesOf("dovecot", { accounts: { imapConnections: 100 } }).limits).toEqual({ memory: "812Mi" });
+    expect(resourcesOf("postfix", { accounts: { smtpConnections: 1024 } }).limits).toEqual({ memory: "10Gi" });
+  });
+
+  test.each([
+    { given: { requests: { memory: "128Mi" } }, requests: { cpu: "25m", memory: "128Mi" }, limits: { memory: "1Gi" } },
+    // a request above the built-in limit: there is none
+    { given: { requests: { memory: "2Gi" } }, requests: { cpu: "25m", memory: "2Gi" }, limits: undefined },
+    {
+      given: { requests: { memory: "2Gi" }, limits: { cpu: "2" } },
+      requests: { cpu: "25m", memory: "2Gi" },
+      limits: { cpu: "2" },
+    },
+    // a limit below the built-in request: the request is as low
+    { given: { limits: { memory: "64Mi" } }, requests: { cpu: "25m", memory: "64Mi" }, limits: { memory: "64Mi" } },
+    {
+      given: { limits: { cpu: "0.01" } },
+      requests: { cpu: "0.01", memory: "96Mi" },
+      limits: { cpu: "0.01", memory: "1Gi" },
+    },
+    {
+      given: { requests: { cpu: "1", memory: "1G" }, limits: { cpu: "2", memory: "2G" } },
+      requests: { cpu: "1", memory: "1G" },
+      limits: { cpu: "2", memory: "2G" },
+    },
+  ])("$given goes before what is built in", ({ given, requests, limits }) => {
+    expect(resourcesOf("relay", { resources: { relay: given } })).toEqual({ requests, ...(limits && { limits }) });
+  });
+
+  test("every emptyDir has a limit; those that hold messages have room for a hundred of the largest", () => {
+    const volumes = (spec: SpecInput) =>
+      Object.fromEntries(
+        [...pod(spec).volumes, ...children(spec).CronJob.spec.jobTemplate.spec.template.spec.volumes].flatMap(
+          ({ name, emptyDir }: Loose) => (emptyDir ? [[name, emptyDir.sizeLimit]] : []),
+        ),
+      );
+    expect(volumes({ domain: "203.0.113.9", services: { turn: { enabled: true } } })).toEqual({
+      dkim: "1Mi",
+      invites: "1Mi",
+      "app-versions": "1Mi",
+      run: "16Mi",
+      "dovecot-run": "64Mi",
+      "dovecot-tmp": "3000Mi",
+      "web-tmp": "3000Mi",
+      "turn-tmp": "8Mi",
+    });
+    expect(volumes({ messages: { maxSize: "100M" } })).toMatchObject({ "web-tmp": "9537Mi" });
   });
 });

@@ -1,0 +1,120 @@
+/** Who may connect to the pods of a server, and whom they may connect to, where the cluster's network enforces it. */
+import type { ChatmailServer } from "../../../api/chatmail-server.ts";
+import { childNames, labels, labelValues } from "../../../api/names.ts";
+import type { KubeObject } from "../../../kube/object.ts";
+import { ports } from "../../../mail/layout.ts";
+import { type IpBlock, peerBlocks } from "../../../mail/networks.ts";
+import { type Child, type Component, childMeta, selectorLabels } from "./child.ts";
+import { servedPorts } from "./service.ts";
+
+interface Port {
+  protocol: "TCP" | "UDP";
+  port?: number;
+  endPort?: number;
+}
+
+interface Peer {
+  ipBlock?: IpBlock;
+  podSelector?: { matchLabels?: Record<string, string> };
+  namespaceSelector?: { matchLabels?: Record<string, string> };
+}
+
+export interface Policy {
+  podSelector: { matchLabels: Record<string, string> };
+  policyTypes: ["Ingress", "Egress"];
+  ingress?: { ports: Port[]; from?: Peer[] }[];
+  egress?: { ports: Port[]; to?: Peer[] }[];
+}
+
+/**
+ * One for the relay pod and one for the pods of its clean-up. Off: none is made, and those that exist select no pod, since the operator
+ * deletes nothing; one that allows everything would undo the policies of others, because policies add up.
+ */
+export function networkPolicies(
+  server: ChatmailServer,
+  { operatorNamespace, existing }: { operatorNamespace: string; existing: readonly KubeObject[] },
+): Child<{ spec: Policy }>[] {
+  const names = childNames(server.metadata.name);
+  const { enabled } = server.spec.network.policy;
+  const of = (
+    name: string,
+    component: Component,
+    rules: Pick<Policy, "ingress" | "egress">,
+  ): Child<{ spec: Policy }> => {
+    const all = selectorLabels(server, component);
+    return {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata: childMeta(server, name, { component }),
+      spec: {
+        podSelector: { matchLabels: enabled ? all : { ...all, [labels.component]: "none" } },
+        policyTypes: ["Ingress", "Egress"],
+        ...(enabled && rules),
+      },
+    };
+  };
+  const both = [
+    of(names.networkPolicy, "relay", { ingress: ingressOf(server, operatorNamespace), egress: egressOf(server) }),
+    // it works on the volume alone
+    of(names.expiryNetworkPolicy, "expiry", {}),
+  ];
+  return enabled ? both : both.filter(({ metadata }) => existing.some((each) => each.metadata.name === metadata.name));
+}
+
+const tcp = (...numbers: number[]): Port[] => numbers.map((port) => ({ protocol: "TCP", port }));
+
+function ingressOf(server: ChatmailServer, operatorNamespace: string): NonNullable<Policy["ingress"]> {
+  const { services, network } = server.spec;
+  const { turn } = services;
+  const monitoring = network.policy.metricsFrom;
+  return [
+    {
+      ports: [
+        ...tcp(...servedPorts.map((name) => ports[name])),
+        ...(turn.enabled
+          ? ([
+              { protocol: "UDP", port: ports.turn },
+              { protocol: "UDP", port: turn.firstRelayPort, endPort: turn.firstRelayPort + turn.relayPorts - 1 },
+            ] as const)
+          : []),
+      ],
+    },
+    {
+      ports: tcp(ports.health),
+      from: [
+        { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": operatorNamespace } } },
+        ...(monitoring
+          ? [
+              {
+                ...(monitoring.namespaceLabels && { namespaceSelector: { matchLabels: monitoring.namespaceLabels } }),
+                podSelector: monitoring.podLabels ? { matchLabels: monitoring.podLabels } : {},
+              },
+            ]
+          : []),
+      ],
+    },
+  ];
+}
+
+function egressOf({ spec: { services, network } }: ChatmailServer): NonNullable<Policy["egress"]> {
+  const { push, turn } = services;
+  const outside: Peer[] = peerBlocks({
+    ...(network.privatePeers && { allowed: network.privatePeers }),
+    ...(network.refusedPeers && { refused: network.refusedPeers }),
+  }).map((ipBlock) => ({ ipBlock }));
+  // An address that the cluster itself serves leads to the pod without leaving it, so the pod's own address is what counts.
+  const relays: Peer = {
+    namespaceSelector: {},
+    podSelector: { matchLabels: { [labels.name]: labelValues.name, [labels.component]: "relay" } },
+  };
+  const pushPort = Number(new URL(push.url).port || ports.https);
+  return [
+    // The cluster's DNS may be a Service, pods, or an address of the node.
+    { ports: [{ protocol: "UDP", port: 53 }, ...tcp(53)] },
+    // Where DNS pods may not use port 53, as in OpenShift.
+    { ports: [{ protocol: "UDP", port: 5353 }, ...tcp(5353)], to: [{ namespaceSelector: {} }] },
+    { ports: tcp(ports.smtp, ports.https), to: [...outside, relays] },
+    ...(push.enabled && pushPort !== ports.https ? [{ ports: tcp(pushPort), to: outside }] : []),
+    ...(turn.enabled ? [{ ports: [{ protocol: "UDP" } as const], to: outside }] : []),
+  ];
+}

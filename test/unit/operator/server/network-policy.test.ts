@@ -1,0 +1,256 @@
+/** The NetworkPolicies of a server, by what they mean: who reaches the relay pod, and whom it reaches. */
+import { isIP } from "node:net";
+import { describe, expect, test } from "vitest";
+import { peerBlocks, peerRule } from "../../../../src/mail/networks.ts";
+import { selectorLabels } from "../../../../src/operator/server/resources/child.ts";
+import { networkPolicies } from "../../../../src/operator/server/resources/network-policy.ts";
+import { aServer, type SpecInput } from "../../../helpers/a-server.ts";
+import { type Connection, isAllowed, type NetworkPolicy, type Pod } from "../../../helpers/network-policy.ts";
+import { seededRandom } from "../../../helpers/seeded-random.ts";
+
+const operatorNamespace = "chatmail-system";
+const policiesOf = (spec: SpecInput = {}) =>
+  networkPolicies(aServer(spec), { operatorNamespace, existing: [] }) as unknown as NetworkPolicy[];
+
+const labelsOf = (component: "relay" | "expiry", name = "nine") => selectorLabels(aServer({}, { name }), component);
+const relay: Pod = { namespace: "chatmail", labels: labelsOf("relay") };
+const expiry: Pod = { namespace: "chatmail", labels: labelsOf("expiry") };
+const other: Pod = { namespace: "tenant", labels: labelsOf("relay", "ten"), address: "10.244.0.9" };
+const database: Pod = { namespace: "chatmail", labels: { app: "database" }, address: "10.244.0.8" };
+const dns: Pod = { namespace: "kube-system", labels: { "k8s-app": "kube-dns" }, address: "10.244.0.2" };
+const operator: Pod = { namespace: operatorNamespace, labels: { app: "operator" }, address: "10.244.0.3" };
+const prometheus: Pod = { namespace: "monitoring", labels: { app: "prometheus" }, address: "10.244.0.4" };
+
+const turn = { services: { turn: { enabled: true } } };
+const push = (url: string, enabled = true) => ({ services: { push: { url, enabled } } });
+
+interface Row extends Omit<Connection, "direction" | "pod"> {
+  spec?: SpecInput;
+  allowed: boolean;
+}
+
+const name = (peer: Pod | string) =>
+  typeof peer === "string" ? peer : `${peer.namespace}/${Object.values(peer.labels)[0]}`;
+const titled = (rows: Row[]) =>
+  rows.map((row) => ({
+    ...row,
+    title: `${name(row.peer)} ${row.protocol ?? "TCP"} ${row.port}${row.spec ? ` with ${JSON.stringify(row.spec)}` : ""}: ${row.allowed}`,
+  }));
+
+describe("into the relay pod", () => {
+  test.each(
+    titled([
+      ...[25, 80, 143, 443, 465, 587, 993].flatMap((port) =>
+        ["192.0.2.7", "8.8.8.8", "2001:db8::7", "10.0.0.1", other, database].map((peer) => ({
+          peer,
+          port,
+          allowed: true,
+        })),
+      ),
+      // health, sockets of other programs on the loopback, ssh
+      ...[9090, 10083, 10026, 8443, 22, 2525].flatMap((port) =>
+        ["8.8.8.8", other, database, prometheus].map((peer) => ({ peer, port, allowed: false })),
+      ),
+      { peer: operator, port: 9090, allowed: true },
+      { peer: operator, port: 10026, allowed: false },
+      { peer: "8.8.8.8", port: 25, protocol: "UDP", allowed: false },
+      { peer: "8.8.8.8", port: 3478, protocol: "UDP", allowed: false },
+      { spec: turn, peer: "8.8.8.8", port: 3478, protocol: "UDP", allowed: true },
+      { spec: turn, peer: "8.8.8.8", port: 49_152, protocol: "UDP", allowed: true },
+      { spec: turn, peer: "8.8.8.8", port: 49_191, protocol: "UDP", allowed: true },
+      { spec: turn, peer: "8.8.8.8", port: 49_192, protocol: "UDP", allowed: false },
+      { spec: turn, peer: "8.8.8.8", port: 3478, allowed: false },
+      ...[
+        { namespaceLabels: { "kubernetes.io/metadata.name": "monitoring" } },
+        { namespaceLabels: { "kubernetes.io/metadata.name": "monitoring" }, podLabels: { app: "prometheus" } },
+      ].flatMap((metricsFrom) => {
+        const spec = { network: { policy: { metricsFrom } } };
+        return [
+          { spec, peer: prometheus, port: 9090, allowed: true },
+          { spec, peer: database, port: 9090, allowed: false },
+          { spec, peer: other, port: 9090, allowed: false },
+          { spec, peer: operator, port: 9090, allowed: true },
+          { spec, peer: "8.8.8.8", port: 9090, allowed: false },
+        ];
+      }),
+      {
+        spec: {
+          network: {
+            policy: {
+              metricsFrom: {
+                namespaceLabels: { "kubernetes.io/metadata.name": "monitoring" },
+                podLabels: { app: "agent" },
+              },
+            },
+          },
+        },
+        peer: prometheus,
+        port: 9090,
+        allowed: false,
+      },
+      // without a namespace: the relay's own, as Kubernetes reads it
+      { spec: { network: { policy: { metricsFrom: {} } } }, peer: database, port: 9090, allowed: true },
+      { spec: { network: { policy: { metricsFrom: {} } } }, peer: prometheus, port: 9090, allowed: false },
+    ]),
+  )("$title", ({ spec, peer, port, protocol, allowed }) => {
+    const connection = { direction: "Ingress", pod: relay, peer, port, ...(protocol && { protocol }) } as const;
+    expect(isAllowed(policiesOf(spec), connection)).toBe(allowed);
+  });
+});
+
+describe("out of the relay pod", () => {
+  const privatePeers = { network: { privatePeers: ["10.20.0.0/16", "fd00:20::/32"] } };
+  const refusedPeers = { network: { refusedPeers: ["8.8.8.0/24", "2600::/32"] } };
+  test.each(
+    titled([
+      ...[25, 443].flatMap((port) => [
+        ...["8.8.8.8", "1.1.1.1", "2600::1", "2a01:4f8::1", "64:ff9b::808:808"].map((peer) => ({
+          peer,
+          port,
+          allowed: true,
+        })),
+        ...[
+          ...[
+            "10.0.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.16.3.4",
+            "192.168.1.1",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+          ],
+          ...["::1", "fe80::1", "fd00::1", "2001:db8::1", "2002:a00:1::1", "::ffff:10.0.0.1", "ff02::1"],
+          // an IPv4 address behind NAT64: 10.0.0.1, 169.254.169.254
+          ...["64:ff9b::a00:1", "64:ff9b::a9fe:a9fe"],
+        ].map((peer) => ({ peer, port, allowed: false })),
+        { peer: other, port, allowed: true },
+        ...[database, dns, operator].map((peer) => ({ peer, port, allowed: false })),
+      ]),
+      ...[dns, "10.96.0.10", "169.254.20.10", "fd00::a", "9.9.9.9"].flatMap((peer) => [
+        { peer, port: 53, allowed: true },
+        { peer, port: 53, protocol: "UDP" as const, allowed: true },
+      ]),
+      { peer: dns, port: 5353, protocol: "UDP", allowed: true },
+      { peer: "192.168.1.1", port: 5353, protocol: "UDP", allowed: false },
+      ...[22, 80, 587, 6443, 10_250].flatMap((port) =>
+        ["8.8.8.8", database, other, "10.96.0.1"].map((peer) => ({ peer, port, allowed: false })),
+      ),
+      { spec: privatePeers, peer: "10.20.1.1", port: 25, allowed: true },
+      { spec: privatePeers, peer: "10.21.1.1", port: 25, allowed: false },
+      { spec: privatePeers, peer: "fd00:20::1", port: 443, allowed: true },
+      { spec: privatePeers, peer: "64:ff9b::a14:101", port: 25, allowed: true },
+      { spec: privatePeers, peer: "10.20.1.1", port: 6443, allowed: false },
+      { spec: refusedPeers, peer: "8.8.8.8", port: 25, allowed: false },
+      { spec: refusedPeers, peer: "8.8.4.4", port: 25, allowed: true },
+      { spec: refusedPeers, peer: "64:ff9b::808:808", port: 25, allowed: false },
+      { spec: refusedPeers, peer: "2600::1", port: 25, allowed: false },
+      { spec: refusedPeers, peer: "2600:1::1", port: 25, allowed: true },
+      { spec: push("https://push.example:8443/notify"), peer: "8.8.8.8", port: 8443, allowed: true },
+      { spec: push("https://push.example:8443/notify"), peer: "10.0.0.1", port: 8443, allowed: false },
+      { spec: push("https://push.example:8443/notify", false), peer: "8.8.8.8", port: 8443, allowed: false },
+      { peer: "8.8.8.8", port: 50_000, protocol: "UDP", allowed: false },
+      { spec: turn, peer: "8.8.8.8", port: 50_000, protocol: "UDP", allowed: true },
+      { spec: turn, peer: "10.0.0.1", port: 50_000, protocol: "UDP", allowed: false },
+    ]),
+  )("$title", ({ spec, peer, port, protocol, allowed }) => {
+    const connection = { direction: "Egress", pod: relay, peer, port, ...(protocol && { protocol }) } as const;
+    expect(isAllowed(policiesOf(spec), connection)).toBe(allowed);
+  });
+});
+
+test.each(["Ingress", "Egress"] as const)("the clean-up has no network at all: %s", (direction) => {
+  for (const peer of ["8.8.8.8", "10.0.0.1", dns, database, operator, other])
+    for (const port of [25, 53, 443, 9090])
+      expect(isAllowed(policiesOf(), { direction, pod: expiry, peer, port })).toBe(false);
+});
+
+test("pods of other servers and of other namespaces are not concerned", () => {
+  const elsewhere = { ...relay, namespace: "tenant" };
+  const neighbour = { ...relay, labels: labelsOf("relay", "ten") };
+  for (const pod of [elsewhere, neighbour, database])
+    expect(isAllowed(policiesOf(), { direction: "Egress", pod, peer: "10.0.0.1", port: 22 })).toBe(true);
+});
+
+describe("turned off", () => {
+  const off = { network: { policy: { enabled: false } } };
+
+  test("none is made", () => expect(policiesOf(off)).toEqual([]));
+
+  test("those that exist select no pod any more, and allow nothing that policies of others refuse", () => {
+    const existing = networkPolicies(aServer(), { operatorNamespace, existing: [] });
+    const after = networkPolicies(aServer(off), { operatorNamespace, existing }) as unknown as NetworkPolicy[];
+    expect(after).toHaveLength(2);
+    for (const pod of [relay, expiry]) {
+      const connection = { direction: "Egress", pod, peer: "10.0.0.1", port: 22 } as const;
+      expect(isAllowed(after, connection)).toBe(true);
+      const deny: NetworkPolicy = {
+        metadata: { namespace: "chatmail" },
+        spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"] },
+      };
+      expect(isAllowed([...after, deny], connection)).toBe(false);
+    }
+  });
+});
+
+describe("ranges", () => {
+  const next = seededRandom(15);
+  const byte = () => Math.floor(next() * 256);
+  const ipv4 = () => [byte(), byte(), byte(), byte()].join(".");
+  const group = () => Math.floor(next() * 65_536).toString(16);
+  const starts = [
+    "2001",
+    "2002",
+    "2600",
+    "2a01",
+    "3fff",
+    "4000",
+    "fd00",
+    "fe80",
+    "ff02",
+    "64:ff9b:0:0:0:0",
+    "2001:db8",
+  ];
+  const ipv6 = () => {
+    const groups = (starts[Math.floor(next() * starts.length)] ?? "").split(":");
+    return [...groups, ...Array.from({ length: 8 - groups.length }, group)].join(":");
+  };
+  const edges = [
+    "9.255.255.255",
+    "10.0.0.0",
+    "10.255.255.255",
+    "11.0.0.0",
+    "223.255.255.255",
+    "224.0.0.0",
+    "1fff::",
+    "2000::",
+    "3ffe:ffff::",
+    "3fff:1000::",
+    "2001:200::",
+    "2001:1ff:ffff::",
+  ];
+
+  test.each([
+    { networks: {} },
+    { networks: { allowed: ["10.20.0.0/16", "fd00::/8"], refused: ["8.0.0.0/7", "2600::/12", "11.0.0.0/8"] } },
+    { networks: { refused: ["0.0.0.0/0", "2000::/3"] } },
+    { networks: { allowed: ["0.0.0.0/0"], refused: ["64:ff9b::/64"] } },
+    // not at the beginning of their networks
+    { networks: { allowed: ["10.20.30.40/16"], refused: ["8.8.8.8/24", "2600::5/32"] } },
+  ])("mean what the relay itself goes by: $networks", ({ networks }) => {
+    const may = peerRule(networks);
+    const policy = {
+      metadata: { namespace: "x" },
+      spec: {
+        podSelector: {},
+        policyTypes: ["Egress"],
+        egress: [{ to: peerBlocks(networks).map((ipBlock) => ({ ipBlock })) }],
+      },
+    };
+    const pod = { namespace: "x", labels: {} };
+    const wrong = [...edges, ...Array.from({ length: 400 }, ipv4), ...Array.from({ length: 400 }, ipv6)].filter(
+      (peer) => isIP(peer) && isAllowed([policy], { direction: "Egress", pod, peer, port: 25 }) !== may(peer),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
