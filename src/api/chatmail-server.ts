@@ -105,7 +105,9 @@ export const Accounts = z
       .min(10)
       .max(10_000)
       .default(1_000)
-      .describe("Submission sessions at the same time, on each of the ports 465 and 587."),
+      .describe(
+        "Submission sessions at the same time, on each of the ports 465 and 587; one client (an IPv4 address, or the /64 of an IPv6 one) may have a third of them.",
+      ),
     refuseNewAbove: z
       .strictObject({
         loadPerCore: z
@@ -386,7 +388,7 @@ export const ProxyProtocol = z
       .max(16)
       .meta({ "x-kubernetes-list-type": "set" })
       .describe(
-        "Where the load balancer connects from, such as 192.0.2.0/28. Dovecot refuses everybody else and nginx takes nobody else's word for an address; Postfix can't tell, so see to it that only the load balancer reaches the ports.",
+        "Where the load balancer connects from, such as 192.0.2.0/28. nginx takes nobody else's word for an address; Postfix can't tell, so see to it that only the load balancer reaches the ports.",
       ),
   })
   .describe(
@@ -448,6 +450,14 @@ export const Network = z
       ),
     proxyProtocol: ProxyProtocol.optional(),
     policy: NetworkPolicy.prefault({}),
+    connectionsPerClient: z
+      .int()
+      .min(50)
+      .max(100_000)
+      .default(1_500)
+      .describe(
+        "Connections to the ports 80, 143, 443, 465 and 993, all together, that one client may have at the same time: an IPv4 address, or the /64 of an IPv6 one. Everybody behind one NAT is one client; a phone has one to three connections.",
+      ),
     privatePeers: z
       .array(addressRange("privatePeers"))
       .max(32)

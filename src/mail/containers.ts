@@ -3,7 +3,7 @@
  * The operator's StatefulSet and the tests that run the same containers without a cluster both read them here.
  */
 import { type FileFolder, fileFolders } from "./files.ts";
-import { folders, ports, postfix, programs, reloadPipes, servedTls, vmail } from "./layout.ts";
+import { folders, loopback, ports, postfix, programs, reloadPipes, servedTls, vmail } from "./layout.ts";
 import { turnConfigFile, turnSecretFile } from "./turn.ts";
 
 /**
@@ -69,8 +69,6 @@ export interface Extras {
     /** How the outside sees the pod's address; undefined where nobody knows. */
     external?: { address: string } | { podField: PodField };
   };
-  /** A load balancer says who the clients are, and nobody else is believed. */
-  balanced?: true;
 }
 
 /** Set on the pod, so that users other than root may listen on ports below 1024. */
@@ -98,12 +96,8 @@ const listen = (...names: PortName[]) => names.map((name) => ({ name, port: port
 /** Looks every second until the first success, so a pod is Ready as soon as it can be; costs nothing afterwards. */
 const startup = (what: ProbeOf): RelayProbe => ({ ...what, everySeconds: 1, failures: 60 });
 
-/**
- * Dovecot writes a line for each connection from an address that may not name clients, which the kubelet's is where a load balancer does.
- * There the probe comes from inside, whose word counts.
- */
-const dovecotProbe = ({ balanced }: Extras): ProbeOf =>
-  balanced ? { command: ["/bin/bash", "-c", `: </dev/tcp/127.0.0.1/${ports.imaps}`] } : { tcp: ports.imaps };
+/** Dovecot's ports are behind nginx: the probe comes from inside. */
+const dovecotProbe: ProbeOf = { command: ["/bin/bash", "-c", `: </dev/tcp/127.0.0.1/${loopback.imaps}`] };
 
 const onceCertified = (name: keyof typeof reloadPipes) => [programs.withCertificate, servedTls, reloadPipes[name]];
 
@@ -158,9 +152,9 @@ export function relayContainers(extras: Extras = {}): readonly (RelayContainer &
         { from: "scratch", name: "dovecot-run", at: folders.dovecotRun },
         { from: "scratch", name: "dovecot-tmp", at: "/tmp" },
       ],
-      ports: listen("imap", "imaps"),
-      startup: startup(dovecotProbe(extras)),
-      liveness: { ...dovecotProbe(extras), everySeconds: 60, failures: 3 },
+      ports: [],
+      startup: startup(dovecotProbe),
+      liveness: { ...dovecotProbe, everySeconds: 60, failures: 3 },
     },
     {
       name: "postfix",
@@ -170,7 +164,7 @@ export function relayContainers(extras: Extras = {}): readonly (RelayContainer &
       capabilities: ["SETUID", "SETGID", "DAC_OVERRIDE"],
       env: {},
       mounts: [config("postfix"), run, queue, postfixState],
-      ports: listen("smtp", "submissions", "submission"),
+      ports: listen("smtp", "submission"),
       startup: startup({ tcp: ports.smtp }),
     },
     {
@@ -178,7 +172,8 @@ export function relayContainers(extras: Extras = {}): readonly (RelayContainer &
       name: "web",
       command: [programs.quiet, "/usr/sbin/nginx", "-c", `${folders.webConfig}/nginx.conf`, "-e", "stderr"],
       mounts: [config("web"), config("pages"), run, { from: "scratch", name: "web-tmp", at: "/tmp" }],
-      ports: listen("http", "https"),
+      // of the programs behind it, too
+      ports: listen("http", "https", "imap", "imaps", "submissions"),
       startup: startup({ tcp: ports.https }),
       liveness: { tcp: ports.https, everySeconds: 60, failures: 3 },
     },

@@ -1,7 +1,7 @@
 /** Dovecot's configuration (2.4 syntax): one user for all, no capability, logins and accounts asked of the relay daemon. */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { bytesOf } from "../api/quantity.ts";
-import { folders, loopback, ports, programs, servedTls, sockets, vmail } from "./layout.ts";
+import { folders, loopback, programs, servedTls, sockets, vmail } from "./layout.ts";
 
 export function dovecotFiles(spec: ChatmailServerSpec): Record<string, string> {
   const push = spec.services.push.enabled;
@@ -16,11 +16,11 @@ export function adminContact(mail: string | undefined): string | undefined {
   return mail !== undefined && /^[\w.!'*+=~-]+@[\w.-]+$/.test(mail) ? `mailto:${mail}` : undefined;
 }
 
+/** Sessions, asleep or not, and those that have not logged in yet. */
+const loginConnections = (imapConnections: number) => Math.max(20_000, 2 * imapConnections);
+
 function dovecotConf(spec: ChatmailServerSpec): string {
-  const { accounts, network, privacy, services } = spec;
-  const { proxyProtocol } = network;
-  const trusted = ["127.0.0.1", ...(proxyProtocol?.trustedNetworks ?? [])];
-  const fromBalancer = proxyProtocol ? "\n    haproxy = yes" : "";
+  const { accounts, privacy, services } = spec;
   const push = services.push.enabled;
   const admin = adminContact(privacy.mail);
   return `dovecot_config_version = 2.4.1
@@ -49,8 +49,8 @@ ssl_server_key_file = ${servedTls}
 # a new certificate ends no session
 shutdown_clients = no
 
-# whose word for the client's address counts: nginx's, for port 443, and the load balancer's
-haproxy_trusted_networks = ${trusted.join(" ")}
+# whose word for the client's address counts: nginx's
+haproxy_trusted_networks = 127.0.0.1
 haproxy_timeout = 3s
 
 default_internal_user = ${vmail.name}
@@ -173,17 +173,19 @@ service imap-login {
   # a process serves many connections, and for as long as they last
   restart_request_count = unlimited
   process_min_avail = 1
+  # one alone, for all: once it is full, each new connection ends the oldest that has not logged in
+  process_limit = 1
+  client_limit = ${loginConnections(accounts.imapConnections)}
   vsz_limit = 2G
+  # behind nginx, which counts clients before they have logged in, as Dovecot would not
   inet_listener imap {
-    port = ${ports.imap}${fromBalancer}
+    listen = 127.0.0.1
+    port = ${loopback.imap}
+    haproxy = yes
   }
   inet_listener imaps {
-    port = ${ports.imaps}
-    ssl = yes${fromBalancer}
-  }
-  inet_listener imaps-from-443 {
     listen = 127.0.0.1
-    port = ${loopback.imapsFrom443}
+    port = ${loopback.imaps}
     ssl = yes
     haproxy = yes
   }

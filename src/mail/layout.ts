@@ -83,10 +83,14 @@ export const loopback = {
   road: 10083,
   /** SMTP: Postfix takes what came by HTTPS. */
   received: 10026,
-  /** The three that share port 443. nginx begins each connection with a PROXY header, which says whose it is. */
-  imapsFrom443: 1994,
-  submissionsFrom443: 1466,
-  httpsFrom443: 8443,
+  /** Behind the public ports that nginx counts clients at. It begins each connection with a PROXY header, which says whose it is. */
+  http: 8081,
+  https: 8443,
+  imap: 1143,
+  imaps: 1994,
+  submissions: 1466,
+  /** nginx's own, for clients with IPv4 and with IPv6 addresses: on the way to those, see web.ts. */
+  gates: { submissions: [1465, 1467], imaps: [1995, 1996], imap: [1144, 1145] },
 } as const;
 
 /** The certificate as the Secret has it: at any time it may change, be broken, or be two halves that don't belong together. */

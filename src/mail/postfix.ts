@@ -13,6 +13,15 @@ export const roadService = "road";
 /** Deliveries at the same time by each road: some 1 MB for each, while it runs. */
 const remoteProcesses = 200;
 
+/** Submission sessions of one client: 300 devices behind one address, by default. */
+export const submissionsPerClient = ({ smtpConnections }: ChatmailServerSpec["accounts"]): number =>
+  Math.max(1, Math.floor(smtpConnections / 3));
+
+/** Connections to port 25 at the same time: some 3 MB for each, while it is open. */
+const incomingProcesses = 250;
+/** Of one client. A relay delivers ten mails at once to a domain. */
+const incomingEach = 30;
+
 const map = (file: string) => `regexp:${folders.postfixConfig}/${file}`;
 
 export function postfixFiles(spec: ChatmailServerSpec): Record<string, string> {
@@ -95,6 +104,8 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     smtpd_discard_ehlo_keywords: "silent-discard, etrn, vrfy",
     smtpd_etrn_restrictions: "reject",
     smtpd_peername_lookup: "no",
+    // who counts as one client: a /64, as everywhere in the pod
+    smtpd_client_ipv6_prefix_length: 64,
     smtpd_sasl_type: "dovecot",
     smtpd_sasl_path: sockets.sasl,
     smtpd_tls_auth_only: "yes",
@@ -159,7 +170,7 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
     smtpd_relay_restrictions: "permit_sasl_authenticated,reject",
     // whoever tries passwords waits
     smtpd_soft_error_limit: 2,
-    smtpd_client_connection_count_limit: Math.max(1, Math.floor(most / 5)),
+    smtpd_client_connection_count_limit: submissionsPerClient(spec.accounts),
     smtpd_milters: `unix:${sockets.outgoingMilter}`,
     cleanup_service_name: "authclean",
   };
@@ -168,23 +179,19 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
     {
       name: "smtp",
       type: "inet",
+      most: incomingProcesses,
       program: "smtpd",
       options: {
         ...fromBalancer,
+        smtpd_client_connection_count_limit: incomingEach,
         smtpd_relay_restrictions: "reject_unauth_destination",
         smtpd_milters: `unix:${sockets.incomingMilter}`,
       },
     },
     {
-      name: "submissions",
-      type: "inet",
-      most,
-      program: "smtpd",
-      options: { syslog_name: "postfix/submissions", smtpd_tls_wrappermode: "yes", ...fromBalancer, ...submission },
-    },
-    {
-      // the same door, reached through 443. The client is whom nginx names, never the loopback that mynetworks trusts
-      name: `127.0.0.1:${loopback.submissionsFrom443}`,
+      // 465, and 443 for those who ask for it: behind nginx, which counts clients before they have begun TLS, as Postfix would not. The client is
+      // whom nginx names, never the loopback that mynetworks trusts
+      name: `127.0.0.1:${loopback.submissions}`,
       type: "inet",
       most,
       program: "smtpd",

@@ -28,9 +28,10 @@ export function builtInResources({
   return {
     relay: of("25m", 96, 1024),
     dovecot: of("25m", 64, 512 + sessionMib * accounts.imapConnections),
-    // submission on 465, 587 and 443; the rest is mail from and to other servers
-    postfix: of("25m", 32, 1024 + sessionMib * 3 * accounts.smtpConnections),
-    web: of("10m", 16, 1024),
+    // submission on 587, and on 465 and 443 together; the rest is mail from and to other servers
+    postfix: of("25m", 32, 1536 + sessionMib * 2 * accounts.smtpConnections),
+    // 0.8 KiB for each IMAP session that there may be, and 26 for each that there is, behind a load balancer (decision 0026)
+    web: of("10m", 16 + Math.ceil(accounts.imapConnections / 1000), 1024 + Math.ceil(accounts.imapConnections / 32)),
     turn: of("10m", 16, 256),
     prepare: of("10m", 16, 64),
     expire: of("10m", 64, 512),
@@ -42,7 +43,7 @@ const messagesAtOnce = 100;
 
 /** Of the emptyDirs of a pod. One that outgrows its limit costs the pod its place on the node, so none is near what honest use needs. */
 export function scratchLimit(name: string, { messages }: Pick<Spec, "messages">): string {
-  const holdsMessages = name === "dovecot-tmp" || name === "web-tmp";
+  const holdsMessages = name === "dovecot-tmp";
   return mebibytes(holdsMessages ? Math.ceil((messagesAtOnce * bytesOf(messages.maxSize)) / 2 ** 20) : 64);
 }
 

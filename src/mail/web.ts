@@ -12,6 +12,7 @@ import { missingPageFiles } from "./pages/answers.ts";
 import { assets } from "./pages/html.ts";
 import { languageMap, languages } from "./pages/language.ts";
 import { icon, style } from "./pages/style.ts";
+import { submissionsPerClient } from "./postfix.ts";
 
 /** What a browser may load on the pages: only what comes from the relay itself. The built-in ones need a style sheet and an icon. */
 const contentPolicy = (ownPages: boolean) =>
@@ -52,7 +53,7 @@ const known = (path: string, file: string) => `    location = ${path} {
 `;
 
 /** What comes through port 443 and is neither mail protocol. */
-const listenHttps = `listen 127.0.0.1:${loopback.httpsFrom443} ssl proxy_protocol`;
+const listenHttps = `listen 127.0.0.1:${loopback.https} ssl proxy_protocol`;
 
 /** Whoever types www has the rest of the name right. */
 const www = (spec: Spec, { domain } = spec) => `  server {
@@ -77,32 +78,71 @@ const balancerOf = ({ proxyProtocol }: Spec["network"]): Balancer => ({
   trusted: (proxyProtocol?.trustedNetworks ?? []).map((range) => `  set_real_ip_from ${range};\n`).join(""),
 });
 
+/** As the daemon counts them: an IPv4 address, or the /64 of an IPv6 one. */
+const clientMap = `  map $binary_remote_addr $client {
+    "~(?s)^\\x00{10}\\xff\\xff(?<mapped>.{4})$" $mapped;
+    "~(?s)^(?<network>.{8}).{8}$" $network;
+    default $binary_remote_addr;
+  }
+`;
+
 /**
  * Port 443 belongs to three: whoever is kept from the mail ports asks here, by ALPN, for imap or smtp. A protocol counts as a whole word, and
  * smtp before imap. TLS ends at the program that is meant. A session may be silent for as long as IDLE is (29 minutes, RFC 2177).
+ * The other ports pass through here because each connection has to be counted before it has said anything: Dovecot and Postfix's TLS count
+ * clients after that. 25 and 587, where Postfix speaks first, are its own.
  */
-const sharedPort = (balancer: Balancer) => `stream {
-${balancer.trusted}  map $ssl_preread_alpn_protocols $meant {
-    ~(^|,)smtp(,|$) 127.0.0.1:${loopback.submissionsFrom443};
-    ~(^|,)imap(,|$) 127.0.0.1:${loopback.imapsFrom443};
-    default 127.0.0.1:${loopback.httpsFrom443};
+const publicPorts = (balancer: Balancer, { accounts, network }: Spec) => {
+  const port = (from: number, settings: readonly string[]) => `  server {
+    listen ${from}${balancer.header};
+    listen [::]:${from}${balancer.header};
+${balancer.silence}${settings.map((each) => `    ${each};\n`).join("")}  }
+`;
+  const clients = `limit_conn clients ${network.connectionsPerClient}`;
+  const submissions = `limit_conn submissions ${submissionsPerClient(accounts)}`;
+  // without a load balancer a client and the address that it has reached are of one family
+  const imap = network.proxyProtocol ? "$to_imap" : `127.0.0.1:${loopback.imap}`;
+  const imaps = network.proxyProtocol ? "$to_imaps" : `127.0.0.1:${loopback.imaps}`;
+  return `stream {
+  # who is counted is whom the load balancer names, and behind the first of two servers whom that one names
+  set_real_ip_from 127.0.0.1;
+${balancer.trusted}${clientMap}  map $ssl_preread_alpn_protocols $meant {
+    ~(^|,)smtp(,|$) $to_submissions;
+    ~(^|,)imap(,|$) ${imaps};
+    default 127.0.0.1:${loopback.https};
+  }
+  # more states than there can be connections
+  limit_conn_zone $client zone=clients:3m;
+  limit_conn_zone $client zone=submissions:1m;
+  limit_conn_log_level notice;
+  proxy_protocol on;
+  proxy_connect_timeout 5s;
+  proxy_timeout 1h;
+  proxy_socket_keepalive on;
+  proxy_buffer_size 4k;
+  # who is answered before its request has ended may still be sending: closed at once, the connection would be reset and the answer lost
+  proxy_half_close on;
+${port(ports.https, [clients, "ssl_preread on", "preread_timeout 10s", "proxy_pass $meant", "proxy_buffer_size 8k"])}${port(ports.http, [clients, `proxy_pass 127.0.0.1:${loopback.http}`, "proxy_timeout 60s"])}${port(ports.imaps, [clients, `proxy_pass ${imaps}`])}${port(ports.imap, [clients, `proxy_pass ${imap}`])}${port(ports.submissions, [clients, "proxy_pass $to_submissions"])}${gate("submissions", [submissions])}${network.proxyProtocol ? gate("imaps", []) + gate("imap", []) : ""}}
+`;
+};
+
+/**
+ * The header that nginx writes names the client and the address that was connected to, and Dovecot and Postfix take none with one of IPv4 and
+ * one of IPv6. So each family has a listener of its own on the loopback; that of IPv6 is reached by IPv4 too, since pods may be without IPv6.
+ */
+function gate(to: keyof typeof loopback.gates, settings: readonly string[]): string {
+  const [four, six] = loopback.gates[to];
+  return `  map $remote_addr $to_${to} {
+    ~: 127.0.0.1:${six};
+    default 127.0.0.1:${four};
   }
   server {
-    listen ${ports.https}${balancer.header};
-    listen [::]:${ports.https}${balancer.header};
-${balancer.silence}    ssl_preread on;
-    preread_timeout 10s;
-    proxy_pass $meant;
-    proxy_protocol on;
-    proxy_connect_timeout 5s;
-    proxy_timeout 1h;
-    proxy_socket_keepalive on;
-    # who is answered before its request has ended may still be sending: closed at once, the connection would be reset and the answer lost
-    proxy_half_close on;
-    proxy_buffer_size 8k;
+    listen 127.0.0.1:${four} proxy_protocol;
+    listen [::ffff:127.0.0.1]:${six} proxy_protocol ipv6only=off;
+${settings.map((each) => `    ${each};\n`).join("")}    proxy_pass 127.0.0.1:${loopback[to]};
   }
-}
 `;
+}
 
 /** HSTS (RFC 6797), only where a browser accepts the certificate: else the pages could not be opened at all. */
 const strictTransport = ({ domain, certificate }: Spec) =>
@@ -111,10 +151,14 @@ const strictTransport = ({ domain, certificate }: Spec) =>
     : '    add_header Strict-Transport-Security "max-age=31536000" always;\n';
 
 /**
- * One mail session through 443 takes two of these, a page three or four: 4,000 sessions, which is a relay whose every user is kept from 993.
- * Each is 0.4 kB at rest.
+ * A mail session takes two of these, or four behind a load balancer, a page three or four; each is 0.4 kB at rest. There is room for as many
+ * IMAP sessions as may be awake, and beside them for two clients that are at their limit.
  */
-const workerConnections = 8192;
+const workerConnections = ({ accounts, network }: Spec) =>
+  (network.proxyProtocol ? 4 : 2) * accounts.imapConnections + Math.max(8192, 8 * network.connectionsPerClient);
+
+/** Beside the connections: listeners, files that are served, the program's own. */
+const otherFiles = 512;
 
 const nginxConf = (
   spec: Spec,
@@ -125,10 +169,12 @@ daemon off;
 pid /tmp/nginx.pid;
 error_log stderr error;
 worker_processes 1;
+# where the system allows as many
+worker_rlimit_nofile ${workerConnections(spec) + otherFiles};
 events {
-  worker_connections ${workerConnections};
+  worker_connections ${workerConnections(spec)};
 }
-${sharedPort(balancer)}http {
+${publicPorts(balancer, spec)}http {
   access_log off;
   server_tokens off;
   # the client is whom the shared port names
@@ -137,6 +183,7 @@ ${balancer.trusted}  real_ip_header proxy_protocol;
   port_in_redirect off;
   sendfile on;
   keepalive_timeout 30s;
+  client_header_timeout 20s;
   client_max_body_size ${bodyLimit};
   client_body_temp_path /tmp/body;
   proxy_temp_path /tmp/proxy;
@@ -154,13 +201,7 @@ ${balancer.trusted}  real_ip_header proxy_protocol;
   limit_req_status 429;
   limit_req_log_level notice;
   limit_conn_zone $client zone=mxdeliv:1m;
-  # as the daemon counts them: an IPv4 address, or the /64 of an IPv6 one
-  map $binary_remote_addr $client {
-    "~(?s)^\\x00{10}\\xff\\xff(?<mapped>.{4})$" $mapped;
-    "~(?s)^(?<network>.{8}).{8}$" $network;
-    default $binary_remote_addr;
-  }
-  # a whole domain name in one bucket
+${clientMap}  # a whole domain name in one bucket
   server_names_hash_bucket_size 512;
 
   map $http_accept_language $language {
@@ -177,15 +218,13 @@ ${languageMap()}
   ssl_session_tickets off;
 
   server {
-    listen ${ports.http}${balancer.header} default_server;
-    listen [::]:${ports.http}${balancer.header} default_server;
-${balancer.silence}    return 301 https://${domain}$request_uri;
+    listen 127.0.0.1:${loopback.http} proxy_protocol default_server;
+    return 301 https://${domain}$request_uri;
   }
   server {
     ${listenHttps} default_server;
     http2 on;
     large_client_header_buffers ${mostMxdelivHeaderBytes / 8192} 8k;
-    client_header_timeout 20s;
     max_headers ${mostMxdelivHeaders};
     root ${folders.pages};
     index index.$language.html index.html;

@@ -67,13 +67,29 @@ test.each([
   }
 });
 
+test.each(["2001:db8:0:a0c::1", "::ffff:cb00:710c"])(
+  "a client with an IPv6 address that the load balancer reaches by IPv4: %s",
+  async (client) => {
+    for (const port of [ports.submissions, ports.submission, ports.https]) {
+      await (await SmtpClient.ready(by(port, client), user, password)).quit();
+    }
+    for (const port of [ports.imaps, ports.https]) {
+      await (await ImapClient.ready(by(port, client), user, password)).logout();
+    }
+    const client143 = await ImapClient.open(by(ports.imap, client));
+    expect(client143.greeting).toMatch(/^\* OK/);
+    client143.destroy();
+  },
+);
+
 test.each([ports.submissions, ports.https])(
-  "port %i: Postfix counts connections by the client that was named",
+  "port %i: connections are counted by the client that was named",
   async (port) => {
-    const two = [await SmtpClient.ready(by(port, "203.0.113.6")), await SmtpClient.ready(by(port, "203.0.113.6"))];
+    // a third of smtpConnections
+    const three = await Promise.all([1, 2, 3].map(() => SmtpClient.ready(by(port, "203.0.113.6"))));
     await expect(SmtpClient.ready(by(port, "203.0.113.6"))).rejects.toThrow();
     await (await SmtpClient.ready(by(port, "203.0.113.7"))).quit();
-    for (const client of two) await client.quit();
+    for (const client of three) await client.quit();
   },
 );
 

@@ -2,13 +2,9 @@ import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import type { Extras } from "../../mail/containers.ts";
 import { relayPortsOf } from "../../mail/turn.ts";
 
-/** What runs beside mail, and whether a load balancer names the clients. Pure. */
+/** What runs beside mail. Pure. */
 export function extrasOf(server: Pick<ChatmailServer, "spec">, addresses: readonly string[]): Extras {
-  const { services, network } = server.spec;
-  return {
-    ...(services.turn.enabled && { turn: turnOf(server, addresses) }),
-    ...(network.proxyProtocol && { balanced: true }),
-  };
+  return server.spec.services.turn.enabled ? { turn: turnOf(server, addresses) } : {};
 }
 
 /** With the outside's address of the pod: the given one, the load balancer's, or that of the node it comes to be on. */

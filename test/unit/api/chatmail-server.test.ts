@@ -34,7 +34,12 @@ test("a domain is enough; the rest has defaults that suit a public relay", () =>
     },
     storage: { size: "10Gi", reclaimPolicy: "Retain" },
     certificate: { source: "Auto" },
-    network: { exposure: "LoadBalancer", ipFamilyPolicy: "PreferDualStack", policy: { enabled: true } },
+    network: {
+      exposure: "LoadBalancer",
+      ipFamilyPolicy: "PreferDualStack",
+      policy: { enabled: true },
+      connectionsPerClient: 1_500,
+    },
     resources: {},
     scheduling: {},
   });

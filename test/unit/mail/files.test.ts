@@ -45,13 +45,16 @@ describe("Postfix", () => {
     expect(file("postfix", "main.cf", "a.test", fields)).toContain("message_size_limit = 5242880\n");
     const master = file("postfix", "master.cf", "a.test", fields);
     expect(master).toMatch(/^submission inet n - n - 200 smtpd$/m);
-    expect(master).toContain("smtpd_client_connection_count_limit=40\n");
+    expect(master).toContain("smtpd_client_connection_count_limit=66\n");
+    // port 25 has its own
+    expect(master).toMatch(/^smtp inet n - n - 250 smtpd$/m);
+    expect(master).toContain("smtpd_client_connection_count_limit=30\n");
   });
 
   test("only 25 and what came by HTTPS take mail without a login, and relay nothing", () => {
     const services = file("postfix", "master.cf").split(/^(?=\S)/m);
     const inet = services.filter((text) => / inet /.test(text));
-    expect(inet).toHaveLength(5);
+    expect(inet).toHaveLength(4);
     const open = inet.filter((text) => !text.includes("permit_sasl_authenticated,reject"));
     expect(open.map((text) => text.split(" ")[0])).toEqual(["smtp", "127.0.0.1:10026"]);
     for (const text of open) expect(text).toContain("smtpd_relay_restrictions=reject_unauth_destination\n");
@@ -61,23 +64,26 @@ describe("Postfix", () => {
     for (const text of inet) expect(text).toContain("smtpd_milters=unix:");
   });
 
-  test("who comes through 443 is asked as at 465, and only nginx may say who it is", () => {
+  test("who comes to 465 is asked as at 587, and only nginx may say who it is", () => {
     const services = file("postfix", "master.cf").split(/^(?=\S)/m);
     const options = (name: string) =>
       services
         .find((text) => text.startsWith(`${name} inet`))
         ?.split("\n")
         .slice(1) ?? [];
-    const through443 = options("127.0.0.1:1466");
-    expect(through443).toContain("  -o smtpd_upstream_proxy_protocol=haproxy");
-    expect(through443.filter((option) => !option.includes("proxy_protocol"))).toEqual(options("submissions"));
+    const through465 = options("127.0.0.1:1466");
+    expect(through465).toContain("  -o smtpd_upstream_proxy_protocol=haproxy");
+    const own = /proxy_protocol|wrappermode|syslog_name/;
+    expect(through465.filter((option) => !own.test(option))).toEqual(
+      options("submission").filter((option) => !own.test(option)),
+    );
     expect(file("postfix", "master.cf").match(/proxy_protocol/g)).toHaveLength(1);
   });
 
   test("headers are taken out of what our users hand in, and of nothing else before delivery", () => {
     const services = file("postfix", "master.cf").split(/^(?=\S)/m);
     const cleaned = services.filter((text) => text.includes("cleanup_service_name=authclean"));
-    expect(cleaned.map((text) => text.split(" ")[0])).toEqual(["submissions", "127.0.0.1:1466", "submission"]);
+    expect(cleaned.map((text) => text.split(" ")[0])).toEqual(["127.0.0.1:1466", "submission"]);
     expect(services.filter((text) => text.includes("header_checks")).map((text) => text.split(" ")[0])).toEqual([
       "authclean",
     ]);
@@ -90,7 +96,7 @@ describe("Postfix", () => {
     const stricter = file("postfix", "master.cf")
       .split(/^(?=\S)/m)
       .filter((text) => text.includes("smtpd_tls_mandatory_protocols=>=TLSv1.3"));
-    expect(stricter.map((text) => text.split(" ")[0])).toEqual(["submissions", "127.0.0.1:1466", "submission"]);
+    expect(stricter.map((text) => text.split(" ")[0])).toEqual(["127.0.0.1:1466", "submission"]);
   });
 
   test.each([
@@ -126,11 +132,15 @@ test("headers of a load balancer are expected at every public port, or at none",
     const balanced = "proxyProtocol" in network;
     const text = (folder: FileFolder, name: string) => file(folder, name, "a.test", { network });
     // beside the one that nginx speaks to
-    expect(count(text("postfix", "master.cf"), /proxy_protocol=haproxy/g)).toBe(balanced ? 4 : 1);
-    expect(count(text("dovecot", "dovecot.conf"), /haproxy = yes/g)).toBe(balanced ? 3 : 1);
-    expect(count(text("web", "nginx.conf"), /listen (\[::\]:)?(80|443) proxy_protocol/g)).toBe(balanced ? 4 : 0);
-    const trusted = balanced ? ["127.0.0.1", ...trustedNetworks] : ["127.0.0.1"];
-    expect(text("dovecot", "dovecot.conf")).toContain(`haproxy_trusted_networks = ${trusted.join(" ")}\n`);
+    expect(count(text("postfix", "master.cf"), /proxy_protocol=haproxy/g)).toBe(balanced ? 3 : 1);
+    const nginx = text("web", "nginx.conf");
+    expect(count(nginx, /listen (\[::\]:)?(80|143|443|465|993) proxy_protocol/g)).toBe(balanced ? 10 : 0);
+    expect(count(nginx, /listen (\[::\]:)?(80|143|443|465|993);/g)).toBe(balanced ? 0 : 10);
+    for (const range of balanced ? trustedNetworks : [])
+      expect(count(nginx, new RegExp(`set_real_ip_from ${range};`, "g"))).toBe(2);
+    // Dovecot hears it from nginx, whoever has said it first
+    expect(count(text("dovecot", "dovecot.conf"), /haproxy = yes/g)).toBe(2);
+    expect(text("dovecot", "dovecot.conf")).toContain("haproxy_trusted_networks = 127.0.0.1\n");
   }
 });
 
@@ -321,6 +331,31 @@ test("autoconfig has three ways in and three out, in the order in which to try t
 });
 
 describe("nginx", () => {
+  test("a client's connections are counted at each port where Postfix does not speak first", () => {
+    const fields = { network: { connectionsPerClient: 2000 }, accounts: { imapConnections: 100, smtpConnections: 90 } };
+    const conf = file("web", "nginx.conf", "a.test", fields);
+    const [, stream = ""] = /^stream \{\n([\s\S]*?)^\}/m.exec(conf) ?? [];
+    const servers = stream.split(/^ {2}server \{/m).slice(1);
+    const portsOf = (text: string) => [...text.matchAll(/listen (?:\[::\]:)?([0-9.:]+)/g)].map(([, port]) => port);
+    const counted = (limit: string) => servers.filter((text) => text.includes(`limit_conn ${limit};`)).flatMap(portsOf);
+    expect(counted("clients 2000").sort()).toEqual([
+      "143",
+      "143",
+      "443",
+      "443",
+      "465",
+      "465",
+      "80",
+      "80",
+      "993",
+      "993",
+    ]);
+    // 465, and 443 for those who mean submission, lead there
+    expect(servers.filter((text) => text.includes("limit_conn submissions 30;"))).toHaveLength(1);
+    expect(conf).toContain("worker_connections 16200;");
+    expect(conf).toContain("worker_rlimit_nofile 16712;");
+  });
+
   test("who asks for new addresses is slowed down as who makes them", () => {
     const conf = file("web", "nginx.conf", "a.test", { accounts: { createRatePerMinute: 7, createBurst: 3 } });
     expect(conf).toMatch(/^ +limit_req_zone .* rate=7r\/m;$/m);

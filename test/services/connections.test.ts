@@ -1,0 +1,228 @@
+/**
+ * One client, or two, that hold as many connections as they can, on each port: others are served meanwhile. And one client that is 300 honest
+ * devices behind one address. Who is who tells the header of a load balancer, so that one machine can be many clients.
+ */
+import { connect, type Socket } from "node:net";
+import { Duplex } from "node:stream";
+import { connect as connectTls } from "node:tls";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { ports } from "../../src/mail/layout.ts";
+import { newAccount, password } from "../helpers/accounts.ts";
+import { askHttps } from "../helpers/https.ts";
+import { ImapClient } from "../helpers/imap-client.ts";
+import { LineSocket } from "../helpers/line-socket.ts";
+import { proxyV2 } from "../helpers/proxy-header.ts";
+import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { SmtpClient } from "../helpers/smtp-client.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+
+const honest = "203.0.113.5";
+const strangers = ["203.0.113.66", "203.0.113.67"];
+const mostEach = 300;
+
+let pod: RelayPod;
+let alice: string;
+
+beforeAll(async () => {
+  pod = await startRelayPod({
+    domain: "_held.test",
+    spec: {
+      accounts: { smtpConnections: 150 },
+      network: { proxyProtocol: { trustedNetworks: ["198.51.100.0/24"] }, connectionsPerClient: mostEach },
+    },
+  });
+  alice = await newAccount({ domain: pod.domain, at: (port) => by(port, honest) });
+});
+afterAll(() => pod?.remove());
+
+const held: Socket[] = [];
+afterEach(async () => {
+  for (const socket of held.splice(0)) socket.destroy();
+});
+
+const by = (port: number, client: string) => ({ ...pod.at(port), preamble: proxyV2(client) });
+
+/** What a client of TLS says first. */
+function clientHello(alpn: string[]): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const socket = new Duplex({ read: () => undefined, write: (chunk: Buffer) => resolve(chunk) });
+    connectTls({ socket, ALPNProtocols: alpn }).on("error", () => undefined);
+  });
+}
+
+/** Connections that say this much and then nothing; resolves once all are made. */
+async function hold(
+  port: number,
+  client: string,
+  { connections, says = Buffer.alloc(0) }: { connections: number; says?: Buffer },
+) {
+  const sockets: Socket[] = [];
+  while (sockets.length < connections) {
+    const some = Array.from({ length: Math.min(100, connections - sockets.length) }, () => connect(pod.at(port)));
+    sockets.push(...some);
+    held.push(...some);
+    await Promise.all(
+      some.map(
+        (socket) =>
+          new Promise<void>((resolve, reject) => {
+            socket.on("error", reject);
+            socket.once("connect", () => {
+              socket.off("error", reject).on("error", () => undefined);
+              // what is not read does not tell of the other side's end
+              socket.resume();
+              socket.write(Buffer.concat([proxyV2(client), says]));
+              resolve();
+            });
+          }),
+      ),
+    );
+  }
+  return { open: () => sockets.filter((socket) => !socket.destroyed && !socket.readableEnded).length };
+}
+
+async function timed(what: string, work: () => Promise<unknown>, times = 5): Promise<void> {
+  const taken: number[] = [];
+  for (let at = 0; at < times; at++) {
+    const start = performance.now();
+    await work();
+    taken.push(Math.round(performance.now() - start));
+  }
+  taken.sort((a, b) => a - b);
+  console.log(`${what}: ${taken.join(", ")} ms`);
+  expect(taken[Math.floor(times / 2)]).toBeLessThan(1000);
+}
+
+const page = async (client = honest) =>
+  expect(await askHttps(pod, { path: "/", preamble: proxyV2(client) })).toMatchObject({ status: 200 });
+/** nginx has seen as many connections as this client may have. */
+const refused = (client: string) =>
+  until("the limit", () =>
+    page(client).then(
+      () => false,
+      () => true,
+    ),
+  );
+async function redirect(): Promise<void> {
+  const socket = await LineSocket.open(by(ports.http, honest), undefined);
+  socket.write("GET / HTTP/1.0\r\n\r\n");
+  expect(await socket.line()).toBe("HTTP/1.1 301 Moved Permanently");
+  socket.destroy();
+}
+const readsMail = (port: number) => async () => (await ImapClient.ready(by(port, honest), alice, password)).logout();
+const submits = (port: number) => async () => (await SmtpClient.ready(by(port, honest), alice, password)).quit();
+const greets = async () => (await SmtpClient.ready(by(ports.smtp, honest))).quit();
+
+test.each([
+  { port: ports.https, what: "443, with ALPN imap", alpn: ["imap"] },
+  { port: ports.https, what: "443, with ALPN smtp", alpn: ["smtp"] },
+  { port: ports.https, what: "443, with ALPN h2", alpn: ["h2"] },
+  { port: ports.https, what: "443, with nothing said", alpn: undefined },
+  { port: ports.http, what: "80, with nothing said", alpn: undefined },
+])("two clients with 1,000 connections each to port $what", async ({ port, what, alpn }) => {
+  const says = alpn ? await clientHello(alpn) : Buffer.alloc(0);
+  const attacks = [];
+  for (const client of strangers) attacks.push(await hold(port, client, { connections: 1000, says }));
+  for (const { open } of attacks) {
+    await until("the limit", () => open() <= mostEach, { patienceMs: patienceMs.client });
+  }
+  // each process has to be started once, which others wait for
+  const started = async () => (await pod.processes("postfix", "smtpd")) >= 100;
+  if (alpn?.includes("smtp")) await until("Postfix's processes", started, { patienceMs: patienceMs.client });
+  await timed(`a page beside 2,000 to ${what}`, page);
+  await timed(`port 80 beside 2,000 to ${what}`, redirect);
+  await timed(`a login through 443 beside 2,000 to ${what}`, readsMail(ports.https));
+  await timed(`submission through 443 beside 2,000 to ${what}`, submits(ports.https));
+});
+
+test("connections of a client that are closed count no more", async () => {
+  const attack = await hold(ports.http, honest, { connections: mostEach + 10 });
+  await refused(honest);
+  for (const socket of held.splice(0)) socket.destroy();
+  expect(attack.open()).toBe(0);
+  await until("a page again", () => page().then(() => true));
+});
+
+test("the addresses of a /64 are one client", async () => {
+  for (let at = 0; at < 10; at++) await hold(ports.http, `2001:db8::a:${at + 1}`, { connections: mostEach / 10 + 1 });
+  await refused("2001:db8::b:1");
+  await page("2001:db8:0:1::1");
+});
+
+test.each([
+  { port: ports.smtp, what: "port 25", work: () => greets },
+  { port: ports.submissions, what: "port 465", work: () => submits(ports.submissions) },
+  {
+    port: ports.submission,
+    what: "port 587",
+    work: () => async () => (await SmtpClient.open(by(ports.submission, honest))).quit(),
+  },
+])("two clients with 200 connections each to $what", async ({ port, what, work }) => {
+  for (const client of strangers) await hold(port, client, { connections: 200 });
+  await timed(`${what} beside 400 connections`, work());
+});
+
+test.each([
+  { port: ports.imaps, says: ["imap"] },
+  { port: ports.imap, says: undefined },
+])(
+  "two clients with 4,000 connections each to port $port, which never log in",
+  async ({ port, says }) => {
+    const before = await pod.memory();
+    const hello = says ? await clientHello(says) : Buffer.alloc(0);
+    for (const client of strangers) await hold(port, client, { connections: 4000, says: hello });
+    await timed(`a login at ${ports.imaps} beside 8,000 connections to ${port}`, readsMail(ports.imaps));
+    const during = await pod.memory();
+    const more = (name: "dovecot" | "web") => Math.round((during[name] - before[name]) / 1024);
+    console.log(`meanwhile: Dovecot +${more("dovecot")} MiB, nginx +${more("web")} MiB`);
+    // 600 that are left of 8,000
+    expect(more("dovecot")).toBeLessThan(150);
+  },
+  300_000,
+);
+
+/** One NAT: each device has one session at 993 or 443 that waits for news, and submits at the same time as all others. */
+test("300 devices behind one address read and submit at once", async () => {
+  const nat = "203.0.113.200";
+  const large = await startRelayPod({
+    domain: "_nat.test",
+    spec: { network: { proxyProtocol: { trustedNetworks: ["198.51.100.0/24"] } } },
+  });
+  try {
+    const at = (port: number) => ({ ...large.at(port), preamble: proxyV2(nat) });
+    const users: string[] = [];
+    // Dovecot has ten sessions for one account and one client
+    for (let count = 0; count < 30; count++) users.push(await newAccount({ domain: large.domain, at }));
+    const before = await large.memory();
+    /** Ten for each account, few of them at the same moment: sessions and not logins are what is counted here. */
+    const ofEach = async <T>(open: (user: string, index: number) => Promise<T>): Promise<T[]> => {
+      const all: T[] = [];
+      for (const [index, user] of users.entries()) {
+        for (let half = 0; half < 2; half++)
+          all.push(...(await Promise.all([1, 2, 3, 4, 5].map(() => open(user, index)))));
+      }
+      return all;
+    };
+    const start = performance.now();
+    const sessions = await ofEach((user, index) =>
+      ImapClient.ready(at(index % 2 === 0 ? ports.imaps : ports.https), user, password),
+    );
+    const read = performance.now();
+    const during = await large.memory();
+    const submitting = await ofEach((user, index) =>
+      SmtpClient.ready(
+        at([ports.submissions, ports.https, ports.submission][index % 3] ?? ports.submissions),
+        user,
+        password,
+      ),
+    );
+    const [reading, writing] = [read - start, performance.now() - read].map(Math.round);
+    const kib = (during.web - before.web) / sessions.length;
+    console.log(
+      `300 devices: all read after ${reading} ms, all submit after ${writing} ms more; nginx +${kib.toFixed(1)} KiB for each session`,
+    );
+    await Promise.all(submitting.map((each) => each.quit()));
+    await Promise.all(sessions.map((each) => each.logout()));
+  } finally {
+    await large.remove();
+  }
+}, 300_000);
