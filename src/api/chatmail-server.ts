@@ -89,8 +89,10 @@ export const Accounts = z
       .int()
       .min(1)
       .max(10_000)
-      .default(20)
-      .describe("New addresses one client may make at once before the rate counts."),
+      .default(300)
+      .describe(
+        "New addresses one client may make at once before the rate counts. A whole class or office may be one client.",
+      ),
     mailboxQuota: size({ name: "mailboxQuota", atLeast: "10Mi", atMost: "1Ti" })
       .default("500Mi")
       .describe("What one mailbox may hold, such as 500Mi."),
@@ -123,10 +125,14 @@ export const Accounts = z
       .strictObject({
         memory: size({ name: "memory", atLeast: "1Mi", atMost: "1Ti" })
           .default("200Mi")
-          .describe("Free memory below which no address is made."),
+          .describe(
+            "Free memory below which no address is made. An eighth of the container's memory limit, where that is less.",
+          ),
         disk: size({ name: "disk", atLeast: "1Mi", atMost: "1Ti" })
           .default("1Gi")
-          .describe("Free room on the volume below which no address is made."),
+          .describe(
+            "Free room on the volume below which no address is made. An eighth of the volume, where that is less.",
+          ),
       })
       .prefault({})
       .describe("When no new address is made: clients try again or go to another relay."),

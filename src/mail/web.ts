@@ -198,7 +198,7 @@ ${balancer.trusted}  real_ip_header proxy_protocol;
 
   # who makes up addresses by the thousand is slowed down; people behind one address are not
   limit_req_zone $client zone=new:1m rate=${accounts.createRatePerMinute}r/m;
-  limit_req_status 429;
+  limit_req_status 503;
   limit_req_log_level notice;
   limit_conn_zone $client zone=mxdeliv:1m;
 ${clientMap}  # a whole domain name in one bucket
@@ -257,13 +257,26 @@ ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.w
       # a failure is told with the whole request, and that may hold an invite: the daemon says itself what is wrong
       error_log stderr emerg;
       limit_req zone=new burst=${accounts.createBurst} nodelay;
+      error_page 503 @too_many;
+      error_page 502 504 =503 @unavailable;
       proxy_pass http://unix:${sockets.web};
       proxy_http_version 1.1;
       proxy_set_header Host $host;
       proxy_set_header Accept-Language $language;
+      proxy_set_header Client-Address $remote_addr;
       proxy_set_header Connection "";
       proxy_connect_timeout 5s;
       proxy_read_timeout 30s;
+    }
+    location @too_many {
+      default_type application/json;
+      add_header Retry-After 1 always;
+      return 503 '{"reason":"Too many new addresses from your network, please try again in a second"}';
+    }
+    location @unavailable {
+      default_type application/json;
+      add_header Retry-After 5 always;
+      return 503 '{"reason":"This server is just starting, please try again in some seconds"}';
     }
     # mail from other relays. Each recipient is a header of its own. The daemon sees them before the body, which stays with the sender until there
     # is a turn for it: nothing of it is kept here.

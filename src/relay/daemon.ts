@@ -113,6 +113,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         keyProblem: () => keys.problem(),
         certificateProblem: () => certificate.problem(),
         stopping: () => stopping,
+        refusals: () => accounts.refusals(),
       }),
     ...troubleAt("health"),
   });
@@ -176,7 +177,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     answer: (question) =>
       answerAuth(question, { ...tools, accounts, messageCame: async (user) => notifier?.messageCame(user) }),
   });
-  await openHttp("web", { maxBodyBytes: maxWebBytes, answer: (question) => answerWeb(question, tools) });
+  await openHttp("web", {
+    maxBodyBytes: maxWebBytes,
+    answer: (question) => answerWeb(question, { ...tools, accounts }),
+  });
   await new Promise<void>((resolve, reject) => {
     health.once("error", reject);
     health.listen(settings.healthPort, () => resolve());

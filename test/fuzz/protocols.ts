@@ -415,7 +415,7 @@ export const http = spoken({
     const server = httpServer({
       maxBodyBytes: 4096,
       answer: async (question) => {
-        await answerWeb(question, { config, metrics });
+        await answerWeb(question, { config, metrics, accounts: { welcome: async () => undefined } });
         return { status: 200, body: JSON.stringify(question) };
       },
       // a body that ends early is the peer's doing

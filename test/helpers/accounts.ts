@@ -14,8 +14,8 @@ export const onAnyLoad = {
   createBurst: 10_000,
 } as const;
 
-/** Over it: a client makes as few as on any relay, by the defaults of the spec. */
-export const usualCreation = { createRatePerMinute: undefined, createBurst: undefined } as const;
+/** Over it: a client makes few. */
+export const fewNewAddresses = { createRatePerMinute: 120, createBurst: 20 } as const;
 
 export async function newAccount(pod: Pick<RelayPod, "domain" | "at">): Promise<string> {
   const user = `${randomName(9)}@${pod.domain}`;

@@ -28,6 +28,13 @@ export function notValidPage({ domain, language, menu }: AnswerPage): string {
   return framed({ language, name: addressDomain(domain), title, menu, content });
 }
 
+/** For who may have an address, but not now. */
+export function notNowPage({ domain, language, menu }: AnswerPage): string {
+  const { title, text } = texts[language].notNow;
+  const content = `<h1>${title}</h1>\n<p class="lead">${text}</p>`;
+  return framed({ language, name: addressDomain(domain), title, menu, content });
+}
+
 function missingPage({ domain, language, menu }: AnswerPage): string {
   const { title, text, back } = texts[language].missing;
   const content = `<h1>${title}</h1>\n<p class="lead">${text}</p>\n<p><a class="button" href="/">${back}</a></p>`;

@@ -24,6 +24,7 @@ export interface Texts {
   };
   invite: { title(name: string): string; lead(name: string): string; own: string };
   notValid: { title: string; text: string };
+  notNow: { title: string; text: string };
   missing: { title: string; text: string; back: string };
   info: {
     title: string;
@@ -116,6 +117,10 @@ const en: Texts = {
   notValid: {
     title: "This invite is not valid",
     text: "It was taken back, or a part of the link got lost on its way. Ask whoever sent it to you for a new one.",
+  },
+  notNow: {
+    title: "Not just now",
+    text: "This server takes no new addresses at the moment. Please try again in a few minutes; the link stays as it is.",
   },
   missing: { title: "There is no such page", text: "Perhaps a part of the link got lost.", back: "To the first page" },
   info: {
@@ -249,6 +254,10 @@ const de: Texts = {
   notValid: {
     title: "Diese Einladung gilt nicht",
     text: "Sie wurde zurückgenommen, oder ein Stück des Links ging unterwegs verloren. Bitte um eine neue, wer sie dir geschickt hat.",
+  },
+  notNow: {
+    title: "Gerade nicht",
+    text: "Dieser Server nimmt im Moment keine neuen Adressen an. Bitte versuche es in ein paar Minuten noch einmal; der Link bleibt gültig.",
   },
   missing: {
     title: "Diese Seite gibt es nicht",

@@ -1,5 +1,6 @@
 /** Is this the password of this address: the same answer for IMAP and submission. An address is made by the first login with it (reference §11). */
 import type { Logger } from "pino";
+import type { DomainLimits } from "../../mail/relay-config.ts";
 import { type Domains, type LocalAddress, localAddress } from "../domains.ts";
 import * as events from "../events.ts";
 import { readInvites } from "../invites/store.ts";
@@ -9,8 +10,8 @@ import { RateLimiter } from "../rate.ts";
 import { clientKey } from "./client.ts";
 import type { HashJob, HashResult } from "./hash-worker.ts";
 import { type Attempt, PasswordChecks } from "./password-checks.ts";
-import { creationRefusal, maxPasswordBytes, type Resources, resourceShortage } from "./policy.ts";
-import type { Later } from "./refusals.ts";
+import { creationRefusal, maxPasswordBytes, type Resources, resourceShortage, type Short } from "./policy.ts";
+import type { Later, Shortage } from "./refusals.ts";
 import { accountExists, hasMailButNoPassword, readPassword, writeAccount } from "./store.ts";
 
 export type Login =
@@ -31,12 +32,25 @@ export interface AccountsOptions {
   resources(diskFolder: string): Promise<Resources>;
 }
 
+/** As the condition AcceptingAccounts has them. */
+const conditionReasons = {
+  load: "LoadHigh",
+  memory: "MemoryLow",
+  disk: "DiskLow",
+} as const satisfies Record<Shortage, string>;
+const closed = { reason: "Closed", message: "registration is Closed" };
+
+/** When it is worth another try after a resource was short. */
+const shortageRetryMs = 60_000;
+
 export class Accounts {
   readonly #options: AccountsOptions;
   readonly #creating = new OneAtATime();
   readonly #passwords: PasswordChecks;
   /** Addresses made, by domain and client. In memory alone: a restart is rare, and gives each client one burst more. */
   readonly #made: RateLimiter;
+  /** What is short, by domain. */
+  readonly #short = new Map<string, Shortage>();
 
   constructor(options: AccountsOptions) {
     this.#options = options;
@@ -56,14 +70,8 @@ export class Accounts {
       creationRefusal(account, password, await readInvites(account.limits)) ??
       (hasMailButNoPassword(account) ? "blocked" : undefined);
     if (refusal) return this.#refuse(refusal, account, attempt);
-    const shortage = resourceShortage(
-      account.limits.refuseNew,
-      await this.#options.resources(this.#options.config.mailFolder),
-    );
-    if (shortage) {
-      events.registrationRejected(this.#options.log, account.domain, shortage);
-      return this.#refuse("resources", account, attempt);
-    }
+    const short = await this.#shortage(account.domain, account.limits);
+    if (short) return this.#notNow(account.domain, short);
     return this.#creating.run(account.address, () => this.#create(account, attempt, client));
   }
 
@@ -91,14 +99,9 @@ export class Accounts {
     const { now, log, metrics } = this.#options;
     const meanwhile = await this.#check(account, attempt);
     if (meanwhile) return meanwhile;
-    const { createRatePerMinute: perMinute, createBurst: burst } = account.limits;
-    if (client !== undefined && this.#made.take(`${account.domain} ${client}`, { perMinute, burst })) {
-      events.registrationRejected(
-        log,
-        account.domain,
-        `more than ${burst} at once from one client, ${perMinute} a minute`,
-      );
-      return this.#refuse("rate", account, attempt);
+    if (client !== undefined) {
+      const next = this.#made.take(madeKey(account.domain, client), madeRate(account.limits));
+      if (next) return this.#notNow(account.domain, this.#tooMany(next, account.limits));
     }
     const crypt = await this.#passwords.create(attempt);
     if (typeof crypt === "object") return crypt;
@@ -111,6 +114,46 @@ export class Accounts {
     return { kind: "ok", account };
   }
 
+  /** Whether a new address of this domain could log in now, and why not. `from`: the address of the client, where it is known. Makes nothing. */
+  async welcome(domain: string, limits: DomainLimits, from = ""): Promise<Later | undefined> {
+    const short = await this.#shortage(domain, limits);
+    if (short) return this.#notNow(domain, short);
+    const client = clientKey(from);
+    const next = client === undefined ? undefined : this.#made.next(madeKey(domain, client), madeRate(limits));
+    return next && this.#notNow(domain, this.#tooMany(next, limits));
+  }
+
+  /** By domain, why no address is made, for whoever asks; undefined: they are made. */
+  async refusals(): Promise<Record<string, { reason: string; message: string } | undefined>> {
+    const domains = Object.entries(this.#options.config.domains);
+    const found = domains.map(async ([domain, limits]) => {
+      if (limits.registration === "Closed") return [domain, closed] as const;
+      const short = await this.#shortage(domain, limits);
+      return [domain, short && { reason: conditionReasons[short.resource], message: short.why }] as const;
+    });
+    return Object.fromEntries(await Promise.all(found));
+  }
+
+  async #shortage(domain: string, limits: DomainLimits): Promise<Short | undefined> {
+    const seen = await this.#options.resources(this.#options.config.mailFolder);
+    const short = resourceShortage(limits.refuseNew, seen, this.#short.get(domain));
+    if (short) this.#short.set(domain, short.resource);
+    else this.#short.delete(domain);
+    return short;
+  }
+
+  #tooMany(next: Date, { createBurst, createRatePerMinute }: DomainLimits) {
+    const why = `more than ${createBurst} at once from one client, ${createRatePerMinute} a minute`;
+    return { resource: "rate", why, retryMs: next.getTime() - this.#options.now() } as const;
+  }
+
+  #notNow(domain: string, refused: { resource: Shortage | "rate"; why: string; retryMs?: number }): Later {
+    const { resource: reason, why, retryMs = shortageRetryMs } = refused;
+    events.registrationRejected(this.#options.log, domain, why);
+    this.#options.metrics.count("rejected_registrations", { reason: reason === "rate" ? "rate" : "resources" });
+    return { kind: "later", reason, retryMs };
+  }
+
   /** Where not everybody may make an address, the answer takes as long as a wrong password: it says nothing of who has one. */
   async #refuse(reason: string, { limits }: LocalAddress, attempt: Attempt): Promise<Login> {
     this.#options.metrics.count("rejected_registrations", { reason });
@@ -121,3 +164,6 @@ export class Accounts {
     return verdict.kind === "later" ? verdict : { kind: "unknown" };
   }
 }
+
+const madeKey = (domain: string, client: string) => `${domain} ${client}`;
+const madeRate = ({ createRatePerMinute: perMinute, createBurst: burst }: DomainLimits) => ({ perMinute, burst });

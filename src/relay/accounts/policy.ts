@@ -1,6 +1,7 @@
 /** Who gets an address (reference §11). Pure. */
 import type { LocalAddress } from "../domains.ts";
 import { provesInvite } from "../invites/policy.ts";
+import type { Shortage } from "./refusals.ts";
 
 /** What the pod has left, where it can be read. */
 export interface Resources {
@@ -10,6 +11,8 @@ export interface Resources {
   /** What the memory limit allows in all; undefined without one. */
   memoryLimitBytes: number | undefined;
   freeDiskBytes: number | undefined;
+  /** Size of the volume. */
+  diskBytes: number | undefined;
 }
 
 /** Longest password that is checked, in bytes: hashing takes time in proportion. */
@@ -30,21 +33,44 @@ export function creationRefusal(
   return undefined;
 }
 
-/** A limit of this part of the container's memory counts where the configured one is greater: a small pod could make no account else. */
-const memoryShare = 1 / 8;
+/** Memory and disk: where this part of all that there is is less than the configured limit, it is the limit. Else a small pod or volume could take nobody. */
+const share = 1 / 8;
 
-/** The first resource that is short, in a sentence with figures; undefined when nothing is. What can't be read is left out. */
-export function resourceShortage(limits: LocalAddress["limits"]["refuseNew"], seen: Resources): string | undefined {
-  const { loadPerCore, availableMemoryBytes, memoryLimitBytes, freeDiskBytes } = seen;
-  if (loadPerCore !== undefined && loadPerCore > limits.loadPerCoreAbove) {
-    return `load avg per core ${loadPerCore.toFixed(2)} > ${limits.loadPerCoreAbove.toFixed(2)}`;
+/** After a shortage, addresses are made again once this much more than the limit is free, or the load is as much below its limit. */
+const recovery = 0.1;
+
+export interface Short {
+  resource: Shortage;
+  /** A sentence with figures. */
+  why: string;
+}
+
+/**
+ * The first resource that is short; undefined when none is. What can't be read is left out. `before`: what was short the last time, which
+ * has to recover by more than the limit, so that the answer does not change with every look.
+ */
+export function resourceShortage(
+  limits: LocalAddress["limits"]["refuseNew"],
+  seen: Resources,
+  before?: Shortage,
+): Short | undefined {
+  const { loadPerCore, availableMemoryBytes, memoryLimitBytes, freeDiskBytes, diskBytes } = seen;
+  const most = limits.loadPerCoreAbove * (before === "load" ? 1 - recovery : 1);
+  if (loadPerCore !== undefined && loadPerCore > most) {
+    return { resource: "load", why: `load avg per core ${loadPerCore.toFixed(2)} > ${most.toFixed(2)}` };
   }
-  const memory = Math.min(limits.memoryBelowBytes, (memoryLimitBytes ?? Number.POSITIVE_INFINITY) * memoryShare);
+  const least = (resource: Shortage, limit: number, all: number | undefined) =>
+    Math.min(limit, (all ?? Number.POSITIVE_INFINITY) * share) * (before === resource ? 1 + recovery : 1);
+  const memory = least("memory", limits.memoryBelowBytes, memoryLimitBytes);
   if (availableMemoryBytes !== undefined && availableMemoryBytes < memory) {
-    return `available memory ${megabytes(availableMemoryBytes)}MB < ${megabytes(memory)}MB`;
+    return {
+      resource: "memory",
+      why: `available memory ${megabytes(availableMemoryBytes)}MB < ${megabytes(memory)}MB`,
+    };
   }
-  if (freeDiskBytes !== undefined && freeDiskBytes < limits.diskBelowBytes) {
-    return `free disk ${megabytes(freeDiskBytes)}MB < ${megabytes(limits.diskBelowBytes)}MB`;
+  const disk = least("disk", limits.diskBelowBytes, diskBytes);
+  if (freeDiskBytes !== undefined && freeDiskBytes < disk) {
+    return { resource: "disk", why: `free disk ${megabytes(freeDiskBytes)}MB < ${megabytes(disk)}MB` };
   }
   return undefined;
 }

@@ -29,6 +29,7 @@ export async function readResources(
     availableMemoryBytes: known.length > 0 ? Math.min(...known) : undefined,
     memoryLimitBytes: container?.limit,
     freeDiskBytes: disk && disk.bavail * disk.bsize,
+    diskBytes: disk && disk.blocks * disk.bsize,
   };
 }
 

@@ -17,6 +17,8 @@ export interface HealthTools {
   /** Why no certificate is served. */
   certificateProblem(): string | undefined;
   stopping(): boolean;
+  /** By mail domain, why no address is made; undefined: they are made. */
+  refusals(): Promise<Record<string, { reason: string; message: string } | undefined>>;
 }
 
 export async function answerHealth(question: Question, tools: HealthTools): Promise<Answer> {
@@ -26,6 +28,14 @@ export async function answerHealth(question: Question, tools: HealthTools): Prom
     case "/readyz": {
       const why = await unready(tools);
       return why === undefined ? { status: 200, body: "ok\n" } : { status: 503, body: `${why}\n` };
+    }
+    case "/status": {
+      const refusals = Object.entries(await tools.refusals());
+      const acceptingAccounts = Object.fromEntries(
+        refusals.map(([domain, why]) => [domain, why ? { status: false, ...why } : { status: true }]),
+      );
+      const headers = { "Content-Type": "application/json" };
+      return { status: 200, body: `${JSON.stringify({ acceptingAccounts })}\n`, headers };
     }
     case "/metrics":
       return {

@@ -2,8 +2,10 @@
 import { randomInt } from "node:crypto";
 import { isSelfSignedDomain } from "../../api/domain.ts";
 import { joinPath } from "../../mail/invite.ts";
-import { joinPage, notValidPage } from "../../mail/pages/answers.ts";
+import { joinPage, notNowPage, notValidPage } from "../../mail/pages/answers.ts";
 import { isLanguage } from "../../mail/pages/language.ts";
+import type { Accounts } from "../accounts/accounts.ts";
+import { type Later, retrySeconds, sentenceOf } from "../accounts/refusals.ts";
 import { accountExists } from "../accounts/store.ts";
 import { type Domains, limitsOfDomain, localAddress } from "../domains.ts";
 import type { Answer, Question } from "../http.ts";
@@ -17,6 +19,7 @@ export const maxQuestionBytes = 4096;
 export interface WebTools {
   config: Domains & { ownPages?: boolean | undefined };
   metrics: Metrics;
+  accounts: Pick<Accounts, "welcome">;
 }
 
 const newPaths = ["/new", "/cgi-bin/newemail.py"];
@@ -33,10 +36,10 @@ export async function answerWeb(question: Question, tools: WebTools): Promise<An
   if (domain === undefined || !limits) return json(404, { reason: "this host has no mail domain here" });
   const token = isNew ? (new URLSearchParams(query).get("i") ?? undefined) : invite;
   const asker = { domain, limits, token, tokens: limits.registration === "Invite" ? await readInvites(limits) : [] };
-  return isNew ? newAddress(question.method, asker, tools) : page(question, asker, tools);
+  return isNew ? newAddress(question, asker, tools) : page(question, asker, tools);
 }
 
-function newAddress(method: string, asker: Asker, tools: WebTools): Answer {
+async function newAddress({ method, client }: Question, asker: Asker, tools: WebTools): Promise<Answer> {
   const { domain, token, limits } = asker;
   if (method !== "POST" && method !== "GET") return json(405, { reason: "POST is what makes an address" });
   if (method === "GET" && !isSelfSignedDomain(domain)) {
@@ -45,6 +48,8 @@ function newAddress(method: string, asker: Asker, tools: WebTools): Answer {
   }
   const reason = refusal(asker);
   if (reason !== undefined) return json(403, { reason });
+  const later = await tools.accounts.welcome(domain, limits, client);
+  if (later) return { ...json(503, { reason: sentenceOf(later) }), headers: { ...jsonHeaders, ...retryAfter(later) } };
   tools.metrics.count("handed_out_credentials_total");
   return json(200, freshCredentials(asker, tools));
 }
@@ -56,7 +61,7 @@ function freshCredentials(asker: Asker, { config }: Pick<WebTools, "config">): C
   });
 }
 
-function page(question: Question, asker: Asker, { config, metrics }: WebTools): Answer {
+async function page(question: Question, asker: Asker, { accounts, config, metrics }: WebTools): Promise<Answer> {
   if (question.method !== "GET" && question.method !== "HEAD") return html(405, "");
   const language = isLanguage(question.language) ? question.language : "en";
   const about = { domain: asker.domain, language, menu: config.ownPages !== true };
@@ -67,6 +72,16 @@ function page(question: Question, asker: Asker, { config, metrics }: WebTools): 
     case "notValid":
       return html(404, notValidPage(about));
     case "link":
+    case "own": {
+      const later = await accounts.welcome(asker.domain, asker.limits, question.client);
+      if (later) {
+        const { body, headers, status } = html(503, notNowPage(about));
+        return { status, body, headers: { ...headers, ...retryAfter(later) } };
+      }
+    }
+  }
+  switch (way.kind) {
+    case "link":
       return html(200, joinPage({ ...about, link: way.link, own: false }));
     case "own": {
       metrics.count("handed_out_credentials_total");
@@ -76,12 +91,16 @@ function page(question: Question, asker: Asker, { config, metrics }: WebTools): 
   }
 }
 
+const retryAfter = (later: Later) => ({ "Retry-After": String(retrySeconds(later)) });
+
 const unkept = { "Cache-Control": "no-store" };
 
 function html(status: number, body: string): Answer {
   return { status, body, headers: { "Content-Type": "text/html; charset=utf-8", ...unkept } };
 }
 
+const jsonHeaders = { "Content-Type": "application/json", ...unkept };
+
 function json(status: number, value: object): Answer {
-  return { status, body: JSON.stringify(value), headers: { "Content-Type": "application/json", ...unkept } };
+  return { status, body: JSON.stringify(value), headers: jsonHeaders };
 }

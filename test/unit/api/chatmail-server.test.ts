@@ -17,7 +17,7 @@ test("a domain is enough; the rest has defaults that suit a public relay", () =>
       sendSizePerMinute: "10Mi",
       sendSizeBurst: "150Mi",
       createRatePerMinute: 120,
-      createBurst: 20,
+      createBurst: 300,
       mailboxQuota: "500Mi",
       imapConnections: 10_000,
       smtpConnections: 1_000,

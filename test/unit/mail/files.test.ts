@@ -360,6 +360,7 @@ describe("nginx", () => {
     const conf = file("web", "nginx.conf", "a.test", { accounts: { createRatePerMinute: 7, createBurst: 3 } });
     expect(conf).toMatch(/^ +limit_req_zone .* rate=7r\/m;$/m);
     expect(conf).toMatch(/^ +limit_req zone=new burst=3 nodelay;$/m);
+    expect(conf).toMatch(/^ +proxy_set_header Client-Address \$remote_addr;$/m);
   });
 
   test.each([

@@ -16,6 +16,7 @@ const plenty: Resources = {
   availableMemoryBytes: 2 ** 32,
   memoryLimitBytes: undefined,
   freeDiskBytes: 2 ** 40,
+  diskBytes: 2 ** 41,
 };
 
 const pool = new HashPool({
@@ -141,7 +142,11 @@ describe("the first login", () => {
   test("too little left: none is made, those that are there go on", async () => {
     await accounts.login(address, password);
     resources = { ...plenty, loadPerCore: 9.99 };
-    expect((await accounts.login("ihgfedcba@chat.example", password)).kind).toBe("unknown");
+    expect(await accounts.login("ihgfedcba@chat.example", password)).toEqual({
+      kind: "later",
+      reason: "load",
+      retryMs: 60_000,
+    });
     expect((await newAccounts().login(address, password)).kind).toBe("ok");
     expect(log.lines.join("")).toContain("registration rejected: load avg per core 9.99 > 5.00");
   });
@@ -165,15 +170,11 @@ describe("new addresses of one client", () => {
   });
 
   test("are made until the burst is used up, then one for each period; those that are there go on", async () => {
-    expect([await kindOf(1, client), await kindOf(2, client), await kindOf(3, client)]).toEqual([
-      "ok",
-      "ok",
-      "unknown",
-    ]);
+    expect([await kindOf(1, client), await kindOf(2, client), await kindOf(3, client)]).toEqual(["ok", "ok", "later"]);
     expect(readdirSync(join(config.mailFolder, "chat.example"))).toHaveLength(2);
     expect([await kindOf(1, client), await kindOf(3, other)]).toEqual(["ok", "ok"]);
     now += 1000;
-    expect([await kindOf(4, client), await kindOf(5, client)]).toEqual(["ok", "unknown"]);
+    expect([await kindOf(4, client), await kindOf(5, client)]).toEqual(["ok", "later"]);
   });
 
   test("the refusal is counted, and logged without an address", async () => {
@@ -187,7 +188,7 @@ describe("new addresses of one client", () => {
     const clients = ["2001:db8::1", "2001:db8::2", "2001:db8::ffff:0:0:1", "2001:db8:0:1::1"];
     const kinds = [];
     for (const [number, from] of clients.entries()) kinds.push(await kindOf(number, from));
-    expect(kinds).toEqual(["ok", "ok", "unknown", "ok"]);
+    expect(kinds).toEqual(["ok", "ok", "later", "ok"]);
   });
 
   test("in each domain by itself", async () => {
@@ -198,19 +199,44 @@ describe("new addresses of one client", () => {
   test("many devices that come at once with one take one turn", async () => {
     const logins = await Promise.all(Array.from({ length: 10 }, () => kindOf(1, client)));
     expect(new Set(logins)).toEqual(new Set(["ok"]));
-    expect([await kindOf(2, client), await kindOf(3, client)]).toEqual(["ok", "unknown"]);
+    expect([await kindOf(2, client), await kindOf(3, client)]).toEqual(["ok", "later"]);
   });
 
   test("what is refused for another reason takes none", async () => {
     for (let round = 0; round < 5; round++) await accounts.login(numbered(1), "short", client);
     resources = { ...plenty, loadPerCore: 9.99 };
-    for (let round = 0; round < 5; round++) expect(await kindOf(1, client)).toBe("unknown");
+    for (let round = 0; round < 5; round++) expect(await kindOf(1, client)).toBe("later");
     resources = plenty;
     expect([await kindOf(1, client), await kindOf(2, client)]).toEqual(["ok", "ok"]);
   });
 
   test.each([undefined, "", "unknown"])("from client %j they are not counted", async (from) => {
     for (const number of [1, 2, 3]) expect(await kindOf(number, from)).toBe("ok");
+  });
+});
+
+test("whether addresses are made is known before anybody logs in, and takes nobody's turn", async () => {
+  const few = limits({ createRatePerMinute: 60, createBurst: 1 });
+  config = settings({ domains: { "chat.example": few, "closed.example": limits({ registration: "Closed" }) } });
+  accounts = newAccounts();
+  for (let round = 0; round < 3; round++) {
+    expect(await accounts.welcome("chat.example", few, "192.0.2.7")).toBeUndefined();
+  }
+  expect(await accounts.refusals()).toEqual({
+    "chat.example": undefined,
+    "closed.example": { reason: "Closed", message: "registration is Closed" },
+  });
+  expect((await accounts.login(address, password, "192.0.2.7")).kind).toBe("ok");
+  expect(await accounts.welcome("chat.example", few, "192.0.2.7")).toEqual({
+    kind: "later",
+    reason: "rate",
+    retryMs: 1000,
+  });
+  expect(await accounts.welcome("chat.example", few, "192.0.2.8")).toBeUndefined();
+  resources = { ...plenty, freeDiskBytes: 1 };
+  expect(await accounts.welcome("chat.example", few, "192.0.2.8")).toMatchObject({ reason: "disk" });
+  expect(await accounts.refusals()).toMatchObject({
+    "chat.example": { reason: "DiskLow", message: expect.stringMatching(/^free disk 0MB < \d+MB$/) },
   });
 });
 
@@ -320,6 +346,8 @@ describe("who gets an address", () => {
 
   test.each([
     [{}, undefined],
+    [{ freeDiskBytes: 100 * 2 ** 20, diskBytes: 2 ** 29 }, undefined],
+    [{ freeDiskBytes: 60 * 2 ** 20, diskBytes: 2 ** 29 }, "free disk 60MB < 64MB"],
     [{ loadPerCore: 5 }, undefined],
     [{ loadPerCore: 5.01 }, "load avg per core 5.01 > 5.00"],
     [{ loadPerCore: undefined, availableMemoryBytes: 100 * 2 ** 20 }, "available memory 100MB < 200MB"],
@@ -327,7 +355,19 @@ describe("who gets an address", () => {
     [{ availableMemoryBytes: 10 * 2 ** 20, memoryLimitBytes: 2 ** 28 }, "available memory 10MB < 32MB"],
     [{ freeDiskBytes: 500 * 2 ** 20 }, "free disk 500MB < 1024MB"],
     [{ loadPerCore: undefined, availableMemoryBytes: undefined, freeDiskBytes: undefined }, undefined],
-  ])("%j: %s", (seen, shortage) => expect(resourceShortage(limits().refuseNew, { ...plenty, ...seen })).toBe(shortage));
+  ])("%j: %s", (seen, shortage) =>
+    expect(resourceShortage(limits().refuseNew, { ...plenty, ...seen })?.why).toBe(shortage),
+  );
+
+  test.each([
+    ["load", { loadPerCore: 4.6 }, { loadPerCore: 4.5 }],
+    ["memory", { availableMemoryBytes: 219 * 2 ** 20 }, { availableMemoryBytes: 221 * 2 ** 20 }],
+    ["disk", { freeDiskBytes: 1126 * 2 ** 20 }, { freeDiskBytes: 1127 * 2 ** 20 }],
+  ] as const)("%s has to recover by a tenth", (resource, still, again) => {
+    const short = (seen: object, before?: typeof resource) =>
+      resourceShortage(limits().refuseNew, { ...plenty, ...seen }, before)?.resource;
+    expect([short(still), short(still, resource), short(again, resource)]).toEqual([undefined, resource, undefined]);
+  });
 });
 
 test.each([

@@ -1,8 +1,9 @@
 import { randomInt } from "node:crypto";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { maxPasswordBytes } from "../../../../src/relay/accounts/policy.ts";
+import type { Later } from "../../../../src/relay/accounts/refusals.ts";
 import { pathOf } from "../../../../src/relay/http.ts";
 import { provesInvite } from "../../../../src/relay/invites/policy.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
@@ -26,11 +27,21 @@ const config = {
     "_invite.example": invite,
   },
 };
+let later: Later | undefined;
+let welcomed: unknown[];
+beforeEach(() => {
+  later = undefined;
+  welcomed = [];
+});
+const mayJoin = async (...asked: unknown[]) => {
+  welcomed.push(asked);
+  return later;
+};
 const ask = (method: string, host: string | undefined, target = "/new", language?: string) => {
   const [path = "", query = ""] = target.split("?");
   return answerWeb(
-    { method, path, query, host, language, client: undefined, body: "" },
-    { config, metrics: new Metrics() },
+    { method, path, query, host, language, client: "192.0.2.7", body: "" },
+    { config, metrics: new Metrics(), accounts: { welcome: mayJoin } },
   );
 };
 const asker = (domain: string, over: Partial<Asker> = {}): Asker => ({
@@ -50,6 +61,46 @@ test("POST gives an address and a password, and nothing is made", async () => {
   expect(password).toMatch(/^[!-~]{12}$/);
   expect(rest).toEqual({});
   expect(readdirSync(config.mailFolder)).toEqual([]);
+});
+
+describe("when no address is made just now", () => {
+  beforeEach(() => {
+    later = { kind: "later", reason: "rate", retryMs: 1500 };
+  });
+
+  test.each([
+    ["POST", "chat.example", "/new"],
+    ["POST", "invite.example", "/new?i=first-one"],
+    ["GET", "_self.example", "/new"],
+  ])("%s %s%s is answered 503, with when and why", async (method, host, target) => {
+    const answer = await ask(method, host, target);
+    expect(answer).toMatchObject({ status: 503, headers: { "Retry-After": "2", "Content-Type": "application/json" } });
+    expect(JSON.parse(answer.body)).toEqual({
+      reason: "Too many new addresses from your network, please try again in 2 seconds",
+    });
+    expect(welcomed).toEqual([[host, expect.objectContaining({ passwordMinLength: 9 }), "192.0.2.7"]]);
+  });
+
+  test.each([
+    ["invite.example", "/i/first-one", "en", "Not just now"],
+    ["_invite.example", "/i/first-one", "de", "Gerade nicht"],
+    ["192.0.2.1", "/join", "en", "Not just now"],
+  ])("the page %s%s says so", async (host, target, language, title) => {
+    const answer = await ask("GET", host, target, language);
+    expect(answer).toMatchObject({ status: 503, headers: { "Retry-After": "2" } });
+    expect(answer.body).toContain(`<h1>${title}</h1>`);
+    expect(answer.body).not.toContain("dclogin:");
+  });
+
+  test.each([
+    ["POST", "closed.example", "/new", 403],
+    ["POST", "invite.example", "/new?i=another", 403],
+    ["GET", "invite.example", "/i/another", 404],
+    ["GET", "chat.example", "/new", 301],
+  ])("who would get none at any time is told that: %s %s%s is %i", async (method, host, target, status) => {
+    expect((await ask(method, host, target)).status).toBe(status);
+    expect(welcomed).toEqual([]);
+  });
 });
 
 test("POST with an invite gives a password that proves it", async () => {
@@ -108,7 +159,7 @@ test("an address that is there is not handed out", async () => {
     client: undefined,
     body: "",
   };
-  const { body } = await answerWeb(question, { config: short, metrics: new Metrics() });
+  const { body } = await answerWeb(question, { config: short, metrics: new Metrics(), accounts: { welcome: mayJoin } });
   expect(JSON.parse(body).email).toBe("9@chat.example");
 });
 
