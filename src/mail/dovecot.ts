@@ -221,8 +221,8 @@ service auth {
 }
 service auth-worker {
   user = ${vmail.name}
-  # more make no login faster, and each keeps 1.2 MiB for half an hour
-  process_limit = 12
+  # what the auth process opens at most, whatever stands here: with less, the master drops connections, and logins of a crowd fail
+  process_limit = 30
 }
 service anvil {
   chroot =
