@@ -4,7 +4,7 @@
  */
 import { connect as connectHttp2 } from "node:http2";
 import type { TLSSocket } from "node:tls";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { newAccount } from "../helpers/accounts.ts";
 import { openHttps, type Page, postMail } from "../helpers/https.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
@@ -40,6 +40,12 @@ afterAll(async () => {
   await Promise.all([pod?.remove(), direct?.remove()]);
   await peer?.remove();
   await removeZone(silentDomain);
+});
+
+/** What the honest peer's mails take before an attack. */
+let rest: readonly number[];
+beforeEach(async () => {
+  rest = await honestMails(3, "at rest");
 });
 
 const open: TLSSocket[] = [];
@@ -90,10 +96,10 @@ async function honestMails(mails: number, what: string): Promise<number[]> {
   return times;
 }
 
-/** Within a second; some may take longer on a machine that is busy with other things, but none as long as a turn of the attackers. */
-function expectQuick(times: readonly number[]): void {
-  expect(times[Math.floor(times.length / 2)]).toBeLessThan(1000);
-  expect(times.at(-1)).toBeLessThan(3000);
+/** Within a second; on a machine that is busy with other things, within a few times of what it takes without an attack. */
+async function expectQuick(mails: number, what: string): Promise<void> {
+  const middle = (times: readonly number[]) => times[Math.floor(times.length / 2)] ?? 0;
+  expect(middle(await honestMails(mails, what))).toBeLessThan(Math.max(1000, 5 * middle(rest)));
 }
 
 /** Bytes of files that nginx has open and nobody can see. */
@@ -113,7 +119,6 @@ async function unfinishedBytes(): Promise<number> {
 const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 test("40 slow messages of 30 MB: ten come in, the rest waits or is refused, and others are not delayed", async () => {
-  await honestMails(3, "at rest");
   const attack = Array.from({ length: 40 }, () => begin(strangers[0] ?? ""));
   const line = `${"x".repeat(998)}\r\n`;
   for (const { socket } of attack) socket.write(`From: <x@a.test>\r\n\r\n${line.repeat(3000)}`);
@@ -128,8 +133,7 @@ test("40 slow messages of 30 MB: ten come in, the rest waits or is refused, and 
     const { text } = attack.find(({ seen }) => seen.text !== "")?.seen ?? { text: "" };
     expect(text).toMatch(/\r\nRetry-After: 30\r\n/i);
     expect(text).toMatch(/451 4\.3\.2 busy/);
-    const times = await honestMails(10, "40 slow messages");
-    expectQuick(times);
+    await expectQuick(10, "40 slow messages");
     const [hidden, unfinished] = [await hiddenBytes(), await unfinishedBytes()];
     console.log(`held meanwhile: ${mebibytes(hidden)} by nginx, ${mebibytes(unfinished)} in Postfix's queue`);
     expect(hidden).toBe(0);
@@ -168,9 +172,8 @@ test("signatures whose name server is silent: others are not delayed, and each i
     }
   });
   try {
-    await until("the first answers", () => answers.length > 0);
-    const times = await honestMails(10, "30 at once with silent name servers");
-    expectQuick(times);
+    await until("the first answers", () => answers.length > 0, { patienceMs: patienceMs.mail });
+    await expectQuick(10, "30 at once with silent name servers");
   } finally {
     running = false;
     await Promise.all(attack);
@@ -185,13 +188,15 @@ test("requests that wait with as large headers as there may be: little memory, a
   // 1,000 recipients are 105 kB
   const to = Array.from({ length: 1000 }, (_, at) => `${"x".repeat(60)}${String(at).padStart(4, "0")}@${domain}`);
   const attack = strangers.flatMap((client) => Array.from({ length: 40 }, () => begin(client, { to })));
-  await until("the refusals", () => attack.filter(({ seen }) => status(seen.text) === "503").length >= 40);
-  const times = await honestMails(10, "80 requests with large headers");
+  await until("the refusals", () => attack.filter(({ seen }) => status(seen.text) === "503").length >= 40, {
+    patienceMs: patienceMs.mail,
+  });
+  await expectQuick(10, "80 requests with large headers");
+
   const during = await pod.memory();
   const more = (name: "relay" | "web") => during[name] - before[name];
   console.log(`memory meanwhile: relay +${mebibytes(more("relay") * 1024)}, web +${mebibytes(more("web") * 1024)}`);
   console.log(`their answers: ${JSON.stringify(count(attack.map(({ seen }) => status(seen.text))))}`);
-  expectQuick(times);
   expect(more("relay")).toBeLessThan(64 * 1024);
   expect(more("web")).toBeLessThan(64 * 1024);
 });

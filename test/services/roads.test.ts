@@ -10,6 +10,7 @@ import { type RelayPod, startRelayPod, tryWaitingMail, waitingMails } from "../h
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { goneByHttps, hasHttpsRoad, haveGoneByHttps, tableAnswer } from "../helpers/socketmap.ts";
 import { patienceMs, until } from "../helpers/until.ts";
+import { closeHttps } from "../helpers/without-https.ts";
 import { namesUp } from "../lab/lab.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
 import { addresses } from "../lab/place.ts";
@@ -116,13 +117,13 @@ test("the HTTPS road is found beside the first mail, and taken", async () => {
 });
 
 test("when 443 is down, mail takes SMTP in the same attempt, once, and comes back to HTTPS", async () => {
-  await two.stop("web");
+  const openHttps = await closeHttps(two);
   const start = performance.now();
   const marks = [await send(), await send()];
   expect(await arrived(marks)).toEqual([1, 1]);
   console.log(`two mails arrived by SMTP ${Math.round(performance.now() - start)} ms after 443 was gone`);
   expect(await roadOf(two.domain)).toBe("");
-  await two.start("web");
+  await openHttps();
   const back = () => hasHttpsRoad(one, two.domain);
   await until("the road to be back", back, { patienceMs: 40_000, everyMs: 500 });
   await askAgain();
