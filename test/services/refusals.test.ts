@@ -11,6 +11,7 @@ import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 
 const password = "correct horse";
+const dovecotIsBusy = "NO [UNAVAILABLE] Temporary authentication failure";
 const defaults = { createRatePerMinute: undefined, createBurst: undefined } as const;
 
 async function imapAnswer(pod: RelayPod, user: string): Promise<string> {
@@ -100,14 +101,21 @@ describe("300 people behind one address", () => {
   });
   afterAll(() => pod?.remove());
 
-  test("join one after the other, fifty at a time, with the built-in limits, and come back", async () => {
+  test("join, fifty at a time, with the built-in limits, and come back; nobody is told of a wrong password", async () => {
     const people = Array.from({ length: 300 }, () => `${randomName(9)}@${pod.domain}`);
+    let busy = 0;
     const start = performance.now();
     // fifty at a time: more only wait for each other's TLS handshakes
     const all = async () => {
       const answers: string[] = [];
       for (let first = 0; first < people.length; first += 50) {
-        answers.push(...(await Promise.all(people.slice(first, first + 50).map((user) => imapAnswer(pod, user)))));
+        const some = people.slice(first, first + 50);
+        const firstAnswers = await Promise.all(some.map((user) => imapAnswer(pod, user)));
+        // seen once of a Dovecot without idle workers (docs/known-issues.md); clients come again
+        const later = some.filter((_, at) => firstAnswers[at]?.startsWith(dovecotIsBusy));
+        busy += later.length;
+        answers.push(...firstAnswers.filter((answer) => !answer.startsWith(dovecotIsBusy)));
+        for (const user of later) answers.push(await imapAnswer(pod, user));
       }
       return answers;
     };
@@ -115,7 +123,9 @@ describe("300 people behind one address", () => {
     const between = performance.now();
     const back = await all();
     const seconds = [between - start, performance.now() - between].map((ms) => Math.round(ms / 100) / 10);
-    console.info(`300 first logins in ${seconds[0]} s, 300 more in ${seconds[1]} s`);
+    console.info(
+      `300 first logins in ${seconds[0]} s, 300 more in ${seconds[1]} s; ${busy} came again as Dovecot was busy`,
+    );
     const refused = [...joined, ...back].filter((answer) => answer !== "OK");
     expect(refused).toEqual([]);
     expect(await imapAnswer(pod, `${randomName(9)}@${pod.domain}`)).toMatch(/^(OK|NO \[LIMIT\])/);
