@@ -13,6 +13,7 @@ import type { ChildMessage } from "../test/fuzz/child.ts";
 import { replay } from "../test/fuzz/engine.ts";
 import { hostileLoad, mostP99Ms } from "../test/fuzz/hostile-load.ts";
 import { targets } from "../test/fuzz/targets.ts";
+import { columns } from "./columns.ts";
 import { numberOf, readOptions, refuse } from "./options.ts";
 
 const usage = `npm run fuzz [-- TARGET …] [--minutes 3] [--seed N]
@@ -123,17 +124,9 @@ for (const name of chosen) {
     String((report?.crashers.length ?? 0) + (died ? 1 : 0)),
   ]);
 }
-printColumns(rows);
+console.log(columns(rows));
 if (!failed) rmSync(folder, { recursive: true, force: true });
 process.exitCode = failed ? 1 : 0;
-
-function printColumns(table: readonly string[][]): void {
-  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
-  for (const row of table) {
-    const cells = row.map((cell, column) => cell.padEnd(widths[column] ?? 0));
-    console.log(cells.join("  ").trimEnd());
-  }
-}
 
 async function hostileTable(): Promise<number> {
   let worst = 0;
@@ -144,7 +137,7 @@ async function hostileTable(): Promise<number> {
     table.push([what, `${seconds.toFixed(1)} s`, `${cpuSeconds.toFixed(1)} s`, ...times]);
   });
   console.log(machine());
-  printColumns(table);
+  console.log(columns(table));
   console.log(`p99 at most ${worst.toFixed(1)} ms, ${mostP99Ms} are allowed`);
   return worst > mostP99Ms ? 1 : 0;
 }

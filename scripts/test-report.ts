@@ -1,4 +1,5 @@
 /** What a test run says at its end: counts by suite from vitest's own reports, and what was left out, why, and how to run it. Pure. */
+import { columns } from "./columns.ts";
 
 export const suiteNames = ["unit", "services", "cluster"] as const;
 export type SuiteName = (typeof suiteNames)[number];
@@ -46,16 +47,7 @@ export function outcomeTable(outcomes: readonly Outcome[]): string {
     each.seconds === undefined ? "" : `${each.seconds.toFixed(0)} s`,
     each.failure ?? (each.leftOut ? `left out: ${each.leftOut}; to run it: npm run test:${each.suite}` : ""),
   ]);
-  const table = [["suite", "passed", "failed", "skipped", "time", ""], ...rows];
-  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
-  return table
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  return columns([["suite", "passed", "failed", "skipped", "time", ""], ...rows]);
 }
 
 /** The line that continuous integration reads. A suite that was left out counts as one skipped. */
