@@ -1,5 +1,6 @@
 /** What signatures say about where a mail is from (reference §6.7): one must be valid and of exactly the domain in From. */
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
+import ipaddr from "ipaddr.js";
 import type { Verification } from "./verify.ts";
 
 export const replies = {
@@ -24,13 +25,14 @@ export type OriginVerdict =
  */
 export function isLiteralOf(fromDomain: string, client: string | undefined): boolean {
   const literal = /^\[(?:ipv6:)?([^\]]+)\]$/i.exec(fromDomain)?.[1];
-  if (literal === undefined || client === undefined || isIP(literal) === 0 || isIP(client) === 0) return false;
-  const one = new BlockList();
-  one.addAddress(literal, family(literal));
-  return one.check(client, family(client));
+  return literal !== undefined && client !== undefined && sameAddress(literal, client);
 }
 
-const family = (address: string) => (isIP(address) === 6 ? "ipv6" : "ipv4");
+/** In any spelling; an IPv4-mapped one is the IPv4 address. False for what is no address. */
+function sameAddress(one: string, other: string): boolean {
+  const [first, second] = [one, other].map((text) => (isIP(text) === 0 ? undefined : ipaddr.process(text).toString()));
+  return first !== undefined && first === second;
+}
 
 export function judgeOrigin(fromDomain: string, { found, results }: Verification): OriginVerdict {
   const domain = fromDomain.toLowerCase();
