@@ -1,13 +1,10 @@
 /** Reads one message as it streams by and says what the filter's rules ask of it. Memory is bounded, whatever the size of the message. */
-import { ArmorCheck } from "./armor.ts";
-import { DeliveryStatus } from "./delivery-status.ts";
-import { ExactText } from "./exact-text.ts";
+import { ExpectedParts } from "./expected-parts.ts";
 import { authorOf } from "./from.ts";
 import { parseContentType, unfolded } from "./headers.ts";
-import { MultipartScanner, type PartHandler, type PartHeaders } from "./multipart.ts";
+import { MultipartScanner } from "./multipart.ts";
 import { isOnceOnly } from "./once.ts";
-import type { Sink } from "./sink.ts";
-import { undoTransferEncoding } from "./transfer.ts";
+import { FirstStepText, isFirstStep } from "./secure-join.ts";
 
 export interface MessageFacts {
   /** The author's address, lower-case; undefined where there is not exactly one From header with one address that every reader finds. */
@@ -31,9 +28,6 @@ export interface MessageFacts {
   bareNewline: boolean;
 }
 
-const secureJoinSteps = ["vc-request", "vg-request"];
-const secureJoinTexts = secureJoinSteps.map((step) => `secure-join: ${step}`);
-
 /** Headers whose value is of use. */
 const wanted = ["from", "sender", "subject", "auto-submitted", "secure-join", "content-transfer-encoding"] as const;
 type Wanted = (typeof wanted)[number];
@@ -51,7 +45,7 @@ export class MessageInspector {
   #type = "text/plain";
   #scanner: MultipartScanner | undefined;
   #parts: ExpectedParts | undefined;
-  #line: OneLine | undefined;
+  #line: FirstStepText | undefined;
   #bodyBytes = 0;
   #afterCr = false;
   #bareNewline = false;
@@ -80,9 +74,9 @@ export class MessageInspector {
     this.#type = type;
     // two types: readers could disagree on which holds
     if (this.#contentTypes.length > 1) return;
-    const secureJoin = secureJoinSteps.includes(this.#first.get("secure-join") ?? "");
+    const secureJoin = isFirstStep(this.#first.get("secure-join") ?? "");
     if (secureJoin && type === "text/plain") {
-      this.#line = OneLine.of(this.#first.get("content-transfer-encoding") ?? "");
+      this.#line = FirstStepText.of(this.#first.get("content-transfer-encoding") ?? "");
     }
     if (!type.startsWith("multipart/") || boundary === undefined) return;
     const parts = new ExpectedParts({
@@ -167,118 +161,3 @@ const isWanted = (key: string): key is Wanted => (wanted as readonly string[]).i
 const mostKeys = 100;
 const ownerOfKey = (value: string) =>
   /(?:^|;)\s*addr\s*=\s*([^;]*)/i.exec(unfolded(value))?.[1]?.trim().toLowerCase() ?? "";
-
-/** A whole body that is one step of the handshake. */
-class OneLine {
-  readonly #text: Sink;
-  #right = true;
-
-  private constructor(text: Sink) {
-    this.#text = text;
-  }
-
-  static of(encoding: string): OneLine | undefined {
-    const text = undoTransferEncoding(encoding, new ExactText(secureJoinTexts, { anyCase: true }));
-    return text && new OneLine(text);
-  }
-
-  get right(): boolean {
-    return this.#right;
-  }
-
-  write(chunk: Buffer): void {
-    this.#right = this.#right && this.#text.write(chunk, 0, chunk.length);
-  }
-
-  end(): boolean {
-    return this.#right && this.#text.end();
-  }
-}
-
-const returnedMessage = ["message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"];
-const deliveryStatus = ["message/delivery-status", "message/global-delivery-status"];
-
-/** The parts that an encrypted message, a Secure-Join request or a delivery report has, and no others. */
-class ExpectedParts implements PartHandler {
-  #encrypted: boolean;
-  #secureJoin: boolean;
-  #report: boolean;
-  #armor: ArmorCheck | undefined;
-  #rightParts = 0;
-  /** What a report has had so far. */
-  #reported: "nothing" | "text" | "status" | "message" = "nothing";
-
-  constructor(hopes: { encrypted: boolean; secureJoin: boolean; report: boolean }) {
-    this.#encrypted = hopes.encrypted;
-    this.#secureJoin = hopes.secureJoin;
-    this.#report = hopes.report;
-  }
-
-  get possible(): boolean {
-    return this.#encrypted || this.#secureJoin || this.#report;
-  }
-
-  get encrypted(): MessageFacts["encrypted"] {
-    if (!this.#encrypted || this.#rightParts !== 2) return "no";
-    return this.#armor?.hasVersionLine ? "withVersionLine" : "yes";
-  }
-
-  get secureJoinRequest(): boolean {
-    return this.#secureJoin && this.#rightParts === 1;
-  }
-
-  get deliveryReport(): boolean {
-    return this.#report && (this.#reported === "status" || this.#reported === "message");
-  }
-
-  begin(index: number, headers: PartHeaders): Sink | undefined {
-    const types = headers.get("content-type");
-    const encodings = headers.get("content-transfer-encoding");
-    if (types.length > 1 || encodings.length > 1) return undefined;
-    const { type } = parseContentType(types[0]);
-    const content = this.#contentOf(index, type);
-    return content && undoTransferEncoding(unfolded(encodings[0] ?? ""), content);
-  }
-
-  end(_index: number, right: boolean): boolean {
-    if (right) this.#rightParts++;
-    return right;
-  }
-
-  #contentOf(index: number, type: string): Sink | undefined {
-    if (index === 0 && this.#encrypted && type === "application/pgp-encrypted") {
-      this.#secureJoin = false;
-      return new ExactText(["Version: 1"], { anyCase: false });
-    }
-    if (index === 0 && this.#secureJoin && type === "text/plain") {
-      this.#encrypted = false;
-      this.#report = false;
-      return new ExactText(secureJoinTexts, { anyCase: true });
-    }
-    if (index === 1 && this.#encrypted && type === "application/octet-stream") {
-      this.#armor = new ArmorCheck();
-      return this.#armor;
-    }
-    return this.#report ? this.#partOfReport(type) : undefined;
-  }
-
-  /** RFC 6522 §3: a text for people, the status for programs, the mail or its headers. The first and the last may be missing. */
-  #partOfReport(type: string): Sink | undefined {
-    const before = this.#reported;
-    if (before === "nothing" && type === "text/plain") {
-      this.#reported = "text";
-      return anything;
-    }
-    if ((before === "nothing" || before === "text") && deliveryStatus.includes(type)) {
-      this.#reported = "status";
-      return new DeliveryStatus();
-    }
-    if (before === "status" && returnedMessage.includes(type)) {
-      this.#reported = "message";
-      return anything;
-    }
-    return undefined;
-  }
-}
-
-const anything: Sink = { write: () => true, end: () => true };
