@@ -23,7 +23,7 @@ export const addressPattern =
   "[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[a-z0-9_-]+(?:\\.[a-z0-9_-]+)*|\\[[a-z0-9][a-z0-9:._-]{0,60}\\])";
 const plain = new RegExp(`^${addressPattern}$`, "i");
 
-/** The address in lower case; undefined where it could be spelt or read in another way. "a@1.2.3.4" is none, "a@[1.2.3.4]" is. */
+/** The address in lower case; undefined where it could be spelt or read in another way. "a@1.2.3.4" is not an address, "a@[1.2.3.4]" is. */
 export function plainAddress(text: string): string | undefined {
   const address = text.toLowerCase();
   if (text.length > 320 || !plain.test(text) || isAddressLiteral(address.slice(address.indexOf("@") + 1)))
