@@ -311,8 +311,19 @@ export const Storage = z
         "What happens to mailboxes and keys when the ChatmailServer is deleted: Retain keeps the volume claim and the key Secret.",
       ),
   })
+  .refine(
+    ({ size, reservedForMailboxes: reserved }) => reserved === undefined || bytesOfOr0(reserved) < bytesOfOr0(size),
+    {
+      message: "reservedForMailboxes must be smaller than size, or no mail is ever accepted",
+      path: ["reservedForMailboxes"],
+    },
+  )
   .meta(
     cel(
+      {
+        rule: "!has(self.reservedForMailboxes) || !isQuantity(self.reservedForMailboxes) || !isQuantity(self.size) || quantity(self.reservedForMailboxes).compareTo(quantity(self.size)) < 0",
+        message: "reservedForMailboxes must be smaller than size, or no mail is ever accepted",
+      },
       {
         rule: "has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)",
         message: "className can't be changed: the volume exists",

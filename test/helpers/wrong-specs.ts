@@ -135,6 +135,18 @@ export const wrongSpecs: readonly WrongSpec[] = [
     path: "messages.maxSize",
   },
   {
+    when: "more room is reserved than there is",
+    spec: { domain, storage: { size: "1Gi", reservedForMailboxes: "2Gi" } },
+    says: /spec\.storage: .*reservedForMailboxes must be smaller than size/,
+    path: "storage.reservedForMailboxes",
+  },
+  {
+    when: "all room is reserved",
+    spec: { domain, storage: { size: "1Gi", reservedForMailboxes: "1024Mi" } },
+    says: /spec\.storage: .*reservedForMailboxes must be smaller than size/,
+    path: "storage.reservedForMailboxes",
+  },
+  {
     when: "messages are huge",
     spec: { domain, messages: { maxSize: "1Gi" }, accounts: { mailboxQuota: "2Gi" } },
     says: /spec\.messages\.maxSize: .*maxSize must be between 1Mi and 512Mi/,
