@@ -31,7 +31,8 @@ export function parseContentType(value: string | undefined): ContentType {
 }
 
 function onlyParameter(parameters: readonly string[], name: string): string | undefined {
-  const given = parameters.filter((each) => new RegExp(`^${name}[*=\\s]`, "i").test(each));
+  const begins = new RegExp(`^${name}[*=\\s]`, "i");
+  const given = parameters.filter((each) => begins.test(each));
   const match = given.length === 1 ? new RegExp(`^${name}\\s*=\\s*(.*)$`, "is").exec(given[0] ?? "") : null;
   return match ? unquoted((match[1] ?? "").trim()) : undefined;
 }

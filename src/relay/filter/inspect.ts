@@ -92,8 +92,8 @@ export class MessageInspector {
   body(chunk: Buffer): void {
     this.#bodyBytes += chunk.length;
     this.#line?.write(chunk);
-    if (this.#scanner) this.#scanner.write(chunk);
-    else this.#lookForBareNewline(chunk);
+    if (!this.#scanner?.gaveUp) this.#scanner?.write(chunk);
+    this.#lookForBareNewline(chunk);
   }
 
   /** The top-level type, once the headers are over. */
@@ -118,7 +118,7 @@ export class MessageInspector {
 
   finish(): MessageFacts {
     this.#scanner?.finish();
-    const bareNewline = this.#bareNewline || this.#afterCr || (this.#scanner?.bareNewline ?? false);
+    const bareNewline = this.#bareNewline || this.#afterCr;
     const clear = this.#scanner !== undefined && !this.#scanner.gaveUp && !bareNewline;
     const sender = this.#first.get("sender");
     return {
@@ -135,20 +135,19 @@ export class MessageInspector {
     };
   }
 
+  /** A loop over octets costs the same whatever they are; a search for each line end is slow where there is nothing else. */
   #lookForBareNewline(chunk: Buffer): void {
     if (this.#bareNewline) return;
-    let { length } = chunk;
-    if (length === 0) return;
-    if (this.#afterCr && chunk[0] !== 10) this.#bareNewline = true;
-    if (!this.#afterCr && chunk[0] === 10) this.#bareNewline = true;
-    this.#afterCr = chunk[length - 1] === 13;
-    if (this.#afterCr) length--;
-    for (let at = chunk.indexOf(13); at >= 0 && at < length; at = chunk.indexOf(13, at + 1)) {
-      if (chunk[at + 1] !== 10) this.#bareNewline = true;
+    let afterCr = this.#afterCr;
+    for (let at = 0; at < chunk.length; at++) {
+      const octet = chunk[at];
+      if ((octet === 10) !== afterCr) {
+        this.#bareNewline = true;
+        return;
+      }
+      afterCr = octet === 13;
     }
-    for (let at = chunk.indexOf(10, 1); at >= 0; at = chunk.indexOf(10, at + 1)) {
-      if (chunk[at - 1] !== 13) this.#bareNewline = true;
-    }
+    this.#afterCr = afterCr;
   }
 }
 
