@@ -31,6 +31,7 @@ const intended: Readonly<Record<string, RegExp>> = {
   "unknown transfer encoding": /content-transfer-encoding[ \t]*:/i,
   "text after the base64": /=/,
   "long line": /[^\n]{900}/,
+  "more parameters than anybody writes": /(?:;[^;]*){100}/,
   "more line ends than anybody writes": /(?:\r\n){50}/,
 };
 

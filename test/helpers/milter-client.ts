@@ -121,7 +121,7 @@ export class MilterClient {
       recipients.push(said(await this.answer()));
     }
     for (const [name, value] of message.headers) {
-      this.send("L", `${name}\0${value}\0`);
+      await this.#sendInTurn("L", `${name}\0${value}\0`);
       await this.#expectContinue("header", 0x80);
     }
     this.send("N");
@@ -144,10 +144,15 @@ export class MilterClient {
 
   async #body(body: Buffer): Promise<void> {
     for (let at = 0; at < body.length; at += chunkBytes) {
-      const hasRoom = this.send("B", body.subarray(at, at + chunkBytes));
-      if (!hasRoom && !this.#closed) await Promise.race([once(this.#socket, "drain"), this.closed()]);
+      await this.#sendInTurn("B", body.subarray(at, at + chunkBytes));
       await this.#expectContinue("body", 0x80000);
     }
+  }
+
+  /** Waits while the socket is full: millions of packets in its queue end it. */
+  async #sendInTurn(command: string, data: Buffer | string): Promise<void> {
+    const hasRoom = this.send(command, data);
+    if (!hasRoom && !this.#closed) await Promise.race([once(this.#socket, "drain"), this.closed()]);
   }
 
   /** Nothing is answered where the milter asked for it by this bit. */

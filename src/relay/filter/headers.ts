@@ -37,7 +37,10 @@ function onlyParameter(parameters: readonly string[], name: string): string | un
   return match ? unquoted((match[1] ?? "").trim()) : undefined;
 }
 
-/** Cuts at semicolons outside of quotes; not `whole` where a quote has no end. */
+/** Of one header; a real one has three. */
+const mostPieces = 100;
+
+/** Cuts at semicolons outside of quotes; not `whole` where a quote has no end, or where there are more than anybody writes. */
 function splitAtSemicolons(value: string): { pieces: string[]; whole: boolean } {
   const pieces: string[] = [];
   let start = 0;
@@ -47,6 +50,7 @@ function splitAtSemicolons(value: string): { pieces: string[]; whole: boolean } 
     if (letter === '"') quoted = !quoted;
     else if (quoted && letter === "\\") at++;
     else if (!quoted && letter === ";") {
+      if (pieces.length === mostPieces) return { pieces, whole: false };
       pieces.push(value.slice(start, at).trim());
       start = at + 1;
     }

@@ -117,6 +117,8 @@ test.each([
   ['multipart/mixed; name="boundary=b"; boundary=a', "multipart/mixed", "a"],
   ["multipart/mixed; boundary=a;", "multipart/mixed", "a"],
   ['multipart/mixed; "; boundary=b"; boundary=a', "multipart/mixed", undefined],
+  [`multipart/mixed${";".repeat(99)} boundary=a`, "multipart/mixed", "a"],
+  [`multipart/mixed${";".repeat(101)} boundary=a`, "multipart/mixed", undefined],
   ["multipart/mixed; flowed; boundary=a", "multipart/mixed", undefined],
   ['multipart/mixed; boundary=a; name="b', "multipart/mixed", undefined],
 ])("Content-Type: %s", (value, type, boundary) => expect(parseContentType(value)).toMatchObject({ type, boundary }));
