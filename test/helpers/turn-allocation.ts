@@ -32,6 +32,7 @@ export interface Allocation {
 /** Asks for a port, with a socket of its own. */
 export async function allocation(host: string, port: number, credential: TurnCredential): Promise<Allocation> {
   const socket = createSocket("udp4");
+  socket.on("error", () => undefined);
   await new Promise<void>((resolve) => socket.connect(port, host, () => resolve()));
   const asked = new Map([[attribute.transport, Buffer.from([17, 0, 0, 0])]]);
   const first = await exchange(socket, message(allocate, asked));
@@ -84,13 +85,18 @@ function encoded(name: number, value: Buffer): Buffer {
   return Buffer.concat([head, value, Buffer.alloc((4 - (value.length % 4)) % 4)]);
 }
 
-/** Sent again each half second, as UDP wants it. */
+/** Sent again each half second, as UDP wants it. A refusal by ICMP is a lost packet like any other, and is named when no answer comes. */
 async function exchange(socket: Socket, request: Buffer): Promise<Attributes> {
   const transaction = request.subarray(8, 20);
   const again = setInterval(() => socket.send(request), 500);
+  let lost: Error | undefined;
+  const lose = (error: Error) => {
+    lost = error;
+  };
+  socket.on("error", lose);
   try {
     return await new Promise((resolve, reject) => {
-      const end = setTimeout(() => reject(new Error("no answer")), patienceMs.socket);
+      const end = setTimeout(() => reject(new Error("no answer", { cause: lost })), patienceMs.socket);
       const listen = (answer: Buffer) => {
         if (!answer.subarray(8, 20).equals(transaction)) return;
         clearTimeout(end);
@@ -102,6 +108,7 @@ async function exchange(socket: Socket, request: Buffer): Promise<Attributes> {
     });
   } finally {
     clearInterval(again);
+    socket.off("error", lose);
   }
 }
 
