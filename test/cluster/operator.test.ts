@@ -87,6 +87,11 @@ describe("one server", () => {
     });
   });
 
+  test("it says that new accounts are created, as the relay in the pod reports it", async () => {
+    const { message } = await conditionIs("story", "AcceptingAccounts", "True AccountsOpen");
+    expect(message).toBe("new accounts are created");
+  });
+
   test("the pod holds no credentials of the cluster", async () => {
     const mounted = await kubectl([
       "-n",

@@ -1,5 +1,6 @@
 /** The operator against a real API server: what one tenant may ask of it, and what it does with what an earlier server left behind. */
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
@@ -7,6 +8,7 @@ import { apiVersion, chatmailServer, group, version } from "../../src/api/names.
 import { certificateNames, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { type Client, kubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
+import { ports } from "../../src/mail/layout.ts";
 import { allowedImages } from "../../src/operator/config.ts";
 import { installManifests } from "../../src/operator/manifests.ts";
 import { runServerController } from "../../src/operator/server/controller.ts";
@@ -434,6 +436,96 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     });
     const form = await conditionIs("verified", "CertificateReady", "CertificateInvalid");
     expect(form.message).toMatch(/it has BEGIN TRUSTED CERTIFICATE, not BEGIN CERTIFICATE/);
+  });
+
+  describe("AcceptingAccounts", () => {
+    const health = { host: "127.0.0.53", port: ports.health };
+    let answer = { status: 200, body: "" };
+    let asked = 0;
+    const relay = createServer(({ url }, response) => {
+      expect(url).toBe("/status");
+      asked++;
+      response.writeHead(answer.status).end(answer.body);
+    });
+    const report = (accepting: object) => ({
+      status: 200,
+      body: JSON.stringify({ acceptingAccounts: { "_asked.test": accepting }, later: "unknown to this version" }),
+    });
+    const refusing = (reason: string, message: string) => report({ status: false, reason, message });
+    /** As the kubelet writes it; each change of the pod is a reason to ask. */
+    const podSays = async (ready: "True" | "False", message = "") => {
+      const conditions = [{ type: "Ready", status: ready, message, lastTransitionTime: "2026-11-29T12:00:00Z" }];
+      const status = { phase: "Running", podIP: health.host, podIPs: [{ ip: health.host }], conditions };
+      const path = `${pathOf("pods", "asked-0")}/status`;
+      expect((await server.request("PATCH", path, { status }, "application/merge-patch+json")).status).toBe(200);
+    };
+    const version = async () => (await get(chatmailServer.plural, "asked")).metadata.resourceVersion;
+
+    beforeAll(async () => {
+      await new Promise<void>((resolve) => relay.listen(health, resolve));
+      await makeServer("asked", { domain: "_asked.test" });
+      await setUp("asked");
+      const { template } = (
+        await get<{ spec: { template: { metadata: object; spec: object } } }>("statefulsets", "asked")
+      ).spec;
+      const { metadata, spec } = template;
+      await make("pods", {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { ...metadata, name: "asked-0", namespace },
+        spec,
+      });
+    });
+    afterAll(() => new Promise((resolve) => relay.close(resolve)));
+
+    test("is Unknown before the pod is ready, and then what the relay reports", async () => {
+      await conditionIs("asked", "AcceptingAccounts", "RelayNotAsked");
+      expect(asked).toBe(0);
+      answer = report({ status: true });
+      await podSays("True");
+      const { status, message } = await conditionIs("asked", "AcceptingAccounts", "AccountsOpen");
+      expect([status, message]).toEqual(["True", "new accounts are created"]);
+    });
+
+    test.each([
+      ["DiskLow", "DiskLow", "free disk 812MB < 1024MB"],
+      ["MemoryLow", "MemoryLow", "available memory 20MB < 64MB"],
+      ["LoadHigh", "LoadHigh", "load avg per core 5.00 > 4.00"],
+      ["Closed", "Closed", "registration is Closed"],
+      ["FullMoon", "AccountsRefused", "the moon is full"],
+    ])("is False where the relay says %s", async (reported, reason, words) => {
+      answer = refusing(reported, words);
+      await podSays("True", reported);
+      const { status, message } = await conditionIs("asked", "AcceptingAccounts", reason);
+      expect(status).toBe("False");
+      expect(message).toBe(`no new accounts are created: ${words}. Existing accounts are served`);
+    });
+
+    test("is not written again for another figure, nor for one or two answers that are missing", async () => {
+      answer = refusing("DiskLow", "free disk 812MB < 1024MB");
+      await podSays("True", "disk");
+      await conditionIs("asked", "AcceptingAccounts", "DiskLow");
+      const before = await version();
+      for (const [step, next] of [
+        ["figure", refusing("DiskLow", "free disk 811MB < 1024MB")],
+        ["error", { status: 500, body: "" }],
+        ["nonsense", { status: 200, body: "<html>" }],
+      ] as const) {
+        answer = next;
+        const since = asked;
+        await podSays("True", step);
+        await until("the question", () => asked > since);
+      }
+      expect(await version()).toBe(before);
+    });
+
+    test("is Unknown when the third answer in a row is missing, with the cause", async () => {
+      answer = { status: 503, body: "" };
+      await podSays("True", "third");
+      const { status, message } = await conditionIs("asked", "AcceptingAccounts", "RelayUnreachable");
+      expect(status).toBe("Unknown");
+      expect(message).toBe("the operator can't read the relay pod's health port, 9090: answered HTTP 503");
+    });
   });
 
   test("a fault of the operator is in the status, which keeps what was known, and passes with its cause", async () => {

@@ -18,16 +18,20 @@ export async function runServerController(
   world: World,
   options: { workers: number; log: Log; signal: AbortSignal; metrics?: Metrics },
 ): Promise<void> {
-  await runController({
-    ...options,
-    name: "chatmailserver",
-    sources: sourcesOf(world),
-    reconcile: (key, { log, signal }) => reconcileServer(key, world, log, signal),
-    levelOf: (key) => {
-      const level = world.stores.servers.at(key)?.metadata.annotations?.[logLevelAnnotation];
-      return level !== undefined && logLevels.includes(level) ? level : undefined;
-    },
-  });
+  const { log, signal, metrics } = options;
+  await Promise.all([
+    world.relays.run({ log, signal, ...(metrics && { metrics }) }),
+    runController({
+      ...options,
+      name: "chatmailserver",
+      sources: sourcesOf(world),
+      reconcile: (key, run) => reconcileServer(key, world, run.log, run.signal),
+      levelOf: (key) => {
+        const level = world.stores.servers.at(key)?.metadata.annotations?.[logLevelAnnotation];
+        return level !== undefined && logLevels.includes(level) ? level : undefined;
+      },
+    }),
+  ]);
 }
 
 const isAnotherSpec = (before: LiveServer, now: LiveServer) =>
@@ -57,6 +61,7 @@ function sourcesOf(world: World): Source[] {
         return about ? serverOf(about) : [];
       }),
     ),
+    world.relays.source(serverOf),
     fromMapped(world.otherSecrets, ({ object }) => world.serversBySecret.get(keyOf(object)).map(keyOf)),
     fromMapped(world.otherConfigMaps, ({ object }) => world.serversByCaBundle.get(keyOf(object)).map(keyOf)),
     ...(Object.values(children) as unknown as Store<KubeObject>[]).map((store) =>

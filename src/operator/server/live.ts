@@ -49,6 +49,7 @@ export interface LivePod extends KubeObject {
     phase?: string;
     reason?: string;
     message?: string;
+    podIP?: string;
     hostIP?: string;
     hostIPs?: { ip: string }[];
     conditions?: PodCondition[];

@@ -28,6 +28,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     service: stores.services.get(namespace, names.service),
     statefulSet,
     pod,
+    relay: pod && world.relays.of(pod),
     cronJob: stores.cronJobs.get(namespace, names.expiryCronJob),
     networkPolicies: [names.networkPolicy, names.expiryNetworkPolicy].flatMap(
       (policy) => stores.networkPolicies.get(namespace, policy) ?? [],

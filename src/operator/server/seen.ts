@@ -6,6 +6,7 @@ import type { CertificateFacts } from "../../certificates/judge.ts";
 import type { KeyPair } from "../../certificates/self-signed.ts";
 import type { PublicDkimKey } from "../../dns/dkim-key.ts";
 import type { KubeObject } from "../../kube/object.ts";
+import type { RelayStatus } from "../tasks/relay-status.ts";
 import type { LiveCronJob, LiveJob, LivePod, LiveService, LiveStatefulSet, LiveVolumeClaim } from "./live.ts";
 
 export interface Problem {
@@ -69,6 +70,8 @@ export interface Seen {
   service?: LiveService | undefined;
   statefulSet?: LiveStatefulSet | undefined;
   pod?: LivePod | undefined;
+  /** What this pod reports of itself; undefined until it has been asked. */
+  relay?: RelayStatus | undefined;
   /** Of ours: those that are there. */
   networkPolicies?: KubeObject[];
   cronJob?: LiveCronJob | undefined;

@@ -3,6 +3,7 @@ import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/
 import type { Reason } from "../../api/reasons.ts";
 import { dkimRecord, recordsOf } from "../../dns/records.ts";
 import { publicInvite } from "../../mail/invite.ts";
+import { ports } from "../../mail/layout.ts";
 import { podProblem } from "./pod-trouble.ts";
 import type { Judged, Problem, Seen, SeenInvites } from "./seen.ts";
 
@@ -173,6 +174,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
     StorageReady: verdict(volumeIsThere, { reason: "VolumeBound", message: "the volume is bound" }),
     PodReady: verdict(podIsReady, { reason: "RelayRunning", message: "all containers of the relay pod are ready" }),
     ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
+    AcceptingAccounts: acceptingVerdict(server, seen),
     ExpiryHealthy: expiryVerdict(seen, now),
   };
 }
@@ -193,6 +195,35 @@ function invitesVerdict({ secretName, count, unusable }: SeenInvites): Verdict {
   if (count > 0) return { status: "True", reason: "InvitesThere", message: `${count} in Secret ${secretName}` };
   const message = `nobody new can join: no key of Secret ${secretName} holds an invite (8 to 128 letters, digits, - and _)`;
   return { status: "False", reason: "InvitesMissing", message };
+}
+
+const acceptingProblems = ["DiskLow", "MemoryLow", "LoadHigh", "Closed"] as const satisfies Reason[];
+
+/** As the relay reports it: whoever has an address already is served all the same. */
+function acceptingVerdict({ spec: { domain } }: ChatmailServer, { relay }: Seen): Verdict {
+  if (!relay)
+    return {
+      status: "Unknown",
+      reason: "RelayNotAsked",
+      message: "the relay pod has not reported since it became ready",
+    };
+  if ("unreachable" in relay)
+    return {
+      status: "Unknown",
+      reason: "RelayUnreachable",
+      message: `the operator can't read the relay pod's health port, ${ports.health}: ${relay.unreachable}`,
+    };
+  const accepting = relay.report.acceptingAccounts[domain];
+  if (!accepting)
+    return { status: "Unknown", reason: "RelayNotAsked", message: `the relay pod does not report on ${domain}` };
+  if (accepting.status) return { status: "True", reason: "AccountsOpen", message: "new accounts are created" };
+  const { message, reason: reported } = accepting;
+  const reason = acceptingProblems.find((each) => each === reported);
+  return {
+    status: "False",
+    reason: reason ?? "AccountsRefused",
+    message: `no new accounts are created: ${message}. Existing accounts are served`,
+  };
 }
 
 const dayMs = 86_400_000;

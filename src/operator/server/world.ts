@@ -10,6 +10,7 @@ import type { Log } from "../../kube/log.ts";
 import type { Metrics } from "../../kube/metrics.ts";
 import { type KubeObject, type Resource, resources } from "../../kube/object.ts";
 import { byLabel, type Index, type Store } from "../../kube/store.ts";
+import { RelayStatuses } from "../tasks/relay-status.ts";
 import type {
   LiveCronJob,
   LiveEvent,
@@ -61,6 +62,8 @@ export interface World {
   serversByCaBundle: Index<LiveServer>;
   /** By the key of their server. */
   jobsByServer: Index<LiveJob>;
+  /** What the relay pods report of themselves. */
+  relays: RelayStatuses;
   relayImage: string;
   /** What `spec.image` may name; see `isImageAllowed`. */
   allowedImages: readonly string[];
@@ -132,6 +135,7 @@ export function makeWorld(options: {
     troubles,
     eventsAbout: (of) => byObject.flatMap((index) => index.get(aboutText(of))),
     stores,
+    relays: new RelayStatuses(stores.pods),
     relayImage,
     allowedImages,
     operatorNamespace,

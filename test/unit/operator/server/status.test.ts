@@ -301,3 +301,27 @@ test("a Secret without an invite is told, and keeps nobody out who is in", () =>
   expect(condition(status, "InvitesReady")).toBe("False InvitesMissing");
   expect(condition(status, "Ready")).toBe("True Serving");
 });
+
+test.each<{ when: string; relay: Seen["relay"]; says: string }>([
+  { when: "it has not been asked", relay: undefined, says: "Unknown RelayNotAsked" },
+  { when: "it can't be reached", relay: { unreachable: "connect ECONNREFUSED" }, says: "Unknown RelayUnreachable" },
+  {
+    when: "it makes accounts",
+    relay: { report: { acceptingAccounts: { "_nine.test": { status: true } } } },
+    says: "True AccountsOpen",
+  },
+  {
+    when: "it reports on another domain alone",
+    relay: { report: { acceptingAccounts: { "_ten.test": { status: true } } } },
+    says: "Unknown RelayNotAsked",
+  },
+  {
+    when: "its disk is nearly full",
+    relay: { report: { acceptingAccounts: { "_nine.test": { status: false, reason: "DiskLow", message: "x" } } } },
+    says: "False DiskLow",
+  },
+])("AcceptingAccounts is $says when $when, and Ready is as before", ({ relay, says }) => {
+  const status = judge({ relay }, {}, aServer({ domain: "_nine.test" }));
+  expect(condition(status, "AcceptingAccounts")).toBe(says);
+  expect(condition(status, "Ready")).toBe("True Serving");
+});

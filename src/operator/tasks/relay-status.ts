@@ -1,0 +1,163 @@
+/**
+ * Background task: what each relay pod reports of itself on its health port (`GET /status`), which the operator alone may reach.
+ * Each ready pod is asked when it becomes ready and once a minute from then on. An answer that differs from the one before it triggers a
+ * reconcile; figures in its message alone do not, so that the status is not written each minute.
+ */
+import { get } from "node:http";
+import { isIPv6 } from "node:net";
+import { z } from "zod";
+import { labels } from "../../api/names.ts";
+import { type Run, runController } from "../../kube/controller.ts";
+import type { Log } from "../../kube/log.ts";
+import type { Metrics } from "../../kube/metrics.ts";
+import { keyOf } from "../../kube/object.ts";
+import { from, fromMapped, type Source } from "../../kube/source.ts";
+import type { Store } from "../../kube/store.ts";
+import { messageOf } from "../../lib/text.ts";
+import { ports } from "../../mail/layout.ts";
+import type { LivePod } from "../server/live.ts";
+import type { Component } from "../server/resources/child.ts";
+
+/** Whether new accounts are made, by mail domain; the relay's words where they are not. */
+const Report = z.object({
+  acceptingAccounts: z.record(
+    z.string(),
+    z.union([
+      z.object({ status: z.literal(true) }),
+      z.object({ status: z.literal(false), reason: z.string().max(100), message: z.string().max(1_000) }),
+    ]),
+  ),
+});
+export type RelayReport = z.infer<typeof Report>;
+
+/** What is known of one pod: its last report, or why there is none. */
+export type RelayStatus = { report: RelayReport } | { unreachable: string };
+
+interface Known {
+  podUid: string;
+  status: RelayStatus | undefined;
+  /** Since the last answer. One that is lost changes nothing. */
+  failures: number;
+}
+
+const relayComponent: Component = "relay";
+const everyMs = 60_000;
+const withinMs = 5_000;
+const failuresUntilUnreachable = 3;
+const workers = 8;
+const mostBytes = 65_536;
+
+export class RelayStatuses {
+  readonly #pods: Store<LivePod>;
+  readonly #known = new Map<string, Known>();
+  readonly #listeners = new Set<(podKey: string) => void>();
+
+  constructor(pods: Store<LivePod>) {
+    this.#pods = pods;
+    pods.listen(({ type, object }) => {
+      if (type === "deleted") this.#known.delete(keyOf(object));
+    });
+  }
+
+  /** Undefined until this pod has been asked. */
+  of(pod: LivePod): RelayStatus | undefined {
+    const known = this.#known.get(keyOf(pod));
+    return known?.podUid === pod.metadata.uid ? known?.status : undefined;
+  }
+
+  /** Changes of what is known, as work of whoever `ownerOf` names. */
+  source(ownerOf: (pod: LivePod) => Iterable<string>): Source {
+    return {
+      whenFilled: async () => undefined,
+      start: (queue) => {
+        const listener = (podKey: string) => {
+          const pod = this.#pods.at(podKey);
+          for (const key of pod ? ownerOf(pod) : []) queue.add(key, "change");
+        };
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+      },
+      sweep: () => undefined,
+    };
+  }
+
+  /** Resolves when the signal is aborted and questions in flight have ended. */
+  run(options: { signal: AbortSignal; log: Log; metrics?: Metrics }): Promise<void> {
+    return runController({
+      ...options,
+      name: "relay-status",
+      workers,
+      sources: [from(this.#pods), fromMapped(this.#pods, ({ object }) => [keyOf(object)])],
+      reconcile: async (key, run) => ({ againMs: await this.#ask(key, run) }),
+    });
+  }
+
+  /** Returns when to ask again, in milliseconds; undefined where a change of the pod will tell. */
+  async #ask(key: string, { signal, log }: Run): Promise<number | undefined> {
+    const pod = this.#pods.at(key);
+    const host = pod && isReadyRelay(pod) ? pod.status?.podIP : undefined;
+    if (!pod || host === undefined) return undefined;
+    const podUid = pod.metadata.uid ?? "";
+    const known = this.#known.get(key);
+    const before = known?.podUid === podUid ? known : { podUid, status: undefined, failures: 0 };
+    try {
+      const report = Report.parse(
+        JSON.parse(await textAt(host, AbortSignal.any([signal, AbortSignal.timeout(withinMs)]))),
+      );
+      const same = before.status && "report" in before.status && outline(before.status.report) === outline(report);
+      this.#keep(key, { podUid, failures: 0, status: same ? before.status : { report } }, before);
+    } catch (thrown) {
+      if (signal.aborted) return undefined;
+      const failures = before.failures + 1;
+      const cause = thrown instanceof z.ZodError ? "the answer is not one that this operator knows" : messageOf(thrown);
+      log.debug({ cause, failures }, "relay did not report");
+      const status = failures < failuresUntilUnreachable ? before.status : { unreachable: cause };
+      const same = before.status && "unreachable" in before.status && status && "unreachable" in status;
+      this.#keep(key, { podUid, failures, status: same ? before.status : status }, before);
+    }
+    return everyMs * (0.9 + Math.random() * 0.2);
+  }
+
+  #keep(key: string, now: Known, before: Known): void {
+    // a pod that ended while it was asked
+    if (this.#pods.at(key)?.metadata.uid !== now.podUid) return;
+    this.#known.set(key, now);
+    if (now.status !== before.status) for (const listener of this.#listeners) listener(key);
+  }
+}
+
+/** What of a report is worth a write: not the figures. */
+const outline = ({ acceptingAccounts }: RelayReport) =>
+  JSON.stringify(
+    Object.entries(acceptingAccounts)
+      .map(([domain, is]) => [domain, is.status ? "" : is.reason])
+      .sort(),
+  );
+
+function isReadyRelay({ metadata, status }: LivePod): boolean {
+  return (
+    metadata.labels?.[labels.component] === relayComponent &&
+    !metadata.deletionTimestamp &&
+    (status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false)
+  );
+}
+
+/** The body of an answer with status 200; throws with what was answered instead. */
+function textAt(host: string, signal: AbortSignal): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const url = `http://${isIPv6(host) ? `[${host}]` : host}:${ports.health}/status`;
+    const asked = get(url, { signal, agent: false }, (answer) => {
+      let text = "";
+      answer.setEncoding("utf8");
+      answer.on("data", (piece: string) => {
+        text += piece;
+        if (text.length > mostBytes) asked.destroy(new Error(`more than ${mostBytes} bytes`));
+      });
+      answer.on("end", () =>
+        answer.statusCode === 200 ? resolve(text) : reject(new Error(`answered HTTP ${answer.statusCode}`)),
+      );
+      answer.on("error", reject);
+    });
+    asked.on("error", (error) => reject(signal.aborted ? signal.reason : error));
+  });
+}
