@@ -1,7 +1,7 @@
 /** Which objects a server needs. Pure. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { type KubeObject, type Resource, resources } from "../../kube/object.ts";
-import { relayFiles } from "../../mail/files.ts";
+import { relayFiles } from "../../pod/files.ts";
 import { extrasOf } from "./extras.ts";
 import { configMap } from "./resources/config-map.ts";
 import { dkimSecret } from "./resources/dkim-secret.ts";

@@ -5,9 +5,10 @@
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
 import { bytesOf } from "../api/quantity.ts";
+import { joinPath } from "../mail/invite.ts";
+import { ports } from "../mail/ports.ts";
 import { autoconfig, mtaStsPolicy } from "./autoconfig.ts";
-import { joinPath } from "./invite.ts";
-import { folders, loopback, mostMxdelivHeaderBytes, mostMxdelivHeaders, ports, servedTls, sockets } from "./layout.ts";
+import { folders, loopback, mostMxdelivHeaderBytes, mostMxdelivHeaders, servedTls, sockets } from "./layout.ts";
 import { missingPageFiles } from "./pages/answers.ts";
 import { assets } from "./pages/html.ts";
 import { languageMap, languages } from "./pages/language.ts";

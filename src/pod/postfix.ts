@@ -4,7 +4,7 @@
  */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { bytesOf } from "../api/quantity.ts";
-import { addressDomain } from "./address.ts";
+import { addressDomain } from "../mail/address.ts";
 import { folders, loopback, postfix, servedTls, sockets } from "./layout.ts";
 
 /** The service that tries HTTPS before SMTP; the relay daemon names it in its answers. */

@@ -5,8 +5,9 @@
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { bytesOf } from "../api/quantity.ts";
+import { ports } from "../mail/ports.ts";
 import { signingKeyFiles } from "./dkim.ts";
-import { folders, ports } from "./layout.ts";
+import { folders } from "./layout.ts";
 import { turnSecretFile } from "./turn.ts";
 
 const count = z.int().min(0);

@@ -1,8 +1,8 @@
 /** The built-in pages that nginx serves as they are, each in every language: NAME.LANGUAGE.html. */
 import type { ChatmailServerSpec } from "../../api/chatmail-server.ts";
 import { bytesOf } from "../../api/quantity.ts";
-import { addressDomain } from "../address.ts";
-import { joinPath, publicInvite } from "../invite.ts";
+import { addressDomain } from "../../mail/address.ts";
+import { joinPath, publicInvite } from "../../mail/invite.ts";
 import { escapeHtml, escapeLines, framed, joinCard, type PageName, pageNames } from "./html.ts";
 import { type Language, languages } from "./language.ts";
 import { texts } from "./texts.ts";

@@ -2,16 +2,16 @@
 import { BlockList, isIPv4 } from "node:net";
 import { describe, expect, test } from "vitest";
 import { ChatmailServerSpec } from "../../../src/api/chatmail-server.ts";
-import { expiryContainer, prepareContainer, relayContainers } from "../../../src/mail/containers.ts";
-import { adminContact } from "../../../src/mail/dovecot.ts";
-import { configMapData, configMapItems, type FileFolder, fileFolders, relayFiles } from "../../../src/mail/files.ts";
 import { inviteLink, invitePage, inviteTokenIn, publicInvite } from "../../../src/mail/invite.ts";
-import { folders, sockets } from "../../../src/mail/layout.ts";
-import { escapeHtml, qrSvg } from "../../../src/mail/pages/html.ts";
-import { languageMap, languages } from "../../../src/mail/pages/language.ts";
-import { readableSize } from "../../../src/mail/pages/site.ts";
-import { mainSettings, settings } from "../../../src/mail/postfix.ts";
-import { deniedPeers } from "../../../src/mail/turn.ts";
+import { expiryContainer, prepareContainer, relayContainers } from "../../../src/pod/containers.ts";
+import { adminContact } from "../../../src/pod/dovecot.ts";
+import { configMapData, configMapItems, type FileFolder, fileFolders, relayFiles } from "../../../src/pod/files.ts";
+import { folders, sockets } from "../../../src/pod/layout.ts";
+import { escapeHtml, qrSvg } from "../../../src/pod/pages/html.ts";
+import { languageMap, languages } from "../../../src/pod/pages/language.ts";
+import { readableSize } from "../../../src/pod/pages/site.ts";
+import { mainSettings, settings } from "../../../src/pod/postfix.ts";
+import { deniedPeers } from "../../../src/pod/turn.ts";
 import { mostRecipients } from "../../../src/relay/receive/policy.ts";
 
 type Fields = Omit<Partial<Parameters<typeof ChatmailServerSpec.parse>[0] & object>, "domain">;

@@ -3,7 +3,8 @@
  * reach: never the cluster's own networks.
  */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
-import { folders, ports } from "./layout.ts";
+import { ports } from "../mail/ports.ts";
+import { folders } from "./layout.ts";
 
 type Spec = Pick<ChatmailServerSpec, "domain" | "services">;
 type Turn = ChatmailServerSpec["services"]["turn"];
