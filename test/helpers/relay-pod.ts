@@ -40,6 +40,8 @@ import {
 import { rsaKey } from "../../src/pod/dkim.ts";
 import { type FileFolder, type Files, relayFiles } from "../../src/pod/files.ts";
 import { folders, givenTls, sockets } from "../../src/pod/layout.ts";
+import { Plan } from "../../src/pod/plan.ts";
+import { planOf } from "../../src/pod/plan-of.ts";
 import { builtInResources } from "../../src/pod/resources.ts";
 import { turnSecretKey } from "../../src/pod/turn.ts";
 import { boxPid } from "../lab/box.ts";
@@ -298,7 +300,7 @@ async function writeFiles(
   }: Pick<RelayPodOptions, "ownPages" | "certificate" | "edit"> & { rsaKeyPem: string },
 ) {
   const write = (path: string, text: string) => writeFileSync(join(folder, path), text, { mode: 0o644 });
-  const built = edit(relayFiles(spec));
+  const built = edit(relayFiles(Plan.parse(planOf(spec))));
   for (const [name, files] of Object.entries({ ...built, pages: ownPages ?? built.pages })) {
     mkdirSync(join(folder, "config", name), { recursive: true });
     for (const [file, text] of Object.entries(files)) write(`config/${name}/${file}`, text);
