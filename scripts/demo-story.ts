@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import QRCode from "qrcode";
 import type { ChatmailServer } from "../src/api/chatmail-server.ts";
 import { messageOf } from "../src/lib/text.ts";
-import { ports } from "../src/mail/layout.ts";
+import { ports } from "../src/mail/ports.ts";
 import { accepts } from "../test/helpers/accepts.ts";
 import { converse, expire, join, refusals } from "../test/helpers/first-message.ts";
 import { kubectl } from "../test/helpers/kubectl.ts";

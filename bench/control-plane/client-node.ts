@@ -17,8 +17,8 @@ import {
 import { chatmailServer, childNames, group, labels, version } from "../../src/api/names.ts";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { makeRsaKey } from "../../src/dns/dkim-key.ts";
-import { rsaKey } from "../../src/mail/dkim.ts";
 import { storeResources } from "../../src/operator/server/world.ts";
+import { rsaKey } from "../../src/pod/dkim.ts";
 import type { Template } from "./template.ts";
 
 const [url = "", caFile = "", tokenFile = "", templateFile = "", workers = "4"] = process.argv.slice(2);

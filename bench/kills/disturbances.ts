@@ -1,5 +1,5 @@
 /** What is done to a relay pod while mail goes through it. Each lasts as long as it is told, and ends with everything running again. */
-import type { RelayContainerName } from "../../src/mail/containers.ts";
+import type { RelayContainerName } from "../../src/pod/containers.ts";
 import type { RelayPod } from "../../test/helpers/relay-pod.ts";
 
 export interface Subject {

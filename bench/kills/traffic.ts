@@ -1,7 +1,7 @@
 /** Users who write all the time, and what became of each mail. */
 
 import { wait } from "../../src/lib/wait.ts";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { password } from "../../test/helpers/accounts.ts";
 import { ImapClient } from "../../test/helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../../test/helpers/messages.ts";

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { ImapClient } from "../../test/helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../../test/helpers/messages.ts";
 import type { RelayPod } from "../../test/helpers/relay-pod.ts";

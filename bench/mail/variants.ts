@@ -1,6 +1,6 @@
 /** The same Postfix twice: beside its submission service stand two of the same kind, one without a milter and equal in all else. */
-import type { FileFolder, Files } from "../../src/mail/files.ts";
-import { loopback } from "../../src/mail/layout.ts";
+import type { FileFolder, Files } from "../../src/pod/files.ts";
+import { loopback } from "../../src/pod/layout.ts";
 
 export const filters = ["plain", "filtered"] as const;
 export type Filter = (typeof filters)[number];

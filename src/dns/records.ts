@@ -1,8 +1,8 @@
 /** What the DNS has to say of a mail domain (reference §20). Pure. */
 import { isIPv4, isIPv6 } from "node:net";
 import { isSelfSignedDomain } from "../api/domain.ts";
-import { signsMail } from "../mail/dkim.ts";
-import { ports } from "../mail/layout.ts";
+import { signsMail } from "../mail/address.ts";
+import { ports } from "../mail/ports.ts";
 import type { PublicDkimKey } from "./dkim-key.ts";
 
 export interface DnsRecord {

@@ -6,6 +6,11 @@ export function addressDomain(mailDomain: string): string {
   return isAddressLiteral(mailDomain) ? `[${mailDomain}]` : mailDomain;
 }
 
+/** A relay whose domain is an address literal has no name at which a key could be looked up. */
+export function signsMail(domain: string): boolean {
+  return addressDomain(domain) === domain;
+}
+
 /** The mail domain that an address belongs to ("a@[1.2.3.4]" → "1.2.3.4"), lower-case; undefined where there is not exactly one @ with text on both sides. */
 export function mailDomainOf(address: string): string | undefined {
   const parts = address.toLowerCase().split("@");

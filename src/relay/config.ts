@@ -3,8 +3,9 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
 import { messageOf } from "../lib/text.ts";
-import { folders, loopback, ports } from "../mail/layout.ts";
-import { RelayConfig } from "../mail/relay-config.ts";
+import { ports } from "../mail/ports.ts";
+import { folders, loopback } from "../pod/layout.ts";
+import { RelayConfig } from "../pod/relay-config.ts";
 
 const Environment = z.object({
   /** Path of the configuration file. */

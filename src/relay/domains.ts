@@ -1,7 +1,7 @@
 /** The table of domains, as the daemon asks it: whose is this address, where does it live, what may it do. */
 import { join } from "node:path";
 import { mailDomainOf, plainAddress } from "../mail/address.ts";
-import type { DomainLimits, RelayConfig } from "../mail/relay-config.ts";
+import type { DomainLimits, RelayConfig } from "../pod/relay-config.ts";
 
 /** An address of one of our domains, in the one spelling that accounts have. */
 export interface LocalAddress {

@@ -2,7 +2,8 @@
 import { request } from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
-import { folders, ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { folders } from "../../src/pod/layout.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { someAccount } from "../helpers/first-message.ts";
 import { ImapClient } from "../helpers/imap-client.ts";

@@ -3,7 +3,7 @@
  * such a one) proves only that the policies stop nothing that has to pass; the workflow for forks has one that enforces them.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import type { LivePod } from "../../src/operator/server/live.ts";
 import { apply, kubectl, kubectlJson } from "../helpers/kubectl.ts";
 import {

@@ -5,7 +5,7 @@ import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts
 import { sha256Of } from "../../src/certificates/pair.ts";
 import { certificateNames, type KeyPair } from "../../src/certificates/self-signed.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import type { LivePod } from "../../src/operator/server/live.ts";
 import { onAnyLoad } from "../helpers/accounts.ts";
 import { type Authority, makeAuthority } from "../helpers/authorities.ts";

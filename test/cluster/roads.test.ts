@@ -1,7 +1,8 @@
 /** Roads that an administrator points out: in by a load balancer that says who its clients are, and out by what signed DNS vouches for. */
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { folders, ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { folders } from "../../src/pod/layout.ts";
 import { someAccount } from "../helpers/first-message.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { apply, kubectl } from "../helpers/kubectl.ts";

@@ -1,5 +1,5 @@
 /** Addresses on a relay pod: made, as all are, by logging in. */
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { ImapClient } from "./imap-client.ts";
 import { randomName } from "./messages.ts";
 import type { RelayPod } from "./relay-pod.ts";

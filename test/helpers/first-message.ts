@@ -3,7 +3,8 @@
  * write to each other; clear text is refused; old mail goes. Runs inside the lab.
  */
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
-import { folders, ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { folders } from "../../src/pod/layout.ts";
 import { DeltaChatClient } from "./delta-chat.ts";
 import { ImapClient } from "./imap-client.ts";
 import { kubectl } from "./kubectl.ts";

@@ -2,7 +2,7 @@
 import { request } from "node:https";
 import { connect as connectTcp } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 
 export interface Asked {
   path: string;

@@ -1,5 +1,5 @@
 /**
- * A relay pod without a cluster: the containers of `src/mail/containers.ts` on the lab's Docker engine, in one network
+ * A relay pod without a cluster: the containers of `src/pod/containers.ts` on the lab's Docker engine, in one network
  * namespace, with the same commands, users, rights, mounts, limits of memory and read-only roots that the StatefulSet gives them.
  */
 import { execFile } from "node:child_process";
@@ -26,6 +26,8 @@ import { amountOf } from "../../src/api/quantity.ts";
 import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { makeRsaKey, publicDkimKey } from "../../src/dns/dkim-key.ts";
 import { recordsOf } from "../../src/dns/records.ts";
+import { signsMail } from "../../src/mail/address.ts";
+import { extrasOf } from "../../src/operator/server/extras.ts";
 import {
   podSysctls,
   prepareContainer,
@@ -34,13 +36,14 @@ import {
   type RelayMount,
   relayContainers,
   validatingDnsOptions,
-} from "../../src/mail/containers.ts";
-import { rsaKey, signsMail } from "../../src/mail/dkim.ts";
-import { type FileFolder, type Files, relayFiles } from "../../src/mail/files.ts";
-import { folders, givenTls, sockets } from "../../src/mail/layout.ts";
-import { builtInResources } from "../../src/mail/resources.ts";
-import { turnSecretKey } from "../../src/mail/turn.ts";
-import { extrasOf } from "../../src/operator/server/extras.ts";
+} from "../../src/pod/containers.ts";
+import { rsaKey } from "../../src/pod/dkim.ts";
+import { type FileFolder, type Files, relayFiles } from "../../src/pod/files.ts";
+import { folders, givenTls, sockets } from "../../src/pod/layout.ts";
+import { Plan } from "../../src/pod/plan.ts";
+import { planOf } from "../../src/pod/plan-of.ts";
+import { builtInResources } from "../../src/pod/resources.ts";
+import { turnSecretKey } from "../../src/pod/turn.ts";
 import { boxPid } from "../lab/box.ts";
 import { docker, tryDocker } from "../lab/docker.ts";
 import { isRoot, labName, privatePeers } from "../lab/place.ts";
@@ -297,7 +300,7 @@ async function writeFiles(
   }: Pick<RelayPodOptions, "ownPages" | "certificate" | "edit"> & { rsaKeyPem: string },
 ) {
   const write = (path: string, text: string) => writeFileSync(join(folder, path), text, { mode: 0o644 });
-  const built = edit(relayFiles(spec));
+  const built = edit(relayFiles(Plan.parse(planOf(spec))));
   for (const [name, files] of Object.entries({ ...built, pages: ownPages ?? built.pages })) {
     mkdirSync(join(folder, "config", name), { recursive: true });
     for (const [file, text] of Object.entries(files)) write(`config/${name}/${file}`, text);

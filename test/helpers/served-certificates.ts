@@ -1,5 +1,5 @@
 /** Which certificate a relay shows, at each port and for each protocol that the port speaks. */
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { ImapClient } from "./imap-client.ts";
 import { type Address, LineSocket } from "./line-socket.ts";
 import { SmtpClient } from "./smtp-client.ts";

@@ -1,5 +1,5 @@
 /** What Postfix would be told by the relay daemon, asked as Postfix asks. */
-import { sockets } from "../../src/mail/layout.ts";
+import { sockets } from "../../src/pod/layout.ts";
 import type { RelayPod } from "./relay-pod.ts";
 import { until } from "./until.ts";
 

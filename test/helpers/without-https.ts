@@ -1,5 +1,6 @@
 /** A relay whose port 443 is closed; all others, which are nginx's too, stay open. */
-import { folders, ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { folders } from "../../src/pod/layout.ts";
 import { accepts } from "./accepts.ts";
 import type { RelayPod } from "./relay-pod.ts";
 import { until } from "./until.ts";

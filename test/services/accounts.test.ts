@@ -2,7 +2,8 @@
 import { statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { folders, ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { folders } from "../../src/pod/layout.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { randomName } from "../helpers/messages.ts";
 import { proxyV2 } from "../helpers/proxy-header.ts";

@@ -1,7 +1,7 @@
 /** A relay without a name: addresses end in `@[192.0.2.7]`, folders and certificates in the bare address. */
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { askHttps } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";

@@ -2,8 +2,8 @@
 import { createHmac } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ports } from "../../src/mail/layout.ts";
-import { turnSecretFile } from "../../src/mail/turn.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { turnSecretFile } from "../../src/pod/turn.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { LineSocket } from "../helpers/line-socket.ts";

@@ -1,7 +1,7 @@
 /** A relay and a mail server as others run it, Postfix with OpenDKIM, both ways: what is encrypted passes, what is not comes back. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { messageOf } from "../../src/lib/text.ts";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { type ClassicServer, startClassicServer } from "../helpers/classic-server.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";

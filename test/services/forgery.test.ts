@@ -1,7 +1,7 @@
 /** Nobody writes in another's name, and nobody gets a text past the filter: each door of a relay, real Postfix and nginx behind it. */
 import { rmSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { askHttps, postMail } from "../helpers/https.ts";

@@ -1,6 +1,7 @@
 /** A volume without room: what was taken is kept and comes later, what can't be taken is put off, and no account is harmed. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { folders, ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { folders } from "../../src/pod/layout.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { postMail } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";

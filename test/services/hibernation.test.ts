@@ -1,7 +1,7 @@
 /** Clients in IDLE cost no process: their sessions hibernate, whatever they did before, and wake for new mail. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Files } from "../../src/mail/files.ts";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
+import type { Files } from "../../src/pod/files.ts";
 import { password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";

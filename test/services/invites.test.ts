@@ -1,6 +1,6 @@
 /** Who gets an address where registration asks for an invite, or is closed: over IMAP, submission, HTTP, and with a real Delta Chat. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { fewNewAddresses } from "../helpers/accounts.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { askHttps } from "../helpers/https.ts";

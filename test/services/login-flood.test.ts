@@ -2,7 +2,8 @@
 import { chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ports, vmail } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { vmail } from "../../src/pod/layout.ts";
 import { sha512Crypt } from "../../src/relay/accounts/sha512-crypt.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { randomName } from "../helpers/messages.ts";

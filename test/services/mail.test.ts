@@ -4,7 +4,8 @@ import { chownSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileS
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ports, programs, vmail } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { programs, vmail } from "../../src/pod/layout.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";

@@ -1,7 +1,8 @@
 /** What users notice when a part of the pod is down, and what is still there when it is back. */
 import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { folders, ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { folders } from "../../src/pod/layout.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage } from "../helpers/messages.ts";

@@ -1,6 +1,7 @@
 /** Behind a load balancer that says who its clients are: limits and sessions are theirs, and whoever says nothing is sent away. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { folders, ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { folders } from "../../src/pod/layout.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { LineSocket } from "../helpers/line-socket.ts";
 import { randomName } from "../helpers/messages.ts";

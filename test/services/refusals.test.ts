@@ -1,8 +1,8 @@
 /** Refusals that pass look passing: over IMAP, submission and HTTPS, and to a real Delta Chat. And what 300 people behind one address need. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
-import { ports } from "../../src/mail/layout.ts";
-import { relayConfig } from "../../src/mail/relay-config.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { Plan } from "../../src/pod/plan.ts";
+import { relayConfig } from "../../src/pod/relay-config.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { askHttps } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
@@ -65,7 +65,7 @@ describe.each([
   beforeAll(async () => {
     pod = await startRelayPod({ domain: "_refusals.test", spec: { accounts } });
     if (loadPerCoreAbove !== undefined) {
-      const config = relayConfig(ChatmailServerSpec.parse({ domain: pod.domain }));
+      const config = relayConfig(Plan.parse({ version: 1, domains: [{ domain: pod.domain }] }));
       for (const limits of Object.values(config.domains)) limits.refuseNew.loadPerCoreAbove = loadPerCoreAbove;
       pod.configure("relay", "relay.json", JSON.stringify(config));
       await pod.stop("relay");

@@ -1,6 +1,6 @@
 /** Two relays and the roads between them: SMTP first, HTTPS once it is known, and back when it breaks; no mail is lost, none comes twice. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { type FakePeer, startFakePeer } from "../helpers/fake-peer.ts";
 import { postMail } from "../helpers/https.ts";

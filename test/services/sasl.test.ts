@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { messageOf } from "../../src/lib/text.ts";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { LineSocket } from "../helpers/line-socket.ts";

@@ -1,7 +1,8 @@
 /** Port 443 is for mail programs too: which of them is meant is read from ALPN, and the client stays who it is. STARTTLS beside it. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { folders, ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
+import { folders } from "../../src/pod/layout.ts";
 import { fewNewAddresses } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { LineSocket, type Tls } from "../helpers/line-socket.ts";

@@ -1,7 +1,7 @@
 /** The pages of a relay and the way to a new address, as a browser and a client see them. */
 import { connect } from "node:http2";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { fewNewAddresses } from "../helpers/accounts.ts";
 import { askHttps } from "../helpers/https.ts";
 import { LineSocket } from "../helpers/line-socket.ts";

@@ -12,11 +12,12 @@ const mayUse: Record<string, readonly string[]> = {
   mail: ["api", "lib"],
   dns: ["mail", "api", "lib"],
   certificates: ["mail", "api", "lib"],
+  pod: ["mail", "api", "lib"],
   kube: ["lib"],
-  operator: ["kube", "certificates", "dns", "mail", "api", "lib"],
-  relay: ["certificates", "mail", "api", "lib"],
-  cli: ["operator", "relay", "kube", "certificates", "dns", "mail", "api", "lib"],
-  main: ["operator", "relay", "kube", "certificates", "dns", "mail", "api", "lib"],
+  operator: ["kube", "certificates", "dns", "pod", "mail", "api", "lib"],
+  relay: ["certificates", "pod", "mail", "api", "lib"],
+  cli: ["operator", "relay", "kube", "certificates", "dns", "pod", "mail", "api", "lib"],
+  main: ["operator", "relay", "kube", "certificates", "dns", "pod", "mail", "api", "lib"],
 };
 
 interface Import {

@@ -1,7 +1,9 @@
 /** Which objects a server needs. Pure. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { type KubeObject, type Resource, resources } from "../../kube/object.ts";
-import { relayFiles } from "../../mail/files.ts";
+import { relayFiles } from "../../pod/files.ts";
+import { Plan } from "../../pod/plan.ts";
+import { planOf } from "../../pod/plan-of.ts";
 import { extrasOf } from "./extras.ts";
 import { configMap } from "./resources/config-map.ts";
 import { dkimSecret } from "./resources/dkim-secret.ts";
@@ -29,7 +31,7 @@ export function desiredChildren(
   seen: Seen,
   options: { relayImage: string; operatorNamespace: string },
 ): DesiredChild[] {
-  const files = relayFiles(server.spec);
+  const files = relayFiles(Plan.parse(planOf(server.spec)));
   const { certificate, dkim, volumeClaim: claim } = seen;
   const plan = {
     server,

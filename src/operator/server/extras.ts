@@ -1,6 +1,6 @@
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
-import type { Extras } from "../../mail/containers.ts";
-import { relayPortsOf } from "../../mail/turn.ts";
+import type { Extras } from "../../pod/containers.ts";
+import { relayPortsOf } from "../../pod/turn.ts";
 
 /** What runs beside mail. Pure. */
 export function extrasOf(server: Pick<ChatmailServer, "spec">, addresses: readonly string[]): Extras {

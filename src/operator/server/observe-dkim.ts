@@ -2,7 +2,8 @@
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames } from "../../api/names.ts";
 import { makeRsaKey, publicDkimKey } from "../../dns/dkim-key.ts";
-import { dkimKeyFiles, rsaKey, signsMail } from "../../mail/dkim.ts";
+import { signsMail } from "../../mail/address.ts";
+import { dkimKeyFiles, rsaKey } from "../../pod/dkim.ts";
 import type { LiveSecret } from "./live.ts";
 import { ownSecret, type SecretWorld, textIn } from "./observe-secret.ts";
 import type { SeenDkim } from "./seen.ts";

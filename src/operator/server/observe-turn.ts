@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames } from "../../api/names.ts";
-import { turnSecretKey } from "../../mail/turn.ts";
+import { turnSecretKey } from "../../pod/turn.ts";
 import { ownSecret, type SecretWorld, textIn } from "./observe-secret.ts";
 import type { SeenTurn } from "./seen.ts";
 

@@ -1,6 +1,6 @@
 /** Is this the password of this address: the same answer for IMAP and submission. An address is made by the first login with it (reference §11). */
 import type { Logger } from "pino";
-import type { DomainLimits } from "../../mail/relay-config.ts";
+import type { DomainLimits } from "../../pod/relay-config.ts";
 import { type Domains, type LocalAddress, localAddress } from "../domains.ts";
 import * as events from "../events.ts";
 import { readInvites } from "../invites/store.ts";

@@ -1,6 +1,6 @@
 /** Dovecot's Lua questions over HTTP on a unix socket: is this the password, who is this, who is there; and its word that a message has come. */
 import { join } from "node:path";
-import { vmail } from "../../mail/layout.ts";
+import { vmail } from "../../pod/layout.ts";
 import type { Accounts } from "../accounts/accounts.ts";
 import { imapText } from "../accounts/refusals.ts";
 import { listAccounts } from "../accounts/store.ts";

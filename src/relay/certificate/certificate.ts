@@ -11,7 +11,7 @@ import { basename, join } from "node:path";
 import type { Logger } from "pino";
 import { joinedPem, readPair, sha256Of } from "../../certificates/pair.ts";
 import { messageOf } from "../../lib/text.ts";
-import { givenTls, reloadPipes, servedTls } from "../../mail/layout.ts";
+import { givenTls, reloadPipes, servedTls } from "../../pod/layout.ts";
 import * as events from "../events.ts";
 import { codeOf, readIfThere, replaceFile } from "../files.ts";
 

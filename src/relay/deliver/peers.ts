@@ -7,7 +7,7 @@ import https from "node:https";
 import { isIP, isIPv6, type LookupFunction, type TcpSocketConnectOpts } from "node:net";
 import type { Writable } from "node:stream";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
-import type { MayConnect } from "../../mail/networks.ts";
+import type { MayConnect } from "../../pod/networks.ts";
 import { allowedLookup, PeerRefused, requireAllowed } from "../allowed-lookup.ts";
 import { codeOf } from "../files.ts";
 

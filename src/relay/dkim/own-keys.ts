@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import { messageOf } from "../../lib/text.ts";
-import type { RelayConfig } from "../../mail/relay-config.ts";
+import type { RelayConfig } from "../../pod/relay-config.ts";
 import * as events from "../events.ts";
 import { codeOf } from "../files.ts";
 import type { Metrics } from "../metrics.ts";

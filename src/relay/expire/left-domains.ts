@@ -1,6 +1,6 @@
 /** Mail of domains that the relay no longer serves: a kept volume may hold it, and it is deleted by the same rules. */
 import { readdirSync } from "node:fs";
-import type { DomainLimits } from "../../mail/relay-config.ts";
+import type { DomainLimits } from "../../pod/relay-config.ts";
 import type { Domains } from "../domains.ts";
 
 /** Folders of the mail volume that are named like a domain and are none of the served ones, with the shortest limits of those. */

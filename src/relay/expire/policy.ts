@@ -1,5 +1,5 @@
 /** When a mail or an account is deleted (reference §15). Pure; all times in milliseconds since 1970, so no time zone comes in. */
-import type { DomainLimits } from "../../mail/relay-config.ts";
+import type { DomainLimits } from "../../pod/relay-config.ts";
 
 const dayMs = 86_400_000;
 /** Above this a message is large. */

@@ -4,7 +4,7 @@
  */
 import { type Dirent, lstatSync, readdirSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import type { DomainLimits } from "../../mail/relay-config.ts";
+import type { DomainLimits } from "../../pod/relay-config.ts";
 import { type Domains, localAddress } from "../domains.ts";
 import { codeOf } from "../files.ts";
 import { encryptedOnlyFlag } from "../filter/flags.ts";

@@ -1,6 +1,6 @@
 /** The filter for mail that our own users hand in (reference §6.2, §7.3). */
 import type { Logger } from "pino";
-import type { DomainLimits } from "../../mail/relay-config.ts";
+import type { DomainLimits } from "../../pod/relay-config.ts";
 import type { OwnKeys, OwnSigning } from "../dkim/own-keys.ts";
 import { HeadersTooLarge, type SignatureHeader } from "../dkim/sign.ts";
 import { type Domains, localAddress, plainRecipient } from "../domains.ts";

@@ -1,7 +1,7 @@
 /** The invites that count now: the Secret as it is mounted, one in each file. Read for each question, so taking one back needs no restart. */
 import { join } from "node:path";
 import { inviteTokenIn } from "../../mail/invite.ts";
-import type { DomainLimits } from "../../mail/relay-config.ts";
+import type { DomainLimits } from "../../pod/relay-config.ts";
 import { namesIn, readIfThere } from "../files.ts";
 
 export async function readInvites({ invitesFolder }: Pick<DomainLimits, "invitesFolder">): Promise<string[]> {

@@ -1,7 +1,7 @@
 /** Answers Dovecot's metadata dict: an account's push tokens, and what the server says of itself. */
 import type { Logger } from "pino";
 import { mailDomainOf } from "../../mail/address.ts";
-import type { RelayConfig } from "../../mail/relay-config.ts";
+import type { RelayConfig } from "../../pod/relay-config.ts";
 import type { Accounts } from "../accounts/accounts.ts";
 import type { DictAnswers } from "../dict/server.ts";
 import * as events from "../events.ts";

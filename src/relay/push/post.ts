@@ -2,7 +2,7 @@
 import { lookup } from "node:dns";
 import { Agent, request } from "node:https";
 import type { LookupFunction } from "node:net";
-import type { MayConnect } from "../../mail/networks.ts";
+import type { MayConnect } from "../../pod/networks.ts";
 import { allowedLookup, PeerRefused, requireAllowed } from "../allowed-lookup.ts";
 import { codeOf } from "../files.ts";
 import { workersFor } from "./policy.ts";

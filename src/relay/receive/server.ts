@@ -1,7 +1,7 @@
 /** `/mxdeliv` behind nginx: takes mail from other relays by HTTPS and hands it on to Postfix. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIP } from "node:net";
-import { mostMxdelivHeaderBytes, mostMxdelivHeaders } from "../../mail/layout.ts";
+import { mostMxdelivHeaderBytes, mostMxdelivHeaders } from "../../pod/layout.ts";
 import { clientKey } from "../accounts/client.ts";
 import type { Domains } from "../domains.ts";
 import type { Metrics } from "../metrics.ts";

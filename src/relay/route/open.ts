@@ -1,7 +1,7 @@
 /** Puts the roads together: what is known, the looks for more, Postfix's questions, and the courier for what goes by HTTPS. */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { MayConnect } from "../../mail/networks.ts";
+import type { MayConnect } from "../../pod/networks.ts";
 import type { Settings } from "../config.ts";
 import { Courier } from "../deliver/courier.ts";
 import { Peers } from "../deliver/peers.ts";

@@ -3,8 +3,8 @@
  * what is judged is what is connected to; an address in place of a name never gets so far, and is judged with its route.
  */
 
-import type { MayConnect } from "../../mail/networks.ts";
-import { unreachableDomain } from "../../mail/postfix.ts";
+import type { MayConnect } from "../../pod/networks.ts";
+import { unreachableDomain } from "../../pod/postfix.ts";
 import { literalAddress } from "./domain.ts";
 
 /**

@@ -5,8 +5,8 @@
  * bring through takes SMTP in the same attempt, since Postfix gets both as a list of next hops.
  */
 import { backOffMs } from "../../lib/back-off.ts";
-import { loopback } from "../../mail/layout.ts";
-import { roadService } from "../../mail/postfix.ts";
+import { loopback } from "../../pod/layout.ts";
+import { roadService } from "../../pod/postfix.ts";
 import type { DaneFinding } from "./dane.ts";
 import { isUnverified } from "./domain.ts";
 import type { StsPolicy } from "./sts.ts";

@@ -3,7 +3,7 @@
  * `dns-reply` by rule. Domains are discovered from `tls-policy` on: it is requested for a mail that was accepted, `transport` for
  * each address that a client mentions.
  */
-import type { MayConnect } from "../../mail/networks.ts";
+import type { MayConnect } from "../../pod/networks.ts";
 import { type Domains, limitsOfDomain } from "../domains.ts";
 import type { Answer, Question } from "../socketmap/protocol.ts";
 import type { Dane } from "./dane.ts";

@@ -2,7 +2,7 @@
 import { isSelfSignedDomain } from "../../api/domain.ts";
 import { addressDomain } from "../../mail/address.ts";
 import { inviteLink, publicInvite } from "../../mail/invite.ts";
-import type { DomainLimits } from "../../mail/relay-config.ts";
+import type { DomainLimits } from "../../pod/relay-config.ts";
 import { maxPasswordBytes } from "../accounts/policy.ts";
 import { isInvite, provenPassword } from "../invites/policy.ts";
 

@@ -2,8 +2,8 @@
 import { randomInt } from "node:crypto";
 import { isSelfSignedDomain } from "../../api/domain.ts";
 import { joinPath } from "../../mail/invite.ts";
-import { joinPage, notNowPage, notValidPage } from "../../mail/pages/answers.ts";
-import { isLanguage } from "../../mail/pages/language.ts";
+import { joinPage, notNowPage, notValidPage } from "../../pod/pages/answers.ts";
+import { isLanguage } from "../../pod/pages/language.ts";
 import type { Accounts } from "../accounts/accounts.ts";
 import { type Later, retrySeconds, sentenceOf } from "../accounts/refusals.ts";
 import { accountExists } from "../accounts/store.ts";

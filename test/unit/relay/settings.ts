@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import type { DomainLimits } from "../../../src/mail/relay-config.ts";
+import type { DomainLimits } from "../../../src/pod/relay-config.ts";
 import type { Settings } from "../../../src/relay/config.ts";
 
 export function limits(over: Partial<DomainLimits> = {}): DomainLimits {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
-import { configMapData, type FileFolder, type Files } from "../../../mail/files.ts";
+import { configMapData, type FileFolder, type Files } from "../../../pod/files.ts";
 import { type Child, childMeta } from "./child.ts";
 
 /** Every configuration file of the pod, in one ConfigMap. */

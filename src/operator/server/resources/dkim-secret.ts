@@ -1,6 +1,6 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
-import { rsaKey } from "../../../mail/dkim.ts";
+import { rsaKey } from "../../../pod/dkim.ts";
 import { type KeptSecret, keptSecret } from "./kept-secret.ts";
 
 /** The key that the domain signs with; its public half stands in the DNS. A person may add another, such as ed25519.pem. */

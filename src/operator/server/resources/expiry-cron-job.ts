@@ -1,5 +1,5 @@
 import { childNames } from "../../../api/names.ts";
-import { expiryContainer } from "../../../mail/containers.ts";
+import { expiryContainer } from "../../../pod/containers.ts";
 import { type Child, childLabels, childMeta, selectorLabels } from "./child.ts";
 import { containerOf, type PodPlan, podBasics, podSecurity, volumesFor } from "./pod.ts";
 

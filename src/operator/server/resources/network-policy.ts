@@ -2,8 +2,8 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames, labels, labelValues } from "../../../api/names.ts";
 import type { KubeObject } from "../../../kube/object.ts";
-import { ports } from "../../../mail/layout.ts";
-import { type IpBlock, peerBlocks } from "../../../mail/networks.ts";
+import { ports } from "../../../mail/ports.ts";
+import { type IpBlock, peerBlocks } from "../../../pod/networks.ts";
 import { type Child, type Component, childMeta, selectorLabels } from "./child.ts";
 import { servedPorts } from "./service.ts";
 

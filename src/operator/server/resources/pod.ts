@@ -1,14 +1,15 @@
-/** From the containers of src/mail, which are plain values, to what a Kubernetes pod says. */
+/** From the containers of src/pod, which are plain values, to what a Kubernetes pod says. */
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import { amountOf } from "../../../api/quantity.ts";
-import type { Extras, RelayContainer, RelayMount, RelayProbe } from "../../../mail/containers.ts";
-import { dkimKeyFiles, signsMail } from "../../../mail/dkim.ts";
-import { configMapItems, type FileFolder, type Files } from "../../../mail/files.ts";
-import { vmail } from "../../../mail/layout.ts";
-import { appVersionsKey } from "../../../mail/relay-config.ts";
-import { builtInResources, emptyLimit, runLimit, scratchLimit } from "../../../mail/resources.ts";
-import { turnSecretKey } from "../../../mail/turn.ts";
+import { signsMail } from "../../../mail/address.ts";
+import type { Extras, RelayContainer, RelayMount, RelayProbe } from "../../../pod/containers.ts";
+import { dkimKeyFiles } from "../../../pod/dkim.ts";
+import { configMapItems, type FileFolder, type Files } from "../../../pod/files.ts";
+import { vmail } from "../../../pod/layout.ts";
+import { appVersionsKey } from "../../../pod/relay-config.ts";
+import { builtInResources, emptyLimit, runLimit, scratchLimit } from "../../../pod/resources.ts";
+import { turnSecretKey } from "../../../pod/turn.ts";
 import { servedPorts } from "./service.ts";
 
 export interface PodPlan {

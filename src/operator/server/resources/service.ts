@@ -1,7 +1,7 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
-import { ports } from "../../../mail/layout.ts";
-import { relayPortsOf } from "../../../mail/turn.ts";
+import { ports } from "../../../mail/ports.ts";
+import { relayPortsOf } from "../../../pod/turn.ts";
 import { type Child, childMeta, selectorLabels } from "./child.ts";
 
 /** What the outside may reach. */

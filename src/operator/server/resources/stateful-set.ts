@@ -6,7 +6,7 @@ import {
   relayContainers,
   terminationGraceSeconds,
   validatingDnsOptions,
-} from "../../../mail/containers.ts";
+} from "../../../pod/containers.ts";
 import { type Child, childLabels, childMeta, selectorLabels } from "./child.ts";
 import { configHash } from "./config-map.ts";
 import { containerOf, type PodPlan, podBasics, podSecurity, volumesFor } from "./pod.ts";

@@ -1,6 +1,6 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
-import { turnSecretKey } from "../../../mail/turn.ts";
+import { turnSecretKey } from "../../../pod/turn.ts";
 import { type KeptSecret, keptSecret } from "./kept-secret.ts";
 
 /** What TURN credentials are made with: whoever knows it may relay through the server. */

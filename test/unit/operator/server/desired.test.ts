@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { amountOf } from "../../../../src/api/quantity.ts";
 import type { KubeObject } from "../../../../src/kube/object.ts";
-import { relayContainers } from "../../../../src/mail/containers.ts";
 import { desiredChildren } from "../../../../src/operator/server/desired.ts";
 import type { Seen } from "../../../../src/operator/server/seen.ts";
+import { relayContainers } from "../../../../src/pod/containers.ts";
 import { aServer, type SpecInput } from "../../../helpers/a-server.ts";
 
 const selfSigned: Seen = {

@@ -1,9 +1,9 @@
 /** The NetworkPolicies of a server, by what they mean: who reaches the relay pod, and whom it reaches. */
 import { isIP } from "node:net";
 import { describe, expect, test } from "vitest";
-import { peerBlocks, peerRule } from "../../../../src/mail/networks.ts";
 import { selectorLabels } from "../../../../src/operator/server/resources/child.ts";
 import { networkPolicies } from "../../../../src/operator/server/resources/network-policy.ts";
+import { peerBlocks, peerRule } from "../../../../src/pod/networks.ts";
 import { aServer, type SpecInput } from "../../../helpers/a-server.ts";
 import { type Connection, isAllowed, type NetworkPolicy, type Pod } from "../../../helpers/network-policy.ts";
 import { seededRandom } from "../../../helpers/seeded-random.ts";

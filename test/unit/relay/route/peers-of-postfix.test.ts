@@ -1,7 +1,7 @@
 /** What Postfix is answered about the servers it could connect to. */
 import { expect, test } from "vitest";
-import { peerRule } from "../../../../src/mail/networks.ts";
-import { unreachableDomain } from "../../../../src/mail/postfix.ts";
+import { peerRule } from "../../../../src/pod/networks.ts";
+import { unreachableDomain } from "../../../../src/pod/postfix.ts";
 import { isNumericName, judgeDnsRecord, refusalOf } from "../../../../src/relay/route/peers-of-postfix.ts";
 
 const may = peerRule({ allowed: ["198.51.100.0/24"] });

@@ -1,11 +1,10 @@
 /** Dovecot's configuration (2.4 syntax): one user for all, no capability, logins and accounts asked of the relay daemon. */
-import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
-import { bytesOf } from "../api/quantity.ts";
 import { folders, loopback, programs, servedTls, sockets, vmail } from "./layout.ts";
+import { mainDomain, type Plan } from "./plan.ts";
 
-export function dovecotFiles(spec: ChatmailServerSpec): Record<string, string> {
-  const push = spec.services.push.enabled;
-  return { "dovecot.conf": dovecotConf(spec), "auth.lua": authLua, ...(push && { "push.lua": pushLua }) };
+export function dovecotFiles(plan: Plan): Record<string, string> {
+  const push = hasPush(plan);
+  return { "dovecot.conf": dovecotConf(plan), "auth.lua": authLua, ...(push && { "push.lua": pushLua }) };
 }
 
 /**
@@ -19,9 +18,11 @@ export function adminContact(mail: string | undefined): string | undefined {
 /** Sessions, asleep or not, and those that have not logged in yet. */
 const loginConnections = (imapConnections: number) => Math.max(20_000, 2 * imapConnections);
 
-function dovecotConf(spec: ChatmailServerSpec): string {
-  const { accounts, privacy, services } = spec;
-  const push = services.push.enabled;
+const hasPush = ({ domains }: Plan) => domains.some(({ services }) => services.push.enabled);
+
+function dovecotConf(plan: Plan): string {
+  const { accounts, privacy } = mainDomain(plan);
+  const push = hasPush(plan);
   const admin = adminContact(privacy.mail);
   return `dovecot_config_version = 2.4.1
 dovecot_storage_version = 2.4.1
@@ -121,7 +122,7 @@ ${admin === undefined ? "" : `mail_server_admin = ${admin}\n`}namespace inbox {
 
 quota "User quota" {
   driver = count
-  storage_size = ${bytesOf(accounts.mailboxQuota)}B
+  storage_size = ${accounts.quotaBytes}B
   storage_grace = 0
   warning trim {
     quota_storage_percentage = 75
@@ -175,7 +176,7 @@ service imap-login {
   process_min_avail = 1
   # one alone, for all: once it is full, each new connection ends the oldest that has not logged in
   process_limit = 1
-  client_limit = ${loginConnections(accounts.imapConnections)}
+  client_limit = ${loginConnections(plan.connections.imap)}
   vsz_limit = 2G
   # behind nginx, which counts clients before they have logged in, as Dovecot would not
   inet_listener imap {
@@ -195,7 +196,7 @@ service imap {
   # one process after the other serves many users: a login costs a quarter
   restart_request_count = 1000
   process_min_avail = 1
-  process_limit = ${accounts.imapConnections}
+  process_limit = ${plan.connections.imap}
   unix_listener imap-master {
     user = ${vmail.name}
   }

@@ -3,10 +3,11 @@
  * A table of domains from the first day, so that one daemon can answer for many.
  */
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
-import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
-import { bytesOf } from "../api/quantity.ts";
+import { signsMail } from "../mail/address.ts";
+import { ports } from "../mail/ports.ts";
 import { signingKeyFiles } from "./dkim.ts";
-import { folders, ports } from "./layout.ts";
+import { folders } from "./layout.ts";
+import { type DomainPlan, mainDomain, type Plan } from "./plan.ts";
 import { turnSecretFile } from "./turn.ts";
 
 const count = z.int().min(0);
@@ -69,8 +70,7 @@ export const RelayConfig = z.object({
 });
 export type RelayConfig = z.infer<typeof RelayConfig>;
 
-export function limitsOf(spec: ChatmailServerSpec): DomainLimits {
-  const { accounts, messages } = spec;
+export function limitsOf({ accounts, messages }: DomainPlan): DomainLimits {
   return {
     registration: accounts.registration,
     usernameMinLength: accounts.usernameMinLength,
@@ -78,44 +78,51 @@ export function limitsOf(spec: ChatmailServerSpec): DomainLimits {
     passwordMinLength: accounts.passwordMinLength,
     sendRatePerMinute: accounts.sendRatePerMinute,
     sendBurst: accounts.sendBurst,
-    sendBytesPerMinute: bytesOf(accounts.sendSizePerMinute),
-    sendBytesBurst: Math.max(bytesOf(accounts.sendSizeBurst), bytesOf(messages.maxSize)),
+    sendBytesPerMinute: accounts.sendBytesPerMinute,
+    // one mail of the size that is allowed, at least
+    sendBytesBurst: Math.max(accounts.sendBytesBurst, messages.maxBytes),
     createRatePerMinute: accounts.createRatePerMinute,
     createBurst: accounts.createBurst,
-    quotaBytes: bytesOf(accounts.mailboxQuota),
-    maxMessageBytes: bytesOf(messages.maxSize),
+    quotaBytes: accounts.quotaBytes,
+    maxMessageBytes: messages.maxBytes,
     deleteAfterDays: messages.deleteAfterDays,
     deleteLargeAfterDays: messages.deleteLargeAfterDays,
     inactiveAccountsAfterDays: messages.inactiveAccountsAfterDays,
-    refuseNew: {
-      loadPerCoreAbove: accounts.refuseNewAbove.loadPerCore,
-      memoryBelowBytes: bytesOf(accounts.refuseNewBelow.memory),
-      diskBelowBytes: bytesOf(accounts.refuseNewBelow.disk),
-    },
+    refuseNew: accounts.refuseNew,
     ...(accounts.registration === "Invite" && { invitesFolder: folders.invites }),
   };
 }
 
-export function relayConfig(spec: ChatmailServerSpec): RelayConfig {
-  const { push, turn, iroh, appVersionsConfigMapName } = spec.services;
-  const dkim = signingKeyFiles(spec.domain);
+export function relayConfig(plan: Plan): RelayConfig {
+  const ofDomains = <Value>(of: (domain: DomainPlan) => Value | undefined): Record<string, Value> =>
+    Object.fromEntries(
+      plan.domains.flatMap((each) => {
+        const value = of(each);
+        return value === undefined ? [] : [[each.domain, value] as const];
+      }),
+    );
+  const main = mainDomain(plan);
+  const { push } = main.services;
+  const iroh = ofDomains(({ services }) => services.irohUrl);
   return {
-    domains: { [spec.domain]: limitsOf(spec) },
-    dkim: dkim.length > 0 ? { [spec.domain]: dkim } : {},
+    domains: ofDomains(limitsOf),
+    dkim: ofDomains(({ domain }) => (signsMail(domain) ? signingKeyFiles(domain) : undefined)),
     mailFolder: folders.mail,
     runFolder: folders.run,
     tlsFolder: folders.tls,
-    ...(spec.network.validatingResolvers && { dnssec: true }),
-    ...(spec.network.privatePeers && { privatePeers: spec.network.privatePeers }),
-    ...(spec.network.refusedPeers && { refusedPeers: spec.network.refusedPeers }),
-    ...(spec.website.configMapName !== undefined && { ownPages: true }),
+    ...(plan.dnssec && { dnssec: true }),
+    ...(plan.privatePeers.length > 0 && { privatePeers: plan.privatePeers }),
+    ...(plan.refusedPeers.length > 0 && { refusedPeers: plan.refusedPeers }),
+    ...(main.website.own && { ownPages: true }),
     ...(push.enabled && { push: { url: push.url } }),
-    ...(appVersionsConfigMapName !== undefined && { appVersionsFile: `${folders.appVersions}/${appVersionsKey}` }),
+    ...(main.services.appVersions && { appVersionsFile: `${folders.appVersions}/${appVersionsKey}` }),
     // an address literal stands here without brackets: clients look the text up as it is
-    ...(turn.enabled && {
-      turn: { [spec.domain]: { host: spec.domain, port: ports.turn, secretFile: turnSecretFile } },
+    ...(plan.turn && {
+      turn: ofDomains(({ domain, services }) =>
+        services.turn ? { host: domain, port: ports.turn, secretFile: turnSecretFile } : undefined,
+      ),
     }),
-    ...(iroh.url !== undefined && { iroh: { [spec.domain]: iroh.url } }),
+    ...(Object.keys(iroh).length > 0 && { iroh }),
     logLevel: "info",
   };
 }

@@ -1,5 +1,5 @@
 /** Built-in pages that are answers: to an invite, to an address that is not there. They stand beside the user's own pages too. */
-import { addressDomain } from "../address.ts";
+import { addressDomain } from "../../mail/address.ts";
 import { escapeHtml, framed, joinCard } from "./html.ts";
 import { type Language, languages } from "./language.ts";
 import { texts } from "./texts.ts";

@@ -1,14 +1,14 @@
-/** All files that the operator writes for one server, by folder: one ConfigMap holds them, each folder is mounted on its own. */
-import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
+/** All files of a relay pod's programs, by folder: one ConfigMap holds them, each folder is mounted on its own. */
 import { dovecotFiles } from "./dovecot.ts";
 import { folders } from "./layout.ts";
 import { pageFiles } from "./pages/site.ts";
+import { mainDomain, type Plan } from "./plan.ts";
 import { postfixFiles } from "./postfix.ts";
 import { relayConfig } from "./relay-config.ts";
 import { turnFiles } from "./turn.ts";
 import { webFiles } from "./web.ts";
 
-/** Where each folder is mounted. `pages` gives way to the user's own ConfigMap where the spec names one. */
+/** Where each folder is mounted. `pages` gives way to the user's own ConfigMap where the plan says so. */
 export const fileFolders = {
   postfix: folders.postfixConfig,
   dovecot: folders.dovecotConfig,
@@ -22,14 +22,14 @@ export type FileFolder = keyof typeof fileFolders;
 /** File name → text. */
 export type Files = Readonly<Record<string, string>>;
 
-export function relayFiles(spec: ChatmailServerSpec): Record<FileFolder, Files> {
+export function relayFiles(plan: Plan): Record<FileFolder, Files> {
   return {
-    postfix: postfixFiles(spec),
-    dovecot: dovecotFiles(spec),
-    relay: { "relay.json": `${JSON.stringify(relayConfig(spec), null, 2)}\n` },
-    web: webFiles(spec),
-    pages: pageFiles(spec),
-    turn: turnFiles(spec),
+    postfix: postfixFiles(plan),
+    dovecot: dovecotFiles(plan),
+    relay: { "relay.json": `${JSON.stringify(relayConfig(plan), null, 2)}\n` },
+    web: webFiles(plan),
+    pages: pageFiles(mainDomain(plan)),
+    turn: turnFiles(plan),
   };
 }
 

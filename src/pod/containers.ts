@@ -2,8 +2,9 @@
  * The containers of a relay pod as plain values: what each runs, as whom, with which rights and folders.
  * The operator's StatefulSet and the tests that run the same containers without a cluster both read them here.
  */
+import { ports } from "../mail/ports.ts";
 import { type FileFolder, fileFolders } from "./files.ts";
-import { folders, loopback, ports, postfix, programs, reloadPipes, servedTls, vmail } from "./layout.ts";
+import { folders, loopback, postfix, programs, reloadPipes, servedTls, vmail } from "./layout.ts";
 import { turnConfigFile, turnSecretFile } from "./turn.ts";
 
 /**

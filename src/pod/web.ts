@@ -2,16 +2,16 @@
  * nginx: port 443 for all by ALPN; behind it the relay's pages, the way to a new address and what clients and servers ask for, over HTTPS;
  * port 80 only points there.
  */
-import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
-import { bytesOf } from "../api/quantity.ts";
+import { joinPath } from "../mail/invite.ts";
+import { ports } from "../mail/ports.ts";
 import { autoconfig, mtaStsPolicy } from "./autoconfig.ts";
-import { joinPath } from "./invite.ts";
-import { folders, loopback, mostMxdelivHeaderBytes, mostMxdelivHeaders, ports, servedTls, sockets } from "./layout.ts";
+import { folders, loopback, mostMxdelivHeaderBytes, mostMxdelivHeaders, servedTls, sockets } from "./layout.ts";
 import { missingPageFiles } from "./pages/answers.ts";
 import { assets } from "./pages/html.ts";
 import { languageMap, languages } from "./pages/language.ts";
 import { icon, style } from "./pages/style.ts";
+import { type DomainPlan, mainDomain, type Plan } from "./plan.ts";
 import { submissionsPerClient } from "./postfix.ts";
 
 /** What a browser may load on the pages: only what comes from the relay itself. The built-in ones need a style sheet and an icon. */
@@ -29,18 +29,16 @@ const mxdelivRequestsPerClient = 50;
 /** Beside the message itself: doubled dots. Postfix's own limit is the one that counts. */
 const slackBytes = 2 ** 20;
 
-type Spec = Pick<ChatmailServerSpec, "accounts" | "certificate" | "domain" | "messages" | "network" | "website">;
-
 /** Beside nginx.conf, what is there whatever pages are served. */
-export function webFiles(spec: Spec): Record<string, string> {
-  const { domain, website } = spec;
+export function webFiles(plan: Plan): Record<string, string> {
+  const { domain, website } = mainDomain(plan);
   return {
-    "nginx.conf": nginxConf(spec),
+    "nginx.conf": nginxConf(plan),
     "autoconfig.xml": autoconfig(domain),
     ...(hasPolicy(domain) && { "mta-sts.txt": mtaStsPolicy(domain) }),
     "style.css": style,
     "icon.svg": icon,
-    ...missingPageFiles({ domain, menu: website.configMapName === undefined }),
+    ...missingPageFiles({ domain, menu: !website.own }),
   };
 }
 
@@ -56,11 +54,11 @@ const known = (path: string, file: string) => `    location = ${path} {
 const listenHttps = `listen 127.0.0.1:${loopback.https} ssl proxy_protocol`;
 
 /** Whoever types www has the rest of the name right. */
-const www = (spec: Spec, { domain } = spec) => `  server {
+const www = (of: DomainPlan, { domain } = of) => `  server {
     ${listenHttps};
     http2 on;
     server_name www.${domain};
-${strictTransport(spec)}    return 301 https://${domain}$request_uri;
+${strictTransport(of)}    return 301 https://${domain}$request_uri;
   }
 `;
 
@@ -72,7 +70,7 @@ interface Balancer {
   silence: string;
 }
 
-const balancerOf = ({ proxyProtocol }: Spec["network"]): Balancer => ({
+const balancerOf = ({ proxyProtocol }: Plan): Balancer => ({
   header: proxyProtocol ? " proxy_protocol" : "",
   silence: proxyProtocol ? "    error_log stderr crit;\n" : "",
   trusted: (proxyProtocol?.trustedNetworks ?? []).map((range) => `  set_real_ip_from ${range};\n`).join(""),
@@ -92,17 +90,17 @@ const clientMap = `  map $binary_remote_addr $client {
  * The other ports pass through here because each connection has to be counted before it has said anything: Dovecot and Postfix's TLS count
  * clients after that. 25 and 587, where Postfix speaks first, are its own.
  */
-const publicPorts = (balancer: Balancer, { accounts, network }: Spec) => {
+const publicPorts = (balancer: Balancer, plan: Plan) => {
   const port = (from: number, settings: readonly string[]) => `  server {
     listen ${from}${balancer.header};
     listen [::]:${from}${balancer.header};
 ${balancer.silence}${settings.map((each) => `    ${each};\n`).join("")}  }
 `;
-  const clients = `limit_conn clients ${network.connectionsPerClient}`;
-  const submissions = `limit_conn submissions ${submissionsPerClient(accounts)}`;
+  const clients = `limit_conn clients ${plan.connections.perClient}`;
+  const submissions = `limit_conn submissions ${submissionsPerClient(plan)}`;
   // without a load balancer a client and the address that it has reached are of one family
-  const imap = network.proxyProtocol ? "$to_imap" : `127.0.0.1:${loopback.imap}`;
-  const imaps = network.proxyProtocol ? "$to_imaps" : `127.0.0.1:${loopback.imaps}`;
+  const imap = plan.proxyProtocol ? "$to_imap" : `127.0.0.1:${loopback.imap}`;
+  const imaps = plan.proxyProtocol ? "$to_imaps" : `127.0.0.1:${loopback.imaps}`;
   return `stream {
   # who is counted is whom the load balancer names, and behind the first of two servers whom that one names
   set_real_ip_from 127.0.0.1;
@@ -122,7 +120,7 @@ ${balancer.trusted}${clientMap}  map $ssl_preread_alpn_protocols $meant {
   proxy_buffer_size 4k;
   # who is answered before its request has ended may still be sending: closed at once, the connection would be reset and the answer lost
   proxy_half_close on;
-${port(ports.https, [clients, "ssl_preread on", "preread_timeout 10s", "proxy_pass $meant", "proxy_buffer_size 8k"])}${port(ports.http, [clients, `proxy_pass 127.0.0.1:${loopback.http}`, "proxy_timeout 60s"])}${port(ports.imaps, [clients, `proxy_pass ${imaps}`])}${port(ports.imap, [clients, `proxy_pass ${imap}`])}${port(ports.submissions, [clients, "proxy_pass $to_submissions"])}${gate("submissions", [submissions])}${network.proxyProtocol ? gate("imaps", []) + gate("imap", []) : ""}}
+${port(ports.https, [clients, "ssl_preread on", "preread_timeout 10s", "proxy_pass $meant", "proxy_buffer_size 8k"])}${port(ports.http, [clients, `proxy_pass 127.0.0.1:${loopback.http}`, "proxy_timeout 60s"])}${port(ports.imaps, [clients, `proxy_pass ${imaps}`])}${port(ports.imap, [clients, `proxy_pass ${imap}`])}${port(ports.submissions, [clients, "proxy_pass $to_submissions"])}${gate("submissions", [submissions])}${plan.proxyProtocol ? gate("imaps", []) + gate("imap", []) : ""}}
 `;
 };
 
@@ -145,8 +143,8 @@ ${settings.map((each) => `    ${each};\n`).join("")}    proxy_pass 127.0.0.1:${l
 }
 
 /** HSTS (RFC 6797), only where a browser accepts the certificate: else the pages could not be opened at all. */
-const strictTransport = ({ domain, certificate }: Spec) =>
-  isSelfSignedDomain(domain) || certificate.source === "SelfSigned"
+const strictTransport = ({ domain, certificate }: DomainPlan) =>
+  isSelfSignedDomain(domain) || certificate.selfSigned
     ? ""
     : '    add_header Strict-Transport-Security "max-age=31536000" always;\n';
 
@@ -154,27 +152,28 @@ const strictTransport = ({ domain, certificate }: Spec) =>
  * A mail session takes two of these, or four behind a load balancer, a page three or four; each is 0.4 kB at rest. There is room for as many
  * IMAP sessions as may be awake, and beside them for two clients that are at their limit.
  */
-const workerConnections = ({ accounts, network }: Spec) =>
-  (network.proxyProtocol ? 4 : 2) * accounts.imapConnections + Math.max(8192, 8 * network.connectionsPerClient);
+const workerConnections = ({ connections, proxyProtocol }: Plan) =>
+  (proxyProtocol ? 4 : 2) * connections.imap + Math.max(8192, 8 * connections.perClient);
 
 /** Beside the connections: listeners, files that are served, the program's own. */
 const otherFiles = 512;
 
 const nginxConf = (
-  spec: Spec,
-  { accounts, domain, messages, network, website } = spec,
-  balancer = balancerOf(network),
+  plan: Plan,
+  of = mainDomain(plan),
+  { accounts, domain, messages, website } = of,
+  balancer = balancerOf(plan),
 ) => `load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off;
 pid /tmp/nginx.pid;
 error_log stderr error;
 worker_processes 1;
 # where the system allows as many
-worker_rlimit_nofile ${workerConnections(spec) + otherFiles};
+worker_rlimit_nofile ${workerConnections(plan) + otherFiles};
 events {
-  worker_connections ${workerConnections(spec)};
+  worker_connections ${workerConnections(plan)};
 }
-${publicPorts(balancer, spec)}http {
+${publicPorts(balancer, plan)}http {
   access_log off;
   server_tokens off;
   # the client is whom the shared port names
@@ -229,10 +228,10 @@ ${languageMap()}
     root ${folders.pages};
     index index.$language.html index.html;
     error_page 404 @missing;
-    add_header Content-Security-Policy "${contentPolicy(website.configMapName !== undefined)}" always;
+    add_header Content-Security-Policy "${contentPolicy(website.own)}" always;
     add_header X-Content-Type-Options nosniff always;
     add_header Referrer-Policy no-referrer always;
-${strictTransport(spec)}    add_header X-Robots-Tag "noindex, nofollow" always;
+${strictTransport(of)}    add_header X-Robots-Tag "noindex, nofollow" always;
     location / {
       try_files $uri $uri.$language.html $uri.html $uri/ =404;
     }
@@ -281,7 +280,7 @@ ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.w
     # mail from other relays. Each recipient is a header of its own. The daemon sees them before the body, which stays with the sender until there
     # is a turn for it: nothing of it is kept here.
     location /mxdeliv {
-      client_max_body_size ${bytesOf(messages.maxSize) + slackBytes};
+      client_max_body_size ${messages.maxBytes + slackBytes};
       client_body_buffer_size 64k;
       client_body_timeout 20s;
       limit_conn mxdeliv ${mxdelivRequestsPerClient};
@@ -307,5 +306,5 @@ ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.w
       return 413 "552 Message exceeds maximum size\\n";
     }
   }
-${isAddressLiteral(domain) ? "" : www(spec)}}
+${isAddressLiteral(domain) ? "" : www(of)}}
 `;

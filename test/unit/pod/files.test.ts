@@ -2,21 +2,24 @@
 import { BlockList, isIPv4 } from "node:net";
 import { describe, expect, test } from "vitest";
 import { ChatmailServerSpec } from "../../../src/api/chatmail-server.ts";
-import { expiryContainer, prepareContainer, relayContainers } from "../../../src/mail/containers.ts";
-import { adminContact } from "../../../src/mail/dovecot.ts";
-import { configMapData, configMapItems, type FileFolder, fileFolders, relayFiles } from "../../../src/mail/files.ts";
 import { inviteLink, invitePage, inviteTokenIn, publicInvite } from "../../../src/mail/invite.ts";
-import { folders, sockets } from "../../../src/mail/layout.ts";
-import { escapeHtml, qrSvg } from "../../../src/mail/pages/html.ts";
-import { languageMap, languages } from "../../../src/mail/pages/language.ts";
-import { readableSize } from "../../../src/mail/pages/site.ts";
-import { mainSettings, settings } from "../../../src/mail/postfix.ts";
-import { deniedPeers } from "../../../src/mail/turn.ts";
+import { expiryContainer, prepareContainer, relayContainers } from "../../../src/pod/containers.ts";
+import { adminContact } from "../../../src/pod/dovecot.ts";
+import { configMapData, configMapItems, type FileFolder, fileFolders, relayFiles } from "../../../src/pod/files.ts";
+import { folders, sockets } from "../../../src/pod/layout.ts";
+import { escapeHtml, qrSvg } from "../../../src/pod/pages/html.ts";
+import { languageMap, languages } from "../../../src/pod/pages/language.ts";
+import { readableSize } from "../../../src/pod/pages/site.ts";
+import { Plan } from "../../../src/pod/plan.ts";
+import { planOf } from "../../../src/pod/plan-of.ts";
+import { mainSettings, settings } from "../../../src/pod/postfix.ts";
+import { deniedPeers } from "../../../src/pod/turn.ts";
 import { mostRecipients } from "../../../src/relay/receive/policy.ts";
 
 type Fields = Omit<Partial<Parameters<typeof ChatmailServerSpec.parse>[0] & object>, "domain">;
 const aSpec = (domain = "nine.example.org", fields: Fields = {}) => ChatmailServerSpec.parse({ domain, ...fields });
-const filesOf = (...args: Parameters<typeof aSpec>) => relayFiles(aSpec(...args));
+const planFor = (...args: Parameters<typeof aSpec>) => Plan.parse(planOf(aSpec(...args)));
+const filesOf = (...args: Parameters<typeof aSpec>) => relayFiles(planFor(...args));
 const file = (folder: FileFolder, name: string, ...args: Parameters<typeof aSpec>): string =>
   filesOf(...args)[folder][name] ?? "";
 
@@ -26,7 +29,7 @@ describe("Postfix", () => {
     { domain: "_nine.test", myhostname: "_nine.test", mydestination: "_nine.test" },
     { domain: "192.0.2.7", myhostname: "7.2.0.192.in-addr.arpa", mydestination: "[192.0.2.7]" },
   ])("$domain is $myhostname and takes mail for $mydestination", ({ domain, myhostname, mydestination }) => {
-    expect(mainSettings(aSpec(domain))).toMatchObject({ myhostname, mydestination, myorigin: mydestination });
+    expect(mainSettings(planFor(domain))).toMatchObject({ myhostname, mydestination, myorigin: mydestination });
   });
 
   test("every line is one setting, with a name as Postfix has them", () => {

@@ -6,21 +6,6 @@ export const vmail = { uid: 5000, gid: 5000, name: "vmail" } as const;
 /** Users of Postfix: its daemons, and the group that may hand in mail. Fixed, since the queue on the volume belongs to them. */
 export const postfix = { uid: 5001, gid: 5001, name: "postfix", dropGid: 5002, dropGroup: "postdrop" } as const;
 
-/** Standard ports, inside the pod as outside. */
-export const ports = {
-  smtp: 25,
-  submission: 587,
-  submissions: 465,
-  imap: 143,
-  imaps: 993,
-  http: 80,
-  https: 443,
-  /** UDP. */
-  turn: 3478,
-  /** Health and metrics of the relay daemon; never in the Service. */
-  health: 9090,
-} as const;
-
 /** Where files are mounted; `containers.ts` says which container has which. */
 export const folders = {
   postfixConfig: "/etc/chatmail/postfix",

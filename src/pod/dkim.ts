@@ -1,5 +1,5 @@
 /** The keys that a relay signs with: their files in the Secret and in the pod, and the selectors under which other relays look for them. */
-import { addressDomain } from "./address.ts";
+import { signsMail } from "../mail/address.ts";
 import { folders } from "./layout.ts";
 
 export interface DkimKeyFile {
@@ -16,11 +16,6 @@ export const dkimKeyFiles: readonly DkimKeyFile[] = [
   rsaKey,
   { file: "ed25519.pem", selector: "chatmail-ed25519", optional: true },
 ];
-
-/** A relay whose domain is an address literal has no name at which a key could be looked up. */
-export function signsMail(domain: string): boolean {
-  return addressDomain(domain) === domain;
-}
 
 export interface SigningKeyFile {
   selector: string;

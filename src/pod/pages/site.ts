@@ -1,15 +1,14 @@
 /** The built-in pages that nginx serves as they are, each in every language: NAME.LANGUAGE.html. */
-import type { ChatmailServerSpec } from "../../api/chatmail-server.ts";
-import { bytesOf } from "../../api/quantity.ts";
-import { addressDomain } from "../address.ts";
-import { joinPath, publicInvite } from "../invite.ts";
+import { addressDomain } from "../../mail/address.ts";
+import { joinPath, publicInvite } from "../../mail/invite.ts";
+import type { DomainPlan } from "../plan.ts";
 import { escapeHtml, escapeLines, framed, joinCard, type PageName, pageNames } from "./html.ts";
 import { type Language, languages } from "./language.ts";
 import { texts } from "./texts.ts";
 
-export function pageFiles(spec: ChatmailServerSpec): Record<string, string> {
+export function pageFiles(plan: DomainPlan): Record<string, string> {
   const pages = languages.flatMap((language) =>
-    pageNames.map((name) => [`${name}.${language}.html`, page(spec, language, name)] as const),
+    pageNames.map((name) => [`${name}.${language}.html`, page(plan, language, name)] as const),
   );
   return { ...Object.fromEntries(pages), "robots.txt": "User-agent: *\nDisallow: /\n" };
 }
@@ -22,31 +21,31 @@ export function readableSize(bytes: number, language: Language = "en"): string {
   return `${number.format(bytes / 1024 ** step)} ${units[step]}`;
 }
 
-function page(spec: ChatmailServerSpec, language: Language, page: PageName): string {
-  const name = addressDomain(spec.domain);
-  const content = contents[page](spec, language);
+function page(plan: DomainPlan, language: Language, page: PageName): string {
+  const name = addressDomain(plan.domain);
+  const content = contents[page](plan, language);
   const heading = texts[language][page].title;
   return framed({ language, name, page, title: page === "index" ? name : `${heading}: ${name}`, content });
 }
 
-const contents: Record<PageName, (spec: ChatmailServerSpec, language: Language) => string> = {
+const contents: Record<PageName, (plan: DomainPlan, language: Language) => string> = {
   index: indexPage,
   info: infoPage,
   privacy: privacyPage,
 };
 
-function indexPage(spec: ChatmailServerSpec, language: Language): string {
+function indexPage(plan: DomainPlan, language: Language): string {
   const { index } = texts[language];
   const points = index.points.map(({ heading, text }) => `<li><h3>${heading}</h3><p>${text}</p></li>`);
   return `<h1>${index.title}</h1>
-<p class="lead">${index.lead(escapeHtml(addressDomain(spec.domain)))}</p>
-${wayIn(spec, language)}
+<p class="lead">${index.lead(escapeHtml(addressDomain(plan.domain)))}</p>
+${wayIn(plan, language)}
 <ul class="points">
 ${points.join("\n")}
 </ul>`;
 }
 
-function wayIn({ domain, accounts }: ChatmailServerSpec, language: Language): string {
+function wayIn({ domain, accounts }: DomainPlan, language: Language): string {
   const { index } = texts[language];
   const note = ({ heading, text }: { heading: string; text: string }, more = "") =>
     `<section class="note"><h2>${heading}</h2>\n<p>${text}</p>${more}</section>`;
@@ -65,9 +64,9 @@ const rows = (given: readonly (readonly [string, string | undefined])[]) =>
 const sections = (given: readonly { heading: string; text: string }[]) =>
   given.map(({ heading, text }) => `<h2>${heading}</h2>\n<p>${text}</p>`).join("\n");
 
-function infoPage({ accounts, messages }: ChatmailServerSpec, language: Language): string {
+function infoPage({ accounts, messages }: DomainPlan, language: Language): string {
   const { info, days } = texts[language];
-  const size = (quantity: string) => readableSize(bytesOf(quantity), language);
+  const size = (bytes: number) => readableSize(bytes, language);
   return `<h1>${info.title}</h1>
 <p class="lead">${info.lead}</p>
 <h2>${info.limits}</h2>
@@ -76,16 +75,16 @@ ${rows([
   [info.deleted, days(messages.deleteAfterDays)],
   [info.deletedLarge, days(messages.deleteLargeAfterDays)],
   [info.unused, days(messages.inactiveAccountsAfterDays)],
-  [info.messageSize, size(messages.maxSize)],
-  [info.mailboxSize, size(accounts.mailboxQuota)],
+  [info.messageSize, size(messages.maxBytes)],
+  [info.mailboxSize, size(accounts.quotaBytes)],
   [info.rate, info.perMinute(accounts.sendRatePerMinute)],
 ])}
 </dl>
 ${sections([info.refused, info.others, info.second, info.none])}`;
 }
 
-function privacyPage(spec: ChatmailServerSpec, language: Language): string {
-  const { privacy: given, messages, services } = spec;
+function privacyPage(plan: DomainPlan, language: Language): string {
+  const { privacy: given, messages, services } = plan;
   const { privacy, days } = texts[language];
   const mail = given.mail === undefined ? undefined : escapeHtml(given.mail);
   const lines = (text: string | undefined) => (text === undefined ? undefined : escapeLines(text));
@@ -97,7 +96,7 @@ function privacyPage(spec: ChatmailServerSpec, language: Language): string {
   ]);
   const service = escapeHtml(new URL(services.push.url).host);
   return `<h1>${privacy.title}</h1>
-<p class="lead">${privacy.lead(escapeHtml(addressDomain(spec.domain)))}</p>
+<p class="lead">${privacy.lead(escapeHtml(addressDomain(plan.domain)))}</p>
 <h2>${privacy.who}</h2>
 ${who === "" ? `<p>${privacy.unnamed}</p>` : `<dl class="who">\n${who}\n</dl>`}
 <h2>${privacy.kept}</h2>

@@ -2,10 +2,9 @@
  * Postfix's configuration. Mail flow: our users hand in on 465 and 587, other servers on 25; a milter of the relay daemon
  * judges both before the queue; from the queue mail goes to Dovecot by LMTP or to other servers by SMTP with verified TLS.
  */
-import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
-import { bytesOf } from "../api/quantity.ts";
-import { addressDomain } from "./address.ts";
+import { addressDomain } from "../mail/address.ts";
 import { folders, loopback, postfix, servedTls, sockets } from "./layout.ts";
+import { mainDomain, type Plan } from "./plan.ts";
 
 /** The service that tries HTTPS before SMTP; the relay daemon names it in its answers. */
 export const roadService = "road";
@@ -14,8 +13,7 @@ export const roadService = "road";
 const remoteProcesses = 200;
 
 /** Submission sessions of one client: 300 devices behind one address, by default. */
-export const submissionsPerClient = ({ smtpConnections }: ChatmailServerSpec["accounts"]): number =>
-  Math.max(1, Math.floor(smtpConnections / 3));
+export const submissionsPerClient = ({ connections }: Plan): number => Math.max(1, Math.floor(connections.smtp / 3));
 
 /** Connections to port 25 at the same time: some 3 MB for each, while it is open. */
 const incomingProcesses = 250;
@@ -24,10 +22,10 @@ const incomingEach = 30;
 
 const map = (file: string) => `regexp:${folders.postfixConfig}/${file}`;
 
-export function postfixFiles(spec: ChatmailServerSpec): Record<string, string> {
+export function postfixFiles(plan: Plan): Record<string, string> {
   return {
-    "main.cf": settings(mainSettings(spec)),
-    "master.cf": services(masterServices(spec)),
+    "main.cf": settings(mainSettings(plan)),
+    "master.cf": services(masterServices(plan)),
     login_map: loginMap,
     submission_headers: submissionHeaders,
     delivery_headers: deliveryHeaders,
@@ -37,8 +35,8 @@ export function postfixFiles(spec: ChatmailServerSpec): Record<string, string> {
 
 type Settings = Readonly<Record<string, string | number>>;
 
-export function mainSettings(spec: ChatmailServerSpec): Settings {
-  const domain = addressDomain(spec.domain);
+export function mainSettings(plan: Plan): Settings {
+  const main = mainDomain(plan).domain;
   return {
     compatibility_level: "3.10",
     maillog_file: "/dev/stdout",
@@ -48,9 +46,9 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     setgid_group: postfix.dropGroup,
     enable_long_queue_ids: "yes",
     // names
-    myhostname: hostName(spec.domain),
-    myorigin: domain,
-    mydestination: domain,
+    myhostname: hostName(main),
+    myorigin: addressDomain(main),
+    mydestination: plan.domains.map(({ domain }) => addressDomain(domain)).join(" "),
     mynetworks: "127.0.0.0/8 [::1]/128",
     inet_interfaces: "all",
     inet_protocols: "all",
@@ -83,10 +81,10 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     // an address has one spelling: what stands before the @ never names another address
     allow_percent_hack: "no",
     swap_bangpath: "no",
-    // sizes and times
-    message_size_limit: bytesOf(spec.messages.maxSize),
+    // sizes and times; where a domain allows less, the relay daemon says so
+    message_size_limit: Math.max(...plan.domains.map(({ messages }) => messages.maxBytes)),
     // a queue that fills the volume must not take the room of mailboxes
-    queue_minfree: reservedBytes(spec.storage),
+    queue_minfree: plan.reservedBytes,
     mailbox_size_limit: 0,
     maximal_queue_lifetime: "2d",
     bounce_queue_lifetime: "2d",
@@ -123,7 +121,7 @@ export function mainSettings(spec: ChatmailServerSpec): Settings {
     smtp_tls_policy_maps: `socketmap:unix:${sockets.roads}:tls-policy`,
     smtp_tls_mandatory_protocols: ">=TLSv1.2",
     // DANE, where the relay daemon asks for it
-    ...(spec.network.validatingResolvers && { smtp_dns_support_level: "dnssec" }),
+    ...(plan.dnssec && { smtp_dns_support_level: "dnssec" }),
     smtp_tls_servername: "hostname",
     smtp_tls_CAfile: "/etc/ssl/certs/ca-certificates.crt",
     tls_preempt_cipherlist: "yes",
@@ -141,10 +139,6 @@ function hostName(domain: string): string {
   return `${domain.split(".").reverse().join(".")}.in-addr.arpa`;
 }
 
-function reservedBytes({ size, reservedForMailboxes }: ChatmailServerSpec["storage"]): number {
-  return reservedForMailboxes === undefined ? Math.floor(bytesOf(size) / 10) : bytesOf(reservedForMailboxes);
-}
-
 interface Service {
   name: string;
   type: "inet" | "unix" | "unix-dgram";
@@ -158,8 +152,8 @@ interface Service {
   options?: Settings;
 }
 
-export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
-  const most = spec.accounts.smtpConnections;
+export function masterServices(plan: Plan): readonly Service[] {
+  const most = plan.connections.smtp;
   const submission: Settings = {
     smtpd_tls_mandatory_protocols: ">=TLSv1.3",
     smtpd_sasl_auth_enable: "yes",
@@ -170,11 +164,11 @@ export function masterServices(spec: ChatmailServerSpec): readonly Service[] {
     smtpd_relay_restrictions: "permit_sasl_authenticated,reject",
     // whoever tries passwords waits
     smtpd_soft_error_limit: 2,
-    smtpd_client_connection_count_limit: submissionsPerClient(spec.accounts),
+    smtpd_client_connection_count_limit: submissionsPerClient(plan),
     smtpd_milters: `unix:${sockets.outgoingMilter}`,
     cleanup_service_name: "authclean",
   };
-  const fromBalancer: Settings = spec.network.proxyProtocol ? { smtpd_upstream_proxy_protocol: "haproxy" } : {};
+  const fromBalancer: Settings = plan.proxyProtocol ? { smtpd_upstream_proxy_protocol: "haproxy" } : {};
   return [
     {
       name: "smtp",

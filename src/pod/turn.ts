@@ -2,11 +2,11 @@
  * coturn, which carries calls. Whoever has an address here gets credentials (src/relay/metadata), so what it may reach is what a stranger may
  * reach: never the cluster's own networks.
  */
-import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
-import { folders, ports } from "./layout.ts";
+import { ports } from "../mail/ports.ts";
+import { folders } from "./layout.ts";
+import { mainDomain, type Plan } from "./plan.ts";
 
-type Spec = Pick<ChatmailServerSpec, "domain" | "services">;
-type Turn = ChatmailServerSpec["services"]["turn"];
+type Turn = NonNullable<Plan["turn"]>;
 
 /** The key in the Secret, and so the file. */
 export const turnSecretKey = "secret";
@@ -55,8 +55,8 @@ function quotas(ports: number): { total: number; credential: number } {
 }
 
 /** None where there is no TURN server. The secret and the addresses are added when it starts (image/start-turn). */
-export function turnFiles({ domain, services: { turn } }: Spec): Record<string, string> {
-  return turn.enabled ? { "turnserver.conf": turnConf(domain, turn) } : {};
+export function turnFiles(plan: Plan): Record<string, string> {
+  return plan.turn ? { "turnserver.conf": turnConf(mainDomain(plan).domain, plan.turn) } : {};
 }
 
 function turnConf(domain: string, turn: Turn): string {

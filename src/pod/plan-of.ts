@@ -1,0 +1,101 @@
+/** The plan of one server, from its spec. Pure: the same spec gives the same bytes, whatever the version of the operator. */
+import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
+import { bytesOf } from "../api/quantity.ts";
+import { DomainPlan, Plan, type WrittenPlan } from "./plan.ts";
+
+/** With the fields that differ from the built-in values of the format. */
+export function planOf(spec: ChatmailServerSpec): WrittenPlan {
+  const { accounts, certificate, domain, messages, network, privacy, services, storage, website } = spec;
+  const { turn } = services;
+  const whole: Plan = {
+    version: 1,
+    domains: [
+      {
+        domain,
+        accounts: {
+          registration: accounts.registration,
+          usernameMinLength: accounts.usernameMinLength,
+          usernameMaxLength: accounts.usernameMaxLength,
+          passwordMinLength: accounts.passwordMinLength,
+          sendRatePerMinute: accounts.sendRatePerMinute,
+          sendBurst: accounts.sendBurst,
+          sendBytesPerMinute: bytesOf(accounts.sendSizePerMinute),
+          sendBytesBurst: bytesOf(accounts.sendSizeBurst),
+          createRatePerMinute: accounts.createRatePerMinute,
+          createBurst: accounts.createBurst,
+          quotaBytes: bytesOf(accounts.mailboxQuota),
+          refuseNew: {
+            loadPerCoreAbove: accounts.refuseNewAbove.loadPerCore,
+            memoryBelowBytes: bytesOf(accounts.refuseNewBelow.memory),
+            diskBelowBytes: bytesOf(accounts.refuseNewBelow.disk),
+          },
+        },
+        messages: {
+          maxBytes: bytesOf(messages.maxSize),
+          deleteAfterDays: messages.deleteAfterDays,
+          deleteLargeAfterDays: messages.deleteLargeAfterDays,
+          inactiveAccountsAfterDays: messages.inactiveAccountsAfterDays,
+        },
+        privacy: {
+          postal: privacy.postal,
+          mail: privacy.mail,
+          dataOfficer: privacy.dataOfficer,
+          supervisor: privacy.supervisor,
+        },
+        website: { own: website.configMapName !== undefined },
+        certificate: { selfSigned: certificate.source === "SelfSigned" },
+        services: {
+          push: services.push,
+          turn: turn.enabled,
+          irohUrl: services.iroh.url,
+          appVersions: services.appVersionsConfigMapName !== undefined,
+        },
+      },
+    ],
+    connections: {
+      imap: accounts.imapConnections,
+      smtp: accounts.smtpConnections,
+      perClient: network.connectionsPerClient,
+    },
+    reservedBytes: reservedBytes(storage),
+    proxyProtocol: network.proxyProtocol,
+    dnssec: network.validatingResolvers !== undefined,
+    privatePeers: network.privatePeers ?? [],
+    refusedPeers: network.refusedPeers ?? [],
+    turn: turn.enabled ? { firstRelayPort: turn.firstRelayPort, relayPorts: turn.relayPorts } : undefined,
+  };
+  const domains = whole.domains.map((each) => ({
+    domain: each.domain,
+    ...differences(each, DomainPlan.parse({ domain: each.domain })),
+  }));
+  return { version: whole.version, ...differences({ ...whole, domains: undefined }, builtIn), domains };
+}
+
+/** As it stands in the ConfigMap. */
+export function planText(plan: WrittenPlan): string {
+  return `${JSON.stringify(plan, null, 2)}\n`;
+}
+
+const builtIn = { ...Plan.parse({ version: 1, domains: [{ domain: "any" }] }), domains: undefined };
+
+function reservedBytes({ size, reservedForMailboxes }: ChatmailServerSpec["storage"]): number {
+  return reservedForMailboxes === undefined ? Math.floor(bytesOf(size) / 10) : bytesOf(reservedForMailboxes);
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** The fields of `value` that are not as in `from`, at any depth; lists are compared whole. */
+function differences<Value extends object>(value: Value, from: object): Partial<Value> {
+  const entries = Object.entries(value).flatMap(([name, field]) => {
+    const other = (from as Fields)[name];
+    if (isFields(field) && isFields(other)) {
+      const inner = differences(field, other);
+      return Object.keys(inner).length > 0 ? [[name, inner]] : [];
+    }
+    return field === undefined || JSON.stringify(field) === JSON.stringify(other) ? [] : [[name, field]];
+  });
+  return Object.fromEntries(entries) as Partial<Value>;
+}
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
