@@ -8,7 +8,7 @@ import { apiVersion, chatmailServer, group, version } from "../../src/api/names.
 import { certificateNames, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { type Client, kubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
-import { ports } from "../../src/mail/layout.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { allowedImages } from "../../src/operator/config.ts";
 import { installManifests } from "../../src/operator/manifests.ts";
 import { runServerController } from "../../src/operator/server/controller.ts";

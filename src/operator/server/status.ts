@@ -3,7 +3,7 @@ import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/
 import type { Reason } from "../../api/reasons.ts";
 import { dkimRecord, recordsOf } from "../../dns/records.ts";
 import { publicInvite } from "../../mail/invite.ts";
-import { ports } from "../../mail/layout.ts";
+import { ports } from "../../mail/ports.ts";
 import { podProblem } from "./pod-trouble.ts";
 import type { Judged, Problem, Seen, SeenInvites } from "./seen.ts";
 

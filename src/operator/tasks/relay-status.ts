@@ -14,7 +14,7 @@ import { keyOf } from "../../kube/object.ts";
 import { from, fromMapped, type Source } from "../../kube/source.ts";
 import type { Store } from "../../kube/store.ts";
 import { messageOf } from "../../lib/text.ts";
-import { ports } from "../../mail/layout.ts";
+import { ports } from "../../mail/ports.ts";
 import type { LivePod } from "../server/live.ts";
 import type { Component } from "../server/resources/child.ts";
 
