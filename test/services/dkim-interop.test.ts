@@ -9,8 +9,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseTags } from "../../src/dkim/tags.ts";
 import { messageOf } from "../../src/lib/text.ts";
-import { parseTags } from "../../src/relay/dkim/tags.ts";
 import { MilterClient } from "../helpers/milter-client.ts";
 import { seededRandom } from "../helpers/seeded-random.ts";
 import { dkimPackages } from "../helpers/suite-packages.ts";
@@ -26,7 +26,7 @@ import {
   signed,
   testKey,
   verified,
-} from "../unit/relay/dkim/messages.ts";
+} from "../unit/dkim/messages.ts";
 
 const missing = await needPackages(dkimPackages).then(() => undefined, messageOf);
 if (missing !== undefined && process.env.REQUIRE_ALL === "1") throw new Error(missing);

@@ -12,11 +12,12 @@ const mayUse: Record<string, readonly string[]> = {
   mail: ["api", "lib"],
   dns: ["mail", "api", "lib"],
   certificates: ["mail", "api", "lib"],
+  dkim: ["lib"],
   kube: ["lib"],
   operator: ["kube", "certificates", "dns", "mail", "api", "lib"],
-  relay: ["certificates", "mail", "api", "lib"],
-  cli: ["operator", "relay", "kube", "certificates", "dns", "mail", "api", "lib"],
-  main: ["operator", "relay", "kube", "certificates", "dns", "mail", "api", "lib"],
+  relay: ["certificates", "dkim", "mail", "api", "lib"],
+  cli: ["operator", "relay", "kube", "certificates", "dns", "dkim", "mail", "api", "lib"],
+  main: ["operator", "relay", "kube", "certificates", "dns", "dkim", "mail", "api", "lib"],
 };
 
 interface Import {

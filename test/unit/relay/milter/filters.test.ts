@@ -2,18 +2,18 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createKeyCache } from "../../../../src/relay/dkim/keys.ts";
-import { OwnKeys } from "../../../../src/relay/dkim/own-keys.ts";
-import { createVerifier } from "../../../../src/relay/dkim/verify.ts";
+import { createKeyCache } from "../../../../src/dkim/keys.ts";
+import { createVerifier } from "../../../../src/dkim/verify.ts";
 import { BounceFilter } from "../../../../src/relay/filter/bounce.ts";
 import { IncomingFilter } from "../../../../src/relay/filter/incoming.ts";
 import { OutgoingFilter } from "../../../../src/relay/filter/outgoing.ts";
+import { OwnKeys } from "../../../../src/relay/filter/own-keys.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
 import { type MessageFilter, type Origin, openMilter } from "../../../../src/relay/milter/server.ts";
 import { RateLimiter } from "../../../../src/relay/rate.ts";
 import type { Door } from "../../../../src/relay/unix-socket.ts";
 import { MilterClient, type MilterMessage, type MilterVerdict } from "../../../helpers/milter-client.ts";
-import { type Message, resolverOf, signed, testKey, verified } from "../dkim/messages.ts";
+import { type Message, resolverOf, signed, testKey, verified } from "../../dkim/messages.ts";
 import { takenApart } from "../filter/as-postfix.ts";
 import { collectingLog, limits, settings } from "../settings.ts";
 

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { createKeyCache, type TxtAnswer } from "../../../../src/relay/dkim/keys.ts";
+import { createKeyCache, type TxtAnswer } from "../../../src/dkim/keys.ts";
 import { keyRecord } from "./messages.ts";
 
 const record = keyRecord(generateKeyPairSync("ed25519").publicKey);

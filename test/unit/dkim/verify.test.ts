@@ -2,12 +2,12 @@ import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { bodyHasher, canonicalHeader } from "../../../../src/relay/dkim/canonical.ts";
-import { HeaderBlock } from "../../../../src/relay/dkim/headers.ts";
-import { createKeyCache } from "../../../../src/relay/dkim/keys.ts";
-import type { SigningKey } from "../../../../src/relay/dkim/sign.ts";
-import { createVerifier } from "../../../../src/relay/dkim/verify.ts";
-import { seededRandom } from "../../../helpers/seeded-random.ts";
+import { bodyHasher, canonicalHeader } from "../../../src/dkim/canonical.ts";
+import { HeaderBlock } from "../../../src/dkim/headers.ts";
+import { createKeyCache } from "../../../src/dkim/keys.ts";
+import type { SigningKey } from "../../../src/dkim/sign.ts";
+import { createVerifier } from "../../../src/dkim/verify.ts";
+import { seededRandom } from "../../helpers/seeded-random.ts";
 import {
   keyRecord,
   type Message,
@@ -21,7 +21,7 @@ import {
   withHeader,
 } from "./messages.ts";
 
-const fixtures = resolve(import.meta.dirname, "../../../fixtures/dkim/examples");
+const fixtures = resolve(import.meta.dirname, "../../fixtures/dkim/examples");
 
 test.each(readdirSync(fixtures))("example %s is valid", async (folder) => {
   const message = parseMessage(readFileSync(join(fixtures, folder, "message.eml")));

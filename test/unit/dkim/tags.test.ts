@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { base64Value, parseTags } from "../../../../src/relay/dkim/tags.ts";
+import { base64Value, parseTags } from "../../../src/dkim/tags.ts";
 
 test.each([
   { text: "a=1", tags: { a: "1" } },

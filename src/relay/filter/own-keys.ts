@@ -4,12 +4,19 @@
  */
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
+import {
+  createSigner,
+  type SignatureHeader,
+  type Signer,
+  type Signing,
+  type SigningKey,
+  signingKey,
+} from "../../dkim/sign.ts";
 import { messageOf } from "../../lib/text.ts";
 import type { RelayConfig } from "../../mail/relay-config.ts";
 import * as events from "../events.ts";
 import { codeOf } from "../files.ts";
 import type { Metrics } from "../metrics.ts";
-import { createSigner, type SignatureHeader, type Signer, type Signing, type SigningKey, signingKey } from "./sign.ts";
 
 export interface OwnSigning extends Pick<Signing, "header" | "body"> {
   /** Throws HeadersTooLarge. */

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { expect, test } from "vitest";
-import { parseKeyRecord } from "../../../../src/relay/dkim/key-record.ts";
+import { parseKeyRecord } from "../../../src/dkim/key-record.ts";
 
 const rsa = (modulusLength: number, publicExponent = 65_537) =>
   generateKeyPairSync("rsa", { modulusLength, publicExponent }).publicKey;

@@ -1,8 +1,8 @@
 /** Messages for DKIM tests: cut into headers and body, signed and verified as the milter does it, and made up at random. */
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import { createKeyCache, type TxtAnswer } from "../../../../src/relay/dkim/keys.ts";
-import { createSigner, type SigningKey } from "../../../../src/relay/dkim/sign.ts";
-import { createVerifier, type Verification } from "../../../../src/relay/dkim/verify.ts";
+import { createKeyCache, type TxtAnswer } from "../../../src/dkim/keys.ts";
+import { createSigner, type SigningKey } from "../../../src/dkim/sign.ts";
+import { createVerifier, type Verification } from "../../../src/dkim/verify.ts";
 
 export interface Message {
   headers: readonly (readonly [name: string, value: string])[];

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseSignature, withoutSignatureData } from "../../../../src/relay/dkim/signature.ts";
+import { parseSignature, withoutSignatureData } from "../../../src/dkim/signature.ts";
 
 const hash = "2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=";
 const good = { v: "1", a: "rsa-sha256", d: "Example.com", s: "Sel.a", h: "From : to", bh: hash, b: "YWJj" };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { isLiteralOf, judgeOrigin } from "../../../../src/relay/dkim/align.ts";
-import type { SignatureResult } from "../../../../src/relay/dkim/verify.ts";
+import type { SignatureResult } from "../../../../src/dkim/verify.ts";
+import { isLiteralOf, judgeOrigin } from "../../../../src/relay/filter/origin.ts";
 
 const result = (domain: string | undefined, outcome: SignatureResult["outcome"]): SignatureResult => ({
   domain,

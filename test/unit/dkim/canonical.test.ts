@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { bodyHasher, type Canonicalization, canonicalHeader, withCrlf } from "../../../../src/relay/dkim/canonical.ts";
-import { seededRandom } from "../../../helpers/seeded-random.ts";
+import { bodyHasher, type Canonicalization, canonicalHeader, withCrlf } from "../../../src/dkim/canonical.ts";
+import { seededRandom } from "../../helpers/seeded-random.ts";
 import { chunks } from "./messages.ts";
 
 const sha256 = (text: string) => createHash("sha256").update(Buffer.from(text, "latin1")).digest("base64");

@@ -1,7 +1,7 @@
 /** What signatures say about where a mail is from (reference §6.7): one must be valid and of exactly the domain in From. */
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
-import type { Verification } from "./verify.ts";
+import type { Verification } from "../../dkim/verify.ts";
 
 export const replies = {
   noSignature: "554 5.7.1 No DKIM signature found",

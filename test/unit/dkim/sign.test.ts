@@ -1,8 +1,8 @@
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { expect, test } from "vitest";
-import { createSigner, HeadersTooLarge, signingKey } from "../../../../src/relay/dkim/sign.ts";
-import { parseTags } from "../../../../src/relay/dkim/tags.ts";
-import { seededRandom } from "../../../helpers/seeded-random.ts";
+import { createSigner, HeadersTooLarge, signingKey } from "../../../src/dkim/sign.ts";
+import { parseTags } from "../../../src/dkim/tags.ts";
+import { seededRandom } from "../../helpers/seeded-random.ts";
 import { type Message, messageBytes, oddMessage, signed, testKey, today, verified } from "./messages.ts";
 
 const rsa = testKey("nine.example", "opendkim");
