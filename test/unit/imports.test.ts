@@ -15,7 +15,7 @@ const mayUse: Record<string, readonly string[]> = {
   dkim: ["lib"],
   kube: ["lib"],
   operator: ["kube", "certificates", "dns", "mail", "api", "lib"],
-  relay: ["certificates", "dkim", "mail", "api", "lib"],
+  relay: ["certificates", "dns", "dkim", "mail", "api", "lib"],
   cli: ["operator", "relay", "kube", "certificates", "dns", "dkim", "mail", "api", "lib"],
   main: ["operator", "relay", "kube", "certificates", "dns", "dkim", "mail", "api", "lib"],
 };

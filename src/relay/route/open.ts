@@ -1,11 +1,11 @@
 /** Puts the roads together: what is known, the looks for more, Postfix's questions, and the courier for what goes by HTTPS. */
 import { join } from "node:path";
 import type { Logger } from "pino";
+import type { Lookup } from "../../dns/lookup.ts";
 import type { MayConnect } from "../../mail/networks.ts";
 import type { Settings } from "../config.ts";
 import { Courier } from "../deliver/courier.ts";
 import { Peers } from "../deliver/peers.ts";
-import type { Lookup } from "../dns/lookup.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Answer, Question } from "../socketmap/protocol.ts";
 import { Dane } from "./dane.ts";

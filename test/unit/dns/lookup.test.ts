@@ -1,8 +1,8 @@
 /** The lookup against a name server that speaks the wire, with every fault that one can have. */
 
 import { afterEach, expect, test } from "vitest";
-import { createLookup } from "../../../../src/relay/dns/lookup.ts";
-import { DnsFormatError, parseResponse, renderQuery } from "../../../../src/relay/dns/message.ts";
+import { createLookup } from "../../../src/dns/lookup.ts";
+import { DnsFormatError, parseResponse, renderQuery } from "../../../src/dns/message.ts";
 import {
   closeNameServers,
   name,
@@ -14,8 +14,8 @@ import {
   soa,
   txt,
   type,
-} from "../../../helpers/name-server.ts";
-import { seededRandom } from "../../../helpers/seeded-random.ts";
+} from "../../helpers/name-server.ts";
+import { seededRandom } from "../../helpers/seeded-random.ts";
 
 afterEach(closeNameServers);
 

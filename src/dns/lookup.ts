@@ -4,7 +4,7 @@
  */
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
-import { messageOf } from "../../lib/text.ts";
+import { messageOf } from "../lib/text.ts";
 import {
   type DnsAnswer,
   type DnsQuestion,
