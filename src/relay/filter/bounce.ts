@@ -2,7 +2,7 @@
 import { mailDomainOf } from "../../mail/address.ts";
 import { limitsOfDomain } from "../domains.ts";
 import * as events from "../events.ts";
-import type { Judgement, MessageFilter } from "../milter/server.ts";
+import type { Judgement, MessageFilter } from "../wire/milter-server.ts";
 import { MessageInspector } from "./inspect.ts";
 import type { OutgoingTools } from "./outgoing.ts";
 import type { OwnSigning } from "./own-keys.ts";

@@ -3,8 +3,8 @@
 import type { Verifier, Verifying } from "../../dkim/verify.ts";
 import { isOurs, plainRecipient } from "../domains.ts";
 import * as events from "../events.ts";
-import type { Modification } from "../milter/protocol.ts";
-import type { Judgement, MessageFilter } from "../milter/server.ts";
+import type { Modification } from "../wire/milter.ts";
+import type { Judgement, MessageFilter } from "../wire/milter-server.ts";
 import { isDisabled, takesOnlyEncrypted } from "./flags.ts";
 import { MessageInspector } from "./inspect.ts";
 import { isLiteralOf, judgeOrigin } from "./origin.ts";

@@ -7,7 +7,7 @@ import type { Settings } from "../config.ts";
 import { Courier } from "../deliver/courier.ts";
 import { Peers } from "../deliver/peers.ts";
 import type { Metrics } from "../metrics.ts";
-import type { Answer, Question } from "../socketmap/protocol.ts";
+import type { Answer, Question } from "../wire/socketmap.ts";
 import { Dane } from "./dane.ts";
 import { Discovery } from "./discover.ts";
 import { Knowledge } from "./knowledge.ts";

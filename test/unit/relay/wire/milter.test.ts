@@ -8,7 +8,7 @@ import {
   parseCommand,
   renderModification,
   renderReply,
-} from "../../../../src/relay/milter/protocol.ts";
+} from "../../../../src/relay/wire/milter.ts";
 import { randomFrom, seed } from "../random.ts";
 
 const command = (name: string, data: string) => parseCommand({ command: name, data: Buffer.from(data, "latin1") });

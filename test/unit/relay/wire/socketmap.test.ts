@@ -7,8 +7,8 @@ import {
   netstring,
   parseQuestion,
   renderAnswer,
-} from "../../../../src/relay/socketmap/protocol.ts";
-import { openSocketmap } from "../../../../src/relay/socketmap/server.ts";
+} from "../../../../src/relay/wire/socketmap.ts";
+import { openSocketmap } from "../../../../src/relay/wire/socketmap-server.ts";
 import { until } from "../../../helpers/until.ts";
 import { settings } from "../settings.ts";
 

@@ -3,7 +3,6 @@
  * packets are answered strictly in order. Malformed packets end the connection, which Postfix answers with its milter_default_action (tempfail).
  */
 import type { Socket } from "node:net";
-import { type Conversation, type Door, openDoor } from "../unix-socket.ts";
 import {
   actions,
   type Command,
@@ -18,7 +17,8 @@ import {
   renderOptions,
   renderReply,
   steps,
-} from "./protocol.ts";
+} from "./milter.ts";
+import { type Conversation, type Door, openDoor } from "./unix-socket.ts";
 
 /** Judges one message, from MAIL to the end of its data. The methods are called in this order and never at the same time. */
 export interface MessageFilter {

@@ -9,13 +9,13 @@ import { IncomingFilter } from "../../../../src/relay/filter/incoming.ts";
 import { OutgoingFilter } from "../../../../src/relay/filter/outgoing.ts";
 import { OwnKeys } from "../../../../src/relay/filter/own-keys.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
-import { type MessageFilter, type Origin, openMilter } from "../../../../src/relay/milter/server.ts";
 import { RateLimiter } from "../../../../src/relay/rate.ts";
-import type { Door } from "../../../../src/relay/unix-socket.ts";
+import { type MessageFilter, type Origin, openMilter } from "../../../../src/relay/wire/milter-server.ts";
+import type { Door } from "../../../../src/relay/wire/unix-socket.ts";
 import { MilterClient, type MilterMessage, type MilterVerdict } from "../../../helpers/milter-client.ts";
 import { type Message, resolverOf, signed, testKey, verified } from "../../dkim/messages.ts";
-import { takenApart } from "../filter/as-postfix.ts";
 import { collectingLog, limits, settings } from "../settings.ts";
+import { takenApart } from "./as-postfix.ts";
 
 const alice = "alice1234@chat.example";
 const bob = "bob123456@chat.example";

@@ -3,13 +3,13 @@ import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } 
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Accounts } from "../../../../src/relay/accounts/accounts.ts";
-import { escaped, parseDictLine, unescaped } from "../../../../src/relay/dict/protocol.ts";
-import { openDict } from "../../../../src/relay/dict/server.ts";
 import { localAddress } from "../../../../src/relay/domains.ts";
 import { lastLoginAnswers } from "../../../../src/relay/last-login/answers.ts";
 import { Metadata } from "../../../../src/relay/metadata/answers.ts";
 import { TokenStore } from "../../../../src/relay/metadata/tokens.ts";
-import type { Door } from "../../../../src/relay/unix-socket.ts";
+import { escaped, parseDictLine, unescaped } from "../../../../src/relay/wire/dict.ts";
+import { openDict } from "../../../../src/relay/wire/dict-server.ts";
+import type { Door } from "../../../../src/relay/wire/unix-socket.ts";
 import { dialogue } from "../dialogue.ts";
 import { randomFrom, seed } from "../random.ts";
 import { collectingLog, settings } from "../settings.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { LineReader, LineTooLong } from "../../../src/relay/lines.ts";
-import { randomFrom, seed } from "./random.ts";
+import { LineReader, LineTooLong } from "../../../../src/relay/wire/lines.ts";
+import { randomFrom, seed } from "../random.ts";
 
 test(`lines come out the same in any chunks, seed ${seed}`, () => {
   const random = randomFrom(seed);

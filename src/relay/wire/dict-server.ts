@@ -1,7 +1,5 @@
 /** Dict server: keeps the transactions of each connection and asks a DictAnswers what keys mean. What a transaction sets takes effect at its commit. */
-import { InTurn } from "../in-turn.ts";
-import { LineReader } from "../lines.ts";
-import { type Door, openDoor } from "../unix-socket.ts";
+
 import {
   commitFailed,
   committed,
@@ -11,7 +9,10 @@ import {
   lookupFailed,
   notFound,
   parseDictLine,
-} from "./protocol.ts";
+} from "./dict.ts";
+import { InTurn } from "./in-turn.ts";
+import { LineReader } from "./lines.ts";
+import { type Door, openDoor } from "./unix-socket.ts";
 
 /** What the keys of one dict mean. Methods throw when something failed on our side. */
 export interface DictAnswers {

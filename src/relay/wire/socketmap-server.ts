@@ -1,7 +1,7 @@
 /** Answers Postfix's table look-ups. A connection is one process of Postfix and is kept; its questions are answered in their order. */
-import { InTurn } from "../in-turn.ts";
-import { type Door, openDoor } from "../unix-socket.ts";
-import { type Answer, NetstringReader, parseQuestion, type Question, renderAnswer } from "./protocol.ts";
+import { InTurn } from "./in-turn.ts";
+import { type Answer, NetstringReader, parseQuestion, type Question, renderAnswer } from "./socketmap.ts";
+import { type Door, openDoor } from "./unix-socket.ts";
 
 export interface SocketmapOptions {
   path: string;

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { openDict } from "../../../src/relay/dict/server.ts";
-import type { Door } from "../../../src/relay/unix-socket.ts";
-import { until } from "../../helpers/until.ts";
-import { dialogue } from "./dialogue.ts";
+import { openDict } from "../../../../src/relay/wire/dict-server.ts";
+import type { Door } from "../../../../src/relay/wire/unix-socket.ts";
+import { until } from "../../../helpers/until.ts";
+import { dialogue } from "../dialogue.ts";
 
 let door: Door;
 let lookups = 0;
