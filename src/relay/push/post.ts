@@ -3,8 +3,8 @@ import { lookup } from "node:dns";
 import { Agent, request } from "node:https";
 import type { LookupFunction } from "node:net";
 import type { MayConnect } from "../../mail/networks.ts";
-import { allowedLookup, PeerRefused, requireAllowed } from "../allowed-lookup.ts";
 import { codeOf } from "../files.ts";
+import { allowedLookup, PeerRefused, requireAllowed } from "../https/allowed-lookup.ts";
 import { workersFor } from "./policy.ts";
 
 const timeoutMs = 60_000;

@@ -5,7 +5,7 @@ import type { Lookup } from "../../dns/lookup.ts";
 import type { MayConnect } from "../../mail/networks.ts";
 import type { Settings } from "../config.ts";
 import { Courier } from "../deliver/courier.ts";
-import { Peers } from "../deliver/peers.ts";
+import { Peers } from "../https/peers.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Answer, Question } from "../wire/socketmap.ts";
 import { Dane } from "./dane.ts";

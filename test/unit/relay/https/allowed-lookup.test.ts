@@ -1,7 +1,7 @@
 /** Addresses are judged after the look-up, and what was judged is what is connected to. */
 import type { LookupFunction } from "node:net";
 import { expect, test } from "vitest";
-import { allowedLookup, PeerRefused, requireAllowed } from "../../../src/relay/allowed-lookup.ts";
+import { allowedLookup, PeerRefused, requireAllowed } from "../../../../src/relay/https/allowed-lookup.ts";
 
 const mayConnect = (address: string) => !address.startsWith("10.");
 const has =

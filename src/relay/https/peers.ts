@@ -8,8 +8,8 @@ import { isIP, isIPv6, type LookupFunction, type TcpSocketConnectOpts } from "no
 import type { Writable } from "node:stream";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import type { MayConnect } from "../../mail/networks.ts";
-import { allowedLookup, PeerRefused, requireAllowed } from "../allowed-lookup.ts";
 import { codeOf } from "../files.ts";
+import { allowedLookup, PeerRefused, requireAllowed } from "./allowed-lookup.ts";
 
 export interface Target {
   host: string;
