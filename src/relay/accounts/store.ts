@@ -3,7 +3,7 @@ import { mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { LocalAddress } from "../domains.ts";
 import { codeOf, createFile, readIfThere, replaceFile, sizeIfThere } from "../files.ts";
-import { encryptedOnlyFlag } from "../filter/flags.ts";
+import { encryptedOnlyFlag } from "./flags.ts";
 
 const scheme = "{SHA512-CRYPT}";
 const dayMs = 86_400_000;

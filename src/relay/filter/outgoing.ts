@@ -2,13 +2,13 @@
 import type { Logger } from "pino";
 import { HeadersTooLarge, type SignatureHeader } from "../../dkim/sign.ts";
 import type { DomainLimits } from "../../mail/relay-config.ts";
+import { isDisabled } from "../accounts/flags.ts";
 import { type Domains, localAddress, plainRecipient } from "../domains.ts";
 import * as events from "../events.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rate, RateLimiter } from "../rate.ts";
 import type { Modification } from "../wire/milter.ts";
 import type { Judgement, MessageFilter } from "../wire/milter-server.ts";
-import { isDisabled } from "./flags.ts";
 import { MessageInspector } from "./inspect.ts";
 import type { OwnKeys, OwnSigning } from "./own-keys.ts";
 import { badRecipient, judgeOutgoing, looksLikeSetupMessage, type Verdict } from "./policy.ts";

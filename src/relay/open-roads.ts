@@ -1,19 +1,19 @@
 /** Puts the roads together: what is known, the looks for more, Postfix's questions, and the courier for what goes by HTTPS. */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { Lookup } from "../../dns/lookup.ts";
-import type { MayConnect } from "../../mail/networks.ts";
-import type { Settings } from "../config.ts";
-import { Courier } from "../deliver/courier.ts";
-import { Peers } from "../https/peers.ts";
-import type { Metrics } from "../metrics.ts";
-import type { Answer, Question } from "../wire/socketmap.ts";
-import { Dane } from "./dane.ts";
-import { Discovery } from "./discover.ts";
-import { Knowledge } from "./knowledge.ts";
-import { fetchStsPolicy, hasHttpsRoad } from "./probe.ts";
-import { createRoadResolver } from "./resolver.ts";
-import { Roads } from "./roads.ts";
+import type { Lookup } from "../dns/lookup.ts";
+import type { MayConnect } from "../mail/networks.ts";
+import type { Settings } from "./config.ts";
+import { Courier } from "./deliver/courier.ts";
+import { Peers } from "./https/peers.ts";
+import type { Metrics } from "./metrics.ts";
+import { Dane } from "./route/dane.ts";
+import { Discovery } from "./route/discover.ts";
+import { Knowledge } from "./route/knowledge.ts";
+import { fetchStsPolicy, hasHttpsRoad } from "./route/probe.ts";
+import { createRoadResolver } from "./route/resolver.ts";
+import { Roads } from "./route/roads.ts";
+import type { Answer, Question } from "./wire/socketmap.ts";
 
 export interface OpenRoads {
   courier: Courier;
