@@ -3,7 +3,7 @@
  * streams by, in memory that does not grow with it.
  */
 import { createHash } from "node:crypto";
-import { trimSpace } from "./tags.ts";
+import { trimSpace } from "../lib/text.ts";
 
 export type Canonicalization = "simple" | "relaxed";
 

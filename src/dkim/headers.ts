@@ -1,6 +1,6 @@
 /** The headers of one message, and the text of them that a signature covers. */
+import { trimSpace } from "../lib/text.ts";
 import { type Canonicalization, canonicalHeader, withCrlf } from "./canonical.ts";
-import { trimSpace } from "./tags.ts";
 
 export interface Header {
   /** As written; white space before the colon is part of it. */

@@ -1,6 +1,7 @@
 /** DKIM-Signature values (RFC 6376 §3.5, RFC 8301, RFC 8463): text → value, or why it can't be used. */
+import { trimSpace } from "../lib/text.ts";
 import type { Canonicalization } from "./canonical.ts";
-import { base64Value, colonList, parseTags, trimSpace, withoutSpace } from "./tags.ts";
+import { base64Value, colonList, parseTags, withoutSpace } from "./tags.ts";
 
 export const algorithms = ["rsa-sha256", "ed25519-sha256"] as const;
 export type Algorithm = (typeof algorithms)[number];

@@ -1,4 +1,5 @@
 /** Tag lists, `name=value; name=value` (RFC 6376 §3.2), as they stand in signatures and key records. */
+import { trimSpace } from "../lib/text.ts";
 
 /** Postfix hands on headers of 100 KiB; a real signature has 1 KiB. */
 const longestTagList = 65_536;
@@ -39,14 +40,3 @@ export function colonList(text: string): string[] {
 }
 
 export const withoutSpace = (text: string) => text.replace(/[ \t\r\n]+/g, "");
-
-/** As String.trim, for the white space of mail only: latin1 text has others, such as octet 0xA0, that stand for something else. */
-export function trimSpace(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isSpace(text.charCodeAt(start))) start++;
-  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-const isSpace = (code: number) => code === 32 || code === 9 || code === 13 || code === 10;

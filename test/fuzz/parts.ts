@@ -1,5 +1,4 @@
 /** The filter's and DKIM's pure pieces, each alone, so that inputs reach deep at once. */
-
 import { X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
 import { judgeCertificate } from "../../src/certificates/judge.ts";

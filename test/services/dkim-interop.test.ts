@@ -2,7 +2,6 @@
  * Our DKIM against two others, OpenDKIM (as the milter that relays of the field run) and dkimpy, both ways, on generated messages with odd
  * folds, 8-bit octets, long lines and empty lines; and the same verdicts as theirs on messages that were changed on the way.
  */
-
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,5 +1,4 @@
 /** Reads one message as it streams by and says what the filter's rules ask of it. Memory is bounded, whatever the size of the message. */
-
 import { authorOf } from "../mime/from.ts";
 import { parseContentType, unfolded } from "../mime/headers.ts";
 import { MultipartScanner } from "../mime/multipart.ts";

@@ -12,10 +12,9 @@ import {
   type SigningKey,
   signingKey,
 } from "../../dkim/sign.ts";
-import { messageOf } from "../../lib/text.ts";
+import { codeOf, messageOf } from "../../lib/text.ts";
 import type { RelayConfig } from "../../mail/relay-config.ts";
 import * as events from "../events.ts";
-import { codeOf } from "../files.ts";
 import type { Metrics } from "../metrics.ts";
 
 export interface OwnSigning extends Pick<Signing, "header" | "body"> {

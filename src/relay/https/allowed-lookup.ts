@@ -1,6 +1,8 @@
 /** Connections go only to addresses that the relay may connect to: judged after the look-up, on the very addresses that are then connected to. */
 import { isIP, type LookupFunction } from "node:net";
-import type { MayConnect } from "../../mail/networks.ts";
+
+/** Whether an address may be connected to. */
+export type MayConnect = (address: string) => boolean;
 
 /** None of a host's addresses may be connected to. Says nothing of what the DNS had. */
 export class PeerRefused extends Error {

@@ -7,9 +7,8 @@ import https from "node:https";
 import { isIP, isIPv6, type LookupFunction, type TcpSocketConnectOpts } from "node:net";
 import type { Writable } from "node:stream";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
-import type { MayConnect } from "../../mail/networks.ts";
-import { codeOf } from "../files.ts";
-import { allowedLookup, PeerRefused, requireAllowed } from "./allowed-lookup.ts";
+import { codeOf } from "../../lib/text.ts";
+import { allowedLookup, type MayConnect, PeerRefused, requireAllowed } from "./allowed-lookup.ts";
 
 export interface Target {
   host: string;

@@ -2,8 +2,8 @@
 import { lookup } from "node:dns";
 import { Agent, request } from "node:https";
 import type { LookupFunction } from "node:net";
+import { codeOf } from "../../lib/text.ts";
 import type { MayConnect } from "../../mail/networks.ts";
-import { codeOf } from "../files.ts";
 import { allowedLookup, PeerRefused, requireAllowed } from "../https/allowed-lookup.ts";
 import { workersFor } from "./policy.ts";
 

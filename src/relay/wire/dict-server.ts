@@ -1,5 +1,4 @@
 /** Dict server: keeps the transactions of each connection and asks a DictAnswers what keys mean. What a transaction sets takes effect at its commit. */
-
 import {
   commitFailed,
   committed,

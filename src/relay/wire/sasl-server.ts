@@ -1,14 +1,19 @@
 /** Postfix's password questions. When a password can't be checked now the connection is closed: Postfix then answers 454, "try again", and not 535, "wrong password". */
 import { randomBytes } from "node:crypto";
-import type { Login } from "../accounts/accounts.ts";
 import { InTurn } from "./in-turn.ts";
 import { LineReader } from "./lines.ts";
 import { emptyChallenge, fail, greeting, ok, parseClientLine, parsePlain } from "./sasl.ts";
 import { type Door, openDoor } from "./unix-socket.ts";
 
+export type PasswordVerdict =
+  | { kind: "ok"; account: { address: string } }
+  /** It can't be checked now. */
+  | { kind: "later" }
+  | { kind: "wrongPassword" | "unknown" };
+
 export interface SaslOptions {
   path: string;
-  login(user: string, password: string, client: string | undefined): Promise<Login>;
+  login(user: string, password: string, client: string | undefined): Promise<PasswordVerdict>;
   onFailure(thrown: unknown): void;
   onProtocolError(why: string): void;
 }

@@ -1,5 +1,4 @@
 /** The lookup against a name server that speaks the wire, with every fault that one can have. */
-
 import { afterEach, expect, test } from "vitest";
 import { createLookup } from "../../../src/dns/lookup.ts";
 import { DnsFormatError, parseResponse, renderQuery } from "../../../src/dns/message.ts";
