@@ -5,9 +5,9 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
 import { promisify } from "node:util";
 import { readOptions } from "../scripts/options.ts";
-import { createKeyCache } from "../src/relay/dkim/keys.ts";
-import { createSigner, type SigningKey } from "../src/relay/dkim/sign.ts";
-import { createVerifier } from "../src/relay/dkim/verify.ts";
+import { createKeyCache } from "../src/dkim/keys.ts";
+import { createSigner, type SigningKey } from "../src/dkim/sign.ts";
+import { createVerifier } from "../src/dkim/verify.ts";
 import { printTable, writeJson } from "./machine.ts";
 
 const { values } = readOptions("npm run bench -- dkim [--json FILE]", { options: { json: { type: "string" } } });

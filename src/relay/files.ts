@@ -3,11 +3,7 @@ import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { link, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-
-/** The error code of a failed file operation, such as "ENOENT". */
-export function codeOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;
-}
+import { codeOf } from "../lib/text.ts";
 
 /** The file's text; undefined where there is no such file. */
 export async function readIfThere(path: string): Promise<string | undefined> {

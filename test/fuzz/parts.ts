@@ -1,25 +1,24 @@
 /** The filter's and DKIM's pure pieces, each alone, so that inputs reach deep at once. */
-
 import { X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
 import { judgeCertificate } from "../../src/certificates/judge.ts";
 import { certificatesIn, joinedPem, readPair } from "../../src/certificates/pair.ts";
 import { Roots } from "../../src/certificates/roots.ts";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import { bodyHasher, canonicalHeader } from "../../src/dkim/canonical.ts";
+import { parseKeyRecord } from "../../src/dkim/key-record.ts";
+import { parseSignature, withoutSignatureData } from "../../src/dkim/signature.ts";
+import { DnsFormatError, parseResponse, renderQuery } from "../../src/dns/message.ts";
 import { inviteTokenIn } from "../../src/mail/invite.ts";
 import { DataEnd } from "../../src/relay/deliver/protocol.ts";
-import { bodyHasher, canonicalHeader } from "../../src/relay/dkim/canonical.ts";
-import { parseKeyRecord } from "../../src/relay/dkim/key-record.ts";
-import { parseSignature, withoutSignatureData } from "../../src/relay/dkim/signature.ts";
-import { DnsFormatError, parseResponse, renderQuery } from "../../src/relay/dns/message.ts";
-import { ArmorCheck } from "../../src/relay/filter/armor.ts";
-import { authorOf } from "../../src/relay/filter/from.ts";
-import { parseContentType } from "../../src/relay/filter/headers.ts";
-import { PacketWalk } from "../../src/relay/filter/packets.ts";
-import type { Sink } from "../../src/relay/filter/sink.ts";
 import { isInvite, provesInvite } from "../../src/relay/invites/policy.ts";
 import { appVersions } from "../../src/relay/metadata/app-versions.ts";
 import { maxTokens, metadataKey, parseTokens, withTokens } from "../../src/relay/metadata/policy.ts";
+import { ArmorCheck } from "../../src/relay/mime/armor.ts";
+import { authorOf } from "../../src/relay/mime/from.ts";
+import { parseContentType } from "../../src/relay/mime/headers.ts";
+import { PacketWalk } from "../../src/relay/mime/packets.ts";
+import type { Sink } from "../../src/relay/mime/sink.ts";
 import { DataForm } from "../../src/relay/receive/policy.ts";
 import { parseStsPolicy, stsAllows, stsId } from "../../src/relay/route/sts.ts";
 import { authorsForOthers } from "../unit/relay/filter/other-readers.ts";

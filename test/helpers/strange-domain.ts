@@ -1,8 +1,8 @@
 /** A domain of somebody else's mail server, as far as DKIM goes: a key in the DNS, and mails signed with it. */
 import { generateKeyPairSync } from "node:crypto";
+import { createSigner, signingKey } from "../../src/dkim/sign.ts";
 import { publicDkimKey } from "../../src/dns/dkim-key.ts";
 import { dkimRecord } from "../../src/dns/records.ts";
-import { createSigner, signingKey } from "../../src/relay/dkim/sign.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
 
 export interface StrangeDomain {

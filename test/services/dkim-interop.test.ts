@@ -2,15 +2,14 @@
  * Our DKIM against two others, OpenDKIM (as the milter that relays of the field run) and dkimpy, both ways, on generated messages with odd
  * folds, 8-bit octets, long lines and empty lines; and the same verdicts as theirs on messages that were changed on the way.
  */
-
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseTags } from "../../src/dkim/tags.ts";
 import { messageOf } from "../../src/lib/text.ts";
-import { parseTags } from "../../src/relay/dkim/tags.ts";
 import { MilterClient } from "../helpers/milter-client.ts";
 import { seededRandom } from "../helpers/seeded-random.ts";
 import { dkimPackages } from "../helpers/suite-packages.ts";
@@ -26,7 +25,7 @@ import {
   signed,
   testKey,
   verified,
-} from "../unit/relay/dkim/messages.ts";
+} from "../unit/dkim/messages.ts";
 
 const missing = await needPackages(dkimPackages).then(() => undefined, messageOf);
 if (missing !== undefined && process.env.REQUIRE_ALL === "1") throw new Error(missing);

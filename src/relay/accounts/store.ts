@@ -1,9 +1,10 @@
 /** An account on disk: a folder named after the address, with its password file (reference §3). */
 import { mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { codeOf } from "../../lib/text.ts";
 import type { LocalAddress } from "../domains.ts";
-import { codeOf, createFile, readIfThere, replaceFile, sizeIfThere } from "../files.ts";
-import { encryptedOnlyFlag } from "../filter/flags.ts";
+import { createFile, readIfThere, replaceFile, sizeIfThere } from "../files.ts";
+import { encryptedOnlyFlag } from "./flags.ts";
 
 const scheme = "{SHA512-CRYPT}";
 const dayMs = 86_400_000;

@@ -5,8 +5,8 @@ import type { Accounts } from "../accounts/accounts.ts";
 import { imapText } from "../accounts/refusals.ts";
 import { listAccounts } from "../accounts/store.ts";
 import type { Domains } from "../domains.ts";
-import type { Answer, Question } from "../http.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Answer, Question } from "../wire/http.ts";
 
 export const maxQuestionBytes = 4096;
 

@@ -10,10 +10,10 @@ import { readFile, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Logger } from "pino";
 import { joinedPem, readPair, sha256Of } from "../../certificates/pair.ts";
-import { messageOf } from "../../lib/text.ts";
+import { codeOf, messageOf } from "../../lib/text.ts";
 import { givenTls, reloadPipes, servedTls } from "../../pod/layout.ts";
 import * as events from "../events.ts";
-import { codeOf, readIfThere, replaceFile } from "../files.ts";
+import { readIfThere, replaceFile } from "../files.ts";
 
 export interface CertificateOptions {
   /** Without one, nothing is served and nothing is missed. */

@@ -2,6 +2,7 @@
 import type { Logger } from "pino";
 import { messageOf } from "../../lib/text.ts";
 import * as events from "../events.ts";
+import { type OpenRequest, type Peers, PeerTrouble } from "../https/peers.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Discovery } from "../route/discover.ts";
 import { isUnverified } from "../route/domain.ts";
@@ -9,7 +10,6 @@ import type { Knowledge } from "../route/knowledge.ts";
 import { afterFailure, afterSuccess, isDue, type Road } from "../route/policy.ts";
 import type { RoadResolver } from "../route/resolver.ts";
 import { stsAllows } from "../route/sts.ts";
-import { type OpenRequest, type Peers, PeerTrouble } from "./peers.ts";
 import { judgeAnswer } from "./policy.ts";
 import type { Envelope, Parcel } from "./server.ts";
 

@@ -1,5 +1,5 @@
 /** What an answer of a peer means for the mail, and for the road. Pure. */
-import type { PeerAnswer } from "./peers.ts";
+import type { PeerAnswer } from "../https/peers.ts";
 
 export interface Outcome {
   /** The reply for Postfix. 4xx: it takes SMTP at once; 5xx: the mail comes back to its sender. */

@@ -3,9 +3,9 @@
  * One transaction has recipients of one domain, as Postfix makes them. A 4xx answer sends Postfix to the next hop of its list, which is SMTP.
  */
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { drained } from "../in-turn.ts";
 import { destinationOf } from "../route/domain.ts";
-import { closeServer, type Door } from "../unix-socket.ts";
+import { drained } from "../wire/in-turn.ts";
+import { closeServer, type Door } from "../wire/unix-socket.ts";
 import { type Command, DataEnd, parseCommand } from "./protocol.ts";
 
 export interface Envelope {

@@ -1,8 +1,8 @@
 /** Makes room in one mailbox while Dovecot uses it: the quota warning's work. */
 import { readdir, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { codeOf } from "../../lib/text.ts";
 import type { LocalAddress } from "../domains.ts";
-import { codeOf } from "../files.ts";
 import { namesToTrim, trimTargetBytes } from "./policy.ts";
 
 /** How many messages of the INBOX were deleted. */

@@ -4,10 +4,10 @@
  */
 import { type Dirent, lstatSync, readdirSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { codeOf } from "../../lib/text.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";
+import { encryptedOnlyFlag } from "../accounts/flags.ts";
 import { type Domains, localAddress } from "../domains.ts";
-import { codeOf } from "../files.ts";
-import { encryptedOnlyFlag } from "../filter/flags.ts";
 import { isExpired, isOlder, type Message, namesToTrim, parseMaildirName, trimTargetBytes } from "./policy.ts";
 import { addAccount, addMessage, emptyReport, type Report } from "./report.ts";
 

@@ -1,11 +1,11 @@
 /** Signs the bounces that our own Postfix writes (reference §7.4), so that other relays take them. Whatever else comes by passes untouched. */
 import { mailDomainOf } from "../../mail/address.ts";
-import type { OwnSigning } from "../dkim/own-keys.ts";
 import { limitsOfDomain } from "../domains.ts";
 import * as events from "../events.ts";
-import type { Judgement, MessageFilter } from "../milter/server.ts";
+import type { Judgement, MessageFilter } from "../wire/milter-server.ts";
 import { MessageInspector } from "./inspect.ts";
 import type { OutgoingTools } from "./outgoing.ts";
+import type { OwnSigning } from "./own-keys.ts";
 import { isBounce } from "./policy.ts";
 
 export class BounceFilter implements MessageFilter {

@@ -1,12 +1,12 @@
 /** What the parts of a message have to be, one by one as they come. */
-import { ArmorCheck } from "./armor.ts";
-import { DeliveryStatus } from "./delivery-status.ts";
-import { ExactText } from "./exact-text.ts";
-import { parseContentType, unfolded } from "./headers.ts";
-import type { PartHandler, PartHeaders } from "./multipart.ts";
+import { ArmorCheck } from "../mime/armor.ts";
+import { DeliveryStatus } from "../mime/delivery-status.ts";
+import { ExactText } from "../mime/exact-text.ts";
+import { parseContentType, unfolded } from "../mime/headers.ts";
+import type { PartHandler, PartHeaders } from "../mime/multipart.ts";
+import type { Sink } from "../mime/sink.ts";
+import { undoTransferEncoding } from "../mime/transfer.ts";
 import { firstStepLine } from "./secure-join.ts";
-import type { Sink } from "./sink.ts";
-import { undoTransferEncoding } from "./transfer.ts";
 
 const returnedMessage = ["message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"];
 const deliveryStatus = ["message/delivery-status", "message/global-delivery-status"];

@@ -1,12 +1,12 @@
 /** The filter for mail from other servers (reference §6.3): encrypted, or allowed in the clear, and signed by the domain of its author. */
-import { isLiteralOf, judgeOrigin } from "../dkim/align.ts";
-import type { Verifier, Verifying } from "../dkim/verify.ts";
+import type { Verifier, Verifying } from "../../dkim/verify.ts";
+import { isDisabled, takesOnlyEncrypted } from "../accounts/flags.ts";
 import { isOurs, plainRecipient } from "../domains.ts";
 import * as events from "../events.ts";
-import type { Modification } from "../milter/protocol.ts";
-import type { Judgement, MessageFilter } from "../milter/server.ts";
-import { isDisabled, takesOnlyEncrypted } from "./flags.ts";
+import type { Modification } from "../wire/milter.ts";
+import type { Judgement, MessageFilter } from "../wire/milter-server.ts";
 import { MessageInspector } from "./inspect.ts";
+import { isLiteralOf, judgeOrigin } from "./origin.ts";
 import type { FilterTools } from "./outgoing.ts";
 import { badRecipient, judgeIncoming, senderBecomesNull, type Verdict } from "./policy.ts";
 

@@ -1,8 +1,8 @@
 /** Reads one message as it streams by and says what the filter's rules ask of it. Memory is bounded, whatever the size of the message. */
+import { authorOf } from "../mime/from.ts";
+import { parseContentType, unfolded } from "../mime/headers.ts";
+import { MultipartScanner } from "../mime/multipart.ts";
 import { ExpectedParts } from "./expected-parts.ts";
-import { authorOf } from "./from.ts";
-import { parseContentType, unfolded } from "./headers.ts";
-import { MultipartScanner } from "./multipart.ts";
 import { isOnceOnly } from "./once.ts";
 import { FirstStepText, isFirstStep } from "./secure-join.ts";
 

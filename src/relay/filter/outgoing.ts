@@ -1,16 +1,16 @@
 /** The filter for mail that our own users hand in (reference §6.2, §7.3). */
 import type { Logger } from "pino";
+import { HeadersTooLarge, type SignatureHeader } from "../../dkim/sign.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";
-import type { OwnKeys, OwnSigning } from "../dkim/own-keys.ts";
-import { HeadersTooLarge, type SignatureHeader } from "../dkim/sign.ts";
+import { isDisabled } from "../accounts/flags.ts";
 import { type Domains, localAddress, plainRecipient } from "../domains.ts";
 import * as events from "../events.ts";
 import type { Metrics } from "../metrics.ts";
-import type { Modification } from "../milter/protocol.ts";
-import type { Judgement, MessageFilter } from "../milter/server.ts";
 import type { Rate, RateLimiter } from "../rate.ts";
-import { isDisabled } from "./flags.ts";
+import type { Modification } from "../wire/milter.ts";
+import type { Judgement, MessageFilter } from "../wire/milter-server.ts";
 import { MessageInspector } from "./inspect.ts";
+import type { OwnKeys, OwnSigning } from "./own-keys.ts";
 import { badRecipient, judgeOutgoing, looksLikeSetupMessage, type Verdict } from "./policy.ts";
 import { bytesKey } from "./sender-rates.ts";
 

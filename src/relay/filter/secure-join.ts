@@ -1,7 +1,7 @@
 /** The one step of a Secure-Join handshake that travels in the clear (reference §6.6): a header that names it, and a text of one line that does too. */
-import { ExactText } from "./exact-text.ts";
-import type { Sink } from "./sink.ts";
-import { undoTransferEncoding } from "./transfer.ts";
+import { ExactText } from "../mime/exact-text.ts";
+import type { Sink } from "../mime/sink.ts";
+import { undoTransferEncoding } from "../mime/transfer.ts";
 
 const steps = ["vc-request", "vg-request"];
 

@@ -5,9 +5,10 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
+import { codeOf } from "../../lib/text.ts";
 import type { Domains } from "../domains.ts";
 import * as events from "../events.ts";
-import { codeOf, readIfThere, replaceFile } from "../files.ts";
+import { readIfThere, replaceFile } from "../files.ts";
 import { type FullAt, type Rate, RateLimiter } from "../rate.ts";
 
 export interface SenderRatesOptions {

@@ -2,11 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf } from "../../lib/text.ts";
-import { codeOf } from "../files.ts";
-import type { Answer, Question } from "../http.ts";
+import { codeOf, messageOf } from "../../lib/text.ts";
 import type { Metrics } from "../metrics.ts";
-import type { Door } from "../unix-socket.ts";
+import type { Answer, Question } from "../wire/http.ts";
+import type { Door } from "../wire/unix-socket.ts";
 
 export interface HealthTools {
   metrics: Metrics;

@@ -1,7 +1,7 @@
 /** Notes the day of a login, told by Dovecot's last_login plugin (reference §12). */
 import { noteLogin } from "../accounts/store.ts";
-import type { DictAnswers } from "../dict/server.ts";
 import { type Domains, localAddress } from "../domains.ts";
+import type { DictAnswers } from "../wire/dict-server.ts";
 
 const prefix = "shared/last-login/";
 

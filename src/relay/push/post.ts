@@ -2,9 +2,9 @@
 import { lookup } from "node:dns";
 import { Agent, request } from "node:https";
 import type { LookupFunction } from "node:net";
+import { codeOf } from "../../lib/text.ts";
 import type { MayConnect } from "../../pod/networks.ts";
-import { allowedLookup, PeerRefused, requireAllowed } from "../allowed-lookup.ts";
-import { codeOf } from "../files.ts";
+import { allowedLookup, PeerRefused, requireAllowed } from "../https/allowed-lookup.ts";
 import { workersFor } from "./policy.ts";
 
 const timeoutMs = 60_000;

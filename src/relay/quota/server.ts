@@ -1,9 +1,9 @@
 /** Dovecot's quota warning over its script protocol: `VERSION script 4 0`, `noreply`, `trim`, the user, an empty line. Nothing is answered. */
 import type { Domains, LocalAddress } from "../domains.ts";
 import { localAddress } from "../domains.ts";
-import { LineReader } from "../lines.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
-import { type Door, openDoor } from "../unix-socket.ts";
+import { LineReader } from "../wire/lines.ts";
+import { type Door, openDoor } from "../wire/unix-socket.ts";
 
 export interface QuotaOptions {
   path: string;

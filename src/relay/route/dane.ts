@@ -2,8 +2,8 @@
  * DANE for SMTP (RFC 7672): whether a domain says in signed DNS which certificates its mail servers have. Postfix looks the records up again
  * and verifies by them; here is only decided that it has to. The DNS is the memory: nothing is kept longer than its TTL, or over a restart.
  */
-import type { Lookup } from "../dns/lookup.ts";
-import type { DnsAnswer, RecordData } from "../dns/message.ts";
+import type { Lookup } from "../../dns/lookup.ts";
+import type { DnsAnswer, RecordData } from "../../dns/message.ts";
 
 /** `unknown`: the DNS could not say, which may be an attack; never taken for `absent` (RFC 7672 §2.1.2). */
 export type DaneFinding = "published" | "absent" | "unknown";

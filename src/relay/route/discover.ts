@@ -1,7 +1,7 @@
 /** Looks beside the mail for what a domain offers: `/mxdeliv` on its MX hosts, and an MTA-STS policy. One look at a time for a domain. */
 import type { Logger } from "pino";
-import { PeerTrouble } from "../deliver/peers.ts";
 import * as events from "../events.ts";
+import { PeerTrouble } from "../https/peers.ts";
 import { isHostName, isUnverified } from "./domain.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { afterLook, type Finding } from "./policy.ts";

@@ -1,5 +1,5 @@
 /** The two questions to web servers of others: is `/mxdeliv` there, and what is the MTA-STS policy. */
-import type { Peers, Target } from "../deliver/peers.ts";
+import type { Peers, Target } from "../https/peers.ts";
 
 /**
  * A relay answers 405 to a GET of `/mxdeliv` (reference §6.11); any other server something else. Nothing is sent for a look, so a server

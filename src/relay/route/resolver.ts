@@ -1,8 +1,7 @@
 /** The DNS questions of the roads. All by Node's own resolver: the system's would block its four threads for one slow name server, and would try search domains. */
 import { Resolver } from "node:dns/promises";
 import type { LookupFunction } from "node:net";
-import { messageOf } from "../../lib/text.ts";
-import { codeOf } from "../files.ts";
+import { codeOf, messageOf } from "../../lib/text.ts";
 import { isHostName, literalAddress } from "./domain.ts";
 import { isNumericName } from "./peers-of-postfix.ts";
 

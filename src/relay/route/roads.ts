@@ -5,7 +5,7 @@
  */
 import type { MayConnect } from "../../pod/networks.ts";
 import { type Domains, limitsOfDomain } from "../domains.ts";
-import type { Answer, Question } from "../socketmap/protocol.ts";
+import type { Answer, Question } from "../wire/socketmap.ts";
 import type { Dane } from "./dane.ts";
 import type { Discovery } from "./discover.ts";
 import { destinationOf, isHostName, isUnverified, literalAddress } from "./domain.ts";

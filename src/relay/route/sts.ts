@@ -1,5 +1,5 @@
 /** MTA-STS (RFC 8461): what a domain says about the certificates of its mail servers. */
-import { trimSpace } from "../dkim/tags.ts";
+import { trimSpace } from "../../lib/text.ts";
 
 export interface StsPolicy {
   id: string;

@@ -8,9 +8,9 @@ import type { Accounts } from "../accounts/accounts.ts";
 import { type Later, retrySeconds, sentenceOf } from "../accounts/refusals.ts";
 import { accountExists } from "../accounts/store.ts";
 import { type Domains, limitsOfDomain, localAddress } from "../domains.ts";
-import type { Answer, Question } from "../http.ts";
 import { readInvites } from "../invites/store.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Answer, Question } from "../wire/http.ts";
 import { type Asker, type Credentials, domainOfHost, newCredentials, refusal, welcome } from "./policy.ts";
 
 /** The body of a question means nothing here. */

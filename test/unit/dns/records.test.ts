@@ -1,8 +1,8 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import { expect, test } from "vitest";
+import { parseKeyRecord } from "../../../src/dkim/key-record.ts";
 import { makeRsaKey, publicDkimKey } from "../../../src/dns/dkim-key.ts";
 import { dkimRecord, recordsOf } from "../../../src/dns/records.ts";
-import { parseKeyRecord } from "../../../src/relay/dkim/key-record.ts";
 
 const short = { type: "rsa", base64: "MIIB" } as const;
 const keys = [{ selector: "chatmail", key: short }];

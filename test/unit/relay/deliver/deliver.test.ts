@@ -1,10 +1,10 @@
 import { type AddressInfo, createConnection, createServer, type LookupFunction, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { Courier } from "../../../../src/relay/deliver/courier.ts";
-import { Peers } from "../../../../src/relay/deliver/peers.ts";
 import { judgeAnswer } from "../../../../src/relay/deliver/policy.ts";
 import { DataEnd, parseCommand } from "../../../../src/relay/deliver/protocol.ts";
 import { openRoadDoor, type Parcel, type RoadDoor } from "../../../../src/relay/deliver/server.ts";
+import { Peers } from "../../../../src/relay/https/peers.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
 import { Knowledge } from "../../../../src/relay/route/knowledge.ts";
 import { type FakePeer, startFakePeer } from "../../../helpers/fake-peer.ts";

@@ -1,10 +1,10 @@
 /** The pieces of the filter, each by a table. */
 import { expect, test } from "vitest";
-import { ArmorCheck } from "../../../../src/relay/filter/armor.ts";
-import { authorOf } from "../../../../src/relay/filter/from.ts";
-import { parseContentType } from "../../../../src/relay/filter/headers.ts";
-import type { Sink } from "../../../../src/relay/filter/sink.ts";
-import { undoTransferEncoding } from "../../../../src/relay/filter/transfer.ts";
+import { ArmorCheck } from "../../../../src/relay/mime/armor.ts";
+import { authorOf } from "../../../../src/relay/mime/from.ts";
+import { parseContentType } from "../../../../src/relay/mime/headers.ts";
+import type { Sink } from "../../../../src/relay/mime/sink.ts";
+import { undoTransferEncoding } from "../../../../src/relay/mime/transfer.ts";
 import { encryptedMessage } from "../../../helpers/messages.ts";
 import { randomFrom, seed } from "../random.ts";
 import { authorsForOthers } from "./other-readers.ts";

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { makeSelfSigned } from "../../../../src/certificates/self-signed.ts";
-import { PeerRefused } from "../../../../src/relay/allowed-lookup.ts";
+import { PeerRefused } from "../../../../src/relay/https/allowed-lookup.ts";
 import { pushService } from "../../../../src/relay/push/post.ts";
 
 let server: Server;

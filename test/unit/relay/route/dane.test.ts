@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Lookup } from "../../../../src/relay/dns/lookup.ts";
+import type { Lookup } from "../../../../src/dns/lookup.ts";
 import { Dane, findDane, isUsable } from "../../../../src/relay/route/dane.ts";
 
 /** Answers by "NAME TYPE"; what is not here does not exist, says a validated answer. */

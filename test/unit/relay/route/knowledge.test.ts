@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { peerRule } from "../../../../src/pod/networks.ts";
-import { PeerTrouble } from "../../../../src/relay/deliver/peers.ts";
+import { PeerTrouble } from "../../../../src/relay/https/peers.ts";
 import { Discovery } from "../../../../src/relay/route/discover.ts";
 import { Knowledge } from "../../../../src/relay/route/knowledge.ts";
 import type { Road } from "../../../../src/relay/route/policy.ts";

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { maxPasswordBytes } from "../../../../src/relay/accounts/policy.ts";
 import type { Later } from "../../../../src/relay/accounts/refusals.ts";
-import { pathOf } from "../../../../src/relay/http.ts";
 import { provesInvite } from "../../../../src/relay/invites/policy.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
 import { type Asker, domainOfHost, newCredentials, welcome } from "../../../../src/relay/web/policy.ts";
 import { answerWeb } from "../../../../src/relay/web/server.ts";
+import { pathOf } from "../../../../src/relay/wire/http.ts";
 import { limits, settings } from "../settings.ts";
 
 const base = settings();

@@ -1,0 +1,66 @@
+/** Puts the roads together: what is known, the looks for more, Postfix's questions, and the courier for what goes by HTTPS. */
+import { join } from "node:path";
+import type { Logger } from "pino";
+import type { MayConnect } from "../pod/networks.ts";
+import type { Lookup } from "../dns/lookup.ts";
+import type { Settings } from "./config.ts";
+import { Courier } from "./deliver/courier.ts";
+import { Peers } from "./https/peers.ts";
+import type { Metrics } from "./metrics.ts";
+import { Dane } from "./route/dane.ts";
+import { Discovery } from "./route/discover.ts";
+import { Knowledge } from "./route/knowledge.ts";
+import { fetchStsPolicy, hasHttpsRoad } from "./route/probe.ts";
+import { createRoadResolver } from "./route/resolver.ts";
+import { Roads } from "./route/roads.ts";
+import type { Answer, Question } from "./wire/socketmap.ts";
+
+export interface OpenRoads {
+  courier: Courier;
+  answer(question: Question): Answer | Promise<Answer>;
+  /** Ends the connections to peers and writes what was learnt. */
+  close(): Promise<void>;
+}
+
+export interface OpenRoadsOptions {
+  config: Settings;
+  metrics: Metrics;
+  lookup: Lookup;
+  mayConnect: MayConnect;
+  log: Logger;
+  now(): number;
+}
+
+/** Beside the folders of the domains; no domain begins with a dot. */
+const fileName = ".roads.json";
+
+export async function openRoads({
+  config,
+  metrics,
+  lookup,
+  mayConnect,
+  log,
+  now,
+}: OpenRoadsOptions): Promise<OpenRoads> {
+  const knowledge = await Knowledge.open({ path: join(config.mailFolder, fileName), log, now });
+  const resolver = createRoadResolver();
+  const peers = new Peers({ lookup: resolver.lookup, mayConnect });
+  const discovery = new Discovery({
+    knowledge,
+    resolver,
+    probe: (host, unverified) => hasHttpsRoad(peers, { host, unverified }),
+    fetchPolicy: (host) => fetchStsPolicy(peers, host),
+    now,
+    log,
+  });
+  const dane = config.dnssec ? new Dane({ lookup, now }) : undefined;
+  const roads = new Roads({ config, knowledge, discovery, dane, mayConnect, now });
+  return {
+    courier: new Courier({ knowledge, discovery, resolver, peers, metrics, log, now }),
+    answer: (question) => roads.answer(question),
+    close: async () => {
+      peers.close();
+      await knowledge.close();
+    },
+  };
+}

@@ -1,0 +1,238 @@
+/**
+ * Milter server: drives one MessageFilter for each message. A connection is one smtpd process of Postfix, reused for many messages; its
+ * packets are answered strictly in order. Malformed packets end the connection, which Postfix answers with its milter_default_action (tempfail).
+ */
+import type { Socket } from "node:net";
+import {
+  actions,
+  type Command,
+  MilterProtocolError,
+  type Modification,
+  negotiate,
+  type Options,
+  PacketReader,
+  parseCommand,
+  type Reply,
+  renderModification,
+  renderOptions,
+  renderReply,
+  steps,
+} from "./milter.ts";
+import { type Conversation, type Door, openDoor } from "./unix-socket.ts";
+
+/** Judges one message, from MAIL to the end of its data. The methods are called in this order and never at the same time. */
+export interface MessageFilter {
+  /** A text is the SMTP reply that refuses the recipient. */
+  recipient(address: string): Promise<string | undefined>;
+  header(name: string, value: string): void;
+  endOfHeaders(): void;
+  body(chunk: Buffer): void;
+  endOfMessage(): Promise<Judgement>;
+}
+
+export interface Judgement {
+  reply: Extract<Reply, { kind: "accept" | "discard" | "reply" }>;
+  modifications: readonly Modification[];
+}
+
+/** Where a message comes from. */
+export interface Origin {
+  /** The envelope sender, without angle brackets, as the peer spelt it. */
+  sender: string;
+  /** The IP address of the MTA's client, where the MTA knows one. */
+  client: string | undefined;
+}
+
+export interface MilterOptions {
+  path: string;
+  begin(from: Origin): MessageFilter;
+  /** The answer failed on our side; the peer is told to try again. */
+  onFailure(thrown: unknown): void;
+  onProtocolError(why: string): void;
+}
+
+/** Answered are a recipient and the end of the message: every other answer would be "go on", and cost a change of process on both sides. */
+const wanted: Options = {
+  version: 6,
+  actions: actions.addHeader | actions.deleteRecipient | actions.changeHeader | actions.changeFrom,
+  steps:
+    steps.noHelo |
+    steps.noUnknown |
+    steps.noData |
+    steps.noReplyToConnect |
+    steps.noReplyToMail |
+    steps.noReplyToHeader |
+    steps.noReplyToEndOfHeaders |
+    steps.noReplyToBody |
+    steps.headerLeadingSpace,
+};
+
+/** An smtpd whose client sends nothing is silent for its own timeouts (300 s); one that is silent for longer is gone. */
+const idleTimeoutMs = 3_600_000;
+
+export function openMilter(options: MilterOptions): Promise<Door> {
+  return openDoor(options.path, (socket) => new Connection(socket, options));
+}
+
+class Connection implements Conversation {
+  readonly #socket: Socket;
+  readonly #options: MilterOptions;
+  readonly #reader = new PacketReader();
+  readonly #waiting: Command[] = [];
+  #working = false;
+  #agreed: Options | undefined;
+  #client: string | undefined;
+  #message: MessageFilter | undefined;
+  /** After a failure within a message: every later question about it is answered "try again". */
+  #failed = false;
+
+  constructor(socket: Socket, options: MilterOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    socket.setTimeout(idleTimeoutMs, () => socket.destroy());
+    socket.on("data", (chunk) => this.#take(chunk));
+  }
+
+  owing(): boolean {
+    return this.#working || this.#message !== undefined;
+  }
+
+  #take(chunk: Buffer): void {
+    try {
+      for (const packet of this.#reader.push(chunk)) this.#waiting.push(parseCommand(packet));
+    } catch (thrown) {
+      this.#end(thrown);
+      return;
+    }
+    if (!this.#working) void this.#work();
+  }
+
+  async #work(): Promise<void> {
+    this.#working = true;
+    this.#socket.pause();
+    try {
+      for (let command = this.#waiting.shift(); command && !this.#socket.destroyed; command = this.#waiting.shift()) {
+        await this.#answer(command);
+      }
+    } catch (thrown) {
+      this.#end(thrown);
+    } finally {
+      this.#working = false;
+      this.#socket.resume();
+    }
+  }
+
+  #end(thrown: unknown): void {
+    this.#waiting.length = 0;
+    this.#message = undefined;
+    this.#socket.destroy();
+    if (thrown instanceof MilterProtocolError) this.#options.onProtocolError(thrown.message);
+    else this.#options.onFailure(thrown);
+  }
+
+  async #answer(command: Command): Promise<void> {
+    if (!this.#agreed && command.kind !== "options" && command.kind !== "quit") {
+      throw new MilterProtocolError(`${command.kind} before option negotiation`);
+    }
+    switch (command.kind) {
+      case "options":
+        return this.#negotiate(command.options);
+      case "macros":
+        return;
+      case "connect":
+        this.#client = command.address;
+        return this.#goOn(steps.noReplyToConnect);
+      case "mail":
+        this.#failed = false;
+        this.#message = this.#options.begin({
+          sender: withoutBrackets(command.args[0] ?? ""),
+          client: this.#client,
+        });
+        return this.#goOn(steps.noReplyToMail);
+      case "recipient": {
+        const refusal = await this.#guard((message) => message.recipient(withoutBrackets(command.args[0] ?? "")));
+        return this.#reply(refusal === undefined ? undefined : { kind: "reply", text: refusal });
+      }
+      case "header":
+        await this.#guard((message) => message.header(command.name, command.value));
+        return this.#goOn(steps.noReplyToHeader);
+      case "endOfHeaders":
+        await this.#guard((message) => message.endOfHeaders());
+        return this.#goOn(steps.noReplyToEndOfHeaders);
+      case "body":
+        await this.#guard((message) => message.body(command.chunk));
+        return this.#goOn(steps.noReplyToBody);
+      case "endOfMessage":
+        return this.#judge(command.chunk);
+      case "nextConnection":
+        this.#client = undefined;
+        this.#forget();
+        return;
+      case "abort":
+        this.#forget();
+        return;
+      case "quit":
+        this.#message = undefined;
+        this.#socket.end();
+        return;
+      case "other":
+        return this.#reply(undefined);
+    }
+  }
+
+  #forget(): void {
+    this.#message = undefined;
+    this.#failed = false;
+  }
+
+  #negotiate(offer: Options): void {
+    const agreed = negotiate(offer, wanted);
+    if (!agreed) throw new MilterProtocolError(`version ${offer.version} with actions ${offer.actions} is too little`);
+    this.#agreed = agreed;
+    this.#socket.write(renderOptions(agreed));
+  }
+
+  async #judge(chunk: Buffer): Promise<void> {
+    const judgement = await this.#guard(async (message) => {
+      if (chunk.length > 0) message.body(chunk);
+      return message.endOfMessage();
+    });
+    const failed = this.#failed;
+    this.#message = undefined;
+    this.#failed = false;
+    if (failed || !judgement) {
+      this.#socket.write(renderReply({ kind: "tempfail" }));
+      return;
+    }
+    this.#socket.write(
+      Buffer.concat([...judgement.modifications.map(renderModification), renderReply(judgement.reply)]),
+    );
+  }
+
+  /** Runs a question of the message; a failure of ours is remembered and told, and the answer is undefined. */
+  async #guard<T>(ask: (message: MessageFilter) => T | Promise<T>): Promise<T | undefined> {
+    const message = this.#message;
+    if (!message) throw new MilterProtocolError("outside of a message");
+    if (this.#failed) return undefined;
+    try {
+      return await ask(message);
+    } catch (thrown) {
+      this.#failed = true;
+      this.#options.onFailure(thrown);
+      return undefined;
+    }
+  }
+
+  /** For what the MTA wants an answer to, unless it agreed to go on without. */
+  #goOn(without: number): void {
+    if (((this.#agreed?.steps ?? 0) & without) === 0) this.#reply(undefined);
+  }
+
+  #reply(reply: Reply | undefined): void {
+    this.#socket.write(renderReply(this.#failed ? { kind: "tempfail" } : (reply ?? { kind: "continue" })));
+  }
+}
+
+function withoutBrackets(address: string): string {
+  return address.replace(/^<(.*)>$/s, "$1");
+}
