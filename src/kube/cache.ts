@@ -36,7 +36,7 @@ export class Cache {
   }
 
   /** A store of this kind, being filled from now on. */
-  store<T extends KubeObject = KubeObject>(resource: Resource, watched: Watched<T> = {}): Store<T> {
+  store<T extends KubeObject>(resource: Resource<T>, watched: Watched<T> = {}): Store<T> {
     const { namespaces = this.#namespaces, trim, ...selection } = watched;
     const store = new Store<T>({ scopes: namespaces, log: this.#options.log, ...(trim && { trim }) });
     this.#stores.push({ resource, store: store as unknown as Store<KubeObject> });

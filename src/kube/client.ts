@@ -1,8 +1,9 @@
 /** Calls to the Kubernetes API. */
 import { type Cause, isApiError } from "./api-error.ts";
 import type { Credentials } from "./credentials.ts";
+import { resources } from "./kinds.ts";
 import { Counter } from "./metrics.ts";
-import { type KubeObject, pathOf, type Resource, resources } from "./object.ts";
+import { type KubeObject, pathOf, type Resource } from "./object.ts";
 import { transport } from "./transport.ts";
 
 export { ApiError, isApiError } from "./api-error.ts";
@@ -35,11 +36,11 @@ export interface Client {
   /** How many requests were sent, by verb, resource and code. */
   readonly requests: Counter;
   /** Undefined where there is none (404). All calls throw ApiError for other refusals, and what broke the connection. */
-  get(
-    resource: Resource,
+  get<T extends KubeObject>(
+    resource: Resource<T>,
     at: { namespace?: string; name: string },
     signal: AbortSignal,
-  ): Promise<KubeObject | undefined>;
+  ): Promise<T | undefined>;
   /** `limit`: objects a page, 0 for all. Throws 410 where `next` has expired: begin anew. */
   listPage(
     resource: Resource,
@@ -59,9 +60,9 @@ export interface Client {
     options: { fieldManager: string; force: boolean; subresource?: string },
     signal: AbortSignal,
   ): Promise<KubeObject>;
-  create<T extends KubeObject>(resource: Resource, object: T, signal: AbortSignal): Promise<KubeObject>;
+  create<T extends KubeObject>(resource: Resource<T>, object: NoInfer<T>, signal: AbortSignal): Promise<T>;
   /** Replaces the object; refused with 409 when its resourceVersion is not the newest. */
-  replace<T extends KubeObject>(resource: Resource, object: T, signal: AbortSignal): Promise<KubeObject>;
+  replace<T extends KubeObject>(resource: Resource<T>, object: NoInfer<T>, signal: AbortSignal): Promise<T>;
   /** JSON merge patch. */
   merge(
     resource: Resource,
@@ -96,10 +97,14 @@ export function kubeClient(credentials: Credentials, options: { userAgent: strin
     requests,
     close,
 
-    async get(resource, at, signal) {
+    async get<T extends KubeObject>(
+      resource: Resource<T>,
+      at: { namespace?: string; name: string },
+      signal: AbortSignal,
+    ) {
       try {
         const call = { method: "GET", path: pathOf(resource, at), ...counted("get", resource) } as const;
-        return await json<KubeObject>(call, signal);
+        return await json<T>(call, signal);
       } catch (error) {
         if (isApiError(error, 404)) return undefined;
         throw error;

@@ -3,11 +3,13 @@
  * counted, not repeated. Nothing here ever waits or throws: a reconcile does not depend on what is written about it.
  */
 import { randomBytes } from "node:crypto";
+import type { EventsV1Event } from "@kubernetes/client-node";
 import { backOffMs } from "../lib/back-off.ts";
 import { messageOf } from "../lib/text.ts";
 import { wait } from "../lib/wait.ts";
 import { isPassing } from "./api-error.ts";
 import { type Client, isApiError } from "./client.ts";
+import type { Typed } from "./kinds.ts";
 import type { Log } from "./log.ts";
 import { type KubeObject, microTime, type Resource } from "./object.ts";
 
@@ -21,7 +23,8 @@ export interface Note {
   action?: string;
 }
 
-const event: Resource = { group: "events.k8s.io", version: "v1", kind: "Event", plural: "events" };
+const event: Resource<Event> = { group: "events.k8s.io", version: "v1", kind: "Event", plural: "events" };
+type Event = Typed<EventsV1Event>;
 
 const limits = {
   /** Said again within this, a note is the same series; after it, a new event (servers drop events after an hour). */

@@ -4,8 +4,9 @@ import { deadline } from "../lib/deadline.ts";
 import { messageOf } from "../lib/text.ts";
 import { wait } from "../lib/wait.ts";
 import { type Client, isApiError } from "./client.ts";
+import { type Lease, resources } from "./kinds.ts";
 import type { Log } from "./log.ts";
-import { type KubeObject, microTime, resources } from "./object.ts";
+import { microTime } from "./object.ts";
 
 export interface LeaseTimes {
   /** How long others wait for a holder that is not heard of. */
@@ -17,17 +18,7 @@ export interface LeaseTimes {
 
 export const leaseTimes: LeaseTimes = { lastsMs: 15_000, renewWithinMs: 10_000, retryMs: 2_000 };
 
-interface LeaseSpec {
-  holderIdentity?: string;
-  leaseDurationSeconds?: number;
-  acquireTime?: string;
-  renewTime?: string;
-  leaseTransitions?: number;
-}
-
-interface Lease extends KubeObject {
-  spec: LeaseSpec;
-}
+type LeaseSpec = NonNullable<Lease["spec"]>;
 
 /**
  * Waits to become the leader, then runs `lead` and renews. `lead` is told by its signal when leadership is lost or `signal` is
@@ -81,36 +72,30 @@ export async function leadWithLease(options: {
     };
     try {
       // Ours, as far as we know: no need to read it first. If somebody else wrote it, the server says so (409), and the next try reads.
-      if (seen?.lease.spec.holderIdentity === identity && !mustRead) {
+      if (seen?.lease.spec?.holderIdentity === identity && !mustRead) {
         mustRead = true;
         mayBeOurs = true;
-        observe(
-          (await client.replace(
-            resources.lease,
-            { ...seen.lease, spec: mine(seen.lease.spec) } as Lease,
-            until,
-          )) as Lease,
-        );
+        observe(await client.replace(resources.lease, { ...seen.lease, spec: mine(seen.lease.spec) }, until));
         mustRead = false;
         return true;
       }
-      const found = (await client.get(resources.lease, { namespace, name }, until)) as Lease | undefined;
+      const found = await client.get(resources.lease, { namespace, name }, until);
       if (!found) {
         const metadata = { name, namespace };
         const lease: Lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec: mine() };
         mayBeOurs = true;
-        observe((await client.create(resources.lease, lease, until)) as Lease);
+        observe(await client.create(resources.lease, lease, until));
         mustRead = false;
         return true;
       }
       observe(found);
-      const holder = found.spec.holderIdentity;
-      const lastsMs = (found.spec.leaseDurationSeconds ?? 0) * 1_000;
+      const holder = found.spec?.holderIdentity;
+      const lastsMs = (found.spec?.leaseDurationSeconds ?? 0) * 1_000;
       const mayBeAlive = seen !== undefined && performance.now() - seen.at < lastsMs;
       mayBeOurs = holder === identity;
       if (holder && holder !== identity && mayBeAlive) return false;
       mayBeOurs = true;
-      observe((await client.replace(resources.lease, { ...found, spec: mine(found.spec) } as Lease, until)) as Lease);
+      observe(await client.replace(resources.lease, { ...found, spec: mine(found.spec) }, until));
       mustRead = false;
       return true;
     } catch (err) {
@@ -153,7 +138,7 @@ export async function leadWithLease(options: {
         continue;
       }
       if (ended.signal.aborted) return;
-      const holder = seen?.lease.spec.holderIdentity;
+      const holder = seen?.lease.spec?.holderIdentity;
       if (holder === identity && performance.now() - renewedAt < times.renewWithinMs) continue;
       lost = true;
       log.error({ lease: name, holder }, "leadership lost");
@@ -167,7 +152,7 @@ export async function leadWithLease(options: {
     // It is awaited below, unless it is left behind.
     work.catch(() => {});
     await renew();
-    const isTaken = seen?.lease.spec.holderIdentity !== identity;
+    const isTaken = seen?.lease.spec?.holderIdentity !== identity;
     const leftMs = isTaken ? times.retryMs : Math.max(0, times.lastsMs - (performance.now() - renewedAt));
     if (lost) await wait(leftMs, ended.signal);
     if (lost && !ended.signal.aborted)
@@ -188,11 +173,11 @@ export async function leadWithLease(options: {
     let last = mustRead ? undefined : seen?.lease;
     try {
       for (let tries = 0; tries < 5; tries++) {
-        last ??= (await client.get(resources.lease, { namespace, name }, until)) as Lease | undefined;
-        if (last?.spec.holderIdentity !== identity) return;
+        last ??= await client.get(resources.lease, { namespace, name }, until);
+        if (last?.spec?.holderIdentity !== identity) return;
         const spec = { ...last.spec, holderIdentity: "", leaseDurationSeconds: 1, renewTime: microTime(now()) };
         try {
-          await client.replace(resources.lease, { ...last, spec } as Lease, until);
+          await client.replace(resources.lease, { ...last, spec }, until);
           return;
         } catch (error) {
           if (!isApiError(error, 409)) throw error;

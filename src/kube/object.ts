@@ -37,30 +37,17 @@ export interface KubeObject {
   metadata: ObjectMeta;
 }
 
-/** A kind as URLs have it; `group` is "" for the core. */
-export interface Resource {
+/** A kind as URLs have it; `group` is "" for the core. `T`: what its objects look like. */
+export interface Resource<T extends KubeObject = KubeObject> {
   group: string;
   version: string;
   kind: string;
   plural: string;
   /** Objects of this kind are in no namespace, though what they own may be. */
   clusterScoped?: boolean;
+  /** For the compiler alone, never set: it ties the kind to its type. */
+  readonly shape?: T;
 }
-
-/** The kinds of the Kubernetes API that are used here. */
-export const resources = {
-  configMap: { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps" },
-  secret: { group: "", version: "v1", kind: "Secret", plural: "secrets" },
-  service: { group: "", version: "v1", kind: "Service", plural: "services" },
-  pod: { group: "", version: "v1", kind: "Pod", plural: "pods" },
-  event: { group: "", version: "v1", kind: "Event", plural: "events" },
-  volumeClaim: { group: "", version: "v1", kind: "PersistentVolumeClaim", plural: "persistentvolumeclaims" },
-  statefulSet: { group: "apps", version: "v1", kind: "StatefulSet", plural: "statefulsets" },
-  cronJob: { group: "batch", version: "v1", kind: "CronJob", plural: "cronjobs" },
-  job: { group: "batch", version: "v1", kind: "Job", plural: "jobs" },
-  networkPolicy: { group: "networking.k8s.io", version: "v1", kind: "NetworkPolicy", plural: "networkpolicies" },
-  lease: { group: "coordination.k8s.io", version: "v1", kind: "Lease", plural: "leases" },
-} as const satisfies Record<string, Resource>;
 
 /** An owner reference: the object goes when its owner goes, and `fromOwned` finds its owner. */
 export function ownedBy(owner: KubeObject): OwnerReference {

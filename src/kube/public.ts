@@ -10,18 +10,11 @@ export { defaultCredentials } from "./default-credentials.ts";
 export { EventRecorder, type Note } from "./events.ts";
 export { trimmed, withDigests, withoutManagedFields } from "./fields.ts";
 export { conflictsOf, immutableFields, remakeOf } from "./immutable.ts";
+export { resources } from "./kinds.ts";
 export { type LeaseTimes, leadWithLease, leaseTimes } from "./lease.ts";
 export { consoleLog, type Log } from "./log.ts";
 export { Counter, Histogram, Metrics } from "./metrics.ts";
-export {
-  type KubeObject,
-  keyOf,
-  type ObjectMeta,
-  type OwnerReference,
-  ownedBy,
-  type Resource,
-  resources,
-} from "./object.ts";
+export { type KubeObject, keyOf, type ObjectMeta, type OwnerReference, ownedBy, type Resource } from "./object.ts";
 export { type Priority, WorkQueue } from "./queue.ts";
 export { from, fromMapped, fromOwned, type Mapping, type Source } from "./source.ts";
 export { byLabel, byOwner, type Change, type Index, type Listener, Store } from "./store.ts";

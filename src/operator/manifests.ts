@@ -1,5 +1,7 @@
 /** What `kubectl apply -f` and the chart install, but for the CRD. Pure; the chart's rules are generated from here. */
+import type { V1Deployment, V1Role, V1RoleBinding, V1ServiceAccount } from "@kubernetes/client-node";
 import { group } from "../api/names.ts";
+import type { Typed } from "../kube/kinds.ts";
 import type { KubeObject } from "../kube/object.ts";
 
 export interface PolicyRule {
@@ -55,71 +57,66 @@ export function installManifests(options: InstallOptions): KubeObject[] {
   const labels = { ...selector, "app.kubernetes.io/version": version };
   const metadata = (suffix = "") => ({ name: `${name}${suffix}`, namespace, labels });
   const rbac = "rbac.authorization.k8s.io";
-  const bound = (suffix: string) => ({
+  const bound = (suffix: string): Typed<V1RoleBinding> => ({
     apiVersion: `${rbac}/v1`,
     kind: "RoleBinding",
     metadata: metadata(suffix),
     roleRef: { apiGroup: rbac, kind: "Role", name: `${name}${suffix}` },
     subjects: [{ kind: "ServiceAccount", name, namespace }],
   });
-  const role = (suffix: string, rules: PolicyRule[]) => ({
+  const role = (suffix: string, rules: PolicyRule[]): Typed<V1Role> => ({
     apiVersion: `${rbac}/v1`,
     kind: "Role",
     metadata: metadata(suffix),
     rules,
   });
-  return [
-    { apiVersion: "v1", kind: "ServiceAccount", metadata: metadata() },
-    role("", watchRules),
-    bound(""),
-    role("-leader", ownRules),
-    bound("-leader"),
-    {
-      apiVersion: "apps/v1",
-      kind: "Deployment",
-      metadata: metadata(),
-      spec: {
-        replicas: 1,
-        selector: { matchLabels: selector },
-        template: {
-          metadata: { labels },
-          spec: {
-            serviceAccountName: name,
-            enableServiceLinks: false,
-            terminationGracePeriodSeconds: 15,
-            securityContext: {
-              runAsNonRoot: true,
-              runAsUser: 65532,
-              runAsGroup: 65532,
-              seccompProfile: { type: "RuntimeDefault" },
-            },
-            containers: [
-              {
-                name: "operator",
-                image: operatorImage,
-                imagePullPolicy: "IfNotPresent",
-                env: [
-                  { name: "RELAY_IMAGE", value: relayImage },
-                  { name: "WATCH_NAMESPACES", value: namespace },
-                  { name: "POD_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } },
-                  { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
-                  { name: "LEASE_NAME", value: name },
-                  { name: "LOG_LEVEL", value: "info" },
-                ],
-                ports: [{ name: "health", containerPort: 8081, protocol: "TCP" }],
-                livenessProbe: { httpGet: { path: "/healthz", port: "health" }, periodSeconds: 20 },
-                readinessProbe: { httpGet: { path: "/readyz", port: "health" }, periodSeconds: 5 },
-                resources: { requests: { cpu: "10m", memory: "96Mi" }, limits: { memory: "256Mi" } },
-                securityContext: {
-                  allowPrivilegeEscalation: false,
-                  readOnlyRootFilesystem: true,
-                  capabilities: { drop: ["ALL"] },
-                },
-              },
-            ],
+  const account: Typed<V1ServiceAccount> = { apiVersion: "v1", kind: "ServiceAccount", metadata: metadata() };
+  const deployment: Typed<V1Deployment> = {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: metadata(),
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: selector },
+      template: {
+        metadata: { labels },
+        spec: {
+          serviceAccountName: name,
+          enableServiceLinks: false,
+          terminationGracePeriodSeconds: 15,
+          securityContext: {
+            runAsNonRoot: true,
+            runAsUser: 65532,
+            runAsGroup: 65532,
+            seccompProfile: { type: "RuntimeDefault" },
           },
+          containers: [
+            {
+              name: "operator",
+              image: operatorImage,
+              imagePullPolicy: "IfNotPresent",
+              env: [
+                { name: "RELAY_IMAGE", value: relayImage },
+                { name: "WATCH_NAMESPACES", value: namespace },
+                { name: "POD_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } },
+                { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+                { name: "LEASE_NAME", value: name },
+                { name: "LOG_LEVEL", value: "info" },
+              ],
+              ports: [{ name: "health", containerPort: 8081, protocol: "TCP" }],
+              livenessProbe: { httpGet: { path: "/healthz", port: "health" }, periodSeconds: 20 },
+              readinessProbe: { httpGet: { path: "/readyz", port: "health" }, periodSeconds: 5 },
+              resources: { requests: { cpu: "10m", memory: "96Mi" }, limits: { memory: "256Mi" } },
+              securityContext: {
+                allowPrivilegeEscalation: false,
+                readOnlyRootFilesystem: true,
+                capabilities: { drop: ["ALL"] },
+              },
+            },
+          ],
         },
       },
     },
-  ] as KubeObject[];
+  };
+  return [account, role("", watchRules), bound(""), role("-leader", ownRules), bound("-leader"), deployment];
 }

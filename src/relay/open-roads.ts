@@ -1,8 +1,8 @@
 /** Puts the roads together: what is known, the looks for more, Postfix's questions, and the courier for what goes by HTTPS. */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { MayConnect } from "../pod/networks.ts";
 import type { Lookup } from "../dns/lookup.ts";
+import type { MayConnect } from "../pod/networks.ts";
 import type { Settings } from "./config.ts";
 import { Courier } from "./deliver/courier.ts";
 import { Peers } from "./https/peers.ts";

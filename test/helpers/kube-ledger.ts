@@ -5,7 +5,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { kubeClient } from "../../src/kube/client.ts";
 import type { Credentials } from "../../src/kube/credentials.ts";
-import { type KubeObject, type Resource, resources } from "../../src/kube/object.ts";
+import { resources } from "../../src/kube/kinds.ts";
+import type { KubeObject, Resource } from "../../src/kube/object.ts";
 import { type Change, Store } from "../../src/kube/store.ts";
 import { keepFilled, type WatchPatience, watchPatience } from "../../src/kube/watch.ts";
 import type { ApiServer } from "./api-server.ts";

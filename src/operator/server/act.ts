@@ -4,7 +4,8 @@ import { Failure } from "../../api/failure.ts";
 import { annotations, apiVersion, chatmailServer, childNames, labels, labelValues } from "../../api/names.ts";
 import { ApiError, isApiError } from "../../kube/client.ts";
 import { withDigests } from "../../kube/fields.ts";
-import { type KubeObject, keyOf, resources } from "../../kube/object.ts";
+import { resources } from "../../kube/kinds.ts";
+import { type KubeObject, keyOf } from "../../kube/object.ts";
 import type { DesiredChild } from "./desired.ts";
 import { chatmailServers, storeOf, type World } from "./world.ts";
 

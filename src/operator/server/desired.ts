@@ -1,6 +1,7 @@
 /** Which objects a server needs. Pure. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
-import { type KubeObject, type Resource, resources } from "../../kube/object.ts";
+import { resources } from "../../kube/kinds.ts";
+import type { KubeObject, Resource } from "../../kube/object.ts";
 import { relayFiles } from "../../pod/files.ts";
 import { Plan } from "../../pod/plan.ts";
 import { planOf } from "../../pod/plan-of.ts";

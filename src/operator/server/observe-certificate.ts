@@ -6,7 +6,7 @@ import { judgeCertificate } from "../../certificates/judge.ts";
 import { certificatesIn } from "../../certificates/pair.ts";
 import { publicRoots, Roots } from "../../certificates/roots.ts";
 import { makeSelfSigned } from "../../certificates/self-signed.ts";
-import { type KubeObject, resources } from "../../kube/object.ts";
+import { resources } from "../../kube/kinds.ts";
 import type { LiveSecret } from "./live.ts";
 import { isOurs } from "./observe-secret.ts";
 import type { SeenCertificate } from "./seen.ts";
@@ -31,8 +31,7 @@ export async function observeCertificate(
   // A watch that is behind must not cost clients the key that they pinned.
   const at = { namespace: metadata.namespace, name: ownName };
   const found =
-    world.stores.secrets.get(metadata.namespace, ownName) ??
-    ((await world.client.get(resources.secret, at, signal)) as LiveSecret | undefined);
+    world.stores.secrets.get(metadata.namespace, ownName) ?? (await world.client.get(resources.secret, at, signal));
   const kept = found && pairIn(found);
   if (kept) {
     const verdict = judgeCertificate({ ...kept, domain, now: now() });
@@ -79,7 +78,7 @@ async function rootsFor(
   const { caBundle } = spec.certificate;
   if (!caBundle) return publicRoots();
   const { configMapName: name, key } = caBundle;
-  const found = (await world.client.get(resources.configMap, { namespace, name }, signal)) as ConfigMap | undefined;
+  const found = await world.client.get(resources.configMap, { namespace, name }, signal);
   if (!found)
     return { problem: `there is no ConfigMap ${name}, which certificate.caBundle names, in namespace ${namespace}` };
   const text = found.data?.[key];
@@ -91,10 +90,6 @@ async function rootsFor(
   return new Roots(bundle.read, publicRoots());
 }
 
-interface ConfigMap extends KubeObject {
-  data?: Readonly<Record<string, string>>;
-}
-
 /** One that others made: only its name is watched; what is in it is read when it is needed. */
 async function secretNamed(
   name: string,
@@ -103,7 +98,7 @@ async function secretNamed(
   signal: AbortSignal,
 ): Promise<LiveSecret | undefined> {
   if (!world.otherSecrets.get(namespace, name)) return undefined;
-  return (await world.client.get(resources.secret, { namespace, name }, signal)) as LiveSecret | undefined;
+  return await world.client.get(resources.secret, { namespace, name }, signal);
 }
 
 function pairIn(secret: LiveSecret): { certificatePem: string; keyPem: string } | undefined {

@@ -2,7 +2,7 @@
 import { randomInt } from "node:crypto";
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames } from "../../api/names.ts";
-import { resources } from "../../kube/object.ts";
+import { resources } from "../../kube/kinds.ts";
 import { inviteTokenIn } from "../../mail/invite.ts";
 import type { LiveSecret } from "./live.ts";
 import { isOurs } from "./observe-secret.ts";
@@ -21,7 +21,7 @@ export async function observeInvites(
   const secretName = given ?? childNames(name).invitesSecret;
   const secret =
     world.stores.secrets.get(namespace, secretName) ??
-    ((await world.client.get(resources.secret, { namespace, name: secretName }, signal)) as LiveSecret | undefined);
+    (await world.client.get(resources.secret, { namespace, name: secretName }, signal));
   if (given !== undefined && secret && (isOurs(secret) ? given !== childNames(name).invitesSecret : !isPlain(secret)))
     return { secretName, count: 0, unusable: true };
   const values = Object.values(secret?.data ?? {}).map((value) => Buffer.from(value, "base64").toString("utf8"));

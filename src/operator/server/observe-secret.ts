@@ -1,7 +1,7 @@
 /** Reads a Secret of ours that must not be made twice. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { labels, labelValues } from "../../api/names.ts";
-import { resources } from "../../kube/object.ts";
+import { resources } from "../../kube/kinds.ts";
 import type { LiveSecret } from "./live.ts";
 import type { World } from "./world.ts";
 
@@ -16,7 +16,7 @@ export async function ownSecret(
   signal: AbortSignal,
 ): Promise<LiveSecret | undefined> {
   const known = world.stores.secrets.get(namespace, name);
-  return known ?? ((await world.client.get(resources.secret, { namespace, name }, signal)) as LiveSecret | undefined);
+  return known ?? (await world.client.get(resources.secret, { namespace, name }, signal));
 }
 
 /** Carries our label: made for a server of ours, or to look so. Such a Secret is never a given certificate or a given list of invites. */

@@ -6,9 +6,10 @@ import { Cache } from "../../kube/cache.ts";
 import type { Client } from "../../kube/client.ts";
 import { EventRecorder } from "../../kube/events.ts";
 import { trimmed, withDigests, withoutManagedFields } from "../../kube/fields.ts";
+import { resources } from "../../kube/kinds.ts";
 import type { Log } from "../../kube/log.ts";
 import type { Metrics } from "../../kube/metrics.ts";
-import { type KubeObject, type Resource, resources } from "../../kube/object.ts";
+import type { KubeObject, Resource } from "../../kube/object.ts";
 import { byLabel, type Index, type Store } from "../../kube/store.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
 import type {
@@ -22,7 +23,12 @@ import type {
   LiveVolumeClaim,
 } from "./live.ts";
 
-export const chatmailServers: Resource = { group, version, kind: chatmailServer.kind, plural: chatmailServer.plural };
+export const chatmailServers: Resource<LiveServer> = {
+  group,
+  version,
+  kind: chatmailServer.kind,
+  plural: chatmailServer.plural,
+};
 
 /** As the watch brings it. */
 export type LiveServer = ChatmailServer & KubeObject;
@@ -108,13 +114,13 @@ export function makeWorld(options: {
   const { client, scopes, relayImage, allowedImages, operatorNamespace, instance, signal, log, metrics } = options;
   const cache = new Cache({ client, log, signal, namespaces: scopes, ...(metrics && { metrics }) });
   const ours = { labelSelector: ourLabelSelector };
-  const applied = <T extends KubeObject>(resource: Resource) =>
-    cache.store<T>(resource, { ...ours, trim: (object) => trimmed(object, fieldManager) });
-  const read = <T extends KubeObject>(resource: Resource) =>
-    cache.store<T>(resource, { ...ours, trim: withoutManagedFields });
+  const applied = <T extends KubeObject>(resource: Resource<T>) =>
+    cache.store(resource, { ...ours, trim: (object) => trimmed(object, fieldManager) });
+  const read = <T extends KubeObject>(resource: Resource<T>) =>
+    cache.store(resource, { ...ours, trim: withoutManagedFields });
   const { servers: serverKind, configMaps, secrets, volumeClaims, services, statefulSets, pods } = storeResources;
   const stores: Stores = {
-    servers: cache.store<LiveServer>(serverKind, { trim: (server) => trimmed(server, fieldManager) }),
+    servers: cache.store(serverKind, { trim: (server) => trimmed(server, fieldManager) }),
     configMaps: cache.store(configMaps, { ...ours, trim: (object) => withDigests(trimmed(object, fieldManager)) }),
     secrets: applied(secrets),
     volumeClaims: applied(volumeClaims),
@@ -126,7 +132,7 @@ export function makeWorld(options: {
     jobs: read(storeResources.jobs),
   };
   const troubles = ["PersistentVolumeClaim", "StatefulSet"].map((kind) =>
-    cache.store<LiveEvent>(resources.event, { fieldSelector: `involvedObject.kind=${kind}`, trim: trimmedEvent }),
+    cache.store(resources.event, { fieldSelector: `involvedObject.kind=${kind}`, trim: trimmedEvent }),
   );
   const byObject = troubles.map((store) => store.index(({ involvedObject }) => [aboutText(involvedObject)]));
   return {
@@ -174,7 +180,6 @@ const aboutText = (of: LiveEvent["involvedObject"]) => `${of?.kind} ${of?.namesp
 function trimmedEvent(event: LiveEvent): LiveEvent {
   const { apiVersion, kind, type = "", message = "", lastTimestamp, eventTime, involvedObject } = event;
   const { name, namespace, uid, resourceVersion, creationTimestamp } = event.metadata;
-  const about = { kind: involvedObject?.kind, namespace: involvedObject?.namespace, name: involvedObject?.name };
   return {
     apiVersion,
     kind,
@@ -189,7 +194,11 @@ function trimmedEvent(event: LiveEvent): LiveEvent {
     message,
     ...(lastTimestamp && { lastTimestamp }),
     ...(eventTime && { eventTime }),
-    involvedObject: about,
+    involvedObject: {
+      ...(involvedObject.kind && { kind: involvedObject.kind }),
+      ...(involvedObject.namespace && { namespace: involvedObject.namespace }),
+      ...(involvedObject.name && { name: involvedObject.name }),
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { Applier, superfluous } from "../../../src/kube/apply.ts";
-import { type KubeObject, resources } from "../../../src/kube/object.ts";
+import { resources } from "../../../src/kube/kinds.ts";
+import type { KubeObject } from "../../../src/kube/object.ts";
 import { Store } from "../../../src/kube/store.ts";
 import { type FakeApiServer, fakeApiServer } from "../../helpers/fake-api-server.ts";
 

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { ApiError, kubeClient } from "../../../src/kube/client.ts";
-import { resources } from "../../../src/kube/object.ts";
+import { resources } from "../../../src/kube/kinds.ts";
 import {
   type Answer,
   aPod,

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { Cache } from "../../../src/kube/cache.ts";
 import { runController } from "../../../src/kube/controller.ts";
+import { resources } from "../../../src/kube/kinds.ts";
 import { Metrics } from "../../../src/kube/metrics.ts";
-import { resources } from "../../../src/kube/object.ts";
 import { fakeApiServer, keptLog, listAnswer } from "../../helpers/fake-api-server.ts";
 
 const linesOf = (metrics: Metrics, name: string) =>

@@ -4,7 +4,7 @@
  */
 import { Pool } from "undici";
 import { kubeClient } from "../../../src/kube/client.ts";
-import { resources } from "../../../src/kube/object.ts";
+import { resources } from "../../../src/kube/kinds.ts";
 import { startApiServer } from "../../helpers/api-server.ts";
 
 const calls = 3_000;

@@ -1,6 +1,6 @@
 /** The watch loop against faults: it never stops, and the store ends up like the cluster. */
 import { afterEach, expect, test } from "vitest";
-import { resources } from "../../../src/kube/object.ts";
+import { resources } from "../../../src/kube/kinds.ts";
 import { Store } from "../../../src/kube/store.ts";
 import { keepFilled, type WatchPatience } from "../../../src/kube/watch.ts";
 import {

@@ -1,10 +1,7 @@
 /** What all children of a server have in common. */
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { annotations, apiVersion, chatmailServer, labels, labelValues } from "../../../api/names.ts";
-import type { KubeObject, ObjectMeta } from "../../../kube/object.ts";
-
-/** An object that we write: the fields beside metadata are those of its kind. */
-export type Child<Body extends object = Record<string, unknown>> = KubeObject & Body;
+import type { ObjectMeta } from "../../../kube/object.ts";
 
 export type Component = "relay" | "expiry";
 

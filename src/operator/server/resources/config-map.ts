@@ -1,14 +1,12 @@
 import { createHash } from "node:crypto";
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
+import type { ConfigMap } from "../../../kube/kinds.ts";
 import { configMapData, type FileFolder, type Files } from "../../../pod/files.ts";
-import { type Child, childMeta } from "./child.ts";
+import { childMeta } from "./child.ts";
 
 /** Every configuration file of the pod, in one ConfigMap. */
-export function configMap(
-  server: ChatmailServer,
-  files: Record<FileFolder, Files>,
-): Child<{ data: Record<string, string> }> {
+export function configMap(server: ChatmailServer, files: Record<FileFolder, Files>): ConfigMap {
   return {
     apiVersion: "v1",
     kind: "ConfigMap",

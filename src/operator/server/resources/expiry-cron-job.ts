@@ -1,6 +1,7 @@
 import { childNames } from "../../../api/names.ts";
+import type { CronJob } from "../../../kube/kinds.ts";
 import { expiryContainer } from "../../../pod/containers.ts";
-import { type Child, childLabels, childMeta, selectorLabels } from "./child.ts";
+import { childLabels, childMeta, selectorLabels } from "./child.ts";
 import { containerOf, type PodPlan, podBasics, podSecurity, volumesFor } from "./pod.ts";
 
 /** Two minutes after midnight, as on other chatmail relays. */
@@ -9,7 +10,7 @@ const schedule = "2 0 * * *";
 const longestSeconds = 6 * 3_600;
 
 /** The daily clean-up, on the node of the relay pod: the volume can be mounted on one node only. */
-export function expiryCronJob(plan: PodPlan): Child {
+export function expiryCronJob(plan: PodPlan): CronJob {
   const { server } = plan;
   return {
     apiVersion: "batch/v1",

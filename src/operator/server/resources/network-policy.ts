@@ -1,30 +1,17 @@
 /** Who may connect to the pods of a server, and whom they may connect to, where the cluster's network enforces it. */
+import type { V1NetworkPolicyPeer, V1NetworkPolicyPort } from "@kubernetes/client-node";
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames, labels, labelValues } from "../../../api/names.ts";
+import type { Json, NetworkPolicy } from "../../../kube/kinds.ts";
 import type { KubeObject } from "../../../kube/object.ts";
 import { ports } from "../../../mail/ports.ts";
-import { type IpBlock, peerBlocks } from "../../../pod/networks.ts";
-import { type Child, type Component, childMeta, selectorLabels } from "./child.ts";
+import { peerBlocks } from "../../../pod/networks.ts";
+import { type Component, childMeta, selectorLabels } from "./child.ts";
 import { servedPorts } from "./service.ts";
 
-interface Port {
-  protocol: "TCP" | "UDP";
-  port?: number;
-  endPort?: number;
-}
-
-interface Peer {
-  ipBlock?: IpBlock;
-  podSelector?: { matchLabels?: Record<string, string> };
-  namespaceSelector?: { matchLabels?: Record<string, string> };
-}
-
-export interface Policy {
-  podSelector: { matchLabels: Record<string, string> };
-  policyTypes: ["Ingress", "Egress"];
-  ingress?: { ports: Port[]; from?: Peer[] }[];
-  egress?: { ports: Port[]; to?: Peer[] }[];
-}
+type Port = Json<V1NetworkPolicyPort>;
+type Peer = Json<V1NetworkPolicyPeer>;
+type Policy = NonNullable<NetworkPolicy["spec"]>;
 
 /**
  * One for the relay pod and one for the pods of its clean-up. Off: none is made, and those that exist select no pod, since the operator
@@ -33,14 +20,10 @@ export interface Policy {
 export function networkPolicies(
   server: ChatmailServer,
   { operatorNamespace, existing }: { operatorNamespace: string; existing: readonly KubeObject[] },
-): Child<{ spec: Policy }>[] {
+): NetworkPolicy[] {
   const names = childNames(server.metadata.name);
   const { enabled } = server.spec.network.policy;
-  const of = (
-    name: string,
-    component: Component,
-    rules: Pick<Policy, "ingress" | "egress">,
-  ): Child<{ spec: Policy }> => {
+  const of = (name: string, component: Component, rules: Pick<Policy, "ingress" | "egress">): NetworkPolicy => {
     const all = selectorLabels(server, component);
     return {
       apiVersion: "networking.k8s.io/v1",
@@ -86,7 +69,8 @@ function ingressOf(server: ChatmailServer, operatorNamespace: string): NonNullab
         ...(monitoring
           ? [
               {
-                ...(monitoring.namespaceLabels && { namespaceSelector: { matchLabels: monitoring.namespaceLabels } }),
+                ...(monitoring.namespaceLabels &&
+                  ({ namespaceSelector: { matchLabels: monitoring.namespaceLabels } } satisfies Peer)),
                 podSelector: monitoring.podLabels ? { matchLabels: monitoring.podLabels } : {},
               },
             ]

@@ -1,7 +1,9 @@
-/** From the containers of src/pod, which are plain values, to what a Kubernetes pod says. */
+/** From the containers of src/mail, which are plain values, to what a Kubernetes pod says. */
+import type { V1Container, V1PodSpec, V1Probe, V1Volume, V1VolumeMount } from "@kubernetes/client-node";
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import { amountOf } from "../../../api/quantity.ts";
+import type { Json } from "../../../kube/kinds.ts";
 import { signsMail } from "../../../mail/address.ts";
 import type { Extras, RelayContainer, RelayMount, RelayProbe } from "../../../pod/containers.ts";
 import { dkimKeyFiles } from "../../../pod/dkim.ts";
@@ -26,15 +28,15 @@ export interface PodPlan {
   extras: Extras;
 }
 
-interface Volume {
-  name: string;
-  [source: string]: unknown;
-}
+type Container = Json<V1Container>;
+type Probe = Json<V1Probe>;
+type Volume = Json<V1Volume>;
+export type PodSpec = Json<V1PodSpec>;
 
 /** Whole numbers of seconds a probe's program may take to answer. */
 const probeTimeoutSeconds = 5;
 
-export function containerOf(container: RelayContainer, plan: PodPlan): Record<string, unknown> {
+export function containerOf(container: RelayContainer, plan: PodPlan): Container {
   const { server, image } = plan;
   const env = [
     ...Object.entries(container.env).map(([name, value]) => ({ name, value })),
@@ -56,30 +58,41 @@ export function containerOf(container: RelayContainer, plan: PodPlan): Record<st
       runAsNonRoot: container.uid !== 0,
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
-      capabilities: { drop: ["ALL"], ...(container.capabilities.length > 0 && { add: container.capabilities }) },
+      capabilities: { drop: ["ALL"], ...addedTo(container) },
     },
     volumeMounts: container.mounts.map(mountOf),
-    ...(env.length > 0 && { env }),
+    ...(env.length > 0 && ({ env } satisfies Partial<Container>)),
     resources: resourcesOf(container.name, server.spec),
-    ...(container.ports.length > 0 && {
-      ports: container.ports.map(({ name, port, protocol = "TCP" }) => ({
-        name,
-        containerPort: port,
-        protocol,
-        ...(hostPorts && isServed(name, protocol) && { hostPort: port }),
-      })),
-    }),
-    ...(container.startup && { startupProbe: probeOf(container.startup) }),
-    ...(container.readiness && { readinessProbe: probeOf(container.readiness) }),
-    ...(container.liveness && { livenessProbe: probeOf(container.liveness) }),
+    ...(container.ports.length > 0 &&
+      ({
+        ports: container.ports.map(({ name, port, protocol = "TCP" }) =>
+          hostPorts && isServed(name, protocol)
+            ? { name, containerPort: port, protocol, hostPort: port }
+            : { name, containerPort: port, protocol },
+        ),
+      } satisfies Partial<Container>)),
+    ...probesOf(container),
   };
+}
+
+const addedTo = ({ capabilities }: RelayContainer): NonNullable<Container["securityContext"]>["capabilities"] =>
+  capabilities.length > 0 ? { add: capabilities } : {};
+
+type Probes = Pick<Container, "startupProbe" | "readinessProbe" | "livenessProbe">;
+
+function probesOf({ startup, readiness, liveness }: RelayContainer): Probes {
+  const probes: { -readonly [Key in keyof Probes]: Probes[Key] } = {};
+  if (startup) probes.startupProbe = probeOf(startup);
+  if (readiness) probes.readinessProbe = probeOf(readiness);
+  if (liveness) probes.livenessProbe = probeOf(liveness);
+  return probes;
 }
 
 /**
  * What the spec says goes before what is built in, for each of CPU and memory. A request of the spec above a built-in limit takes the limit
  * away; a limit of the spec below a built-in request lowers the request: the API server refuses a request above its limit.
  */
-function resourcesOf(container: string, spec: ChatmailServer["spec"]): Record<string, unknown> {
+function resourcesOf(container: string, spec: ChatmailServer["spec"]): NonNullable<Container["resources"]> {
   const builtIn = builtInResources(spec)[container as keyof ReturnType<typeof builtInResources>];
   const given = spec.resources[container as keyof typeof spec.resources];
   const requests: Record<string, string> = {};
@@ -92,7 +105,7 @@ function resourcesOf(container: string, spec: ChatmailServer["spec"]): Record<st
     requests[name] = fits || wanted !== undefined ? request : limit;
     if (limit !== undefined && (fits || most !== undefined)) limits[name] = limit;
   }
-  return { requests, ...(Object.keys(limits).length > 0 && { limits }) };
+  return Object.keys(limits).length > 0 ? { requests, limits } : { requests };
 }
 
 const volumeNames = {
@@ -103,7 +116,7 @@ const volumeNames = {
   turnSecret: "turn-secret",
 } as const;
 
-function mountOf(mount: RelayMount): Record<string, unknown> {
+function mountOf(mount: RelayMount): Json<V1VolumeMount> {
   switch (mount.from) {
     case "config":
       return { name: `config-${mount.folder}`, mountPath: mount.at, readOnly: true };
@@ -122,15 +135,19 @@ function mountOf(mount: RelayMount): Record<string, unknown> {
   }
 }
 
-function probeOf(probe: RelayProbe): Record<string, unknown> {
+function probeOf(probe: RelayProbe): Probe {
   return {
-    ...("tcp" in probe && { tcpSocket: { port: probe.tcp } }),
-    ...("http" in probe && { httpGet: probe.http }),
-    ...("command" in probe && { exec: { command: probe.command } }),
+    ...questionOf(probe),
     periodSeconds: probe.everySeconds,
     failureThreshold: probe.failures,
     timeoutSeconds: probeTimeoutSeconds,
   };
+}
+
+function questionOf(probe: RelayProbe): Pick<Probe, "tcpSocket" | "httpGet" | "exec"> {
+  if ("tcp" in probe) return { tcpSocket: { port: probe.tcp } };
+  if ("http" in probe) return { httpGet: probe.http };
+  return { exec: { command: probe.command } };
 }
 
 /** The volumes that these containers mount, each once, in the order they are first mounted. */
@@ -159,7 +176,7 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
       const name = volumeNames.dkim;
       if (!signsMail(server.spec.domain)) return { name, emptyDir: { sizeLimit: emptyLimit } };
       const sources = dkimKeyFiles.map(({ file, optional }) => ({
-        secret: { name: names.dkimSecret, items: items(file), ...(optional && { optional }) },
+        secret: { name: names.dkimSecret, items: items(file), ...(optional && ({ optional } as const)) },
       }));
       return { name, projected: { sources, defaultMode: 0o440 } };
     }
@@ -201,14 +218,14 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
 const items = (...keys: string[]) => keys.map((key) => ({ key, path: key }));
 
 /** What all pods of a server have: no credentials, no variables of other Services, the spec's wishes for nodes. */
-export function podBasics(server: ChatmailServer): Record<string, unknown> {
+export function podBasics(server: ChatmailServer): Partial<PodSpec> {
   const { nodeSelector, tolerations, priorityClassName } = server.spec.scheduling;
   return {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
-    ...(nodeSelector && { nodeSelector }),
-    ...(tolerations && { tolerations }),
-    ...(priorityClassName !== undefined && { priorityClassName }),
+    ...(nodeSelector && ({ nodeSelector } satisfies Partial<PodSpec>)),
+    ...(tolerations && { tolerations: tolerations as NonNullable<PodSpec["tolerations"]> }),
+    ...(priorityClassName !== undefined && ({ priorityClassName } satisfies Partial<PodSpec>)),
   };
 }
 
@@ -217,4 +234,4 @@ export const podSecurity = {
   fsGroup: vmail.gid,
   fsGroupChangePolicy: "OnRootMismatch",
   seccompProfile: { type: "RuntimeDefault" },
-} as const;
+} as const satisfies PodSpec["securityContext"];

@@ -1,14 +1,16 @@
+import type { V1ServicePort } from "@kubernetes/client-node";
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
+import type { Json, Service } from "../../../kube/kinds.ts";
 import { ports } from "../../../mail/ports.ts";
 import { relayPortsOf } from "../../../pod/turn.ts";
-import { type Child, childMeta, selectorLabels } from "./child.ts";
+import { childMeta, selectorLabels } from "./child.ts";
 
 /** What the outside may reach. */
 export const servedPorts = ["smtp", "submission", "submissions", "imap", "imaps", "http", "https"] as const;
 
 /** Where clients and other relays connect. Keeps the client's address, or every sender would look local. */
-export function mailService(server: ChatmailServer): Child {
+export function mailService(server: ChatmailServer): Service {
   const { network } = server.spec;
   const outside = network.exposure !== "HostPort";
   return {
@@ -20,8 +22,9 @@ export function mailService(server: ChatmailServer): Child {
     },
     spec: {
       type: outside ? network.exposure : "ClusterIP",
-      ...(outside && { externalTrafficPolicy: "Local" }),
-      ...(network.loadBalancerClass !== undefined && { loadBalancerClass: network.loadBalancerClass }),
+      ...(outside && ({ externalTrafficPolicy: "Local" } satisfies Service["spec"])),
+      ...(network.loadBalancerClass !== undefined &&
+        ({ loadBalancerClass: network.loadBalancerClass } satisfies Service["spec"])),
       ipFamilyPolicy: network.ipFamilyPolicy,
       selector: selectorLabels(server, "relay"),
       ports: [
@@ -33,7 +36,7 @@ export function mailService(server: ChatmailServer): Child {
 }
 
 /** The ports that calls pass through keep their numbers on the way, or they are of no use: node ports can't. */
-function turnPorts({ spec: { services, network } }: ChatmailServer) {
+function turnPorts({ spec: { services, network } }: ChatmailServer): Json<V1ServicePort>[] {
   if (!services.turn.enabled) return [];
   const relayed = network.exposure === "LoadBalancer" ? relayPortsOf(services.turn) : [];
   return [

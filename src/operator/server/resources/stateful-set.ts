@@ -1,5 +1,6 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { annotations, childNames } from "../../../api/names.ts";
+import type { StatefulSet } from "../../../kube/kinds.ts";
 import {
   podSysctls,
   prepareContainer,
@@ -7,12 +8,12 @@ import {
   terminationGraceSeconds,
   validatingDnsOptions,
 } from "../../../pod/containers.ts";
-import { type Child, childLabels, childMeta, selectorLabels } from "./child.ts";
+import { childLabels, childMeta, selectorLabels } from "./child.ts";
 import { configHash } from "./config-map.ts";
-import { containerOf, type PodPlan, podBasics, podSecurity, volumesFor } from "./pod.ts";
+import { containerOf, type PodPlan, type PodSpec, podBasics, podSecurity, volumesFor } from "./pod.ts";
 
 /** The relay pod. One, always: two Dovecots must never open the same mailbox. */
-export function statefulSet(plan: PodPlan): Child {
+export function statefulSet(plan: PodPlan): StatefulSet {
   const { server, files, dkimKeyPem, turnSecret } = plan;
   const names = childNames(server.metadata.name);
   const containers = relayContainers(plan.extras);
@@ -50,7 +51,7 @@ export function statefulSet(plan: PodPlan): Child {
 }
 
 /** Nothing in the pod asks for a name inside the cluster. */
-function dnsOf(server: ChatmailServer): Record<string, unknown> {
+function dnsOf(server: ChatmailServer): Partial<PodSpec> {
   const nameservers = server.spec.network.validatingResolvers;
   if (!nameservers) return {};
   return { dnsPolicy: "None", dnsConfig: { nameservers, options: validatingDnsOptions.map((name) => ({ name })) } };

@@ -1,13 +1,11 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import type { KeyPair } from "../../../certificates/self-signed.ts";
-import { type Child, keptMeta } from "./child.ts";
+import type { Secret } from "../../../kube/kinds.ts";
+import { keptMeta } from "./child.ts";
 
 /** The self-signed certificate and its key. Kept when the server is deleted with Retain: a client that pinned the key knows it again. */
-export function tlsSecret(
-  server: ChatmailServer,
-  pair: KeyPair,
-): Child<{ type: string; data: Record<string, string> }> {
+export function tlsSecret(server: ChatmailServer, pair: KeyPair): Secret {
   const base64 = (text: string) => Buffer.from(text).toString("base64");
   return {
     apiVersion: "v1",

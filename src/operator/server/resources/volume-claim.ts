@@ -1,10 +1,11 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import { bytesOf } from "../../../api/quantity.ts";
-import { type Child, keptMeta } from "./child.ts";
+import type { VolumeClaim } from "../../../kube/kinds.ts";
+import { keptMeta } from "./child.ts";
 
 /** The volume for mailboxes and the queue. `existing`: the size that a claim of this name already asks for; claims can't shrink. */
-export function volumeClaim(server: ChatmailServer, existing?: string): Child {
+export function volumeClaim(server: ChatmailServer, existing?: string): VolumeClaim {
   const { storage } = server.spec;
   const size = existing !== undefined && isLarger(existing, storage.size) ? existing : storage.size;
   return {
@@ -14,7 +15,7 @@ export function volumeClaim(server: ChatmailServer, existing?: string): Child {
     spec: {
       accessModes: ["ReadWriteOnce"],
       resources: { requests: { storage: size } },
-      ...(storage.className !== undefined && { storageClassName: storage.className }),
+      ...(storage.className !== undefined && ({ storageClassName: storage.className } satisfies VolumeClaim["spec"])),
     },
   };
 }

@@ -238,7 +238,12 @@ describe("TURN", () => {
   const balanced = (...ingress: object[]): Seen => ({
     ...selfSigned,
     turn: { secret: "0f1e2d3c" },
-    service: { metadata: { name: "nine" }, status: { loadBalancer: { ingress } } } as Seen["service"],
+    service: {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "nine" },
+      status: { loadBalancer: { ingress } },
+    } as NonNullable<Seen["service"]>,
   });
   const turnOf = (network: object, seen: Seen, turn = {}) => {
     const services = { turn: { ...withTurn.services.turn, ...turn } };

@@ -12,14 +12,20 @@ const pod = (status: LivePod["status"] = {}, metadata: object = {}): LivePod => 
   },
   status,
 });
+const container = (name: string, status: Partial<ContainerStatus> = {}): ContainerStatus => ({
+  ...{ name, image: "relay:1", imageID: "", ready: false, restartCount: 0 },
+  ...status,
+});
 const dovecot = (status: Partial<ContainerStatus>) =>
-  pod({ phase: "Running", containerStatuses: [{ name: "dovecot", ...status }] });
+  pod({ phase: "Running", containerStatuses: [container("dovecot", status)] });
 const waiting = (reason: string, message?: string) =>
   dovecot({ state: { waiting: { reason, ...(message && { message }) } } });
 const ready: LivePod["status"] = {
   phase: "Running",
   conditions: [{ type: "Ready", status: "True" }],
-  containerStatuses: [{ name: "dovecot", ready: true, restartCount: 3, lastState: { terminated: { exitCode: 1 } } }],
+  containerStatuses: [
+    container("dovecot", { ready: true, restartCount: 3, lastState: { terminated: { exitCode: 1 } } }),
+  ],
 };
 
 test.each([
@@ -97,14 +103,13 @@ test.each([
     live: pod({
       phase: "Pending",
       initContainerStatuses: [
-        {
-          name: "prepare",
+        container("prepare", {
           restartCount: 1,
           state: { waiting: { reason: "CrashLoopBackOff" } },
           lastState: { terminated: { exitCode: 1 } },
-        },
+        }),
       ],
-      containerStatuses: [{ name: "dovecot", state: { waiting: { reason: "PodInitializing" } } }],
+      containerStatuses: [container("dovecot", { state: { waiting: { reason: "PodInitializing" } } })],
     }),
     reason: "PodFailing",
     says: /^container prepare ended with exit code 1/,
@@ -112,7 +117,7 @@ test.each([
   {
     when: "the image of the init container is not there",
     live: pod({
-      initContainerStatuses: [{ name: "prepare", state: { waiting: { reason: "ErrImagePull", message: "no" } } }],
+      initContainerStatuses: [container("prepare", { state: { waiting: { reason: "ErrImagePull", message: "no" } } })],
     }),
     reason: "ImageUnavailable",
     says: /^container prepare: relay:0 can't be pulled: no$/,

@@ -1,17 +1,21 @@
 import { expect, test } from "vitest";
 import type { ChatmailServer } from "../../../../src/api/chatmail-server.ts";
 import { Failure } from "../../../../src/api/failure.ts";
+import type { KubeObject } from "../../../../src/kube/object.ts";
+import type { LiveCronJob, LiveJob } from "../../../../src/operator/server/live.ts";
 import type { Judged, Seen } from "../../../../src/operator/server/seen.ts";
 import { nextDeadline, statusOf } from "../../../../src/operator/server/status.ts";
 import { aServer } from "../../../helpers/a-server.ts";
 
 const now = new Date("2026-11-23T12:00:00Z");
-const kube = (kind: string, name: string, more: object = {}) => ({
-  apiVersion: "v1",
-  kind,
-  metadata: { name, generation: 2, creationTimestamp: "2026-11-23T11:00:00Z" },
-  ...more,
-});
+/** With the fields that a case needs and no others. */
+const kube = <T extends KubeObject>(kind: string, name: string, more: object = {}) =>
+  ({
+    apiVersion: "v1",
+    kind,
+    metadata: { name, generation: 2, creationTimestamp: "2026-11-23T11:00:00Z" },
+    ...more,
+  }) as KubeObject as T;
 
 const healthy: Seen = {
   certificate: {
@@ -54,7 +58,7 @@ const crashed = kube("Pod", "nine-0", {
   status: { containerStatuses: [{ name: "relay", restartCount: 1, lastState: { terminated: { exitCode: 1 } } }] },
 });
 const job = (name: string, at: string) =>
-  kube("Job", name, {
+  kube<LiveJob>("Job", name, {
     status: {
       conditions: [{ type: "Failed", status: "True", message: "BackoffLimitExceeded", lastTransitionTime: at }],
     },
@@ -180,10 +184,16 @@ test.each([
 
 test.each([
   { when: "it ran last night", seen: {}, is: "True ExpiryOnTime" },
-  { when: "it never ran and is new", seen: { cronJob: kube("CronJob", "nine-expiry") }, is: "Unknown ExpiryNotYetRun" },
+  {
+    when: "it never ran and is new",
+    seen: { cronJob: kube<LiveCronJob>("CronJob", "nine-expiry") },
+    is: "Unknown ExpiryNotYetRun",
+  },
   {
     when: "it has not run for two days",
-    seen: { cronJob: kube("CronJob", "nine-expiry", { status: { lastSuccessfulTime: "2026-11-21T11:59:00Z" } }) },
+    seen: {
+      cronJob: kube<LiveCronJob>("CronJob", "nine-expiry", { status: { lastSuccessfulTime: "2026-11-21T11:59:00Z" } }),
+    },
     is: "False ExpiryLate",
   },
   {
