@@ -22,7 +22,7 @@ export interface FaultProxy {
   /** Answers come in pieces of so many bytes, one each so many milliseconds. */
   drip(bytes: number, everyMs: number): void;
   /** Every request from now on gets this answer; null passes the request on. */
-  answer(give: (request: { path: string; watch: boolean; authorization: string }) => FaultAnswer | null): void;
+  answer(give: (request: FaultRequest) => FaultAnswer | null): void;
   /** A line that the server never sent, in every open watch. */
   sayInWatches(line: string): void;
   /** Every body from now on ends, as if complete, after this share of its first piece. */
@@ -34,6 +34,13 @@ export interface FaultProxy {
   /** All faults are over. */
   heal(): void;
   close(): Promise<void>;
+}
+
+export interface FaultRequest {
+  method: string;
+  path: string;
+  watch: boolean;
+  authorization: string;
 }
 
 export interface FaultAnswer {
@@ -72,7 +79,8 @@ export async function faultProxy(
     requests++;
     const path = incoming.url ?? "/";
     const watch = new URL(path, target.url).searchParams.has("watch");
-    const given = giveAnswer({ path, watch, authorization: incoming.headers.authorization ?? "" });
+    const { method = "GET", headers: received } = incoming;
+    const given = giveAnswer({ method, path, watch, authorization: received.authorization ?? "" });
     if (given) {
       incoming.resume();
       outgoing.writeHead(given.status, { "content-type": "application/json", ...given.headers });
@@ -80,8 +88,8 @@ export async function faultProxy(
       return;
     }
     // Bodies are looked into, so they come plain.
-    const { "accept-encoding": _, host: __, ...headers } = incoming.headers;
-    const onward = https.request(new URL(path, target.url), { method: incoming.method ?? "GET", headers, agent });
+    const { "accept-encoding": _, host: __, ...headers } = received;
+    const onward = https.request(new URL(path, target.url), { method, headers, agent });
     onward.on("response", (answer) => relay(answer, outgoing, watch));
     onward.on("error", () => outgoing.destroy());
     outgoing.on("close", () => onward.destroy());

@@ -1,30 +1,29 @@
 /** The operator against a real API server: what one tenant may ask of it, and what it does with what an earlier server left behind. */
-import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parse } from "yaml";
-import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
-import { apiVersion, chatmailServer, group, version } from "../../src/api/names.ts";
+import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import { chatmailServer } from "../../src/api/names.ts";
 import { certificateNames, makeSelfSigned } from "../../src/certificates/self-signed.ts";
-import { type Client, kubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { ports } from "../../src/mail/ports.ts";
-import { allowedImages } from "../../src/operator/config.ts";
 import { installManifests } from "../../src/operator/manifests.ts";
-import { runServerController } from "../../src/operator/server/controller.ts";
-import { makeWorld, type World } from "../../src/operator/server/world.ts";
-import { type ApiServer, apiServerIsMissing, startApiServer } from "../helpers/api-server.ts";
+import type { World } from "../../src/operator/server/world.ts";
+import { type ApiServer, apiServerIsMissing } from "../helpers/api-server.ts";
 import { makeAuthority } from "../helpers/authorities.ts";
-import { keptLog } from "../helpers/fake-api-server.ts";
+import {
+  base64,
+  namespace,
+  OperatorCluster,
+  pathOf,
+  type RunningOperator,
+  relayImage,
+} from "../helpers/operator-cluster.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 
 const missing = apiServerIsMissing();
 if (missing) console.warn(`skipped: ${missing}`);
 
-const relayImage = "registry.example/chatmail-relay:1";
-const namespace = "chatmail";
 const other = "internal-project";
-const base64 = (text: string) => Buffer.from(text).toString("base64");
 
 interface Volume {
   name: string;
@@ -37,106 +36,43 @@ type LiveSet = KubeObject & {
 };
 
 describe.skipIf(missing !== undefined)("with a real API server", () => {
-  const stopping = new AbortController();
-  const { signal } = stopping;
-  const log = keptLog();
+  let cluster: OperatorCluster;
+  let operator: RunningOperator;
   let server: ApiServer;
-  let client: Client;
   let world: World;
-  let running: Promise<void>;
   /** A fault of the operator, as a programming error would be one. */
   let fault: Error | undefined;
 
-  const pathOf = (kind: string, name: string, at = namespace) => {
-    const root = {
-      [chatmailServer.plural]: `/apis/${group}/${version}`,
-      statefulsets: "/apis/apps/v1",
-      networkpolicies: "/apis/networking.k8s.io/v1",
-      cronjobs: "/apis/batch/v1",
-    }[kind];
-    return `${root ?? "/api/v1"}/namespaces/${at}/${kind}${name && `/${name}`}`;
-  };
-  const get = async <T = KubeObject>(kind: string, name: string) =>
-    (await server.request<T>("GET", pathOf(kind, name))).body;
-  const exists = async (kind: string, name: string) => (await server.request("GET", pathOf(kind, name))).status === 200;
-  const make = async (kind: string, object: object, at = namespace) => {
-    const answer = await server.request("POST", pathOf(kind, "", at), object);
-    if (answer.status !== 201) throw new Error(JSON.stringify(answer.body));
-  };
-  const patch = async (name: string, spec: object) => {
-    const path = pathOf(chatmailServer.plural, name);
-    const answer = await server.request("PATCH", path, { spec }, "application/merge-patch+json");
-    if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
-  };
-  const makeServer = (name: string, spec: object, at = namespace) =>
-    make(chatmailServer.plural, { apiVersion, kind: chatmailServer.kind, metadata: { name, namespace: at }, spec }, at);
-  const makeSecret = (name: string, type: string, data: Record<string, string>, labels = {}) =>
-    make("secrets", { apiVersion: "v1", kind: "Secret", metadata: { name, namespace, labels }, type, data });
-
-  /** Waits until the condition has this reason, and gives it. */
-  const conditionIs = (name: string, type: string, reason: string, at = namespace): Promise<Condition> =>
-    until(
-      `${name} to say ${type} ${reason}`,
-      async () => {
-        const { body } = await server.request<ChatmailServer>("GET", pathOf(chatmailServer.plural, name, at));
-        return body.status?.conditions?.find((each) => each.type === type && each.reason === reason);
-      },
-      { patienceMs: patienceMs.client, everyMs: 50 },
-    );
-  const setUp = (name: string) =>
-    until(`the StatefulSet of ${name}`, () => exists("statefulsets", name), { patienceMs: patienceMs.client });
+  const get = <T = KubeObject>(kind: string, name: string) => cluster.get<T>(kind, name);
+  const exists = (kind: string, name: string) => cluster.exists(kind, name);
+  const make = (kind: string, object: object) => cluster.make(kind, object);
+  const patch = (name: string, spec: object) => cluster.patch(name, spec);
+  const makeServer = (name: string, spec: object, at?: string) => cluster.makeServer(name, spec, at);
+  const makeSecret = (name: string, type: string, data: Record<string, string>) => cluster.makeSecret(name, type, data);
+  const conditionIs = (name: string, type: string, reason: string, at?: string) =>
+    cluster.conditionIs(name, type, reason, at);
+  const setUp = (name: string) => cluster.setUp(name);
+  const removeServer = (name: string) => cluster.removeServer(name, world);
   const volumeOf = async (name: string, volume: string) =>
     (await get<LiveSet>("statefulsets", name)).spec.template.spec.volumes.find((each) => each.name === volume);
 
-  /** Here is no garbage collector: what the server owned goes with it by hand, what is kept stays. */
-  const removeServer = async (name: string) => {
-    await server.request("DELETE", pathOf(chatmailServer.plural, name));
-    for (const [kind, child] of [
-      ["statefulsets", name],
-      ["services", name],
-      ["configmaps", `${name}-config`],
-      ["cronjobs", `${name}-expiry`],
-      ["networkpolicies", name],
-      ["networkpolicies", `${name}-expiry`],
-    ] as const)
-      await server.request("DELETE", pathOf(kind, child));
-    await until(`the operator to know that ${name} is gone`, () => !world.stores.servers.get(namespace, name));
-  };
-
   beforeAll(async () => {
-    server = await startApiServer();
-    for (const each of [namespace, other]) await server.makeNamespace(each);
-    const crd = parse(await readFile("crds/chatmailservers.yaml", "utf8")) as KubeObject;
-    await server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd);
-    const served = async () => (await server.request("GET", pathOf(chatmailServer.plural, ""))).status === 200;
-    await until("the CRD to be served", served, { patienceMs: patienceMs.client });
-    client = kubeClient(server.credentials(), { userAgent: "test" });
-    const made = makeWorld({
-      client,
-      scopes: [""],
-      relayImage,
-      allowedImages: allowedImages(relayImage, ["registry.example/team/"]),
-      operatorNamespace: namespace,
-      instance: "test",
-      signal,
-      log,
+    cluster = await OperatorCluster.open([namespace, other]);
+    server = cluster.server;
+    operator = cluster.startOperator({
+      worldOf: (made) => ({
+        ...made,
+        get relayImage() {
+          if (fault) throw fault;
+          return relayImage;
+        },
+      }),
     });
-    world = {
-      ...made,
-      get relayImage() {
-        if (fault) throw fault;
-        return relayImage;
-      },
-    };
-    running = runServerController(world, { workers: 2, log, signal });
+    world = operator.world;
   });
   afterAll(async () => {
-    stopping.abort();
-    await running;
-    await world?.events.close();
-    await world?.cache.ended;
-    client?.close();
-    await server?.stop();
+    await operator?.stop();
+    await cluster?.close();
   });
 
   describe("what is kept under the name of a server", () => {
@@ -545,9 +481,9 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       const { conditions: known = [], observedGeneration: _, ...restBefore } = before ?? {};
       expect(rest).toMatchObject(restBefore);
       expect(conditions.map(({ type }) => type).sort()).toEqual(known.map(({ type }) => type).sort());
-      expect(log.lines.some(({ level, fields }) => level === "error" && "err" in fields && fields.err === fault)).toBe(
-        true,
-      );
+      expect(
+        operator.log.lines.some(({ level, fields }) => level === "error" && "err" in fields && fields.err === fault),
+      ).toBe(true);
     } finally {
       fault = undefined;
     }

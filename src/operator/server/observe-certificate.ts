@@ -33,13 +33,13 @@ export async function observeCertificate(
   const found =
     world.stores.secrets.get(metadata.namespace, ownName) ?? (await world.client.get(resources.secret, at, signal));
   const kept = found && pairIn(found);
-  if (kept) {
-    const verdict = judgeCertificate({ ...kept, domain, now: now() });
-    if (!verdict.problem) return { source: "SelfSigned", secretName: ownName, pair: kept, ...verdict };
-  }
+  const verdict = kept && judgeCertificate({ ...kept, domain, now: now() });
+  if (kept && !verdict?.problem) return { source: "SelfSigned", secretName: ownName, pair: kept, ...verdict };
   const pair = await makeSelfSigned(domain, now());
-  const verdict = judgeCertificate({ ...pair, domain, now: now() });
-  return { source: "SelfSigned", secretName: ownName, pair, ...(!found && { absent: true }), ...verdict };
+  // Until it is in the cluster, nobody is told of it.
+  const message = `Secret ${ownName} holds no certificate yet: it is created with the objects of the server`;
+  const problem = verdict?.problem ?? ({ reason: "CertificateMissing", message } as const);
+  return { source: "SelfSigned", secretName: ownName, pair, ...(!found && { absent: true }), problem };
 }
 
 async function givenCertificate(server: ChatmailServer, world: World, signal: AbortSignal): Promise<SeenCertificate> {

@@ -26,7 +26,7 @@ export async function observeInvites(
     return { secretName, count: 0, unusable: true };
   const values = Object.values(secret?.data ?? {}).map((value) => Buffer.from(value, "base64").toString("utf8"));
   const tokens = values.flatMap((value) => inviteTokenIn(value) ?? []);
-  if (given === undefined && !secret) return { secretName, count: 1, newToken: newToken() };
+  if (given === undefined && !secret) return { secretName, count: 0, newToken: newToken() };
   return { secretName, count: tokens.length };
 }
 

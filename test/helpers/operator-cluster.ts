@@ -1,0 +1,263 @@
+/**
+ * The operator in this process against a real etcd and kube-apiserver. There are no other controllers and no kubelet: `bringUp` plays
+ * them for one server, and `removeServer` plays the garbage collector.
+ */
+import { readFile } from "node:fs/promises";
+import { parse } from "yaml";
+import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
+import { apiVersion, chatmailServer, group, version } from "../../src/api/names.ts";
+import { type Client, kubeClient } from "../../src/kube/client.ts";
+import type { KubeObject } from "../../src/kube/object.ts";
+import { allowedImages } from "../../src/operator/config.ts";
+import { runServerController } from "../../src/operator/server/controller.ts";
+import { makeWorld, type World } from "../../src/operator/server/world.ts";
+import { type ApiServer, startApiServer } from "./api-server.ts";
+import { keptLog } from "./fake-api-server.ts";
+import { patienceMs, until } from "./until.ts";
+
+export const relayImage = "registry.example/chatmail-relay:1";
+export const namespace = "chatmail";
+export const base64 = (text: string) => Buffer.from(text).toString("base64");
+
+export interface LiveSecret extends KubeObject {
+  type?: string;
+  data?: Record<string, string>;
+}
+
+/** What the operator makes for each server, by kind and the ending of its name. */
+export const childKinds = [
+  ["configmaps", "-config"],
+  ["persistentvolumeclaims", "-data"],
+  ["services", ""],
+  ["networkpolicies", ""],
+  ["networkpolicies", "-expiry"],
+  ["statefulsets", ""],
+  ["cronjobs", "-expiry"],
+] as const;
+
+export interface OperatorOptions {
+  /** Where the operator's calls go, such as a fault proxy. */
+  url?: URL;
+  /** What the reconcile sees instead of the world as it was made. */
+  worldOf?: (made: World) => World;
+}
+
+export interface RunningOperator {
+  world: World;
+  client: Client;
+  log: ReturnType<typeof keptLog>;
+  /** Stops as SIGTERM does; safe to repeat. */
+  stop(): Promise<void>;
+  /** Stops to work at once, as a process that is killed: what is under way is cut off. */
+  kill(): void;
+}
+
+export class OperatorCluster {
+  readonly server: ApiServer;
+
+  private constructor(server: ApiServer) {
+    this.server = server;
+  }
+
+  /** With the CRD and these namespaces. */
+  static async open(namespaces: readonly string[] = [namespace]): Promise<OperatorCluster> {
+    const server = await startApiServer();
+    const cluster = new OperatorCluster(server);
+    for (const each of namespaces) await server.makeNamespace(each);
+    const crd = parse(await readFile("crds/chatmailservers.yaml", "utf8")) as KubeObject;
+    await server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd);
+    const served = async () => (await server.request("GET", pathOf(chatmailServer.plural, ""))).status === 200;
+    await until("the CRD to be served", served, { patienceMs: patienceMs.client });
+    return cluster;
+  }
+
+  close(): Promise<void> {
+    return this.server.stop();
+  }
+
+  /** A world as the operator has it; nothing is reconciled yet. */
+  makeWorld(options: OperatorOptions = {}) {
+    const stopping = new AbortController();
+    const log = keptLog();
+    const client = kubeClient(this.server.credentials(options.url), { userAgent: "test" });
+    const made = makeWorld({
+      client,
+      scopes: [""],
+      relayImage,
+      allowedImages: allowedImages(relayImage, ["registry.example/team/"]),
+      operatorNamespace: namespace,
+      instance: "test",
+      signal: stopping.signal,
+      log,
+    });
+    const world = options.worldOf?.(made) ?? made;
+    const close = async () => {
+      stopping.abort(new Error("stopped"));
+      await world.events.close();
+      await world.cache.ended;
+      client.close();
+    };
+    return { world, client, log, stopping, close };
+  }
+
+  startOperator(options: OperatorOptions = {}): RunningOperator {
+    const { world, client, log, stopping, close } = this.makeWorld(options);
+    const running = runServerController(world, { workers: 2, log, signal: stopping.signal });
+    const stop = async () => {
+      stopping.abort(new Error("stopped"));
+      await running;
+      await close();
+    };
+    return { world, client, log, stop, kill: () => stopping.abort(new Error("killed")) };
+  }
+
+  async get<T = KubeObject>(kind: string, name: string, at = namespace): Promise<T> {
+    return (await this.server.request<T>("GET", pathOf(kind, name, at))).body;
+  }
+
+  async exists(kind: string, name: string): Promise<boolean> {
+    return (await this.server.request("GET", pathOf(kind, name))).status === 200;
+  }
+
+  async make(kind: string, object: object, at = namespace): Promise<void> {
+    const answer = await this.server.request("POST", pathOf(kind, "", at), object);
+    if (answer.status !== 201) throw new Error(JSON.stringify(answer.body));
+  }
+
+  makeServer(name: string, spec: object, at = namespace): Promise<void> {
+    const metadata = { name, namespace: at };
+    return this.make(chatmailServer.plural, { apiVersion, kind: chatmailServer.kind, metadata, spec }, at);
+  }
+
+  makeSecret(
+    name: string,
+    type: string,
+    data: Record<string, string>,
+    metadata: { labels?: object; annotations?: object } = {},
+  ): Promise<void> {
+    const object = { apiVersion: "v1", kind: "Secret", metadata: { name, namespace, ...metadata }, type, data };
+    return this.make("secrets", object);
+  }
+
+  /** A change by somebody who is not the operator. */
+  async change(kind: string, name: string, patch: object, at = namespace): Promise<void> {
+    const path = pathOf(kind, name, at);
+    const answer = await this.server.request("PATCH", path, patch, "application/merge-patch+json");
+    if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
+  }
+
+  patch(name: string, spec: object, at = namespace): Promise<void> {
+    return this.change(chatmailServer.plural, name, { spec }, at);
+  }
+
+  async remove(kind: string, name: string, at = namespace): Promise<void> {
+    const answer = await this.server.request("DELETE", pathOf(kind, name, at));
+    if (answer.status >= 300 && answer.status !== 404) throw new Error(JSON.stringify(answer.body));
+  }
+
+  async statusOf(name: string, at = namespace): Promise<NonNullable<ChatmailServer["status"]>> {
+    return (await this.get<ChatmailServer>(chatmailServer.plural, name, at)).status ?? {};
+  }
+
+  async condition(name: string, type: string, at = namespace): Promise<Condition | undefined> {
+    return (await this.statusOf(name, at)).conditions?.find((each) => each.type === type);
+  }
+
+  /** Waits until the condition has this reason, and gives it. */
+  async conditionIs(name: string, type: string, reason: string, at = namespace): Promise<Condition> {
+    let last: Condition | undefined;
+    const found = async () => {
+      last = await this.condition(name, type, at);
+      return last?.reason === reason ? last : undefined;
+    };
+    const patience = { patienceMs: patienceMs.client, everyMs: 50 };
+    return await until(`${name} to say ${type} ${reason}`, found, patience).catch((cause) => {
+      throw new Error(`${String(cause)}; last: ${JSON.stringify(last)}`, { cause });
+    });
+  }
+
+  /** Waits for the StatefulSet and for what is applied after it. */
+  async setUp(name: string): Promise<void> {
+    const made = async () => (await this.exists("statefulsets", name)) && this.exists("cronjobs", `${name}-expiry`);
+    await until(`the StatefulSet and the CronJob of ${name}`, made, { patienceMs: patienceMs.client });
+  }
+
+  /** What would change if the operator wrote: the versions of the server, its children and its Secrets. */
+  async versions(name: string): Promise<Record<string, string | undefined>> {
+    const secrets = ["-tls", "-dkim", "-invites", "-turn"].map((ending) => ["secrets", ending] as const);
+    const all = [[chatmailServer.plural, ""] as const, ...childKinds, ...secrets];
+    const found = await Promise.all(
+      all.map(async ([kind, ending]) => {
+        const { status, body } = await this.server.request("GET", pathOf(kind, `${name}${ending}`));
+        return status === 200 ? [[`${kind}/${name}${ending}`, body.metadata.resourceVersion] as const] : [];
+      }),
+    );
+    return Object.fromEntries(found.flat());
+  }
+
+  /** Plays scheduler, kubelet, volumes and load balancer: the pod of the present template runs, and all is ready. */
+  async bringUp(name: string, address = "203.0.113.77"): Promise<void> {
+    const set = await this.get<KubeObject & { spec: { template: { metadata: object; spec: object } } }>(
+      "statefulsets",
+      name,
+    );
+    const { generation } = set.metadata;
+    await this.setStatus("persistentvolumeclaims", `${name}-data`, { phase: "Bound" });
+    await this.setStatus("services", name, { loadBalancer: { ingress: [{ ip: address }] } });
+    await this.server.request("DELETE", `${pathOf("pods", `${name}-0`)}?gracePeriodSeconds=0`);
+    const { template } = set.spec;
+    const metadata = { ...template.metadata, name: `${name}-0`, namespace };
+    const spec = { ...template.spec, nodeName: "node-1" };
+    await this.make("pods", { apiVersion: "v1", kind: "Pod", metadata, spec });
+    await this.setStatus("pods", `${name}-0`, {
+      phase: "Running",
+      conditions: [{ type: "Ready", status: "True" }],
+    });
+    const revision = `${name}-${generation}`;
+    await this.setStatus("statefulsets", name, {
+      observedGeneration: generation,
+      replicas: 1,
+      readyReplicas: 1,
+      currentRevision: revision,
+      updateRevision: revision,
+    });
+  }
+
+  /** As often as the template changes: the address of the Service may be in it. Resolves when the server is Ready. */
+  async runs(name: string): Promise<void> {
+    const isReady = async () => {
+      const { metadata, status } = await this.get<KubeObject & { status?: { observedGeneration?: number } }>(
+        "statefulsets",
+        name,
+      );
+      if (status?.observedGeneration !== metadata.generation) await this.bringUp(name);
+      return (await this.condition(name, "Ready"))?.reason === "Serving";
+    };
+    await until(`${name} to be Ready`, isReady, { patienceMs: patienceMs.client, everyMs: 100 });
+  }
+
+  private async setStatus(kind: string, name: string, status: object): Promise<void> {
+    const path = `${pathOf(kind, name)}/status`;
+    const answer = await this.server.request("PATCH", path, { status }, "application/merge-patch+json");
+    if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
+  }
+
+  /** What the server owned goes with it, as the garbage collector has it; what is kept stays. */
+  async removeServer(name: string, world: World): Promise<void> {
+    await this.remove(chatmailServer.plural, name);
+    for (const [kind, ending] of childKinds)
+      if (kind !== "persistentvolumeclaims") await this.remove(kind, `${name}${ending}`);
+    await until(`the operator to know that ${name} is gone`, () => !world.stores.servers.get(namespace, name));
+  }
+}
+
+const roots: Record<string, string> = {
+  [chatmailServer.plural]: `/apis/${group}/${version}`,
+  statefulsets: "/apis/apps/v1",
+  networkpolicies: "/apis/networking.k8s.io/v1",
+  cronjobs: "/apis/batch/v1",
+};
+
+export function pathOf(kind: string, name: string, at = namespace): string {
+  return `${roots[kind] ?? "/api/v1"}/namespaces/${at}/${kind}${name && `/${name}`}`;
+}

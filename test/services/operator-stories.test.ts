@@ -1,0 +1,584 @@
+/**
+ * The life of a server as the operator sees it, against a real API server: created, edited, damaged, refused, paused, left alone, deleted,
+ * and an operator that is cut off or killed at its work.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { chatmailServer, group } from "../../src/api/names.ts";
+import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
+import { publicDkimKey } from "../../src/dns/dkim-key.ts";
+import { leadWithLease } from "../../src/kube/lease.ts";
+import { childLog } from "../../src/kube/log.ts";
+import type { KubeObject } from "../../src/kube/object.ts";
+import { Store } from "../../src/kube/store.ts";
+import { runServerController } from "../../src/operator/server/controller.ts";
+import type { LiveSecret as WatchedSecret } from "../../src/operator/server/live.ts";
+import { reconcileServer } from "../../src/operator/server/reconcile.ts";
+import { apiServerIsMissing } from "../helpers/api-server.ts";
+import { faultProxy } from "../helpers/fault-proxy.ts";
+import {
+  base64,
+  childKinds,
+  type LiveSecret,
+  namespace,
+  OperatorCluster,
+  pathOf,
+  type RunningOperator,
+} from "../helpers/operator-cluster.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+
+const missing = apiServerIsMissing();
+if (missing) console.warn(`skipped: ${missing}`);
+
+const patience = { patienceMs: patienceMs.client };
+const textIn = (secret: LiveSecret, key: string) => Buffer.from(secret.data?.[key] ?? "", "base64").toString();
+const ours = (name: string, domain: string) => ({
+  labels: {
+    "app.kubernetes.io/name": "chatmail-relay",
+    "app.kubernetes.io/instance": name,
+    "app.kubernetes.io/component": "relay",
+    "app.kubernetes.io/managed-by": "chatmail-operator",
+  },
+  annotations: { "chatmail.dev/domain": domain },
+});
+
+describe.skipIf(missing !== undefined)("the operator on a real API server", () => {
+  let cluster: OperatorCluster;
+  let operator: RunningOperator;
+
+  const secret = (name: string) => cluster.get<LiveSecret>("secrets", name);
+  const ready = async (name: string, spec: object) => {
+    await cluster.makeServer(name, spec);
+    await cluster.setUp(name);
+    await cluster.runs(name);
+  };
+  /** All its children and Secrets are there; `more` are the endings of the Secrets. */
+  const isWhole = async (name: string, secrets: readonly string[] = ["-tls", "-dkim"]) => {
+    const versions = await cluster.versions(name);
+    return [...childKinds, ...secrets.map((ending) => ["secrets", ending])].every(
+      ([kind, ending]) => versions[`${kind}/${name}${ending}`] !== undefined,
+    );
+  };
+  const hashOf = async (name: string) =>
+    (
+      await cluster.get<KubeObject & { spec: { template: { metadata: { annotations: Record<string, string> } } } }>(
+        "statefulsets",
+        name,
+      )
+    ).spec.template.metadata.annotations["chatmail.dev/config-hash"];
+
+  beforeAll(async () => {
+    cluster = await OperatorCluster.open();
+    operator = cluster.startOperator();
+  });
+  afterAll(async () => {
+    await operator?.stop();
+    await cluster?.close();
+  });
+
+  describe("created", () => {
+    test("a server gets its objects and keys, and is Ready when its pod runs", async () => {
+      await cluster.makeServer("created", { domain: "_created.test", services: { turn: { enabled: true } } });
+      await cluster.setUp("created");
+      expect(await isWhole("created", ["-tls", "-dkim", "-turn"])).toBe(true);
+      await cluster.conditionIs("created", "PodReady", "PodMissing");
+      await cluster.conditionIs("created", "Reconciling", "VolumePending");
+      await cluster.runs("created");
+      const status = await cluster.statusOf("created");
+      expect(status).toMatchObject({
+        addresses: ["203.0.113.77"],
+        certificate: { source: "SelfSigned", sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
+        dkim: { selector: "chatmail" },
+      });
+      expect(Object.fromEntries(status.conditions?.map(({ type, status: is }) => [type, is]) ?? [])).toMatchObject({
+        Ready: "True",
+        Reconciling: "False",
+        Stalled: "False",
+        CertificateReady: "True",
+        StorageReady: "True",
+        PodReady: "True",
+      });
+    });
+
+    test("the record in the status is that of the key in the Secret", async () => {
+      const key = publicDkimKey(textIn(await secret("created-dkim"), "rsa.pem"));
+      const text = (await cluster.statusOf("created")).dkim?.record?.value?.replaceAll('" "', "");
+      expect(text).toContain(`p=${key?.base64};`);
+      expect(textIn(await secret("created-turn"), "secret")).toMatch(/^[0-9a-f]{64}$/);
+    });
+
+    test("the first invite is a link to hand out; from then on its Secret is the user's", async () => {
+      await cluster.makeServer("invited", { domain: "_invited.test", accounts: { registration: "Invite" } });
+      await cluster.setUp("invited");
+      await cluster.conditionIs("invited", "InvitesReady", "InvitesThere");
+      expect(textIn(await secret("invited-invites"), "link")).toMatch(/^https:\/\/_invited\.test\/i\/[a-z2-9]{20}$/);
+      await cluster.change("secrets", "invited-invites", { data: { link: null } });
+      await cluster.conditionIs("invited", "InvitesReady", "InvitesMissing");
+      expect((await secret("invited-invites")).data).toBeUndefined();
+    });
+
+    test("an address literal has no signing key", async () => {
+      await cluster.makeServer("literal", { domain: "203.0.113.30" });
+      await cluster.setUp("literal");
+      expect(await cluster.exists("secrets", "literal-dkim")).toBe(false);
+      expect((await cluster.statusOf("literal")).dns).toBeUndefined();
+    });
+  });
+
+  test("idle, nothing is written; an edit reaches the objects it concerns, and is Progressing until the pod has it", async () => {
+    await ready("edited", { domain: "_edited.test" });
+    const [before, hash] = [await cluster.versions("edited"), await hashOf("edited")];
+    await cluster.patch("edited", { accounts: { sendBurst: 21 } });
+    await cluster.conditionIs("edited", "Reconciling", "Progressing");
+    const { data = {} } = await cluster.get<{ data?: Record<string, string> }>("configmaps", "edited-config");
+    expect(data["relay.relay.json"]).toContain('"sendBurst": 21');
+    expect(await hashOf("edited")).not.toBe(hash);
+    const after = await cluster.versions("edited");
+    const changed = Object.keys(after).filter((each) => after[each] !== before[each]);
+    expect(changed.sort()).toEqual(["chatmailservers/edited", "configmaps/edited-config", "statefulsets/edited"]);
+    await cluster.runs("edited");
+    expect((await cluster.condition("edited", "Ready"))?.observedGeneration).toBe(2);
+  });
+
+  describe("damaged", () => {
+    beforeAll(() => ready("drift", { domain: "_drift.test", services: { turn: { enabled: true } } }));
+
+    test.each(childKinds)("%s NAME%s comes back when it is deleted", async (kind, ending) => {
+      const name = `drift${ending}`;
+      const { uid } = (await cluster.get(kind, name)).metadata;
+      if (kind === "persistentvolumeclaims") await cluster.change(kind, name, { metadata: { finalizers: null } });
+      await cluster.remove(kind, name);
+      const isBack = async () => {
+        const found = await cluster.get(kind, name);
+        return found.metadata?.uid && found.metadata.uid !== uid;
+      };
+      await until(`another ${kind} ${name}`, isBack, patience);
+    });
+
+    test("a field of ours is put back, one that we leave out stays as a person set it", async () => {
+      interface Service extends KubeObject {
+        spec: { ports: { name: string; targetPort: string }[]; sessionAffinity: string };
+      }
+      const { spec } = await cluster.get<Service>("services", "drift");
+      const ports = spec.ports.map((each) => (each.name === "smtp" ? { ...each, targetPort: "https" } : each));
+      await cluster.change("services", "drift", { spec: { ports, sessionAffinity: "ClientIP" } });
+      const isBack = async () => {
+        const found = (await cluster.get<Service>("services", "drift")).spec;
+        return found.ports.some(({ name, targetPort }) => name === "smtp" && targetPort === "smtp") && found;
+      };
+      expect((await until("the port as it was", isBack, patience)).sessionAffinity).toBe("ClientIP");
+    });
+
+    test("a key that is there stays, with what a person added beside it", async () => {
+      const { data = {} } = await secret("drift-dkim");
+      await cluster.change("secrets", "drift-dkim", { data: { "note.txt": base64("mine") } });
+      await cluster.patch("drift", { accounts: { sendBurst: 22 } });
+      await until(
+        "the edit",
+        async () => (await cluster.condition("drift", "Ready"))?.observedGeneration === 2,
+        patience,
+      );
+      expect((await secret("drift-dkim")).data).toEqual({ ...data, "note.txt": base64("mine") });
+    });
+
+    test("labels and owner of a Secret are put back, and follow the reclaim policy; its data is left alone", async () => {
+      const before = await secret("drift-tls");
+      expect(before.metadata.ownerReferences).toBeUndefined();
+      await cluster.change("secrets", "drift-tls", {
+        metadata: { labels: { "app.kubernetes.io/component": "other" }, annotations: { "chatmail.dev/domain": null } },
+      });
+      const isBack = async () => {
+        const { metadata } = await secret("drift-tls");
+        return (
+          metadata.labels?.["app.kubernetes.io/component"] === "relay" &&
+          metadata.annotations?.["chatmail.dev/domain"] === "_drift.test"
+        );
+      };
+      await until("label and annotation", isBack, patience);
+      await cluster.patch("drift", { storage: { reclaimPolicy: "Delete" } });
+      for (const name of ["drift-tls", "drift-dkim", "drift-turn"])
+        await until(`the owner of ${name}`, async () => (await secret(name)).metadata.ownerReferences, patience);
+      await cluster.patch("drift", { storage: { reclaimPolicy: "Retain" } });
+      for (const name of ["drift-tls", "drift-dkim", "drift-turn"])
+        await until(`${name} to have no owner`, async () => !(await secret(name)).metadata.ownerReferences, patience);
+      expect((await secret("drift-tls")).data).toEqual(before.data);
+    });
+
+    test("a Secret without its signing key is not given another one, and the pod goes on", async () => {
+      const { data = {} } = await secret("drift-dkim");
+      const hash = await hashOf("drift");
+      await cluster.change("secrets", "drift-dkim", { data: { "rsa.pem": base64("no key") } });
+      const { message } = await cluster.conditionIs("drift", "Ready", "DkimKeyInvalid");
+      expect(message).toMatch(/^Secret drift-dkim has no private key in rsa\.pem: put it back/);
+      expect(textIn(await secret("drift-dkim"), "rsa.pem")).toBe("no key");
+      expect(await hashOf("drift")).toBe(hash);
+      await cluster.change("secrets", "drift-dkim", { data });
+      await until(
+        "another reason",
+        async () => (await cluster.condition("drift", "Ready"))?.reason !== "DkimKeyInvalid",
+      );
+      expect(await hashOf("drift")).toBe(hash);
+    });
+
+    test("a TURN secret that is empty would let everybody in: it is filled again", async () => {
+      await cluster.change("secrets", "drift-turn", { data: { secret: null, note: base64("mine") } });
+      const isFilled = async () => /^[0-9a-f]{64}$/.test(textIn(await secret("drift-turn"), "secret"));
+      await until("a secret", isFilled, patience);
+      expect(textIn(await secret("drift-turn"), "note")).toBe("mine");
+    });
+
+    const longAgo = new Date("1920-01-01T00:00:00Z");
+    const now = new Date();
+    test.each([
+      { when: "it has ended", name: "ended", pair: (domain: string) => makeSelfSigned(domain, longAgo) },
+      { when: "it is another domain's", name: "others", pair: () => makeSelfSigned("_ten.test", now) },
+      {
+        when: "its key is missing",
+        name: "keyless",
+        pair: async (domain: string) => ({ ...(await makeSelfSigned(domain, now)), keyPem: "" }),
+      },
+    ])("a self-signed certificate is replaced when $when", async ({ name, pair }) => {
+      const domain = `_${name}.test`;
+      const { certificatePem, keyPem } = await pair(domain);
+      const data = { "tls.crt": base64(certificatePem), "tls.key": base64(keyPem), note: base64("mine") };
+      await cluster.makeSecret(`${name}-tls`, "kubernetes.io/tls", data, ours(name, domain));
+      const { uid } = (await secret(`${name}-tls`)).metadata;
+      await cluster.makeServer(name, { domain });
+      await cluster.setUp(name);
+      await cluster.conditionIs(name, "CertificateReady", "CertificateIssued");
+      const found = await secret(`${name}-tls`);
+      expect(found.metadata.uid).toBe(uid);
+      expect(found.data).toMatchObject({ note: base64("mine") });
+      expect(found.data?.["tls.crt"]).not.toBe(data["tls.crt"]);
+    });
+
+    test("keys that are there are found by an operator whose watch does not bring them", async () => {
+      const behind = cluster.makeWorld({
+        worldOf: (made) => ({ ...made, stores: { ...made.stores, secrets: new Store<WatchedSecret>() } }),
+      });
+      const { world, log, stopping } = behind;
+      await until("the watches", () => world.cache.filled, patience);
+      const names = ["drift-tls", "drift-dkim", "drift-turn"];
+      const before = await Promise.all(names.map(secret));
+      await reconcileServer(`${namespace}/drift`, world, childLog(log, {}), stopping.signal);
+      expect(await Promise.all(names.map(secret))).toEqual(before);
+      await behind.close();
+    });
+  });
+
+  describe("refused", () => {
+    /** From now on the API server refuses these objects, as an admission policy of a cluster does. */
+    const refuse = async (resource: string, names: readonly string[]) => {
+      const name = `refuse-${resource}`;
+      const root = "/apis/admissionregistration.k8s.io/v1";
+      const rules = [{ apiGroups: ["*"], apiVersions: ["*"], operations: ["CREATE"], resources: [resource] }];
+      const policy = {
+        metadata: { name },
+        spec: {
+          matchConstraints: { resourceRules: rules },
+          validations: [{ expression: `!(object.metadata.name in ${JSON.stringify(names)})`, message: "not here" }],
+        },
+      };
+      const binding = { metadata: { name }, spec: { policyName: name, validationActions: ["Deny"] } };
+      await cluster.server.request("POST", `${root}/validatingadmissionpolicies`, policy);
+      await cluster.server.request("POST", `${root}/validatingadmissionpolicybindings`, binding);
+      const tryAnother = async () => {
+        const object = { metadata: { name: names[0], namespace } };
+        const { status } = await cluster.server.request("POST", `${pathOf(resource, "")}?dryRun=All`, object);
+        return status;
+      };
+      await until("the policy to hold", async () => (await tryAnother()) === 422, patience);
+      return async () => {
+        await cluster.server.request("DELETE", `${root}/validatingadmissionpolicybindings/${name}`);
+        await cluster.server.request("DELETE", `${root}/validatingadmissionpolicies/${name}`);
+        await until("the policy to be gone", async () => (await tryAnother()) === 201, patience);
+      };
+    };
+
+    test("where an object is refused, the status speaks of no key; then it goes on by itself", async () => {
+      const allow = await refuse("configmaps", ["refused-config"]);
+      await cluster.makeServer("refused", { domain: "_refused.test", services: { turn: { enabled: true } } });
+      const { message } = await cluster.conditionIs("refused", "Ready", "ApplyFailed");
+      expect(message).toMatch(/^ConfigMap refused-config: .*not here/);
+      const certificate = await cluster.condition("refused", "CertificateReady");
+      expect(certificate).toMatchObject({ status: "False", reason: "CertificateMissing" });
+      const status = await cluster.statusOf("refused");
+      expect(status).not.toHaveProperty("certificate");
+      expect(status).not.toHaveProperty("dkim");
+      await allow();
+      await cluster.setUp("refused");
+      await cluster.conditionIs("refused", "CertificateReady", "CertificateIssued");
+    });
+
+    test("where Secrets are refused, the status speaks of no key", async () => {
+      const allow = await refuse("secrets", ["sealed-tls"]);
+      await cluster.makeServer("sealed", { domain: "_sealed.test" });
+      const { message } = await cluster.conditionIs("sealed", "Ready", "ApplyFailed");
+      expect(message).toMatch(/^Secret sealed-tls: .*not here/);
+      expect(await cluster.condition("sealed", "CertificateReady")).toMatchObject({ reason: "CertificateMissing" });
+      expect(await cluster.statusOf("sealed")).not.toHaveProperty("certificate");
+      expect(await cluster.exists("secrets", "sealed-dkim")).toBe(false);
+      expect(await cluster.exists("statefulsets", "sealed")).toBe(false);
+      await allow();
+      await cluster.setUp("sealed");
+    });
+
+    test.each([
+      { kind: "Service", path: "services", name: "foreign", body: { spec: { ports: [{ port: 1 }] } } },
+      { kind: "Secret", path: "secrets", name: "foreign-tls", body: { data: { "tls.crt": base64("theirs") } } },
+    ])("$kind $name of somebody else is left as it is, and named", async ({ kind, path, name, body }) => {
+      await cluster.make(path, { metadata: { name, namespace }, ...body });
+      await cluster.makeServer("foreign", { domain: "_foreign.test" });
+      const { message } = await cluster.conditionIs("foreign", "Ready", "ApplyConflict");
+      expect(message).toBe(`${kind} ${name} exists and was not made for this server: rename or delete it`);
+      expect((await cluster.get(path, name)).metadata.labels).toBeUndefined();
+      expect(await cluster.exists("statefulsets", "foreign")).toBe(false);
+      await cluster.removeServer("foreign", operator.world);
+      await cluster.remove(path, name);
+      for (const ending of ["-tls", "-dkim"]) await cluster.remove("secrets", `foreign${ending}`);
+    });
+  });
+
+  describe("Paused", () => {
+    test("from birth: nothing is made, and the status speaks of no certificate and no key", async () => {
+      const spec = {
+        domain: "_paused.test",
+        services: { turn: { enabled: true } },
+        accounts: { registration: "Invite" },
+      };
+      await cluster.makeServer("paused", { ...spec, management: "Paused" });
+      const { status } = await cluster.conditionIs("paused", "CertificateReady", "CertificateMissing");
+      expect(status).toBe("False");
+      await cluster.conditionIs("paused", "Ready", "CertificateMissing");
+      await cluster.conditionIs("paused", "Reconciling", "Paused");
+      await cluster.conditionIs("paused", "InvitesReady", "InvitesMissing");
+      const seen = await cluster.statusOf("paused");
+      expect(seen).not.toHaveProperty("certificate");
+      expect(seen).not.toHaveProperty("dkim");
+      expect(Object.keys(await cluster.versions("paused"))).toEqual(["chatmailservers/paused"]);
+      // once more: the same to the letter, so nothing is written
+      const { world, log, stopping, close } = cluster.makeWorld();
+      await until("the watches", () => world.cache.filled, patience);
+      for (let nth = 0; nth < 2; nth++)
+        await reconcileServer(`${namespace}/paused`, world, childLog(log, {}), stopping.signal);
+      await close();
+      expect(await cluster.versions("paused")).toMatchObject({
+        "chatmailservers/paused": (await cluster.get(chatmailServer.plural, "paused")).metadata.resourceVersion,
+      });
+      expect(await cluster.statusOf("paused")).toEqual(seen);
+      await cluster.patch("paused", { management: "Managed" });
+      await cluster.setUp("paused");
+      await cluster.conditionIs("paused", "CertificateReady", "CertificateIssued");
+    });
+
+    test("later: objects stay as they are, also damaged; what runs is judged", async () => {
+      await ready("rests", { domain: "_rests.test" });
+      await cluster.patch("rests", { management: "Paused" });
+      await cluster.conditionIs("rests", "Reconciling", "Paused");
+      const before = await cluster.versions("rests");
+      await cluster.patch("rests", { accounts: { sendBurst: 21 } });
+      await cluster.remove("services", "rests");
+      await cluster.conditionIs("rests", "Ready", "AddressPending");
+      const { "services/rests": _, ...others } = before;
+      const now = await cluster.versions("rests");
+      expect({ ...now, "chatmailservers/rests": "" }).toEqual({ ...others, "chatmailservers/rests": "" });
+      expect(await cluster.condition("rests", "CertificateReady")).toMatchObject({ status: "True" });
+      await cluster.patch("rests", { management: "Managed" });
+      await until("the Service", () => cluster.exists("services", "rests"), patience);
+    });
+  });
+
+  test("Unmanaged, nothing is repaired and nothing is judged; Managed again, all is put right", async () => {
+    await ready("alone", { domain: "_alone.test" });
+    await cluster.patch("alone", { management: "Unmanaged" });
+    await cluster.conditionIs("alone", "Ready", "Unmanaged");
+    await cluster.remove("services", "alone");
+    await cluster.change("configmaps", "alone-config", { data: { "relay.relay.json": "{}" } });
+    // a server that comes later is set up, so the operator has been at work since
+    await cluster.makeServer("after-alone", { domain: "_after-alone.test" });
+    await cluster.setUp("after-alone");
+    expect(await cluster.exists("services", "alone")).toBe(false);
+    expect((await cluster.statusOf("alone")).conditions?.map(({ type }) => type)).toEqual([
+      "Ready",
+      "Reconciling",
+      "Stalled",
+    ]);
+    await cluster.patch("alone", { management: "Managed" });
+    await until("the Service", () => cluster.exists("services", "alone"), patience);
+    const { data = {} } = await cluster.get<{ data?: Record<string, string> }>("configmaps", "alone-config");
+    expect(data["relay.relay.json"]).toContain("_alone.test");
+  });
+
+  describe("deleted", () => {
+    test("what is kept belongs to nobody, the rest to the server; a new one of the name finds its keys", async () => {
+      await cluster.makeServer("gone", { domain: "_gone.test", services: { turn: { enabled: true } } });
+      await cluster.setUp("gone");
+      const { uid } = (await cluster.get(chatmailServer.plural, "gone")).metadata;
+      for (const [kind, ending] of childKinds) {
+        const owners = (await cluster.get(kind, `gone${ending}`)).metadata.ownerReferences?.map((each) => each.uid);
+        expect([kind, owners]).toEqual([kind, kind === "persistentvolumeclaims" ? undefined : [uid]]);
+      }
+      const names = ["gone-tls", "gone-dkim", "gone-turn"];
+      const before = await Promise.all(names.map(secret));
+      expect(before.map(({ metadata }) => metadata.ownerReferences)).toEqual([undefined, undefined, undefined]);
+      await cluster.removeServer("gone", operator.world);
+      await cluster.makeServer("gone", { domain: "_gone.test", services: { turn: { enabled: true } } });
+      await cluster.setUp("gone");
+      const after = await Promise.all(names.map(secret));
+      expect(after.map(({ data, metadata }) => [metadata.uid, data])).toEqual(
+        before.map(({ data, metadata }) => [metadata.uid, data]),
+      );
+    });
+
+    test("with reclaimPolicy Delete its keys belong to it, too", async () => {
+      await cluster.makeServer("whole", { domain: "_whole.test", storage: { reclaimPolicy: "Delete" } });
+      await cluster.setUp("whole");
+      const { uid } = (await cluster.get(chatmailServer.plural, "whole")).metadata;
+      for (const [kind, name] of [
+        ["persistentvolumeclaims", "whole-data"],
+        ["secrets", "whole-tls"],
+        ["secrets", "whole-dkim"],
+      ] as const)
+        expect((await cluster.get(kind, name)).metadata.ownerReferences?.[0]?.uid).toBe(uid);
+    });
+
+    test("a server that is on its way out gets nothing new", async () => {
+      await ready("leaving", { domain: "_leaving.test" });
+      await cluster.change(chatmailServer.plural, "leaving", { metadata: { finalizers: [`${group}/test`] } });
+      await cluster.remove(chatmailServer.plural, "leaving");
+      await until(
+        "the operator to know",
+        () => operator.world.stores.servers.get(namespace, "leaving")?.metadata.deletionTimestamp,
+      );
+      await cluster.remove("services", "leaving");
+      await cluster.makeServer("after-leaving", { domain: "_after-leaving.test" });
+      await cluster.setUp("after-leaving");
+      expect(await cluster.exists("services", "leaving")).toBe(false);
+      await cluster.change(chatmailServer.plural, "leaving", { metadata: { finalizers: null } });
+    });
+  });
+
+  describe("two servers with one domain", () => {
+    test("the older one has it, the later waits and writes nothing; when the first goes, the second is set up", async () => {
+      await cluster.makeServer("first", { domain: "_one.test" });
+      await cluster.setUp("first");
+      await cluster.makeServer("second", { domain: "_one.test" });
+      const { message } = await cluster.conditionIs("second", "Ready", "DomainTaken");
+      expect(message).toBe("_one.test is served by ChatmailServer first: delete one of the two");
+      await cluster.conditionIs("second", "Stalled", "DomainTaken");
+      expect(Object.keys(await cluster.versions("second"))).toEqual(["chatmailservers/second"]);
+      await cluster.removeServer("first", operator.world);
+      await cluster.setUp("second");
+    });
+  });
+});
+
+describe.skipIf(missing !== undefined)("an operator that ends", () => {
+  let cluster: OperatorCluster;
+  beforeAll(async () => {
+    cluster = await OperatorCluster.open();
+  });
+  afterAll(() => cluster?.close());
+
+  const isWrite = (method: string, path: string) => method !== "GET" && !path.includes("/events");
+
+  test("killed at its n-th write, for each n: the next one completes the server, and no key changes", async () => {
+    const spec = { services: { turn: { enabled: true } }, accounts: { registration: "Invite" } };
+    const secrets = ["-tls", "-dkim", "-invites", "-turn"];
+    let at = 1;
+    for (let wasKilled = true; wasKilled; at++) {
+      wasKilled = false;
+      const name = `mid-${at}`;
+      const proxy = await faultProxy(cluster.server);
+      const first = cluster.startOperator({ url: proxy.url });
+      let writes = 0;
+      proxy.answer(({ method, path }) => {
+        if (!isWrite(method, path) || ++writes !== at) return null;
+        // the API server gets the write, the operator no answer
+        wasKilled = true;
+        first.kill();
+        return null;
+      });
+      await cluster.makeServer(name, { ...spec, domain: `_${name}.test` });
+      await until(
+        "the end of the first operator or of its work",
+        async () => wasKilled || (await cluster.condition(name, "PodReady"))?.reason === "PodMissing",
+        patience,
+      );
+      await first.stop();
+      await proxy.close();
+      const keysOf = async () => {
+        const found = await Promise.all(
+          secrets.map((ending) => cluster.get<LiveSecret>("secrets", `${name}${ending}`)),
+        );
+        return found.map(({ metadata, data }) => metadata?.uid && { uid: metadata.uid, data });
+      };
+      const before = await keysOf();
+      const second = cluster.startOperator();
+      await cluster.conditionIs(name, "PodReady", "PodMissing");
+      await cluster.setUp(name);
+      const after = await keysOf();
+      for (const [nth, key] of before.entries()) if (key) expect(after[nth]).toEqual(key);
+      expect(after).not.toContain(undefined);
+      await second.stop();
+    }
+    // seven children, four Secrets, two states of the status
+    expect(at - 2).toBeGreaterThanOrEqual(12);
+  });
+
+  test("cut off from the API server, it stops before another leads; the other goes on with its work", async () => {
+    const proxy = await faultProxy(cluster.server);
+    // long enough for a busy machine: the second must not lose it, too
+    const times = { lastsMs: 6_000, renewWithinMs: 4_500, retryMs: 250 };
+    const start = (identity: string, url?: URL) => {
+      const { world, client, log, stopping, close } = cluster.makeWorld(url ? { url } : {});
+      const leading = { now: false, calls: 0, writes: () => 0 };
+      const ended = leadWithLease({
+        client,
+        namespace,
+        name: "operator",
+        identity,
+        times,
+        log,
+        signal: stopping.signal,
+        lead: async (signal) => {
+          leading.now = true;
+          await runServerController(world, { workers: 2, log, signal });
+          leading.now = false;
+        },
+      });
+      return { leading, ended, stopping, close };
+    };
+    const first = start("first", proxy.url);
+    await until("the first to lead", () => first.leading.now, patience);
+    const second = start("second");
+    await cluster.makeServer("lease", { domain: "_lease.test" });
+    await cluster.setUp("lease");
+    expect(second.leading.now).toBe(false);
+
+    let reached = 0;
+    proxy.blackHole();
+    await cluster.patch("lease", { accounts: { sendBurst: 21 } });
+    await until("the second to lead", () => second.leading.now, patience);
+    expect(first.leading.now).toBe(false);
+    const sendBurst = async (burst: number) => {
+      const { data = {} } = await cluster.get<{ data?: Record<string, string> }>("configmaps", "lease-config");
+      return data["relay.relay.json"]?.includes(`"sendBurst": ${burst}`);
+    };
+    await until("the edit by the second", () => sendBurst(21), patience);
+    expect(await first.ended).toBe("lost");
+    proxy.answer(({ method, path }) => {
+      if (isWrite(method, path)) reached++;
+      return null;
+    });
+    proxy.heal();
+    await cluster.patch("lease", { accounts: { sendBurst: 22 } });
+    await until("another edit by the second", () => sendBurst(22), patience);
+    expect(second.leading.now).toBe(true);
+    expect(reached).toBe(0);
+    second.stopping.abort(new Error("stopped"));
+    expect(await second.ended).toBe("stopped");
+    await first.close();
+    await second.close();
+    await proxy.close();
+  });
+});
