@@ -469,6 +469,24 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       await cluster.removeServer("first", operator.world);
       await cluster.setUp("second");
     });
+
+    test("created at the same time, one is set up", async () => {
+      const names = ["same-a", "same-b"];
+      await Promise.all(names.map((name) => cluster.makeServer(name, { domain: "_same.test" })));
+      await until(
+        "one that waits",
+        async () => {
+          const reasons = await Promise.all(
+            names.map(async (name) => (await cluster.condition(name, "Ready"))?.reason),
+          );
+          return reasons.filter((reason) => reason === "DomainTaken").length === 1;
+        },
+        patience,
+      );
+      const sets = async () => Promise.all(names.map((name) => cluster.exists("cronjobs", `${name}-expiry`)));
+      await until("the other", async () => (await sets()).some(Boolean), patience);
+      expect((await sets()).filter(Boolean)).toHaveLength(1);
+    });
   });
 });
 

@@ -50,6 +50,21 @@ async function carryOut(key: string, world: World, log: Log, signal: AbortSignal
     return {};
   }
 
+  const { domain } = server.spec;
+  const { uid } = server.metadata;
+  const atWork = world.domainsAtWork.get(domain);
+  if (atWork !== undefined && atWork !== uid) return { retry: true };
+  world.domainsAtWork.set(domain, uid);
+  try {
+    return await serve(server, world, log, signal);
+  } finally {
+    world.domainsAtWork.delete(domain);
+  }
+}
+
+/** What its spec asks for, and what the status says of it. */
+async function serve(server: LiveServer, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
+  const { management } = server.spec;
   let failure: Failure | undefined;
   let seen = await observe(server, world, signal);
   // while the Secret of the key is broken, the pod that has read it goes on

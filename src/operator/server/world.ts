@@ -62,6 +62,11 @@ export interface World {
   /** The same of ConfigMaps: authorities are in one of them. */
   otherConfigMaps: Store<KubeObject>;
   serversByDomain: Index<LiveServer>;
+  /**
+   * The server, by its uid, whose objects are applied now, by domain: until its StatefulSet is known, another one of that domain must not
+   * begin.
+   */
+  domainsAtWork: Map<string, string>;
   /** By "namespace/name" of a Secret that the spec names: a given certificate, invites. */
   serversBySecret: Index<LiveServer>;
   /** By "namespace/name" of the ConfigMap with their authorities. */
@@ -165,6 +170,7 @@ export function makeWorld(options: {
       const name = spec?.certificate?.caBundle?.configMapName;
       return name === undefined ? [] : [`${metadata.namespace}/${name}`];
     }),
+    domainsAtWork: new Map(),
     serversByDomain: stores.servers.index(({ spec }) => [spec?.domain ?? ""]),
     serversBySecret: stores.servers.index(({ metadata, spec }) =>
       [spec?.certificate?.secretName, spec?.accounts?.invitesSecretName].flatMap((name) =>
