@@ -15,9 +15,10 @@ afterEach(() => pool.close());
 test("threads come with work, no more than allowed, and go when there is none", async () => {
   poolOf({ restMs: 50 });
   expect(pool.threads).toBe(0);
-  const results = await Promise.all(Array.from({ length: 10 }, () => pool.run(job)));
-  expect(new Set(results).size).toBe(1);
+  const jobs = Array.from({ length: 10 }, () => pool.run(job));
   expect(pool.threads).toBe(2);
+  const results = await Promise.all(jobs);
+  expect(new Set(results).size).toBe(1);
   await until("the threads to rest", () => pool.threads === 0);
   expect(await pool.run(job)).toBe(results[0]);
 });
