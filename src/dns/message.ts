@@ -1,4 +1,11 @@
-/** The few DNS messages that a lookup needs (RFC 1035 §4, RFC 2308, RFC 6891, RFC 6698 §2.1): bytes ↔ values. */
+/**
+ * The few DNS messages that a lookup needs (RFC 1035 §4, RFC 2308, RFC 6891, RFC 6698 §2.1): bytes ↔ values. dns-packet writes the query and
+ * reads the records. What it leaves open is decided here: it goes on behind what it has read, whatever length the record states (a TXT record
+ * that runs past the end of the message sends it back to the beginning), and it follows any number of pointers. So each record is found by its
+ * stated length, is read with nothing behind it, and has to fill that length; names are measured before they are read.
+ */
+import dnsPacket, { type Answer, type MxData, type TlsaData } from "dns-packet";
+import { messageOf } from "../lib/text.ts";
 
 export class DnsFormatError extends Error {
   override readonly name = "DnsFormatError";
@@ -34,41 +41,47 @@ export interface DnsQuestion<Type extends RecordType = RecordType> {
   type: Type;
 }
 
-const types = { A: 1, CNAME: 5, SOA: 6, MX: 15, TXT: 16, AAAA: 28, OPT: 41, TLSA: 52 } as const;
+const types = { A: 1, CNAME: 5, SOA: 6, MX: 15, TXT: 16, AAAA: 28, TLSA: 52 } as const;
 const classIn = 1;
 /** Fits one packet of any path (dnsflagday.net 2020). */
 const udpBytes = 1232;
 /** For a negative answer that does not say how long it holds. */
 const defaultNegativeTtlSeconds = 30;
+/** Aliases and records of the type asked for. Real answers have dozens at most, a message has room for thousands. */
+const mostRecords = 500;
+/** Labels and pointers of a name: it has 127 labels at most (RFC 1035 §2.3.4), and a pointer is of use before each. */
+const mostSteps = 254;
 
-const readers: { [Type in RecordType]: (bytes: Buffer, start: number, end: number) => RecordData[Type] } = {
+/** The codec of one record: exported by dns-packet, but its types do not have it. */
+const recordCodec = (
+  dnsPacket as typeof dnsPacket & { answer: { decode: { (bytes: Buffer, at: number): Answer; bytes: number } } }
+).answer;
+
+/** Which octet of a record's data begins a name that may have pointers. */
+const nameInData: Readonly<Record<number, number>> = { [types.CNAME]: 0, [types.MX]: 2 };
+
+const readers: { [Type in RecordType]: (data: never) => RecordData[Type] } = {
   A: () => undefined,
   AAAA: () => undefined,
-  MX: (bytes, start) => ({ preference: bytes.readUInt16BE(start), host: readName(bytes, start + 2).name }),
-  TXT: readStrings,
-  TLSA: (bytes, start, end) => {
-    if (end - start < 3) throw new DnsFormatError("TLSA record ends early");
-    const [usage = 0, selector = 0, matching = 0] = bytes.subarray(start, start + 3);
-    return { usage, selector, matching, bytes: end - start - 3 };
+  MX: ({ preference = 0, exchange }: MxData) => ({ preference, host: plainName(exchange) }),
+  TXT: (strings: Buffer[]) => Buffer.concat(strings).toString("latin1"),
+  TLSA: ({ usage, selector, matchingType, certificate }: TlsaData) => {
+    return { usage, selector, matching: matchingType, bytes: certificate.length };
   },
 };
 
 /** Undefined for a name that can't be asked for. `name` is ASCII, without a dot at its end. */
 export function renderQuery({ id, name, type }: DnsQuestion): Buffer | undefined {
-  const labels = name.split(".").map((label) => Buffer.from(label, "latin1"));
-  if (name.length > 253 || labels.some((label) => label.length === 0 || label.length > 63)) return undefined;
-  const header = Buffer.alloc(12);
-  header.writeUInt16BE(id, 0);
-  header.writeUInt16BE(0x0120, 2); // recursion desired; AD asks to be told whether the answer was validated (RFC 6840 §5.7)
-  header.writeUInt16BE(1, 4);
-  header.writeUInt16BE(1, 10);
-  const question = Buffer.concat([...labels.flatMap((label) => [Buffer.from([label.length]), label]), Buffer.alloc(5)]);
-  question.writeUInt16BE(types[type], question.length - 4);
-  question.writeUInt16BE(classIn, question.length - 2);
-  const opt = Buffer.alloc(11);
-  opt.writeUInt16BE(types.OPT, 1);
-  opt.writeUInt16BE(udpBytes, 3);
-  return Buffer.concat([header, question, opt]);
+  if (name.length > 253 || !name.split(".").every((label) => /^[\x21-\x7e]{1,63}$/.test(label))) return undefined;
+  const opt = { type: "OPT", name: ".", udpPayloadSize: udpBytes, flags: 0 } as const;
+  return dnsPacket.encode({
+    type: "query",
+    id,
+    // AD asks to be told whether the answer was validated (RFC 6840 §5.7)
+    flags: dnsPacket.RECURSION_DESIRED | dnsPacket.AUTHENTIC_DATA,
+    questions: [{ name, type }],
+    additionals: [{ ...opt, extendedRcode: 0, ednsVersion: 0, flag_do: false, options: [] }],
+  });
 }
 
 /** Undefined where the message is not the answer to this question. Throws DnsFormatError where it is and can't be read. */
@@ -79,117 +92,126 @@ export function parseResponse<Type extends RecordType>(
   if (bytes.length < 12 || bytes.readUInt16BE(0) !== asked.id) return undefined;
   const flags = bytes.readUInt16BE(2);
   if ((flags & 0x8000) === 0 || bytes.readUInt16BE(4) !== 1) return undefined;
+  const question = questionText(asked);
+  const end = 12 + question.length;
+  // servers may answer in another case; no length and no type that is asked for is a letter
+  if (bytes.toString("latin1", 12, end).toLowerCase() !== question) return undefined;
+  if ((flags & 0x0200) !== 0) return { kind: "truncated" };
+  const code = flags & 0xf;
+  if (code !== 0 && code !== 3) return { kind: "failed", why: `name server answered ${codeName(code)}` };
   try {
-    const question = readName(bytes, 12);
-    const type = bytes.readUInt16BE(question.end);
-    const forClass = bytes.readUInt16BE(question.end + 2);
-    if (question.name !== asked.name.toLowerCase() || type !== types[asked.type] || forClass !== classIn)
-      return undefined;
-    if ((flags & 0x0200) !== 0) return { kind: "truncated" };
-    const code = flags & 0xf;
-    if (code !== 0 && code !== 3) return { kind: "failed", why: `name server answered ${codeName(code)}` };
-    return answerFrom(bytes, question.end + 4, asked.name.toLowerCase(), asked.type);
+    return answerFrom(bytes, end, asked);
   } catch (thrown) {
     if (thrown instanceof RangeError) throw new DnsFormatError("DNS message ends early");
     throw thrown;
   }
 }
 
+/** A question as it stands in a message, in latin1 and lower case. */
+function questionText({ name, type }: DnsQuestion): string {
+  const labels = name.split(".").map((label) => String.fromCharCode(label.length) + label.toLowerCase());
+  return `${labels.join("")}\0\0${String.fromCharCode(types[type])}\0${String.fromCharCode(classIn)}`;
+}
+
 function codeName(code: number): string {
   return { 1: "FORMERR", 2: "SERVFAIL", 4: "NOTIMP", 5: "REFUSED" }[code] ?? `code ${code}`;
 }
 
-function answerFrom<Type extends RecordType>(bytes: Buffer, start: number, asked: string, type: Type): DnsAnswer<Type> {
+function answerFrom<Type extends RecordType>(bytes: Buffer, from: number, asked: DnsQuestion<Type>): DnsAnswer<Type> {
   const secure = (bytes.readUInt16BE(2) & 0x0020) !== 0;
-  const answers = bytes.readUInt16BE(6);
-  const all = readRecords(bytes, start, answers + bytes.readUInt16BE(8));
-  let name = asked;
+  const { places, end } = placesOf(bytes, from, bytes.readUInt16BE(6));
+  const authorities = placesOf(bytes, end, bytes.readUInt16BE(8)).places;
+  const wanted = places.filter((each) => each.type === types.CNAME || each.type === types[asked.type]);
+  if (wanted.length > mostRecords) throw new DnsFormatError(`DNS answer has more than ${mostRecords} records`);
+  // dns-packet puts U+FFFD in place of what is not UTF-8, so two such names could look like one; no host has such a name
+  const records = wanted
+    .map((place) => ({ place, ...readRecord(bytes, place) }))
+    .filter((each) => !each.name.includes("\ufffd"));
+  let name = asked.name.toLowerCase();
   let ttlSeconds = Number.POSITIVE_INFINITY;
   // resolvers may send the aliases in any order (RFC 1034 §4.3.2 promises none); each is followed once, so a loop ends
-  const aliases = new Map<string, RawRecord>();
-  const answered = all.slice(0, answers);
-  for (const record of answered) {
-    if (record.type === types.CNAME && !aliases.has(record.name)) aliases.set(record.name, record);
+  const aliases = new Map<string, { place: Place; data: unknown }>();
+  for (const record of records) {
+    if (record.place.type === types.CNAME && !aliases.has(record.name)) aliases.set(record.name, record);
   }
   for (let alias = aliases.get(name); alias; alias = aliases.get(name)) {
     aliases.delete(name);
-    name = readName(bytes, alias.start).name;
-    ttlSeconds = Math.min(ttlSeconds, alias.ttlSeconds);
+    name = plainName(alias.data as string);
+    ttlSeconds = Math.min(ttlSeconds, alias.place.ttlSeconds);
   }
-  const found = answered.filter((each) => each.type === types[type] && each.name === name);
+  const found = records.filter((each) => each.place.type === types[asked.type] && each.name === name);
   if (found.length > 0) {
-    const records = found.map((each) => readers[type](bytes, each.start, each.end));
-    const shortest = Math.min(ttlSeconds, ...found.map((each) => each.ttlSeconds));
-    return { kind: "found", secure, name, records, ttlSeconds: shortest };
+    const shortest = Math.min(ttlSeconds, ...found.map((each) => each.place.ttlSeconds));
+    const read = found.map((each) => readers[asked.type](each.data as never));
+    return { kind: "found", secure, name, records: read, ttlSeconds: shortest };
   }
   // RFC 2308 §5: the lesser of the SOA's own TTL and its last field
-  const soa = all.slice(answers).find((each) => each.type === types.SOA);
+  const soa = authorities.find((each) => each.type === types.SOA && each.end - each.data >= 22);
   const holds = soa ? Math.min(soa.ttlSeconds, bytes.readUInt32BE(soa.end - 4)) : defaultNegativeTtlSeconds;
   return { kind: "none", secure, ttlSeconds: Math.min(ttlSeconds, holds) };
 }
 
-interface RawRecord {
-  name: string;
+interface Place {
   type: number;
   ttlSeconds: number;
-  /** Where its data is. */
   start: number;
+  /** Where its data is. */
+  data: number;
   end: number;
 }
 
-function readRecords(bytes: Buffer, from: number, count: number): RawRecord[] {
-  const records: RawRecord[] = [];
+/** Where the records of the Internet's class are, and where all `count` end. */
+function placesOf(bytes: Buffer, from: number, count: number): { places: Place[]; end: number } {
+  const places: Place[] = [];
   let at = from;
   for (let left = count; left > 0; left--) {
-    const { name, end: fixed } = readName(bytes, at);
-    const ttl = bytes.readUInt32BE(fixed + 4);
-    const start = fixed + 10;
-    at = start + bytes.readUInt16BE(fixed + 8);
+    const start = at;
+    const fixed = endOfName(bytes, start);
+    const data = fixed + 10;
+    at = data + bytes.readUInt16BE(fixed + 8);
     if (at > bytes.length) throw new DnsFormatError("DNS record ends early");
     if (bytes.readUInt16BE(fixed + 2) !== classIn) continue;
+    const ttl = bytes.readUInt32BE(fixed + 4);
     // RFC 2181 §8: with the highest bit set it counts as 0
-    records.push({ name, type: bytes.readUInt16BE(fixed), ttlSeconds: ttl < 2 ** 31 ? ttl : 0, start, end: at });
+    places.push({ type: bytes.readUInt16BE(fixed), ttlSeconds: ttl < 2 ** 31 ? ttl : 0, start, data, end: at });
   }
-  return records;
+  return { places, end: at };
 }
 
-/** More than a name has labels; each message may have thousands of names. */
-const mostPointers = 127;
-
-/** Lower-case, without a dot at its end; `end` is behind it. A pointer leads backwards only, so there are no circles. */
-function readName(bytes: Buffer, from: number): { name: string; end: number } {
-  const labels: string[] = [];
+function endOfName(bytes: Buffer, from: number): number {
   let at = from;
-  let end: number | undefined;
-  let before = from;
-  let pointers = 0;
-  for (let length = 0; ; ) {
-    const size = bytes.readUInt8(at);
-    if (size === 0) return { name: labels.join("."), end: end ?? at + 1 };
-    if (size >= 0xc0) {
-      const target = bytes.readUInt16BE(at) & 0x3fff;
-      if (target >= before) throw new DnsFormatError("DNS name points forwards");
-      if (++pointers > mostPointers) throw new DnsFormatError("DNS name has too many pointers");
-      end ??= at + 2;
-      before = target;
-      at = target;
-      continue;
-    }
-    length += size + 1;
-    if (size > 63 || length > 254 || at + 1 + size > bytes.length) throw new DnsFormatError("malformed DNS name");
-    labels.push(bytes.toString("latin1", at + 1, at + 1 + size).toLowerCase());
+  for (let size = bytes.readUInt8(at); size !== 0; size = bytes.readUInt8(at)) {
+    if (size >= 0xc0) return at + 2;
     at += 1 + size;
+  }
+  return at + 1;
+}
+
+/** Its owner's name, plain, and its data as dns-packet has it. */
+function readRecord(bytes: Buffer, place: Place): { name: string; data: unknown } {
+  measureName(bytes, place.start);
+  const inner = nameInData[place.type];
+  if (inner !== undefined) measureName(bytes, place.data + inner);
+  let record: Answer;
+  try {
+    record = recordCodec.decode(bytes.subarray(0, place.end), place.start);
+  } catch (thrown) {
+    throw new DnsFormatError(`DNS record: ${messageOf(thrown)}`);
+  }
+  if (recordCodec.decode.bytes !== place.end - place.start || !("data" in record))
+    throw new DnsFormatError("DNS record is not as long as it says");
+  return { name: plainName(record.name), data: record.data };
+}
+
+/** Throws for a name that takes more steps than one can have. Where pointers may lead, dns-packet looks. */
+function measureName(bytes: Buffer, from: number): void {
+  let steps = 0;
+  let at = from;
+  for (let size = bytes.readUInt8(at); size !== 0; size = bytes.readUInt8(at)) {
+    if (++steps > mostSteps) throw new DnsFormatError("DNS name has too many labels or pointers");
+    at = size >= 0xc0 ? bytes.readUInt16BE(at) & 0x3fff : at + 1 + size;
   }
 }
 
-/** The strings of one TXT record, joined. */
-function readStrings(bytes: Buffer, from: number, end: number): string {
-  let text = "";
-  for (let at = from; at < end; ) {
-    const size = bytes.readUInt8(at);
-    if (at + 1 + size > end) throw new DnsFormatError("TXT record ends early");
-    text += bytes.toString("latin1", at + 1, at + 1 + size);
-    at += 1 + size;
-  }
-  return text;
-}
+/** Lower-case, without a dot at its end; the root is "". */
+const plainName = (name: string) => (name === "." ? "" : name.toLowerCase());

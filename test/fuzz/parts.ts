@@ -283,8 +283,8 @@ const record = (type: number, data: Buffer, owner = Buffer.from([0xc0, 12])) => 
   fixed.writeUInt16BE(data.length, 8);
   return Buffer.concat([owner, fixed, data]);
 };
-/** Pointers that lead to pointers, then records that begin at the last one. */
-function pointerChain(bytes: number): Buffer {
+/** Pointers that lead to pointers, then records of type `kind` that begin at the last one. */
+function pointerChain(bytes: number, kind = 1): Buffer {
   const start = query.length - 11;
   const chain = Buffer.alloc(12_000);
   for (let at = 0; at + 1 < chain.length; at += 2)
@@ -293,9 +293,17 @@ function pointerChain(bytes: number): Buffer {
   owner.writeUInt16BE(0xc000 | (start + 12 + chain.length - 2));
   const count = Math.floor((Math.min(bytes, 65_000) - 12_100) / 12);
   return dnsAnswer(
-    Buffer.concat([record(1, chain), ...Array<Buffer>(count).fill(record(1, Buffer.alloc(0), owner))]),
+    Buffer.concat([record(999, chain), ...Array<Buffer>(count).fill(record(kind, Buffer.alloc(0), owner))]),
     count + 1,
   );
+}
+/** As many records as are read, all at the longest name there is. */
+function longNames(): Buffer {
+  const owner = Buffer.alloc(2);
+  owner.writeUInt16BE(0xc000 | (query.length - 11));
+  const long = latin1(`${"\x01a".repeat(126)}\0`);
+  const texts = Array<Buffer>(499).fill(record(16, latin1("\x01a"), owner));
+  return dnsAnswer(Buffer.concat([record(999, Buffer.alloc(0), long), ...texts]), 500);
 }
 
 export const dns = pure(
@@ -314,7 +322,10 @@ export const dns = pure(
     words: ["\xc0\x0c", "\xc0\0", "\0\x10\0\x01", "\xff\xff", "\0", "\x3f", "\x01a", "\0\x05\0\x01", "\0\x06\0\x01"],
     heavyBytes: 65_000,
     heavy: {
-      pointers: pointerChain,
+      "pointers, of another type": (bytes) => pointerChain(bytes),
+      "pointers, of the type asked for": (bytes) => pointerChain(bytes, 16),
+      "pointers, of aliases": (bytes) => pointerChain(bytes, 5),
+      "long names": longNames,
       "empty records": (bytes) =>
         dnsAnswer(
           Buffer.concat(Array<Buffer>(Math.floor(bytes / 12)).fill(record(16, Buffer.alloc(0)))),

@@ -13,10 +13,11 @@ export const name = (text: string) =>
 /** The name that is asked for: the question stands at offset 12, its name is meant by a pointer. */
 export const questionName = Buffer.from([0xc0, 12]);
 
-export function record(owner: Buffer, kind: number, ttl: number, data: Buffer): Buffer {
+/** `inClass`: 1 is the Internet's. */
+export function record(owner: Buffer, kind: number, ttl: number, data: Buffer, inClass = 1): Buffer {
   const fixed = Buffer.alloc(10);
   fixed.writeUInt16BE(kind, 0);
-  fixed.writeUInt16BE(1, 2);
+  fixed.writeUInt16BE(inClass, 2);
   fixed.writeUInt32BE(ttl, 4);
   fixed.writeUInt16BE(data.length, 8);
   return Buffer.concat([owner, fixed, data]);

@@ -1,7 +1,7 @@
 /** The lookup against a name server that speaks the wire, with every fault that one can have. */
 import { afterEach, expect, test } from "vitest";
 import { createLookup } from "../../../src/dns/lookup.ts";
-import { DnsFormatError, parseResponse, renderQuery } from "../../../src/dns/message.ts";
+import { DnsFormatError, parseResponse, type RecordType, renderQuery } from "../../../src/dns/message.ts";
 import {
   closeNameServers,
   name,
@@ -26,6 +26,7 @@ const lookupAt =
     allAt(...servers)(name, "TXT");
 const asked = "s._domainkey.nine.example";
 const question = { id: 7, name: asked, type: "TXT" } as const;
+const query = renderQuery(question) as Buffer;
 
 const aliasRecords = [
   record(questionName, type.cname, 60, name("b.example")),
@@ -100,6 +101,24 @@ test.each<{ what: string; answer: Reply; is: object }>([
     what: "no TXT at the name",
     answer: { authorities: [record(name("example"), type.soa, 30, soa(600))] },
     is: { kind: "none", ttlSeconds: 30 },
+  },
+  {
+    what: "no TXT at the name, and a record of another class",
+    answer: {
+      answers: [record(questionName, type.txt, 5, txt("a"), 3)],
+      authorities: [record(name("example"), type.soa, 30, soa(600))],
+    },
+    is: { kind: "none", ttlSeconds: 30 },
+  },
+  {
+    what: "two names that differ in octets which are no text",
+    answer: {
+      answers: [
+        record(questionName, type.cname, 60, name("\xfe.example")),
+        record(name("\xff.example"), type.txt, 60, txt("a")),
+      ],
+    },
+    is: { kind: "none" },
   },
   { what: "nothing at all", answer: {}, is: { kind: "none", ttlSeconds: 30 } },
   { what: "SERVFAIL", answer: { code: 2 }, is: { kind: "failed", why: "name server answered SERVFAIL" } },
@@ -208,15 +227,67 @@ test.each([
   { what: "a pointer forwards", owner: Buffer.from([0xc0, 200]) },
   { what: "a label of a kind that does not exist", owner: Buffer.from([0x41, 0x61, 0]) },
 ])("a name with $what is refused", ({ owner }) => {
-  const query = renderQuery(question) as Buffer;
   const bytes = reply(query, { answers: [record(owner, type.txt, 300, txt("x"))] });
   expect(() => parseResponse(bytes, question)).toThrow(DnsFormatError);
+});
+
+const lines = (count: number, each: Buffer) => Array<Buffer>(count).fill(each);
+/** A record of an unknown type with pointers that lead to pointers, and an owner that is the last of them. */
+function pointers(): { chain: Buffer; owner: Buffer } {
+  const start = query.length - 11 + 12;
+  const data = Buffer.alloc(12_000);
+  for (let at = 0; at < data.length; at += 2) data.writeUInt16BE(0xc000 | (at === 0 ? 12 : start + at - 2), at);
+  const owner = Buffer.alloc(2);
+  owner.writeUInt16BE(0xc000 | (start + data.length - 2));
+  return { chain: record(questionName, 999, 60, data), owner };
+}
+
+test.each<{ what: string; answers: Buffer[]; ask?: RecordType }>([
+  { what: "strings that run past their record", answers: [record(questionName, type.txt, 60, Buffer.from([9, 97]))] },
+  {
+    what: "a record shorter than its type",
+    answers: [record(questionName, type.mx, 60, Buffer.from([0, 1]))],
+    ask: "MX",
+  },
+  {
+    what: "a record longer than its type",
+    answers: [record(questionName, type.mx, 60, Buffer.from([0, 1, 1, 97, 0, 0]))],
+    ask: "MX",
+  },
+  {
+    what: "an address of another length",
+    answers: [record(questionName, type.a, 60, Buffer.alloc(5))],
+    ask: "A",
+  },
+  { what: "an alias that is no name", answers: [record(questionName, type.cname, 60, Buffer.from([7, 97]))] },
+  { what: "more records than anybody has", answers: lines(501, record(questionName, type.txt, 60, txt("a"))) },
+  {
+    what: "a name of thousands of pointers",
+    answers: [pointers().chain, record(pointers().owner, type.txt, 60, txt("a"))],
+  },
+  {
+    what: "an alias of thousands of pointers",
+    answers: [pointers().chain, record(questionName, type.cname, 60, pointers().owner)],
+  },
+])("$what is refused", ({ answers, ask = "TXT" }) => {
+  const asking = { ...question, type: ask };
+  const bytes = reply(renderQuery(asking) as Buffer, { answers });
+  expect(() => parseResponse(bytes, asking)).toThrow(DnsFormatError);
+});
+
+test("what nobody asked for is not read", () => {
+  const { chain, owner } = pointers();
+  const answers = [
+    chain,
+    ...lines(4000, record(owner, type.a, 60, Buffer.alloc(0))),
+    record(questionName, type.txt, 60, txt("a")),
+  ];
+  expect(parseResponse(reply(query, { answers }), question)).toMatchObject({ kind: "found", records: ["a"] });
 });
 
 test("random bytes give an answer, none or a format error, and end", () => {
   const seed = Date.now() % 1_000_000;
   const random = seededRandom(seed);
-  const query = renderQuery(question) as Buffer;
   const answers = [
     record(questionName, type.cname, 60, name("x.example")),
     record(name("x.example"), type.txt, 60, txt("a", "b")),
