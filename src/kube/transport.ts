@@ -6,11 +6,11 @@ import http from "node:http";
 import https from "node:https";
 import { whenAborted } from "../lib/aborted.ts";
 import { DeadlineError, deadline } from "../lib/deadline.ts";
+import { LineReader } from "../lib/lines.ts";
 import { shared } from "../lib/shared.ts";
 import { wait } from "../lib/wait.ts";
 import { ApiError, apiErrorOf, isApiError } from "./api-error.ts";
 import type { Credentials } from "./credentials.ts";
-import { lineSplitter } from "./lines.ts";
 import type { Counter } from "./metrics.ts";
 
 export interface Call {
@@ -47,6 +47,9 @@ const patience = {
   /** Calls at once; watches have connections of their own. */
   connections: 32,
 };
+
+/** Far above what etcd can hold: a stream without line ends is not kept for ever. */
+const longestLineBytes = 64 * 2 ** 20;
 
 export function transport(
   credentials: Credentials,
@@ -172,10 +175,14 @@ export function transport(
         response = await send(call, unlimited, within.signal);
         if (!isFine(response)) throw errorOf(response, await readAll(response, () => within.restart()));
         within.restart(idleMs);
-        const split = lineSplitter();
+        const reader = new LineReader(longestLineBytes);
         for await (const chunk of response as AsyncIterable<Buffer>) {
           within.restart();
-          yield* split(chunk);
+          // a line that is blank says only that the connection is alive
+          yield* reader
+            .push(chunk)
+            .map(String)
+            .filter((line) => line.trim() !== "");
         }
       } catch (error) {
         throw within.reasonOr(error);

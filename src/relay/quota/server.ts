@@ -1,8 +1,9 @@
 /** Dovecot's quota warning over its script protocol: `VERSION script 4 0`, `noreply`, `trim`, the user, an empty line. Nothing is answered. */
+
+import { LineReader } from "../../lib/lines.ts";
 import type { Domains, LocalAddress } from "../domains.ts";
 import { localAddress } from "../domains.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
-import { LineReader } from "../wire/lines.ts";
 import { type Door, openDoor } from "../wire/unix-socket.ts";
 
 export interface QuotaOptions {

@@ -1,4 +1,6 @@
 /** Dict server: keeps the transactions of each connection and asks a DictAnswers what keys mean. What a transaction sets takes effect at its commit. */
+
+import { LineReader } from "../../lib/lines.ts";
 import {
   commitFailed,
   committed,
@@ -10,7 +12,6 @@ import {
   parseDictLine,
 } from "./dict.ts";
 import { InTurn } from "./in-turn.ts";
-import { LineReader } from "./lines.ts";
 import { type Door, openDoor } from "./unix-socket.ts";
 
 /** What the keys of one dict mean. Methods throw when something failed on our side. */

@@ -1,7 +1,7 @@
 /** Postfix's password questions. When a password can't be checked now the connection is closed: Postfix then answers 454, "try again", and not 535, "wrong password". */
 import { randomBytes } from "node:crypto";
+import { LineReader } from "../../lib/lines.ts";
 import { InTurn } from "./in-turn.ts";
-import { LineReader } from "./lines.ts";
 import { emptyChallenge, fail, greeting, ok, parseClientLine, parsePlain } from "./sasl.ts";
 import { type Door, openDoor } from "./unix-socket.ts";
 
