@@ -37,12 +37,12 @@ if (inTheLab.includes(name)) {
   for (const { archive } of [images.operator, images.relay]) await loadImage(archive);
   process.env.OPERATOR_IMAGE = images.operator.name;
   process.env.RELAY_IMAGE = images.relay.name;
-  command = await labExecArgs(command);
+  command = labExecArgs(command);
 }
 if (onTheEngine.includes(name)) {
   await engineUp();
   await buildImages();
-  command = await labExecArgs(command);
+  command = labExecArgs(command);
 }
 const [program = "", ...args] = command;
 const child = spawn(program, args, { stdio: "inherit" }).on("exit", (code) => {

@@ -1,9 +1,12 @@
-/** `npm run check`: types, lint and format, generated files fresh. Runs all of them, names each that failed. */
+/** `npm run check`: types, lint and format, unused exports, generated files fresh. Runs all of them, names each that failed. */
 import { spawnSync } from "node:child_process";
 
 const checks = [
   { what: "types", command: ["tsc"] },
   { what: "lint and format", command: ["biome", "check", "--error-on-warnings", "."] },
+  // what only the types show: lost promises, promises where nobody waits, objects as text
+  { what: "lint by types", command: ["oxlint"] },
+  { what: "unused files, exports and dependencies", command: ["knip"] },
   { what: "generated files", command: ["node", "scripts/generate.ts", "--check"] },
 ];
 

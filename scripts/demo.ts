@@ -17,7 +17,7 @@ try {
   await loadImage(images.relay.archive);
 
   // What follows needs the cluster's addresses and names, which exist only inside the lab.
-  const [program = "", ...args] = await labExecArgs([
+  const [program = "", ...args] = labExecArgs([
     "node",
     "scripts/demo-story.ts",
     images.operator.name,

@@ -2,7 +2,7 @@
 
 export interface Steps {
   /** Runs one step; `result` makes its closing words from what the work gave. Returns what the work gave. */
-  step<T>(what: string, work: () => Promise<T>, result?: (value: T) => string): Promise<T>;
+  step: <T>(what: string, work: () => Promise<T>, result?: (value: T) => string) => Promise<T>;
 }
 
 export const seconds = (ms: number): string =>

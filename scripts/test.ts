@@ -79,7 +79,7 @@ async function run(suite: SuiteName): Promise<Outcome> {
     `--outputFile.json=${report}`,
     ...files,
   ];
-  const [program = "", ...args] = suite === "unit" ? vitest : await labExecArgs(vitest);
+  const [program = "", ...args] = suite === "unit" ? vitest : labExecArgs(vitest);
   const status = await new Promise<number>((resolve, reject) => {
     const child = spawn(program, args, { env, stdio: ["ignore", "inherit", "inherit"] });
     child.on("error", reject);

@@ -7,7 +7,6 @@ import {
   ApiException,
   CustomObjectsApi,
   KubeConfig,
-  type KubernetesListObject,
   type KubernetesObject,
   KubernetesObjectApi,
   makeInformer,
@@ -59,9 +58,7 @@ async function inform(kind: string, path: string, toKey: (object: KubernetesObje
   const selector = kind === chatmailServer.kind ? undefined : `${labels.managedBy}=${template.managedBy}`;
   const [apiVersion = "", plural = ""] = splitPath(path);
   const list = () =>
-    objects.list(apiVersion, kind, undefined, undefined, undefined, undefined, undefined, selector) as Promise<
-      KubernetesListObject<KubernetesObject>
-    >;
+    objects.list<KubernetesObject>(apiVersion, kind, undefined, undefined, undefined, undefined, undefined, selector);
   const informer = makeInformer(config, path, list, selector);
   const heard = (object: KubernetesObject) => {
     const before = cache.get(keyOf(object));

@@ -16,7 +16,7 @@ export interface Running {
   /** Why it is no longer there; undefined while it runs. */
   ended(): string | undefined;
   heapMiB(): Promise<number>;
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 export const workers = 4;

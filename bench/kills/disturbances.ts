@@ -13,7 +13,7 @@ interface Disturbance {
   what: string;
   /** How often it comes, against the others. */
   weight: number;
-  run(subject: Subject, random: () => number, during: () => Promise<void>): Promise<void>;
+  run: (subject: Subject, random: () => number, during: () => Promise<void>) => Promise<void>;
 }
 
 const containers = ["postfix", "dovecot", "relay", "web"] as const satisfies readonly RelayContainerName[];

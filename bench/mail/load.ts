@@ -19,8 +19,7 @@ export const connections = 8;
 
 export const newLogin = (): Login => ({ user: `${randomName(9)}@${domain}`, password: randomName(12) });
 
-export const logIn = (pod: RelayPod, { user, password }: Login) =>
-  ImapClient.ready(pod.at(ports.imaps), user, password);
+const logIn = (pod: RelayPod, { user, password }: Login) => ImapClient.ready(pod.at(ports.imaps), user, password);
 
 /** The first login makes an account. */
 export async function newAccounts(pod: RelayPod, count: number): Promise<Login[]> {
@@ -38,7 +37,7 @@ export async function inTurns<T>(all: readonly T[], atOnce: number, work: (each:
   await Promise.all(Array.from({ length: atOnce }, run));
 }
 
-export function mailOf(from: string, to: string): Mail {
+function mailOf(from: string, to: string): Mail {
   const make = (size: number) =>
     encryptedMessage({ from, to: [to], subject: "what the filter replaces", headers: { "User-Agent": "bench" }, size });
   const rest = mailBytes - make(0).length;

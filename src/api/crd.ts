@@ -51,7 +51,7 @@ const keptKeywords = [
 const droppedKeywords = ["$schema", "propertyNames", "properties", "required", "items", "additionalProperties"];
 
 /** Throws for a keyword that a structural schema can't hold, such as anyOf, with the path to it. */
-export function toStructural(schema: Record<string, unknown>, path = ""): Structural {
+function toStructural(schema: Record<string, unknown>, path = ""): Structural {
   const known: readonly string[] = [...keptKeywords, ...droppedKeywords];
   const foreign = Object.keys(schema).filter((keyword) => !known.includes(keyword));
   if (foreign.length > 0) throw new Error(`${path || "schema"}: a CRD can't say ${foreign.join(", ")}`);
@@ -92,13 +92,13 @@ export function structuralOf(schema: z.ZodType): Structural {
 }
 
 /** Child objects carry the name with endings such as -config-5d8f; a Service's name must be a DNS label. */
-export const nameRule: CelRule = {
+const nameRule: CelRule = {
   rule: "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",
   message:
     "metadata.name must have at most 40 characters: lower-case letters, digits and -, beginning with a letter: children are named after it",
 };
 
-export const printerColumns = [
+const printerColumns = [
   { name: "Domain", type: "string", jsonPath: ".spec.domain" },
   { name: "Ready", type: "string", jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
   { name: "Reason", type: "string", jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },

@@ -39,7 +39,7 @@ function typeOf(schema: Structural): string {
 function defaultOf({ schema, required }: Field): string {
   if (required) return "required";
   if (schema.default === undefined || schema.properties) return "";
-  return `\`${String(schema.default)}\``;
+  return `\`${typeof schema.default === "string" ? schema.default : JSON.stringify(schema.default)}\``;
 }
 
 function boundsOf(schema: Structural): string {

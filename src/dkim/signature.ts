@@ -95,7 +95,7 @@ export function domainName(text: string | undefined): string | undefined {
   return name.split(".").every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label)) ? name : undefined;
 }
 
-export const isWithin = (name: string, domain: string) => name === domain || name.endsWith(`.${domain}`);
+const isWithin = (name: string, domain: string) => name === domain || name.endsWith(`.${domain}`);
 
 /** "relaxed" alone is relaxed/simple; nothing is simple/simple. */
 function parseCanonicalization(text: string | undefined): Pick<Signature, "headers" | "body"> | undefined {

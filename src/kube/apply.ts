@@ -10,7 +10,7 @@ export type ApplyResult = { sent: false; remade?: true } | { sent: true; live: K
 
 /** What `Applier` asks of a `Store`, of whatever kind its objects are. */
 export interface ApplyStore {
-  at(key: string): KubeObject | undefined;
+  at: (key: string) => KubeObject | undefined;
   wrote(object: never): void;
   listen(listener: (change: { type: string; object: KubeObject }) => void): () => void;
 }

@@ -80,7 +80,7 @@ export interface Client {
     signal: AbortSignal,
     options?: { propagation?: Propagation; onlyIfUnchanged?: boolean },
   ): Promise<void>;
-  close(): void;
+  close: () => void;
 }
 
 export function kubeClient(credentials: Credentials, options: { userAgent: string; requests?: Counter }): Client {

@@ -35,7 +35,9 @@ function areNamed(items: readonly unknown[]): boolean {
 function nameOfItem(item: unknown): string | undefined {
   if (!isPlain(item)) return undefined;
   // Owner references, conditions, containers and volumes, mounts, ports.
-  const { uid, type, name, mountPath, containerPort, port, protocol } = item as Record<string, unknown>;
+  const { uid, type, name, mountPath, containerPort, port, protocol } = item as Partial<
+    Record<string, string | number>
+  >;
   if (uid !== undefined) return `uid ${uid}`;
   if (mountPath !== undefined) return `mount ${mountPath}`;
   if (containerPort !== undefined) return `port ${containerPort}/${protocol ?? "TCP"}`;

@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 /** The part of a pino logger that this room uses. */
 export interface Log {
   debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
+  info: (fields: object, message: string) => void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
   /** A logger that says these fields each time, at a level of its own where one is given. */

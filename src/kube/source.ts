@@ -7,7 +7,7 @@ import type { Change, Store } from "./store.ts";
 export interface Source {
   whenFilled(signal: AbortSignal): Promise<void>;
   /** Listens from now on, and adds what is there already. Returns what ends it. */
-  start(queue: WorkQueue, log: Log): () => void;
+  start: (queue: WorkQueue, log: Log) => () => void;
   /** Everything once more. */
   sweep(queue: WorkQueue): void;
 }

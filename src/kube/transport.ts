@@ -31,10 +31,10 @@ export interface Call {
 
 export interface Transport {
   /** `sized` is told how long the answer is. */
-  json<T>(call: Call, signal: AbortSignal, sized?: (bytes: number) => void): Promise<T>;
+  json: <T>(call: Call, signal: AbortSignal, sized?: (bytes: number) => void) => Promise<T>;
   /** The lines of an answer that goes on; ends when the server closes it, throws when nothing is heard for `idleMs`. */
-  lines(call: Call, options: { idleMs: number }, signal: AbortSignal): AsyncGenerator<string>;
-  close(): void;
+  lines: (call: Call, options: { idleMs: number }, signal: AbortSignal) => AsyncGenerator<string>;
+  close: () => void;
 }
 
 const patience = {
@@ -94,7 +94,7 @@ export function transport(
     refused?: Record<string, string>,
   ): Promise<http.IncomingMessage> {
     const query = Object.entries(call.query ?? {}).filter((pair): pair is [string, string] => pair[1] !== undefined);
-    const path = `${root}${call.path}${query.length > 0 ? `?${new URLSearchParams(query)}` : ""}`;
+    const path = `${root}${call.path}${query.length > 0 ? `?${new URLSearchParams(query).toString()}` : ""}`;
     const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
     // A plugin or a file that does not answer must not hold whoever no longer waits.
     const who = await unlessAborted(identity(refused), signal);
@@ -209,7 +209,7 @@ function pauseOf(error: unknown): number | undefined {
 
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const forget = whenAborted(signal, () => reject(signal.reason));
+    const forget = whenAborted(signal, () => reject(signal.reason as Error));
     promise.then(resolve, reject).finally(forget);
   });
 }

@@ -1,5 +1,5 @@
 /** "a, b and c": a list as a sentence has it. */
-export function listed(items: readonly string[]): string {
+function listed(items: readonly string[]): string {
   const head = items.slice(0, -1).join(", ");
   const last = items.at(-1) ?? "";
   return head === "" ? last : `${head} and ${last}`;

@@ -34,8 +34,15 @@ try {
     await daemon.stop(graceMs);
     events.stopped(log);
   };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
+  const stopOn = (signal: NodeJS.Signals) =>
+    process.on(signal, () => {
+      stop(signal).catch((thrown: unknown) => {
+        log.fatal({ err: thrown }, "did not stop");
+        process.exit(1);
+      });
+    });
+  stopOn("SIGTERM");
+  stopOn("SIGINT");
 } catch (thrown) {
   log.fatal({ err: thrown }, "did not start");
   process.exitCode = 1;

@@ -34,7 +34,7 @@ export function relayFiles(plan: Plan): Record<FileFolder, Files> {
 }
 
 /** The key of a file in the one ConfigMap: keys have no folders. */
-export function configMapKey(folder: FileFolder, file: string): string {
+function configMapKey(folder: FileFolder, file: string): string {
   return `${folder}.${file}`;
 }
 

@@ -76,7 +76,7 @@ function parseRange(text: string): Range {
 }
 
 function isIn(address: ReturnType<typeof ipaddr.parse>, [network, bits]: Range): boolean {
-  return address.kind() === network.kind() && address.match(network as never, bits);
+  return address.kind() === network.kind() && address.match(network, bits);
 }
 
 export interface IpBlock {

@@ -152,7 +152,7 @@ interface Service {
   options?: Settings;
 }
 
-export function masterServices(plan: Plan): readonly Service[] {
+function masterServices(plan: Plan): readonly Service[] {
   const most = plan.connections.smtp;
   const submission: Settings = {
     smtpd_tls_mandatory_protocols: ">=TLSv1.3",

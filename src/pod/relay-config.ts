@@ -70,7 +70,7 @@ export const RelayConfig = z.object({
 });
 export type RelayConfig = z.infer<typeof RelayConfig>;
 
-export function limitsOf({ accounts, messages }: DomainPlan): DomainLimits {
+function limitsOf({ accounts, messages }: DomainPlan): DomainLimits {
   return {
     registration: accounts.registration,
     usernameMinLength: accounts.usernameMinLength,

@@ -19,7 +19,7 @@ const Environment = z.object({
 });
 
 /** What is wrong, in one sentence for a person. */
-export class ConfigError extends Error {
+class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 

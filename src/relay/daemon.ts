@@ -48,14 +48,14 @@ export interface Daemon {
   healthPort: number;
   metrics: Metrics;
   /** Takes no new questions, answers those that were asked (for at most `graceMs`), and is gone. */
-  stop(graceMs: number): Promise<void>;
+  stop: (graceMs: number) => Promise<void>;
 }
 
 export interface DaemonOptions {
   settings: Settings;
   log: Logger;
   hashWorkerFile: URL;
-  now?(): number;
+  now?: () => number;
 }
 
 const hashThreads = 2;

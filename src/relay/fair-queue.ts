@@ -31,7 +31,7 @@ export class QueueFull extends Error {
 
 interface Waiting {
   share: Share;
-  start(): void;
+  start: () => void;
   refuse(error: Error): void;
 }
 

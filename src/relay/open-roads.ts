@@ -19,7 +19,7 @@ export interface OpenRoads {
   courier: Courier;
   answer(question: Question): Answer | Promise<Answer>;
   /** Ends the connections to peers and writes what was learnt. */
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 export interface OpenRoadsOptions {
@@ -28,7 +28,7 @@ export interface OpenRoadsOptions {
   lookup: Lookup;
   mayConnect: MayConnect;
   log: Logger;
-  now(): number;
+  now: () => number;
 }
 
 /** Beside the folders of the domains; no domain begins with a dot. */

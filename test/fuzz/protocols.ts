@@ -24,11 +24,11 @@ import { Broken, latin1, repeated, split, type Target } from "./target.ts";
 interface Spoken extends Pick<Target, "words" | "heavy" | "heavyBytes"> {
   seeds: readonly (string | Buffer)[];
   /** A server at `path`, or at the port it says. */
-  serve(path: string, trouble: Trouble): Promise<{ port?: number; close(): Promise<unknown> }>;
+  serve: (path: string, trouble: Trouble) => Promise<{ port?: number; close(): Promise<unknown> }>;
   /** What a normal peer sends, and what the answer must have in it; "closed": the server hangs up. */
-  normal: { says: string | Buffer; hears: string | RegExp | "closed" };
+  normal: { says: string | Buffer; hears: string | RegExp };
   /** What differs between two connections is taken out. */
-  stable?(text: string): string;
+  stable?: (text: string) => string;
   /** Node's HTTP parser leaves out answers to what came in one piece with an error. */
   splitsMatter?: boolean;
   /** Silence of so long is the end of an answer. */
@@ -36,7 +36,7 @@ interface Spoken extends Pick<Target, "words" | "heavy" | "heavyBytes"> {
 }
 
 interface Trouble {
-  onFailure(thrown: unknown): void;
+  onFailure: (thrown: unknown) => void;
   onProtocolError(why: string): void;
 }
 

@@ -17,7 +17,7 @@ export interface Target {
   heavyBytes?: number;
   /** CPU that is allowed for each KiB; default 1. */
   msPerKib?: number;
-  open(): Promise<Subject>;
+  open: () => Promise<Subject>;
 }
 
 export interface Subject {
@@ -25,7 +25,7 @@ export interface Subject {
   check(input: Buffer, random: Random): Outcome | Promise<Outcome>;
   /** Counts of what is worth knowing at the end, such as refusals that are intended, by name. */
   notes?(): ReadonlyMap<string, number>;
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 /** A property that does not hold. */

@@ -42,11 +42,11 @@ export interface ApiServer {
   mintToken(of: { namespace: string; name: string }, endsInSeconds: number): Promise<string>;
   /** Ends the API server (etcd stays); `start` brings it back on the same port. */
   kill(): Promise<void>;
-  start(): Promise<void>;
+  start: () => Promise<void>;
   /** Makes etcd forget every version but the newest, as it does each five minutes. */
   compact(): Promise<void>;
   /** Ends both and removes their folder. Safe to repeat. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /** Why there can't be one on this machine now; undefined when there can. */

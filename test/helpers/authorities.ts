@@ -137,11 +137,11 @@ async function certificate(
       signingAlgorithm: { ...signer.keys.privateKey.algorithm, hash } as never,
       extensions: [
         ...extensions,
-        await x509.SubjectKeyIdentifierExtension.create(publicKey as never, false, webcrypto as never),
-        await x509.AuthorityKeyIdentifierExtension.create(signer.keys.publicKey as never, false, webcrypto as never),
+        await x509.SubjectKeyIdentifierExtension.create(publicKey, false, webcrypto),
+        await x509.AuthorityKeyIdentifierExtension.create(signer.keys.publicKey as never, false, webcrypto),
       ],
     },
-    webcrypto as never,
+    webcrypto,
   );
   return `${made.toString("pem")}\n`;
 }

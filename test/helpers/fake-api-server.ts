@@ -33,7 +33,7 @@ export interface FakeApiServer {
   requests: Request[];
   /** TCP connections that were made so far. */
   connections(): number;
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 export async function fakeApiServer(answer: (request: Request) => Answer): Promise<FakeApiServer> {

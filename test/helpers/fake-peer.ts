@@ -28,7 +28,7 @@ export interface FakePeer {
   answer: { status: number; text: string } | "hold" | "cut";
   /** Answers those that are held. */
   release(answer: { status: number; text: string }): void;
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 export async function startFakePeer(options: {

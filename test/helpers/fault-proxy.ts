@@ -33,7 +33,7 @@ export interface FaultProxy {
   endWatches(): void;
   /** All faults are over. */
   heal(): void;
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 export interface FaultRequest {

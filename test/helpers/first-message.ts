@@ -16,7 +16,7 @@ import { patienceMs, until } from "./until.ts";
 export interface Couple {
   alice: DeltaChatClient;
   bob: DeltaChatClient;
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 const timed = async (work: Promise<unknown>): Promise<number> => {

@@ -11,7 +11,7 @@ export interface Ground {
 
 export interface Fault {
   fault: string;
-  inject(ground: Ground): Promise<void> | void;
+  inject: (ground: Ground) => Promise<void> | void;
   /** How long it lasts before all is healed. */
   lastsMs?: number;
   plural?: keyof typeof kinds;

@@ -67,7 +67,7 @@ export class Ledger {
     return [...this.#missedUids].map((uid) => {
       const made = this.#made.filter((each) => each.uid === uid).map(({ version }) => version ?? "deleted");
       const told = this.#told.get(uid);
-      return `${uid}: made ${made}; told ${told ? [...told.versions, ...(told.deleted ? ["deleted"] : [])] : "nothing"}`;
+      return `${uid}: made ${made.join()}; told ${told ? [...told.versions, ...(told.deleted ? ["deleted"] : [])].join() : "nothing"}`;
     });
   }
 
@@ -167,7 +167,7 @@ export interface Followed {
   store: Store<KubeObject>;
   /** What the reflector said. */
   log: { level: string; message: string; fields: object }[];
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /** A store of `src/kube` that follows one kind in one namespace, as the operator's do. */
@@ -220,7 +220,9 @@ export async function untilEqual(
       const path = `/api/v1/namespaces/${of.namespace}/${of.plural}`;
       const { body } = await of.server.request<{ items: KubeObject[] }>("GET", path);
       const [there, here] = [body.items.map(line).sort(), store.all().map(line).sort()];
-      difference = `${there.filter((each) => !here.includes(each))} | ${here.filter((each) => !there.includes(each))}`;
+      difference = [there.filter((each) => !here.includes(each)), here.filter((each) => !there.includes(each))].join(
+        " | ",
+      );
       return store.filled && difference === " | ";
     },
     { patienceMs },

@@ -171,7 +171,7 @@ export class OperatorCluster {
       return last?.reason === reason ? last : undefined;
     };
     const patience = { patienceMs: patienceMs.client, everyMs: 50 };
-    return await until(`${name} to say ${type} ${reason}`, found, patience).catch((cause) => {
+    return until(`${name} to say ${type} ${reason}`, found, patience).catch((cause) => {
       throw new Error(`${String(cause)}; last: ${JSON.stringify(last)}`, { cause });
     });
   }

@@ -40,7 +40,7 @@ export async function makeOwnAuthority(domain: string): Promise<OwnAuthority> {
     extensions: [new x509.SubjectAlternativeNameExtension([{ type: "dns", value: domain }])],
   });
   const exported = async (format: "pkcs8" | "spki", key: webcrypto.CryptoKey) =>
-    Buffer.from((await webcrypto.subtle.exportKey(format, key)) as ArrayBuffer);
+    Buffer.from(await webcrypto.subtle.exportKey(format, key));
   const keyLines = (await exported("pkcs8", below.privateKey)).toString("base64").match(/.{1,64}/g) ?? [];
   return {
     pair: {

@@ -58,7 +58,7 @@ export interface RelayPod {
   image: string;
   /** Address of the pod in the lab's network. */
   host: string;
-  at(port: number): { host: string; port: number };
+  at: (port: number) => { host: string; port: number };
   /** What the lab's name server has to say of the domain, for publishZone: where it is and which key it signs with. */
   zone: string;
   /** Writes a file that the pod sees, as an edit of the Secret of invites or the ConfigMap of app versions would; without a text, removes it. */
@@ -76,10 +76,10 @@ export interface RelayPod {
   /** Runs a command in a container as its own user; what it printed. Throws when it fails. */
   exec(name: RelayContainerName, ...command: string[]): Promise<string>;
   /** SIGTERM, as the kubelet does; resolves when the container is gone, with its exit code. */
-  stop(name: RelayContainerName): Promise<number>;
+  stop: (name: RelayContainerName) => Promise<number>;
   /** Kills without a word. */
   kill(name: RelayContainerName): Promise<void>;
-  start(name: RelayContainerName): Promise<void>;
+  start: (name: RelayContainerName) => Promise<void>;
   signal(name: RelayContainerName, signal: string): Promise<void>;
   /** Kills one process of a container, not its first; `pick` says which of so many. */
   killOne(name: RelayContainerName, pick: (count: number) => number): Promise<void>;
@@ -120,7 +120,7 @@ export interface RelayPodOptions {
   /** A disk of so many MiB for a part of the volume, in memory; `volume` does not lead there. */
   small?: Partial<Record<"mail" | "queue", number>>;
   /** Changes what the operator would write. */
-  edit?(files: Record<FileFolder, Files>): Record<FileFolder, Files>;
+  edit?: (files: Record<FileFolder, Files>) => Record<FileFolder, Files>;
 }
 
 export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod> {

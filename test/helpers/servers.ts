@@ -29,7 +29,7 @@ export function testImages(): { operator: string; relay: string } {
 export const operatorIsInstalled = (): Promise<void> => installOperator(testImages());
 
 /** The install file with other images: the same edit that a user of a mirror makes. */
-export function withImages(file: string, images: { operator: string; relay: string }): string {
+function withImages(file: string, images: { operator: string; relay: string }): string {
   return file
     .replaceAll(/[^\s"']*\bchatmail-operator:[^\s"']+/g, images.operator)
     .replaceAll(/[^\s"']*\bchatmail-relay:[^\s"']+/g, images.relay);

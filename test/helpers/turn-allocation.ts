@@ -72,7 +72,7 @@ function message(type: number, given: Attributes, as?: TurnCredential & { realm:
     return Buffer.concat([bytes, transaction]);
   };
   if (!as) return Buffer.concat([header(body.length), body]);
-  const key = createHash("md5").update(`${as.username}:${as.realm}:${as.password}`).digest();
+  const key = createHash("md5").update([as.username, as.realm, as.password].join(":")).digest();
   // the length counts the attribute that is about to come (RFC 8489 §14.5)
   const signed = Buffer.concat([header(body.length + 24), body]);
   return Buffer.concat([signed, encoded(attribute.integrity, createHmac("sha1", key).update(signed).digest())]);

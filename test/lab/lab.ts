@@ -1,7 +1,6 @@
 /** The lab, for tests and scripts: a real cluster, its Docker engine and its name server, up or down. */
 import { boxPid } from "./box.ts";
 import { isReady, nodeNames, startCluster } from "./cluster.ts";
-import { docker, lines } from "./docker.ts";
 import { type Down, takeDown } from "./down.ts";
 import { findProvider, needProvider, startEngine } from "./engine.ts";
 import { loadBalancerProcesses, startLoadBalancer } from "./load-balancer-process.ts";
@@ -21,8 +20,8 @@ import { type Progress, silent, terminalProgress } from "./progress.ts";
 import { needTools } from "./tools.ts";
 import { versions } from "./versions.ts";
 
-export { type LabEnv, labEnv, labExecArgs } from "./exec.ts";
-export { type LabStatus, labStatus } from "./status.ts";
+export { labEnv, labExecArgs } from "./exec.ts";
+export { labStatus } from "./status.ts";
 export { loadImage };
 
 export interface UpOptions {
@@ -105,10 +104,4 @@ export async function labIsThere(): Promise<boolean> {
 async function isUp(): Promise<boolean> {
   const nodes = await nodeNames().catch(() => []);
   return nodes.length > 0 && loadBalancerProcesses().length > 0 && (await isReady());
-}
-
-/** Names of the images the lab's engine has. */
-export async function engineImages(): Promise<string[]> {
-  await findProvider();
-  return lines(await docker(["images", "--format", "{{.Repository}}:{{.Tag}}"]));
 }

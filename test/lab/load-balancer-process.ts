@@ -18,7 +18,7 @@ export function startLoadBalancer() {
   if (loadBalancerProcesses().length > 0) return;
   const pid = boxPid();
   const enter = pid === undefined ? [] : ["nsenter", `--target=${pid}`, "--net", "--pid", "--"];
-  const [command = "", ...args] = [...enter, process.execPath, program, stateDir];
+  const [command, ...args] = [...enter, process.execPath, program, stateDir] as const;
   const log = openSync(join(logDir, "load-balancer.log"), "a");
   const env = { ...process.env, ...engineEnv(), NODE_OPTIONS: "" };
   spawn(command, args, { detached: true, stdio: ["ignore", log, log], env }).unref();

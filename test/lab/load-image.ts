@@ -68,7 +68,7 @@ async function stream(source: Source, into: readonly string[]): Promise<void> {
   const sink = spawn("docker", into, { env, stdio: ["pipe", "ignore", "pipe"] });
   let said = "";
   sink.stderr.on("data", (chunk: Buffer) => {
-    said += chunk;
+    said += chunk.toString();
   });
   const ended = new Promise<number>((resolve, reject) => {
     sink.on("error", reject);

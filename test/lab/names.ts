@@ -25,7 +25,7 @@ export interface UpdateKey {
 }
 
 /** The key for dynamic updates of this lab; throws when the lab is down. */
-export function updateKey(): UpdateKey {
+function updateKey(): UpdateKey {
   return { name: "lab", algorithm: "hmac-sha256", secret: readFileSync(keyFile, "utf8").trim() };
 }
 

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 
 export interface Progress {
   /** Announces a step; `seconds` is how long it typically takes here, said only when it is long. */
-  step(text: string, seconds?: number): void;
+  step: (text: string, seconds?: number) => void;
   /** Says how it ended. */
   done(text: string): void;
 }

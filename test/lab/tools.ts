@@ -17,7 +17,7 @@ const tools = {
 export type Tool = keyof typeof tools;
 
 /** How to call a tool that is there: its path, or its name when PATH has a good one. */
-export function findTool(tool: Tool): string | undefined {
+function findTool(tool: Tool): string | undefined {
   if (programsAreBuilt()) return join(programsDir(), tool);
   if (isCached(tool, programsKey())) return join(cachePath(tool, programsKey()), tool);
   const { code, stdout } = runSync([tool, ...tools[tool].ask]);

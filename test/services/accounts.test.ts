@@ -72,7 +72,7 @@ describe("new addresses of one client", () => {
     const imap = await ImapClient.open(from(ports.imaps, client));
     const { status, text } = await imap.login(user, password);
     await imap.logout();
-    return status === "OK" ? status : `${status} ${/^\[\w+\]/.exec(text)}`;
+    return status === "OK" ? status : `${status} ${/^\[\w+\]/.exec(text)?.[0]}`;
   };
   const bySmtp = async (client: string, user: string) => {
     const smtp = await SmtpClient.ready(from(ports.submissions, client));

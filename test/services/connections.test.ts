@@ -95,7 +95,7 @@ async function timed(what: string, work: () => Promise<unknown>, times = 5): Pro
 const page = async (client = honest) =>
   expect(await askHttps(pod, { path: "/", preamble: proxyV2(client) })).toMatchObject({ status: 200 });
 /** nginx has closed what was too many. Asked before this client does anything else: what it has open for a moment counts as well. */
-const limited = (attacks: { open(): number }[]) =>
+const limited = (attacks: { open: () => number }[]) =>
   until("the limit", () => attacks.reduce((sum, { open }) => sum + open(), 0) === mostEach, {
     patienceMs: patienceMs.client,
   });

@@ -61,7 +61,7 @@ const withFrom = (from: string, ...lines: readonly string[]) =>
   encryptedMessage({ from, to: [bob] }).replace(/^From: .*\r\n/m, lines.map((line) => `${line}\r\n`).join(""));
 
 describe("who wrote it", () => {
-  const forged: { what: string; from(me: string): readonly string[]; reply?: string }[] = [
+  const forged: { what: string; from: (me: string) => readonly string[]; reply?: string }[] = [
     { what: "two From headers", from: (me) => [`From: ${me}`, `From: ${victim}`] },
     { what: "two From headers, the victim first", from: (me) => [`From: ${victim}`, `From: ${me}`] },
     { what: "two From headers of other cases", from: (me) => [`From: ${me}`, `fROM: ${victim}`] },
@@ -147,7 +147,7 @@ describe("who wrote it", () => {
 });
 
 describe("for whom it is", () => {
-  const spellings: { what: string; of(local: string, domain: string): string }[] = [
+  const spellings: { what: string; of: (local: string, domain: string) => string }[] = [
     { what: "quoted", of: (local, domain) => `"${local}"@${domain}` },
     { what: "quoted with an escape", of: (local, domain) => `"\\${local}"@${domain}` },
     { what: "without a domain", of: (local) => local },

@@ -57,7 +57,7 @@ async function marks(): Promise<string[]> {
 
 const has = (...wanted: string[]) =>
   until(
-    `the mails ${wanted}`,
+    `the mails ${wanted.join()}`,
     async () => {
       const found = await marks();
       return wanted.every((mark) => found.includes(mark));

@@ -254,7 +254,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
           metadata: { name, namespace },
           type,
           stringData: { a: "secret" },
-        } as KubeObject,
+        },
         signal,
       );
     await make("before", "Opaque");

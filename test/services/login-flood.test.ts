@@ -70,7 +70,12 @@ const doors = {
 type DoorName = keyof typeof doors;
 
 /** Logs in with one wrong password after the other at each connection, for as long as it is let. What a limit turns away is left out. */
-async function attack(options: { door: DoorName; client(i: number): string; user(i: number): string; bytes: number }) {
+async function attack(options: {
+  door: DoorName;
+  client: (i: number) => string;
+  user: (i: number) => string;
+  bytes: number;
+}) {
   const { door, client, user, bytes } = options;
   const sessions: Session[] = [];
   for (let index = 0; index < connections; index += 30) {
@@ -97,7 +102,7 @@ async function attack(options: { door: DoorName; client(i: number): string; user
   return {
     figures,
     answers,
-    async stop() {
+    stop: async () => {
       going = false;
       for (const session of sessions) session.end();
       await Promise.all(loops);

@@ -19,7 +19,7 @@ export async function applyChildren(
   const sent: string[] = [];
   // What is not in a store may still be there: somebody else's, under the name that we want.
   const found = await Promise.all(
-    children.map(({ resource, object, absent }) => {
+    children.map(async ({ resource, object, absent }) => {
       const { namespace, name } = object.metadata;
       const at = { ...(namespace && { namespace }), name };
       const known = storeOf(world.stores, resource)?.at(keyOf(object));

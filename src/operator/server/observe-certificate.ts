@@ -98,7 +98,7 @@ async function secretNamed(
   signal: AbortSignal,
 ): Promise<LiveSecret | undefined> {
   if (!world.otherSecrets.get(namespace, name)) return undefined;
-  return await world.client.get(resources.secret, { namespace, name }, signal);
+  return world.client.get(resources.secret, { namespace, name }, signal);
 }
 
 function pairIn(secret: LiveSecret): { certificatePem: string; keyPem: string } | undefined {

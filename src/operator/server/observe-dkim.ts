@@ -19,7 +19,7 @@ export async function observeDkim(
 }
 
 /** A key whose public half stands in the DNS is never replaced, not even by a better one. */
-export function dkimIn(secret: LiveSecret): SeenDkim {
+function dkimIn(secret: LiveSecret): SeenDkim {
   const text = (file: string) => textIn(secret, file);
   const published = dkimKeyFiles.flatMap(({ file, selector }) => {
     const key = publicDkimKey(text(file));

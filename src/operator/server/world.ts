@@ -98,7 +98,7 @@ export const storeResources = {
 } as const satisfies Record<keyof Stores, Resource>;
 
 /** All that we make, and nothing else, is watched. */
-export const ourLabelSelector = `${labels.managedBy}=${labelValues.managedBy}`;
+const ourLabelSelector = `${labels.managedBy}=${labelValues.managedBy}`;
 
 /** Of the many that others make, those that can't hold a certificate. */
 const otherSecretTypes = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token";

@@ -130,7 +130,7 @@ export class RelayStatuses {
 const outline = ({ acceptingAccounts }: RelayReport) =>
   JSON.stringify(
     Object.entries(acceptingAccounts)
-      .map(([domain, is]) => [domain, is.status ? "" : is.reason])
+      .map(([domain, is]) => `${domain} ${is.status ? "" : is.reason}`)
       .sort(),
   );
 
@@ -158,6 +158,6 @@ function textAt(host: string, signal: AbortSignal): Promise<string> {
       );
       answer.on("error", reject);
     });
-    asked.on("error", (error) => reject(signal.aborted ? signal.reason : error));
+    asked.on("error", (error) => reject(signal.aborted ? (signal.reason as Error) : error));
   });
 }

@@ -9,7 +9,7 @@ export const assets = { style: "/chatmail.css", icon: "/chatmail.svg" } as const
 export const pageNames = ["index", "info", "privacy"] as const;
 export type PageName = (typeof pageNames)[number];
 
-export function pagePath(language: Language, page: PageName): string {
+function pagePath(language: Language, page: PageName): string {
   return page === "index" ? `/${language}/` : `/${language}/${page}`;
 }
 

@@ -4,7 +4,7 @@ import type { Language } from "./language.ts";
 export interface Texts {
   menu: { label: string; index: string; info: string; privacy: string };
   footer: string;
-  days(count: number): string;
+  days: (count: number) => string;
   index: {
     title: string;
     lead(name: string): string;

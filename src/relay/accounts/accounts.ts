@@ -26,7 +26,7 @@ export interface AccountsOptions {
   config: Domains;
   log: Logger;
   metrics: Metrics;
-  now(): number;
+  now: () => number;
   hash(job: HashJob): Promise<HashResult>;
   hashesAtOnce: number;
   resources(diskFolder: string): Promise<Resources>;

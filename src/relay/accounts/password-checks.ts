@@ -31,7 +31,7 @@ export interface Attempt {
 }
 
 export interface PasswordChecksOptions {
-  now(): number;
+  now: () => number;
   hash(job: HashJob): Promise<HashResult>;
   /** How many hashes are computed at the same time. */
   hashesAtOnce: number;

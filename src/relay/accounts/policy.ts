@@ -27,7 +27,7 @@ export function creationRefusal(
   const { limits, local } = account;
   if (limits.registration === "Closed") return "registration";
   if (limits.registration === "Invite" && !provesInvite(password, account.address, invites)) return "invite";
-  const characters = [...password].length;
+  const characters = Array.from(password).length;
   if (characters < limits.passwordMinLength || Buffer.byteLength(password) > maxPasswordBytes) return "password";
   if (local.length < limits.usernameMinLength || local.length > limits.usernameMaxLength) return "username";
   return undefined;

@@ -4,7 +4,7 @@
  */
 import { hash, timingSafeEqual } from "node:crypto";
 
-export const defaultRounds = 5000;
+const defaultRounds = 5000;
 const minRounds = 1000;
 /** The specification allows 999,999,999; a stored hash that asks for more than this is not worked on. */
 const maxRounds = 1_000_000;

@@ -10,9 +10,9 @@ const scheme = "{SHA512-CRYPT}";
 const dayMs = 86_400_000;
 
 /** The day of the last login is kept to the day: less to write, less to know. */
-export const startOfDay = (ms: number) => Math.floor(ms / dayMs) * dayMs;
+const startOfDay = (ms: number) => Math.floor(ms / dayMs) * dayMs;
 
-export const passwordFile = (account: LocalAddress) => join(account.home, "password");
+const passwordFile = (account: LocalAddress) => join(account.home, "password");
 
 export type StoredPassword =
   | { kind: "hash"; crypt: string }

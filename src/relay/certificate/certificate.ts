@@ -68,7 +68,7 @@ export class Certificate {
     } catch (thrown) {
       this.#refuse(`it can't be read or written: ${codeOf(thrown) ?? messageOf(thrown)}`);
     }
-    if (!this.#stopped) this.#timer = setTimeout(() => this.#look(tlsFolder), lookEveryMs);
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#look(tlsFolder), lookEveryMs);
   }
 
   async #serve(given: GivenPair): Promise<void> {

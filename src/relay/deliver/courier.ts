@@ -20,7 +20,7 @@ export interface CourierOptions {
   peers: Pick<Peers, "open">;
   metrics: Metrics;
   log: Logger;
-  now(): number;
+  now: () => number;
 }
 
 export class Courier {
@@ -78,24 +78,27 @@ export class Courier {
   #parcel(envelope: Envelope, host: string, request: OpenRequest): Parcel {
     const { destination } = envelope;
     let sent = 0;
-    let broken: unknown;
+    let broken: { thrown: unknown } | undefined;
+    const lost = (thrown: unknown) => {
+      request.abort();
+      this.#trouble(destination, thrown);
+      this.#fail(destination, "broken", messageOf(thrown));
+      return "451 4.4.2 the connection by HTTPS was lost";
+    };
     return {
       write: async (chunk) => {
         sent += chunk.length;
-        if (broken !== undefined) return;
-        await request.write(chunk).catch((thrown) => {
-          broken = thrown;
+        if (broken) return;
+        await request.write(chunk).catch((thrown: unknown) => {
+          broken = { thrown };
         });
       },
       finish: async () => {
         try {
-          if (broken !== undefined) throw broken;
+          if (broken) return lost(broken.thrown);
           return this.#judged(envelope, host, { answer: await request.finish(), sent });
         } catch (thrown) {
-          request.abort();
-          this.#trouble(destination, thrown);
-          this.#fail(destination, "broken", messageOf(thrown));
-          return "451 4.4.2 the connection by HTTPS was lost";
+          return lost(thrown);
         }
       },
       abort: () => request.abort(),

@@ -27,8 +27,8 @@ export interface RoadDoorOptions {
   /** 0 takes a free one. */
   port: number;
   /** A text is the reply that refuses. */
-  open(envelope: Envelope): Promise<Parcel | string>;
-  onFailure(thrown: unknown): void;
+  open: (envelope: Envelope) => Promise<Parcel | string>;
+  onFailure: (thrown: unknown) => void;
   onProtocolError(why: string): void;
 }
 

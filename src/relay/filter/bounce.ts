@@ -28,7 +28,7 @@ export class BounceFilter implements MessageFilter {
   }
 
   /** Throws without a key: Postfix keeps the bounce and tries again. */
-  async endOfHeaders(): Promise<void> {
+  endOfHeaders(): void {
     this.#inspector.endOfHeaders();
     const { config, keys } = this.#tools;
     const domain = mailDomainOf(this.#inspector.from ?? "");

@@ -8,7 +8,7 @@ export type Verdict =
   /** `text` is the SMTP reply. */
   | { kind: "refuse"; why: "unencrypted" | "from" | "headers" | "data" | "origin"; text: string };
 
-export const encryptionNeeded = "523 Encryption Needed: Invalid Unencrypted Mail";
+const encryptionNeeded = "523 Encryption Needed: Invalid Unencrypted Mail";
 
 /** For a recipient that `plainRecipient` does not know. */
 export const badRecipient = "553 5.1.3 Bad recipient address";

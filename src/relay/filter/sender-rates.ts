@@ -14,7 +14,7 @@ import { type FullAt, type Rate, RateLimiter } from "../rate.ts";
 export interface SenderRatesOptions {
   config: Domains;
   log: Logger;
-  now(): number;
+  now: () => number;
   /** Addresses written; of more, those that wait longest. */
   size?: number;
   /** Turns are written together, this long after the first. */

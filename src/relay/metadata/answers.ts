@@ -16,7 +16,7 @@ export interface MetadataTools {
   /** Files that it names are read for each question, for they may change at any time. */
   config: Pick<RelayConfig, "appVersionsFile" | "push" | "turn" | "iroh">;
   log: Logger;
-  now(): number;
+  now: () => number;
 }
 
 const refused = "this entry can't be set";

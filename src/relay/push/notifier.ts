@@ -16,9 +16,9 @@ export interface NotifierOptions {
   tokens: TokenStore;
   log: Logger;
   metrics: Metrics;
-  now(): number;
+  now: () => number;
   /** Status of the push service's answer. Throws when there is none. */
-  post(token: string, signal: AbortSignal): Promise<number>;
+  post: (token: string, signal: AbortSignal) => Promise<number>;
 }
 
 interface Push {

@@ -30,7 +30,7 @@ export const waitingBytes = ({ address, token }: Pending) => address.length + to
 export const workersFor: readonly number[] = [4, 2, 2, 2, 2];
 
 /** After this nobody waits for the message any more: they have looked. */
-export const longestSeconds = 18_000;
+const longestSeconds = 18_000;
 
 /** When the try with this number (0 is the first) is due, in milliseconds; undefined when there is none any more. */
 export function dueMs(pending: Pending, attempt: number, nowMs: number): number | undefined {

@@ -1,7 +1,6 @@
 /** One request to the push service. */
 import { lookup } from "node:dns";
 import { Agent, request } from "node:https";
-import type { LookupFunction } from "node:net";
 import { codeOf } from "../../lib/text.ts";
 import type { MayConnect } from "../../pod/networks.ts";
 import { allowedLookup, PeerRefused, requireAllowed } from "../https/allowed-lookup.ts";
@@ -14,19 +13,19 @@ export interface PushServiceOptions {
   /** For each address of the service, whenever a connection begins. */
   mayConnect: MayConnect;
   /** None of its addresses may be connected to: nothing will be pushed until that changes. */
-  onRefused(): void;
+  onRefused: () => void;
 }
 
 export interface PushService {
   /** Status of the service's answer; a redirect is not followed. Throws when there is none. */
-  post(token: string, signal: AbortSignal): Promise<number>;
-  close(): void;
+  post: (token: string, signal: AbortSignal) => Promise<number>;
+  close: () => void;
 }
 
 /** Posts tokens, over connections that are kept for the next. */
 export function pushService({ url, mayConnect, onRefused }: PushServiceOptions): PushService {
   const maxSockets = workersFor.reduce((sum, each) => sum + each, 0);
-  const allowed = allowedLookup(lookup as LookupFunction, mayConnect);
+  const allowed = allowedLookup(lookup, mayConnect);
   const agent = new Agent({ keepAlive: true, maxSockets, lookup: allowed });
   const post = async (token: string, signal: AbortSignal): Promise<number> => {
     requireAllowed(new URL(url).hostname, mayConnect);

@@ -10,14 +10,14 @@ export interface QuotaOptions {
   path: string;
   config: Domains;
   trim(account: LocalAddress): Promise<void>;
-  onFailure(thrown: unknown): void;
+  onFailure: (thrown: unknown) => void;
   onProtocolError(why: string): void;
 }
 
 const maxLines = 20;
 
 /** The user of a `trim`; undefined for anything else. */
-export function parseWarning(lines: readonly string[]): string | undefined {
+function parseWarning(lines: readonly string[]): string | undefined {
   const [version = "", ...rest] = lines;
   if (!version.startsWith("VERSION\tscript\t4\t")) return undefined;
   const words = rest.filter((line) => line !== "noreply" && !line.startsWith("alarm="));

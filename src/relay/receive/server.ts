@@ -34,7 +34,7 @@ export interface ReceiveOptions {
   metrics: Metrics;
   /** Of Postfix's smtpd on the loopback. */
   port: number;
-  onFailure(thrown: unknown): void;
+  onFailure: (thrown: unknown) => void;
 }
 
 /** As long as Postfix's smtpd waits for a client. */
@@ -87,7 +87,8 @@ export function receiveServer(options: ReceiveOptions): Server {
       .then((answer) => {
         options.metrics.count("mxdeliv_received_total", { outcome: outcomeOf(answer) });
         respond(request, response, answer);
-      });
+      })
+      .catch(options.onFailure);
   });
   return server;
 }

@@ -29,7 +29,7 @@ export function isUsable({ usage, selector, matching, bytes }: RecordData["TLSA"
 }
 
 /** One host that publishes is enough: mail goes to no other then. */
-export function together(all: readonly Found[]): Found {
+function together(all: readonly Found[]): Found {
   const ttlSeconds = Math.min(...all.map((each) => each.ttlSeconds));
   const has = (finding: DaneFinding) => all.some((each) => each.finding === finding);
   return { finding: has("published") ? "published" : has("unknown") ? "unknown" : "absent", ttlSeconds };
@@ -77,7 +77,7 @@ async function findAtHost(host: string, lookup: Lookup): Promise<Found> {
 
 export interface DaneOptions {
   lookup: Lookup;
-  now(): number;
+  now: () => number;
   /** Domains remembered; the one looked up longest ago goes first. */
   size?: number;
 }

@@ -12,10 +12,10 @@ export interface DiscoveryOptions {
   knowledge: Knowledge;
   resolver: Pick<RoadResolver, "exchangers" | "texts">;
   /** Whether this host has the HTTPS road; rejects where it can't be reached. */
-  probe(host: string, unverified: boolean): Promise<"yes" | "no" | "unreached">;
+  probe: (host: string, unverified: boolean) => Promise<"yes" | "no" | "unreached">;
   /** The text of `/.well-known/mta-sts.txt` of a policy host; rejects where there is none. */
-  fetchPolicy(host: string): Promise<string>;
-  now(): number;
+  fetchPolicy: (host: string) => Promise<string>;
+  now: () => number;
   log: Logger;
   /** Looks at the same time. */
   most?: number;

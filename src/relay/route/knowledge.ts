@@ -13,7 +13,7 @@ import type { Known } from "./policy.ts";
 export interface KnowledgeOptions {
   path: string;
   log: Logger;
-  now(): number;
+  now: () => number;
   /** Domains remembered. */
   size?: number;
   /** Bytes of all of them in the file: it is written in one piece, and nobody else is served meanwhile (some 7 ms for a MiB). */

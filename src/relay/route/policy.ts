@@ -35,7 +35,7 @@ const minute = 60_000;
 const hour = 60 * minute;
 
 /** How long an answer is good for. */
-export const lookAgainMs = { yes: 6 * hour, no: 30 * minute } as const;
+const lookAgainMs = { yes: 6 * hour, no: 30 * minute } as const;
 /** After a failure the road is left for this long, twice as long with each further failure. */
 export const restMs = { firstMs: 5000, mostMs: 30 * minute } as const;
 
@@ -85,7 +85,7 @@ export function transportFor(destination: string, known: Known | undefined): str
 }
 
 /** Where Postfix hands over what goes by HTTPS. */
-export const roadHop = `[127.0.0.1]:${loopback.road}`;
+const roadHop = `[127.0.0.1]:${loopback.road}`;
 
 /** Has no TLS at all (reference §6.10). */
 const withoutTls = "nauta.cu";

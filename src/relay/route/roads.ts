@@ -20,7 +20,7 @@ export interface RoadsOptions {
   /** Without it no domain has DANE. */
   dane?: Pick<Dane, "of"> | undefined;
   mayConnect: MayConnect;
-  now(): number;
+  now: () => number;
 }
 
 /** The question comes from a delivery of its own, so this delays nobody else; the first mail to a domain has its policy already. */

@@ -16,7 +16,7 @@ import { type Door, openDoor } from "./unix-socket.ts";
 
 /** What the keys of one dict mean. Methods throw when something failed on our side. */
 export interface DictAnswers {
-  lookup(key: string, user: string): Promise<string | undefined>;
+  lookup: (key: string, user: string) => Promise<string | undefined>;
   /** A text is why the key may not be set so. */
   set(key: string, value: string, user: string): Promise<string | undefined>;
   unset(key: string, user: string): Promise<string | undefined>;
@@ -25,7 +25,7 @@ export interface DictAnswers {
 export interface DictOptions {
   path: string;
   answers: DictAnswers;
-  onFailure(thrown: unknown): void;
+  onFailure: (thrown: unknown) => void;
   onProtocolError(why: string): void;
 }
 

@@ -24,7 +24,7 @@ export interface Answer {
 export interface HttpOptions {
   maxBodyBytes: number;
   answer(question: Question): Promise<Answer>;
-  onFailure(thrown: unknown): void;
+  onFailure: (thrown: unknown) => void;
 }
 
 /** Not listening yet. A question that fails is answered 503. */
@@ -36,7 +36,8 @@ export function httpServer(options: HttpOptions): Server {
         options.onFailure(thrown);
         return { status: 503, body: "temporary failure\n" };
       })
-      .then((answer) => send(response, answer));
+      .then((answer) => send(response, answer))
+      .catch(options.onFailure);
   });
   return server;
 }

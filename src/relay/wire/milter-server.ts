@@ -47,7 +47,7 @@ export interface MilterOptions {
   path: string;
   begin(from: Origin): MessageFilter;
   /** The answer failed on our side; the peer is told to try again. */
-  onFailure(thrown: unknown): void;
+  onFailure: (thrown: unknown) => void;
   onProtocolError(why: string): void;
 }
 

@@ -14,7 +14,7 @@ export type PasswordVerdict =
 export interface SaslOptions {
   path: string;
   login(user: string, password: string, client: string | undefined): Promise<PasswordVerdict>;
-  onFailure(thrown: unknown): void;
+  onFailure: (thrown: unknown) => void;
   onProtocolError(why: string): void;
 }
 

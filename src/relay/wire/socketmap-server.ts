@@ -7,7 +7,7 @@ export interface SocketmapOptions {
   path: string;
   answer(question: Question): Answer | Promise<Answer>;
   /** The answer failed on our side; Postfix is told to try again. */
-  onFailure(thrown: unknown): void;
+  onFailure: (thrown: unknown) => void;
   onProtocolError(why: string): void;
 }
 

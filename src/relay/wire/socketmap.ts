@@ -1,6 +1,6 @@
 /** Postfix's socketmap: netstrings (`5:hello,`), the question `NAME KEY`, the answers below. */
 
-export class SocketmapProtocolError extends Error {
+class SocketmapProtocolError extends Error {
   override readonly name = "SocketmapProtocolError";
 }
 

@@ -6,7 +6,7 @@ export interface Door {
   readonly path: string;
   listening(): boolean;
   /** Takes no new connection; ends each open one when `idle` says that it owes no answer, and every one after `graceMs`. */
-  close(graceMs: number): Promise<void>;
+  close: (graceMs: number) => Promise<void>;
 }
 
 /** A connection as a protocol sees it. `owing` is true while the peer waits for an answer. */

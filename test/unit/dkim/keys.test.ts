@@ -13,7 +13,7 @@ let answers: (TxtAnswer | Error)[] = [];
 const lookup = async (name: string): Promise<TxtAnswer> => {
   asked.push(name);
   const answer = answers.length > 1 ? answers.shift() : answers[0];
-  if (!answer || answer instanceof Error) throw answer;
+  if (!answer || answer instanceof Error) throw answer ?? new Error("no answer is left");
   return answer;
 };
 const cache = (size?: number) => createKeyCache({ lookup, now: () => now, ...(size ? { size } : {}) });

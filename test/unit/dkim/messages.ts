@@ -121,7 +121,7 @@ export function oddMessage(random: () => number, from: string): Message {
   const one = <T>(items: readonly T[]): T => items[under(items.length)] as T;
   const some = (count: number, make: () => string) => Array.from({ length: count }, make).join("");
   const letters = "abcXYZ019.,;:=_-+/()<>@\"'!?#%\xe9\xfc\x80\xff\xa0";
-  const word = () => some(1 + under(12), () => one([...letters]));
+  const word = () => some(1 + under(12), () => one(letters.split("")));
   const gap = () => one([" ", " ", "  ", "\t", " \t ", "\n ", "\n\t", " \n  ", "\n \t"]);
   const text = (words: number) => some(words, () => gap() + word());
 
@@ -170,8 +170,8 @@ export function oddMessage(random: () => number, from: string): Message {
       () => one([" ", "\t", "  \t "]),
       () => `.${word()}`,
       () => `${word()}${some(under(5), () => one([" ", "\t"]))}`,
-      () => some(76, () => one([..."ABCDEFab0+/"])),
-      () => some(900 + under(98), () => one([...letters])),
+      () => some(76, () => one("ABCDEFab0+/".split(""))),
+      () => some(900 + under(98), () => one(letters.split(""))),
       () => `-- `,
     ])();
   const lines = some(one([0, 0, 1, 2, 5, 20]), () => `${line()}\r\n`);

@@ -118,10 +118,10 @@ describe("the relay daemon", () => {
   });
 
   test("starts over a dead one's sockets", async () => {
-    start("relay");
+    void start("relay");
     await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
     child?.kill("SIGKILL");
-    start("relay");
+    void start("relay");
     await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
     expect((await ask("auth.sock", "/userdb", "nobody123@chat.example")).status).toBe(404);
   });

@@ -5,7 +5,7 @@ export interface Random {
   /** A whole number from 0 up to and without `max`. */
   below(max: number): number;
   pick<T>(items: readonly T[]): T;
-  bytes(length: number): Buffer;
+  bytes: (length: number) => Buffer;
 }
 
 export function randomFrom(seed: number): Random {

@@ -45,6 +45,6 @@ export function keptMeta(server: ChatmailServer, name: string): ObjectMeta {
 }
 
 /** Whether mailboxes and keys outlive the server. */
-export function isRetained(server: ChatmailServer): boolean {
+function isRetained(server: ChatmailServer): boolean {
   return server.spec.storage.reclaimPolicy === "Retain";
 }

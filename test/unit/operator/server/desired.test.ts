@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { amountOf } from "../../../../src/api/quantity.ts";
-import type { KubeObject } from "../../../../src/kube/object.ts";
 import { desiredChildren } from "../../../../src/operator/server/desired.ts";
 import type { Seen } from "../../../../src/operator/server/seen.ts";
 import { relayContainers } from "../../../../src/pod/containers.ts";
@@ -14,7 +13,7 @@ const selfSigned: Seen = {
 // biome-ignore lint/suspicious/noExplicitAny: tests look deep into objects of many kinds
 type Loose = any;
 
-const children = (spec: SpecInput = {}, seen: Seen = selfSigned): Record<string, KubeObject & Loose> =>
+const children = (spec: SpecInput = {}, seen: Seen = selfSigned): Record<string, Loose> =>
   Object.fromEntries(
     desiredChildren(aServer(spec), seen, { relayImage: "relay:1", operatorNamespace: "chatmail" }).map(({ object }) => [
       object.kind,
@@ -57,7 +56,7 @@ test.each([
   ({ policy, owned }) => {
     const server = aServer({ storage: { reclaimPolicy: policy } });
     const seen = { ...selfSigned, dkim: { rsaKeyPem: "private", published: [] } };
-    const all: (KubeObject & Loose)[] = desiredChildren(server, seen, {
+    const all: Loose[] = desiredChildren(server, seen, {
       relayImage: "relay:1",
       operatorNamespace: "chatmail",
     }).map((each) => each.object);
@@ -243,7 +242,7 @@ describe("TURN", () => {
       kind: "Service",
       metadata: { name: "nine" },
       status: { loadBalancer: { ingress } },
-    } as NonNullable<Seen["service"]>,
+    },
   });
   const turnOf = (network: object, seen: Seen, turn = {}) => {
     const services = { turn: { ...withTurn.services.turn, ...turn } };
@@ -293,7 +292,7 @@ describe("TURN", () => {
   });
 
   test("the secret is in a Secret that relay and turn see, and another one rolls the pod", () => {
-    const all: (KubeObject & Loose)[] = desiredChildren(aServer(withTurn), balanced(), {
+    const all: Loose[] = desiredChildren(aServer(withTurn), balanced(), {
       relayImage: "relay:1",
       operatorNamespace: "chatmail",
     }).map((each) => each.object);

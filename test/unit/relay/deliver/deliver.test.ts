@@ -266,7 +266,7 @@ class Client {
 
   constructor(port: number) {
     this.#socket = createConnection({ port, host: "127.0.0.1" });
-    this.#socket.on("data", (chunk) => (this.said += chunk));
+    this.#socket.on("data", (chunk) => (this.said += chunk.toString()));
     this.#socket.on("close", () => (this.closed = true));
     this.#socket.on("error", () => undefined);
     closing.push(() => this.#socket.destroy());

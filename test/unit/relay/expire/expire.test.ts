@@ -144,7 +144,7 @@ describe("a run", () => {
     mkdirSync(join(config.mailFolder, "elsewhere"));
     put("../elsewhere/password", 999);
     symlinkSync("../elsewhere", join(folder, "linked123@chat.example"));
-    const before = readdirSync(folder, { recursive: true }).sort();
+    const before = readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
     expect(run()).toMatchObject({
       accounts: 1,
       accountsSkipped: 1,
@@ -152,7 +152,7 @@ describe("a run", () => {
       messagesRemoved: 0,
       failures: 0,
     });
-    expect(readdirSync(folder, { recursive: true }).sort()).toEqual(before);
+    expect(readdirSync(folder, { recursive: true, encoding: "utf8" }).sort()).toEqual(before);
     expect(existsSync(join(config.mailFolder, "elsewhere", "password"))).toBe(true);
   });
 

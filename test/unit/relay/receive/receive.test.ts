@@ -1,5 +1,5 @@
 import { createServer as createHttp, type IncomingMessage, request } from "node:http";
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { Metrics } from "../../../../src/relay/metrics.ts";
@@ -112,7 +112,7 @@ async function smtpd(replies: { rcpt?: string; end?: string }) {
     let rest = "";
     socket.on("error", () => undefined);
     socket.on("data", (chunk) => {
-      const lines = (rest + chunk).split("\r\n");
+      const lines = `${rest}${chunk.toString()}`.split("\r\n");
       rest = lines.pop() ?? "";
       for (const line of lines) {
         seen.push(line);
@@ -137,7 +137,7 @@ async function smtpd(replies: { rcpt?: string; end?: string }) {
 async function received(port: number, about = config) {
   const path = join(settings().runFolder, "mxdeliv.sock");
   const server = receiveServer({ config: about, metrics: new Metrics(), port, onFailure: () => undefined });
-  await listenOn(server as Server, path);
+  await listenOn(server, path);
   closing.push(
     () => server.closeAllConnections(),
     () => server.close(),

@@ -148,7 +148,7 @@ const tlsPolicy = (key: string) => ({ map: "tls-policy", key });
 test("the first mail goes by SMTP at once, the domain is discovered beside, once", async () => {
   const { roads, discovery, asked } = await world({});
   expect(roads.answer(transport("a@two.test"))).toEqual({ kind: "notFound" });
-  await Promise.all(Array.from({ length: 5 }, () => roads.answer(tlsPolicy("two.test"))));
+  await Promise.all(Array.from({ length: 5 }, async () => roads.answer(tlsPolicy("two.test"))));
   await discovery.idle();
   expect(asked).toEqual(["verified mx.two.test"]);
   expect(roads.answer(transport("a@two.test"))).toEqual({ kind: "ok", value: "road:[127.0.0.1]:10083,two.test" });

@@ -78,7 +78,7 @@ test("questions on one connection are answered in their order, a failure as temp
   const socket = createConnection(path);
   let said = "";
   let closed = false;
-  socket.on("data", (chunk) => (said += chunk));
+  socket.on("data", (chunk) => (said += chunk.toString()));
   socket.on("close", () => (closed = true));
   socket.write(Buffer.concat(["m slow", "m broken", "m c"].map(netstring)));
   await until("three answers", () => said.endsWith("OK c,"));
