@@ -7,8 +7,10 @@ import { apiVersion, chatmailServer, labelValues } from "../../src/api/names.ts"
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { makeRsaKey } from "../../src/dns/dkim-key.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
+import { identitySecret } from "../../src/operator/identity/secret.ts";
 import { desiredChildren } from "../../src/operator/server/desired.ts";
 import { statusOf } from "../../src/operator/server/status.ts";
+import { rsaKey } from "../../src/pod/dkim.ts";
 
 export interface Template {
   /** Value of the label that says whose an object is. */
@@ -29,10 +31,18 @@ export async function renderTemplate(relayImage: string): Promise<Template> {
     spec: { ...ChatmailServerSpec.parse(specOf("_place.test")), domain: "@DOMAIN@" },
   };
   const now = new Date();
-  const pair = await makeSelfSigned("_place.test", now);
-  const dkim = { rsaKeyPem: await makeRsaKey(), published: [] };
-  const seen = { certificate: { source: "SelfSigned" as const, secretName: "@NAME@-tls", pair }, dkim, jobs: [] };
-  const children = desiredChildren(server, seen, { relayImage, operatorNamespace: "chatmail" }).map(({ object }) => {
+  const { certificatePem, keyPem } = await makeSelfSigned("_place.test", now);
+  const rsaKeyPem = await makeRsaKey();
+  const tls = identitySecret(server, "tls", { "tls.crt": certificatePem, "tls.key": keyPem });
+  const dkim = identitySecret(server, "dkim", { [rsaKey.file]: rsaKeyPem });
+  const certificate = { source: "SelfSigned" as const, secretName: tls.metadata.name };
+  const value = { rsaKeyPem, published: [] };
+  const identity = { dkim: { state: "present", secret: dkim, value } as const };
+  const seen = { certificate, identity, jobs: [] };
+  const applied = desiredChildren(server, seen, { relayImage, operatorNamespace: "chatmail" });
+  // ours creates its Secrets once; the others apply them with the rest
+  const objects: KubeObject[] = [tls, dkim, ...applied.map(({ object }) => object)];
+  const children = objects.map((object) => {
     const { metadata } = object;
     // One more field that follows the spec, where ours has the sizes that follow from it.
     const annotations = { "bench/edited": "@EDITED@" };

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chatmailServer, group } from "../../src/api/names.ts";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
-import { publicDkimKey } from "../../src/dns/dkim-key.ts";
+import { makeRsaKey, publicDkimKey } from "../../src/dns/dkim-key.ts";
 import { leadWithLease } from "../../src/kube/lease.ts";
 import { childLog } from "../../src/kube/log.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
@@ -251,6 +251,32 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       expect(found.data?.["tls.crt"]).not.toBe(data["tls.crt"]);
     });
 
+    test("Secrets that an earlier version applied keep their keys, and are written only where their owner changes", async () => {
+      const name = "earlier";
+      const domain = "_earlier.test";
+      const { certificatePem, keyPem } = await makeSelfSigned(domain, now);
+      const rsa = await makeRsaKey();
+      const apply = (ending: string, type: string, data: Record<string, string>) => {
+        const metadata = { name: `${name}${ending}`, namespace, ...ours(name, domain) };
+        const path = `${pathOf("secrets", metadata.name)}?fieldManager=chatmail-operator&force=true`;
+        const object = { apiVersion: "v1", kind: "Secret", metadata, type, data };
+        return cluster.server.request("PATCH", path, object, "application/apply-patch+yaml");
+      };
+      const pair = { "tls.crt": base64(certificatePem), "tls.key": base64(keyPem) };
+      await apply("-tls", "kubernetes.io/tls", pair);
+      await apply("-dkim", "Opaque", { "rsa.pem": base64(rsa) });
+      await apply("-turn", "Opaque", { secret: base64("shared") });
+      const names = ["earlier-tls", "earlier-dkim", "earlier-turn"];
+      const before = await Promise.all(names.map(secret));
+      await ready(name, { domain, services: { turn: { enabled: true } } });
+      expect(await Promise.all(names.map(secret))).toEqual(before);
+      await cluster.patch(name, { storage: { reclaimPolicy: "Delete" } });
+      for (const each of names)
+        await until(`the owner of ${each}`, async () => (await secret(each)).metadata.ownerReferences, patience);
+      const after = await Promise.all(names.map(secret));
+      expect(after.map(({ data }) => data)).toEqual(before.map(({ data }) => data));
+    });
+
     test("keys that are there are found by an operator whose watch does not bring them", async () => {
       const behind = cluster.makeWorld({
         worldOf: (made) => ({ ...made, stores: { ...made.stores, secrets: new Store<WatchedSecret>() } }),
@@ -282,7 +308,10 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       await cluster.server.request("POST", `${root}/validatingadmissionpolicies`, policy);
       await cluster.server.request("POST", `${root}/validatingadmissionpolicybindings`, binding);
       const tryAnother = async () => {
-        const object = { metadata: { name: names[0], namespace } };
+        const object = {
+          metadata: { name: names[0], namespace },
+          ...(resource === "services" && { spec: { ports: [{ port: 1 }] } }),
+        };
         const { status } = await cluster.server.request("POST", `${pathOf(resource, "")}?dryRun=All`, object);
         return status;
       };
@@ -294,16 +323,18 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       };
     };
 
-    test("where an object is refused, the status speaks of no key; then it goes on by itself", async () => {
-      const allow = await refuse("configmaps", ["refused-config"]);
+    test("where an object is refused, no key is made and the status speaks of none; then it goes on by itself", async () => {
+      const allow = await refuse("services", ["refused"]);
       await cluster.makeServer("refused", { domain: "_refused.test", services: { turn: { enabled: true } } });
       const { message } = await cluster.conditionIs("refused", "Ready", "ApplyFailed");
-      expect(message).toMatch(/^ConfigMap refused-config: .*not here/);
+      expect(message).toMatch(/^Service refused: .*not here/);
       const certificate = await cluster.condition("refused", "CertificateReady");
       expect(certificate).toMatchObject({ status: "False", reason: "CertificateMissing" });
       const status = await cluster.statusOf("refused");
       expect(status).not.toHaveProperty("certificate");
       expect(status).not.toHaveProperty("dkim");
+      for (const ending of ["-tls", "-dkim", "-turn"])
+        expect([ending, await cluster.exists("secrets", `refused${ending}`)]).toEqual([ending, false]);
       await allow();
       await cluster.setUp("refused");
       await cluster.conditionIs("refused", "CertificateReady", "CertificateIssued");
@@ -324,6 +355,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
 
     test.each([
       { kind: "Service", path: "services", name: "foreign", body: { spec: { ports: [{ port: 1 }] } } },
+      { kind: "Secret", path: "secrets", name: "foreign-dkim", body: { data: { "rsa.pem": base64("theirs") } } },
       { kind: "Secret", path: "secrets", name: "foreign-tls", body: { data: { "tls.crt": base64("theirs") } } },
     ])("$kind $name of somebody else is left as it is, and named", async ({ kind, path, name, body }) => {
       await cluster.make(path, { metadata: { name, namespace }, ...body });
@@ -331,10 +363,10 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       const { message } = await cluster.conditionIs("foreign", "Ready", "ApplyConflict");
       expect(message).toBe(`${kind} ${name} exists and was not made for this server: rename or delete it`);
       expect((await cluster.get(path, name)).metadata.labels).toBeUndefined();
-      expect(await cluster.exists("statefulsets", "foreign")).toBe(false);
+      const made = Object.keys(await cluster.versions("foreign"));
+      expect(made.sort()).toEqual(["chatmailservers/foreign", `${path}/${name}`].sort());
       await cluster.removeServer("foreign", operator.world);
       await cluster.remove(path, name);
-      for (const ending of ["-tls", "-dkim"]) await cluster.remove("secrets", `foreign${ending}`);
     });
   });
 

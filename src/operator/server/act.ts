@@ -1,66 +1,92 @@
 /** Writes to the cluster: children and status, each only where something differs. */
 import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
 import { Failure } from "../../api/failure.ts";
-import { annotations, apiVersion, chatmailServer, childNames, labels, labelValues } from "../../api/names.ts";
+import { annotations, apiVersion, chatmailServer, childNames } from "../../api/names.ts";
 import { ApiError, isApiError } from "../../kube/client.ts";
 import { withDigests } from "../../kube/fields.ts";
 import { resources } from "../../kube/kinds.ts";
 import { type KubeObject, keyOf } from "../../kube/object.ts";
-import type { DesiredChild } from "./desired.ts";
+import { makeIdentity, mendMetadata } from "../identity/make.ts";
+import { toMake } from "../identity/read.ts";
+import { isMadeFor, notMadeFor, secretNameOf } from "../identity/secret.ts";
+import { identityNames } from "../identity/table.ts";
+import { type DesiredChild, desiredChildren } from "./desired.ts";
+import type { Seen } from "./seen.ts";
 import { chatmailServers, storeOf, type World } from "./world.ts";
 
-/** How many children were sent. Throws Failure for the first that is refused. */
-export async function applyChildren(
+/**
+ * Applies what the server needs and makes the keys that are missing. Returns the names of what was sent. Throws Failure for the first object
+ * that is refused. Where keys were made, the pod's objects are left for the next time, when they are known.
+ */
+export async function carryOut(
   server: ChatmailServer,
-  children: readonly DesiredChild[],
+  seen: Seen,
   world: World,
   signal: AbortSignal,
 ): Promise<string[]> {
+  const { identity } = seen;
+  const children = desiredChildren(server, seen, world);
+  const found = await findChildren(children, world, signal);
+  const secrets = Object.values(identity).map((each) => (each && "secret" in each ? each.secret : undefined));
+  refuseOtherDomain(server, [...found, ...secrets, ...keptUnderTheName(server, world)]);
+  for (const live of [...found, ...secrets])
+    if (live && !isMadeFor(server, live)) throw new Failure("ApplyConflict", "world", notMadeFor(live));
+
   const sent: string[] = [];
-  // What is not in a store may still be there: somebody else's, under the name that we want.
-  const found = await Promise.all(
-    children.map(async ({ resource, object, absent }) => {
+  for (const [nth, child] of children.entries())
+    if (await applyChild(child, found[nth], world, signal))
+      sent.push(`${child.object.kind} ${child.object.metadata.name}`);
+  const mended = await asFailure("Secret", () => mendMetadata(server, identity, world, signal));
+  const made = toMake(identity);
+  for (const name of made)
+    await asFailure(`Secret ${secretNameOf(server, name)}`, () => makeIdentity(server, name, identity, world, signal));
+  return [...sent, ...[...mended, ...made.map((name) => secretNameOf(server, name))].map((name) => `Secret ${name}`)];
+}
+
+/** What is not in a store may still be there: somebody else's, under the name that we want. */
+async function findChildren(children: readonly DesiredChild[], world: World, signal: AbortSignal) {
+  return Promise.all(
+    children.map(async ({ resource, object }) => {
       const { namespace, name } = object.metadata;
       const at = { ...(namespace && { namespace }), name };
-      const known = storeOf(world.stores, resource)?.at(keyOf(object));
-      return known ?? (absent ? undefined : world.client.get(resource, at, signal));
+      return storeOf(world.stores, resource)?.at(keyOf(object)) ?? world.client.get(resource, at, signal);
     }),
   );
-  refuseOtherDomain(server, [...found, ...keptUnderTheName(server, world)]);
-  for (const [nth, { resource, object }] of children.entries()) {
-    const { kind, metadata } = object;
-    const { name } = metadata;
-    const store = storeOf(world.stores, resource);
-    // Pages and configuration of each server are 50 kB: the store has their digests.
-    const form = resource === resources.configMap ? withDigests : undefined;
-    try {
-      const live = store?.at(keyOf(object)) ?? found[nth];
-      if (live && !isOurs(server, live))
-        throw new Failure(
-          "ApplyConflict",
-          "world",
-          `${kind} ${name} exists and was not made for this server: rename or delete it`,
-        );
-      // All fields that we name are ours to set: a person who edits a child is undone, a field that we leave out is theirs.
-      const result = await world.applier.apply(resource, object, { live, store, form, force: true, signal });
-      if (!result.sent) continue;
-      sent.push(`${kind} ${name}`);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      const reason = isApiError(error, 409) ? "ApplyConflict" : "ApplyFailed";
-      throw new Failure(reason, "world", `${kind} ${name}: ${error.message}`, { cause: error });
-    }
+}
+
+/** True when it was sent. */
+async function applyChild(
+  { resource, object }: DesiredChild,
+  found: KubeObject | undefined,
+  world: World,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const store = storeOf(world.stores, resource);
+  // Pages and configuration of each server are 50 kB: the store has their digests.
+  const form = resource === resources.configMap ? withDigests : undefined;
+  const live = store?.at(keyOf(object)) ?? found;
+  // All fields that we name are ours to set: a person who edits a child is undone, a field that we leave out is theirs.
+  const apply = () => world.applier.apply(resource, object, { live, store, form, force: true, signal });
+  return (await asFailure(`${object.kind} ${object.metadata.name}`, apply)).sent;
+}
+
+/** What the API server refuses is expected; `what` it refused begins the message. */
+async function asFailure<T>(what: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const reason = isApiError(error, 409) ? "ApplyConflict" : "ApplyFailed";
+    throw new Failure(reason, "world", `${what}: ${error.message}`, { cause: error });
   }
-  return sent;
 }
 
 /** Also what this server would not write now, such as invites that are there: it would use them. */
-function keptUnderTheName({ metadata: { namespace, name } }: ChatmailServer, { stores }: Pick<World, "stores">) {
-  const names = childNames(name);
-  const secrets = [names.tlsSecret, names.dkimSecret, names.invitesSecret, names.turnSecret];
+function keptUnderTheName(server: ChatmailServer, { stores }: Pick<World, "stores">) {
+  const { namespace, name } = server.metadata;
   return [
-    stores.volumeClaims.get(namespace, names.volumeClaim),
-    ...secrets.map((secret) => stores.secrets.get(namespace, secret)),
+    stores.volumeClaims.get(namespace, childNames(name).volumeClaim),
+    ...identityNames.map((each) => stores.secrets.get(namespace, secretNameOf(server, each))),
   ];
 }
 
@@ -80,14 +106,6 @@ export function refuseOtherDomain(
     "world",
     `mailboxes or keys of ${domainOf(first)} were kept under the name ${metadata.name}: give this server another name, or delete them for good: kubectl -n ${metadata.namespace} delete ${named}`,
   );
-}
-
-/** Made by us for a server of this name: also by an earlier one that left its volume or key behind. */
-function isOurs(server: ChatmailServer, live: KubeObject): boolean {
-  const own = live.metadata.labels ?? {};
-  const owner = live.metadata.ownerReferences?.find((reference) => reference.controller);
-  if (owner && owner.uid !== server.metadata.uid && owner.kind !== chatmailServer.kind) return false;
-  return own[labels.managedBy] === labelValues.managedBy && own[labels.instance] === server.metadata.name;
 }
 
 /** True when it was sent. */

@@ -5,15 +5,18 @@ import { childNames } from "../../api/names.ts";
 import { judgeCertificate } from "../../certificates/judge.ts";
 import { certificatesIn } from "../../certificates/pair.ts";
 import { publicRoots, Roots } from "../../certificates/roots.ts";
-import { makeSelfSigned } from "../../certificates/self-signed.ts";
 import { resources } from "../../kube/kinds.ts";
+import { type FoundIdentities, problemOf } from "../identity/read.ts";
+import { isOurs, textsIn } from "../identity/secret.ts";
+import { lacksPair, pairIn } from "../identity/table.ts";
+import type { Problem } from "../problem.ts";
 import type { LiveSecret } from "./live.ts";
-import { isOurs } from "./observe-secret.ts";
 import type { SeenCertificate } from "./seen.ts";
 import type { World } from "./world.ts";
 
 export async function observeCertificate(
   server: ChatmailServer,
+  { tls }: FoundIdentities,
   world: World,
   signal: AbortSignal,
 ): Promise<SeenCertificate> {
@@ -27,19 +30,15 @@ export async function observeCertificate(
     return { source: "None", secretName: ownName, problem: { reason: "CertificateSourceMissing", message } };
   }
 
-  const { now } = world;
-  // A watch that is behind must not cost clients the key that they pinned.
-  const at = { namespace: metadata.namespace, name: ownName };
-  const found =
-    world.stores.secrets.get(metadata.namespace, ownName) ?? (await world.client.get(resources.secret, at, signal));
-  const kept = found && pairIn(found);
-  const verdict = kept && judgeCertificate({ ...kept, domain, now: now() });
-  if (kept && !verdict?.problem) return { source: "SelfSigned", secretName: ownName, pair: kept, ...verdict };
-  const pair = await makeSelfSigned(domain, now());
-  // Until it is in the cluster, nobody is told of it.
-  const message = `Secret ${ownName} holds no certificate yet: it is created with the objects of the server`;
-  const problem = verdict?.problem ?? ({ reason: "CertificateMissing", message } as const);
-  return { source: "SelfSigned", secretName: ownName, pair, ...(!found && { absent: true }), problem };
+  const facts = tls && "value" in tls ? tls.value : undefined;
+  return { source: "SelfSigned", secretName: ownName, facts, problem: tls && ownProblem(tls, ownName) };
+}
+
+/** What keeps our own certificate from being served. */
+function ownProblem(tls: NonNullable<FoundIdentities["tls"]>, secretName: string): Problem | undefined {
+  if (tls.state !== "absent") return problemOf(tls);
+  const message = `there is no Secret ${secretName} yet: the operator creates it when it sets the server up`;
+  return { reason: "CertificateMissing", message };
 }
 
 async function givenCertificate(server: ChatmailServer, world: World, signal: AbortSignal): Promise<SeenCertificate> {
@@ -60,8 +59,8 @@ async function givenCertificate(server: ChatmailServer, world: World, signal: Ab
       `Secret ${secretName} is of type ${secret.type ?? "Opaque"}: the operator serves only Secrets of type kubernetes.io/tls`,
     );
   if (!secret) return missing(`there is no Secret ${secretName} in namespace ${namespace}`);
-  const pair = pairIn(secret);
-  if (!pair) return missing(`Secret ${secretName} lacks tls.crt or tls.key`);
+  const pair = pairIn(textsIn(secret));
+  if (!pair) return missing(lacksPair(secretName));
   const roots = await rootsFor(server, world, signal);
   if (roots && "problem" in roots)
     return { ...here, problem: { reason: "CertificateUntrusted", message: roots.problem } };
@@ -99,10 +98,4 @@ async function secretNamed(
 ): Promise<LiveSecret | undefined> {
   if (!world.otherSecrets.get(namespace, name)) return undefined;
   return world.client.get(resources.secret, { namespace, name }, signal);
-}
-
-function pairIn(secret: LiveSecret): { certificatePem: string; keyPem: string } | undefined {
-  const text = (key: string) => Buffer.from(secret.data?.[key] ?? "", "base64").toString("utf8");
-  const [certificatePem, keyPem] = [text("tls.crt"), text("tls.key")];
-  return certificatePem && keyPem ? { certificatePem, keyPem } : undefined;
 }

@@ -1,11 +1,10 @@
 /** Reads what is known about a server: from what the watches keep, and from the API server what is not watched. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames } from "../../api/names.ts";
+import { readIdentities } from "../identity/read.ts";
 import type { LiveEvent } from "./live.ts";
 import { observeCertificate } from "./observe-certificate.ts";
-import { observeDkim } from "./observe-dkim.ts";
 import { observeInvites } from "./observe-invites.ts";
-import { observeTurn } from "./observe-turn.ts";
 import type { Seen } from "./seen.ts";
 import type { World } from "./world.ts";
 
@@ -17,13 +16,12 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
   const pod = stores.pods.get(namespace, names.pod);
   const statefulSet = stores.statefulSets.get(namespace, names.statefulSet);
   const lastWords = (kind: string, about: string) => lastEvent(world, { namespace, kind, name: about });
+  const identity = await readIdentities(server, world, signal);
   return {
-    certificate: await observeCertificate(server, world, signal),
-    invites: await observeInvites(server, world, signal),
-    dkim: await observeDkim(server, world, signal),
-    turn: await observeTurn(server, world, signal),
+    identity,
+    certificate: await observeCertificate(server, identity, world, signal),
+    invites: await observeInvites(server, identity, world, signal),
     configMap: stores.configMaps.get(namespace, names.configMap),
-    tlsSecret: stores.secrets.get(namespace, names.tlsSecret),
     volumeClaim,
     service: stores.services.get(namespace, names.service),
     statefulSet,

@@ -1,6 +1,7 @@
 /** Why a relay pod is not ready, in words a person can act on. Pure. */
+
+import type { Problem } from "../problem.ts";
 import type { ContainerStatus, LivePod } from "./live.ts";
-import type { Problem } from "./seen.ts";
 
 const imageReasons = [
   "ErrImagePull",

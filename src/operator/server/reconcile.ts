@@ -6,8 +6,8 @@ import type { Outcome } from "../../kube/controller.ts";
 import type { Note } from "../../kube/events.ts";
 import type { Log } from "../../kube/log.ts";
 import { messageOf } from "../../lib/text.ts";
-import { applyChildren, applyStatus } from "./act.ts";
-import { desiredChildren } from "./desired.ts";
+import { toMake } from "../identity/read.ts";
+import { applyStatus, carryOut } from "./act.ts";
 import { observe } from "./observe.ts";
 import type { Seen } from "./seen.ts";
 import { domainProblem, imageProblem, specProblem } from "./spec.ts";
@@ -20,14 +20,14 @@ import type { LiveServer, World } from "./world.ts";
  */
 export async function reconcileServer(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
   try {
-    return await carryOut(key, world, log, signal);
+    return await reconcile(key, world, log, signal);
   } catch (thrown) {
     if (!isPassing(thrown)) await showInternalError(key, thrown, world, log, signal);
     throw thrown;
   }
 }
 
-async function carryOut(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
+async function reconcile(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
   const server = world.stores.servers.at(key);
   if (!server || server.metadata.deletionTimestamp) return {};
 
@@ -67,28 +67,32 @@ async function serve(server: LiveServer, world: World, log: Log, signal: AbortSi
   const { management } = server.spec;
   let failure: Failure | undefined;
   let seen = await observe(server, world, signal);
-  // while the Secret of the key is broken, the pod that has read it goes on
-  if (
-    management === "Managed" &&
-    seen.certificate.source !== "None" &&
-    !seen.certificate.unusable &&
-    !seen.dkim?.problem
-  ) {
+  if (management === "Managed" && isFit(seen)) {
     try {
-      const sent = await applyChildren(server, desiredChildren(server, seen, world), world, signal);
-      if (sent.length > 0) {
+      // The pod's objects come in the second round where a key had to be made: they are described by what is in the cluster.
+      for (let round = 1, makes = true; makes && round <= 2; round++) {
+        makes = toMake(seen.identity).length > 0;
+        const sent = await carryOut(server, seen, world, signal);
+        if (sent.length === 0) break;
         log.info({ sent }, "children applied");
         seen = await observe(server, world, signal);
       }
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       failure = error;
+      // what was made before the failure
+      seen = await observe(server, world, signal);
       log.warn({ reason: error.reason, err: error }, "children not applied, trying again");
     }
   }
 
   await judge(server, { seen, failure }, world, log, signal);
   return { againMs: againMs(seen, world.now()), ...(failure && { retry: true }) };
+}
+
+/** Nothing that the pod needs is wrong in a way that only a person can mend: until then, the pod that runs goes on as it is. */
+function isFit({ certificate, identity }: Seen): boolean {
+  return certificate.source !== "None" && !certificate.unusable && identity.dkim?.state !== "broken";
 }
 
 /** Its pod has been set up, and the operator may still carry it out. */

@@ -1,7 +1,7 @@
 /** Whether a spec can be carried out at all. Pure. */
 import { type ChatmailServer, ChatmailServerSpec } from "../../api/chatmail-server.ts";
 import { isImageAllowed } from "../image.ts";
-import type { Problem } from "./seen.ts";
+import type { Problem } from "../problem.ts";
 
 /** The API server's CEL rules have seen most specs before us; what they could not see, or an older CRD let pass, is found here. */
 export function specProblem(spec: unknown): Problem | undefined {

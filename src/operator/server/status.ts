@@ -4,8 +4,10 @@ import type { Reason } from "../../api/reasons.ts";
 import { dkimRecord, recordsOf } from "../../dns/records.ts";
 import { publicInvite } from "../../mail/invite.ts";
 import { ports } from "../../mail/ports.ts";
+import { presentIn, problemOf } from "../identity/read.ts";
+import type { Problem } from "../problem.ts";
 import { podProblem } from "./pod-trouble.ts";
-import type { Judged, Problem, Seen, SeenInvites } from "./seen.ts";
+import type { Judged, Seen, SeenInvites } from "./seen.ts";
 
 interface Verdict {
   status: Condition["status"];
@@ -18,7 +20,7 @@ type Check = (seen: Seen, server: ChatmailServer) => Problem | undefined;
 
 const certificateIsFine: Check = ({ certificate }) => certificate.problem;
 
-const keyIsFine: Check = ({ dkim }) => dkim?.problem;
+const keyIsFine: Check = ({ identity }) => problemOf(identity.dkim);
 
 const volumeIsThere: Check = ({ volumeClaim, claimTrouble }) => {
   const phase = volumeClaim?.status?.phase;
@@ -119,7 +121,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
 /** A key that is not yet in the cluster is not for the DNS. */
 function recordsIn(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatus, "dkim" | "dns"> {
   const { domain } = server.spec;
-  const keys = seen.dkim?.published ?? [];
+  const keys = presentIn(seen.identity.dkim)?.published ?? [];
   const [own] = keys;
   const dns = recordsOf({ domain, addresses: addressesOf(server, seen), keys });
   if (!own) return dns.length > 0 ? { dns } : {};

@@ -127,7 +127,7 @@ export function makeWorld(options: {
   const stores: Stores = {
     servers: cache.store(serverKind, { trim: (server) => trimmed(server, fieldManager) }),
     configMaps: cache.store(configMaps, { ...ours, trim: (object) => withDigests(trimmed(object, fieldManager)) }),
-    secrets: applied(secrets),
+    secrets: read(secrets),
     volumeClaims: applied(volumeClaims),
     services: applied(services),
     statefulSets: applied(statefulSets),

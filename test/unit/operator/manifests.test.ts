@@ -12,16 +12,20 @@ test.each(Object.values(storeResources))("$plural may be listed and watched", ({
 });
 
 test("every child may be applied", () => {
-  const certificate = { source: "SelfSigned", secretName: "x", pair: { certificatePem: "", keyPem: "" } } as const;
+  const certificate = { source: "SelfSigned", secretName: "x" } as const;
   const children = desiredChildren(
     aServer(),
-    { certificate, jobs: [] },
+    { certificate, identity: {}, jobs: [] },
     { relayImage: "x", operatorNamespace: "chatmail" },
   );
   const refused = children.filter(
     ({ resource }) => !["create", "patch"].every((verb) => allows(watchRules, resource.group, resource.plural, verb)),
   );
   expect(refused.map(({ resource }) => resource.plural)).toEqual([]);
+});
+
+test("Secrets are created, and changed where they are", () => {
+  expect(["create", "patch", "get"].filter((verb) => !allows(watchRules, "", "secrets", verb))).toEqual([]);
 });
 
 test("nothing may be deleted, run in a pod, or reached in other groups", () => {

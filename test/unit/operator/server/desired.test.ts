@@ -4,9 +4,11 @@ import { desiredChildren } from "../../../../src/operator/server/desired.ts";
 import type { Seen } from "../../../../src/operator/server/seen.ts";
 import { relayContainers } from "../../../../src/pod/containers.ts";
 import { aServer, type SpecInput } from "../../../helpers/a-server.ts";
+import { absent, facts, present } from "../../../helpers/identities.ts";
 
 const selfSigned: Seen = {
-  certificate: { source: "SelfSigned", secretName: "nine-tls", pair: { certificatePem: "C", keyPem: "K" } },
+  certificate: { source: "SelfSigned", secretName: "nine-tls", facts },
+  identity: { tls: present(facts), dkim: present({ rsaKeyPem: "private", published: [] }) },
   jobs: [],
 };
 
@@ -21,14 +23,13 @@ const children = (spec: SpecInput = {}, seen: Seen = selfSigned): Record<string,
     ]),
   );
 
-test("eight children, what the pod mounts before the pod", () => {
+test("seven children, what the pod mounts before the pod", () => {
   expect(
     desiredChildren(aServer(), selfSigned, { relayImage: "relay:1", operatorNamespace: "chatmail" }).map(
       ({ object }) => `${object.kind} ${object.metadata.name}`,
     ),
   ).toEqual([
     "ConfigMap nine-config",
-    "Secret nine-tls",
     "PersistentVolumeClaim nine-data",
     "Service nine",
     "NetworkPolicy nine",
@@ -38,46 +39,39 @@ test("eight children, what the pod mounts before the pod", () => {
   ]);
 });
 
-test.each([
-  { policy: "Retain", owned: false },
-  { policy: "Delete", owned: true },
-])("with $policy the volume and the key belong to the server: $owned; the rest always does", ({ policy, owned }) => {
-  const all = children({ storage: { reclaimPolicy: policy } });
-  const isOwned = (kind: string) => all[kind]?.metadata.ownerReferences !== undefined;
-  expect(["PersistentVolumeClaim", "Secret"].map(isOwned)).toEqual([owned, owned]);
-  expect(["ConfigMap", "Service", "StatefulSet", "CronJob"].map(isOwned)).toEqual([true, true, true, true]);
+test.each(["tls", "dkim", "turn", "invites"] as const)("the pod waits for a key that has to be made: %s", (name) => {
+  const identity = { ...selfSigned.identity, [name]: absent };
+  expect(Object.keys(children({}, { ...selfSigned, identity })).sort()).toEqual([
+    "ConfigMap",
+    "NetworkPolicy",
+    "PersistentVolumeClaim",
+    "Service",
+  ]);
 });
 
 test.each([
   { policy: "Retain", owned: false },
   { policy: "Delete", owned: true },
-])(
-  "with $policy the signing key belongs to the server: $owned; only the relay container sees it",
-  ({ policy, owned }) => {
-    const server = aServer({ storage: { reclaimPolicy: policy } });
-    const seen = { ...selfSigned, dkim: { rsaKeyPem: "private", published: [] } };
-    const all: Loose[] = desiredChildren(server, seen, {
-      relayImage: "relay:1",
-      operatorNamespace: "chatmail",
-    }).map((each) => each.object);
-    const names = all.map(({ metadata }) => metadata.name);
-    expect(names.indexOf("nine-dkim")).toBeLessThan(names.indexOf("nine"));
-    const secret = all.find(({ metadata }) => metadata.name === "nine-dkim");
-    expect(secret?.data).toEqual({ "rsa.pem": Buffer.from("private").toString("base64") });
-    expect(secret?.metadata.ownerReferences !== undefined).toBe(owned);
-    const pod = all.find(({ kind }) => kind === "StatefulSet")?.spec.template.spec;
-    const who = pod.containers.filter((each: Loose) => each.volumeMounts.some(({ name }: Loose) => name === "dkim"));
-    expect(who.map(({ name }: Loose) => name)).toEqual(["relay"]);
-    const volume = pod.volumes.find(({ name }: Loose) => name === "dkim");
-    expect(volume.projected).toEqual({
-      sources: [
-        { secret: { name: "nine-dkim", items: [{ key: "rsa.pem", path: "rsa.pem" }] } },
-        { secret: { name: "nine-dkim", items: [{ key: "ed25519.pem", path: "ed25519.pem" }], optional: true } },
-      ],
-      defaultMode: 0o440,
-    });
-  },
-);
+])("with $policy the volume belongs to the server: $owned; the rest always does", ({ policy, owned }) => {
+  const all = children({ storage: { reclaimPolicy: policy } });
+  const isOwned = (kind: string) => all[kind]?.metadata.ownerReferences !== undefined;
+  expect(isOwned("PersistentVolumeClaim")).toBe(owned);
+  expect(["ConfigMap", "Service", "StatefulSet", "CronJob"].map(isOwned)).toEqual([true, true, true, true]);
+});
+
+test("only the relay container sees the signing key", () => {
+  const pod = children().StatefulSet.spec.template.spec;
+  const who = pod.containers.filter((each: Loose) => each.volumeMounts.some(({ name }: Loose) => name === "dkim"));
+  expect(who.map(({ name }: Loose) => name)).toEqual(["relay"]);
+  const volume = pod.volumes.find(({ name }: Loose) => name === "dkim");
+  expect(volume.projected).toEqual({
+    sources: [
+      { secret: { name: "nine-dkim", items: [{ key: "rsa.pem", path: "rsa.pem" }] } },
+      { secret: { name: "nine-dkim", items: [{ key: "ed25519.pem", path: "ed25519.pem" }], optional: true } },
+    ],
+    defaultMode: 0o440,
+  });
+});
 
 test("an address literal has no signing key, and its pod waits for none", () => {
   const { volumes } = children({ domain: "192.0.2.7" }).StatefulSet.spec.template.spec;
@@ -162,12 +156,11 @@ test("Dovecot, whose ports are behind nginx, is probed from inside", () => {
   expect(dovecot).toMatchObject({ startupProbe: probe, livenessProbe: probe });
 });
 
-test("a given Secret is mounted and no key is made", () => {
+test("a given Secret is mounted", () => {
   const all = children(
     { certificate: { source: "Secret", secretName: "mine" } },
-    { certificate: { source: "Secret", secretName: "mine" }, jobs: [] },
+    { ...selfSigned, certificate: { source: "Secret", secretName: "mine" } },
   );
-  expect(all.Secret).toBeUndefined();
   const { volumes } = all.StatefulSet.spec.template.spec;
   expect(volumes.find(({ name }: Loose) => name === "tls").secret.secretName).toBe("mine");
 });
@@ -216,27 +209,11 @@ test("the spec's wishes for CPU, memory and nodes reach the pod", () => {
   });
 });
 
-test("the first invite is made as a link to hand out, once, and not where the user gives the Secret", () => {
-  const server = aServer({ accounts: { registration: "Invite" } });
-  const secretOf = (newToken?: string) => {
-    const invites = { secretName: "nine-invites", count: 1, ...(newToken !== undefined && { newToken }) };
-    const children = desiredChildren(
-      server,
-      { ...selfSigned, invites },
-      { relayImage: "relay", operatorNamespace: "chatmail" },
-    );
-    return children.map(({ object }) => object).find(({ metadata }) => metadata.name === "nine-invites");
-  };
-  const { data } = secretOf("k3v9k3v9") as unknown as { data: { link: string } };
-  expect(Buffer.from(data.link, "base64").toString()).toBe("https://_nine.test/i/k3v9k3v9");
-  expect(secretOf()).toBeUndefined();
-});
-
 describe("TURN", () => {
   const withTurn = { services: { turn: { enabled: true, firstRelayPort: 50_000, relayPorts: 4 } } };
   const balanced = (...ingress: object[]): Seen => ({
     ...selfSigned,
-    turn: { secret: "0f1e2d3c" },
+    identity: { ...selfSigned.identity, turn: present("0f1e2d3c") },
     service: {
       apiVersion: "v1",
       kind: "Service",
@@ -291,20 +268,20 @@ describe("TURN", () => {
     expect(turnOf({}, balanced(...ingress), turn).external).toEqual(external);
   });
 
-  test("the secret is in a Secret that relay and turn see, and another one rolls the pod", () => {
+  test("the secret is seen by relay and turn alone, and another one rolls the pod", () => {
     const all: Loose[] = desiredChildren(aServer(withTurn), balanced(), {
       relayImage: "relay:1",
       operatorNamespace: "chatmail",
     }).map((each) => each.object);
-    const named = (name: string) => all.filter(({ metadata }) => metadata.name === name);
-    expect(named("nine-turn")[0]?.data).toEqual({ secret: Buffer.from("0f1e2d3c").toString("base64") });
-    expect(JSON.stringify(named("nine-config"))).not.toContain("0f1e2d3c");
+    expect(JSON.stringify(all)).not.toContain("0f1e2d3c");
     const pod = all.find(({ kind }) => kind === "StatefulSet")?.spec.template.spec;
     const sees = ({ volumeMounts }: Loose) => volumeMounts.some(({ name }: Loose) => name === "turn-secret");
     expect(pod.containers.filter(sees).map(({ name }: Loose) => name)).toEqual(["relay", "turn"]);
     const hash = (seen: Seen) =>
       children(withTurn, seen).StatefulSet.spec.template.metadata.annotations["chatmail.dev/config-hash"];
-    expect(hash({ ...balanced(), turn: { secret: "other" } })).not.toBe(hash(balanced()));
+    expect(hash({ ...balanced(), identity: { ...selfSigned.identity, turn: present("other") } })).not.toBe(
+      hash(balanced()),
+    );
   });
 });
 

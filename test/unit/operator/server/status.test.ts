@@ -6,6 +6,7 @@ import type { LiveCronJob, LiveJob } from "../../../../src/operator/server/live.
 import type { Judged, Seen } from "../../../../src/operator/server/seen.ts";
 import { nextDeadline, statusOf } from "../../../../src/operator/server/status.ts";
 import { aServer } from "../../../helpers/a-server.ts";
+import { absent, present } from "../../../helpers/identities.ts";
 
 const now = new Date("2026-11-23T12:00:00Z");
 /** With the fields that a case needs and no others. */
@@ -18,6 +19,7 @@ const kube = <T extends KubeObject>(kind: string, name: string, more: object = {
   }) as KubeObject as T;
 
 const healthy: Seen = {
+  identity: {},
   certificate: {
     source: "SelfSigned",
     secretName: "nine-tls",
@@ -223,7 +225,9 @@ test("says where the relay is, how people join, and what is served", () => {
 const key = { type: "rsa", base64: "MIIB" } as const;
 
 test("says which records the domain needs, with the key that is in the cluster", () => {
-  const { dkim, dns } = judge({ dkim: { rsaKeyPem: "private", published: [{ selector: "chatmail", key }] } });
+  const { dkim, dns } = judge({
+    identity: { dkim: present({ rsaKeyPem: "private", published: [{ selector: "chatmail", key }] }) },
+  });
   const record = { name: "chatmail._domainkey._nine.test.", value: '"v=DKIM1;k=rsa;p=MIIB;s=email;t=s"' };
   expect(dkim).toEqual({ selector: "chatmail", record });
   expect(dns).toContainEqual({ ...record, type: "TXT", required: true });
@@ -231,19 +235,22 @@ test("says which records the domain needs, with the key that is in the cluster",
 });
 
 test("a key that is not in the cluster yet is not for the DNS", () => {
-  const { dkim, dns } = judge({ dkim: { rsaKeyPem: "private", published: [] } });
+  const { dkim, dns } = judge({ identity: { dkim: absent } });
   expect(dkim).toBeUndefined();
   expect(dns?.some(({ name }) => name.includes("chatmail._domainkey"))).toBe(false);
 });
 
 test("a Secret without its key is the first thing to put right", () => {
   const dkimProblem = { reason: "DkimKeyInvalid", message: "put it back" } as const;
-  const status = judge({ dkim: { published: [], problem: dkimProblem }, pod: undefined });
+  const status = judge({
+    identity: { dkim: { ...present(undefined), state: "broken", problem: dkimProblem } },
+    pod: undefined,
+  });
   expect(condition(status, "Ready")).toBe("False DkimKeyInvalid");
 });
 
 test("an address literal needs no records", () => {
-  const status = judge({ dkim: undefined }, {}, aServer({ domain: "192.0.2.7" }));
+  const status = judge({}, {}, aServer({ domain: "192.0.2.7" }));
   expect(status.dns).toBeUndefined();
 });
 

@@ -1,0 +1,122 @@
+/**
+ * What is created once and outlives its server: one row for each, with its Secret, how it is judged, how it is made, and what is done where
+ * it is broken. A backup has to save exactly this.
+ */
+import { randomBytes, randomInt } from "node:crypto";
+import type { ChatmailServerSpec } from "../../api/chatmail-server.ts";
+import { isSelfSignedDomain } from "../../api/domain.ts";
+import type { childNames } from "../../api/names.ts";
+import { type CertificateFacts, judgeCertificate } from "../../certificates/judge.ts";
+import { makeSelfSigned } from "../../certificates/self-signed.ts";
+import { makeRsaKey, type PublicDkimKey, publicDkimKey } from "../../dns/dkim-key.ts";
+import { signsMail } from "../../mail/address.ts";
+import { invitePage, inviteTokenIn } from "../../mail/invite.ts";
+import { dkimKeyFiles, rsaKey } from "../../pod/dkim.ts";
+import { turnSecretKey } from "../../pod/turn.ts";
+import type { Problem } from "../problem.ts";
+
+/** What programs and the status need of each. */
+export interface IdentityValues {
+  /** The self-signed certificate: clients remember its key. */
+  tls: CertificateFacts;
+  /** What TURN credentials are made with: whoever knows it may relay through the server. */
+  turn: string;
+  /** How many invites there are. The first is made here; from then on the Secret is the user's, who adds and deletes keys. */
+  invites: number;
+  /** The keys that the domain signs with; the operator makes the first, a person may add others. */
+  dkim: { rsaKeyPem: string; published: { selector: string; key: PublicDkimKey }[] };
+}
+
+export type IdentityName = keyof IdentityValues;
+
+/** The contents of a Secret, decoded. */
+export type Texts = Readonly<Record<string, string>>;
+
+interface Identity<Value> {
+  /** Which of the names of a server its Secret has. */
+  secret: keyof ReturnType<typeof childNames>;
+  type: "kubernetes.io/tls" | "Opaque";
+  isFor: (spec: ChatmailServerSpec) => boolean;
+  /** Pure. Broken is what has no value or a problem. */
+  judge: (texts: Texts, at: { domain: string; now: Date; secretName: string }) => { value?: Value; problem?: Problem };
+  /** The texts of a new one. */
+  make: (domain: string, now: Date) => Promise<Texts> | Texts;
+  /** "keep": others rely on what was there, so a person has to put it back. */
+  whenBroken: "remake" | "keep";
+}
+
+/** In the order they are made: what takes longest comes last, when the API server has taken the others. */
+export const identities: { readonly [Name in IdentityName]: Identity<IdentityValues[Name]> } = {
+  tls: {
+    secret: "tlsSecret",
+    type: "kubernetes.io/tls",
+    isFor: ({ domain, certificate: { source } }) =>
+      source === "SelfSigned" || (source === "Auto" && isSelfSignedDomain(domain)),
+    judge(texts, { domain, now, secretName }) {
+      const pair = pairIn(texts);
+      if (!pair) return { problem: { reason: "CertificateMissing", message: lacksPair(secretName) } };
+      const { facts, problem } = judgeCertificate({ ...pair, domain, now });
+      return { ...(facts && { value: facts }), ...(problem && { problem }) };
+    },
+    async make(domain, now) {
+      const { certificatePem, keyPem } = await makeSelfSigned(domain, now);
+      return { "tls.crt": certificatePem, "tls.key": keyPem };
+    },
+    whenBroken: "remake",
+  },
+  turn: {
+    secret: "turnSecret",
+    type: "Opaque",
+    isFor: ({ services }) => services.turn.enabled,
+    // an empty one would let everybody in; clients ask for credentials again within days
+    judge: ({ [turnSecretKey]: secret = "" }) => (secret.trim() === "" ? {} : { value: secret }),
+    make: () => ({ [turnSecretKey]: randomBytes(32).toString("hex") }),
+    whenBroken: "remake",
+  },
+  invites: {
+    secret: "invitesSecret",
+    type: "Opaque",
+    isFor: ({ accounts }) => accounts.registration === "Invite" && accounts.invitesSecretName === undefined,
+    judge: (texts) => ({ value: countOfInvites(texts) }),
+    make: (domain) => ({ link: invitePage(domain, newToken()) }),
+    whenBroken: "keep",
+  },
+  dkim: {
+    secret: "dkimSecret",
+    type: "Opaque",
+    isFor: ({ domain }) => signsMail(domain),
+    judge(texts, { secretName }) {
+      const published = dkimKeyFiles.flatMap(({ file, selector }) => {
+        const key = publicDkimKey(texts[file] ?? "");
+        return key ? [{ selector, key }] : [];
+      });
+      const rsaKeyPem = texts[rsaKey.file];
+      if (rsaKeyPem !== undefined && published[0]?.selector === rsaKey.selector)
+        return { value: { rsaKeyPem, published } };
+      const message = `Secret ${secretName} has no private key in ${rsaKey.file}: put it back, or delete the Secret to get a new key, whose record has to be published then`;
+      return { problem: { reason: "DkimKeyInvalid", message } };
+    },
+    make: async () => ({ [rsaKey.file]: await makeRsaKey() }),
+    // its public half is in the DNS
+    whenBroken: "keep",
+  },
+};
+
+export const identityNames = Object.keys(identities) as IdentityName[];
+
+/** The pair in a Secret, also in one that a person gives. */
+export function pairIn(texts: Texts): { certificatePem: string; keyPem: string } | undefined {
+  const { "tls.crt": certificatePem, "tls.key": keyPem } = texts;
+  return certificatePem && keyPem ? { certificatePem, keyPem } : undefined;
+}
+
+export const lacksPair = (secretName: string) => `Secret ${secretName} lacks tls.crt or tls.key`;
+
+export const countOfInvites = (texts: Texts) =>
+  Object.values(texts).filter((value) => inviteTokenIn(value) !== undefined).length;
+
+/** Letters and digits that nobody mistakes for others when they read them aloud: 98 bits. */
+function newToken(): string {
+  const letters = "abcdefghjkmnpqrstuvwxyz23456789";
+  return Array.from({ length: 20 }, () => letters[randomInt(letters.length)]).join("");
+}
