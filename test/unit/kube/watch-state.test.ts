@@ -1,6 +1,5 @@
 /** Each transition of a watch, without clock and network. */
 import { expect, test } from "vitest";
-import { DeadlineError } from "../../../src/lib/deadline.ts";
 import { ApiError } from "../../../src/kube/api-error.ts";
 import {
   heard,
@@ -8,12 +7,13 @@ import {
   newWatch,
   nextStep,
   StreamError,
-  type Watching,
   type WatchEnd,
+  type Watching,
   type WatchState,
   type WatchStep,
   WentBack,
 } from "../../../src/kube/watch-state.ts";
+import { DeadlineError } from "../../../src/lib/deadline.ts";
 
 const backOff = { firstMs: 500, mostMs: 5_000 };
 const next = (state: WatchState, end: WatchEnd) => nextStep(state, end, backOff, () => 1);
@@ -38,7 +38,13 @@ const api = (status: number, message = "no", retryAfterMs?: number) =>
 const reset = new Error("read ECONNRESET");
 const silence = failed(new DeadlineError("nothing heard"), { silent: true, lastedMs: 180_000 });
 
-test.each<{ when: string; state: WatchState; end: WatchEnd; becomes: Partial<WatchState>; report?: WatchStep["report"] }>([
+test.each<{
+  when: string;
+  state: WatchState;
+  end: WatchEnd;
+  becomes: Partial<WatchState>;
+  report?: WatchStep["report"];
+}>([
   {
     when: "the list is read",
     state: listing({ whole: true, troubles: 3, failures: 3, silences: 2 }),
