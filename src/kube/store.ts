@@ -5,8 +5,10 @@
 import { whenAborted } from "../lib/aborted.ts";
 import { messageOf } from "../lib/text.ts";
 import { deepFreeze } from "./freeze.ts";
+import { type Index, Indexes } from "./indexes.ts";
 import type { Log } from "./log.ts";
 import { type KubeObject, keyOf } from "./object.ts";
+import { OwnWrites } from "./own-writes.ts";
 import { isOlder, newest } from "./resource-version.ts";
 import { sharingWith } from "./sharing.ts";
 
@@ -23,30 +25,10 @@ export type Change<T extends KubeObject> = { own?: true } & (
 /** Called within the watch loop: only marks work to be done, never does it. */
 export type Listener<T extends KubeObject> = (change: Change<T>) => void;
 
-/** The objects that have a term: an owner's uid, the value of a label, a domain. */
-export interface Index<T> {
-  get(term: string): T[];
-}
-
-/** An object that we wrote and that the watch has not brought yet. */
-interface Ahead<T> {
-  /** What was known before the first of these writes, or of others since then; undefined: nothing. */
-  before: T | undefined;
-  /** The versions that are our writes. */
-  readonly own: Set<string>;
-  /** It has outlived a list that was older. */
-  survived: boolean;
-}
-
-interface IndexTable<T> {
-  termsOf: (object: T) => readonly string[];
-  found: Map<string, Map<string, T>>;
-}
-
 export class Store<T extends KubeObject = KubeObject> {
   readonly #objects = new Map<string, T>();
   readonly #listeners = new Set<Listener<T>>();
-  readonly #indexes: IndexTable<T>[] = [];
+  readonly #indexes: Indexes<T>;
   readonly #scopes: readonly string[];
   readonly #scopesToFill: Set<string>;
   readonly #waiters: (() => void)[] = [];
@@ -54,7 +36,7 @@ export class Store<T extends KubeObject = KubeObject> {
   readonly #log: Log | undefined;
   /** By scope, how far the watch has come. */
   readonly #seen = new Map<string, string>();
-  readonly #ahead = new Map<string, Ahead<T>>();
+  readonly #ownWrites = new OwnWrites<T>();
   readonly #prepared = new WeakSet<T>();
   /** The one that was read last: what the next has in common with it is kept once. */
   #model: T | undefined;
@@ -70,6 +52,7 @@ export class Store<T extends KubeObject = KubeObject> {
     this.#scopesToFill = new Set(this.#scopes);
     this.#trim = options.trim ?? ((object) => object);
     this.#log = options.log;
+    this.#indexes = new Indexes(options.log);
   }
 
   get filled(): boolean {
@@ -112,10 +95,7 @@ export class Store<T extends KubeObject = KubeObject> {
 
   /** Kept up to date from now on; up to date before listeners hear of a change. */
   index(termsOf: (object: T) => readonly string[]): Index<T> {
-    const table: IndexTable<T> = { termsOf, found: new Map() };
-    this.#indexes.push(table);
-    for (const [key, object] of this.#objects) this.#enter(table, key, object);
-    return { get: (term) => [...(table.found.get(term)?.values() ?? [])] };
+    return this.#indexes.add(termsOf, this.#objects);
   }
 
   /** Returns what ends it. */
@@ -132,22 +112,12 @@ export class Store<T extends KubeObject = KubeObject> {
     this.reached(this.#scopeOf(object), object.metadata.resourceVersion);
     const known = this.#objects.get(key);
     if (known && isOlder(object.metadata.resourceVersion, known.metadata.resourceVersion)) {
-      this.#tellOfOthers(key, object, known);
+      const hidden = this.#ownWrites.hidden(key, object, known);
+      if (hidden) this.#tell(hidden);
       return;
     }
-    this.#ahead.delete(key);
+    this.#ownWrites.forget(key);
     this.#set(key, object);
-  }
-
-  /** What the watch brings is older than our write. If it is new to us and not ours, our write has hidden it. */
-  #tellOfOthers(key: string, object: T, known: T): void {
-    const ahead = this.#ahead.get(key);
-    const { uid, resourceVersion: version = "" } = object.metadata;
-    if (!ahead || uid !== known.metadata.uid || ahead.own.has(version)) return;
-    const { before } = ahead;
-    if (before && !isOlder(before.metadata.resourceVersion, version)) return;
-    ahead.before = object;
-    this.#tell(before ? { type: "changed", object: known, before } : { type: "added", object: known });
   }
 
   /**
@@ -163,19 +133,13 @@ export class Store<T extends KubeObject = KubeObject> {
     const same = before?.metadata.uid === object.metadata.uid;
     // The watch, or a later write's answer, was faster: what was told since then holds, also that the object is gone.
     if (before ? isOlder(version, before.metadata.resourceVersion) : this.#hasPassed(object)) {
-      if (same && version !== undefined) this.#ahead.get(key)?.own.add(version);
+      if (same) this.#ownWrites.late(key, version);
       return;
     }
     if (before?.metadata.resourceVersion === version && version !== undefined) return;
-    const ahead = (same && this.#ahead.get(key)) || {
-      before: same ? before : undefined,
-      own: new Set(),
-      survived: false,
-    };
-    ahead.survived = false;
-    if (version !== undefined) ahead.own.add(version);
+    const written = this.#ownWrites.next(key, { version, before: same ? before : undefined });
     this.#set(key, object, true);
-    this.#ahead.set(key, ahead);
+    this.#ownWrites.keep(key, written);
   }
 
   /** One object that the watch tells to be gone. */
@@ -199,7 +163,7 @@ export class Store<T extends KubeObject = KubeObject> {
       if ((scope === "" || key.startsWith(`${scope}/`)) && !keys.has(key)) this.#unreadable.delete(key);
     for (const [key, object] of [...this.#objects]) {
       if ((scope !== "" && object.metadata.namespace !== scope) || keys.has(key)) continue;
-      if (this.#survives(key, object, resourceVersion)) continue;
+      if (this.#ownWrites.outlives(key, object, resourceVersion)) continue;
       this.#drop(key, object);
     }
     for (const incoming of objects) {
@@ -207,15 +171,12 @@ export class Store<T extends KubeObject = KubeObject> {
       if (!object) continue;
       const key = keyOf(object);
       const before = this.#objects.get(key);
-      if (before && this.#survives(key, before, object.metadata.resourceVersion)) continue;
-      const ahead = this.#ahead.get(key);
-      this.#ahead.delete(key);
+      if (before && this.#ownWrites.outlives(key, before, object.metadata.resourceVersion)) continue;
+      const hidden = this.#ownWrites.hiddenBefore(key, before);
+      this.#ownWrites.forget(key);
       this.#set(key, object);
       // What others wrote before us, and the watch would have brought, may be in it.
-      if (ahead && before && before === this.#objects.get(key))
-        this.#tell(
-          ahead.before ? { type: "changed", object: before, before: ahead.before } : { type: "added", object: before },
-        );
+      if (hidden && before === this.#objects.get(key)) this.#tell(hidden);
     }
     // A list is the truth, also after the server was put back from a backup and counts from a lower number.
     if (resourceVersion !== undefined) this.#seen.set(scope, resourceVersion);
@@ -227,14 +188,6 @@ export class Store<T extends KubeObject = KubeObject> {
   reached(scope: string, resourceVersion: string | undefined): void {
     const version = newest(this.#seen.get(scope), resourceVersion);
     if (version !== undefined) this.#seen.set(scope, version);
-  }
-
-  /** Ours, and newer than what was listed. Only once: then the list is right after all. */
-  #survives(key: string, object: T, listed: string | undefined): boolean {
-    const ahead = this.#ahead.get(key);
-    if (!ahead || ahead.survived || !isOlder(listed, object.metadata.resourceVersion)) return false;
-    ahead.survived = true;
-    return true;
   }
 
   #hasPassed(object: T): boolean {
@@ -284,10 +237,8 @@ export class Store<T extends KubeObject = KubeObject> {
     const version = object.metadata.resourceVersion;
     // After a reconnection, and after a write of ours, the same state comes twice.
     if (before && version !== undefined && before.metadata.resourceVersion === version) return;
-    for (const table of this.#indexes) {
-      if (before) this.#leave(table, key, before);
-      this.#enter(table, key, object);
-    }
+    if (before) this.#indexes.leave(key, before);
+    this.#indexes.enter(key, object);
     this.#objects.set(key, object);
     const mark = own ? ({ own: true } as const) : {};
     this.#tell(before ? { type: "changed", object, before, ...mark } : { type: "added", object, ...mark });
@@ -295,33 +246,9 @@ export class Store<T extends KubeObject = KubeObject> {
 
   #drop(key: string, object: T): void {
     this.#objects.delete(key);
-    this.#ahead.delete(key);
-    for (const table of this.#indexes) this.#leave(table, key, object);
+    this.#ownWrites.forget(key);
+    this.#indexes.leave(key, object);
     this.#tell({ type: "deleted", object });
-  }
-
-  #enter({ termsOf, found }: IndexTable<T>, key: string, object: T): void {
-    for (const term of this.#terms(termsOf, key, object)) {
-      const objects = found.get(term) ?? new Map<string, T>();
-      found.set(term, objects.set(key, object));
-    }
-  }
-
-  #leave({ termsOf, found }: IndexTable<T>, key: string, object: T): void {
-    for (const term of this.#terms(termsOf, key, object)) {
-      const objects = found.get(term);
-      objects?.delete(key);
-      if (objects?.size === 0) found.delete(term);
-    }
-  }
-
-  #terms(termsOf: (object: T) => readonly string[], key: string, object: T): readonly string[] {
-    try {
-      return termsOf(object);
-    } catch (err) {
-      this.#log?.error({ object: key, err }, "object can't be indexed");
-      return [];
-    }
   }
 
   /** A listener that throws harms no other, and not the watch. */
@@ -338,17 +265,4 @@ export class Store<T extends KubeObject = KubeObject> {
 
 function hasName(object: KubeObject | undefined): object is KubeObject {
   return typeof object?.metadata?.name === "string";
-}
-
-/** By the uid of an owner. */
-export function byOwner<T extends KubeObject>(store: Store<T>): Index<T> {
-  return store.index(({ metadata }) => metadata.ownerReferences?.map(({ uid }) => uid) ?? []);
-}
-
-/** By "namespace/value" of a label: the key of the object that a label names. */
-export function byLabel<T extends KubeObject>(store: Store<T>, label: string): Index<T> {
-  return store.index(({ metadata }) => {
-    const value = metadata.labels?.[label];
-    return value === undefined ? [] : [`${metadata.namespace ?? ""}/${value}`];
-  });
 }

@@ -1,13 +1,23 @@
 /** Keeps a store like the cluster: list once, then watch, for as long as the signal lets it. No failure ends it. */
-import { type BackOffLimits, backOffMs } from "../lib/back-off.ts";
+import type { BackOffLimits } from "../lib/back-off.ts";
 import { DeadlineError } from "../lib/deadline.ts";
 import { wait } from "../lib/wait.ts";
-import { ApiError, type Client, isApiError, type Page, type Selection } from "./client.ts";
+import type { Client, Page, Selection } from "./client.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { KubeObject, Resource } from "./object.ts";
-import { isOlder } from "./resource-version.ts";
 import type { Store } from "./store.ts";
+import {
+  heard,
+  type Listing,
+  newWatch,
+  nextStep,
+  StreamError,
+  type WatchEnd,
+  type Watching,
+  type WatchState,
+  type WatchStep,
+} from "./watch-state.ts";
 
 export interface WatchPatience {
   backOff: BackOffLimits;
@@ -46,102 +56,78 @@ export async function keepFilled<T extends KubeObject>(options: {
     selection,
     store,
     signal,
+    log,
     metrics,
     patience = watchPatience,
     random = Math.random,
   } = options;
   const scope = selection.namespace ?? "";
-  const report = reporter(options.log, { resource: resource.plural, ...(scope && { namespace: scope }) });
+  const about = { resource: resource.plural, ...(scope && { namespace: scope }) };
   const count = (what: string) => metrics?.counter(`reflector_${what}_total`).add({ resource: resource.plural });
-  let resourceVersion: string | undefined;
-  let failures = 0;
-  let silences = 0;
-  let sendsBookmarks = false;
-  /** The pages of a list can expire before they are all read: then it is asked for as a whole. */
-  let pages = true;
 
-  const list = async (): Promise<string> => {
+  const list = async ({ whole }: Listing): Promise<string> => {
     count("lists");
     const items: T[] = [];
     let next: string | undefined;
-    let limit = pages ? Math.min(firstPage, patience.pageSize) : 0;
+    let limit = whole ? 0 : Math.min(firstPage, patience.pageSize);
     for (;;) {
       const asked = { ...selection, limit, next, silenceMs: patience.idleMs };
-      const page = await client.listPage(resource, asked, signal).catch((error: unknown) => {
-        if (isApiError(error, 410)) pages = false;
-        throw error;
-      });
+      const page = await client.listPage(resource, asked, signal);
       for (const item of store.prepared(page.items as T[])) items.push(item);
       next = page.next;
       limit = nextLimit(page, patience.pageSize);
       if (next !== undefined) continue;
       signal.throwIfAborted();
       store.replace(scope, items, page.resourceVersion);
-      report.worksAgain();
-      silences = 0;
-      pages = true;
       return page.resourceVersion;
     }
   };
 
-  const watch = async (since: string): Promise<void> => {
+  /** Resolves when the server ends the watch; `told` is called with the state after each event. */
+  const watch = async (from: Watching, told: (state: Watching) => void): Promise<void> => {
     count("watches");
     const timeoutSeconds = Math.round(patience.leastSeconds * (1 + random()));
-    const idleMs = sendsBookmarks ? (patience.idleWithBookmarksMs ?? patience.idleMs) : patience.idleMs;
-    const asked = { ...selection, resourceVersion: since, timeoutSeconds, idleMs };
+    const idleMs = from.sendsBookmarks ? (patience.idleWithBookmarksMs ?? patience.idleMs) : patience.idleMs;
+    const asked = { ...selection, resourceVersion: from.since, timeoutSeconds, idleMs };
+    let state = from;
     for await (const event of client.watch(resource, asked, signal)) {
       signal.throwIfAborted();
-      if (event.type === "ERROR") {
-        resourceVersion = undefined;
-        throw streamError(event.object);
-      }
-      // Something was heard: this server lives, and the next failure is the first again.
-      failures = 0;
-      silences = 0;
-      report.worksAgain();
+      if (event.type === "ERROR") throw streamError(event.object);
+      if (state.troubles > 0) reportWorksAgain(log, about, state);
       const version = event.object?.metadata?.resourceVersion;
+      state = heard(state, version, { bookmark: event.type === "BOOKMARK" });
       if (event.type === "DELETED") store.remove(event.object);
-      else if (event.type === "BOOKMARK") {
-        sendsBookmarks = true;
-        if (isOlder(version, since)) {
-          resourceVersion = undefined;
-          throw new Error(`the server has gone back from version ${since} to ${version}`);
-        }
-        store.reached(scope, version);
-      } else store.put(event.object as T);
-      resourceVersion = version ?? resourceVersion;
+      else if (event.type === "BOOKMARK") store.reached(scope, version);
+      else store.put(event.object as T);
+      told(state);
     }
   };
 
+  let state: WatchState = newWatch;
   while (!signal.aborted) {
     const startedAt = performance.now();
-    let watchingAt = Number.POSITIVE_INFINITY;
+    const lastedMs = () => performance.now() - startedAt;
+    let end: WatchEnd;
     try {
-      resourceVersion ??= await list();
-      watchingAt = performance.now();
-      await watch(resourceVersion);
-      // Ended as asked. A server that ends watches at once is not asked again at once.
-      if (performance.now() - startedAt < 1_000) await wait(backOffMs(failures++, patience.backOff, random), signal);
-    } catch (err) {
-      if (signal.aborted) return;
-      // A watch that has lasted is no failure in a row, though nothing was said in it.
-      if (performance.now() - watchingAt > patience.backOff.mostMs) failures = 0;
-      // Timers may be early by a little.
-      const silent = err instanceof DeadlineError && performance.now() - startedAt >= patience.idleMs - 10;
-      if (silent && !sendsBookmarks && ++silences < silencesWithoutBookmarks) {
-        // Some kinds have no bookmarks (events, and others that the server does not cache): nothing has to be wrong.
-        options.log.debug({ resource: resource.plural }, "nothing heard, watching again");
-        continue;
+      if (state.is === "Listing") end = { is: "listed", version: await list(state) };
+      else {
+        await watch(state, (now) => {
+          state = now;
+        });
+        end = { is: "ended", lastedMs: lastedMs() };
       }
-      count("failures");
-      if (err instanceof DeadlineError && sendsBookmarks) silences++;
-      // A server that was put back from a backup and does not know our version yet stays silent for us: then a list is right.
-      const tooSilent = silences >= (sendsBookmarks ? 2 : silencesWithoutBookmarks);
-      if (needsNewList(err, failures) || tooSilent) resourceVersion = undefined;
-      report.failed(err, { listed: watchingAt < Number.POSITIVE_INFINITY });
-      const pauseMs = backOffMs(failures++, patience.backOff, random);
-      await wait(Math.max(pauseMs, isApiError(err) ? (err.retryAfterMs ?? 0) : 0), signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      // Timers may be early by a little.
+      const silent = error instanceof DeadlineError && (state.sendsBookmarks || lastedMs() >= patience.idleMs - 10);
+      end = { is: "failed", error, lastedMs: lastedMs(), silent };
     }
+    const step = nextStep(state, end, patience.backOff, random);
+    if (step.report === "failed" || step.report === "expired") count("failures");
+    report(log, about, step, end);
+    if (step.report === "worksAgain" && state.troubles > 0) reportWorksAgain(log, about, state);
+    state = step.state;
+    if (step.pauseMs > 0) await wait(step.pauseMs, signal);
   }
 }
 
@@ -154,44 +140,23 @@ function nextLimit({ items, bytes }: Page, most: number): number {
   return Math.min(most, Math.max(Math.min(firstPage, most), Math.floor(pageBytes / each)));
 }
 
-const silencesWithoutBookmarks = 10;
-
-/** After so many failures in a row a list is right, whatever they were. */
-const failuresUntilList = 5;
-
-/** What we last saw is too old for the server, or it refuses the question. While it is only down or busy, all that was seen still holds. */
-function needsNewList(err: unknown, failures: number): boolean {
-  // Lists are what a server that is too busy can do least.
-  if (isApiError(err, 429)) return false;
-  const refused = err instanceof ApiError && err.status < 500;
-  const tooNew = err instanceof ApiError && err.message.includes("Too large resource version");
-  return refused || tooNew || failures >= failuresUntilList;
-}
-
-function streamError(said: { code?: number; reason?: string; message?: string }): ApiError {
+function streamError(said: { code?: number; reason?: string; message?: string }): StreamError {
   const { code = 500, reason = "Unknown", message = "the watch ended with an error" } = said ?? {};
-  return new ApiError({ status: code, reason, message });
+  return new StreamError({ status: code, reason, message });
 }
 
-/** One line for the first failure and for each doubling of their number, and one when all is well again. */
-function reporter(log: Log, about: object) {
-  let failures = 0;
-  return {
-    failed(err: unknown, { listed }: { listed: boolean }): void {
-      // Part of life: what the server still knew of the past has ended before we asked.
-      if (listed && isApiError(err, 410)) {
-        log.debug(about, "watch expired, listing again");
-        return;
-      }
-      failures++;
-      const told = Number.isInteger(Math.log2(failures));
-      const fields = { ...about, failures, err };
-      if (told) log.warn(fields, "watch failed, trying again");
-      else log.debug(fields, "watch failed, trying again");
-    },
-    worksAgain(): void {
-      if (failures > 2) log.info({ ...about, failures }, "watch works again");
-      failures = 0;
-    },
-  };
+/** One line for the first failure and for each doubling of their number. */
+function report(log: Log, about: object, { report: what, state: { troubles } }: WatchStep, end: WatchEnd): void {
+  if (what === "silent") log.debug(about, "nothing heard, watching again");
+  // Part of life: what the server still knew of the past has ended before we asked.
+  if (what === "expired") log.debug(about, "watch expired, listing again");
+  if (what !== "failed" || end.is !== "failed") return;
+  const fields = { ...about, failures: troubles, err: end.error };
+  if (Number.isInteger(Math.log2(troubles))) log.warn(fields, "watch failed, trying again");
+  else log.debug(fields, "watch failed, trying again");
+}
+
+/** One line when all is well again. */
+function reportWorksAgain(log: Log, about: object, { troubles: failures }: WatchState): void {
+  if (failures > 2) log.info({ ...about, failures }, "watch works again");
 }

@@ -6,11 +6,12 @@ import { Cache } from "../../kube/cache.ts";
 import type { Client } from "../../kube/client.ts";
 import { EventRecorder } from "../../kube/events.ts";
 import { trimmed, withDigests, withoutManagedFields } from "../../kube/fields.ts";
+import { byLabel, type Index } from "../../kube/indexes.ts";
 import { resources } from "../../kube/kinds.ts";
 import type { Log } from "../../kube/log.ts";
 import type { Metrics } from "../../kube/metrics.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
-import { byLabel, type Index, type Store } from "../../kube/store.ts";
+import type { Store } from "../../kube/store.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
 import type {
   LiveCronJob,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { byLabel, byOwner } from "../../../src/kube/indexes.ts";
 import type { KubeObject } from "../../../src/kube/object.ts";
-import { byLabel, byOwner, Store } from "../../../src/kube/store.ts";
+import { Store } from "../../../src/kube/store.ts";
 import { aPod, keptLog } from "../../helpers/fake-api-server.ts";
 import { seededRandom } from "../../helpers/seeded-random.ts";
 
