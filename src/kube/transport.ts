@@ -2,16 +2,17 @@
  * HTTP to the API server over kept-alive connections. A connection that the server closed while it was idle is replaced; "later" (429, or
  * 5xx with Retry-After) is obeyed; a refused token is read anew. Everything else is the caller's to judge.
  */
-import http from "node:http";
-import https from "node:https";
+import type http from "node:http";
 import { whenAborted } from "../lib/aborted.ts";
 import { DeadlineError, deadline } from "../lib/deadline.ts";
 import { LineReader } from "../lib/lines.ts";
 import { shared } from "../lib/shared.ts";
 import { wait } from "../lib/wait.ts";
-import { ApiError, apiErrorOf, isApiError } from "./api-error.ts";
+import { ApiError, apiErrorOf } from "./api-error.ts";
+import { agentFor, attempt } from "./attempt.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Counter } from "./metrics.ts";
+import { afterAttempt, pauseAfter } from "./retry.ts";
 
 export interface Call {
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -43,7 +44,6 @@ const patience = {
   silenceMs: 30_000,
   /** All tries of one call together. */
   callMs: 120_000,
-  tries: 10,
   /** Calls at once; watches have connections of their own. */
   connections: 32,
 };
@@ -55,19 +55,11 @@ export function transport(
   credentials: Credentials,
   options: { userAgent: string; requests: Counter; connectMs?: number },
 ): Transport {
-  const { server, tls } = credentials;
+  const { server } = credentials;
   const { requests, userAgent, connectMs = patience.connectMs } = options;
-  const plain = server.protocol === "http:";
-  const agentFor = (maxSockets: number) => {
-    const kept = { keepAlive: true, keepAliveMsecs: 30_000, maxSockets, scheduling: "lifo" as const };
-    if (plain) return new http.Agent(kept);
-    const { insecure, ...identity } = tls;
-    return new https.Agent({ ...kept, ...identity, rejectUnauthorized: !insecure });
-  };
-  const calls = agentFor(patience.connections);
-  const unlimited = agentFor(Number.POSITIVE_INFINITY);
+  const calls = agentFor(credentials, patience.connections);
+  const unlimited = agentFor(credentials, Number.POSITIVE_INFINITY);
   const root = server.pathname.replace(/\/$/, "");
-  const host = server.hostname.replace(/^\[|\]$/g, "");
 
   const renewed = shared(() => credentials.headers({ refused: true }), patience.silenceMs);
   /** Who we are, anew when the server has refused `refused`. Many who are refused at once ask for one new token. */
@@ -87,47 +79,28 @@ export function transport(
   }
 
   /** Resolves with the head of the answer; the body is still to be read. */
-  async function send(
-    call: Call,
-    agent: http.Agent,
-    signal: AbortSignal,
-    refused?: Record<string, string>,
-  ): Promise<http.IncomingMessage> {
+  async function send(call: Call, agent: http.Agent, signal: AbortSignal): Promise<http.IncomingMessage> {
+    const { method } = call;
     const query = Object.entries(call.query ?? {}).filter((pair): pair is [string, string] => pair[1] !== undefined);
-    const path = `${root}${call.path}${query.length > 0 ? `?${new URLSearchParams(query).toString()}` : ""}`;
+    const path = `${root}${call.path}${query.length > 0 ? `?${new URLSearchParams(query)}` : ""}`;
     const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
-    // A plugin or a file that does not answer must not hold whoever no longer waits.
-    const who = await unlessAborted(identity(refused), signal);
-    const headers = headersFor(call, payload, who);
-    const attempt = () =>
-      new Promise<http.IncomingMessage>((resolve, reject) => {
-        const to = { host, port: server.port, path, method: call.method, headers, agent, signal };
-        const request = (plain ? http : https).request(to, resolve);
-        request.on("socket", (socket) => {
-          if (!socket.connecting) return;
-          const late = () => request.destroy(new ConnectTimeout(`no connection to ${server.host} in ${connectMs} ms`));
-          const timer = setTimeout(late, connectMs);
-          const settled = () => clearTimeout(timer);
-          socket.once("connect", settled).once("close", settled);
-        });
-        // A kept-alive connection that the server closed meanwhile: nothing was done, so the call may be made anew.
-        request.on("error", (error) => reject(request.reusedSocket ? new StaleConnection(error) : error));
-        request.end(payload);
-      });
+    let refused: Record<string, string> | undefined;
     for (;;) {
-      try {
-        const response = await attempt();
-        count(call, String(response.statusCode));
-        if (response.statusCode !== 401 || refused) return response;
-        response.resume();
-        return await send(call, agent, signal, who);
-      } catch (error) {
-        if (!(error instanceof StaleConnection)) {
-          if (!signal.aborted || signal.reason instanceof DeadlineError) count(call, "error");
-          throw error;
-        }
-        if (call.method === "POST" || signal.aborted) throw error.cause;
-      }
+      // A plugin or a file that does not answer must not hold whoever no longer waits.
+      const who = await unlessAborted(identity(refused), signal);
+      const sent = { method, path, headers: headersFor(call, payload, who), payload, agent, signal };
+      const attempted = await attempt(credentials, sent, connectMs).catch((error: unknown) => {
+        if (!signal.aborted || signal.reason instanceof DeadlineError) count(call, "error");
+        throw error;
+      });
+      if (attempted.is === "answered") count(call, String(attempted.status));
+      const tokenRenewed = refused !== undefined;
+      const follows = afterAttempt(attempted, { method, tokenRenewed, aborted: signal.aborted });
+      if (follows === "again with a new token") refused = who;
+      if (attempted.is === "answered") {
+        if (follows === "give") return attempted.response;
+        attempted.response.resume();
+      } else if (follows === "give") throw attempted.error;
     }
   }
 
@@ -159,8 +132,8 @@ export function transport(
         try {
           return await once<T>(call, outer, sized);
         } catch (error) {
-          const pauseMs = pauseOf(error);
-          if (pauseMs === undefined || tries >= patience.tries || performance.now() + pauseMs > endsAt) throw error;
+          const pauseMs = pauseAfter(error, { tries, leftMs: endsAt - performance.now() });
+          if (pauseMs === undefined) throw error;
           // Those who were sent away together do not come back together.
           await wait(pauseMs * (1 + Math.random() * 0.2), outer);
           outer.throwIfAborted();
@@ -200,30 +173,11 @@ export function transport(
   };
 }
 
-/** For how long the server asked to be left alone; undefined when it did not. A 429 without a time means a second. */
-function pauseOf(error: unknown): number | undefined {
-  if (!isApiError(error)) return undefined;
-  if (error.status === 429) return error.retryAfterMs ?? 1_000;
-  return error.status >= 500 ? error.retryAfterMs : undefined;
-}
-
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const forget = whenAborted(signal, () => reject(signal.reason as Error));
     promise.then(resolve, reject).finally(forget);
   });
-}
-
-class StaleConnection extends Error {
-  override readonly cause: unknown;
-  constructor(cause: unknown) {
-    super("connection was closed while idle");
-    this.cause = cause;
-  }
-}
-
-class ConnectTimeout extends Error {
-  readonly code = "ETIMEDOUT";
 }
 
 const isFine = (response: http.IncomingMessage) => response.statusCode !== undefined && response.statusCode < 300;
