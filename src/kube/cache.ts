@@ -33,6 +33,20 @@ export class Cache {
     this.#namespaces = namespaces ?? [""];
     this.#options.metrics?.gauge("kube_store_objects", () => this.#byResource(({ size }) => size));
     this.#options.metrics?.gauge("kube_store_unreadable_objects", () => this.#byResource((store) => store.unreadable));
+    this.#options.metrics?.gauge("kube_store_left_out", () =>
+      this.#stores.flatMap(({ resource, store }) =>
+        [...store.leftOut.keys()].map((namespace) => ({ labels: { resource: resource.plural, namespace }, value: 1 })),
+      ),
+    );
+  }
+
+  /** Which kind may not be listed in this namespace, and what the API server said; undefined where all may be. */
+  leftOut(namespace: string): { plural: string; said: string } | undefined {
+    for (const { resource, store } of this.#stores) {
+      const said = store.leftOut.get(namespace);
+      if (said !== undefined) return { plural: resource.plural, said };
+    }
+    return undefined;
   }
 
   /** A store of this kind, being filled from now on. */

@@ -31,6 +31,8 @@ export class Store<T extends KubeObject = KubeObject> {
   readonly #indexes: Indexes<T>;
   readonly #scopes: readonly string[];
   readonly #scopesToFill: Set<string>;
+  /** Namespaces that may not be listed, with what the server said. */
+  readonly #leftOut = new Map<string, string>();
   readonly #waiters: (() => void)[] = [];
   readonly #trim: (object: T) => T;
   readonly #log: Log | undefined;
@@ -55,8 +57,17 @@ export class Store<T extends KubeObject = KubeObject> {
     this.#indexes = new Indexes(options.log);
   }
 
+  /** Every scope was listed, or is left out, but not all of them are. */
   get filled(): boolean {
-    return this.#scopesToFill.size === 0;
+    const { size } = this.#scopesToFill;
+    return (
+      size === 0 || (size < this.#scopes.length && [...this.#scopesToFill].every((each) => this.#leftOut.has(each)))
+    );
+  }
+
+  /** Namespaces whose objects may not be listed, with what the server said. What was known of them stays. */
+  get leftOut(): ReadonlyMap<string, string> {
+    return this.#leftOut;
   }
 
   get size(): number {
@@ -68,7 +79,18 @@ export class Store<T extends KubeObject = KubeObject> {
     return this.#unreadable.size;
   }
 
-  /** Resolves when every scope was listed, or when the signal is aborted. */
+  /** Nobody waits for this namespace any more: it may not be listed. The whole cluster can't be left out. */
+  leaveOut(scope: string, why: string): void {
+    if (scope === "") return;
+    this.#leftOut.set(scope, why);
+    this.#wakeIfFilled();
+  }
+
+  #wakeIfFilled(): void {
+    if (this.filled) for (const wake of this.#waiters.splice(0)) wake();
+  }
+
+  /** Resolves when every scope was listed or left out, or when the signal is aborted. */
   async whenFilled(signal: AbortSignal): Promise<void> {
     if (this.filled || signal.aborted) return;
     await new Promise<void>((resolve) => {
@@ -180,8 +202,9 @@ export class Store<T extends KubeObject = KubeObject> {
     }
     // A list is the truth, also after the server was put back from a backup and counts from a lower number.
     if (resourceVersion !== undefined) this.#seen.set(scope, resourceVersion);
-    if (!this.#scopesToFill.delete(scope) || !this.filled) return;
-    for (const wake of this.#waiters.splice(0)) wake();
+    this.#leftOut.delete(scope);
+    this.#scopesToFill.delete(scope);
+    this.#wakeIfFilled();
   }
 
   /** The watch has told all changes of this scope up to here. */

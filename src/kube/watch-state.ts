@@ -17,6 +17,8 @@ interface Memory {
   readonly silences: number;
   /** This server sends bookmarks; not all do, for not all kinds. */
   readonly sendsBookmarks: boolean;
+  /** Lists in a row that the server refused to give: forbidden, or of a kind that it does not know. */
+  readonly refusals: number;
 }
 
 /** Nothing that is known can be watched from. `whole`: pages expired before they were all read, so the next list has none. */
@@ -47,7 +49,15 @@ export type WatchEnd =
 export interface WatchStep {
   state: WatchState;
   pauseMs: number;
-  report?: "worksAgain" | "failed" | "expired" | "silent";
+  report?: "worksAgain" | "failed" | "expired" | "silent" | "refused";
+  /** The lists have been refused for so long that nobody is to wait for them. */
+  leftOut?: true;
+}
+
+export interface WatchPauses {
+  backOff: BackOffLimits;
+  /** Between two lists when the server has refused several. */
+  refusedMs: number;
 }
 
 export const newWatch: Listing = {
@@ -57,7 +67,11 @@ export const newWatch: Listing = {
   troubles: 0,
   silences: 0,
   sendsBookmarks: false,
+  refusals: 0,
 };
+
+/** A Role that is about to be there, or a CRD, is there within seconds. */
+const refusalsUntilLeftOut = 5;
 
 /** A server that ends watches at once is not asked again at once. */
 const soonMs = 1_000;
@@ -92,12 +106,13 @@ export function heard(state: Watching, version: string | undefined, { bookmark }
   };
 }
 
-export function nextStep(state: WatchState, end: WatchEnd, backOff: BackOffLimits, random: () => number): WatchStep {
-  const pauseMs = () => backOffMs(state.failures, backOff, random);
+export function nextStep(state: WatchState, end: WatchEnd, pauses: WatchPauses, random: () => number): WatchStep {
+  const pauseMs = () => backOffMs(state.failures, pauses.backOff, random);
   switch (end.is) {
     case "listed": {
       const { failures, sendsBookmarks } = state;
-      const next = { failures, sendsBookmarks, troubles: 0, silences: 0, version: end.version, since: end.version };
+      const memory = { failures, sendsBookmarks, troubles: 0, silences: 0, refusals: 0 };
+      const next = { ...memory, version: end.version, since: end.version };
       return { state: { is: "Watching", ...next }, pauseMs: 0, report: "worksAgain" };
     }
     case "ended": {
@@ -106,14 +121,14 @@ export function nextStep(state: WatchState, end: WatchEnd, backOff: BackOffLimit
       return { state: { ...again, failures: state.failures + 1 }, pauseMs: pauseMs() };
     }
     case "failed":
-      return afterFailure(state, end, backOff, random);
+      return afterFailure(state, end, pauses, random);
   }
 }
 
 function afterFailure(
   before: WatchState,
   { error, lastedMs, silent }: WatchEnd & { is: "failed" },
-  backOff: BackOffLimits,
+  { backOff, refusedMs }: WatchPauses,
   random: () => number,
 ): WatchStep {
   // A watch that has lasted is no failure in a row, though nothing was said in it.
@@ -132,13 +147,17 @@ function afterFailure(
     isApiError(error) ? (error.retryAfterMs ?? 0) : 0,
   );
   const report = expired ? "expired" : "failed";
-  const memory = { failures, troubles, silences: state.silences, sendsBookmarks: state.sendsBookmarks };
-  if (before.is === "Listing")
-    return {
-      state: { is: "Listing", ...memory, whole: before.whole || isApiError(error, 410) },
-      pauseMs,
-      report,
-    };
+  const { silences, sendsBookmarks } = state;
+  const memory = { failures, troubles, silences, sendsBookmarks, refusals: 0 };
+  if (before.is === "Listing") {
+    const whole = before.whole || isApiError(error, 410);
+    const refusals = isApiError(error, 403) || isApiError(error, 404) ? before.refusals + 1 : 0;
+    const again = { is: "Listing", ...memory, whole, refusals } as const;
+    if (refusals < refusalsUntilLeftOut) return { state: again, pauseMs, report };
+    const first = refusals === refusalsUntilLeftOut;
+    const laterMs = Math.round(refusedMs * (0.5 + random() / 2));
+    return { state: again, pauseMs: laterMs, leftOut: true, ...(first && { report: "refused" }) };
+  }
   const again = { ...memory, version: before.version, since: before.version };
   return needsNewList(error, state.failures) || tooSilent
     ? { state: { is: "Listing", ...memory, whole: false }, pauseMs, report }

@@ -1,6 +1,7 @@
 /** Keeps a store like the cluster: list once, then watch, for as long as the signal lets it. No failure ends it. */
 import type { BackOffLimits } from "../lib/back-off.ts";
 import { DeadlineError } from "../lib/deadline.ts";
+import { messageOf } from "../lib/text.ts";
 import { wait } from "../lib/wait.ts";
 import type { Client, Page, Selection } from "./client.ts";
 import type { Log } from "./log.ts";
@@ -28,6 +29,8 @@ export interface WatchPatience {
   /** The same once this server has sent a bookmark: they come each minute, a quarter of it sooner or later. */
   idleWithBookmarksMs?: number;
   pageSize: number;
+  /** Between two lists of what this operator may not list, or of a kind that the server does not know. */
+  refusedMs?: number;
 }
 
 export const watchPatience: WatchPatience = {
@@ -37,6 +40,7 @@ export const watchPatience: WatchPatience = {
   idleMs: 180_000,
   idleWithBookmarksMs: 100_000,
   pageSize: 500,
+  refusedMs: 60_000,
 };
 
 export async function keepFilled<T extends KubeObject>(options: {
@@ -103,6 +107,7 @@ export async function keepFilled<T extends KubeObject>(options: {
     }
   };
 
+  const pauses = { backOff: patience.backOff, refusedMs: patience.refusedMs ?? 60_000 };
   let state: WatchState = newWatch;
   while (!signal.aborted) {
     const startedAt = performance.now();
@@ -122,9 +127,10 @@ export async function keepFilled<T extends KubeObject>(options: {
       const silent = error instanceof DeadlineError && (state.sendsBookmarks || lastedMs() >= patience.idleMs - 10);
       end = { is: "failed", error, lastedMs: lastedMs(), silent };
     }
-    const step = nextStep(state, end, patience.backOff, random);
-    if (step.report === "failed" || step.report === "expired") count("failures");
+    const step = nextStep(state, end, pauses, random);
+    if (end.is === "failed" && step.report !== "silent") count("failures");
     report(log, about, step, end);
+    if (step.leftOut && end.is === "failed") store.leaveOut(scope, messageOf(end.error));
     if (step.report === "worksAgain" && state.troubles > 0) reportWorksAgain(log, about, state);
     state = step.state;
     if (step.pauseMs > 0) await wait(step.pauseMs, signal);
@@ -150,6 +156,11 @@ function report(log: Log, about: object, { report: what, state: { troubles } }: 
   if (what === "silent") log.debug(about, "nothing heard, watching again");
   // Part of life: what the server still knew of the past has ended before we asked.
   if (what === "expired") log.debug(about, "watch expired, listing again");
+  if (what === "refused" && end.is === "failed")
+    log.error(
+      { ...about, failures: troubles, err: end.error },
+      "refused by the API server, left out until it is allowed",
+    );
   if (what !== "failed" || end.is !== "failed") return;
   const fields = { ...about, failures: troubles, err: end.error };
   if (Number.isInteger(Math.log2(troubles))) log.warn(fields, "watch failed, trying again");

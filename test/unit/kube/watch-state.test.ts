@@ -16,7 +16,7 @@ import {
 import { DeadlineError } from "../../../src/lib/deadline.ts";
 
 const backOff = { firstMs: 500, mostMs: 5_000 };
-const next = (state: WatchState, end: WatchEnd) => nextStep(state, end, backOff, () => 1);
+const next = (state: WatchState, end: WatchEnd) => nextStep(state, end, { backOff, refusedMs: 60_000 }, () => 1);
 const listing = (more: Partial<Listing> = {}): Listing => ({ ...newWatch, ...more });
 const { whole: _, ...memory } = newWatch;
 const watching = (more: Partial<Watching> = {}): Watching => ({
@@ -156,6 +156,40 @@ test.each<{
     report: "failed",
   },
   {
+    when: "a list is forbidden",
+    state: listing(),
+    end: failed(api(403)),
+    becomes: { is: "Listing", refusals: 1 },
+    report: "failed",
+  },
+  {
+    when: "a list is forbidden for the fifth time",
+    state: listing({ refusals: 4, troubles: 4 }),
+    end: failed(api(403)),
+    becomes: { is: "Listing", refusals: 5 },
+    report: "refused",
+  },
+  {
+    when: "a list stays forbidden",
+    state: listing({ refusals: 5 }),
+    end: failed(api(404)),
+    becomes: { is: "Listing", refusals: 6 },
+  },
+  {
+    when: "a list fails otherwise after it was forbidden",
+    state: listing({ refusals: 4 }),
+    end: failed(reset),
+    becomes: { is: "Listing", refusals: 0 },
+    report: "failed",
+  },
+  {
+    when: "a list that was forbidden is read",
+    state: listing({ refusals: 9, troubles: 9 }),
+    end: { is: "listed", version: "9" },
+    becomes: { is: "Watching", refusals: 0 },
+    report: "worksAgain",
+  },
+  {
     when: "a whole list fails otherwise",
     state: listing({ whole: true }),
     end: failed(reset),
@@ -210,6 +244,12 @@ test("pauses grow with failures in a row, and are at least as long as the server
   expect(pause(3)).toBeGreaterThan(pause(0));
   expect(pause(40)).toBeLessThanOrEqual(backOff.mostMs * 1.5);
   expect(pause(0, api(429, "later", 60_000))).toBe(60_000);
+});
+
+test("who may not list is left out after five refusals, and asks each minute", () => {
+  const step = (refusals: number) => next(listing({ refusals }), failed(api(403)));
+  expect([step(3).leftOut, step(4).leftOut, step(50).leftOut]).toEqual([undefined, true, true]);
+  expect([step(4).pauseMs, step(50).pauseMs]).toEqual([60_000, 60_000]);
 });
 
 test("what is heard ends a row of failures and moves on", () => {

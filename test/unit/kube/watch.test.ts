@@ -1,6 +1,8 @@
 /** The watch loop against faults: it never stops, and the store ends up like the cluster. */
 import { afterEach, expect, test } from "vitest";
+import { Cache } from "../../../src/kube/cache.ts";
 import { resources } from "../../../src/kube/kinds.ts";
+import { Metrics } from "../../../src/kube/metrics.ts";
 import { Store } from "../../../src/kube/store.ts";
 import { keepFilled, type WatchPatience } from "../../../src/kube/watch.ts";
 import {
@@ -183,6 +185,47 @@ test("an error event of another kind leads to a new list too", async () => {
     watches: [broken, open],
   });
   await until("the pod", () => run.names().length === 1);
+});
+
+test("a namespace that may not be listed is left out, so that nobody waits for it, and joins when it may", async () => {
+  let forbidden = true;
+  const server = await fakeApiServer((request) => {
+    const gone = request.path.startsWith("/api/v1/namespaces/gone/");
+    if (gone && forbidden) return statusAnswer(403, "Forbidden", "pods is forbidden");
+    if (request.query.has("watch")) return open;
+    return listAnswer([aPod(gone ? "late" : "p1", "1")], "1");
+  });
+  const stopping = new AbortController();
+  const metrics = new Metrics();
+  const cache = new Cache({
+    client: server.client,
+    log: keptLog(),
+    signal: stopping.signal,
+    namespaces: ["here", "gone"],
+    metrics,
+    patience: { ...patience, refusedMs: 50 },
+  });
+  const store = cache.store(resources.pod);
+  ends.push(async () => {
+    stopping.abort();
+    await cache.ended;
+    await server.close();
+  });
+  expect(cache.filled).toBe(false);
+  await store.whenFilled(stopping.signal);
+  expect(store.all().map(({ metadata }) => metadata.name)).toEqual(["p1"]);
+  expect(cache.leftOut("gone")).toEqual({ plural: "pods", said: "pods is forbidden" });
+  expect(cache.leftOut("here")).toBeUndefined();
+  expect(metrics.text()).toContain('kube_store_left_out{resource="pods",namespace="gone"} 1');
+  forbidden = false;
+  await until("the other pod", () => store.size === 2);
+  expect([cache.filled, cache.leftOut("gone")]).toEqual([true, undefined]);
+});
+
+test("who may list nothing at all is not ready", async () => {
+  const run = await watching({ lists: [statusAnswer(403, "Forbidden", "no")], watches: [open] }, { refusedMs: 10 });
+  await until("ten lists", () => run.lists().length >= 10);
+  expect(run.store.filled).toBe(false);
 });
 
 test("the same name with another uid is a deletion and an addition", async () => {
