@@ -4,7 +4,7 @@ import { ChatmailServerSpec, ChatmailServerStatus } from "./chatmail-server.ts";
 import type { Structural } from "./crd.ts";
 import { structuralOf } from "./crd.ts";
 import { apiVersion, chatmailServer } from "./names.ts";
-import { reasons } from "./reasons.ts";
+import { type Reason, reasons, whoActs } from "./reasons.ts";
 import { celKeyword } from "./schema.ts";
 
 interface Field {
@@ -86,6 +86,8 @@ function statusTable(schema: Structural): string {
   );
 }
 
+const reasonNames = Object.keys(reasons) as Reason[];
+
 export function chatmailServerReference(): string {
   return `<!-- Written by npm run generate from src/api; edit there. -->
 
@@ -117,9 +119,13 @@ ${statusTable(structuralOf(ChatmailServerStatus))}
 The word in \`reason\` of a condition is the same in events and logs. \`Ready\` shows the first thing that is wrong, in the
 order in which a person would put it right.
 
+Who must act so that it passes: \`moving\`, nobody, the operator or the cluster is at it (\`Reconciling\` is True); \`needs edit\`, whoever
+writes the spec; \`needs person\`, somebody outside the spec (with both, \`Stalled\` is True: time alone will not help); \`passing\`, nobody at once, a fault outside
+that is tried again.
+
 ${table(
-  ["Reason", "Meaning"],
-  Object.entries(reasons).map(([reason, meaning]) => [`\`${reason}\``, meaning]),
+  ["Reason", "Meaning", "Who must act"],
+  reasonNames.map((reason) => [`\`${reason}\``, reasons[reason].meaning, whoActs(reason) ?? "nobody"]),
 )}
 `;
 }
