@@ -2,8 +2,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { stringify } from "yaml";
-import { chatmailServerCrd } from "../src/api/crd.ts";
-import { chatmailServerReference } from "../src/api/reference.ts";
+import { crdOf } from "../src/api/crd.ts";
+import { kinds } from "../src/api/kinds.ts";
+import { referenceOf } from "../src/api/reference.ts";
 import { installManifests, ownRules, watchRules } from "../src/operator/manifests.ts";
 import { readOptions } from "./options.ts";
 
@@ -21,23 +22,25 @@ const install = installManifests({
   relayImage: `chatmail-relay:${version}`,
   version,
 });
-const crd = chatmailServerCrd();
+const crds = kinds.map(crdOf);
 /** Helm leaves what carries this in place when the chart is removed: with the CRD all relays would go. */
 const kept = { "helm.sh/resource-policy": "keep" };
 const chart = "charts/chatmail-operator";
 
 const files: Record<string, string> = {
-  "crds/chatmailservers.yaml": yaml(crd),
+  ...Object.fromEntries(kinds.map((kind) => [`crds/${kind.plural}.yaml`, yaml(crdOf(kind))])),
+  ...Object.fromEntries(kinds.map((kind) => [`docs/reference/${kind.singular}.md`, referenceOf(kind)])),
   "install/chatmail-operator.yaml": yaml(
-    crd,
+    ...crds,
     { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
     ...install,
   ),
-  [`${chart}/generated/crd.yaml`]: yaml({ ...crd, metadata: { ...crd.metadata, annotations: kept } }),
+  [`${chart}/generated/crd.yaml`]: yaml(
+    ...crds.map((crd) => ({ ...crd, metadata: { ...crd.metadata, annotations: kept } })),
+  ),
   [`${chart}/generated/watch-rules.yaml`]: yaml(watchRules),
   [`${chart}/generated/own-rules.yaml`]: yaml(ownRules),
   [`${chart}/Chart.yaml`]: chartFile(version),
-  "docs/reference/chatmailserver.md": chatmailServerReference(),
 };
 
 function chartFile(chartVersion: string): string {

@@ -1,7 +1,7 @@
 /** From our zod schemas to a CustomResourceDefinition: a structural schema, which is a small and strict part of JSON Schema. */
 import { z } from "zod";
-import { ChatmailServerSpec, ChatmailServerStatus } from "./chatmail-server.ts";
-import { chatmailServer, group, version } from "./names.ts";
+import type { Kind } from "./kinds.ts";
+import { apiVersion, group, version } from "./names.ts";
 import { type CelRule, cel, celKeyword } from "./schema.ts";
 
 /** The keywords of JSON Schema that the API server and this project use. */
@@ -91,50 +91,34 @@ export function structuralOf(schema: z.ZodType): Structural {
   return toStructural(z.toJSONSchema(schema, { io: "input", target: "draft-7", reused: "inline" }));
 }
 
-/** Child objects carry the name with endings such as -config-5d8f; a Service's name must be a DNS label. */
-const nameRule: CelRule = {
-  rule: "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",
-  message:
-    "metadata.name must have at most 40 characters: lower-case letters, digits and -, beginning with a letter: children are named after it",
-};
-
-const printerColumns = [
-  { name: "Domain", type: "string", jsonPath: ".spec.domain" },
-  { name: "Ready", type: "string", jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
-  { name: "Reason", type: "string", jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },
-  { name: "Address", type: "string", jsonPath: ".status.addresses[0]" },
-  { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
-  { name: "Invite", type: "string", jsonPath: ".status.invite.link", priority: 1 },
-  { name: "Message", type: "string", jsonPath: '.status.conditions[?(@.type=="Ready")].message', priority: 1 },
-];
-
-export function chatmailServerCrd() {
+export function crdOf(of: Kind) {
+  const { kind, plural, singular, shortNames, description, spec, status, name, columns } = of;
   const openAPIV3Schema: Structural = {
-    description: "A chatmail relay: a minimal e-mail server for Delta Chat, for one domain.",
+    description,
     type: "object",
     required: ["spec"],
     properties: {
-      apiVersion: { type: "string", description: "chatmail.dev/v1alpha1" },
-      kind: { type: "string", description: "ChatmailServer" },
+      apiVersion: { type: "string", description: apiVersion },
+      kind: { type: "string", description: kind },
       metadata: { type: "object" },
-      spec: structuralOf(ChatmailServerSpec),
-      status: structuralOf(ChatmailServerStatus),
+      spec: structuralOf(spec),
+      status: structuralOf(status),
     },
-    ...cel(nameRule),
+    ...cel({ rule: name.rule, message: name.message }),
   };
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
-    metadata: { name: `${chatmailServer.plural}.${group}` },
+    metadata: { name: `${plural}.${group}` },
     spec: {
       group,
       scope: "Namespaced",
       names: {
-        kind: chatmailServer.kind,
-        listKind: `${chatmailServer.kind}List`,
-        plural: chatmailServer.plural,
-        singular: chatmailServer.singular,
-        shortNames: [...chatmailServer.shortNames],
+        kind,
+        listKind: `${kind}List`,
+        plural,
+        singular,
+        shortNames: [...shortNames],
         categories: ["chatmail"],
       },
       versions: [
@@ -143,7 +127,7 @@ export function chatmailServerCrd() {
           served: true,
           storage: true,
           subresources: { status: {} },
-          additionalPrinterColumns: printerColumns,
+          additionalPrinterColumns: columns.map((column) => ({ ...column })),
           schema: { openAPIV3Schema },
         },
       ],

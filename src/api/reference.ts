@@ -1,10 +1,9 @@
-/** The reference page of a resource, written from its schema: docs/reference/chatmailserver.md. */
-
-import { ChatmailServerSpec, ChatmailServerStatus } from "./chatmail-server.ts";
+/** The reference page of a kind, written from its schema: docs/reference/chatmailserver.md and its like. */
 import type { Structural } from "./crd.ts";
 import { structuralOf } from "./crd.ts";
-import { apiVersion, chatmailServer } from "./names.ts";
-import { reasons } from "./reasons.ts";
+import type { Kind } from "./kinds.ts";
+import { apiVersion } from "./names.ts";
+import { type Reason, reasons, whoActs } from "./reasons.ts";
 import { celKeyword } from "./schema.ts";
 
 interface Field {
@@ -86,40 +85,40 @@ function statusTable(schema: Structural): string {
   );
 }
 
-export function chatmailServerReference(): string {
+const reasonNames = Object.keys(reasons) as Reason[];
+
+export function referenceOf({ kind, shortNames: [short], name, example, spec, status }: Kind): string {
   return `<!-- Written by npm run generate from src/api; edit there. -->
 
-# ${chatmailServer.kind}
+# ${kind}
 
-\`${apiVersion}\`, namespaced, short name \`${chatmailServer.shortNames[0]}\`. The smallest complete one:
+\`${apiVersion}\`, namespaced, short name \`${short}\`. The smallest complete one:
 
 \`\`\`yaml
-apiVersion: ${apiVersion}
-kind: ${chatmailServer.kind}
-metadata: { name: nine, namespace: chatmail }
-spec:
-  domain: nine.example.org
-\`\`\`
+${example}\`\`\`
 
-\`kubectl explain cms.spec\` says the same as this page. The name has at most 40 characters: lower-case letters, digits
-and \`-\`, beginning with a letter.
+\`kubectl explain ${short}.spec\` says the same as this page. ${name.says}
 
 ## spec
 
-${specTable(structuralOf(ChatmailServerSpec))}
+${specTable(structuralOf(spec))}
 
 ## status
 
-${statusTable(structuralOf(ChatmailServerStatus))}
+${statusTable(structuralOf(status))}
 
 ## Reasons
 
 The word in \`reason\` of a condition is the same in events and logs. \`Ready\` shows the first thing that is wrong, in the
 order in which a person would put it right.
 
+Who must act so that it passes: \`moving\`, nobody, the operator or the cluster is at it (\`Reconciling\` is True); \`needs edit\`, whoever
+writes the spec; \`needs person\`, somebody outside the spec (with both, \`Stalled\` is True: time alone will not help); \`passing\`, nobody at once, a fault outside
+that is tried again.
+
 ${table(
-  ["Reason", "Meaning"],
-  Object.entries(reasons).map(([reason, meaning]) => [`\`${reason}\``, meaning]),
+  ["Reason", "Meaning", "Who must act"],
+  reasonNames.map((reason) => [`\`${reason}\``, reasons[reason].meaning, whoActs(reason) ?? "nobody"]),
 )}
 `;
 }

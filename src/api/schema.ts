@@ -1,4 +1,4 @@
-/** Building blocks of our resource schemas: each rule is written once, for zod and, as CEL, for the API server. */
+/** Fields of our resource schemas: each rule is written once, for zod and, as CEL, for the API server. Rules over several fields are in rules.ts. */
 import { isIP } from "node:net";
 import { z } from "zod";
 import { bytesOf, quantityPattern } from "./quantity.ts";
@@ -31,6 +31,9 @@ export const text = (options: {
     .refine((value) => new RegExp(options.pattern, "u").test(value), { message })
     .meta(cel({ rule: `self.matches(${JSON.stringify(options.pattern)})`, message }, ...(options.rules ?? [])));
 };
+
+/** Text without a form. */
+export const line = (options: { maxLength: number }) => z.string().min(1).max(options.maxLength);
 
 /** Without a zone, and not one written inside the other: what the API server takes, too. */
 const isAddress = (value: string) => isIP(value) === 4 || (isIP(value) === 6 && !/[.%]/.test(value));

@@ -38,8 +38,8 @@ const sweepEveryMs = 10 * 3_600_000;
  * Waits for the sources to be filled, reconciles every object once, then what changes. Resolves when the signal is aborted and work in
  * hand has ended, or was given up.
  *
- * What `reconcile` throws: an error whose `fault` is "spec" waits for an edit; "world", or trouble of server and network, backs off with
- * one line of log; anything else is a bug, which is logged with its stack and backs off too.
+ * What `reconcile` throws is tried again with back-off: trouble of server and network with one line of log, anything else, which is a bug,
+ * with its stack. What is expected to fail is an outcome: `{}` waits for an edit, `{ retry: true }` does not.
  */
 export async function runController(options: {
   name: string;
@@ -115,14 +115,13 @@ export async function runWorkers(options: {
     } catch (thrown) {
       if (signal.aborted) return;
       const err = within.reasonOr(thrown);
-      const fault = faultOf(err);
-      count(fault === "spec" ? "waits_for_edit" : "error");
-      if (fault === "bug") {
+      count("error");
+      if (isPassing(err)) own.warn({ cause: messageOf(err) }, "not reconciled");
+      else {
         metrics?.counter("controller_runtime_reconcile_errors_total").add({ controller });
         own.error({ err }, "reconcile failed");
-      } else own.warn({ fault, cause: messageOf(err) }, "not reconciled");
-      if (fault === "spec") queue.succeeded(key);
-      else queue.retry(key);
+      }
+      queue.retry(key);
     } finally {
       within.end();
       metrics
@@ -158,12 +157,6 @@ function giveUp(signal: AbortSignal, work: Promise<unknown>, ms: number): Promis
     };
     work.then(ended, ended);
   });
-}
-
-function faultOf(thrown: unknown): "spec" | "world" | "bug" {
-  const fault = thrown instanceof Error && "fault" in thrown ? thrown.fault : undefined;
-  if (fault === "spec" || fault === "world") return fault;
-  return isPassing(thrown) ? "world" : "bug";
 }
 
 /** Returns what ends it. */

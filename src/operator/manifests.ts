@@ -1,5 +1,6 @@
 /** What `kubectl apply -f` and the chart install, but for the CRD. Pure; the chart's rules are generated from here. */
 import type { V1Deployment, V1Role, V1RoleBinding, V1ServiceAccount } from "@kubernetes/client-node";
+import { type Kind, kinds } from "../api/kinds.ts";
 import { group } from "../api/names.ts";
 import type { Typed } from "../kube/kinds.ts";
 import type { KubeObject } from "../kube/object.ts";
@@ -14,12 +15,17 @@ const read = ["get", "list", "watch"];
 /** Server-side apply asks for both: create for a new object, patch for a change. */
 const apply = ["create", "patch"];
 
+/** For objects of our own kinds. */
+export const rulesFor = (of: readonly Pick<Kind, "plural">[]): PolicyRule[] => [
+  { apiGroups: [group], resources: of.map(({ plural }) => plural), verbs: read },
+  { apiGroups: [group], resources: of.map(({ plural }) => `${plural}/status`), verbs: ["patch"] },
+  // Where the API server asks who may block the deletion of an owner.
+  { apiGroups: [group], resources: of.map(({ plural }) => `${plural}/finalizers`), verbs: ["update"] },
+];
+
 /** In each watched namespace. Nothing is ever deleted by the operator: owner references do that. */
 export const watchRules: PolicyRule[] = [
-  { apiGroups: [group], resources: ["chatmailservers"], verbs: read },
-  { apiGroups: [group], resources: ["chatmailservers/status"], verbs: ["patch"] },
-  // Where the API server asks who may block the deletion of an owner.
-  { apiGroups: [group], resources: ["chatmailservers/finalizers"], verbs: ["update"] },
+  ...rulesFor(kinds),
   {
     apiGroups: [""],
     resources: ["configmaps", "secrets", "services", "persistentvolumeclaims"],

@@ -2,12 +2,14 @@
 import { createServer } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import { crdOf } from "../../src/api/crd.ts";
 import { chatmailServer } from "../../src/api/names.ts";
 import { certificateNames, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { ports } from "../../src/mail/ports.ts";
 import { installManifests } from "../../src/operator/manifests.ts";
 import type { World } from "../../src/operator/server/world.ts";
+import { madeUpKind } from "../helpers/a-kind.ts";
 import { type ApiServer, apiServerIsMissing } from "../helpers/api-server.ts";
 import { makeAuthority } from "../helpers/authorities.ts";
 import {
@@ -154,6 +156,24 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       const { containers } = (await get<LiveSet>("statefulsets", "image")).spec.template.spec;
       return containers.every(({ image }) => image === "registry.example/team/relay:2");
     });
+  });
+
+  test("the CRD of a second kind, of groups that the first has too, is accepted and judges its objects", async () => {
+    const crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    expect((await server.request("POST", crds, crdOf(madeUpKind))).status).toBe(201);
+    const path = `/apis/chatmail.dev/v1alpha1/namespaces/${namespace}/${madeUpKind.plural}`;
+    const post = (name: string, spec: object) =>
+      server.request<{ message?: string; spec?: object }>("POST", path, {
+        apiVersion: "chatmail.dev/v1alpha1",
+        kind: madeUpKind.kind,
+        metadata: { name, namespace },
+        spec,
+      });
+    await until("the CRD to be served", async () => (await server.request("GET", path)).status === 200);
+    expect(await post("one", {})).toMatchObject({ status: 201, body: { spec: { storage: { size: "10Gi" } } } });
+    const refused = await post("two", { network: { exposure: "HostPort", loadBalancerClass: "x" } });
+    expect(refused.body.message).toContain("loadBalancerClass is only used when exposure is LoadBalancer");
+    expect((await post("n".repeat(21), {})).body.message).toContain("a short name");
   });
 
   describe("a domain", () => {

@@ -30,7 +30,7 @@ export async function carryOut(
   const secrets = Object.values(identity).map((each) => (each && "secret" in each ? each.secret : undefined));
   refuseOtherDomain(server, [...found, ...secrets, ...keptUnderTheName(server, world)]);
   for (const live of [...found, ...secrets])
-    if (live && !isMadeFor(server, live)) throw new Failure("ApplyConflict", "world", notMadeFor(live));
+    if (live && !isMadeFor(server, live)) throw new Failure("ApplyConflict", notMadeFor(live));
 
   const sent: string[] = [];
   for (const [nth, child] of children.entries())
@@ -76,8 +76,7 @@ async function asFailure<T>(what: string, write: () => Promise<T>): Promise<T> {
     return await write();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    const reason = isApiError(error, 409) ? "ApplyConflict" : "ApplyFailed";
-    throw new Failure(reason, "world", `${what}: ${error.message}`, { cause: error });
+    throw new Failure("ApplyFailed", `${what}: ${error.message}`, { cause: error });
   }
 }
 
@@ -103,7 +102,6 @@ export function refuseOtherDomain(
   const named = [...new Set(others.map((object) => `${kind(object)}/${object.metadata.name}`))].sort().join(" ");
   throw new Failure(
     "ApplyConflict",
-    "world",
     `mailboxes or keys of ${domainOf(first)} were kept under the name ${metadata.name}: give this server another name, or delete them for good: kubectl -n ${metadata.namespace} delete ${named}`,
   );
 }

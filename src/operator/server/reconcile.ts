@@ -1,6 +1,7 @@
-import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
+import type { ChatmailServer, Condition } from "../../api/chatmail-server.ts";
 import { Failure } from "../../api/failure.ts";
 import { childNames } from "../../api/names.ts";
+import { type Reason, reasons, whoActs } from "../../api/reasons.ts";
 import { isPassing } from "../../kube/api-error.ts";
 import type { Outcome } from "../../kube/controller.ts";
 import type { Note } from "../../kube/events.ts";
@@ -128,14 +129,13 @@ async function judge(
   if (!(await applyStatus(server, status, world, signal))) return;
   if (before?.status === after?.status && before?.reason === after?.reason) return;
   log.info({ ready: after?.status, reason: after?.reason }, "status changed");
-  if (after) world.events.note(server, transitionNote(after, status));
+  if (after) world.events.note(server, transitionNote(after));
 }
 
-/** Of a change of Ready. A warning unless all is well, or on its way. */
-function transitionNote(ready: Condition, status: ChatmailServerStatus): Note {
-  const moving = status.conditions?.some(({ type, status: is }) => type === "Reconciling" && is === "True");
-  const { reason, message } = ready;
-  return { type: ready.status === "True" || moving ? "Normal" : "Warning", reason, note: message };
+/** Of a change of Ready. A warning unless all is well, or about to be. */
+function transitionNote({ status, reason, message }: Condition): Note {
+  const moving = reason in reasons && whoActs(reason as Reason) === "moving";
+  return { type: status === "True" || moving ? "Normal" : "Warning", reason, note: message };
 }
 
 const readyOf = (status: LiveServer["status"]) => status?.conditions?.find((condition) => condition.type === "Ready");

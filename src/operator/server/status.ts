@@ -1,6 +1,6 @@
 /** What the status says. Pure: the same server, the same observations, the same minute give the same text. */
 import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
-import type { Reason } from "../../api/reasons.ts";
+import { isStalled, type Reason, reasons, whoActs } from "../../api/reasons.ts";
 import { dkimRecord, recordsOf } from "../../dns/records.ts";
 import { publicInvite } from "../../mail/invite.ts";
 import { ports } from "../../mail/ports.ts";
@@ -14,6 +14,9 @@ interface Verdict {
   reason: Reason;
   message: string;
 }
+
+/** A reason whose meaning says all. */
+const fine = (reason: Reason) => ({ reason, message: reasons[reason].meaning });
 
 /** One question; the answer is what is wrong. */
 type Check = (seen: Seen, server: ChatmailServer) => Problem | undefined;
@@ -80,12 +83,6 @@ const readyChecks: readonly Check[] = [
   addressIsKnown,
 ];
 
-/** Only an edit helps against these; waiting does not. */
-const needsAnEdit: readonly Reason[] = ["SpecInvalid", "DomainTaken", "ImageNotAllowed", "CertificateSourceMissing"];
-
-/** Time passes and these go away by themselves. */
-const onTheWay: readonly Reason[] = ["Progressing", "PodMissing", "PodPending", "VolumePending", "AddressPending"];
-
 export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
   const { server, seen, refused } = judged;
   const generation = server.metadata.generation;
@@ -144,8 +141,6 @@ function readyVerdicts({ server, seen, refused, failure }: Judged): Record<strin
   }
   const failed = failure && { reason: failure.reason, message: failure.message };
   const problem = refused ?? failed ?? (seen && firstProblem(readyChecks, seen, server));
-  const stalled = problem && needsAnEdit.includes(problem.reason);
-  const moving = problem && onTheWay.includes(problem.reason);
   return {
     Ready: problem
       ? { status: "False", ...problem }
@@ -153,12 +148,13 @@ function readyVerdicts({ server, seen, refused, failure }: Judged): Record<strin
     Reconciling:
       management === "Paused"
         ? { status: "False", reason: "Paused", message: "management is Paused: changes of the spec wait" }
-        : moving
+        : problem && whoActs(problem.reason) === "moving"
           ? { status: "True", ...problem }
-          : { status: "False", reason: "Settled", message: "nothing is left to change" },
-    Stalled: stalled
-      ? { status: "True", ...problem }
-      : { status: "False", reason: "NotStalled", message: "nothing keeps the operator from going on" },
+          : { status: "False", ...fine("Settled") },
+    Stalled:
+      problem && isStalled(problem.reason)
+        ? { status: "True", ...problem }
+        : { status: "False", ...fine("NotStalled") },
   };
 }
 
@@ -173,8 +169,8 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
   const missing = facts?.missingNames.length ? `; not for ${facts.missingNames.join(" and ")}` : "";
   return {
     CertificateReady: verdict(certificateIsFine, { reason: "CertificateIssued", message: `${from}${until}${missing}` }),
-    StorageReady: verdict(volumeIsThere, { reason: "VolumeBound", message: "the volume is bound" }),
-    PodReady: verdict(podIsReady, { reason: "RelayRunning", message: "all containers of the relay pod are ready" }),
+    StorageReady: verdict(volumeIsThere, fine("VolumeBound")),
+    PodReady: verdict(podIsReady, fine("RelayRunning")),
     ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
     AcceptingAccounts: acceptingVerdict(server, seen),
     ExpiryHealthy: expiryVerdict(seen, now),
@@ -218,7 +214,7 @@ function acceptingVerdict({ spec: { domain } }: ChatmailServer, { relay }: Seen)
   const accepting = relay.report.acceptingAccounts[domain];
   if (!accepting)
     return { status: "Unknown", reason: "RelayNotAsked", message: `the relay pod does not report on ${domain}` };
-  if (accepting.status) return { status: "True", reason: "AccountsOpen", message: "new accounts are created" };
+  if (accepting.status) return { status: "True", ...fine("AccountsOpen") };
   const { message, reason: reported } = accepting;
   const reason = acceptingProblems.find((each) => each === reported);
   return {
@@ -254,7 +250,7 @@ function expiryVerdict({ cronJob, jobs }: Seen, now: Date): Verdict {
   if (since && now.getTime() - Date.parse(since) > expiryLateAfterMs)
     return { status: "False", reason: "ExpiryLate", message: `no run has ended well since ${since}` };
   if (!succeeded) return { status: "Unknown", reason: "ExpiryNotYetRun", message: "the first run is at 00:02 UTC" };
-  return { status: "True", reason: "ExpiryOnTime", message: "the last run did its work" };
+  return { status: "True", ...fine("ExpiryOnTime") };
 }
 
 /** When something here changes by the passing of time alone; undefined when nothing does. */

@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { chatmailServerCrd, type Structural, structuralOf } from "../../../src/api/crd.ts";
+import { crdOf, type Structural, structuralOf } from "../../../src/api/crd.ts";
+import { type Kind, kinds } from "../../../src/api/kinds.ts";
+import { referenceOf } from "../../../src/api/reference.ts";
+import { madeUpKind } from "../../helpers/a-kind.ts";
 
-const { openAPIV3Schema } = chatmailServerCrd().spec.versions[0]?.schema ?? { openAPIV3Schema: { type: "object" } };
+const schemaOf = (kind: Kind) => crdOf(kind).spec.versions[0]?.schema.openAPIV3Schema as Structural;
 
 /** Every schema in the tree with its path. */
 function all(schema: Structural, path = ""): { path: string; schema: Structural }[] {
@@ -17,11 +20,14 @@ function all(schema: Structural, path = ""): { path: string; schema: Structural 
   return [{ path, schema }, ...inner.flatMap((each) => all(each.schema, each.path))];
 }
 
-const fields = all(openAPIV3Schema);
-const ownFields = fields.filter(({ path }) => path.startsWith(".spec") || path.startsWith(".status"));
+const fieldsOf = (kind: Kind) => all(schemaOf(kind));
+const ownFieldsOf = (kind: Kind) =>
+  fieldsOf(kind).filter(({ path }) => path.startsWith(".spec") || path.startsWith(".status"));
+const each = [...kinds, madeUpKind];
+const fields = fieldsOf(kinds[0] as Kind);
 
-test("every text, list and map is bounded, so that the cost of CEL rules is known", () => {
-  const unbounded = ownFields.filter(
+test.each(each)("$kind: every text, list and map is bounded, so that the cost of CEL rules is known", (kind) => {
+  const unbounded = ownFieldsOf(kind).filter(
     ({ schema }) =>
       (schema.type === "string" && !schema.enum && !schema.format && schema.maxLength === undefined) ||
       (schema.type === "array" && schema.maxItems === undefined) ||
@@ -30,13 +36,36 @@ test("every text, list and map is bounded, so that the cost of CEL rules is know
   expect(unbounded.map(({ path }) => path)).toEqual([]);
 });
 
-test("every field that is named has a description for kubectl explain", () => {
-  const silent = ownFields.filter(({ path, schema }) => !/[\]*]$/.test(path) && schema.description === undefined);
+test.each(each)("$kind: every field that is named has a description for kubectl explain", (kind) => {
+  const silent = ownFieldsOf(kind).filter(
+    ({ path, schema }) => !/[\]*]$/.test(path) && schema.description === undefined,
+  );
   expect(silent.map(({ path }) => path)).toEqual([]);
 });
 
-test("it stays small enough for kubectl apply to keep a copy in an annotation", () => {
-  expect(JSON.stringify(chatmailServerCrd()).length).toBeLessThan(128 * 1024);
+test.each(each)("$kind stays small enough for kubectl apply to keep a copy in an annotation", (kind) => {
+  expect(JSON.stringify(crdOf(kind)).length).toBeLessThan(128 * 1024);
+});
+
+test("of a second kind, names and descriptions are its own, and a group that both have is the same", () => {
+  const crd = crdOf(madeUpKind);
+  expect(crd.metadata.name).toBe("chatmailhouses.chatmail.dev");
+  expect(crd.spec.names).toMatchObject({ kind: "ChatmailHouse", listKind: "ChatmailHouseList", shortNames: ["cmh"] });
+  const groupOf = (kind: Kind) => fieldsOf(kind).find(({ path }) => path === ".spec.network")?.schema;
+  expect(groupOf(madeUpKind)).toEqual(groupOf(kinds[0] as Kind));
+  const page = referenceOf(madeUpKind);
+  expect(page).toMatch(/^# ChatmailHouse$/m);
+  expect(page).toContain("`kubectl explain cmh.spec` says the same as this page. The name has at most 20 characters.");
+  expect(JSON.stringify(crd) + page).not.toContain('ChatmailServer"');
+});
+
+test("kinds differ in all their names", () => {
+  for (const names of [
+    each.map(({ kind }) => kind),
+    each.map(({ plural }) => plural),
+    each.flatMap(({ shortNames }) => shortNames),
+  ])
+    expect(new Set(names).size).toBe(names.length);
 });
 
 test("defaults stand filled in where a rule looks at them", () => {

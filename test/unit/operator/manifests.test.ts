@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { installManifests, type PolicyRule, watchRules } from "../../../src/operator/manifests.ts";
+import { installManifests, type PolicyRule, rulesFor, watchRules } from "../../../src/operator/manifests.ts";
 import { desiredChildren } from "../../../src/operator/server/desired.ts";
 import { storeResources } from "../../../src/operator/server/world.ts";
 import { aServer } from "../../helpers/a-server.ts";
@@ -9,6 +9,14 @@ const allows = (rules: readonly PolicyRule[], group: string, plural: string, ver
 
 test.each(Object.values(storeResources))("$plural may be listed and watched", ({ group, plural }) => {
   expect(["get", "list", "watch"].filter((verb) => !allows(watchRules, group, plural, verb))).toEqual([]);
+});
+
+test("the operator reads objects of each of its kinds, and writes only their status", () => {
+  expect(rulesFor([{ plural: "as" }, { plural: "bs" }])).toEqual([
+    { apiGroups: ["chatmail.dev"], resources: ["as", "bs"], verbs: ["get", "list", "watch"] },
+    { apiGroups: ["chatmail.dev"], resources: ["as/status", "bs/status"], verbs: ["patch"] },
+    { apiGroups: ["chatmail.dev"], resources: ["as/finalizers", "bs/finalizers"], verbs: ["update"] },
+  ]);
 });
 
 test("every child may be applied", () => {

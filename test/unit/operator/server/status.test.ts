@@ -108,7 +108,7 @@ test.each<{ when: string; seen: Partial<Seen>; ready: string; reconciling: strin
     seen: { volumeClaim: kube("PersistentVolumeClaim", "nine-data", { status: { phase: "Lost" } }) },
     ready: "False VolumeLost",
     reconciling: "False Settled",
-    stalled: "False NotStalled",
+    stalled: "True VolumeLost",
   },
   {
     when: "the pod is not made yet",
@@ -165,8 +165,14 @@ test.each([
     stalled: "True DomainTaken",
   },
   {
+    when: "somebody else's object has a name that it needs",
+    failure: new Failure("ApplyConflict", "Service nine exists"),
+    ready: "False ApplyConflict",
+    stalled: "True ApplyConflict",
+  },
+  {
     when: "a child was refused",
-    failure: new Failure("ApplyFailed", "world", "Service nine: no"),
+    failure: new Failure("ApplyFailed", "Service nine: no"),
     ready: "False ApplyFailed",
     stalled: "False NotStalled",
   },

@@ -1,0 +1,31 @@
+/** What is taken and how long it is kept. */
+import { z } from "zod";
+import { notGreater, withRules } from "../rules.ts";
+import { size } from "../schema.ts";
+
+export const Messages = withRules(
+  z.strictObject({
+    maxSize: size({ name: "maxSize", atLeast: "1Mi", atMost: "512Mi" })
+      .default("30Mi")
+      .describe("Largest message that is taken, such as 30Mi."),
+    deleteAfterDays: z
+      .int()
+      .min(1)
+      .max(20)
+      .default(20)
+      .describe("Days after which a message is deleted. 20 at most: a chatmail relay is no archive."),
+    deleteLargeAfterDays: z
+      .int()
+      .min(1)
+      .max(20)
+      .default(7)
+      .describe("Days after which a seen message of more than 200 kB is deleted."),
+    inactiveAccountsAfterDays: z
+      .int()
+      .min(1)
+      .max(3650)
+      .default(90)
+      .describe("Days without a login after which an address and all it holds are deleted."),
+  }),
+  notGreater("deleteLargeAfterDays", "deleteAfterDays"),
+).describe("What is taken and how long it is kept.");

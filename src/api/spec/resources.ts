@@ -1,0 +1,33 @@
+/** CPU and memory of the containers. */
+import { z } from "zod";
+import { text } from "../schema.ts";
+
+const computeAmount = (name: string) =>
+  text({
+    name,
+    pattern: "^([1-9][0-9]{0,14}(m|k|M|G|T|Ki|Mi|Gi|Ti)?|[0-9]{1,6}[.][0-9]{1,3})$",
+    says: "an amount as Kubernetes has them, such as 250m, 2 or 128Mi",
+    maxLength: 20,
+  });
+
+const amounts = z.strictObject({
+  cpu: computeAmount("cpu").optional().describe("Processor cores, such as 250m."),
+  memory: computeAmount("memory").optional().describe("Memory, such as 128Mi."),
+});
+
+const containerResources = z.strictObject({
+  requests: amounts.optional().describe("What is set aside for the container."),
+  limits: amounts.optional().describe("What the container may use at most."),
+});
+
+export const Resources = z
+  .strictObject({
+    postfix: containerResources.optional().describe("For Postfix."),
+    dovecot: containerResources.optional().describe("For Dovecot."),
+    relay: containerResources.optional().describe("For the relay daemon."),
+    web: containerResources.optional().describe("For nginx."),
+    turn: containerResources.optional().describe("For the TURN server, where there is one."),
+  })
+  .describe(
+    "CPU and memory for each container of the relay pod. What is not given has a built-in value: what the container needs while idle as request, and a limit for memory that holds as many sessions as accounts.imapConnections and accounts.smtpConnections allow.",
+  );

@@ -1,0 +1,33 @@
+/** Where mailboxes and the queue are kept. */
+import { z } from "zod";
+import { growing, smallerSize, unchanged, withRules } from "../rules.ts";
+import { objectName, size } from "../schema.ts";
+
+export const Storage = withRules(
+  z.strictObject({
+    size: size({ name: "size", atLeast: "100Mi", atMost: "100Ti" })
+      .default("10Gi")
+      .describe("Size of the volume for mailboxes and the queue."),
+    reservedForMailboxes: size({ name: "reservedForMailboxes", atLeast: "1Mi", atMost: "100Ti" })
+      .optional()
+      .describe(
+        "Free room on the volume below which no mail is accepted (452), so that a full queue leaves room for mailboxes. Without it a tenth of size.",
+      ),
+    className: objectName("className")
+      .optional()
+      .describe("StorageClass of the volume; without it the cluster's default."),
+    reclaimPolicy: z
+      .enum(["Retain", "Delete"])
+      .default("Retain")
+      .describe(
+        "What happens to mailboxes and keys when the ChatmailServer is deleted: Retain keeps the volume claim and the key Secret.",
+      ),
+  }),
+  smallerSize(
+    "reservedForMailboxes",
+    "size",
+    "reservedForMailboxes must be smaller than size, or no mail is ever accepted",
+  ),
+  unchanged("className", "className can't be changed: the volume exists"),
+  growing("size", "size can't become smaller: volumes only grow"),
+).describe("Where mailboxes and the queue are kept.");

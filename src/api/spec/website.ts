@@ -1,0 +1,11 @@
+/** The pages of a relay. */
+import { z } from "zod";
+import { objectName } from "../schema.ts";
+
+export const Website = z
+  .strictObject({
+    configMapName: objectName("configMapName")
+      .optional()
+      .describe("A ConfigMap whose files (index.html and what it needs) take the place of the built-in pages."),
+  })
+  .describe("The pages of the relay.");
