@@ -31,6 +31,10 @@ export const reasons = {
     meaning: "the operator's configuration does not allow the image that the spec names",
   },
   InternalError: { who: "needs person", meaning: "a fault in the operator kept it from carrying out the spec" },
+  NamespaceForbidden: {
+    who: "needs person",
+    meaning: "the operator lacks the right to list objects in the namespace, or the namespace is gone",
+  },
   ApplyFailed: { who: "passing", meaning: "the API server refused an object of the server" },
   ApplyConflict: {
     who: "needs person",

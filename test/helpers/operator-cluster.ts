@@ -36,6 +36,8 @@ export const childKinds = [
 ] as const;
 
 export interface OperatorOptions {
+  /** Namespaces that it watches; by default all. */
+  scopes?: readonly string[];
   /** Where the operator's calls go, such as a fault proxy. */
   url?: URL;
   /** What the reconcile sees instead of the world as it was made. */
@@ -82,7 +84,7 @@ export class OperatorCluster {
     const client = kubeClient(this.server.credentials(options.url), { userAgent: "test" });
     const made = makeWorld({
       client,
-      scopes: [""],
+      scopes: options.scopes ?? [""],
       relayImage,
       allowedImages: allowedImages(relayImage, ["registry.example/team/"]),
       operatorNamespace: namespace,

@@ -575,6 +575,28 @@ describe.skipIf(missing !== undefined)("an operator that ends", () => {
     expect(at - 2).toBeGreaterThanOrEqual(12);
   });
 
+  test("started where a watched namespace may not be read: the others are looked after, and its servers say so", async () => {
+    const gone = "no-longer-ours";
+    await cluster.server.makeNamespace(gone);
+    const proxy = await faultProxy(cluster.server);
+    proxy.answer(({ path }) =>
+      path.includes(`/namespaces/${gone}/secrets`) ? { status: 403, reason: "Forbidden" } : null,
+    );
+    const started = cluster.startOperator({ url: proxy.url, scopes: [namespace, gone] });
+    try {
+      await cluster.makeServer("elsewhere", { domain: "_elsewhere.test" }, gone);
+      await cluster.makeServer("here", { domain: "_here.test" });
+      await cluster.setUp("here");
+      const { message } = await cluster.conditionIs("elsewhere", "Ready", "NamespaceForbidden", gone);
+      expect(message).toContain(`the operator can't list secrets in namespace ${gone}, so it changes nothing there: `);
+      await cluster.conditionIs("elsewhere", "Stalled", "NamespaceForbidden", gone);
+      expect((await cluster.server.request("GET", pathOf("statefulsets", "elsewhere", gone))).status).toBe(404);
+    } finally {
+      await started.stop();
+      await proxy.close();
+    }
+  });
+
   test("cut off from the API server, it stops before another leads; the other goes on with its work", async () => {
     const proxy = await faultProxy(cluster.server);
     // long enough for a busy machine: the second must not lose it, too

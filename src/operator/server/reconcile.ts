@@ -8,6 +8,7 @@ import type { Note } from "../../kube/events.ts";
 import type { Log } from "../../kube/log.ts";
 import { messageOf } from "../../lib/text.ts";
 import { toMake } from "../identity/read.ts";
+import type { Problem } from "../problem.ts";
 import { applyStatus, carryOut } from "./act.ts";
 import { observe } from "./observe.ts";
 import type { Seen } from "./seen.ts";
@@ -37,7 +38,9 @@ async function reconcile(key: string, world: World, log: Log, signal: AbortSigna
     await judge(server, { seen: undefined }, world, log, signal);
     return {};
   }
+  const namespaceRefused = namespaceProblem(server, world);
   const refused =
+    namespaceRefused ??
     specProblem(server.spec) ??
     imageProblem(server.spec, world.allowedImages) ??
     domainProblem(
@@ -48,7 +51,8 @@ async function reconcile(key: string, world: World, log: Log, signal: AbortSigna
     );
   if (refused) {
     await judge(server, { seen: undefined, refused }, world, log, signal);
-    return {};
+    // nothing tells when it may be listed again
+    return namespaceRefused ? { againMs: 60_000 } : {};
   }
 
   const { domain } = server.spec;
@@ -94,6 +98,15 @@ async function serve(server: LiveServer, world: World, log: Log, signal: AbortSi
 /** Nothing that the pod needs is wrong in a way that only a person can mend: until then, the pod that runs goes on as it is. */
 function isFit({ certificate, identity }: Seen): boolean {
   return certificate.source !== "None" && !certificate.unusable && identity.dkim?.state !== "broken";
+}
+
+/** Where objects of a kind can't be listed, what is missing can't be told from what is there. */
+function namespaceProblem({ metadata: { namespace } }: LiveServer, world: World): Problem | undefined {
+  const leftOut = world.cache.leftOut(namespace);
+  if (!leftOut) return undefined;
+  const { plural, said } = leftOut;
+  const message = `the operator can't list ${plural} in namespace ${namespace}, so it changes nothing there: ${said}. Give it the Role of its chart, or take the namespace out of those that it watches`;
+  return { reason: "NamespaceForbidden", message };
 }
 
 /** Its pod has been set up, and the operator may still carry it out. */

@@ -94,8 +94,8 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
   const conditions = Object.entries(verdicts).flatMap(([type, verdict]) =>
     verdict ? [conditionOf({ type, verdict, before, generation, now })] : [],
   );
-  // A fault of the operator says nothing of the relay: what is known of it stays.
-  if (refused?.reason === "InternalError") {
+  // A fault of the operator, or of its rights, says nothing of the relay: what is known of it stays.
+  if (refused?.reason === "InternalError" || refused?.reason === "NamespaceForbidden") {
     const known = before.filter(({ type }) => !(type in verdicts));
     return { ...server.status, observedGeneration: generation, conditions: [...conditions, ...known] };
   }
