@@ -88,6 +88,15 @@ export const reasons = {
 
 export type Reason = keyof typeof reasons;
 
+/** Why a relay pod creates no new accounts, in its report and in the status. */
+export const acceptingReasons = ["Closed", "DiskLow", "MemoryLow", "LoadHigh"] as const satisfies readonly Reason[];
+export type AcceptingReason = (typeof acceptingReasons)[number];
+export interface NotAccepting {
+  reason: AcceptingReason;
+  /** A sentence with figures. */
+  message: string;
+}
+
 const rows: Readonly<Record<Reason, ReasonRow>> = reasons;
 
 /** Undefined where nobody has to act. */

@@ -1,6 +1,6 @@
 /** What the status says. Pure: the same server, the same observations, the same minute give the same text. */
 import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
-import { isStalled, type Reason, reasons, whoActs } from "../../api/reasons.ts";
+import { acceptingReasons, isStalled, type Reason, reasons, whoActs } from "../../api/reasons.ts";
 import { dkimRecord, recordsOf } from "../../dns/records.ts";
 import { publicInvite } from "../../mail/invite.ts";
 import { ports } from "../../mail/ports.ts";
@@ -195,8 +195,6 @@ function invitesVerdict({ secretName, count, unusable }: SeenInvites): Verdict {
   return { status: "False", reason: "InvitesMissing", message };
 }
 
-const acceptingProblems = ["DiskLow", "MemoryLow", "LoadHigh", "Closed"] as const satisfies Reason[];
-
 /** As the relay reports it: whoever has an address already is served all the same. */
 function acceptingVerdict({ spec: { domain } }: ChatmailServer, { relay }: Seen): Verdict {
   if (!relay)
@@ -216,7 +214,7 @@ function acceptingVerdict({ spec: { domain } }: ChatmailServer, { relay }: Seen)
     return { status: "Unknown", reason: "RelayNotAsked", message: `the relay pod does not report on ${domain}` };
   if (accepting.status) return { status: "True", ...fine("AccountsOpen") };
   const { message, reason: reported } = accepting;
-  const reason = acceptingProblems.find((each) => each === reported);
+  const reason = acceptingReasons.find((each) => each === reported);
   return {
     status: "False",
     reason: reason ?? "AccountsRefused",

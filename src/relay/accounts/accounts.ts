@@ -1,5 +1,7 @@
 /** Is this the password of this address: the same answer for IMAP and submission. An address is made by the first login with it (reference §11). */
+
 import type { Logger } from "pino";
+import type { AcceptingReason, NotAccepting } from "../../api/reasons.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";
 import { type Domains, type LocalAddress, localAddress } from "../domains.ts";
 import * as events from "../events.ts";
@@ -10,7 +12,14 @@ import { RateLimiter } from "../rate.ts";
 import { clientKey } from "./client.ts";
 import type { HashJob, HashResult } from "./hash-worker.ts";
 import { type Attempt, PasswordChecks } from "./password-checks.ts";
-import { creationRefusal, maxPasswordBytes, type Resources, resourceShortage, type Short } from "./policy.ts";
+import {
+  type CreationRefusal,
+  creationRefusal,
+  maxPasswordBytes,
+  type Resources,
+  resourceShortage,
+  type Short,
+} from "./policy.ts";
 import type { Later, Shortage } from "./refusals.ts";
 import { accountExists, hasMailButNoPassword, readPassword, writeAccount } from "./store.ts";
 
@@ -37,8 +46,8 @@ const conditionReasons = {
   load: "LoadHigh",
   memory: "MemoryLow",
   disk: "DiskLow",
-} as const satisfies Record<Shortage, string>;
-const closed = { reason: "Closed", message: "registration is Closed" };
+} as const satisfies Record<Shortage, AcceptingReason>;
+const closed: NotAccepting = { reason: "Closed", message: "registration is Closed" };
 
 /** When it is worth another try after a resource was short. */
 const shortageRetryMs = 60_000;
@@ -124,7 +133,7 @@ export class Accounts {
   }
 
   /** By domain, why no address is made, for whoever asks; undefined: they are made. */
-  async refusals(): Promise<Record<string, { reason: string; message: string } | undefined>> {
+  async refusals(): Promise<Record<string, NotAccepting | undefined>> {
     const domains = Object.entries(this.#options.config.domains);
     const found = domains.map(async ([domain, limits]) => {
       if (limits.registration === "Closed") return [domain, closed] as const;
@@ -155,7 +164,7 @@ export class Accounts {
   }
 
   /** Where not everybody may make an address, the answer takes as long as a wrong password: it says nothing of who has one. */
-  async #refuse(reason: string, { limits }: LocalAddress, attempt: Attempt): Promise<Login> {
+  async #refuse(reason: CreationRefusal | "blocked", { limits }: LocalAddress, attempt: Attempt): Promise<Login> {
     this.#options.metrics.count("rejected_registrations", { reason });
     if (limits.registration === "Open" || Buffer.byteLength(attempt.password) > maxPasswordBytes) {
       return { kind: "unknown" };

@@ -18,12 +18,15 @@ export interface Resources {
 /** Longest password that is checked, in bytes: hashing takes time in proportion. */
 export const maxPasswordBytes = 128;
 
-/** Why no address may be made, as one word; undefined when it may. `invites`: those that count now. Resources are asked separately, after this. */
+/** A rule that a first login breaks. */
+export type CreationRefusal = "registration" | "invite" | "password" | "username";
+
+/** Why no address may be made; undefined when it may. `invites`: those that count now. Resources are asked separately, after this. */
 export function creationRefusal(
   account: LocalAddress,
   password: string,
   invites: readonly string[],
-): string | undefined {
+): CreationRefusal | undefined {
   const { limits, local } = account;
   if (limits.registration === "Closed") return "registration";
   if (limits.registration === "Invite" && !provesInvite(password, account.address, invites)) return "invite";

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { NotAccepting } from "../../api/reasons.ts";
 import { codeOf, messageOf } from "../../lib/text.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Answer, Question } from "../wire/http.ts";
@@ -17,7 +18,7 @@ export interface HealthTools {
   certificateProblem(): string | undefined;
   stopping(): boolean;
   /** By mail domain, why no address is made; undefined: they are made. */
-  refusals(): Promise<Record<string, { reason: string; message: string } | undefined>>;
+  refusals(): Promise<Record<string, NotAccepting | undefined>>;
 }
 
 export async function answerHealth(question: Question, tools: HealthTools): Promise<Answer> {

@@ -23,11 +23,20 @@ export interface Asker {
   tokens: readonly string[];
 }
 
-/** Why nobody gets an address by this question, in a sentence that clients show; undefined when somebody does. */
-export function refusal({ limits, token, tokens }: Asker): string | undefined {
-  if (limits.registration === "Closed") return "no new addresses are made here";
+export type Refusal = "closed" | "inviteMissing" | "inviteInvalid";
+
+/** What clients show. */
+export const refusalSentences = {
+  closed: "no new addresses are made here",
+  inviteMissing: "an address here needs an invite",
+  inviteInvalid: "this invite is not valid",
+} as const satisfies Record<Refusal, string>;
+
+/** Why nobody gets an address by this question; undefined when somebody does. */
+export function refusal({ limits, token, tokens }: Asker): Refusal | undefined {
+  if (limits.registration === "Closed") return "closed";
   if (limits.registration === "Open" || isInvite(token, tokens)) return undefined;
-  return token === undefined ? "an address here needs an invite" : "this invite is not valid";
+  return token === undefined ? "inviteMissing" : "inviteInvalid";
 }
 
 const localLetters = "abcdefghijklmnopqrstuvwxyz0123456789";

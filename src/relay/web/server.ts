@@ -11,7 +11,15 @@ import { type Domains, limitsOfDomain, localAddress } from "../domains.ts";
 import { readInvites } from "../invites/store.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Answer, Question } from "../wire/http.ts";
-import { type Asker, type Credentials, domainOfHost, newCredentials, refusal, welcome } from "./policy.ts";
+import {
+  type Asker,
+  type Credentials,
+  domainOfHost,
+  newCredentials,
+  refusal,
+  refusalSentences,
+  welcome,
+} from "./policy.ts";
 
 /** The body of a question means nothing here. */
 export const maxQuestionBytes = 4096;
@@ -46,8 +54,8 @@ async function newAddress({ method, client }: Question, asker: Asker, tools: Web
     const invite = limits.registration === "Invite" && token !== undefined ? `?i=${encodeURIComponent(token)}` : "";
     return { status: 301, body: "", headers: { Location: `dcaccount:https://${domain}/new${invite}` } };
   }
-  const reason = refusal(asker);
-  if (reason !== undefined) return json(403, { reason });
+  const refused = refusal(asker);
+  if (refused) return json(403, { reason: refusalSentences[refused] });
   const later = await tools.accounts.welcome(domain, limits, client);
   if (later) return { ...json(503, { reason: sentenceOf(later) }), headers: { ...jsonHeaders, ...retryAfter(later) } };
   tools.metrics.count("handed_out_credentials_total");
