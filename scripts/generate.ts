@@ -6,6 +6,7 @@ import { chatmailServerCrd } from "../src/api/crd.ts";
 import { chatmailServerReference } from "../src/api/reference.ts";
 import { installManifests, ownRules, watchRules } from "../src/operator/manifests.ts";
 import { readOptions } from "./options.ts";
+import { recordingSvg } from "./recording.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const hint = "# Written by npm run generate; edit src/ instead.\n";
@@ -38,6 +39,7 @@ const files: Record<string, string> = {
   [`${chart}/generated/own-rules.yaml`]: yaml(ownRules),
   [`${chart}/Chart.yaml`]: chartFile(version),
   "docs/reference/chatmailserver.md": chatmailServerReference(),
+  "docs/images/demo.svg": recordingSvg(readFileSync(resolve(root, "docs/images/demo.txt"), "utf8")),
 };
 
 function chartFile(chartVersion: string): string {
