@@ -1,4 +1,4 @@
-/** Is this the password of this address: the same answer for IMAP and submission. An address is made by the first login with it (reference §11). */
+/** Is this the password of this address: the same answer for IMAP and submission. An address is made by the first login with it (chatmail protocol §12). */
 import type { Logger } from "pino";
 import type { DomainLimits } from "../../pod/relay-config.ts";
 import { type Domains, type LocalAddress, localAddress } from "../domains.ts";
