@@ -37,7 +37,7 @@ USER 65532:65532
 ENV MALLOC_ARENA_MAX=1
 # young objects get 4 MB: after a restart over 200 servers 93 MiB (PSS) instead of 174, and no more CPU time
 # the heap may grow by two fifths between collections, not to four times what is in use: 158 MiB with 1,000 servers instead of 236,
-# and no more CPU time (decision 0021)
+# and no more CPU time (decision 0014)
 ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=4", "--heap-growing-percent=40", "/opt/chatmail/operator.js"]
 
 FROM node AS relay

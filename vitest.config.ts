@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** Patience of a whole test, in milliseconds, one figure per suite; inside a test `until` waits. */
@@ -9,20 +10,24 @@ const alone = ["test/services/kube-faults.test.ts", "test/services/kube-lease.te
 interface Part {
   name: string;
   files?: { include: string[] } | { exclude: string[] };
-  /** Files at once; undefined: as many as there are processors. */
-  workers?: number;
+  /** Files at once. */
+  workers: number;
   /** Parts of one suite run one after the other. */
   turn?: number;
+  /** Files that share a process load each module once; they must leave nothing behind. */
+  shared?: boolean;
 }
 
-const part = (suite: keyof typeof patienceMs, { name, files, workers, turn = 0 }: Part) => ({
+const part = (suite: keyof typeof patienceMs, { name, files, workers, turn = 0, shared = false }: Part) => ({
   test: {
     name,
     include: [`test/${suite}/**/*.test.ts`],
     ...files,
     testTimeout: patienceMs[suite],
     hookTimeout: patienceMs[suite] * 2,
-    ...(workers !== undefined && { maxWorkers: workers, fileParallelism: workers > 1 }),
+    isolate: !shared,
+    maxWorkers: workers,
+    fileParallelism: workers > 1,
     sequence: { groupOrder: turn },
   },
 });
@@ -30,7 +35,7 @@ const part = (suite: keyof typeof patienceMs, { name, files, workers, turn = 0 }
 export default defineConfig({
   test: {
     projects: [
-      part("unit", { name: "unit" }),
+      part("unit", { name: "unit", shared: true, workers: availableParallelism() }),
       // most of a file's time is waiting: each has relays of its own, and names of its own in the lab's DNS
       part("services", { name: "services", files: { exclude: alone }, workers: 3, turn: 1 }),
       part("services", { name: "services, alone", files: { include: alone }, workers: 2, turn: 2 }),

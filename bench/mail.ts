@@ -1,7 +1,7 @@
 /**
  * The relay's containers without a cluster, with and without the filter: mails a second, from handing in to IDLE, CPU, memory, clients that
  * wait, logins. Mails of 5.6 kB come over TLS with login, eight connections at once, each mail with PGP check, RSA-2048 signature and
- * another subject. `--quick`: fewer of everything. `--sync`: instead, what waiting for the disk at each delivery costs (decision 0016).
+ * another subject. `--quick`: fewer of everything. `--sync`: instead, what waiting for the disk at each delivery costs (decision 0011).
  * `--clients`: clients that wait alone.
  */
 import { readOptions } from "../scripts/options.ts";

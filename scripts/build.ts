@@ -20,27 +20,30 @@ export const bundles = {
 /** CommonJS packages inside a module ask for `require`. */
 const banner = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
 
+/** Makes FOLDER/NAME.js of each name: one file, shared code in all that use it, so an image has no more than it runs. */
+export async function bundle(names: readonly (keyof typeof bundles)[], folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  await build({
+    entryPoints: Object.fromEntries(names.map((name) => [name, join(root, bundles[name])])),
+    outdir: folder,
+    bundle: true,
+    splitting: false,
+    platform: "node",
+    target: "node24",
+    format: "esm",
+    banner: { js: banner },
+    sourcemap: true,
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
+}
+
 /** Builds all of them. Throws with the names of those that have no source. */
 export async function buildAll(): Promise<void> {
   const missing = Object.values(bundles).filter((source) => !existsSync(join(root, source)));
   if (missing.length > 0) throw new Error(`can't build without ${missing.join(", ")}`);
-  mkdirSync(dist, { recursive: true });
-  for (const [name, source] of Object.entries(bundles)) {
-    // one file each, shared code in all that use it: an image has no more than it runs
-    await build({
-      entryPoints: [join(root, source)],
-      outfile: join(dist, `${name}.js`),
-      bundle: true,
-      platform: "node",
-      target: "node24",
-      format: "esm",
-      banner: { js: banner },
-      sourcemap: true,
-      legalComments: "none",
-      logLevel: "warning",
-    });
-  }
-  writeFileSync(join(dist, "package.json"), '{ "type": "module" }\n');
+  await bundle(Object.keys(bundles) as (keyof typeof bundles)[], dist);
   putNode();
 }
 

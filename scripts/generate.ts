@@ -1,5 +1,5 @@
 /** `npm run generate`: writes the files that follow from src/. With --check: writes nothing, names each file that is not fresh. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { stringify } from "yaml";
 import { crdOf } from "../src/api/crd.ts";
@@ -7,6 +7,7 @@ import { kinds } from "../src/api/kinds.ts";
 import { referenceOf } from "../src/api/reference.ts";
 import { installManifests, ownRules, watchRules } from "../src/operator/manifests.ts";
 import { readOptions } from "./options.ts";
+import { recordingSvg } from "./recording.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const hint = "# Written by npm run generate; edit src/ instead.\n";
@@ -41,6 +42,8 @@ const files: Record<string, string> = {
   [`${chart}/generated/watch-rules.yaml`]: yaml(watchRules),
   [`${chart}/generated/own-rules.yaml`]: yaml(ownRules),
   [`${chart}/Chart.yaml`]: chartFile(version),
+  "docs/decisions/README.md": decisionIndex(),
+  "docs/images/demo.svg": recordingSvg(readFileSync(resolve(root, "docs/images/demo.txt"), "utf8")),
 };
 
 function chartFile(chartVersion: string): string {
@@ -55,6 +58,18 @@ function chartFile(chartVersion: string): string {
     keywords: ["chatmail", "delta chat", "e-mail", "operator"],
     annotations: { "artifacthub.io/license": "Apache-2.0" },
   });
+}
+
+function decisionIndex(): string {
+  const folder = resolve(root, "docs/decisions");
+  const pages = readdirSync(folder).filter((name) => /^\d{4}-/.test(name));
+  const row = (page: string) => {
+    const [, number = "", title = ""] = /^# (\d{4}): (.*)\n/.exec(readFileSync(resolve(folder, page), "utf8")) ?? [];
+    return `| ${number} | [${title}](${page}) |\n`;
+  };
+  const head =
+    "<!-- Written by npm run generate from the titles of the pages. -->\n\n# Decisions\n\nWhat was chosen where a newcomer might expect something else: the question, the choice, what else was\ntried, figures, and when to reconsider.\n\n| | |\n| --- | --- |\n";
+  return head + pages.sort().map(row).join("");
 }
 
 function textOf(path: string): string | undefined {

@@ -1,6 +1,6 @@
 /**
  * Signs a message that streams by: one DKIM-Signature for each key of the domain, relaxed/simple, over the headers that relays sign
- * (reference §21). Give it headers and body as they are to leave, after all changes.
+ * (chatmail protocol §19). Give it headers and body as they are to leave, after all changes.
  */
 import { createHash, createPrivateKey, type KeyObject, sign } from "node:crypto";
 import { promisify } from "node:util";

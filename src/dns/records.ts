@@ -1,4 +1,4 @@
-/** What the DNS has to say of a mail domain (reference §20). Pure. */
+/** What the DNS has to say of a mail domain (chatmail protocol §18). Pure. */
 import { isIPv4, isIPv6 } from "node:net";
 import { isSelfSignedDomain } from "../api/domain.ts";
 import { signsMail } from "../mail/address.ts";

@@ -82,7 +82,7 @@ export function transport(
   async function send(call: Call, agent: http.Agent, signal: AbortSignal): Promise<http.IncomingMessage> {
     const { method } = call;
     const query = Object.entries(call.query ?? {}).filter((pair): pair is [string, string] => pair[1] !== undefined);
-    const path = `${root}${call.path}${query.length > 0 ? `?${new URLSearchParams(query)}` : ""}`;
+    const path = `${root}${call.path}${query.length > 0 ? `?${new URLSearchParams(query).toString()}` : ""}`;
     const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
     let refused: Record<string, string> | undefined;
     for (;;) {

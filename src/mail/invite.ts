@@ -1,4 +1,4 @@
-/** How people join a relay: the links that Delta Chat turns into an address (reference §16.2), and the pages that show them. */
+/** How people join a relay: the links that Delta Chat turns into an address (chatmail protocol §16.1), and the pages that show them. */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
 

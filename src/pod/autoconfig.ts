@@ -1,4 +1,4 @@
-/** What mail programs ask for to find the servers of an address (reference §18.1), and the policy for servers that send mail here (RFC 8461). */
+/** What mail programs ask for to find the servers of an address (chatmail protocol §17), and the policy for servers that send mail here (RFC 8461). */
 import { ports } from "../mail/ports.ts";
 
 /** `/.well-known/autoconfig/mail/config-v1.1.xml`. A domain has only characters that XML takes as they are. */

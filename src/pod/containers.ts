@@ -118,7 +118,7 @@ export const prepareContainer: RelayContainer = {
 
 /**
  * Young objects get 4 MB, the heap grows by two fifths of what is in use, and all threads share one malloc arena: 120 MiB after some
- * thousand mails and logins and not 158 (decision 0016).
+ * thousand mails and logins and not 158 (decision 0011).
  */
 const nodeFlags = ["--max-semi-space-size=4", "--heap-growing-percent=40"];
 const nodeEnv = { MALLOC_ARENA_MAX: "1" };

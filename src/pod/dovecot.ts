@@ -141,7 +141,7 @@ mail_attribute {
 }
 
 imap_capability {
-  # a session that compresses or uses NOTIFY can't hibernate: it keeps a process of 2 to 3 MB (decision 0025)
+  # a session that compresses or uses NOTIFY can't hibernate: it keeps a process of 2 to 3 MB (decision 0017)
   "COMPRESS=DEFLATE" = no
   NOTIFY = no
   XCHATMAIL = yes${push ? "\n  XDELTAPUSH = yes" : ""}

@@ -1,4 +1,4 @@
-/** CPU, memory and disk of each container where the spec does not say. Measured: decision 0031. Pure. */
+/** CPU, memory and disk of each container where the spec does not say. Measured: decision 0023. Pure. */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { bytesOf, mebibytes } from "../api/quantity.ts";
 import type { RelayContainerName } from "./containers.ts";
@@ -30,7 +30,7 @@ export function builtInResources({
     dovecot: of("25m", 64, 512 + sessionMib * accounts.imapConnections),
     // submission on 587, and on 465 and 443 together; the rest is mail from and to other servers
     postfix: of("25m", 32, 1536 + sessionMib * 2 * accounts.smtpConnections),
-    // 0.8 KiB for each IMAP session that there may be, and 26 for each that there is, behind a load balancer (decision 0026)
+    // 0.8 KiB for each IMAP session that there may be, and 26 for each that there is, behind a load balancer (decision 0018)
     web: of("10m", 16 + Math.ceil(accounts.imapConnections / 1000), 1024 + Math.ceil(accounts.imapConnections / 32)),
     turn: of("10m", 16, 256),
     prepare: of("10m", 16, 64),

@@ -17,7 +17,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 
 /**
  * Size of a file in bytes; undefined where there is none. Asked at once, once or twice for each mail: in a folder that is in use it takes
- * microseconds, a turn of the thread pool twenty times as much (decision 0016).
+ * microseconds, a turn of the thread pool twenty times as much (decision 0011).
  */
 export function sizeIfThere(path: string): number | undefined {
   return statSync(path, { throwIfNoEntry: false })?.size;

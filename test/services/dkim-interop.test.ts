@@ -75,7 +75,7 @@ const dkimpyVerdicts = (given: readonly Message[], signatures: number) =>
 /** What dkimpy calls a failure: false or the words of an exception. */
 const isPass = (verdict: unknown) => verdict === true;
 
-/** OpenDKIM's settings of a relay (reference §21), and its keys from a file. */
+/** OpenDKIM's settings of a relay (chatmail protocol §19), and its keys from a file. */
 async function openDkim(name: string, canonicalization: string): Promise<string> {
   const path = (file: string) => join(folder, `${name}-${file}`);
   writeFileSync(path("key"), rsa.key.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });

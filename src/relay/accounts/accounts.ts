@@ -1,5 +1,4 @@
-/** Is this the password of this address: the same answer for IMAP and submission. An address is made by the first login with it (reference §11). */
-
+/** Is this the password of this address: the same answer for IMAP and submission. An address is made by the first login with it (chatmail protocol §12). */
 import type { Logger } from "pino";
 import type { AcceptingReason, NotAccepting } from "../../api/reasons.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";

@@ -1,4 +1,4 @@
-/** Who gets an address (reference §11). Pure. */
+/** Who gets an address (chatmail protocol §12). Pure. */
 import type { LocalAddress } from "../domains.ts";
 import { provesInvite } from "../invites/policy.ts";
 import type { Shortage } from "./refusals.ts";

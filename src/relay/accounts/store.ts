@@ -1,4 +1,4 @@
-/** An account on disk: a folder named after the address, with its password file (reference §3). */
+/** An account on disk: a folder named after the address, with its password file (chatmail protocol §1). */
 import { mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { codeOf } from "../../lib/text.ts";

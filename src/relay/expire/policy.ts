@@ -1,4 +1,4 @@
-/** When a mail or an account is deleted (reference §15). Pure; all times in milliseconds since 1970, so no time zone comes in. */
+/** When a mail or an account is deleted (chatmail protocol §15). Pure; all times in milliseconds since 1970, so no time zone comes in. */
 import type { DomainLimits } from "../../pod/relay-config.ts";
 
 const dayMs = 86_400_000;

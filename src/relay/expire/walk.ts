@@ -1,5 +1,5 @@
 /**
- * One expiry run over a domain's folder (reference §15.1). Runs as a process of its own, so it uses plain synchronous calls, which are several
+ * One expiry run over a domain's folder (chatmail protocol §15.1). Runs as a process of its own, so it uses plain synchronous calls, which are several
  * times quicker here. It may be stopped at any point and run again: an account that goes loses its password file last.
  */
 import { type Dirent, lstatSync, readdirSync, rmdirSync, rmSync, unlinkSync } from "node:fs";

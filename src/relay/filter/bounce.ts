@@ -1,4 +1,4 @@
-/** Signs the bounces that our own Postfix writes (reference §7.4), so that other relays take them. Whatever else comes by passes untouched. */
+/** Signs the bounces that our own Postfix writes (chatmail protocol §10), so that other relays take them. Whatever else comes by passes untouched. */
 import { mailDomainOf } from "../../mail/address.ts";
 import { limitsOfDomain } from "../domains.ts";
 import * as events from "../events.ts";

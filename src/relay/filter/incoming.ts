@@ -1,4 +1,4 @@
-/** The filter for mail from other servers (reference §6.3): encrypted, or allowed in the clear, and signed by the domain of its author. */
+/** The filter for mail from other servers (chatmail protocol §3): encrypted, or allowed in the clear, and signed by the domain of its author. */
 import type { Verifier, Verifying } from "../../dkim/verify.ts";
 import { isDisabled, takesOnlyEncrypted } from "../accounts/flags.ts";
 import { isOurs, plainRecipient } from "../domains.ts";

@@ -18,9 +18,9 @@ export interface MessageFacts {
   type: string;
   /** There is an Auto-Submitted header that says something. */
   autoSubmitted: boolean;
-  /** Only OpenPGP-encrypted content (reference §6.4, §6.5); `withVersionLine` where the armor has a line that only other servers' mail may have. */
+  /** Only OpenPGP-encrypted content (chatmail protocol §4, §4.1); `withVersionLine` where the armor has a line that only other servers' mail may have. */
   encrypted: "no" | "yes" | "withVersionLine";
-  /** The one cleartext step of a Secure-Join handshake (reference §6.6), as a multipart or as text of one line (core 2.57 to 2.59). */
+  /** The one cleartext step of a Secure-Join handshake (chatmail protocol §5), as a multipart or as text of one line (core 2.57 to 2.59). */
   secureJoinRequest: boolean;
   /** The content is a delivery status notification (RFC 3464) and nothing else, of at most 1 MiB. */
   deliveryReport: boolean;

@@ -1,4 +1,4 @@
-/** What signatures say about where a mail is from (reference §6.7): one must be valid and of exactly the domain in From. */
+/** What signatures say about where a mail is from (chatmail protocol §6): one must be valid and of exactly the domain in From. */
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { Verification } from "../../dkim/verify.ts";

@@ -1,4 +1,4 @@
-/** The filter for mail that our own users hand in (reference §6.2, §7.3). */
+/** The filter for mail that our own users hand in (chatmail protocol §2, §9). */
 import type { Logger } from "pino";
 import { HeadersTooLarge, type SignatureHeader } from "../../dkim/sign.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";
@@ -28,7 +28,7 @@ export interface OutgoingTools extends FilterTools {
 }
 
 /**
- * Headers that say something of the sender's device, and those for text that people read (decision 0022). The Received header of this hop is
+ * Headers that say something of the sender's device, and those for text that people read (decision 0015). The Received header of this hop is
  * not shown to milters; Postfix drops it.
  */
 const removedHeaders = ["x-originating-ip", "x-mailer", "user-agent", "comments", "keywords"];

@@ -1,4 +1,4 @@
-/** The filter's rules (reference §6.2, §6.3): from what a message is to what happens with it. Pure. */
+/** The filter's rules (chatmail protocol §2, §3): from what a message is to what happens with it. Pure. */
 import type { MessageFacts } from "./inspect.ts";
 
 export type Verdict =

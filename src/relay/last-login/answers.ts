@@ -1,4 +1,4 @@
-/** Notes the day of a login, told by Dovecot's last_login plugin (reference §12). */
+/** Notes the day of a login, told by Dovecot's last_login plugin (chatmail protocol §12.1). */
 import { noteLogin } from "../accounts/store.ts";
 import { type Domains, localAddress } from "../domains.ts";
 import type { DictAnswers } from "../wire/dict-server.ts";

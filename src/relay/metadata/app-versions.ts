@@ -1,5 +1,5 @@
 /**
- * The newest versions of clients, as clients ask for them (reference §13.1). Checked here: one wrong type makes a client
+ * The newest versions of clients, as clients ask for them (chatmail protocol §13.1). Checked here: one wrong type makes a client
  * drop the whole, and a misspelt name is a default that nobody meant. Pure.
  */
 

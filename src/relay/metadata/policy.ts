@@ -1,4 +1,4 @@
-/** IMAP METADATA keys, what the server says of itself, and push tokens with their times (reference §13). Pure. */
+/** IMAP METADATA keys, what the server says of itself, and push tokens with their times (chatmail protocol §13). Pure. */
 import { createHmac } from "node:crypto";
 
 /** What a key of the metadata dict names. */

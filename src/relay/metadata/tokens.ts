@@ -1,4 +1,4 @@
-/** The push tokens of an account: metadata.json in its folder (reference §13). */
+/** The push tokens of an account: metadata.json in its folder (chatmail protocol §13). */
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { LocalAddress } from "../domains.ts";

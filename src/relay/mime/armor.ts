@@ -1,5 +1,5 @@
 /**
- * ASCII armor of an encrypted message (RFC 9580 §6.2), as the field's relays read it, see the reference §6.5: no header but one `Version: ` line,
+ * ASCII armor of an encrypted message (RFC 9580 §6.2), as the field's relays read it, see chatmail protocol §4.1: no header but one `Version: ` line,
  * CRLF ends, base64, at most one checksum line. The checksum is not computed. Stricter than the field in one thing: what may follow
  * the base64 is a checksum's five characters on a line of their own and nothing else, so no text can hide there.
  */
@@ -9,7 +9,7 @@ import type { Sink } from "./sink.ts";
 
 const begin = Buffer.from("-----BEGIN PGP MESSAGE-----\r\n");
 const versionField = Buffer.from("Version: ");
-/** Real ones name a program; longer ones could carry clear text (decision 0022). */
+/** Real ones name a program; longer ones could carry clear text (decision 0015). */
 const maxVersionLine = 100;
 
 /** A line end where the base64 had one, then the padding, the checksum and the last line with the line ends between them. */

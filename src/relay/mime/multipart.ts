@@ -23,7 +23,7 @@ const maxHeldLine = 1000;
 const maxPartHeaderBytes = 4096;
 /** In a row, anywhere: more are work without content, some 300 ns for two bytes. */
 const maxEmptyLines = 1000;
-/** Of the one line that some clients write above the first part for readers without MIME (decision 0022). */
+/** Of the one line that some clients write above the first part for readers without MIME (decision 0015). */
 const maxPreamble = 120;
 
 const crlf = Buffer.from("\r\n");

@@ -1,4 +1,4 @@
-/** When a push is tried again, and what the push service's answer means (reference §14). Pure. */
+/** When a push is tried again, and what the push service's answer means (chatmail protocol §14). Pure. */
 
 /** One device to wake. */
 export interface Pending {

@@ -1,4 +1,4 @@
-/** Pushes that have not reached the push service yet, one file each beside the mailboxes, so that a restart forgets none (reference §14). */
+/** Pushes that have not reached the push service yet, one file each beside the mailboxes, so that a restart forgets none (chatmail protocol §14). */
 import { randomBytes } from "node:crypto";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** What of a `/mxdeliv` request is right, and which answer a reply of our own Postfix becomes (reference §6.3, §6.11). Pure. */
+/** What of a `/mxdeliv` request is right, and which answer a reply of our own Postfix becomes (chatmail protocol §3, §7). Pure. */
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { plainAddress } from "../../mail/address.ts";
 import { type Domains, isOurs } from "../domains.ts";

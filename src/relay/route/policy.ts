@@ -87,7 +87,7 @@ export function transportFor(destination: string, known: Known | undefined): str
 /** Where Postfix hands over what goes by HTTPS. */
 const roadHop = `[127.0.0.1]:${loopback.road}`;
 
-/** Has no TLS at all (reference §6.10). */
+/** Has no TLS at all (chatmail protocol §8). */
 const withoutTls = "nauta.cu";
 
 /** The answer of smtp_tls_policy_maps for a next hop; undefined: not a name that has a policy of its own. */

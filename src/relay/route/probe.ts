@@ -2,7 +2,7 @@
 import type { Peers, Target } from "../https/peers.ts";
 
 /**
- * A relay answers 405 to a GET of `/mxdeliv` (reference §6.11); any other server something else. Nothing is sent for a look, so a server
+ * A relay answers 405 to a GET of `/mxdeliv` (chatmail protocol §7); any other server something else. Nothing is sent for a look, so a server
  * that says yes to everything is not taken for a relay.
  * Throws where the server can't be reached.
  */

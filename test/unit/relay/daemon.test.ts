@@ -1,15 +1,15 @@
-/** The processes as they are started in the pod: every door opens, answers, and closes on SIGTERM. */
+/** The processes as they are started in the pod, from bundles: every door opens, answers, and closes on SIGTERM. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { createConnection } from "node:net";
-import { join, resolve } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { join } from "node:path";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { bundle } from "../../../scripts/build.ts";
 import { MilterClient } from "../../helpers/milter-client.ts";
 import { until } from "../../helpers/until.ts";
 import { limits, settings } from "./settings.ts";
 
-const main = (name: string) => resolve(import.meta.dirname, `../../../src/main/${name}.ts`);
 const config = settings({
   logLevel: "info",
   domains: {
@@ -23,12 +23,16 @@ const config = settings({
 const configFile = join(config.runFolder, "relay.json");
 writeFileSync(configFile, JSON.stringify(config));
 
+const bundles = join(config.runFolder, "bundles");
+/** Three times as quick to start as from source, with the code that the image runs. */
+beforeAll(() => bundle(["relay", "relay-hash", "expire"], bundles));
+
 let child: ChildProcess | undefined;
 let output = "";
 
 function start(name: string, args: string[] = [], env: Record<string, string> = {}): Promise<number | null> {
   output = "";
-  const started = spawn(process.execPath, [main(name), ...args], {
+  const started = spawn(process.execPath, [join(bundles, `${name}.js`), ...args], {
     env: { PATH: process.env.PATH, RELAY_CONFIG: configFile, RELAY_HEALTH_PORT: "0", RELAY_ROAD_PORT: "0", ...env },
   });
   child = started;

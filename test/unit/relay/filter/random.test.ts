@@ -1,6 +1,10 @@
-/** Thousands of mutated and made-up messages: the streaming filter accepts none that the plain rules refuse, however it is chunked. */
+/**
+ * Thousands of mutated messages: the streaming filter accepts none that the plain rules refuse, however it is chunked. Another seed each day;
+ * `npm run fuzz -- mime` has the same rule for minutes.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { expect, test } from "vitest";
 import { type Random, randomFrom, seed } from "../random.ts";
 import { inspect, takenApart } from "./as-postfix.ts";
@@ -76,7 +80,7 @@ test.each(messages)("$name is judged as the plain rules do", ({ name, bytes }) =
 test(`mutated messages, seed ${seed}`, { timeout: 60_000 }, () => {
   const random = randomFrom(seed);
   let accepted = 0;
-  for (let round = 0; round < Number(process.env.FUZZ_ROUNDS ?? 20_000); round++) {
+  for (let round = 0; round < Number(process.env.FUZZ_ROUNDS ?? 4_000); round++) {
     const { name, bytes } = random.pick(messages);
     const message = mutated(bytes, random);
     const ours = inspect(message, () => 1 + random.below(100));
@@ -84,7 +88,9 @@ test(`mutated messages, seed ${seed}`, { timeout: 60_000 }, () => {
     if (ours.encrypted !== "no") accepted++;
     if (ours.from !== undefined) {
       const froms = takenApart(message).headers.filter((each) => each.name.toLowerCase() === "from");
-      expect(authorsForOthers(...froms.map((each) => each.value)), message.toString("latin1")).toEqual([ours.from]);
+      const [author, ...others] = authorsForOthers(...froms.map((each) => each.value));
+      if (author !== ours.from || others.length > 0)
+        expect.fail(`round ${round}: other readers see another author:\n${message.toString("latin1")}`);
     }
     const accepts = {
       encrypted: ours.encrypted !== "no",
@@ -94,7 +100,7 @@ test(`mutated messages, seed ${seed}`, { timeout: 60_000 }, () => {
     if (Object.entries(accepts).some(([what, yes]) => yes && !plain[what as keyof typeof plain])) {
       expect.fail(`round ${round}, from ${name}: accepted against the rules:\n${message.toString("latin1")}`);
     }
-    if (round % 10 === 0) expect(inspect(message), `chunks change the verdict of round ${round}`).toEqual(ours);
+    if (!isDeepStrictEqual(inspect(message), ours)) expect.fail(`chunks change the verdict of round ${round}`);
   }
-  expect(accepted).toBeGreaterThan(100);
+  expect(accepted).toBeGreaterThan(20);
 });

@@ -1,6 +1,6 @@
 /**
  * "Is it encrypted?", "is it a Secure-Join request?" once more, slow and obvious: the whole message in memory, the plain rules one after the other
- * (reference §6.4 to §6.6). The streaming filter must never accept what this refuses.
+ * (chatmail protocol §4 to §5). The streaming filter must never accept what this refuses.
  */
 import { takenApart } from "./as-postfix.ts";
 

@@ -1,0 +1,81 @@
+/** The pages for people: links lead somewhere, decisions are numbered, files that they name are there, prose is not too wide. */
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+
+const root = resolve(import.meta.dirname, "../..");
+const pages = globSync(["*.md", "docs/**/*.md", "examples/**/*.md", "charts/**/*.md"], { cwd: root });
+const decisions = pages.filter((page) => /decisions\/\d{4}-/.test(page)).sort();
+const textOf = (page: string) => readFileSync(join(root, page), "utf8");
+const sources = globSync(["*.ts", "{src,test,scripts,bench,image}/**/*"], { cwd: root });
+const ignored = new Set(["CHANGELOG.md"]);
+const isGenerated = (page: string) => textOf(page).startsWith("<!-- Written by npm run generate");
+
+/** Without code blocks. */
+const proseOf = (page: string) => textOf(page).replaceAll(/^```[\s\S]*?^```$/gm, "");
+/** As GitHub makes them of headings. */
+const anchorsOf = (page: string) =>
+  [...textOf(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\- _]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+
+describe.each(pages)("%s", (page) => {
+  test("has no dead link", () => {
+    const links = [...proseOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link);
+    const dead = links.filter((link) => {
+      if (/^(https?|mailto):/.test(link)) return false;
+      const [path = "", anchor] = link.split("#");
+      const target = path === "" ? page : join(dirname(page), path);
+      if (!existsSync(join(root, target))) return true;
+      return anchor !== undefined && !anchorsOf(target).includes(anchor);
+    });
+    expect(dead).toEqual([]);
+  });
+
+  test("names no file of the project that is not there", () => {
+    const named = [...proseOf(page).matchAll(/`([\w./-]+\.(?:ts|lua|sed))`/g)].map(([, name = ""]) => name);
+    expect(named.filter((name) => !sources.some((path) => path === name || path.endsWith(`/${name}`)))).toEqual([]);
+  });
+
+  test.skipIf(ignored.has(page) || isGenerated(page))("has prose of 100 columns", () => {
+    const wide = (line: string) => line.length > 100 && !/^\s*(\||<!--|!\[)/.test(line) && !/^ {4}/.test(line);
+    expect(proseOf(page).split("\n").filter(wide)).toEqual([]);
+  });
+});
+
+test("decisions are numbered without gaps, and begin with their number", () => {
+  expect(decisions.map((page) => Number(basename(page).slice(0, 4)))).toEqual(decisions.map((_, index) => index + 1));
+  const untitled = decisions.filter(
+    (page) => !new RegExp(`^# ${basename(page).slice(0, 4)}: [^a-z]`).test(textOf(page)),
+  );
+  expect(untitled).toEqual([]);
+});
+
+test("every decision that is cited is there", () => {
+  const numbers = decisions.map((page) => basename(page).slice(0, 4));
+  const texts = [...pages, ...globSync(["{src,test,scripts,bench,image}/**/*.{ts,lua,sed}"], { cwd: root })];
+  const dead = texts.flatMap((path) =>
+    [...textOf(path).matchAll(/\bdecisions? (\d+(?:(?:, | and )\d+)*)/gi)]
+      .flatMap(([, cited = ""]) => cited.split(/, | and /))
+      .filter((number) => !numbers.includes(number))
+      .map((number) => `${path}: ${number}`),
+  );
+  expect(dead).toEqual([]);
+});
+
+test("every section of the chatmail protocol that is cited is there", () => {
+  const sections = [...textOf("docs/chatmail-protocol.md").matchAll(/^#+ (\d+(?:\.\d+)?)\.? /gm)].map(
+    ([, number]) => number,
+  );
+  const texts = globSync(["{src,test,scripts,bench,image}/**/*.{ts,lua,sed}"], { cwd: root });
+  const dead = texts.flatMap((path) =>
+    [...textOf(path).matchAll(/chatmail protocol ((?:(?:, | to )?§[\d.]*\d)+)/g)]
+      .flatMap(([, cited = ""]) => [...cited.matchAll(/§([\d.]*\d)/g)].map(([, number]) => number))
+      .filter((number) => !sections.includes(number))
+      .map((number) => `${path}: §${number}`),
+  );
+  expect(dead).toEqual([]);
+});
