@@ -238,7 +238,7 @@ test("the same name with another uid is a deletion and an addition", async () =>
 test("a watch that has gone silent is left for another; without bookmarks that is no failure", async () => {
   const run = await watching(
     { lists: [listAnswer([], "1")], watches: [open, (s) => s.event("ADDED", aPod("p1", "5"))] },
-    { idleMs: 50 },
+    { idleMs: 500 },
   );
   await until("the pod", () => run.names().length === 1);
   expect(run.log.lines[0]).toMatchObject({ level: "debug", message: "nothing heard, watching again" });
@@ -252,7 +252,7 @@ test("after two silences it lists: a server that was put back from a backup says
       lists: [listAnswer([aPod("p1", "900")], "900"), listAnswer([aPod("p1", "5")], "5")],
       watches: [bookmarked, open],
     },
-    { idleMs: 40, idleWithBookmarksMs: 40 },
+    { idleMs: 500, idleWithBookmarksMs: 500 },
   );
   await until("the old state", () => run.names().includes("p1@5"));
   await until("a watch from there", () => run.watches().length >= 3);
