@@ -90,7 +90,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const troubleAt = (door: string) => ({
     onFailure: (thrown: unknown) => events.answerFailed(log, door, thrown),
     onProtocolError: (why: string) => {
-      metrics.count("peer_errors_total", { door });
+      metrics.count("peer_errors_total", { service: door });
       events.peerBrokeProtocol(log, door, why);
     },
   });
@@ -137,7 +137,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       path: pathOf("sasl"),
       login: async (user, password, client) => {
         const login = await accounts.login(user, password, client);
-        metrics.count("logins_total", { door: "submission", outcome: login.kind });
+        metrics.count("logins_total", { service: "submission", outcome: login.kind });
         return login;
       },
       ...troubleAt("sasl"),

@@ -1,6 +1,6 @@
 /**
  * The lines of the daemon's log, one function each; their messages are stable, so they can be counted.
- * None takes an address, a password, a token or mail content: what the field's relays log with addresses is logged here without.
+ * None takes an address, a password, a token or mail content: what chatmail/relay logs with addresses is logged here without.
  */
 import type { Logger } from "pino";
 
@@ -19,80 +19,81 @@ export const registrationRejected = (log: Logger, domain: string, why: string) =
 export const emptyPassword = (log: Logger, domain: string) => log.warn({ domain }, "password file is empty");
 
 export const unreadableMetadata = (log: Logger, domain: string) =>
-  log.warn({ domain }, "metadata file not understood, starting a new one");
+  log.warn({ domain }, "metadata file unreadable, starting empty");
 
-export const wrongAppVersions = (log: Logger, why: string) => log.warn({ why }, "app versions not understood");
+export const wrongAppVersions = (log: Logger, why: string) => log.warn({ why }, "app versions invalid, not served");
 
 export const spuriousPushes = (log: Logger, domain: string, files: number) =>
   log.warn({ domain, files }, "spurious notification files removed");
 
 /** The service's address is private: see `network.privatePeers`. */
-export const pushServiceRefused = (log: Logger) =>
-  log.warn("push service is at an address that may not be connected to");
+export const pushServiceRefused = (log: Logger) => log.warn("push service has a private address, not connected");
 
 export const pushesTooMany = (log: Logger, pushes: number) =>
-  log.warn({ pushes }, "too many notifications wait: the oldest were dropped");
+  log.warn({ pushes }, "push queue full, oldest notifications dropped");
 
-export const pushTooLate = (log: Logger) => log.warn("notification exceeded deadline");
+export const pushTooLate = (log: Logger) => log.warn("push notification expired");
 
 export const quotaTrimmed = (log: Logger, domain: string, removed: number) =>
   log.info({ domain, removed }, "quota-expire: removed messages");
 
-/** The answer to a peer failed on our side; it is told to try again. */
-export const answerFailed = (log: Logger, door: string, err: unknown) =>
-  log.warn({ door, err: withoutPaths(err) }, "question not answered");
+/** An internal error. The client receives a temporary failure. */
+export const answerFailed = (log: Logger, service: string, err: unknown) =>
+  log.warn({ service, err: withoutPaths(err) }, "request failed");
 
-export const peerBrokeProtocol = (log: Logger, door: string, why: string) =>
-  log.debug({ door, why }, "connection ended, protocol broken");
+export const peerBrokeProtocol = (log: Logger, service: string, why: string) =>
+  log.debug({ service, why }, "protocol error, connection closed");
 
 export const verdict = (log: Logger, direction: "incoming" | "outgoing" | "bounce", outcome: string) =>
-  log.debug({ direction, outcome }, "mail judged");
+  log.debug({ direction, outcome }, "message checked");
 
-/** `why` is of a fixed list, or what a name server answered. */
+/** `why` is from a fixed list, or the answer of a name server. */
 export const originRefused = (log: Logger, reply: string, why: string) =>
-  log.debug({ reply, why }, "mail refused for its signature");
+  log.debug({ reply, why }, "message rejected, no valid signature");
 
-/** Mail that this domain's users hand in is put off until the key is there. */
+/** Submitted mail of this domain is deferred until the key is there. */
 export const signingKeyMissing = (log: Logger, domain: string, why: string) =>
-  log.error({ domain, why }, "no key to sign with");
+  log.error({ domain, why }, "DKIM key missing, submitted mail is deferred");
 
 export const signingKeyFound = (log: Logger, domain: string, selectors: readonly string[]) =>
-  log.info({ domain, selectors }, "keys to sign with read");
+  log.info({ domain, selectors }, "DKIM keys loaded");
 
-/** Whoever looks for it finds the same digest in the status. */
+/** The same digest is in the status of the ChatmailServer. */
 export const certificateServed = (log: Logger, sha256: string, notAfter: string) =>
   log.info({ sha256, notAfter }, "certificate served");
 
-/** The one before stays. */
-export const certificateRefused = (log: Logger, why: string) => log.error({ why }, "certificate not served");
+/** The previous certificate stays in use. */
+export const certificateRefused = (log: Logger, why: string) => log.error({ why }, "certificate rejected, not served");
 
 export const reloadNotAsked = (log: Logger, program: string, err: unknown) =>
-  log.warn({ program, err: withoutPaths(err) }, "not told of the new certificate");
+  log.warn({ program, err: withoutPaths(err) }, "reload for the new certificate failed");
 
-/** A domain's HTTPS road was found, is gone, or can't be reached. */
-export const roadLearnt = (log: Logger, domain: string, state: string) => log.debug({ domain, state }, "road learnt");
+/** HTTPS delivery to a domain was found, is no longer offered, or can't be reached. */
+export const roadLearnt = (log: Logger, domain: string, state: string) =>
+  log.debug({ domain, state }, "HTTPS delivery probed");
 
-/** Mail to this domain takes SMTP for a while. */
-export const roadLeft = (log: Logger, domain: string, why: string) => log.warn({ domain, why }, "HTTPS road left");
+/** Mail to this domain is delivered by SMTP for a while. */
+export const roadLeft = (log: Logger, domain: string, why: string) =>
+  log.warn({ domain, why }, "HTTPS delivery failed, using SMTP");
 
 export const peerTrouble = (log: Logger, domain: string, reason: string) =>
-  log.debug({ domain, reason }, "no delivery by HTTPS");
+  log.debug({ domain, reason }, "HTTPS delivery failed");
 
 export const lookFailed = (log: Logger, domain: string, err: unknown) =>
-  log.debug({ domain, err: withoutPaths(err) }, "road not looked for");
+  log.debug({ domain, err: withoutPaths(err) }, "probe for HTTPS delivery failed");
 
 export const roadsNotRead = (log: Logger, err: unknown) =>
-  log.warn({ err: withoutPaths(err) }, "what was learnt about roads is unreadable, starting anew");
+  log.warn({ err: withoutPaths(err) }, "destinations file unreadable, starting empty");
 
 export const roadsNotWritten = (log: Logger, err: unknown) =>
-  log.warn({ err: withoutPaths(err) }, "what was learnt about roads was not written");
+  log.warn({ err: withoutPaths(err) }, "destinations file not written");
 
 /** What a parser says of such a file would quote it, and it has addresses. */
-export const ratesNotRead = (log: Logger, code = "not understood") =>
-  log.warn({ code }, "who has sent how much is unreadable, starting anew");
+export const ratesNotRead = (log: Logger, code = "invalid") =>
+  log.warn({ code }, "rate-limit file unreadable, starting empty");
 
 export const ratesNotWritten = (log: Logger, err: unknown) =>
-  log.warn({ err: withoutPaths(err) }, "who has sent how much was not written");
+  log.warn({ err: withoutPaths(err) }, "rate-limit file not written");
 
 /** Paths of mailboxes hold addresses: of a failed file operation only its code and call are kept. */
 function withoutPaths(thrown: unknown): unknown {

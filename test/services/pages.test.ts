@@ -129,7 +129,7 @@ describe.skipIf(noBrowser !== undefined)("going around", () => {
     expect(await language()).toBe("en");
     await page.getByRole("link", { name: "Deutsch" }).click();
     expect(await language()).toBe("de");
-    for (const name of ["So geht es", "Datenschutz", "Mitmachen"]) {
+    for (const name of ["So funktioniert es", "Datenschutz", "Mitmachen"]) {
       await page.getByRole("navigation").getByRole("link", { name }).click();
       expect(await language()).toBe("de");
       expect(await page.getByRole("navigation").getByRole("link", { name }).getAttribute("aria-current")).toBe("page");

@@ -265,7 +265,7 @@ test("without push a token is refused, none is kept, and what waited is deleted"
 
 test("the logs name neither address nor token", async () => {
   const logs = await pod.logs();
-  expect(logs).toContain("app versions not understood");
+  expect(logs).toContain("app versions invalid");
   expect(logs).not.toMatch(/openpgp:|patient-token|gone-token/);
   expect(logs.match(/\S*[^\s<]@[a-z_[]\S*/g) ?? []).toEqual([]);
 });

@@ -193,7 +193,7 @@ describe("own pages", () => {
     expect(invite.body).toContain('href="dcaccount:https://own.web.example/new?i=k3v9-k3v9"');
     // the menu of the built-in pages would lead nowhere
     expect(invite.body).not.toContain("/en/privacy");
-    expect((await askOwn("/nothing")).body).toContain("There is no such page");
+    expect((await askOwn("/nothing")).body).toContain("Page not found");
     expect(await askOwn("/chatmail.css")).toMatchObject({ status: 200 });
   });
 });

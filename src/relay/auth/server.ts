@@ -41,7 +41,7 @@ async function passdb({ body, client }: Question, { accounts, metrics }: AuthToo
   const end = body.indexOf("\n");
   if (end < 0) return { status: 400, body: "user and password are two lines\n" };
   const login = await accounts.login(body.slice(0, end), body.slice(end + 1), client);
-  metrics.count("logins_total", { door: "imap", outcome: login.kind });
+  metrics.count("logins_total", { service: "imap", outcome: login.kind });
   if (login.kind === "ok") return { status: 200, body: fields("userdb_", login.account.home) };
   if (login.kind === "later") return { status: 429, body: imapText(login) };
   return no(login.kind === "wrongPassword" ? 401 : 404);

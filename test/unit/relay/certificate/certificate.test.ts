@@ -66,7 +66,7 @@ test.each([
   give(await broken());
   const { problem, said } = await look();
   expect(problem).toContain(why);
-  expect(said).toContain('"msg":"certificate not served"');
+  expect(said).toContain('"msg":"certificate rejected, not served"');
   expect(existsSync(servedFile())).toBe(false);
 });
 
@@ -77,7 +77,7 @@ test("a broken pair leaves the one that is served, and the daemon ready", async 
   give({ keyPem: (await newPair()).keyPem });
   const { problem, said } = await look();
   expect(problem).toBeUndefined();
-  expect(said).toContain("certificate not served");
+  expect(said).toContain("certificate rejected, not served");
   expect(readFileSync(servedFile(), "utf8")).toBe(pair.keyPem + pair.certificatePem);
 });
 

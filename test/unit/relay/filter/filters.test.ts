@@ -436,7 +436,7 @@ describe("outgoing, of a domain that signs", () => {
     else writeFileSync(keyFile("rsa.pem"), text);
     await again();
     expect(keys.problem()).toContain(says);
-    expect(logged.filter((line) => line.includes("no key to sign with"))).toHaveLength(1);
+    expect(logged.filter((line) => line.includes("DKIM key missing"))).toHaveLength(1);
     const send = () => client.deliver({ sender: alice, recipients: [bob], ...encrypted });
     expect(await send()).toMatchObject({ recipients: ["tempfail"], final: "tempfail" });
     client.send("A");

@@ -96,7 +96,7 @@ test("tried again after 8, 64, 512 and 4096 s, then given up; the log says so wi
   }
   await atRest();
   expect(posted).toHaveLength(5);
-  expect(log.lines.join("")).toContain("notification exceeded deadline");
+  expect(log.lines.join("")).toContain("push notification expired");
   expect(log.lines.join("")).not.toMatch(/abcdefghi|"one"/);
 });
 

@@ -82,9 +82,9 @@ describe("when no address is made just now", () => {
   });
 
   test.each([
-    ["invite.example", "/i/first-one", "en", "Not just now"],
-    ["_invite.example", "/i/first-one", "de", "Gerade nicht"],
-    ["192.0.2.1", "/join", "en", "Not just now"],
+    ["invite.example", "/i/first-one", "en", "Please try again later"],
+    ["_invite.example", "/i/first-one", "de", "Bitte später noch einmal versuchen"],
+    ["192.0.2.1", "/join", "en", "Please try again later"],
   ])("the page %s%s says so", async (host, target, language, title) => {
     const answer = await ask("GET", host, target, language);
     expect(answer).toMatchObject({ status: 503, headers: { "Retry-After": "2" } });
