@@ -24,6 +24,7 @@ const help = {
   mxdeliv_sent_total: "Mails that a peer answered by HTTPS, by outcome",
   mxdeliv_received_total: "Mails that peers brought by HTTPS, by outcome",
   filtermail_transport_error_total: "Connections by HTTPS that failed, by reason",
+  deliveries_late_total: "Mails accepted although an earlier one of their sender had not been delivered in time",
   push_tries_total: "Requests to the push service, by outcome",
   push_dropped_total: "Pushes given up: after hours of trying, or because too many waited",
   peer_errors_total: "Connections ended because the peer broke the protocol, by door",
