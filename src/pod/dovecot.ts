@@ -3,8 +3,7 @@ import { folders, loopback, programs, servedTls, sockets, vmail } from "./layout
 import { mainDomain, type Plan } from "./plan.ts";
 
 export function dovecotFiles(plan: Plan): Record<string, string> {
-  const push = hasPush(plan);
-  return { "dovecot.conf": dovecotConf(plan), "auth.lua": authLua, ...(push && { "push.lua": pushLua }) };
+  return { "dovecot.conf": dovecotConf(plan), "auth.lua": authLua, "delivered.lua": deliveredLua };
 }
 
 /**
@@ -167,8 +166,8 @@ protocol lmtp {
   mail_log_prefix = "lmtp(%{session}): "
   lmtp_add_received_header = no
   lmtp_user_concurrency_limit = unlimited
-${push ? lmtpPush : ""}}
-${push ? pushNotification : ""}
+${lmtpNotify}}
+${notification}
 service imap-login {
   chroot =
   # a process serves many connections, and for as long as they last
@@ -242,7 +241,7 @@ service stats {
 `;
 }
 
-const lmtpPush = `  mail_plugins {
+const lmtpNotify = `  mail_plugins {
     mail_lua = yes
     notify = yes
     push_notification = yes
@@ -250,16 +249,16 @@ const lmtpPush = `  mail_plugins {
   }
 `;
 
-const pushNotification = `push_notification lua {
-  lua_file = ${folders.dovecotConfig}/push.lua
+const notification = `push_notification lua {
+  lua_file = ${folders.dovecotConfig}/delivered.lua
 }
 `;
 
 /**
- * Tells the relay daemon once for each delivery; not of what somebody sent to themselves. The message is delivered whatever the answer
- * is, and a daemon that does not answer keeps a delivery for two seconds at most.
+ * Reports each delivery to the relay daemon: to whom, and the author of each message. The message is delivered whatever the answer is, and a
+ * daemon that does not answer keeps a delivery for two seconds at most.
  */
-const pushLua = `local http
+const deliveredLua = `local http
 
 function script_init(args)
   http = dovecot.http.client({
@@ -276,29 +275,34 @@ function script_init(args)
 end
 
 function dovecot_lua_notify_begin_txn(user)
-  return { user = user, messages = 0 }
+  return { user = user, authors = {} }
 end
 
 function dovecot_lua_notify_event_message_new(context, event)
-  if string.lower(event.from_address or "") ~= context.user.username then
-    context.messages = context.messages + 1
+  local author = string.gsub(event.from_address or "", "%c", "")
+  table.insert(context.authors, string.sub(author, 1, 320))
+  -- another delivery had the mailbox locked, so the message has no number yet: it gets one before the next message of its author comes
+  if (event.uid or 0) == 0 then
+    local mailbox = context.user:mailbox(event.mailbox)
+    mailbox:sync()
+    mailbox:free()
   end
 end
 
 function dovecot_lua_notify_end_txn(context, success)
-  if not success or context.messages == 0 then
+  if not success or #context.authors == 0 then
     return
   end
   local asked, result = pcall(function()
-    local request = http:request({ url = "http://relay.invalid/notify", method = "POST" })
+    local request = http:request({ url = "http://relay.invalid/delivered", method = "POST" })
     request:add_header("Content-Type", "text/plain")
-    request:set_payload(context.user.username)
+    request:set_payload(context.user.username .. "\\n" .. table.concat(context.authors, "\\n"))
     return request:submit()
   end)
   if not asked then
-    dovecot.i_warning("push: the relay daemon was not asked")
+    dovecot.i_warning("delivered: the relay daemon was not asked")
   elseif result:status() ~= 200 then
-    dovecot.i_warning("push: the relay daemon answered " .. result:status())
+    dovecot.i_warning("delivered: the relay daemon answered " .. result:status())
   end
 end
 `;

@@ -44,7 +44,7 @@ export const sockets = {
   bounceMilter: `${folders.run}/bounce-milter.sock`,
   /** Postfix's questions in Dovecot's auth protocol. */
   sasl: `${folders.run}/sasl.sock`,
-  /** HTTP: Dovecot's Lua questions (/passdb, /userdb, /users), its word of a delivery (/notify), and nothing that the outside may reach. */
+  /** HTTP: Dovecot's Lua questions (/passdb, /userdb, /users), its report of each delivery (/delivered), and nothing that the outside may reach. */
   auth: `${folders.run}/auth.sock`,
   /** HTTP: what nginx hands on (/new, /join, /i/…). */
   web: `${folders.run}/web.sock`,

@@ -14,10 +14,12 @@ import { peerRule } from "../pod/networks.ts";
 import { Accounts } from "./accounts/accounts.ts";
 import { HashPool } from "./accounts/hash-pool.ts";
 import { readResources } from "./accounts/resources.ts";
+import { accountExists } from "./accounts/store.ts";
 import { answerAuth, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
 import { Certificate } from "./certificate/certificate.ts";
 import type { Settings } from "./config.ts";
-import { openRoadDoor } from "./deliver/server.ts";
+import { openRoadDoor, reportingEnd } from "./deliver/server.ts";
+import { localRecipient } from "./domains.ts";
 import * as events from "./events.ts";
 import { trimMailbox } from "./expire/trim.ts";
 import { BounceFilter } from "./filter/bounce.ts";
@@ -31,6 +33,7 @@ import { Metadata } from "./metadata/answers.ts";
 import { TokenStore } from "./metadata/tokens.ts";
 import { Metrics } from "./metrics.ts";
 import { openRoads } from "./open-roads.ts";
+import { DeliveryOrder } from "./order/order.ts";
 import { Notifier } from "./push/notifier.ts";
 import { pushService } from "./push/post.ts";
 import { forgetAllPushes } from "./push/store.ts";
@@ -83,8 +86,19 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const verifier = createVerifier({ keys: createKeyCache({ lookup: (name) => keyLookup(name, "TXT"), now }), now });
   const rates = await SenderRates.open(tools);
   const roads = await openRoads({ ...tools, lookup, mayConnect });
+  const order = new DeliveryOrder({
+    isReported: (recipient) => isReported(recipient),
+    onLate: () => metrics.count("deliveries_late_total"),
+    now,
+  });
   const doors: Door[] = [];
   let stopping = false;
+
+  /** Dovecot reports what it delivers to accounts, the courier what goes by HTTPS. */
+  function isReported(recipient: string): boolean {
+    const account = localRecipient(settings, recipient);
+    return account ? accountExists(account) : roads.goesByHttps(recipient);
+  }
 
   const pathOf = (name: keyof typeof sockets) => join(settings.runFolder, basename(sockets[name]));
   const troubleAt = (door: string) => ({
@@ -120,12 +134,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   doors.push(
     await openMilter({
       path: pathOf("outgoingMilter"),
-      begin: ({ sender }) => new OutgoingFilter(sender, rates, { ...tools, keys }),
+      begin: ({ sender }) => new OutgoingFilter(sender, rates, { ...tools, order, keys }),
       ...troubleAt("outgoing milter"),
     }),
     await openMilter({
       path: pathOf("incomingMilter"),
-      begin: (from) => new IncomingFilter(from, { ...tools, verifier }),
+      begin: (from) => new IncomingFilter(from, { ...tools, order, verifier }),
       ...troubleAt("incoming milter"),
     }),
     await openMilter({
@@ -165,7 +179,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await openSocketmap({ path: pathOf("roads"), answer: (question) => roads.answer(question), ...troubleAt("roads") }),
     await openRoadDoor({
       port: settings.roadPort,
-      open: (envelope) => roads.courier.open(envelope),
+      open: (envelope) => reportingEnd(envelope, roads.courier, order),
       ...troubleAt("HTTPS road"),
     }),
   );
@@ -175,7 +189,16 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   await openHttp("auth", {
     maxBodyBytes: maxAuthBytes,
     answer: (question) =>
-      answerAuth(question, { ...tools, accounts, messageCame: async (user) => notifier?.messageCame(user) }),
+      answerAuth(question, {
+        ...tools,
+        accounts,
+        delivered: async (address, authors) => {
+          for (const author of authors) order.ended({ sender: author, recipients: [address] });
+          // what somebody sent to themselves wakes nobody
+          const fromOthers = authors.some((author) => author.toLowerCase() !== address);
+          if (fromOthers) await notifier?.messageCame(address);
+        },
+      }),
   });
   await openHttp("web", {
     maxBodyBytes: maxWebBytes,
@@ -199,6 +222,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     async stop(graceMs) {
       stopping = true;
       certificate.stop();
+      order.stop();
       await Promise.all(doors.map((door) => door.close(graceMs)));
       await Promise.all([roads.close(), rates.close()]);
       await notifier?.stop();

@@ -24,6 +24,7 @@ const help = {
   mxdeliv_sent_total: "Messages sent by HTTPS, by outcome",
   mxdeliv_received_total: "Messages received by HTTPS, by outcome",
   filtermail_transport_error_total: "HTTPS connections to other relays that failed, by reason",
+  deliveries_late_total: "Messages accepted before an earlier one of their sender was delivered, which took too long",
   push_tries_total: "Requests to the push service, by outcome",
   push_dropped_total: "Push notifications dropped: expired, or the queue was full",
   peer_errors_total: "Connections closed because of a protocol error, by service",

@@ -9,6 +9,7 @@ import { Peers } from "./https/peers.ts";
 import type { Metrics } from "./metrics.ts";
 import { Dane } from "./route/dane.ts";
 import { Discovery } from "./route/discover.ts";
+import { destinationOf } from "./route/domain.ts";
 import { Knowledge } from "./route/knowledge.ts";
 import { fetchStsPolicy, hasHttpsRoad } from "./route/probe.ts";
 import { createRoadResolver } from "./route/resolver.ts";
@@ -18,6 +19,8 @@ import type { Answer, Question } from "./wire/socketmap.ts";
 export interface OpenRoads {
   courier: Courier;
   answer(question: Question): Answer | Promise<Answer>;
+  /** Whether mail to this address would go by HTTPS now. */
+  goesByHttps(recipient: string): boolean;
   /** Ends the connections to peers and writes what was learnt. */
   close: () => Promise<void>;
 }
@@ -55,9 +58,14 @@ export async function openRoads({
   });
   const dane = config.dnssec ? new Dane({ lookup, now }) : undefined;
   const roads = new Roads({ config, knowledge, discovery, dane, mayConnect, now });
+  const courier = new Courier({ knowledge, discovery, resolver, peers, metrics, log, now });
   return {
-    courier: new Courier({ knowledge, discovery, resolver, peers, metrics, log, now }),
+    courier,
     answer: (question) => roads.answer(question),
+    goesByHttps: (recipient) => {
+      const destination = destinationOf(recipient);
+      return destination !== undefined && courier.isUsedFor(destination);
+    },
     close: async () => {
       peers.close();
       await knowledge.close();

@@ -37,6 +37,7 @@ const mayUseInRelay: Record<string, readonly string[]> = {
   accounts: ["invites", "tools"],
   expire: ["accounts", "tools"],
   filter: ["accounts", "mime", "wire", "tools"],
+  order: [],
   metadata: ["accounts", "wire", "tools"],
   "last-login": ["accounts", "wire", "tools"],
   push: ["metadata", "https", "tools"],

@@ -14,8 +14,8 @@ export interface AuthTools {
   accounts: Accounts;
   config: Domains;
   metrics: Metrics;
-  /** Dovecot has delivered a message to this address. */
-  messageCame(address: string): Promise<void>;
+  /** Dovecot has delivered messages to this address, with these addresses in their From headers. */
+  delivered(address: string, authors: readonly string[]): Promise<void>;
 }
 
 const no = (status: number): Answer => ({ status, body: "no\n" });
@@ -29,9 +29,11 @@ export async function answerAuth(question: Question, tools: AuthTools): Promise<
       return userdb(question.body, tools);
     case "/users":
       return users(tools);
-    case "/notify":
-      await tools.messageCame(question.body.trimEnd());
+    case "/delivered": {
+      const [address = "", ...authors] = question.body.trimEnd().split("\n");
+      await tools.delivered(address, authors);
       return { status: 200, body: "" };
+    }
     default:
       return { status: 400, body: "no such question\n" };
   }

@@ -23,11 +23,22 @@ export interface CourierOptions {
   now: () => number;
 }
 
+/** Destinations remembered as used. */
+const mostUsed = 10_000;
+
 export class Courier {
   readonly #options: CourierOptions;
+  /** Destinations that Postfix has brought mail for since they were found to have the road. */
+  readonly #used = new Set<string>();
 
   constructor(options: CourierOptions) {
     this.#options = options;
+  }
+
+  /** Whether mail to this destination comes here: Postfix may take SMTP for half a minute after the road was found. */
+  isUsedFor(destination: string): boolean {
+    if (this.#options.knowledge.get(destination)?.road?.state !== "yes") this.#used.delete(destination);
+    return this.#used.has(destination);
   }
 
   /** A text is the reply that sends Postfix to SMTP. The peer is connected before the message is asked for. */
@@ -35,6 +46,7 @@ export class Courier {
     const { destination, sizeBytes = 0 } = envelope;
     const road = this.#options.knowledge.get(destination)?.road;
     if (road?.state !== "yes") return "451 4.4.4 no HTTPS road is known";
+    if (this.#used.size < mostUsed) this.#used.add(destination);
     if (sizeBytes >= (road.tooLargeBytes ?? Number.POSITIVE_INFINITY)) return "451 4.3.4 too large for HTTPS there";
     if (isDue(road, this.#options.now())) this.#options.discovery.look(destination);
     const hosts = await this.#hosts(destination, road);

@@ -23,6 +23,28 @@ export interface Parcel {
   abort(): void;
 }
 
+/** Reports the end of a delivery to the order of mail, whatever came of it. */
+export async function reportingEnd(
+  envelope: Envelope,
+  courier: { open(envelope: Envelope): Promise<Parcel | string> },
+  order: { ended(envelope: Envelope): void },
+): Promise<Parcel | string> {
+  const ended = () => order.ended(envelope);
+  const parcel = await courier.open(envelope);
+  if (typeof parcel === "string") {
+    ended();
+    return parcel;
+  }
+  return {
+    write: (chunk) => parcel.write(chunk),
+    finish: () => parcel.finish().finally(ended),
+    abort: () => {
+      parcel.abort();
+      ended();
+    },
+  };
+}
+
 export interface RoadDoorOptions {
   /** 0 takes a free one. */
   port: number;

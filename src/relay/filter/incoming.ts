@@ -7,10 +7,10 @@ import type { Modification } from "../wire/milter.ts";
 import type { Judgement, MessageFilter } from "../wire/milter-server.ts";
 import { MessageInspector } from "./inspect.ts";
 import { isLiteralOf, judgeOrigin } from "./origin.ts";
-import type { FilterTools } from "./outgoing.ts";
+import type { FilterTools, OrderTools } from "./outgoing.ts";
 import { badRecipient, judgeIncoming, senderBecomesNull, type Verdict } from "./policy.ts";
 
-export interface IncomingTools extends FilterTools {
+export interface IncomingTools extends FilterTools, OrderTools {
   verifier: Verifier;
 }
 
@@ -84,6 +84,7 @@ export class IncomingFilter implements MessageFilter {
     this.#count(verdict);
     if (verdict.kind === "refuse") return { reply: { kind: "reply", text: verdict.text }, modifications: [] };
     if (verdict.kind === "discard") return { reply: { kind: "discard" }, modifications: [] };
+    if (this.#sender !== "") await this.#tools.order.turn({ sender: facts.from ?? "", recipients: this.#left });
     const modifications = this.#dropped.map(
       (each): Modification => ({ kind: "deleteRecipient", recipient: `<${each}>` }),
     );

@@ -20,6 +20,11 @@ export interface FilterTools {
   log: Logger;
 }
 
+export interface OrderTools {
+  /** Asked before a mail is accepted: `turn` resolves when it may be. */
+  order: { turn(mail: { sender: string; recipients: readonly string[] }): Promise<void> };
+}
+
 /** Who may send now. */
 export type Turns = Pick<RateLimiter, "take" | "next">;
 
@@ -43,7 +48,7 @@ const bytesRate = ({ sendBytesPerMinute: perMinute, sendBytesBurst: burst }: Dom
 });
 
 export class OutgoingFilter implements MessageFilter {
-  readonly #tools: OutgoingTools;
+  readonly #tools: OutgoingTools & OrderTools;
   readonly #rates: Turns;
   readonly #sender: string;
   /** As Postfix spelt them, by the spelling that is compared. */
@@ -57,7 +62,7 @@ export class OutgoingFilter implements MessageFilter {
   /** Undefined where the sender's domain does not sign. */
   #signing: OwnSigning | undefined;
 
-  constructor(sender: string, rates: Turns, tools: OutgoingTools) {
+  constructor(sender: string, rates: Turns, tools: OutgoingTools & OrderTools) {
     this.#sender = sender.toLowerCase();
     this.#rates = rates;
     this.#tools = tools;
@@ -140,6 +145,7 @@ export class OutgoingFilter implements MessageFilter {
     // only mail that is stored counts; several at once may have passed RCPT together
     const until = this.#bytes && this.#rates.take(this.#bytes.key, this.#bytes.rate, this.#bodyBytes);
     if (until) return { reply: { kind: "reply", text: this.#tooMuch(until) }, modifications: [] };
+    await this.#tools.order.turn({ sender: this.#sender, recipients: left });
     const recipients = dropped.flatMap((key) => this.#recipients.get(key) ?? []);
     return {
       reply: { kind: "accept" },

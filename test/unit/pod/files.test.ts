@@ -276,7 +276,7 @@ describe("pages", () => {
   ])("the privacy page names the push service where there is one: $says", ({ push, says }) => {
     const page = file("pages", "privacy.en.html", "a.test", { services: { push } });
     expect(page.includes("notifications.delta.chat")).toBe(says);
-    expect(file("dovecot", "dovecot.conf", "a.test", { services: { push } }).includes("push.lua")).toBe(says);
+    expect(file("dovecot", "dovecot.conf", "a.test", { services: { push } }).includes("XDELTAPUSH")).toBe(says);
   });
 
   test.each([

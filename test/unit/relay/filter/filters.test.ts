@@ -81,7 +81,7 @@ const tools = () => {
   metrics = new Metrics();
   const { log, lines } = collectingLog();
   logged = lines;
-  return { config, metrics, log };
+  return { config, metrics, log, order: { turn: async () => {} } };
 };
 const ownKeys = (shared: ReturnType<typeof tools>, dkim: typeof config.dkim = {}) =>
   new OwnKeys({ ...shared, config: { dkim }, now: Date.now });
