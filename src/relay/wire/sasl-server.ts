@@ -13,7 +13,7 @@ export type PasswordVerdict =
 
 export interface SaslOptions extends Trouble {
   path: string;
-  login(user: string, password: string, client: string | undefined): Promise<PasswordVerdict>;
+  login: (user: string, password: string, client: string | undefined) => Promise<PasswordVerdict>;
 }
 
 /** Postfix passes responses of up to 12,288 bytes (`smtpd_sasl_response_limit`): too long a one is a wrong password, not a broken connection. */
