@@ -1,7 +1,7 @@
 /** Stores and the watches that keep them filled, for as long as the signal lets them. */
+import type { Metrics } from "../lib/metrics.ts";
 import type { Client, Selection } from "./client.ts";
 import type { Log } from "./log.ts";
-import type { Metrics } from "./metrics.ts";
 import type { KubeObject, Resource } from "./object.ts";
 import { Store } from "./store.ts";
 import { keepFilled, type WatchPatience } from "./watch.ts";

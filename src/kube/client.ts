@@ -1,8 +1,8 @@
 /** Calls to the Kubernetes API. */
+import { Counter } from "../lib/metrics.ts";
 import { type Cause, isApiError } from "./api-error.ts";
 import type { Credentials } from "./credentials.ts";
 import { resources } from "./kinds.ts";
-import { Counter } from "./metrics.ts";
 import { type KubeObject, pathOf, type Resource } from "./object.ts";
 import { transport } from "./transport.ts";
 

@@ -2,11 +2,12 @@
 import { whenAborted } from "../lib/aborted.ts";
 import type { BackOffLimits } from "../lib/back-off.ts";
 import { deadline } from "../lib/deadline.ts";
+import type { Metrics } from "../lib/metrics.ts";
 import { messageOf } from "../lib/text.ts";
 import { wait } from "../lib/wait.ts";
 import { isPassing } from "./api-error.ts";
 import { childLog, type Log } from "./log.ts";
-import { type Metrics, queueMetrics } from "./metrics.ts";
+import { queueMetrics } from "./metrics.ts";
 import { priorities, WorkQueue } from "./queue.ts";
 import type { Source } from "./source.ts";
 

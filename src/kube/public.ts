@@ -1,5 +1,6 @@
 /** What `chatmail-operator/kube` gives to other programs. Nothing in the project itself imports this. */
 
+export { Counter, Histogram, Metrics } from "../lib/metrics.ts";
 export { ApiError, type Cause, isApiError, isPassing } from "./api-error.ts";
 export { Applier, type ApplyOptions, type ApplyResult, type ApplyStore, superfluous } from "./apply.ts";
 export { Cache, type Watched } from "./cache.ts";
@@ -14,7 +15,7 @@ export { byLabel, byOwner, type Index } from "./indexes.ts";
 export { resources } from "./kinds.ts";
 export { type LeaseTimes, leadWithLease, leaseTimes } from "./lease.ts";
 export { consoleLog, type Log } from "./log.ts";
-export { Counter, Histogram, Metrics } from "./metrics.ts";
+export { kubeHelp } from "./metrics.ts";
 export { type KubeObject, keyOf, type ObjectMeta, type OwnerReference, ownedBy, type Resource } from "./object.ts";
 export { type Priority, WorkQueue } from "./queue.ts";
 export { from, fromMapped, fromOwned, type Mapping, type Source } from "./source.ts";

@@ -6,12 +6,12 @@ import type http from "node:http";
 import { whenAborted } from "../lib/aborted.ts";
 import { DeadlineError, deadline } from "../lib/deadline.ts";
 import { LineReader } from "../lib/lines.ts";
+import type { Counter } from "../lib/metrics.ts";
 import { shared } from "../lib/shared.ts";
 import { wait } from "../lib/wait.ts";
 import { ApiError, apiErrorOf } from "./api-error.ts";
 import { agentFor, attempt } from "./attempt.ts";
 import type { Credentials } from "./credentials.ts";
-import type { Counter } from "./metrics.ts";
 import { afterAttempt, pauseAfter } from "./retry.ts";
 
 export interface Call {

@@ -1,11 +1,11 @@
 /** Keeps a store like the cluster: list once, then watch, for as long as the signal lets it. No failure ends it. */
 import type { BackOffLimits } from "../lib/back-off.ts";
 import { DeadlineError } from "../lib/deadline.ts";
+import type { Metrics } from "../lib/metrics.ts";
 import { messageOf } from "../lib/text.ts";
 import { wait } from "../lib/wait.ts";
 import type { Client, Page, Selection } from "./client.ts";
 import type { Log } from "./log.ts";
-import type { Metrics } from "./metrics.ts";
 import type { KubeObject, Resource } from "./object.ts";
 import type { Store } from "./store.ts";
 import {

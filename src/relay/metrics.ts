@@ -1,4 +1,5 @@
-/** Counters of the daemon, and their text for Prometheus. No label ever holds an address. */
+/** What the daemon counts. No label ever holds an address. */
+import { Metrics as AnyMetrics } from "../lib/metrics.ts";
 
 const help = {
   filtered_outgoing_mail_count: "Submitted messages that the filter checked",
@@ -28,37 +29,16 @@ const help = {
   push_tries_total: "Requests to the push service, by outcome",
   push_dropped_total: "Push notifications dropped: expired, or the queue was full",
   peer_errors_total: "Connections closed because of a protocol error, by service",
+  process_resident_memory_bytes: "Resident memory of the daemon",
 } as const;
 
-export type Counter = keyof typeof help;
+export type CounterName = Exclude<keyof typeof help, "process_resident_memory_bytes">;
 
-export class Metrics {
-  readonly #counts = new Map<Counter, Map<string, number>>();
-
-  count(name: Counter, labels: Record<string, string> = {}, by = 1): void {
-    const series = this.#counts.get(name) ?? new Map<string, number>();
-    this.#counts.set(name, series);
-    const key = labelText(labels);
-    series.set(key, (series.get(key) ?? 0) + by);
+export class Metrics extends AnyMetrics<CounterName> {
+  constructor() {
+    super(help);
+    this.gauge("process_resident_memory_bytes", () => process.memoryUsage.rss());
+    // each is there from the start
+    for (const name of Object.keys(help)) if (name !== "process_resident_memory_bytes") this.counter(name);
   }
-
-  /** Prometheus text format; every counter is there from the start, so a rate can be taken of the first event. */
-  text(): string {
-    const lines: string[] = [];
-    for (const [name, says] of Object.entries(help)) {
-      lines.push(`# HELP ${name} ${says}`, `# TYPE ${name} counter`);
-      const series = this.#counts.get(name as Counter) ?? new Map([["", 0]]);
-      for (const [labels, value] of series) lines.push(`${name}${labels} ${value}`);
-    }
-    lines.push(
-      "# TYPE process_resident_memory_bytes gauge",
-      `process_resident_memory_bytes ${process.memoryUsage.rss()}`,
-    );
-    return `${lines.join("\n")}\n`;
-  }
-}
-
-function labelText(labels: Record<string, string>): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
 }

@@ -2,10 +2,10 @@
 import { group, labels } from "../../api/names.ts";
 import { runController } from "../../kube/controller.ts";
 import type { Log } from "../../kube/log.ts";
-import type { Metrics } from "../../kube/metrics.ts";
 import { type KubeObject, keyOf } from "../../kube/object.ts";
 import { from, fromMapped, type Source } from "../../kube/source.ts";
 import type { Store } from "../../kube/store.ts";
+import type { Metrics } from "../../lib/metrics.ts";
 import { reconcileServer } from "./reconcile.ts";
 import type { LiveServer, World } from "./world.ts";
 

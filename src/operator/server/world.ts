@@ -9,10 +9,13 @@ import { trimmed, withDigests, withoutManagedFields } from "../../kube/fields.ts
 import { byLabel, type Index } from "../../kube/indexes.ts";
 import { resources } from "../../kube/kinds.ts";
 import type { Log } from "../../kube/log.ts";
-import type { Metrics } from "../../kube/metrics.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
+
 import type { Store } from "../../kube/store.ts";
+
+import type { Metrics } from "../../lib/metrics.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
+
 import type {
   LiveCronJob,
   LiveEvent,

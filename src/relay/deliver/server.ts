@@ -2,10 +2,9 @@
  * SMTP on the pod's loopback, where Postfix hands over what goes by HTTPS; its own client, so the queue, the order and the retries are Postfix's.
  * One transaction has recipients of one domain, as Postfix makes them. A 4xx answer sends Postfix to the next hop of its list, which is SMTP.
  */
-import { type AddressInfo, createServer, type Socket } from "node:net";
 import { destinationOf } from "../route/domain.ts";
-import { drained } from "../wire/in-turn.ts";
-import { closeServer, type Door } from "../wire/unix-socket.ts";
+import { type Dialogue, LastWords, ProtocolError, type Trouble, type Words } from "../wire/conversation.ts";
+import { type Door, openDoor } from "../wire/unix-socket.ts";
 import { type Command, DataEnd, parseCommand } from "./protocol.ts";
 
 export interface Envelope {
@@ -45,13 +44,11 @@ export async function reportingEnd(
   };
 }
 
-export interface RoadDoorOptions {
+export interface RoadDoorOptions extends Trouble {
   /** 0 takes a free one. */
   port: number;
   /** A text is the reply that refuses. */
   open: (envelope: Envelope) => Promise<Parcel | string>;
-  onFailure: (thrown: unknown) => void;
-  onProtocolError(why: string): void;
 }
 
 export interface RoadDoor extends Door {
@@ -65,78 +62,67 @@ const notByThisRoad = "451 4.1.3 not by this road";
 const trouble = "451 4.3.0 the relay daemon has a problem";
 
 export async function openRoadDoor(options: RoadDoorOptions): Promise<RoadDoor> {
-  const open = new Map<Socket, Session>();
-  const server = createServer((socket) => {
-    const session = new Session(socket, options);
-    open.set(socket, session);
-    socket.once("close", () => open.delete(socket));
-    socket.on("error", () => socket.destroy());
-    void session.run();
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ host: "127.0.0.1", port: options.port, backlog: 1024 }, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-  const { port } = server.address() as AddressInfo;
-  return {
-    port,
-    path: `127.0.0.1:${port}`,
-    listening: () => server.listening,
-    close: (graceMs) =>
-      closeServer(server, graceMs, (last) => {
-        for (const [socket, session] of open) if (last || !session.owing()) socket.destroy();
-      }),
-  };
+  const door = await openDoor({ ...options, at: options.port, idleMs }, () => new Session(options));
+  return { ...door, port: Number(door.path.split(":").at(-1)) };
 }
 
-class Session {
-  readonly #socket: Socket;
+/** A command's line, or a part of a message. */
+type Piece = { line: string } | { data: Buffer; isLast: boolean };
+
+class Session implements Dialogue<Piece> {
+  readonly greeting = "220 relay ESMTP\r\n";
   readonly #options: RoadDoorOptions;
-  readonly #chunks: AsyncIterator<Buffer>;
-  #bytes: Buffer = Buffer.alloc(0);
+  /** What has come of a line that is not whole yet. */
+  #rest: Buffer = Buffer.alloc(0);
   #sender: string | undefined;
   #sizeBytes: number | undefined;
   #recipients: string[] = [];
   #destination: string | undefined;
+  /** From the answer 354 to the message's end. */
+  #message: { parcel: Parcel; end: DataEnd } | undefined;
 
-  constructor(socket: Socket, options: RoadDoorOptions) {
-    this.#socket = socket;
+  constructor(options: RoadDoorOptions) {
     this.#options = options;
-    this.#chunks = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    socket.setNoDelay(true);
-    socket.setTimeout(idleMs, () => socket.destroy());
   }
 
   owing(): boolean {
     return this.#sender !== undefined;
   }
 
-  async run(): Promise<void> {
-    try {
-      this.#reply("220 relay ESMTP");
-      for (;;) {
-        const line = await this.#line();
-        if (line === undefined) return;
-        const command = parseCommand(line);
-        if (command.kind === "quit") {
-          this.#socket.end("221 2.0.0 Bye\r\n");
-          return;
-        }
-        if (command.kind === "data") await this.#data();
-        else this.#reply(this.#answer(command));
-        await drained(this.#socket);
+  ended(): void {
+    this.#message?.parcel.abort();
+  }
+
+  /** Lazy: whether a line or a message comes next, the answer to the line before decides. */
+  *questions(chunk: Buffer): Generator<Piece> {
+    let bytes: Buffer = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    this.#rest = Buffer.alloc(0);
+    while (bytes.length > 0) {
+      if (this.#message) {
+        const { data, rest } = this.#message.end.push(bytes);
+        yield { data, isLast: rest !== undefined };
+        bytes = rest ?? Buffer.alloc(0);
+        continue;
       }
-    } catch (thrown) {
-      if (!this.#socket.destroyed) this.#options.onFailure(thrown);
-    } finally {
-      this.#socket.destroy();
+      const at = bytes.indexOf("\n");
+      if ((at < 0 ? bytes.length : at) > maxLineBytes) throw new ProtocolError("line too long");
+      if (at < 0) {
+        this.#rest = Buffer.from(bytes);
+        return;
+      }
+      yield { line: bytes.toString("latin1", 0, at).replace(/\r$/, "") };
+      bytes = bytes.subarray(at + 1);
     }
   }
 
-  #answer(command: Command): string {
+  async answer(piece: Piece): Promise<Words> {
+    if (!("line" in piece)) return this.#content(piece);
+    const command = parseCommand(piece.line);
+    if (command.kind === "quit") return new LastWords("221 2.0.0 Bye\r\n");
+    return `${command.kind === "data" ? await this.#begin() : this.#reply(command)}\r\n`;
+  }
+
+  #reply(command: Command): string {
     switch (command.kind) {
       case "hello":
         this.#reset();
@@ -173,41 +159,29 @@ class Session {
     return "250 2.1.5 OK";
   }
 
-  async #data(): Promise<void> {
+  async #begin(): Promise<string> {
     const [sender, destination] = [this.#sender, this.#destination];
-    if (sender === undefined || destination === undefined) return this.#reply("503 5.5.1 no recipient");
+    if (sender === undefined || destination === undefined) return "503 5.5.1 no recipient";
     const envelope = { sender, destination, recipients: this.#recipients, sizeBytes: this.#sizeBytes };
     const parcel = await this.#guard(() => this.#options.open(envelope));
     if (typeof parcel === "string") {
       this.#reset();
-      return this.#reply(parcel);
+      return parcel;
     }
-    this.#reply("354 End data with <CR><LF>.<CR><LF>");
-    const whole = await this.#message(parcel).catch((thrown) => {
-      parcel.abort();
-      throw thrown;
-    });
-    if (!whole) {
-      parcel.abort();
-      throw new Error("Postfix ended its session within a message");
-    }
-    const reply = await this.#guard(() => parcel.finish());
-    this.#reset();
-    this.#reply(reply);
+    this.#message = { parcel, end: new DataEnd() };
+    return "354 End data with <CR><LF>.<CR><LF>";
   }
 
-  /** False when the peer is gone before the end. Goes on reading after the peer of the parcel has failed; `finish` tells why. */
-  async #message(parcel: Parcel): Promise<boolean> {
-    const scanner = new DataEnd();
-    for (let bytes: Buffer | undefined = this.#take(); bytes; bytes = await this.#next()) {
-      const { data, rest } = scanner.push(bytes);
-      if (data.length > 0) await parcel.write(data);
-      if (rest) {
-        this.#bytes = Buffer.from(rest);
-        return true;
-      }
-    }
-    return false;
+  /** Goes on reading after the peer of the parcel has failed; `finish` tells why. */
+  async #content({ data, isLast }: Extract<Piece, { data: Buffer }>): Promise<Words> {
+    const parcel = this.#message?.parcel;
+    if (!parcel) return undefined;
+    if (data.length > 0) await parcel.write(data);
+    if (!isLast) return undefined;
+    this.#message = undefined;
+    const reply = await this.#guard(() => parcel.finish());
+    this.#reset();
+    return `${reply}\r\n`;
   }
 
   async #guard<T>(work: () => Promise<T>): Promise<T | string> {
@@ -224,38 +198,5 @@ class Session {
     this.#destination = undefined;
     this.#sizeBytes = undefined;
     this.#recipients = [];
-  }
-
-  #reply(text: string): void {
-    if (!this.#socket.destroyed) this.#socket.write(`${text}\r\n`);
-  }
-
-  #take(): Buffer {
-    const bytes = this.#bytes;
-    this.#bytes = Buffer.alloc(0);
-    return bytes;
-  }
-
-  async #next(): Promise<Buffer | undefined> {
-    const { value, done } = await this.#chunks.next();
-    return done ? undefined : value;
-  }
-
-  async #line(): Promise<string | undefined> {
-    for (;;) {
-      const at = this.#bytes.indexOf("\n");
-      if (at > maxLineBytes || (at < 0 && this.#bytes.length > maxLineBytes)) {
-        this.#options.onProtocolError("line too long");
-        return undefined;
-      }
-      if (at >= 0) {
-        const line = this.#bytes.toString("latin1", 0, at).replace(/\r$/, "");
-        this.#bytes = this.#bytes.subarray(at + 1);
-        return line;
-      }
-      const more = await this.#next();
-      if (!more) return undefined;
-      this.#bytes = Buffer.concat([this.#bytes, more]);
-    }
   }
 }

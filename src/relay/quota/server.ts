@@ -4,14 +4,13 @@ import { LineReader } from "../../lib/lines.ts";
 import type { Domains, LocalAddress } from "../domains.ts";
 import { localAddress } from "../domains.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
+import { LastWords, ProtocolError, type Trouble } from "../wire/conversation.ts";
 import { type Door, openDoor } from "../wire/unix-socket.ts";
 
-export interface QuotaOptions {
+export interface QuotaOptions extends Trouble {
   path: string;
   config: Domains;
   trim(account: LocalAddress): Promise<void>;
-  onFailure: (thrown: unknown) => void;
-  onProtocolError(why: string): void;
 }
 
 const maxLines = 20;
@@ -26,38 +25,25 @@ function parseWarning(lines: readonly string[]): string | undefined {
 
 export function openQuota(options: QuotaOptions): Promise<Door> {
   const trimming = new OneAtATime();
-  return openDoor(options.path, (socket) => {
+  const warn = async (lines: readonly string[]): Promise<void> => {
+    const user = parseWarning(lines);
+    const account = user === undefined ? undefined : localAddress(options.config, user);
+    if (!account) throw new ProtocolError("no warning for an address of ours");
+    await trimming.run(account.address, () => options.trim(account));
+  };
+  return openDoor({ ...options, at: options.path }, () => {
     const reader = new LineReader(1024);
     const lines: string[] = [];
-    let owing = false;
-    const warn = async () => {
-      const user = parseWarning(lines);
-      const account = user === undefined ? undefined : localAddress(options.config, user);
-      if (account) await trimming.run(account.address, () => options.trim(account));
-      else options.onProtocolError("no warning for an address of ours");
-    };
-    socket.on("data", (chunk) => {
-      if (owing) return;
-      try {
-        for (const line of reader.push(chunk)) {
-          if (line.length > 0 && lines.length < maxLines) {
-            lines.push(line.toString("utf8"));
-            continue;
-          }
-          owing = true;
-          warn()
-            .catch(options.onFailure)
-            .finally(() => {
-              owing = false;
-              socket.end();
-            });
-          return;
+    return {
+      questions: (chunk) => reader.push(chunk),
+      answer: async (line) => {
+        if (line.length > 0 && lines.length < maxLines) {
+          lines.push(line.toString("utf8"));
+          return undefined;
         }
-      } catch {
-        options.onProtocolError("line too long");
-        socket.destroy();
-      }
-    });
-    return { owing: () => owing };
+        await warn(lines);
+        return new LastWords();
+      },
+    };
   });
 }

@@ -1,7 +1,7 @@
 /** Hands a mail to Postfix's own smtpd for what came by HTTPS: the same milter and the same rules as port 25. */
 import { connect, isIPv6, type Socket } from "node:net";
 import { LineReader } from "../../lib/lines.ts";
-import { drained } from "../wire/in-turn.ts";
+import { drained } from "../wire/conversation.ts";
 import type { Envelope } from "./policy.ts";
 
 /** A message that smtpd is ready to take. */

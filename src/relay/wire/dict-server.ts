@@ -1,6 +1,7 @@
 /** Dict server: keeps the transactions of each connection and asks a DictAnswers what keys mean. What a transaction sets takes effect at its commit. */
 
 import { LineReader } from "../../lib/lines.ts";
+import { LastWords, type Trouble } from "./conversation.ts";
 import {
   commitFailed,
   committed,
@@ -11,7 +12,6 @@ import {
   notFound,
   parseDictLine,
 } from "./dict.ts";
-import { InTurn } from "./in-turn.ts";
 import { type Door, openDoor } from "./unix-socket.ts";
 
 /** What the keys of one dict mean. Methods throw when something failed on our side. */
@@ -22,11 +22,9 @@ export interface DictAnswers {
   unset(key: string, user: string): Promise<string | undefined>;
 }
 
-export interface DictOptions {
+export interface DictOptions extends Trouble {
   path: string;
   answers: DictAnswers;
-  onFailure: (thrown: unknown) => void;
-  onProtocolError(why: string): void;
 }
 
 const maxLineBytes = 65_536;
@@ -45,29 +43,14 @@ interface Transaction {
 type Change = Extract<DictCommand, { kind: "set" | "unset" }>;
 
 export function openDict(options: DictOptions): Promise<Door> {
-  return openDoor(options.path, (socket) => {
+  return openDoor({ ...options, at: options.path }, () => {
     const reader = new LineReader(maxLineBytes);
     const session = new DictSession(options);
-    const answers = new InTurn(socket);
-    socket.on("data", (chunk) => {
-      let lines: Buffer[];
-      try {
-        lines = reader.push(chunk);
-      } catch {
-        options.onProtocolError("line too long");
-        socket.destroy();
-        return;
-      }
-      for (const line of lines) {
-        answers.add(async () => {
-          if (socket.destroyed) return;
-          const answer = line.length === 0 ? undefined : await session.answer(parseDictLine(line.toString("utf8")));
-          if (line.length === 0) socket.end();
-          else if (answer !== undefined && socket.writable) socket.write(answer);
-        });
-      }
-    });
-    return { owing: () => answers.owed > 0 };
+    return {
+      questions: (chunk) => reader.push(chunk),
+      // an empty line ends the connection
+      answer: (line) => (line.length === 0 ? new LastWords() : session.answer(parseDictLine(line.toString("utf8")))),
+    };
   });
 }
 

@@ -2,11 +2,10 @@
  * Milter server: drives one MessageFilter for each message. A connection is one smtpd process of Postfix, reused for many messages; its
  * packets are answered strictly in order. Malformed packets end the connection, which Postfix answers with its milter_default_action (tempfail).
  */
-import type { Socket } from "node:net";
+import { type Dialogue, LastWords, ProtocolError, type Trouble, type Words } from "./conversation.ts";
 import {
   actions,
   type Command,
-  MilterProtocolError,
   type Modification,
   negotiate,
   type Options,
@@ -18,7 +17,7 @@ import {
   renderReply,
   steps,
 } from "./milter.ts";
-import { type Conversation, type Door, openDoor } from "./unix-socket.ts";
+import { type Door, openDoor } from "./unix-socket.ts";
 
 /** Judges one message, from MAIL to the end of its data. The methods are called in this order and never at the same time. */
 export interface MessageFilter {
@@ -43,12 +42,10 @@ export interface Origin {
   client: string | undefined;
 }
 
-export interface MilterOptions {
+/** Where an answer fails on our side, the peer is told to try again. */
+export interface MilterOptions extends Trouble {
   path: string;
   begin(from: Origin): MessageFilter;
-  /** The answer failed on our side; the peer is told to try again. */
-  onFailure: (thrown: unknown) => void;
-  onProtocolError(why: string): void;
 }
 
 /** Answered are a recipient and the end of the message: every other answer would be "go on", and cost a change of process on both sides. */
@@ -71,74 +68,43 @@ const wanted: Options = {
 const idleTimeoutMs = 3_600_000;
 
 export function openMilter(options: MilterOptions): Promise<Door> {
-  return openDoor(options.path, (socket) => new Connection(socket, options));
+  return openDoor({ ...options, at: options.path, idleMs: idleTimeoutMs }, () => new MilterSession(options));
 }
 
-class Connection implements Conversation {
-  readonly #socket: Socket;
+class MilterSession implements Dialogue<Command> {
   readonly #options: MilterOptions;
   readonly #reader = new PacketReader();
-  readonly #waiting: Command[] = [];
-  #working = false;
   #agreed: Options | undefined;
   #client: string | undefined;
   #message: MessageFilter | undefined;
   /** After a failure within a message: every later question about it is answered "try again". */
   #failed = false;
 
-  constructor(socket: Socket, options: MilterOptions) {
-    this.#socket = socket;
+  constructor(options: MilterOptions) {
     this.#options = options;
-    socket.setTimeout(idleTimeoutMs, () => socket.destroy());
-    socket.on("data", (chunk) => this.#take(chunk));
   }
 
   owing(): boolean {
-    return this.#working || this.#message !== undefined;
+    return this.#message !== undefined;
   }
 
-  #take(chunk: Buffer): void {
-    try {
-      for (const packet of this.#reader.push(chunk)) this.#waiting.push(parseCommand(packet));
-    } catch (thrown) {
-      this.#end(thrown);
-      return;
-    }
-    if (!this.#working) void this.#work();
-  }
-
-  async #work(): Promise<void> {
-    this.#working = true;
-    this.#socket.pause();
-    try {
-      for (let command = this.#waiting.shift(); command && !this.#socket.destroyed; command = this.#waiting.shift()) {
-        await this.#answer(command);
-      }
-    } catch (thrown) {
-      this.#end(thrown);
-    } finally {
-      this.#working = false;
-      this.#socket.resume();
-    }
-  }
-
-  #end(thrown: unknown): void {
-    this.#waiting.length = 0;
+  ended(): void {
     this.#message = undefined;
-    this.#socket.destroy();
-    if (thrown instanceof MilterProtocolError) this.#options.onProtocolError(thrown.message);
-    else this.#options.onFailure(thrown);
   }
 
-  async #answer(command: Command): Promise<void> {
+  questions(chunk: Buffer): Command[] {
+    return this.#reader.push(chunk).map(parseCommand);
+  }
+
+  async answer(command: Command): Promise<Words> {
     if (!this.#agreed && command.kind !== "options" && command.kind !== "quit") {
-      throw new MilterProtocolError(`${command.kind} before option negotiation`);
+      throw new ProtocolError(`${command.kind} before option negotiation`);
     }
     switch (command.kind) {
       case "options":
         return this.#negotiate(command.options);
       case "macros":
-        return;
+        return undefined;
       case "connect":
         this.#client = command.address;
         return this.#goOn(steps.noReplyToConnect);
@@ -166,53 +132,43 @@ class Connection implements Conversation {
         return this.#judge(command.chunk);
       case "nextConnection":
         this.#client = undefined;
-        this.#forget();
-        return;
+        return this.#forget();
       case "abort":
-        this.#forget();
-        return;
+        return this.#forget();
       case "quit":
-        this.#message = undefined;
-        this.#socket.end();
-        return;
+        return new LastWords();
       case "other":
         return this.#reply(undefined);
     }
   }
 
-  #forget(): void {
+  #forget(): undefined {
     this.#message = undefined;
     this.#failed = false;
   }
 
-  #negotiate(offer: Options): void {
+  #negotiate(offer: Options): Words {
     const agreed = negotiate(offer, wanted);
-    if (!agreed) throw new MilterProtocolError(`version ${offer.version} with actions ${offer.actions} is too little`);
+    if (!agreed) throw new ProtocolError(`version ${offer.version} with actions ${offer.actions} is too little`);
     this.#agreed = agreed;
-    this.#socket.write(renderOptions(agreed));
+    return renderOptions(agreed);
   }
 
-  async #judge(chunk: Buffer): Promise<void> {
+  async #judge(chunk: Buffer): Promise<Words> {
     const judgement = await this.#guard(async (message) => {
       if (chunk.length > 0) message.body(chunk);
       return message.endOfMessage();
     });
     const failed = this.#failed;
-    this.#message = undefined;
-    this.#failed = false;
-    if (failed || !judgement) {
-      this.#socket.write(renderReply({ kind: "tempfail" }));
-      return;
-    }
-    this.#socket.write(
-      Buffer.concat([...judgement.modifications.map(renderModification), renderReply(judgement.reply)]),
-    );
+    this.#forget();
+    if (failed || !judgement) return renderReply({ kind: "tempfail" });
+    return Buffer.concat([...judgement.modifications.map(renderModification), renderReply(judgement.reply)]);
   }
 
   /** Runs a question of the message; a failure of ours is remembered and told, and the answer is undefined. */
   async #guard<T>(ask: (message: MessageFilter) => T | Promise<T>): Promise<T | undefined> {
     const message = this.#message;
-    if (!message) throw new MilterProtocolError("outside of a message");
+    if (!message) throw new ProtocolError("outside of a message");
     if (this.#failed) return undefined;
     try {
       return await ask(message);
@@ -224,12 +180,12 @@ class Connection implements Conversation {
   }
 
   /** For what the MTA wants an answer to, unless it agreed to go on without. */
-  #goOn(without: number): void {
-    if (((this.#agreed?.steps ?? 0) & without) === 0) this.#reply(undefined);
+  #goOn(without: number): Words {
+    return ((this.#agreed?.steps ?? 0) & without) === 0 ? this.#reply(undefined) : undefined;
   }
 
-  #reply(reply: Reply | undefined): void {
-    this.#socket.write(renderReply(this.#failed ? { kind: "tempfail" } : (reply ?? { kind: "continue" })));
+  #reply(reply: Reply | undefined): Words {
+    return renderReply(this.#failed ? { kind: "tempfail" } : (reply ?? { kind: "continue" }));
   }
 }
 

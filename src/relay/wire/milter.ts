@@ -2,6 +2,7 @@
  * Milter protocol, version 6: bytes ↔ values. A packet is `uint32 length of what follows, command byte, data`; texts in it end in NUL.
  * Header names and values are carried as latin1, one character for each byte, so nothing is lost.
  */
+import { ProtocolError } from "./conversation.ts";
 
 /** What an MTA may leave out or wants no answer to, as bits of the option negotiation. */
 export const steps = {
@@ -61,10 +62,6 @@ export type Modification =
   /** With angle brackets: "<>" is the null sender. */
   | { kind: "changeFrom"; sender: string };
 
-export class MilterProtocolError extends Error {
-  override readonly name = "MilterProtocolError";
-}
-
 /** Postfix sends body chunks of 65,535 bytes at most and headers of 102,400 (header_size_limit). */
 export const maxPacketBytes = 1 << 20;
 
@@ -81,7 +78,7 @@ export class PacketReader {
   #parts: Buffer[] = [];
   #held = 0;
 
-  /** Throws MilterProtocolError for a length of 0 or above maxPacketBytes. */
+  /** Throws ProtocolError for a length of 0 or above maxPacketBytes. */
   push(chunk: Buffer): Packet[] {
     this.#parts.push(chunk);
     this.#held += chunk.length;
@@ -91,7 +88,7 @@ export class PacketReader {
       if (this.#held < 4) return packets;
       if ((this.#parts[0]?.length ?? 0) < 4) this.#join();
       const length = this.#parts[0]?.readUInt32BE(0) ?? 0;
-      if (length === 0 || length > maxPacketBytes) throw new MilterProtocolError(`packet of ${length} bytes`);
+      if (length === 0 || length > maxPacketBytes) throw new ProtocolError(`packet of ${length} bytes`);
       if (this.#held < 4 + length) return packets;
       const bytes = this.#join();
       packets.push({ command: String.fromCharCode(bytes[4] ?? 0), data: bytes.subarray(5, 4 + length) });
@@ -109,7 +106,7 @@ export class PacketReader {
   }
 }
 
-/** Throws MilterProtocolError where the data is not what the command needs. */
+/** Throws ProtocolError where the data is not what the command needs. */
 export function parseCommand({ command, data }: Packet): Command {
   switch (command) {
     case "O":
@@ -122,7 +119,7 @@ export function parseCommand({ command, data }: Packet): Command {
       return { kind: "recipient", args: addressAndArguments(data) };
     case "L": {
       const [name, value, ...rest] = texts(data);
-      if (!name || value === undefined || rest.length > 0) throw new MilterProtocolError("malformed header");
+      if (!name || value === undefined || rest.length > 0) throw new ProtocolError("malformed header");
       return { kind: "header", name, value };
     }
     case "N":
@@ -144,30 +141,30 @@ export function parseCommand({ command, data }: Packet): Command {
     case "U":
       return { kind: "other" };
     default:
-      throw new MilterProtocolError(`unknown command ${JSON.stringify(command)}`);
+      throw new ProtocolError(`unknown command ${JSON.stringify(command)}`);
   }
 }
 
 function parseOptions(data: Buffer): Options {
-  if (data.length < 12) throw new MilterProtocolError("malformed option negotiation");
+  if (data.length < 12) throw new ProtocolError("malformed option negotiation");
   return { version: data.readUInt32BE(0), actions: data.readUInt32BE(4), steps: data.readUInt32BE(8) };
 }
 
 /** `host name NUL`, the family as a letter, and where it is 4 or 6: `uint16 port, address NUL`. */
 function parseConnect(data: Buffer): Command {
   const end = data.indexOf(0);
-  if (end < 0 || data.length < end + 2) throw new MilterProtocolError("malformed connection");
+  if (end < 0 || data.length < end + 2) throw new ProtocolError("malformed connection");
   const family = String.fromCharCode(data[end + 1] ?? 0);
   if (family !== "4" && family !== "6") return { kind: "connect", address: undefined };
   const [address, ...rest] = texts(data.subarray(end + 4));
-  if (!address || rest.length > 0) throw new MilterProtocolError("malformed connection");
+  if (!address || rest.length > 0) throw new ProtocolError("malformed connection");
   return { kind: "connect", address: address.replace(/^ipv6:/i, "") };
 }
 
 function parseMacros(data: Buffer): Command {
   const stage = String.fromCharCode(data[0] ?? 0);
   const words = data.length > 1 ? texts(data.subarray(1)) : [];
-  if (data.length === 0 || words.length % 2 !== 0) throw new MilterProtocolError("malformed macros");
+  if (data.length === 0 || words.length % 2 !== 0) throw new ProtocolError("malformed macros");
   const macros = new Map<string, string>();
   for (let at = 0; at < words.length; at += 2) macros.set(words[at] ?? "", words[at + 1] ?? "");
   return { kind: "macros", stage, macros };
@@ -175,13 +172,13 @@ function parseMacros(data: Buffer): Command {
 
 function addressAndArguments(data: Buffer): string[] {
   const args = texts(data);
-  if (args.length === 0) throw new MilterProtocolError("address missing");
+  if (args.length === 0) throw new ProtocolError("address missing");
   return args;
 }
 
 function texts(data: Buffer): string[] {
   if (data.length === 0) return [];
-  if (data[data.length - 1] !== 0) throw new MilterProtocolError("text without its end");
+  if (data[data.length - 1] !== 0) throw new ProtocolError("text without its end");
   return data.toString("latin1", 0, data.length - 1).split("\0");
 }
 

@@ -1,8 +1,8 @@
 /** Postfix's password questions. When a password can't be checked now the connection is closed: Postfix then answers 454, "try again", and not 535, "wrong password". */
 import { randomBytes } from "node:crypto";
 import { LineReader } from "../../lib/lines.ts";
-import { InTurn } from "./in-turn.ts";
-import { emptyChallenge, fail, greeting, ok, parseClientLine, parsePlain } from "./sasl.ts";
+import { LastWords, ProtocolError, type Trouble, type Words } from "./conversation.ts";
+import { type ClientLine, emptyChallenge, fail, greeting, ok, parseClientLine, parsePlain } from "./sasl.ts";
 import { type Door, openDoor } from "./unix-socket.ts";
 
 export type PasswordVerdict =
@@ -11,11 +11,9 @@ export type PasswordVerdict =
   | { kind: "later" }
   | { kind: "wrongPassword" | "unknown" };
 
-export interface SaslOptions {
+export interface SaslOptions extends Trouble {
   path: string;
-  login(user: string, password: string, client: string | undefined): Promise<PasswordVerdict>;
-  onFailure: (thrown: unknown) => void;
-  onProtocolError(why: string): void;
+  login: (user: string, password: string, client: string | undefined) => Promise<PasswordVerdict>;
 }
 
 /** Postfix passes responses of up to 12,288 bytes (`smtpd_sasl_response_limit`): too long a one is a wrong password, not a broken connection. */
@@ -23,61 +21,49 @@ const maxLineBytes = 16_384;
 
 export function openSasl(options: SaslOptions): Promise<Door> {
   let connections = 0;
-  return openDoor(options.path, (socket) => {
+  return openDoor({ ...options, at: options.path }, () => {
     const reader = new LineReader(maxLineBytes);
-    const answers = new InTurn(socket);
-    const end = (why: string) => {
-      options.onProtocolError(why);
-      socket.destroy();
+    const session = new SaslSession(options);
+    const cookie = randomBytes(16).toString("hex");
+    return {
+      greeting: greeting({ pid: process.pid, connection: ++connections, cookie }),
+      questions: (chunk) => reader.push(chunk),
+      answer: (line) => session.answer(parseClientLine(line.toString("utf8"))),
     };
-    /**
-     * The one dialogue whose response is awaited: smtpd has one at a time. A client that cancels (`*`) or leaves is known to
-     * smtpd alone, so the next AUTH replaces what it left.
-     */
-    let awaited: { id: string; client: string | undefined } | undefined;
-    const answer = async (line: string): Promise<void> => {
-      if (socket.destroyed) return;
-      const asked = parseClientLine(line);
-      if (asked.kind === "wrong") return end(asked.why);
-      if (asked.kind === "ignored") return;
-      const begun = awaited;
-      awaited = undefined;
-      if (asked.kind === "continue") {
-        if (begun?.id === asked.id) return decide(asked.id, asked.response, begun.client);
-        socket.write(fail(asked.id));
-      } else if (asked.mechanism !== "PLAIN") {
-        socket.write(fail(asked.id));
-      } else if (asked.response === undefined) {
-        awaited = { id: asked.id, client: asked.client };
-        socket.write(emptyChallenge(asked.id));
-      } else return decide(asked.id, asked.response, asked.client);
-    };
-    const decide = async (id: string, response: string, client: string | undefined): Promise<void> => {
-      const plain = parsePlain(response);
-      const login = plain && (await options.login(plain.user, plain.password, client));
-      if (socket.destroyed) return;
-      // the protocol has no temporary failure that Postfix understands; an ended connection is one
-      if (login?.kind === "later") return void socket.destroy();
-      socket.write(login?.kind === "ok" ? ok(id, login.account.address) : fail(id, plain?.user.toLowerCase()));
-    };
-    socket.on("data", (chunk) => {
-      let lines: Buffer[];
-      try {
-        lines = reader.push(chunk);
-      } catch {
-        return end("line too long");
-      }
-      for (const line of lines) {
-        answers.add(() =>
-          answer(line.toString("utf8")).catch((thrown: unknown) => {
-            options.onFailure(thrown);
-            socket.destroy();
-          }),
-        );
-      }
-    });
-    connections++;
-    socket.write(greeting({ pid: process.pid, connection: connections, cookie: randomBytes(16).toString("hex") }));
-    return { owing: () => answers.owed > 0 };
   });
+}
+
+class SaslSession {
+  readonly #login: SaslOptions["login"];
+  /**
+   * The one dialogue whose response is awaited: smtpd has one at a time. A client that cancels (`*`) or leaves is known to
+   * smtpd alone, so the next AUTH replaces what it left.
+   */
+  #awaited: { id: string; client: string | undefined } | undefined;
+
+  constructor({ login }: SaslOptions) {
+    this.#login = login;
+  }
+
+  async answer(asked: ClientLine): Promise<Words> {
+    if (asked.kind === "wrong") throw new ProtocolError(asked.why);
+    if (asked.kind === "ignored") return undefined;
+    const begun = this.#awaited;
+    this.#awaited = undefined;
+    if (asked.kind === "continue") {
+      return begun?.id === asked.id ? this.#decide(asked.id, asked.response, begun.client) : fail(asked.id);
+    }
+    if (asked.mechanism !== "PLAIN") return fail(asked.id);
+    if (asked.response !== undefined) return this.#decide(asked.id, asked.response, asked.client);
+    this.#awaited = { id: asked.id, client: asked.client };
+    return emptyChallenge(asked.id);
+  }
+
+  async #decide(id: string, response: string, client: string | undefined): Promise<Words> {
+    const plain = parsePlain(response);
+    const login = plain && (await this.#login(plain.user, plain.password, client));
+    // the protocol has no temporary failure that Postfix understands; an ended connection is one
+    if (login?.kind === "later") return new LastWords();
+    return login?.kind === "ok" ? ok(id, login.account.address) : fail(id, plain?.user.toLowerCase());
+  }
 }

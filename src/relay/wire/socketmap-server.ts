@@ -1,40 +1,28 @@
 /** Answers Postfix's table look-ups. A connection is one process of Postfix and is kept; its questions are answered in their order. */
-import { InTurn } from "./in-turn.ts";
+import type { Trouble } from "./conversation.ts";
 import { type Answer, NetstringReader, parseQuestion, type Question, renderAnswer } from "./socketmap.ts";
 import { type Door, openDoor } from "./unix-socket.ts";
 
-export interface SocketmapOptions {
+/** Where an answer fails on our side, Postfix is told to try again. */
+export interface SocketmapOptions extends Trouble {
   path: string;
   answer(question: Question): Answer | Promise<Answer>;
-  /** The answer failed on our side; Postfix is told to try again. */
-  onFailure: (thrown: unknown) => void;
-  onProtocolError(why: string): void;
 }
 
 export function openSocketmap(options: SocketmapOptions): Promise<Door> {
-  return openDoor(options.path, (socket) => {
+  const answer = async (question: Question): Promise<Answer> => {
+    try {
+      return await options.answer(question);
+    } catch (thrown) {
+      options.onFailure(thrown);
+      return { kind: "temporary", why: "the relay daemon has a problem" };
+    }
+  };
+  return openDoor({ ...options, at: options.path }, () => {
     const reader = new NetstringReader();
-    const answers = new InTurn(socket);
-    const end = (thrown: unknown) => {
-      options.onProtocolError(thrown instanceof Error ? thrown.message : "not understood");
-      socket.destroy();
+    return {
+      questions: (chunk) => reader.push(chunk).map(parseQuestion),
+      answer: async (question) => renderAnswer(await answer(question)),
     };
-    const answer = async (question: Question): Promise<void> => {
-      try {
-        const value = await options.answer(question);
-        if (!socket.destroyed) socket.write(renderAnswer(value));
-      } catch (thrown) {
-        options.onFailure(thrown);
-        if (!socket.destroyed) socket.write(renderAnswer({ kind: "temporary", why: "the relay daemon has a problem" }));
-      }
-    };
-    socket.on("data", (chunk) => {
-      try {
-        for (const question of reader.push(chunk).map(parseQuestion)) answers.add(() => answer(question));
-      } catch (thrown) {
-        end(thrown);
-      }
-    });
-    return { owing: () => answers.owed > 0 };
   });
 }

@@ -1,8 +1,6 @@
 /** Postfix's socketmap: netstrings (`5:hello,`), the question `NAME KEY`, the answers below. */
 
-class SocketmapProtocolError extends Error {
-  override readonly name = "SocketmapProtocolError";
-}
+import { ProtocolError } from "./conversation.ts";
 
 export interface Question {
   /** Which table, as the last part of `socketmap:unix:PATH:NAME` says. */
@@ -23,7 +21,7 @@ export const maxQuestionBytes = 4096;
 export class NetstringReader {
   #rest: Buffer = Buffer.alloc(0);
 
-  /** Throws SocketmapProtocolError for anything that is no netstring of at most maxQuestionBytes. */
+  /** Throws ProtocolError for anything that is no netstring of at most maxQuestionBytes. */
   push(chunk: Buffer): Buffer[] {
     let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     const found: Buffer[] = [];
@@ -41,22 +39,21 @@ function cut(bytes: Buffer): { content: Buffer; rest: Buffer } | undefined {
   const colon = bytes.indexOf(0x3a);
   const digits = bytes.toString("latin1", 0, colon < 0 ? Math.min(bytes.length, 8) : Math.min(colon, 8));
   if (!/^(0|[1-9][0-9]{0,3})?$/.test(digits) || (colon >= 0 && digits === "")) {
-    throw new SocketmapProtocolError("a netstring begins with its length");
+    throw new ProtocolError("a netstring begins with its length");
   }
   if (colon < 0) return undefined;
   const length = Number(digits);
-  if (length > maxQuestionBytes)
-    throw new SocketmapProtocolError(`a netstring has more than ${maxQuestionBytes} bytes`);
+  if (length > maxQuestionBytes) throw new ProtocolError(`a netstring has more than ${maxQuestionBytes} bytes`);
   const end = colon + 1 + length;
   if (bytes.length <= end) return undefined;
-  if (bytes[end] !== 0x2c) throw new SocketmapProtocolError("a netstring ends in a comma");
+  if (bytes[end] !== 0x2c) throw new ProtocolError("a netstring ends in a comma");
   return { content: bytes.subarray(colon + 1, end), rest: bytes.subarray(end + 1) };
 }
 
 export function parseQuestion(content: Buffer): Question {
   const text = content.toString("latin1");
   const blank = text.indexOf(" ");
-  if (blank <= 0) throw new SocketmapProtocolError("a question is a name, a blank and a key");
+  if (blank <= 0) throw new ProtocolError("a question is a name, a blank and a key");
   return { map: text.slice(0, blank), key: text.slice(blank + 1) };
 }
 

@@ -1,6 +1,7 @@
 /** Servers on unix sockets: a stale socket file is removed, the new one is open to every container of the pod, and closing lets running answers finish. */
 import { chmodSync, rmSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { type Conversation, converse, type Dialogue, type Trouble } from "./conversation.ts";
 
 export interface Door {
   readonly path: string;
@@ -9,21 +10,27 @@ export interface Door {
   close: (graceMs: number) => Promise<void>;
 }
 
-/** A connection as a protocol sees it. `owing` is true while the peer waits for an answer. */
-export interface Conversation {
-  owing(): boolean;
+export interface DoorOptions extends Trouble {
+  /** A socket file, or a port of the loopback: 0 takes a free one. */
+  at: string | number;
+  /** A connection on which nothing passes for so long ends. */
+  idleMs?: number;
 }
 
-export async function openDoor(path: string, converse: (socket: Socket) => Conversation): Promise<Door> {
+export async function openDoor<Question>(options: DoorOptions, begin: () => Dialogue<Question>): Promise<Door> {
   const open = new Map<Socket, Conversation>();
   const server = createServer((socket) => {
-    open.set(socket, converse(socket));
-    socket.once("close", () => open.delete(socket));
     socket.on("error", () => socket.destroy());
+    socket.once("close", () => open.delete(socket));
+    if (options.idleMs !== undefined) socket.setTimeout(options.idleMs, () => socket.destroy());
+    // over TCP an answer would wait for the acknowledgement of the one before it
+    socket.setNoDelay(true);
+    open.set(socket, converse(socket, begin(), options));
   });
-  await listenOn(server, path);
+  if (typeof options.at === "string") await listenOn(server, options.at);
+  else await listen(server, { host: "127.0.0.1", port: options.at });
   return {
-    path,
+    path: typeof options.at === "string" ? options.at : `127.0.0.1:${portOf(server)}`,
     listening: () => server.listening,
     close: (graceMs) =>
       closeServer(server, graceMs, (last) => {
@@ -35,15 +42,21 @@ export async function openDoor(path: string, converse: (socket: Socket) => Conve
 /** Binds `server` (of node:net or node:http) to a socket file that everyone in the pod may use. */
 export async function listenOn(server: Server, path: string): Promise<void> {
   rmSync(path, { force: true });
-  await new Promise<void>((resolve, reject) => {
+  await listen(server, { path });
+  chmodSync(path, 0o666);
+}
+
+function listen(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ path, backlog: 1024 }, () => {
+    server.listen({ ...where, backlog: 1024 }, () => {
       server.off("error", reject);
       resolve();
     });
   });
-  chmodSync(path, 0o666);
 }
+
+const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
 /** Stops listening and calls `drop` again and again until nobody is left; the last call, after `graceMs`, is to drop everyone. */
 export function closeServer(server: Server, graceMs: number, drop: (last: boolean) => void): Promise<void> {

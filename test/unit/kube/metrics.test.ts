@@ -1,8 +1,11 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Cache } from "../../../src/kube/cache.ts";
 import { runController } from "../../../src/kube/controller.ts";
 import { resources } from "../../../src/kube/kinds.ts";
-import { Metrics } from "../../../src/kube/metrics.ts";
+import { kubeHelp } from "../../../src/kube/metrics.ts";
+import { Metrics } from "../../../src/lib/metrics.ts";
 import { fakeApiServer, keptLog, listAnswer } from "../../helpers/fake-api-server.ts";
 
 const linesOf = (metrics: Metrics, name: string) =>
@@ -46,11 +49,13 @@ test("a cache that has two stores of one kind shows them as one series", async (
   await server.close();
 });
 
-test("a gauge that is named twice with the same labels is the later one", () => {
-  const metrics = new Metrics();
-  metrics.gauge("x", () => 1);
-  const end = metrics.gauge("x", () => 2);
-  expect(linesOf(metrics, "x")).toEqual(["x 2"]);
-  end();
-  expect(linesOf(metrics, "x")).toEqual(["x 1"]);
+test("each name that the runtime counts under has its help", () => {
+  const folder = join(import.meta.dirname, "../../../src/kube");
+  const text = readdirSync(folder)
+    .filter((file) => file.endsWith(".ts") && file !== "metrics.ts")
+    .map((file) => readFileSync(join(folder, file), "utf8"))
+    .join("");
+  const named = [...text.matchAll(/\.?(?:counter|histogram|gauge)\("([a-z_]+)"/g)].map((match) => match[1] ?? "");
+  expect(named.length).toBeGreaterThan(5);
+  expect(named.filter((name) => !(name in kubeHelp))).toEqual([]);
 });

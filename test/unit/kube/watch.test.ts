@@ -2,9 +2,9 @@
 import { afterEach, expect, test } from "vitest";
 import { Cache } from "../../../src/kube/cache.ts";
 import { resources } from "../../../src/kube/kinds.ts";
-import { Metrics } from "../../../src/kube/metrics.ts";
 import { Store } from "../../../src/kube/store.ts";
 import { keepFilled, type WatchPatience } from "../../../src/kube/watch.ts";
+import { Metrics } from "../../../src/lib/metrics.ts";
 import {
   type Answer,
   aPod,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { ProtocolError } from "../../../../src/relay/wire/conversation.ts";
 import {
-  MilterProtocolError,
   maxPacketBytes,
   negotiate,
   PacketReader,
@@ -46,7 +46,7 @@ test.each([
   ["C", "a.example\x004\x00\x19\0"],
   ["O", "short"],
   ["Z", ""],
-])("%s %j is refused", (name, data) => expect(() => command(name, data)).toThrow(MilterProtocolError));
+])("%s %j is refused", (name, data) => expect(() => command(name, data)).toThrow(ProtocolError));
 
 describe("PacketReader", () => {
   const stream = Buffer.concat([packet("A"), packet("B", Buffer.alloc(70_000, 120)), packet("Q")]);
@@ -68,7 +68,7 @@ describe("PacketReader", () => {
   test.each([0, maxPacketBytes + 1, 0xffffffff])("refuses a packet of %d bytes before it has come", (length) => {
     const head = Buffer.alloc(4);
     head.writeUInt32BE(length);
-    expect(() => new PacketReader().push(head)).toThrow(MilterProtocolError);
+    expect(() => new PacketReader().push(head)).toThrow(ProtocolError);
   });
 
   test(`random bytes end in packets or a protocol error, seed ${seed}`, () => {
@@ -82,7 +82,7 @@ describe("PacketReader", () => {
           for (const each of reader.push(bytes)) parseCommand(each);
         }
       } catch (thrown) {
-        expect(thrown).toBeInstanceOf(MilterProtocolError);
+        expect(thrown).toBeInstanceOf(ProtocolError);
       }
     }
   });

@@ -44,7 +44,7 @@ describe("netstrings", () => {
       try {
         new NetstringReader().push(bytes);
       } catch (thrown) {
-        expect(thrown).toHaveProperty("name", "SocketmapProtocolError");
+        expect(thrown).toHaveProperty("name", "ProtocolError");
       }
     }
   });
