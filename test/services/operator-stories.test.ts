@@ -168,6 +168,33 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       expect((await until("the port as it was", isBack, patience)).sessionAffinity).toBe("ClientIP");
     });
 
+    test("another port number is put back, which a server-side apply alone can't", async () => {
+      interface Ported extends KubeObject {
+        spec: {
+          ports: { name: string; port: number; nodePort?: number }[];
+          template: { spec: { containers: { name: string; ports?: { containerPort: number }[] }[] } };
+        };
+      }
+      const portsOf = async () => (await cluster.get<Ported>("services", "drift")).spec.ports;
+      const before = await portsOf();
+      const ports = before.map((each) => (each.name === "smtp" ? { ...each, port: 26 } : each));
+      await cluster.change("services", "drift", { spec: { ports } });
+      const numbers = (of: readonly { port: number }[]) => of.map(({ port }) => port).sort((a, b) => a - b);
+      await until("port 25", async () => String(numbers(await portsOf())) === String(numbers(before)), patience);
+
+      const containersOf = async () =>
+        (await cluster.get<Ported>("statefulsets", "drift")).spec.template.spec.containers;
+      const containers = await containersOf();
+      const moved = containers.map((each) => ({
+        ...each,
+        ...(each.ports && { ports: each.ports.map((port) => ({ ...port, containerPort: port.containerPort + 1 })) }),
+      }));
+      await cluster.change("statefulsets", "drift", { spec: { template: { spec: { containers: moved } } } });
+      const isBack = async () => JSON.stringify(await containersOf()) === JSON.stringify(containers);
+      await until("the ports of the containers", isBack, patience);
+      await until("Ready to go on", async () => (await cluster.condition("drift", "Ready"))?.reason !== "ApplyFailed");
+    });
+
     test("a key that is there stays, with what a person added beside it", async () => {
       const { data = {} } = await secret("drift-dkim");
       await cluster.change("secrets", "drift-dkim", { data: { "note.txt": base64("mine") } });
