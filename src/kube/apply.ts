@@ -1,6 +1,7 @@
 /** Server-side apply that compares first: an object that is as wanted is not sent, so at rest nothing is written. */
 import { createHash } from "node:crypto";
 import type { Client } from "./client.ts";
+import { doubledLists } from "./doubled.ts";
 import { canonical, hasAll, ownedFields, ownsMoreThan, projection } from "./fields.ts";
 import { immutableFields, remakeOf } from "./immutable.ts";
 import { type KubeObject, keyOf, type Resource } from "./object.ts";
@@ -20,7 +21,10 @@ export interface ApplyOptions {
   live?: KubeObject | undefined;
   /** … or the store that knows it, and is told what was written. */
   store?: ApplyStore | undefined;
-  /** A field that another manager set to another value is taken over; otherwise that is a conflict (409). */
+  /**
+   * A field that another manager set to another value is taken over, and a list whose items somebody changed so that ours do not fit beside
+   * them; otherwise that is a conflict (409).
+   */
   force?: boolean;
   subresource?: string;
   /** How objects are kept in the store, where their contents are not: both sides are compared in this form. Safe to repeat. */
@@ -56,10 +60,14 @@ export class Applier {
     const key = sentKey(resource, wanted, subresource);
     const compared = form(wanted);
     if (live && this.#isApplied(key, form(live), compared, subresource)) return { sent: false };
-    const fieldManager = this.#manager;
+    const how = { fieldManager: this.#manager, force, ...(subresource && { subresource }) };
     try {
-      const how = { fieldManager, force, ...(subresource && { subresource }) };
-      const now = await this.#client.apply(resource, wanted, how, signal);
+      const now = await this.#client.apply(resource, wanted, how, signal).catch(async (error: unknown) => {
+        const lists = force && !subresource ? doubledLists(error, wanted) : undefined;
+        if (!live || !lists) throw error;
+        await this.#takeLists(resource, live, lists, signal);
+        return this.#client.apply(resource, wanted, how, signal);
+      });
       const became = form(now);
       if (store) this.#forgetWith(store, resource);
       store?.wrote(now as never);
@@ -129,6 +137,13 @@ export class Applier {
   forget(resource: Resource, object: KubeObject): void {
     this.#sent.delete(sentKey(resource, object));
     this.#sent.delete(sentKey(resource, object, "status"));
+  }
+
+  /** Only in the state that was seen. */
+  async #takeLists(resource: Resource, live: KubeObject, lists: object, signal: AbortSignal): Promise<void> {
+    const { namespace, name, resourceVersion } = live.metadata;
+    const at = { ...(namespace && { namespace }), name };
+    await this.#client.merge(resource, at, { ...lists, metadata: { resourceVersion } }, signal);
   }
 
   #isApplied(key: string, live: KubeObject, wanted: KubeObject, subresource: string | undefined): boolean {

@@ -69,7 +69,7 @@ afterAll(async () => {
 
 describe("one server", () => {
   test("is Ready after kubectl apply, and says where it is and how people join", async () => {
-    await apply(server("story", { domain: "_story.test" }));
+    await apply(server("story", { domain: "_story.test", accounts: onAnyLoad }));
     const { status } = await serverReady("story");
     expect(status?.addresses?.[0]).toMatch(/^203\.0\.113\./);
     expect(status?.invite).toEqual({ link: "dcaccount:_story.test", page: "https://_story.test/" });
@@ -296,7 +296,7 @@ describe("deleting a server", () => {
 
   test("a server of that name finds them again", async () => {
     const volume = (await get("pvc", "story-data")).metadata.uid;
-    await apply(server("story", { domain: "_story.test" }));
+    await apply(server("story", { domain: "_story.test", accounts: onAnyLoad }));
     const second = await serverReady("story");
     expect(second.metadata.uid).not.toBe(first.metadata.uid);
     expect(second.status?.certificate?.sha256).toBe(first.status?.certificate?.sha256);
