@@ -21,7 +21,7 @@ export const ChatmailServerSpec = withRules(
       .enum(["Managed", "Paused", "Unmanaged"])
       .default("Managed")
       .describe(
-        "Managed: the operator carries out the spec. Paused: spec changes wait, health is still reported. Unmanaged: hands off.",
+        "Managed: the operator applies the spec. Paused: changes of the spec are not applied, health is still reported. Unmanaged: the operator does nothing.",
       ),
     accounts: Accounts.prefault({}),
     messages: Messages.prefault({}),
@@ -40,96 +40,96 @@ export const ChatmailServerSpec = withRules(
       maxLength: 512,
     })
       .optional()
-      .describe("Relay image to run instead of the one that belongs to the operator's version."),
+      .describe("Relay image. Default: the image of the operator's version."),
   }),
   sizeNotGreater(["messages", "maxSize"], ["accounts", "mailboxQuota"]),
-).describe("What the relay should be. Every field but domain has a default that suits a public relay.");
+).describe("Desired state of the relay. Every field except domain has a default that suits a public relay.");
 export type ChatmailServerSpec = z.infer<typeof ChatmailServerSpec>;
 
 export const Condition = z.object({
-  type: z.string().max(316).describe("What is judged, such as Ready or CertificateReady."),
-  status: z.enum(["True", "False", "Unknown"]).describe("Whether it is so."),
-  reason: z.string().max(1024).describe("One word for why; docs/reference lists them."),
-  message: z.string().max(32_768).describe("What is so, and what to do where something is missing."),
+  type: z.string().max(316).describe("Type of the condition, such as Ready or CertificateReady."),
+  status: z.enum(["True", "False", "Unknown"]).describe("True, False or Unknown."),
+  reason: z.string().max(1024).describe("Reason in one word; docs/reference lists all reasons."),
+  message: z.string().max(32_768).describe("Details, and what to do if something is missing."),
   lastTransitionTime: z.iso.datetime().describe("When status last changed."),
-  observedGeneration: z.int().min(0).optional().describe("The generation of the spec that was judged."),
+  observedGeneration: z.int().min(0).optional().describe("Generation of the spec that the condition refers to."),
 });
 export type Condition = z.infer<typeof Condition>;
 
 export const ChatmailServerStatus = z
   .object({
-    observedGeneration: z.int().min(0).optional().describe("The generation of the spec that this status speaks of."),
+    observedGeneration: z.int().min(0).optional().describe("Generation of the spec that this status refers to."),
     conditions: z
       .array(Condition)
       .max(32)
       .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] })
       .optional()
-      .describe("Ready, Reconciling and Stalled, and one for each concern."),
+      .describe("Ready, Reconciling and Stalled, and one for each aspect."),
     addresses: z
       .array(z.string().max(253))
       .max(16)
       .optional()
-      .describe("Where the relay is reached: IP addresses or host names."),
+      .describe("Addresses of the relay: IP addresses or host names."),
     invite: z
       .object({
         link: z
           .string()
           .max(512)
           .optional()
-          .describe("The link that makes Delta Chat get an address here; also what the QR code on the page says."),
-        page: z.string().max(512).optional().describe("The page with the link and the QR code."),
+          .describe("Link with which Delta Chat creates an account here; the QR code on the page contains it."),
+        page: z.string().max(512).optional().describe("Web page with the link and the QR code."),
         secretName: z
           .string()
           .max(253)
           .optional()
           .describe(
-            "The Secret of invites, where registration asks for one. Invites are not shown here: whoever may read this may not have one.",
+            "Secret that holds the invites, if registration requires one. Invites are not shown here, because reading the status does not entitle to an invite.",
           ),
       })
       .optional()
-      .describe("How people join."),
+      .describe("How people join the relay."),
     certificate: z
       .object({
-        source: z.string().max(64).optional().describe("Where the certificate came from."),
-        notAfter: z.iso.datetime().optional().describe("When it ends."),
+        source: z.string().max(64).optional().describe("Source of the certificate."),
+        notAfter: z.iso.datetime().optional().describe("When the certificate expires."),
         sha256: z.string().max(128).optional().describe("SHA-256 of the certificate, hexadecimal."),
       })
       .optional()
-      .describe("The certificate that the pod is given."),
+      .describe("The certificate that the relay uses."),
     dkim: z
       .object({
-        selector: z.string().max(63).optional().describe("The selector of the relay's key."),
+        selector: z.string().max(63).optional().describe("Selector of the key."),
         record: z
           .object({
-            name: z.string().max(320).optional().describe("Its name."),
-            value: z.string().max(2048).optional().describe("Its value, as it stands in a zone file."),
+            name: z.string().max(320).optional().describe("Name of the record."),
+            value: z.string().max(2048).optional().describe("Value of the record, as in a zone file."),
           })
           .optional()
           .describe("The TXT record to publish."),
       })
       .optional()
-      .describe("The key that the relay signs its mail with. Other relays refuse mail until the record is published."),
+      .describe("Key with which the relay signs mail. Other relays reject its mail until the record is published."),
     dns: z
       .array(
         z.object({
-          name: z.string().max(320).describe("Its name, with the dot at the end."),
-          type: z.string().max(16).describe("Such as MX."),
-          value: z.string().max(2048).describe("As it stands in a zone file."),
-          required: z.boolean().describe("Whether mail fails without it."),
+          name: z.string().max(320).describe("Name of the record, with the dot at the end."),
+          type: z.string().max(16).describe("Type of the record, such as MX."),
+          value: z.string().max(2048).describe("Value of the record, as in a zone file."),
+          required: z.boolean().describe("Whether mail fails without the record."),
         }),
       )
       .max(40)
       .meta({ "x-kubernetes-list-type": "atomic" })
       .optional()
-      .describe("The DNS records that the domain needs, to be published by whoever looks after its zone."),
+      .describe("DNS records that the domain needs. Publish them in its zone."),
     lastExpiry: z
       .object({
-        finishedAt: z.iso.datetime().optional().describe("When the last expiry job ended well."),
+        finishedAt: z.iso.datetime().optional().describe("When the last expiry job succeeded."),
       })
       .optional()
-      .describe("The last daily clean-up."),
+      .describe("The last daily expiry run."),
   })
-  .describe("What is true of the relay and what is missing.");
+  .describe("Observed state of the relay, and what is missing.");
 export type ChatmailServerStatus = z.infer<typeof ChatmailServerStatus>;
 
 /** A ChatmailServer as the API server hands it out: defaults filled in. */

@@ -1,13 +1,13 @@
 /**
- * One word for each thing that can be said of a server; the same word in conditions, events, logs and docs. `meaning` is what a person
- * reads in the reference page, `who` says who must act so that it passes.
+ * One word for each reason; the same word in conditions, events, logs and docs. `meaning` is shown in the reference page, `who` is who
+ * must act so that the problem is solved.
  */
 
 /**
- * - moving: the operator or the cluster is at it, and it passes by itself within minutes.
+ * - moving: the operator or the cluster is working on it; it is solved within minutes.
  * - needs edit: only an edit of the spec helps.
- * - needs person: only a person can mend it, outside the spec.
- * - passing: a fault outside; what failed is tried again.
+ * - needs person: only a person can solve it, outside the spec.
+ * - passing: an external error; the operator retries.
  */
 export type WhoActs = "moving" | "needs edit" | "needs person" | "passing";
 
@@ -18,19 +18,22 @@ interface ReasonRow {
 }
 
 export const reasons = {
-  Serving: { meaning: "everything that can be checked is in place" },
-  Progressing: { who: "moving", meaning: "changes are being carried out" },
-  Settled: { meaning: "nothing is left to change" },
+  Serving: { meaning: "all checks are passed" },
+  Progressing: { who: "moving", meaning: "changes are being applied" },
+  Settled: { meaning: "all changes are applied" },
   NotStalled: { meaning: "reconciliation is not blocked" },
-  Paused: { meaning: "spec changes wait until management is Managed again" },
-  Unmanaged: { meaning: "the operator leaves this server alone" },
-  SpecInvalid: { who: "needs edit", meaning: "the spec is wrong; the message names field and rule" },
+  Paused: { meaning: "changes of the spec are not applied until management is Managed again" },
+  Unmanaged: { meaning: "the operator does nothing with this server" },
+  SpecInvalid: { who: "needs edit", meaning: "the spec is invalid; the message names the field and the rule" },
   DomainTaken: { who: "needs edit", meaning: "another server in the cluster serves the same domain" },
   ImageNotAllowed: {
     who: "needs edit",
     meaning: "the operator's configuration does not allow the image that the spec names",
   },
-  InternalError: { who: "needs person", meaning: "a fault in the operator kept it from carrying out the spec" },
+  InternalError: {
+    who: "needs person",
+    meaning: "an internal error of the operator prevented it from applying the spec",
+  },
   NamespaceForbidden: {
     who: "needs person",
     meaning: "the operator lacks the right to list objects in the namespace, or the namespace is gone",
@@ -38,37 +41,40 @@ export const reasons = {
   ApplyFailed: { who: "passing", meaning: "the API server refused an object of the server" },
   ApplyConflict: {
     who: "needs person",
-    meaning: "an object of a name that the server needs was made for something else",
+    meaning: "an object with a name that the server needs belongs to something else",
   },
   VolumeBound: { meaning: "the volume is bound" },
   VolumePending: { who: "moving", meaning: "the volume is not bound yet" },
-  VolumeLost: { who: "needs person", meaning: "the volume behind the claim is gone" },
+  VolumeLost: { who: "needs person", meaning: "the volume of the claim no longer exists" },
   RelayRunning: { meaning: "all containers of the relay pod are ready" },
   PodMissing: { who: "moving", meaning: "the relay pod does not exist yet" },
   PodPending: { who: "moving", meaning: "the relay pod is not running yet" },
-  PodFailing: { who: "passing", meaning: "a container of the relay pod does not stay up" },
+  PodFailing: { who: "passing", meaning: "a container of the relay pod fails" },
   ImageUnavailable: { who: "passing", meaning: "an image can't be pulled" },
   AddressPending: { who: "moving", meaning: "the Service has no address yet" },
-  CertificateIssued: { meaning: "a certificate is in place" },
+  CertificateIssued: { meaning: "a valid certificate is used" },
   CertificateMissing: { who: "passing", meaning: "there is no certificate yet" },
   CertificateExpired: {
     who: "needs person",
-    meaning: "the certificate, or one of those that it was signed with, has ended",
+    meaning: "the certificate, or an intermediate certificate, has expired",
   },
   CertificateMismatch: { who: "needs person", meaning: "the certificate is not for this domain" },
   CertificateInvalid: {
     who: "needs person",
-    meaning: "certificate or key can't be read, do not belong together, or are of a kind that clients refuse",
+    meaning: "certificate or key is unreadable, they do not match, or clients do not support their type",
   },
   CertificateChainIncomplete: {
     who: "needs person",
-    meaning: "an intermediate certificate is missing, or they are not in order",
+    meaning: "an intermediate certificate is missing, or the order is wrong",
   },
-  CertificateUntrusted: { who: "needs person", meaning: "the certificate leads to no authority that clients know" },
-  CertificateSourceMissing: { who: "needs edit", meaning: "nothing in this version can get such a certificate" },
-  DkimKeyInvalid: { who: "needs person", meaning: "the Secret with the DKIM key holds none" },
+  CertificateUntrusted: {
+    who: "needs person",
+    meaning: "the certificate is not signed by an authority that clients trust",
+  },
+  CertificateSourceMissing: { who: "needs edit", meaning: "this version cannot obtain a certificate for this domain" },
+  DkimKeyInvalid: { who: "needs person", meaning: "the Secret of the DKIM key contains no valid key" },
   InvitesThere: { meaning: "there are invites for new members" },
-  InvitesMissing: { who: "needs person", meaning: "registration asks for an invite, and there is none" },
+  InvitesMissing: { who: "needs person", meaning: "registration requires an invite, and there is none" },
   AccountsOpen: { meaning: "new accounts are created" },
   Closed: { meaning: "registration is Closed in the spec" },
   DiskLow: { who: "needs person", meaning: "the volume is nearly full, so no new accounts are created" },
@@ -80,7 +86,7 @@ export const reasons = {
   },
   RelayNotAsked: { who: "moving", meaning: "the relay pod has not reported yet" },
   RelayUnreachable: { who: "passing", meaning: "the operator can't reach the relay pod's health port" },
-  ExpiryOnTime: { meaning: "the last expiry run did its work" },
+  ExpiryOnTime: { meaning: "the last expiry run succeeded" },
   ExpiryNotYetRun: { who: "moving", meaning: "expiry has not run yet" },
   ExpiryLate: { who: "needs person", meaning: "expiry has not run for two days" },
   ExpiryFailed: { who: "passing", meaning: "the last expiry run failed" },

@@ -34,7 +34,7 @@ export function chainProblem(pair: ReadPair, roots: Roots, now: Date): ChainProb
     if (signedItself(below))
       return {
         reason: "CertificateUntrusted",
-        message: `${nameOf(below)} signed itself and is no root that clients know`,
+        message: `${nameOf(below)} is self-signed and not a root certificate that clients trust`,
       };
     const issuer = chain[path.length - 1];
     if (!issuer || !hasIssued(issuer, below)) return missingIssuer(below, chain);
@@ -46,7 +46,7 @@ export function chainProblem(pair: ReadPair, roots: Roots, now: Date): ChainProb
 }
 
 function servesClients(certificate: X509Certificate): string | undefined {
-  if (certificate.ca) return "the first certificate in tls.crt is that of an authority, not of a server";
+  if (certificate.ca) return "the first certificate in tls.crt is a CA certificate, not a server certificate";
   if (!allowsServers(certificate))
     return "the certificate is not for servers (its extended key usage lacks serverAuth)";
   if (keyUsageOf(certificate)?.digitalSignature === false)
@@ -68,23 +68,23 @@ function missingIssuer(below: X509Certificate, chain: readonly X509Certificate[]
     };
   return {
     reason,
-    message: `tls.crt lacks the certificate of ${issuer}, which signed ${nameOf(below)}, and it is no root that clients know; add the intermediate certificates, or name the authority in certificate.caBundle`,
+    message: `tls.crt lacks the certificate of ${issuer}, which signed ${nameOf(below)}, and it is not a root certificate that clients trust; add the intermediate certificates, or name the authority in certificate.caBundle`,
   };
 }
 
 function issuerProblem(issuer: X509Certificate, path: readonly X509Certificate[], now: Date): ChainProblem | undefined {
   const invalid = (message: string): ChainProblem => ({ reason: "CertificateInvalid", message });
   const name = nameOf(issuer);
-  if (!issuer.ca) return invalid(`${name} is not the certificate of an authority`);
-  if (!allowsServers(issuer)) return invalid(`${name} may not sign certificates of servers`);
+  if (!issuer.ca) return invalid(`${name} is not a CA certificate`);
+  if (!allowsServers(issuer)) return invalid(`${name} may not sign server certificates`);
   if ((pathLengthOf(issuer) ?? Number.POSITIVE_INFINITY) < path.length - 1)
     return invalid(`${name} allows fewer certificates below it than tls.crt has`);
   const begins = new Date(issuer.validFrom);
-  if (begins > now) return { ...invalid(`${name} begins only at ${begins.toISOString()}`), changesAt: begins };
+  if (begins > now) return { ...invalid(`${name} is not valid before ${begins.toISOString()}`), changesAt: begins };
   if (new Date(issuer.validTo) <= now)
     return {
       reason: "CertificateExpired",
-      message: `${name} in tls.crt ended at ${new Date(issuer.validTo).toISOString()}`,
+      message: `${name} in tls.crt expired at ${new Date(issuer.validTo).toISOString()}`,
     };
   return undefined;
 }

@@ -64,8 +64,9 @@ export function judgeCertificate(options: {
     const found = names.length > 0 ? `is for ${names.slice(0, 5).join(", ")}` : "names no domain";
     return problem("CertificateMismatch", `the certificate ${found}, not for ${domain}`);
   }
-  if (begins > now) return problem("CertificateInvalid", `the certificate begins only at ${certificate.validFrom}`);
-  if (notAfter <= now) return problem("CertificateExpired", `the certificate ended at ${notAfter.toISOString()}`);
+  if (begins > now)
+    return problem("CertificateInvalid", `the certificate is not valid before ${certificate.validFrom}`);
+  if (notAfter <= now) return problem("CertificateExpired", `the certificate expired at ${notAfter.toISOString()}`);
   if (!roots) return { facts };
   const chain = chainProblem(pair, roots, now);
   if ("reason" in chain) {

@@ -23,7 +23,7 @@ export function readPair(options: { certificatePem: string; keyPem: string }): R
   const certificates = certificatesIn(options.certificatePem, "tls.crt", mostCertificates);
   if ("problem" in certificates) return certificates;
   const [certificate, ...chain] = certificates.read;
-  if (!certificate) return { problem: "tls.crt is no certificate in PEM form" };
+  if (!certificate) return { problem: "tls.crt is not a certificate in PEM format" };
   const key = keyIn(options.keyPem);
   if ("problem" in key) return key;
   if (!certificate.checkPrivateKey(key.read)) {
@@ -46,11 +46,11 @@ export function certificatesIn(
   most = mostInABundle,
 ): { read: X509Certificate[] } | { problem: string } {
   const blocks = pemBlocks(text);
-  if (!blocks) return { problem: `${name} is no certificate in PEM form: a block has no end` };
+  if (!blocks) return { problem: `${name} is not a certificate in PEM format: a block has no end` };
   const other = blocks.find(({ label }) => otherCertificates.includes(label));
   if (other)
     return {
-      problem: `${name} is no certificate that programs serve: it has BEGIN ${other.label}, not BEGIN CERTIFICATE`,
+      problem: `${name} is not a certificate that servers can use: it has BEGIN ${other.label}, not BEGIN CERTIFICATE`,
     };
   const own = blocks.filter(({ label }) => label === "CERTIFICATE");
   if (own.length > most) return { problem: `${name} has ${own.length} certificates, more than ${most}` };
@@ -58,7 +58,7 @@ export function certificatesIn(
   for (const block of own) {
     const certificate = certificateOf(block);
     if (!certificate)
-      return { problem: `${name} is no certificate in PEM form: block ${read.length + 1} can't be read` };
+      return { problem: `${name} is not a certificate in PEM format: block ${read.length + 1} can't be read` };
     read.push(certificate);
   }
   return { read };
@@ -77,11 +77,11 @@ function certificateOf({ body }: PemBlock): X509Certificate | undefined {
 
 /** The one key. Parameters of its curve may stand before it, as `openssl ecparam -genkey` writes them. */
 function keyIn(text: string): { read: KeyObject } | { problem: string } {
-  const no = (why: string) => ({ problem: `tls.key is no private key in PEM form${why}` });
+  const no = (why: string) => ({ problem: `tls.key is not a private key in PEM format${why}` });
   const blocks = (pemBlocks(text) ?? []).filter(({ label }) => label.endsWith("PRIVATE KEY"));
   const [block, second] = blocks;
   if (!block) return no("");
-  if (second) return no(": it has several, and which one counts is not known");
+  if (second) return no(": it contains more than one key");
   const { label, body } = block;
   if (label === "ENCRYPTED PRIVATE KEY" || body.includes("ENCRYPTED")) return no(" without a password");
   try {
@@ -97,13 +97,13 @@ function keyProblem(key: KeyObject): string | undefined {
     case "rsa": {
       const { least, most } = rsaBits;
       if (modulusLength >= least && modulusLength <= most) return undefined;
-      return `tls.key is RSA with ${modulusLength} bits; clients take ${least} to ${most}`;
+      return `tls.key is RSA with ${modulusLength} bits; clients accept ${least} to ${most}`;
     }
     case "ec":
       if (curves.includes(namedCurve)) return undefined;
-      return `tls.key is on the curve ${namedCurve}; clients take P-256 and P-384`;
+      return `tls.key is on the curve ${namedCurve}; clients accept P-256 and P-384`;
     default:
-      return `tls.key is of the kind ${key.asymmetricKeyType}; clients take RSA and ECDSA`;
+      return `tls.key is of type ${key.asymmetricKeyType}; clients accept RSA and ECDSA`;
   }
 }
 
@@ -114,7 +114,7 @@ function loadProblem(pair: ReadPair): string | undefined {
     createSecureContext({ ...partsOf(pair), ciphers: "DEFAULT@SECLEVEL=2" });
     return undefined;
   } catch (thrown) {
-    return `no program can serve tls.crt with tls.key: ${(thrown as Error).message.split(":").at(-1)}`;
+    return `no server can use tls.crt with tls.key: ${(thrown as Error).message.split(":").at(-1)}`;
   }
 }
 

@@ -106,7 +106,7 @@ class Candidate {
         await wait(leftMs, ended.signal);
       }
       if (this.#state === "Lost" && !ended.signal.aborted)
-        log.error({ lease: name }, "work goes on after leadership was lost, left behind");
+        log.error({ lease: name }, "work did not stop after leadership was lost");
       else await work;
     } finally {
       forget();
@@ -149,7 +149,7 @@ class Candidate {
     } catch (err) {
       // Someone else was faster.
       if (!isApiError(err, 409) && !outer.aborted)
-        log.warn({ lease: name, err: within.reasonOr(err) }, "lease not renewed, trying again");
+        log.warn({ lease: name, err: within.reasonOr(err) }, "lease not renewed, retrying");
       return false;
     } finally {
       within.end();
@@ -198,7 +198,7 @@ class Candidate {
       }
       this.#state = "Released";
     } catch (error) {
-      log.warn({ lease: name, cause: messageOf(error) }, "lease not given back");
+      log.warn({ lease: name, cause: messageOf(error) }, "lease not released");
     }
   }
 

@@ -67,7 +67,10 @@ function source<T extends KubeObject>(
         try {
           for (const key of mapping(change)) queue.add(key, priority);
         } catch (err) {
-          log.error({ object: keyOf(change.object), kind: change.object.kind, err }, "mapping failed");
+          log.error(
+            { object: keyOf(change.object), kind: change.object.kind, err },
+            "owner of the changed object not found",
+          );
         }
       });
       sweep(queue);

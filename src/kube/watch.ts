@@ -163,8 +163,8 @@ function report(log: Log, about: object, { report: what, state: { troubles } }: 
     );
   if (what !== "failed" || end.is !== "failed") return;
   const fields = { ...about, failures: troubles, err: end.error };
-  if (Number.isInteger(Math.log2(troubles))) log.warn(fields, "watch failed, trying again");
-  else log.debug(fields, "watch failed, trying again");
+  if (Number.isInteger(Math.log2(troubles))) log.warn(fields, "watch failed, retrying");
+  else log.debug(fields, "watch failed, retrying");
 }
 
 /** One line when all is well again. */

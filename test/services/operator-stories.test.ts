@@ -388,7 +388,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       await cluster.make(path, { metadata: { name, namespace }, ...body });
       await cluster.makeServer("foreign", { domain: "_foreign.test" });
       const { message } = await cluster.conditionIs("foreign", "Ready", "ApplyConflict");
-      expect(message).toBe(`${kind} ${name} exists and was not made for this server: rename or delete it`);
+      expect(message).toBe(`${kind} ${name} exists but does not belong to this server: rename or delete it`);
       expect((await cluster.get(path, name)).metadata.labels).toBeUndefined();
       const made = Object.keys(await cluster.versions("foreign"));
       expect(made.sort()).toEqual(["chatmailservers/foreign", `${path}/${name}`].sort());

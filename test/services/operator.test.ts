@@ -323,7 +323,10 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
         await patch("named", { accounts: { invitesSecretName: name } });
         await until(`${name} to be refused`, async () => {
           const { message } = await conditionIs("named", "InvitesReady", "InvitesMissing");
-          return message.startsWith(`Secret ${name} can't hold invites`) || (name === "image-dkim" && "no such Secret");
+          return (
+            message.startsWith(`Secret ${name} can't be used for invites`) ||
+            (name === "image-dkim" && "no such Secret")
+          );
         });
         if (name !== "image-dkim") expect((await volumeOf("named", "invites"))?.secret).toBeUndefined();
       }
@@ -339,7 +342,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       const { resourceVersion } = (await get("statefulsets", "pair")).metadata;
       for (const [secretName, says] of [
         ["opaque-pair", /is of type Opaque: the operator serves only Secrets of type kubernetes\.io\/tls/],
-        ["image-tls", /is one that the operator made for a ChatmailServer/],
+        ["image-tls", /is created by the operator for a ChatmailServer/],
       ] as const) {
         await patch("pair", { certificate: { source: "Secret", secretName } });
         await until(`${secretName} to be refused`, async () =>
@@ -370,7 +373,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     expect(alone.message).toMatch(/^tls\.crt lacks the certificate of "Own middle"/);
     await change("secrets", "leaf", give(middle.pem + root.pem));
     const unknown = await conditionIs("verified", "CertificateReady", "CertificateUntrusted");
-    expect(unknown.message).toBe('"Own root" signed itself and is no root that clients know');
+    expect(unknown.message).toBe('"Own root" is self-signed and not a root that clients know');
 
     const caBundle = { configMapName: "authorities" };
     await patch("verified", { certificate: { caBundle } });
@@ -383,7 +386,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     await make("configmaps", { ...map, data: { "other.crt": root.pem } });
     await says("ConfigMap authorities has no key ca.crt");
     await change("configmaps", "authorities", { "ca.crt": "nothing" });
-    await says("ca.crt in ConfigMap authorities holds no certificate in PEM form");
+    await says("ca.crt in ConfigMap authorities holds not a certificate in PEM format");
     // each of these is seen by a watch, and at once
     await change("configmaps", "authorities", { "ca.crt": root.pem });
     await conditionIs("verified", "CertificateReady", "CertificateIssued");
@@ -495,7 +498,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       const { message, status } = await conditionIs("faulty", "Ready", "InternalError");
       expect(status).toBe("False");
       expect(message).toBe(
-        "the operator failed, please report it: a setting must be one line. What runs goes on as it is",
+        "internal error of the operator, please report it: a setting must be one line. What runs goes on as it is",
       );
       const { conditions = [], ...rest } = (await get<ChatmailServer>(chatmailServer.plural, "faulty")).status ?? {};
       const { conditions: known = [], observedGeneration: _, ...restBefore } = before ?? {};

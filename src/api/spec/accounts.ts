@@ -1,4 +1,4 @@
-/** Who gets an address and what one address may use. */
+/** Who can create an account, and limits of an account. */
 import { z } from "zod";
 import { notGreater, withRules } from "../rules.ts";
 import { objectName, size } from "../schema.ts";
@@ -9,12 +9,12 @@ export const Accounts = withRules(
       .enum(["Open", "Invite", "Closed"])
       .default("Open")
       .describe(
-        "Who gets an address: Open, whoever logs in first with it; Invite, holders of an invite; Closed, nobody new.",
+        "Who can create an account. Open: everybody, by logging in. Invite: holders of an invite. Closed: nobody; existing accounts keep working.",
       ),
     invitesSecretName: objectName("invitesSecretName")
       .optional()
       .describe(
-        "A Secret with an invite under each key: a text of 8 to 128 letters, digits, - and _, or a link that ends in one. Taking a key away takes its invite back. Without it, registration Invite makes the Secret NAME-invites, with one.",
+        "A Secret of which each key holds one invite: 8 to 128 letters, digits, - and _, or a link that ends in one. Removing a key revokes its invite. If not set, registration Invite creates the Secret NAME-invites with one invite.",
       ),
     usernameMinLength: z
       .int()
@@ -22,39 +22,41 @@ export const Accounts = withRules(
       .max(64)
       .default(9)
       .describe(
-        "Shortest local part of a new address, in characters. Clients make up 9; where that is not allowed, or their passwords are too short, the invite asks the relay for an address.",
+        "Minimum length of the local part of a new address, in characters. Clients generate 9. If that is not allowed, or if their passwords are too short, the invite link requests an address from the relay.",
       ),
     usernameMaxLength: z
       .int()
       .min(1)
       .max(64)
       .default(9)
-      .describe("Longest local part of a new address, in characters."),
+      .describe("Maximum length of the local part of a new address, in characters."),
     passwordMinLength: z
       .int()
       .min(8)
       .max(100)
       .default(9)
-      .describe("Shortest password of a new address, in characters. Clients make up 50. The longest has 128 bytes."),
+      .describe(
+        "Minimum length of the password of a new address, in characters. Clients generate 50. The maximum is 128 bytes.",
+      ),
     sendRatePerMinute: z
       .int()
       .min(1)
       .max(10_000)
       .default(60)
-      .describe("Messages one address may send in a minute, sustained."),
+      .describe("Sustained sending rate of one address, in messages per minute."),
     sendBurst: z
       .int()
       .min(1)
       .max(10_000)
       .default(10)
-      .describe("Messages one address may send at once before the rate counts."),
+      .describe("Messages that one address may send at once before sendRatePerMinute applies."),
     sendSizePerMinute: size({ name: "sendSizePerMinute", atLeast: "64Ki", atMost: "1Ti" })
       .default("10Mi")
-      .describe("Mail in bytes that one address may send in a minute, sustained, whatever the number of recipients."),
+      .describe("Sustained sending rate of one address in bytes per minute, regardless of the number of recipients."),
     sendSizeBurst: size({ name: "sendSizeBurst", atLeast: "1Mi", atMost: "1Ti" })
       .default("150Mi")
       .describe(
-        "Mail in bytes that one address may send at once before sendSizePerMinute counts. Where it is smaller than messages.maxSize, one such mail may be sent.",
+        "Bytes that one address may send at once before sendSizePerMinute applies. One message of messages.maxSize may always be sent.",
       ),
     createRatePerMinute: z
       .int()
@@ -62,7 +64,7 @@ export const Accounts = withRules(
       .max(10_000)
       .default(120)
       .describe(
-        "New addresses one client may make in a minute, sustained; requests to /new likewise. A client is an IPv4 address or an IPv6 /64. Where a load balancer hides its clients, they count together.",
+        "Sustained rate at which one client may create addresses, per minute; also requests to /new. A client is an IPv4 address or an IPv6 /64. Clients that a load balancer hides count as one.",
       ),
     createBurst: z
       .int()
@@ -70,24 +72,24 @@ export const Accounts = withRules(
       .max(10_000)
       .default(300)
       .describe(
-        "New addresses one client may make at once before the rate counts. A whole class or office may be one client.",
+        "Addresses that one client may create at once before createRatePerMinute applies. A whole class or office may be one client.",
       ),
     mailboxQuota: size({ name: "mailboxQuota", atLeast: "10Mi", atMost: "1Ti" })
       .default("500Mi")
-      .describe("What one mailbox may hold, such as 500Mi."),
+      .describe("Size limit of one mailbox, such as 500Mi."),
     imapConnections: z
       .int()
       .min(10)
       .max(100_000)
       .default(10_000)
-      .describe("IMAP sessions at the same time that are not asleep."),
+      .describe("Maximum number of simultaneous IMAP sessions that are not hibernated."),
     smtpConnections: z
       .int()
       .min(10)
       .max(10_000)
       .default(1_000)
       .describe(
-        "Submission sessions at the same time, on each of the ports 465 and 587; one client (an IPv4 address, or the /64 of an IPv6 one) may have a third of them.",
+        "Maximum number of simultaneous submission sessions on each of the ports 465 and 587. One client (an IPv4 address or an IPv6 /64) may have a third of them.",
       ),
     refuseNewAbove: z
       .strictObject({
@@ -96,25 +98,25 @@ export const Accounts = withRules(
           .min(1)
           .max(1_000)
           .default(10)
-          .describe("One-minute load average of the node, for each of its cores, above which no address is made."),
+          .describe("One-minute load average of the node per core above which no addresses are created."),
       })
       .prefault({})
-      .describe("When no new address is made: clients try again or go to another relay."),
+      .describe("When no new addresses are created. Clients retry or use another relay."),
     refuseNewBelow: z
       .strictObject({
         memory: size({ name: "memory", atLeast: "1Mi", atMost: "1Ti" })
           .default("200Mi")
           .describe(
-            "Free memory below which no address is made. An eighth of the container's memory limit, where that is less.",
+            "Free memory below which no addresses are created, but at most an eighth of the container's memory limit.",
           ),
         disk: size({ name: "disk", atLeast: "1Mi", atMost: "1Ti" })
           .default("1Gi")
           .describe(
-            "Free room on the volume below which no address is made. An eighth of the volume, where that is less.",
+            "Free space on the volume below which no addresses are created, but at most an eighth of the volume.",
           ),
       })
       .prefault({})
-      .describe("When no new address is made: clients try again or go to another relay."),
+      .describe("When no new addresses are created. Clients retry or use another relay."),
   }),
   notGreater("usernameMinLength", "usernameMaxLength"),
-).describe("Who gets an address and what one address may use.");
+).describe("Who can create an account, and limits of an account.");

@@ -9,27 +9,27 @@ export const Certificate = withRules(
       .enum(["Auto", "SelfSigned", "Secret"])
       .default("Auto")
       .describe(
-        "Where the certificate comes from. Auto: self-signed for _ names and IP addresses; for other names give a Secret in this version.",
+        "Where the certificate comes from. Auto: self-signed for _ names and IP addresses; other names need a Secret in this version.",
       ),
     secretName: objectName("secretName")
       .optional()
       .describe(
-        "The kubernetes.io/tls Secret to serve when source is Secret: tls.crt has the certificate and then the intermediate ones, each signed by the next; tls.key the key of the first.",
+        "The Secret of type kubernetes.io/tls to serve if source is Secret. tls.crt: the certificate, then the intermediate certificates, each signed by the next. tls.key: the private key of the certificate.",
       ),
     caBundle: z
       .strictObject({
-        configMapName: objectName("configMapName").describe("The ConfigMap."),
+        configMapName: objectName("configMapName").describe("Name of the ConfigMap."),
         key: z
           .string()
           .min(1)
           .max(253)
           .regex(/^[-._a-zA-Z0-9]+$/)
           .default("ca.crt")
-          .describe("The key in it: certificates in PEM form."),
+          .describe("Key in the ConfigMap that holds the certificates in PEM format."),
       })
       .optional()
       .describe(
-        "Authorities that a given certificate may lead to, besides those that everybody knows. For an organisation whose clients and relays all know them; others refuse such a certificate.",
+        "Additional certificate authorities that may have signed the certificate. Only for an organisation in which all clients and relays trust them: others reject such a certificate.",
       ),
   }),
   neededWhen("secretName", "source", "Secret"),

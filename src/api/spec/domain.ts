@@ -22,5 +22,5 @@ export const Domain = text({
     },
   ],
 }).describe(
-  "The mail domain: what stands behind the @ of every address. Can't be changed later. A name that begins with _ means that a self-signed certificate is fine.",
+  "The mail domain: the part after the @ in every address. Immutable. A name that begins with _ means that a self-signed certificate is accepted.",
 );

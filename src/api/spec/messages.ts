@@ -7,13 +7,13 @@ export const Messages = withRules(
   z.strictObject({
     maxSize: size({ name: "maxSize", atLeast: "1Mi", atMost: "512Mi" })
       .default("30Mi")
-      .describe("Largest message that is taken, such as 30Mi."),
+      .describe("Maximum size of a message, such as 30Mi."),
     deleteAfterDays: z
       .int()
       .min(1)
       .max(20)
       .default(20)
-      .describe("Days after which a message is deleted. 20 at most: a chatmail relay is no archive."),
+      .describe("Days after which a message is deleted. The maximum is 20: a chatmail relay is not an archive."),
     deleteLargeAfterDays: z
       .int()
       .min(1)
@@ -25,7 +25,7 @@ export const Messages = withRules(
       .min(1)
       .max(3650)
       .default(90)
-      .describe("Days without a login after which an address and all it holds are deleted."),
+      .describe("Days without a login after which an account and all its data are deleted."),
   }),
   notGreater("deleteLargeAfterDays", "deleteAfterDays"),
-).describe("What is taken and how long it is kept.");
+).describe("Size limit and retention of messages.");

@@ -13,11 +13,11 @@ const ProxyProtocol = z
       .max(16)
       .meta({ "x-kubernetes-list-type": "set" })
       .describe(
-        "Where the load balancer connects from, such as 192.0.2.0/28. nginx takes nobody else's word for an address; Postfix can't tell, so see to it that only the load balancer reaches the ports.",
+        "Networks from which the load balancer connects, such as 192.0.2.0/28. Only these may set the client address. Postfix cannot check this: restrict the ports with a firewall or NetworkPolicy.",
       ),
   })
   .describe(
-    "The load balancer begins each connection to each port with a PROXY header (version 1 or 2), which says who the client is. Without this block headers are refused; with it, connections without one. Only the load balancer may reach the ports: to Postfix, whoever does can claim any address.",
+    "The load balancer begins each connection with a PROXY header (version 1 or 2) that has the address of the client. With this block, connections without a header are refused; without it, headers are refused. Only the load balancer may reach the ports: everybody else could claim any address to Postfix.",
   );
 
 const labelMap = entries({ atMost: 16, valueMaxLength: 63 });
@@ -28,24 +28,24 @@ const NetworkPolicy = z
       .boolean()
       .default(true)
       .describe(
-        "Whether a NetworkPolicy is made for the pods. It has an effect where the cluster's network enforces such policies.",
+        "Whether the operator creates a NetworkPolicy for the pods. It has an effect only if the cluster's network enforces policies.",
       ),
     metricsFrom: z
       .strictObject({
         namespaceLabels: labelMap
           .optional()
           .describe(
-            "Labels of their namespace, such as kubernetes.io/metadata.name: monitoring; without it the relay's own namespace.",
+            "Labels of the namespace, such as kubernetes.io/metadata.name: monitoring. Default: the relay's own namespace.",
           ),
-        podLabels: labelMap.optional().describe("Labels of the pods; without it all pods there."),
+        podLabels: labelMap.optional().describe("Labels of the pods. Default: all pods in the namespace."),
       })
       .optional()
       .describe(
-        "Which pods may read health and metrics (port 9090), beside those of the operator's namespace. Without it no others.",
+        "Pods that may read health and metrics (port 9090), in addition to those in the operator's namespace. Default: none.",
       ),
   })
   .describe(
-    "Who may connect to the relay pod, and whom it may connect to: everybody to the served ports; from the pod DNS, ports 25 and 443, the push service and, with TURN, UDP, each to other relays and to addresses that are neither special-purpose (RFC 6890) nor in refusedPeers, or are in privatePeers.",
+    "NetworkPolicy of the pods. Incoming: everybody may connect to the served ports. Outgoing: DNS, ports 25 and 443, the push service and, with TURN, UDP; only to other relays, to addresses in privatePeers, and to addresses that are neither special-purpose (RFC 6890) nor in refusedPeers.",
   );
 
 export const Network = withRules(
@@ -54,16 +54,16 @@ export const Network = withRules(
       .enum(["LoadBalancer", "NodePort", "HostPort"])
       .default("LoadBalancer")
       .describe(
-        "How clients and other relays reach the relay: a LoadBalancer Service, node ports, or the standard ports of the pod's node.",
+        "How clients and other relays reach the relay. LoadBalancer: a Service with an address of its own. NodePort: ports of all nodes. HostPort: the standard ports of the pod's node.",
       ),
     ipFamilyPolicy: z
       .enum(["SingleStack", "PreferDualStack", "RequireDualStack"])
       .default("PreferDualStack")
-      .describe("Address families of the Service, as in a Service's own ipFamilyPolicy."),
-    annotations: annotationMap.optional().describe("Annotations for the Service, such as those a load balancer reads."),
+      .describe("Address families of the Service (its ipFamilyPolicy)."),
+    annotations: annotationMap.optional().describe("Annotations of the Service, for example for a load balancer."),
     loadBalancerClass: line({ maxLength: 253 })
       .optional()
-      .describe("Which load balancer implementation serves it; without it the cluster's default."),
+      .describe("Load balancer implementation. Default: the cluster's."),
     validatingResolvers: z
       .array(address("validatingResolvers"))
       .min(1)
@@ -71,7 +71,7 @@ export const Network = withRules(
       .meta({ "x-kubernetes-list-type": "atomic" })
       .optional()
       .describe(
-        "Addresses of up to three resolvers that validate DNSSEC, on a path that nobody can tamper with. The pod asks them instead of the cluster's DNS, and verifies other mail servers by DANE where they publish it.",
+        "Addresses of up to three resolvers that validate DNSSEC, reached over a trusted network. The pod uses them instead of the cluster's DNS and verifies other mail servers by DANE if they publish it.",
       ),
     proxyProtocol: ProxyProtocol.optional(),
     policy: NetworkPolicy.prefault({}),
@@ -81,7 +81,7 @@ export const Network = withRules(
       .max(100_000)
       .default(1_500)
       .describe(
-        "Connections to the ports 80, 143, 443, 465 and 993, all together, that one client may have at the same time: an IPv4 address, or the /64 of an IPv6 one. Everybody behind one NAT is one client; a phone has one to three connections.",
+        "Maximum number of simultaneous connections of one client (an IPv4 address or an IPv6 /64) to the ports 80, 143, 443, 465 and 993 together. Everybody behind one NAT is one client; a phone has one to three connections.",
       ),
     privatePeers: z
       .array(addressRange("privatePeers"))
@@ -89,7 +89,7 @@ export const Network = withRules(
       .meta({ "x-kubernetes-list-type": "set" })
       .optional()
       .describe(
-        "Private and other special-purpose networks (RFC 6890) that the relay may connect to, such as 10.20.0.0/16 for mail servers of one's own. To every other such address it sends no mail, makes no request and no push; so nobody can reach the cluster's own network by way of the relay.",
+        "Private and other special-purpose networks (RFC 6890) that the relay may connect to, such as 10.20.0.0/16 for your own mail servers. It sends no mail, request or push to any other such address, so nobody can reach the cluster's network through the relay.",
       ),
     refusedPeers: z
       .array(addressRange("refusedPeers"))
@@ -97,7 +97,7 @@ export const Network = withRules(
       .meta({ "x-kubernetes-list-type": "set" })
       .optional()
       .describe(
-        "Networks that the relay may not connect to although their addresses are global, such as the cluster's own pods and Services where these have global addresses.",
+        "Networks with public addresses that the relay must not connect to, such as pods and Services of the cluster that have public addresses.",
       ),
   }),
   onlyWhen("loadBalancerClass", "exposure", "LoadBalancer"),

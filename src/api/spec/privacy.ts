@@ -4,7 +4,7 @@ import { line, text } from "../schema.ts";
 
 export const Privacy = z
   .strictObject({
-    postal: line({ maxLength: 1000 }).optional().describe("Postal address of who runs the relay."),
+    postal: line({ maxLength: 1000 }).optional().describe("Postal address of the operator of the relay."),
     mail: text({
       name: "mail",
       pattern: '^[^@\\s<>"]{1,64}@[^@\\s<>"]{1,255}$',
@@ -12,8 +12,8 @@ export const Privacy = z
       maxLength: 320,
     })
       .optional()
-      .describe("E-mail address of who runs the relay; clients show it as the contact."),
-    dataOfficer: line({ maxLength: 1000 }).optional().describe("The data protection officer."),
-    supervisor: line({ maxLength: 1000 }).optional().describe("The supervising authority."),
+      .describe("E-mail address of the operator of the relay. Clients show it as the contact."),
+    dataOfficer: line({ maxLength: 1000 }).optional().describe("Data protection officer."),
+    supervisor: line({ maxLength: 1000 }).optional().describe("Supervisory authority."),
   })
-  .describe("Who answers for the relay, for its privacy page.");
+  .describe("Who is responsible for the relay, for its privacy page.");

@@ -16,8 +16,8 @@ const amounts = z.strictObject({
 });
 
 const containerResources = z.strictObject({
-  requests: amounts.optional().describe("What is set aside for the container."),
-  limits: amounts.optional().describe("What the container may use at most."),
+  requests: amounts.optional().describe("Resources that are reserved for the container."),
+  limits: amounts.optional().describe("Maximum resources of the container."),
 });
 
 export const Resources = z
@@ -26,8 +26,8 @@ export const Resources = z
     dovecot: containerResources.optional().describe("For Dovecot."),
     relay: containerResources.optional().describe("For the relay daemon."),
     web: containerResources.optional().describe("For nginx."),
-    turn: containerResources.optional().describe("For the TURN server, where there is one."),
+    turn: containerResources.optional().describe("For the TURN server, if it is enabled."),
   })
   .describe(
-    "CPU and memory for each container of the relay pod. What is not given has a built-in value: what the container needs while idle as request, and a limit for memory that holds as many sessions as accounts.imapConnections and accounts.smtpConnections allow.",
+    "CPU and memory of each container of the relay pod. Defaults: requests for an idle relay, and memory limits that suffice for the sessions that accounts.imapConnections and accounts.smtpConnections allow.",
   );

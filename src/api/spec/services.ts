@@ -12,7 +12,7 @@ const Turn = withRules(
     enabled: z
       .boolean()
       .default(false)
-      .describe("Whether a TURN server runs beside the relay and clients are told of it. Needs UDP port 3478 open."),
+      .describe("Whether the relay runs a TURN server and announces it to clients. UDP port 3478 must be open."),
     externalAddress: text({
       name: "externalAddress",
       pattern: ipv4Pattern,
@@ -22,21 +22,16 @@ const Turn = withRules(
     })
       .optional()
       .describe(
-        "The IPv4 address under which the outside reaches the relay. Without it that of the load balancer, or the node's own; to be given where the node is behind a NAT or the load balancer has only a name.",
+        "Public IPv4 address of the relay. Default: the address of the load balancer, or of the node. Required if the node is behind a NAT or the load balancer has only a host name.",
       ),
-    firstRelayPort: z
-      .int()
-      .min(10_000)
-      .max(lastPort)
-      .default(49_152)
-      .describe("The first of the UDP ports that calls pass through."),
+    firstRelayPort: z.int().min(10_000).max(lastPort).default(49_152).describe("First UDP port for calls."),
     relayPorts: z
       .int()
       .min(4)
       .max(500)
       .default(40)
       .describe(
-        "How many of them there are: one for each network that a caller's device is in. A tenth stays free, and one account has 12 of them at most. With LoadBalancer and HostPort all are opened.",
+        "Number of UDP ports for calls. A device in a call uses one for each of its networks. A tenth is kept free, and one account can use 12 at most. With LoadBalancer and HostPort all of them are opened.",
       ),
   }),
   {
@@ -45,7 +40,7 @@ const Turn = withRules(
     holds: (turn) => turn.firstRelayPort + turn.relayPorts - 1 <= lastPort,
     path: ["relayPorts"],
   },
-).describe("TURN: carries calls between two devices that can't reach each other.");
+).describe("TURN server, for calls between devices that cannot reach each other directly.");
 
 export const Services = z
   .strictObject({
@@ -54,10 +49,10 @@ export const Services = z
         enabled: z
           .boolean()
           .default(true)
-          .describe("Whether a delivered message wakes the devices that have asked for it."),
+          .describe("Whether delivered messages trigger push notifications to devices that requested them."),
         url: httpsUrl("url")
           .default("https://notifications.delta.chat/notify")
-          .describe("The push service. It is sent a device's token, encrypted for it, and nothing else."),
+          .describe("URL of the push service. It receives only the token of a device, which is encrypted for it."),
       })
       .prefault({})
       .describe("Push notifications."),
@@ -67,15 +62,15 @@ export const Services = z
         url: httpsUrl("url")
           .optional()
           .describe(
-            "An iroh relay that clients are told of, such as https://iroh.example.org. Without it they use their own.",
+            "URL of an iroh relay that is announced to clients, such as https://iroh.example.org. Default: clients use their own.",
           ),
       })
       .prefault({})
-      .describe("The iroh relay that helps apps in chats (webxdc) find a direct way between devices."),
+      .describe("The iroh relay that connects devices for realtime apps in chats (webxdc)."),
     appVersionsConfigMapName: objectName("appVersionsConfigMapName")
       .optional()
       .describe(
-        "A ConfigMap whose appversions.json tells apps of their newest versions. It may change at any time; one that can't be understood is not handed out.",
+        "A ConfigMap with the key appversions.json, which informs apps of their newest versions. Changes take effect at once; an invalid file is not served.",
       ),
   })
-  .describe("What the relay does beside mail.");
+  .describe("Services in addition to mail.");

@@ -11,16 +11,14 @@ export const Storage = withRules(
     reservedForMailboxes: size({ name: "reservedForMailboxes", atLeast: "1Mi", atMost: "100Ti" })
       .optional()
       .describe(
-        "Free room on the volume below which no mail is accepted (452), so that a full queue leaves room for mailboxes. Without it a tenth of size.",
+        "Free space on the volume below which no mail is accepted (452), so that a full queue leaves space for mailboxes. Default: a tenth of size.",
       ),
-    className: objectName("className")
-      .optional()
-      .describe("StorageClass of the volume; without it the cluster's default."),
+    className: objectName("className").optional().describe("StorageClass of the volume. Default: the cluster's."),
     reclaimPolicy: z
       .enum(["Retain", "Delete"])
       .default("Retain")
       .describe(
-        "What happens to mailboxes and keys when the ChatmailServer is deleted: Retain keeps the volume claim and the key Secret.",
+        "What happens to mailboxes and keys when the ChatmailServer is deleted. Retain: the volume claim and the Secrets are kept. Delete: they are deleted.",
       ),
   }),
   smallerSize(

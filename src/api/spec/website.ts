@@ -6,6 +6,6 @@ export const Website = z
   .strictObject({
     configMapName: objectName("configMapName")
       .optional()
-      .describe("A ConfigMap whose files (index.html and what it needs) take the place of the built-in pages."),
+      .describe("A ConfigMap whose files (index.html and what it refers to) replace the built-in pages."),
   })
-  .describe("The pages of the relay.");
+  .describe("The website of the relay.");

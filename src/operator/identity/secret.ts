@@ -71,7 +71,7 @@ export function isMadeFor(server: ChatmailServer, live: KubeObject): boolean {
 }
 
 export const notMadeFor = ({ kind, metadata }: KubeObject) =>
-  `${kind} ${metadata.name} exists and was not made for this server: rename or delete it`;
+  `${kind} ${metadata.name} exists but does not belong to this server: rename or delete it`;
 
 /** Carries our label: made for a server of ours, or to look so. Such a Secret is never a given certificate or a given list of invites. */
 export const isOurs = (secret: KubeObject) => secret.metadata?.labels?.[labels.managedBy] === labelValues.managedBy;

@@ -93,7 +93,7 @@ export const identities: { readonly [Name in IdentityName]: Identity<IdentityVal
       const rsaKeyPem = texts[rsaKey.file];
       if (rsaKeyPem !== undefined && published[0]?.selector === rsaKey.selector)
         return { value: { rsaKeyPem, published } };
-      const message = `Secret ${secretName} has no private key in ${rsaKey.file}: put it back, or delete the Secret to get a new key, whose record has to be published then`;
+      const message = `Secret ${secretName} has no private key in ${rsaKey.file}: restore it, or delete the Secret to get a new key and publish its record`;
       return { problem: { reason: "DkimKeyInvalid", message } };
     },
     make: async () => ({ [rsaKey.file]: await makeRsaKey() }),

@@ -102,7 +102,7 @@ export function refuseOtherDomain(
   const named = [...new Set(others.map((object) => `${kind(object)}/${object.metadata.name}`))].sort().join(" ");
   throw new Failure(
     "ApplyConflict",
-    `mailboxes or keys of ${domainOf(first)} were kept under the name ${metadata.name}: give this server another name, or delete them for good: kubectl -n ${metadata.namespace} delete ${named}`,
+    `mailboxes or keys of ${domainOf(first)} were kept under the name ${metadata.name}: use another name for this server, or delete them permanently: kubectl -n ${metadata.namespace} delete ${named}`,
   );
 }
 

@@ -26,7 +26,7 @@ export async function observeCertificate(
   const ownName = childNames(metadata.name).tlsSecret;
   if (source === "Secret") return givenCertificate(server, world, signal);
   if (source === "Auto" && !isSelfSignedDomain(domain)) {
-    const message = `this version can't get a certificate for ${domain} by itself: put one into a kubernetes.io/tls Secret and set certificate to source: Secret with its secretName, or to source: SelfSigned for a test`;
+    const message = `this version can't obtain a certificate for ${domain}: put one into a Secret of type kubernetes.io/tls and set certificate to source: Secret with its secretName, or to source: SelfSigned for a test`;
     return { source: "None", secretName: ownName, problem: { reason: "CertificateSourceMissing", message } };
   }
 
@@ -53,7 +53,7 @@ async function givenCertificate(server: ChatmailServer, world: World, signal: Ab
   });
   const unusable = (message: string): SeenCertificate => ({ ...missing(message), unusable: true });
   if (secret && isOurs(secret))
-    return unusable(`Secret ${secretName} is one that the operator made for a ChatmailServer: name one of your own`);
+    return unusable(`Secret ${secretName} was created by the operator for a ChatmailServer: use another Secret`);
   if (secret && secret.type !== "kubernetes.io/tls")
     return unusable(
       `Secret ${secretName} is of type ${secret.type ?? "Opaque"}: the operator serves only Secrets of type kubernetes.io/tls`,

@@ -18,15 +18,18 @@ const onTheWay = ["ContainerCreating", "PodInitializing"];
 export function podProblem(pod: LivePod): Problem | undefined {
   const { status = {} } = pod;
   if (pod.metadata.deletionTimestamp)
-    return { reason: "PodPending", message: "the relay pod is ending; the next one follows" };
+    return { reason: "PodPending", message: "the relay pod is terminating and will be replaced" };
   if (status.phase === "Failed")
-    return { reason: "PodFailing", message: `the pod failed: ${status.message ?? status.reason ?? "no cause given"}` };
+    return {
+      reason: "PodFailing",
+      message: `the pod failed: ${status.message ?? status.reason ?? "no cause reported"}`,
+    };
 
   const scheduled = status.conditions?.find((condition) => condition.type === "PodScheduled");
   if (scheduled?.status === "False")
     return {
       reason: "PodPending",
-      message: `no node takes the pod: ${scheduled.message ?? scheduled.reason ?? "no cause given"}`,
+      message: `no node can run the pod: ${scheduled.message ?? scheduled.reason ?? "no cause reported"}`,
     };
 
   const initial = (status.initContainerStatuses ?? []).filter((container) => !container.ready);

@@ -79,7 +79,7 @@ async function serve(server: LiveServer, world: World, log: Log, signal: AbortSi
         makes = toMake(seen.identity).length > 0;
         const sent = await carryOut(server, seen, world, signal);
         if (sent.length === 0) break;
-        log.info({ sent }, "children applied");
+        log.info({ sent }, "owned objects applied");
         seen = await observe(server, world, signal);
       }
     } catch (error) {
@@ -87,7 +87,7 @@ async function serve(server: LiveServer, world: World, log: Log, signal: AbortSi
       failure = error;
       // what was made before the failure
       seen = await observe(server, world, signal);
-      log.warn({ reason: error.reason, err: error }, "children not applied, trying again");
+      log.warn({ reason: error.reason, err: error }, "owned objects not applied, retrying");
     }
   }
 
@@ -105,7 +105,7 @@ function namespaceProblem({ metadata: { namespace } }: LiveServer, world: World)
   const leftOut = world.cache.leftOut(namespace);
   if (!leftOut) return undefined;
   const { plural, said } = leftOut;
-  const message = `the operator can't list ${plural} in namespace ${namespace}, so it changes nothing there: ${said}. Give it the Role of its chart, or take the namespace out of those that it watches`;
+  const message = `the operator can't list ${plural} in namespace ${namespace}, so it changes nothing there: ${said}. Grant it the Role of its chart, or remove the namespace from those that it watches`;
   return { reason: "NamespaceForbidden", message };
 }
 
@@ -122,7 +122,7 @@ async function showInternalError(key: string, thrown: unknown, world: World, log
   if (!server || server.metadata.deletionTimestamp || server.spec?.management === "Unmanaged" || signal.aborted) return;
   const refused = {
     reason: "InternalError",
-    message: `the operator failed, please report it: ${messageOf(thrown)}. What runs goes on as it is`,
+    message: `internal error of the operator, please report it: ${messageOf(thrown)}. The relay keeps running unchanged`,
   } as const;
   await judge(server, { seen: undefined, refused }, world, log, signal).catch((err: unknown) =>
     log.warn({ err }, "status not written"),

@@ -30,10 +30,10 @@ const volumeIsThere: Check = ({ volumeClaim, claimTrouble }) => {
   if (phase === "Lost")
     return {
       reason: "VolumeLost",
-      message: "the volume behind the claim is gone; restore it, or delete the claim to begin anew",
+      message: "the volume of the claim no longer exists; restore it, or delete the claim to start with an empty one",
     };
   if (phase === "Bound") return undefined;
-  const why = claimTrouble ?? "the cluster has not said why";
+  const why = claimTrouble ?? "the cluster has reported no cause";
   return {
     reason: "VolumePending",
     message: `claim ${volumeClaim?.metadata.name ?? "for the volume"} is not bound: ${why}`,
@@ -50,7 +50,7 @@ const volumeIsNoCause: Check = (seen, server) => {
 
 const podIsReady: Check = ({ pod, podTrouble }) => {
   if (pod) return podProblem(pod);
-  return { reason: "PodMissing", message: podTrouble ?? "the relay pod is about to be made" };
+  return { reason: "PodMissing", message: podTrouble ?? "the relay pod is about to be created" };
 };
 
 const podIsCurrent: Check = ({ statefulSet }) => {
@@ -59,7 +59,7 @@ const podIsCurrent: Check = ({ statefulSet }) => {
     status?.observedGeneration === metadata.generation && status?.currentRevision === status?.updateRevision;
   return current
     ? undefined
-    : { reason: "Progressing", message: "the relay pod is being replaced by one with the new settings" };
+    : { reason: "Progressing", message: "the relay pod is being replaced to apply new settings" };
 };
 
 const addressIsKnown: Check = (seen, server) => {
@@ -131,7 +131,7 @@ function readyVerdicts({ server, seen, refused, failure }: Judged): Record<strin
   if (management === "Unmanaged") {
     const left = {
       reason: "Unmanaged",
-      message: "management is Unmanaged: nothing is done and nothing is checked",
+      message: "management is Unmanaged: the operator applies and checks nothing",
     } as const;
     return {
       Ready: { status: "Unknown", ...left },
@@ -147,7 +147,7 @@ function readyVerdicts({ server, seen, refused, failure }: Judged): Record<strin
       : { status: "True", reason: "Serving", message: `${server.spec.domain} is served` },
     Reconciling:
       management === "Paused"
-        ? { status: "False", reason: "Paused", message: "management is Paused: changes of the spec wait" }
+        ? { status: "False", reason: "Paused", message: "management is Paused: changes of the spec are not applied" }
         : problem && whoActs(problem.reason) === "moving"
           ? { status: "True", ...problem }
           : { status: "False", ...fine("Settled") },
@@ -187,7 +187,7 @@ function inviteOf({ spec }: ChatmailServer, { invites }: Seen): Pick<ChatmailSer
 
 function invitesVerdict({ secretName, count, unusable }: SeenInvites): Verdict {
   if (unusable) {
-    const message = `Secret ${secretName} can't hold invites: it must be of type Opaque and not one that the operator made for something else`;
+    const message = `Secret ${secretName} can't be used for invites: it must be of type Opaque and must not be created by the operator for another purpose`;
     return { status: "False", reason: "InvitesMissing", message };
   }
   if (count > 0) return { status: "True", reason: "InvitesThere", message: `${count} in Secret ${secretName}` };
@@ -246,7 +246,7 @@ function expiryVerdict({ cronJob, jobs }: Seen, now: Date): Verdict {
     };
   const since = succeeded ?? cronJob?.metadata.creationTimestamp;
   if (since && now.getTime() - Date.parse(since) > expiryLateAfterMs)
-    return { status: "False", reason: "ExpiryLate", message: `no run has ended well since ${since}` };
+    return { status: "False", reason: "ExpiryLate", message: `no run has succeeded since ${since}` };
   if (!succeeded) return { status: "Unknown", reason: "ExpiryNotYetRun", message: "the first run is at 00:02 UTC" };
   return { status: "True", ...fine("ExpiryOnTime") };
 }

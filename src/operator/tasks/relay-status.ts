@@ -109,7 +109,7 @@ export class RelayStatuses {
     } catch (thrown) {
       if (signal.aborted) return undefined;
       const failures = before.failures + 1;
-      const cause = thrown instanceof z.ZodError ? "the answer is not one that this operator knows" : messageOf(thrown);
+      const cause = thrown instanceof z.ZodError ? "this operator does not understand the answer" : messageOf(thrown);
       log.debug({ cause, failures }, "relay did not report");
       const status = failures < failuresUntilUnreachable ? before.status : { unreachable: cause };
       const same = before.status && "unreachable" in before.status && status && "unreachable" in status;

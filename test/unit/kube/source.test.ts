@@ -156,7 +156,10 @@ test("a mapping that throws is logged with its object, and the next change is he
   );
   store.put(child("1"));
   store.put(child("2"));
-  expect([take(), log.lines.map(({ message }) => message)]).toEqual([["change a/x"], ["mapping failed"]]);
+  expect([take(), log.lines.map(({ message }) => message)]).toEqual([
+    ["change a/x"],
+    ["owner of the changed object not found"],
+  ]);
 });
 
 test("what has ended adds nothing more", () => {

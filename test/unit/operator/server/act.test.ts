@@ -14,7 +14,7 @@ test.each([
   { when: "the certificate", found: [kept("Secret", "nine-tls", "_old.test")], named: "secret/nine-tls" },
 ])("$when of another domain is a conflict, with the command that resolves it", ({ found, named }) => {
   expect(() => refuseOtherDomain(aServer(), found)).toThrow(
-    `mailboxes or keys of _old.test were kept under the name nine: give this server another name, or delete them for good: kubectl -n chatmail delete ${named}`,
+    `mailboxes or keys of _old.test were kept under the name nine: use another name for this server, or delete them permanently: kubectl -n chatmail delete ${named}`,
   );
 });
 

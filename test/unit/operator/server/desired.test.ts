@@ -315,7 +315,7 @@ describe("what a pod sees of Secrets and ConfigMaps that a person names", () => 
     expect(volume("invites", spec).secret?.secretName).toBe(mounted ? "database-password" : undefined);
   });
 
-  test("a Secret that can't hold invites is not mounted", () => {
+  test("a Secret that can't be used for invites is not mounted", () => {
     const invites = { secretName: "ten-dkim", count: 0, unusable: true } as const;
     const spec = { accounts: { registration: "Invite", invitesSecretName: "ten-dkim" } };
     expect(volume("invites", spec, { invites })).toEqual({ name: "invites", emptyDir: { sizeLimit: "1Mi" } });

@@ -30,7 +30,7 @@ const ready: LivePod["status"] = {
 
 test.each([
   { when: "it is ready, whatever was before", live: pod(ready), reason: undefined, says: /^$/ },
-  { when: "it ends", live: pod(ready, { deletionTimestamp: "x" }), reason: "PodPending", says: /ending/ },
+  { when: "it ends", live: pod(ready, { deletionTimestamp: "x" }), reason: "PodPending", says: /terminating/ },
   {
     when: "no node has room",
     live: pod({
@@ -38,7 +38,7 @@ test.each([
       conditions: [{ type: "PodScheduled", status: "False", message: "0/1 nodes are available: 1 Insufficient cpu." }],
     }),
     reason: "PodPending",
-    says: /^no node takes the pod: 0\/1 nodes are available: 1 Insufficient cpu/,
+    says: /^no node can run the pod: 0\/1 nodes are available: 1 Insufficient cpu/,
   },
   {
     when: "it was evicted",
