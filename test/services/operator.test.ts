@@ -112,7 +112,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       const { resourceVersion } = await volume();
       await makeServer("kept", { ...spec, domain: "kept.example.org", certificate: { source: "SelfSigned" } });
       const { message } = await conditionIs("kept", "Ready", "ApplyConflict");
-      expect(message).toMatch(/^mailboxes or keys of 203\.0\.113\.9 were kept under the name kept: give this server/);
+      expect(message).toMatch(/^mailboxes or keys of 203\.0\.113\.9 were kept under the name kept: use another name for this server/);
       expect(message).toContain("kubectl -n chatmail delete ");
       for (const [, name] of kept.filter(([, each]) => each !== "kept-dkim")) expect(message).toContain(`/${name}`);
       expect((await volume()).resourceVersion).toBe(resourceVersion);
@@ -342,7 +342,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       const { resourceVersion } = (await get("statefulsets", "pair")).metadata;
       for (const [secretName, says] of [
         ["opaque-pair", /is of type Opaque: the operator serves only Secrets of type kubernetes\.io\/tls/],
-        ["image-tls", /is created by the operator for a ChatmailServer/],
+        ["image-tls", /was created by the operator for a ChatmailServer/],
       ] as const) {
         await patch("pair", { certificate: { source: "Secret", secretName } });
         await until(`${secretName} to be refused`, async () =>
@@ -373,7 +373,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     expect(alone.message).toMatch(/^tls\.crt lacks the certificate of "Own middle"/);
     await change("secrets", "leaf", give(middle.pem + root.pem));
     const unknown = await conditionIs("verified", "CertificateReady", "CertificateUntrusted");
-    expect(unknown.message).toBe('"Own root" is self-signed and not a root that clients know');
+    expect(unknown.message).toBe('"Own root" is self-signed and not a root certificate that clients trust');
 
     const caBundle = { configMapName: "authorities" };
     await patch("verified", { certificate: { caBundle } });
@@ -386,7 +386,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     await make("configmaps", { ...map, data: { "other.crt": root.pem } });
     await says("ConfigMap authorities has no key ca.crt");
     await change("configmaps", "authorities", { "ca.crt": "nothing" });
-    await says("ca.crt in ConfigMap authorities holds not a certificate in PEM format");
+    await says("ca.crt in ConfigMap authorities contains no certificate in PEM format");
     // each of these is seen by a watch, and at once
     await change("configmaps", "authorities", { "ca.crt": root.pem });
     await conditionIs("verified", "CertificateReady", "CertificateIssued");
@@ -498,7 +498,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       const { message, status } = await conditionIs("faulty", "Ready", "InternalError");
       expect(status).toBe("False");
       expect(message).toBe(
-        "internal error of the operator, please report it: a setting must be one line. What runs goes on as it is",
+        "internal error of the operator, please report it: a setting must be one line. The relay keeps running unchanged",
       );
       const { conditions = [], ...rest } = (await get<ChatmailServer>(chatmailServer.plural, "faulty")).status ?? {};
       const { conditions: known = [], observedGeneration: _, ...restBefore } = before ?? {};

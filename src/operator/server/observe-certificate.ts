@@ -85,7 +85,7 @@ async function rootsFor(
   if (text === undefined) return { problem: `ConfigMap ${name} has no key ${key}, which certificate.caBundle names` };
   const bundle = certificatesIn(text, called);
   if ("problem" in bundle) return bundle;
-  if (bundle.read.length === 0) return { problem: `${called} holds no certificate in PEM form` };
+  if (bundle.read.length === 0) return { problem: `${called} contains no certificate in PEM format` };
   return new Roots(bundle.read, publicRoots());
 }
 
