@@ -1,5 +1,5 @@
 /**
- * Postfix's configuration. Mail flow: our users hand in on 465 and 587, other servers on 25; a milter of the relay daemon
+ * Postfix's configuration. Mail flow: our users submit on 465 and 587, other servers on 25; a milter of the relay daemon
  * judges both before the queue; from the queue mail goes to Dovecot by LMTP or to other servers by SMTP with verified TLS.
  */
 import { addressDomain } from "../mail/address.ts";
@@ -301,7 +301,7 @@ function oneWord(value: string | number): string {
 /** Which login may use which sender: itself only. */
 const loginMap = "/^(.*)$/ $1\n";
 
-/** Taken from what our users hand in: where and with what a message was written. The subject is the milter's, since it reads it first. */
+/** Taken from what our users submit: where and with what a message was written. The subject is the milter's, since it reads it first. */
 const submissionHeaders = ignore("Received", "X-Originating-IP", "X-Mailer", "User-Agent");
 
 /** The end of a mail to a domain whose servers do not exist, or exist where the relay may not connect to: one sentence for both. */

@@ -1,7 +1,7 @@
 /** What the relay's processes are told from outside, read once: the environment and the configuration file it names. */
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
+import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
 import { messageOf } from "../lib/text.ts";
 import { ports } from "../mail/ports.ts";
 import { folders, loopback } from "../pod/layout.ts";

@@ -1,4 +1,4 @@
-/** The relay daemon: opens every door and hands each the questions it is for. */
+/** The relay daemon: opens all listeners and connects each to the code that answers it. */
 import { randomInt } from "node:crypto";
 import { getServers } from "node:dns";
 import { mkdirSync } from "node:fs";

@@ -1,10 +1,10 @@
 /**
  * What was learnt about domains: a table in memory of so many domains and so many bytes, from which the one used longest ago is removed first, and
  * a file on the volume that brings it back after a restart. What was not used for a month is forgotten, in the file too: it says to whom mail was
- * sent. The file is a help, not a truth: unreadable, it is started anew.
+ * sent. The file is a help, not a truth: if it is unreadable, the table starts empty.
  */
 import type { Logger } from "pino";
-import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
+import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
 import * as events from "../events.ts";
 import { readIfThere, replaceFile } from "../files.ts";
 import { isHostName, literalAddress } from "./domain.ts";

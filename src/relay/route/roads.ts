@@ -23,7 +23,7 @@ export interface RoadsOptions {
   now: () => number;
 }
 
-/** The question comes from a delivery of its own, so this delays nobody else; the first mail to a domain has its policy already. */
+/** Postfix asks once per delivery, so waiting delays only that delivery, and even the first one sees the policy. */
 const policyPatienceMs = 3000;
 
 export class Roads {
