@@ -50,8 +50,8 @@ export const sockets = {
   web: `${folders.run}/web.sock`,
   /** HTTP: mail from other relays that nginx forwards (/mxdeliv). */
   mxdeliv: `${folders.run}/mxdeliv.sock`,
-  /** Postfix's questions about roads: the tables `transport` and `tls-policy`. */
-  roads: `${folders.run}/roads.sock`,
+  /** Postfix's questions about routes: the tables `transport` and `tls-policy`. */
+  routes: `${folders.run}/routes.sock`,
   /** Dovecot dict: IMAP METADATA. */
   metadata: `${folders.run}/metadata.sock`,
   /** Dovecot dict: day of last login. */
@@ -65,7 +65,7 @@ export const sockets = {
 /** Ports on the pod's loopback, where a program takes no unix socket. */
 export const loopback = {
   /** SMTP: the relay daemon takes what goes by HTTPS. */
-  road: 10083,
+  httpsDelivery: 10083,
   /** SMTP: Postfix takes what came by HTTPS. */
   received: 10026,
   /** Behind the public ports that nginx counts clients at. It begins each connection with a PROXY header, which says whose it is. */
