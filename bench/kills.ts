@@ -116,25 +116,25 @@ async function drained(pods: readonly RelayPod[]): Promise<boolean> {
 
 function countsOf(traffic: Traffic, mailboxes: ReadonlyMap<User, Mailbox>) {
   const answers: Record<Answer, number> = { taken: 0, "put off": 0, refused: 0, "broken off": 0 };
-  const noRoads = { "on its relay": 0, "to the other relay": 0 };
-  const counts = { deliveries: { ...noRoads }, lost: 0, bounced: 0, twice: { ...noRoads }, arrivedUnacknowledged: 0 };
+  const noRoutes = { "on its relay": 0, "to the other relay": 0 };
+  const counts = { deliveries: { ...noRoutes }, lost: 0, bounced: 0, twice: { ...noRoutes }, arrivedUnacknowledged: 0 };
   for (const [mark, { from, to, answer, said }] of traffic.sent) {
     answers[answer]++;
     if (answer === "refused") say(`refused: ${said}`);
     for (const recipient of to) {
-      const road = from.pod === recipient.pod ? "on its relay" : "to the other relay";
+      const route = from.pod === recipient.pod ? "on its relay" : "to the other relay";
       const times = mailboxes.get(recipient)?.marks.get(mark) ?? 0;
-      if (times > 1) counts.twice[road]++;
+      if (times > 1) counts.twice[route]++;
       if (answer !== "taken") {
         if (times > 0) counts.arrivedUnacknowledged++;
         continue;
       }
-      counts.deliveries[road]++;
+      counts.deliveries[route]++;
       if (times > 0) continue;
       const bounced = mailboxes.get(from)?.bounced.has(mark) ?? false;
       if (bounced) counts.bounced++;
       else counts.lost++;
-      say(`${bounced ? "bounced" : "LOST"}: ${mark} ${road}, ${said}`);
+      say(`${bounced ? "bounced" : "LOST"}: ${mark} ${route}, ${said}`);
     }
   }
   return { mails: traffic.sent.size, answers, ...counts, longestGapSeconds: traffic.longestGapMs / 1000 };

@@ -9,7 +9,7 @@ import { newAccount, password } from "../test/helpers/accounts.ts";
 import { ImapClient } from "../test/helpers/imap-client.ts";
 import { encryptedMessage } from "../test/helpers/messages.ts";
 import { type RelayPod, startRelayPod, tryWaitingMail } from "../test/helpers/relay-pod.ts";
-import { goneByHttps, hasHttpsRoad } from "../test/helpers/socketmap.ts";
+import { goneByHttps, hasHttpsRoute } from "../test/helpers/socketmap.ts";
 import { until } from "../test/helpers/until.ts";
 import { namesUp } from "../test/lab/lab.ts";
 import { publishZone, removeZone } from "../test/lab/names.ts";
@@ -92,7 +92,7 @@ async function meet(from: RelayPod, to: RelayPod): Promise<void> {
     for (const recipient of [stranger, user]) {
       await sender.send({ from: user, to: recipient, data: encryptedMessage({ from: user, to: [recipient] }) });
     }
-    return (await hasHttpsRoad(from, to.domain)) && (await goneByHttps(from)) > 0;
+    return (await hasHttpsRoute(from, to.domain)) && (await goneByHttps(from)) > 0;
   };
   await until("a mail by HTTPS", byHttps, { patienceMs, everyMs: 500 });
   sender.close();

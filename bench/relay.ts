@@ -1,4 +1,4 @@
-/** One relay pod at rest and at work: apply → Ready, memory of each container (PSS), join, and a message between two clients on one relay. */
+/** One relay pod idle and at work: apply → Ready, memory of each container (PSS), join, and a message between two clients on one relay. */
 import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";

@@ -3,7 +3,7 @@
  *
  * Nagle's algorithm (RFC 896) keeps a small reply back until the one before it is acknowledged, and a client that has
  * nothing to say acknowledges after 40 ms. Delta Chat hands in a mail by MAIL, RCPT and DATA without waiting between
- * them: of the three replies the later ones then wait for it, in half of all mails; on the road, for a round trip more.
+ * them: of the three replies the later ones then wait for it, in half of all mails; and over the network for a round trip more.
  * Dovecot and nginx set TCP_NODELAY themselves; Postfix has no setting for it.
  *
  * Linux hands the option down from a listening socket to the connections that come through it, so it is enough to set

@@ -20,7 +20,7 @@ const containers = ["postfix", "dovecot", "relay", "web"] as const satisfies rea
 const pick = <T>(all: readonly T[], random: () => number): T => all[Math.floor(random() * all.length)] as T;
 const each = (work: (name: RelayContainerName) => Promise<unknown>) => Promise.all(containers.map(work));
 
-/** A container whose program has lost a process that it can't be without ends by itself and starts again: then there is nothing to stop. */
+/** A container whose program has lost a process that it can't be without ends automatically and starts again: then there is nothing to stop. */
 async function ifRunning(work: Promise<unknown>): Promise<boolean> {
   try {
     await work;

@@ -74,7 +74,7 @@ export class Bench {
     this.#signal = signal;
   }
 
-  /** From the first mail handed in to the last one delivered. Every round has recipients of its own, so none finds fuller mailboxes. */
+  /** From the first mail submitted to the last one delivered. Every round has recipients of its own, so none finds fuller mailboxes. */
   async round(filter: Filter, destination: Destination, count: number, during = async () => {}): Promise<Round> {
     const to = await this.#recipients(destination);
     const mails = this.#senders.map(({ user }) => to.map((each) => mailOf(user, each)));

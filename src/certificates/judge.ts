@@ -10,7 +10,7 @@ export interface CertificateFacts {
   notAfter: Date;
   /** Hexadecimal, lower-case, without colons. */
   sha256: string;
-  /** When the verdict changes by itself: it begins, or it or one of its chain ends. */
+  /** When the verdict changes automatically: it begins, or it or one of its chain ends. */
   changesAt: Date;
   /** Of www and mta-sts, those that it is not for: no relay needs them, browsers and MTA-STS do. */
   missingNames: readonly string[];

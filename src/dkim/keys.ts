@@ -34,7 +34,7 @@ export interface KeyCacheOptions {
   size?: number;
 }
 
-/** Several TXT records at one name are against the RFC; relays of the field look at three. */
+/** Several TXT records at one name are against the RFC; other chatmail relays read three. */
 const mostRecords = 3;
 
 /** A short memory of "none" is enough against floods, and does not keep out for long a relay that has just published its key. */

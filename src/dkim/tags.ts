@@ -1,7 +1,7 @@
 /** Tag lists, `name=value; name=value` (RFC 6376 §3.2), as they stand in signatures and key records. */
 import { trimSpace } from "../lib/text.ts";
 
-/** Postfix hands on headers of 100 KiB; a real signature has 1 KiB. */
+/** Postfix forwards headers of 100 KiB; a real signature has 1 KiB. */
 const longestTagList = 65_536;
 const tagName = /^[A-Za-z][A-Za-z0-9_]*$/;
 /** Folds are part of a value, other control characters are not. */

@@ -1,4 +1,4 @@
-/** Server-side apply that compares first: an object that is as wanted is not sent, so at rest nothing is written. */
+/** Server-side apply that compares first: an object that is as wanted is not sent, so nothing is written while nothing changes. */
 import { createHash } from "node:crypto";
 import type { Client } from "./client.ts";
 import { doubledLists } from "./doubled.ts";
@@ -104,7 +104,7 @@ export class Applier {
     return gone;
   }
 
-  /** Sets or takes away our finalizer, and touches nobody else's. Resolves to whether something was sent. */
+  /** Sets or removes our finalizer and leaves others alone. Resolves to whether something was sent. */
   async finalizer(
     resource: Resource,
     object: KubeObject,
@@ -113,7 +113,7 @@ export class Applier {
     const { name, present, store, signal } = options;
     if ((object.metadata.finalizers ?? []).includes(name) === present) return false;
     const { apiVersion, kind, metadata } = object;
-    // With its uid, so that an object which went meanwhile is not made anew by this.
+    // With its uid, so that an object that was deleted meanwhile is not recreated.
     const { namespace, name: of, uid } = metadata;
     const own = {
       name: of,

@@ -41,7 +41,7 @@ export interface Client {
     at: { namespace?: string; name: string },
     signal: AbortSignal,
   ): Promise<T | undefined>;
-  /** `limit`: objects a page, 0 for all. Throws 410 where `next` has expired: begin anew. */
+  /** `limit`: objects a page, 0 for all. Throws 410 where `next` has expired: start again. */
   listPage(
     resource: Resource,
     options: Selection & { limit: number; next?: string | undefined; silenceMs?: number },

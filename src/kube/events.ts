@@ -140,7 +140,7 @@ export class EventRecorder {
     };
     this.#send(async () => {
       await this.#client.create(event, body, this.#stopping.signal).catch((error: unknown) => {
-        // It was made by an earlier try that had no answer: the name is nobody else's.
+        // An earlier attempt without a response created it: the name is unique.
         if (!isApiError(error, 409)) throw error;
       });
       series.name = eventName;

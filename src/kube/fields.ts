@@ -25,7 +25,7 @@ export function projection(live: unknown, wanted: unknown): unknown {
   return live;
 }
 
-/** Where two have the same name, such as DNS records, it is no name. */
+/** If two items have the same name, such as DNS records, it does not identify them. */
 function areNamed(items: readonly unknown[]): boolean {
   const names = new Set(items.map(nameOfItem));
   return names.size === items.length && !names.has(undefined);
@@ -75,7 +75,7 @@ export function hasAll(live: unknown, wanted: unknown, owned?: OwnedFields): boo
   );
 }
 
-/** What the server adds by itself to objects that apply replaces as a whole: field references, ports in lists, claim templates. */
+/** What the server adds automatically to objects that apply replaces as a whole: field references, ports in lists, claim templates. */
 const filledIn: Record<string, string> = {
   apiVersion: '"v1"',
   divisor: '"0"',

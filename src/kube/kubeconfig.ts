@@ -4,7 +4,7 @@ import { KubeConfig } from "@kubernetes/client-node";
 import { shared } from "../lib/shared.ts";
 import type { Credentials } from "./credentials.ts";
 
-/** After so long without an answer a plugin is asked anew. */
+/** After so long without an answer a plugin is asked again. */
 const pluginMs = 30_000;
 
 /**
@@ -33,7 +33,7 @@ export async function kubeconfigCredentials(): Promise<Credentials> {
     },
     namespace: config.getContextObject(config.getCurrentContext())?.namespace,
     async headers({ refused = false } = {}) {
-      // What was read and what a plugin said is kept within a KubeConfig: another one asks anew.
+      // What was read and what a plugin said is kept within a KubeConfig: another one asks again.
       if (refused) ask = asking(load());
       return ask();
     },

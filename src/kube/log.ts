@@ -12,7 +12,7 @@ export interface Log {
 
 const levels = ["debug", "info", "warn", "error"] as const;
 
-/** `level`: more or less than the logger says by itself, for one key that somebody looks into. */
+/** `level`: more or less than the logger logs, for one key that somebody looks into. */
 export function childLog(log: Log, fields: object, level?: string): Log {
   if (log.child) return log.child(fields, level === undefined ? {} : { level });
   const at = (name: (typeof levels)[number]) => (more: object, message: string) =>

@@ -5,7 +5,7 @@ import { isApiError } from "./api-error.ts";
 export type Attempted = { is: "answered"; status: number } | { is: "stale" };
 
 /**
- * What follows at once. `give`: the answer, or the error, is the caller's. A refused token is read anew once. A call that creates is not
+ * What follows at once. `give`: the answer, or the error, is the caller's. A refused token is read again once. A call that creates is not
  * made again, for a connection that ends early does not say whether it was carried out.
  */
 export function afterAttempt(

@@ -17,7 +17,7 @@ export type Mapping<T extends KubeObject> = (change: Change<T>) => Iterable<stri
 
 /**
  * The objects that are reconciled themselves. A change that leaves spec, labels, annotations and finalizers as they were (a status, most
- * often our own) is not heard. An answer to our own write is: an edit that came just before it is in it, and told nowhere else as early.
+ * often our own) is not heard. Responses to our own writes do trigger: they may contain an edit that the watch has not delivered.
  */
 export function from<T extends KubeObject>(store: Store<T>): Source {
   return source(store, {

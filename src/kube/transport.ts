@@ -1,6 +1,6 @@
 /**
  * HTTP to the API server over kept-alive connections. A connection that the server closed while it was idle is replaced; "later" (429, or
- * 5xx with Retry-After) is obeyed; a refused token is read anew. Everything else is the caller's to judge.
+ * 5xx with Retry-After) is obeyed; a refused token is read again. Everything else is the caller's to judge.
  */
 import type http from "node:http";
 import { whenAborted } from "../lib/aborted.ts";
@@ -48,7 +48,7 @@ const patience = {
   connections: 32,
 };
 
-/** Far above what etcd can hold: a stream without line ends is not kept for ever. */
+/** Far above what etcd can hold: a stream without line ends is not kept forever. */
 const longestLineBytes = 64 * 2 ** 20;
 
 export function transport(
@@ -62,7 +62,7 @@ export function transport(
   const root = server.pathname.replace(/\/$/, "");
 
   const renewed = shared(() => credentials.headers({ refused: true }), patience.silenceMs);
-  /** Who we are, anew when the server has refused `refused`. Many who are refused at once ask for one new token. */
+  /** Who we are, again when the server has refused `refused`. Many who are refused at once ask for one new token. */
   async function identity(refused: Record<string, string> | undefined): Promise<Record<string, string>> {
     const known = await credentials.headers();
     if (refused === undefined || known.authorization !== refused.authorization) return known;

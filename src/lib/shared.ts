@@ -1,4 +1,4 @@
-/** All who ask while an answer is on its way get that one. Where it does not come within `patienceMs`, the next who asks asks anew. */
+/** Callers share one pending promise. If it is still pending after `patienceMs`, the next call starts another. */
 export function shared<T>(ask: () => Promise<T>, patienceMs: number): () => Promise<T> {
   let asked: { answer: Promise<T>; at: number } | undefined;
   return () => {

@@ -46,7 +46,7 @@ export interface RelayContainer {
   /** All others are dropped. Every container has no_new_privs and a read-only root file system. */
   capabilities: readonly string[];
   env: Readonly<Record<string, string>>;
-  /** Variables that hold what the pod comes to be. */
+  /** Variables that are set from fields of the pod. */
   podEnv?: Readonly<Record<string, PodField>>;
   mounts: readonly RelayMount[];
   /** TCP, unless they say otherwise. */

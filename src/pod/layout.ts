@@ -3,7 +3,7 @@
 /** The one user of Dovecot, the relay daemon and nginx; owns all mailboxes. */
 export const vmail = { uid: 5000, gid: 5000, name: "vmail" } as const;
 
-/** Users of Postfix: its daemons, and the group that may hand in mail. Fixed, since the queue on the volume belongs to them. */
+/** Users of Postfix: its daemons, and the group that may submit mail. Fixed, since the queue on the volume belongs to them. */
 export const postfix = { uid: 5001, gid: 5001, name: "postfix", dropGid: 5002, dropGroup: "postdrop" } as const;
 
 /** Where files are mounted; `containers.ts` says which container has which. */
@@ -36,7 +36,7 @@ export const folders = {
 
 /** Unix sockets in `folders.run`. The pod is the boundary: they are open to all of its containers (mode 0666), and nothing else enters the pod. */
 export const sockets = {
-  /** Milter for mail that our own users hand in. */
+  /** Milter for mail that our own users submit. */
   outgoingMilter: `${folders.run}/outgoing-milter.sock`,
   /** Milter for mail from other servers. */
   incomingMilter: `${folders.run}/incoming-milter.sock`,
@@ -46,12 +46,12 @@ export const sockets = {
   sasl: `${folders.run}/sasl.sock`,
   /** HTTP: Dovecot's Lua questions (/passdb, /userdb, /users), its report of each delivery (/delivered), and nothing that the outside may reach. */
   auth: `${folders.run}/auth.sock`,
-  /** HTTP: what nginx hands on (/new, /join, /i/…). */
+  /** HTTP: what nginx forwards (/new, /join, /i/…). */
   web: `${folders.run}/web.sock`,
-  /** HTTP: mail from other relays that nginx hands on (/mxdeliv). */
+  /** HTTP: mail from other relays that nginx forwards (/mxdeliv). */
   mxdeliv: `${folders.run}/mxdeliv.sock`,
-  /** Postfix's questions about roads: the tables `transport` and `tls-policy`. */
-  roads: `${folders.run}/roads.sock`,
+  /** Postfix's questions about routes: the tables `transport` and `tls-policy`. */
+  routes: `${folders.run}/routes.sock`,
   /** Dovecot dict: IMAP METADATA. */
   metadata: `${folders.run}/metadata.sock`,
   /** Dovecot dict: day of last login. */
@@ -65,7 +65,7 @@ export const sockets = {
 /** Ports on the pod's loopback, where a program takes no unix socket. */
 export const loopback = {
   /** SMTP: the relay daemon takes what goes by HTTPS. */
-  road: 10083,
+  httpsDelivery: 10083,
   /** SMTP: Postfix takes what came by HTTPS. */
   received: 10026,
   /** Behind the public ports that nginx counts clients at. It begins each connection with a PROXY header, which says whose it is. */
@@ -93,7 +93,7 @@ export const mostMxdelivHeaderBytes = 128 * 1024;
  */
 export const servedTls = `${folders.run}/tls.pem`;
 
-/** Who has to be told of a new certificate, and the named pipe through which: a line makes the program read its files anew. */
+/** Who has to be told of a new certificate, and the named pipe through which: a line makes the program read its files again. */
 export const reloadPipes = {
   postfix: `${folders.run}/reload-postfix.pipe`,
   dovecot: `${folders.run}/reload-dovecot.pipe`,

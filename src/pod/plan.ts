@@ -9,7 +9,7 @@
  * - A field at its built-in value is left out. The built-in values below belong to the format and never change; where a default of the operator
  *   becomes another, the operator writes it.
  */
-import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
+import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
 
 /** The newest version that this code understands. */
 export const planVersion = 1;

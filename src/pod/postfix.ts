@@ -1,5 +1,5 @@
 /**
- * Postfix's configuration. Mail flow: our users hand in on 465 and 587, other servers on 25; a milter of the relay daemon
+ * Postfix's configuration. Mail flow: our users submit on 465 and 587, other servers on 25; a milter of the relay daemon
  * judges both before the queue; from the queue mail goes to Dovecot by LMTP or to other servers by SMTP with verified TLS.
  */
 import { addressDomain } from "../mail/address.ts";
@@ -7,9 +7,9 @@ import { folders, loopback, postfix, servedTls, sockets } from "./layout.ts";
 import { mainDomain, type Plan } from "./plan.ts";
 
 /** The service that tries HTTPS before SMTP; the relay daemon names it in its answers. */
-export const roadService = "road";
+export const httpsService = "https";
 
-/** Deliveries at the same time by each road: some 1 MB for each, while it runs. */
+/** Deliveries at the same time by each route: some 1 MB for each, while it runs. */
 const remoteProcesses = 200;
 
 /** Submission sessions of one client: 300 devices behind one address, by default. */
@@ -60,17 +60,17 @@ export function mainSettings(plan: Plan): Settings {
     alias_database: "",
     lmtp_header_checks: map("delivery_headers"),
     // servers in special-purpose networks (networks.ts) do not exist for Postfix, by whatever name
-    smtp_dns_reply_filter: `socketmap:unix:${sockets.roads}:dns-reply`,
+    smtp_dns_reply_filter: `socketmap:unix:${sockets.routes}:dns-reply`,
     smtp_delivery_status_filter: map("delivery_status"),
-    // the way to other servers: the relay daemon knows the roads. While it is away mail waits, and never goes out unverified
-    transport_maps: `socketmap:unix:${sockets.roads}:transport`,
-    // a server that does not answer is left in seconds; the road that failed counts as the first of these sessions
+    // the way to other servers: the relay daemon knows the routes. While it is away mail waits, and never goes out unverified
+    transport_maps: `socketmap:unix:${sockets.routes}:transport`,
+    // a server that does not answer is left in seconds; the route that failed counts as the first of these sessions
     smtp_connect_timeout: "10s",
     smtp_helo_timeout: "60s",
     smtp_mx_session_limit: 4,
     // one slow domain takes a twentieth of the processes and no more
     smtp_destination_concurrency_limit: remoteProcesses / 20,
-    [`${roadService}_destination_concurrency_limit`]: remoteProcesses / 20,
+    [`${httpsService}_destination_concurrency_limit`]: remoteProcesses / 20,
     // nothing is rewritten: signatures stay whole
     disable_mime_input_processing: "yes",
     disable_mime_output_conversion: "yes",
@@ -118,7 +118,7 @@ export function mainSettings(plan: Plan): Settings {
     smtpd_tls_mandatory_protocols: ">=TLSv1.2",
     smtpd_tls_exclude_ciphers: "aNULL, RC4, MD5, DES",
     smtp_tls_security_level: "verify",
-    smtp_tls_policy_maps: `socketmap:unix:${sockets.roads}:tls-policy`,
+    smtp_tls_policy_maps: `socketmap:unix:${sockets.routes}:tls-policy`,
     smtp_tls_mandatory_protocols: ">=TLSv1.2",
     // DANE, where the relay daemon asks for it
     ...(plan.dnssec && { smtp_dns_support_level: "dnssec" }),
@@ -238,11 +238,11 @@ function masterServices(plan: Plan): readonly Service[] {
     { name: "proxywrite", type: "unix", most: 1, program: "proxymap" },
     { name: "smtp", type: "unix", most: remoteProcesses, program: "smtp" },
     {
-      name: roadService,
+      name: httpsService,
       type: "unix",
       most: remoteProcesses,
       program: "smtp",
-      options: { syslog_name: "postfix/road" },
+      options: { syslog_name: "postfix/https" },
     },
     { name: "relay", type: "unix", program: "smtp" },
     { name: "lmtp", type: "unix", program: "lmtp" },
@@ -301,7 +301,7 @@ function oneWord(value: string | number): string {
 /** Which login may use which sender: itself only. */
 const loginMap = "/^(.*)$/ $1\n";
 
-/** Taken from what our users hand in: where and with what a message was written. The subject is the milter's, since it reads it first. */
+/** Taken from what our users submit: where and with what a message was written. The subject is the milter's, since it reads it first. */
 const submissionHeaders = ignore("Received", "X-Originating-IP", "X-Mailer", "User-Agent");
 
 /** The end of a mail to a domain whose servers do not exist, or exist where the relay may not connect to: one sentence for both. */

@@ -2,7 +2,7 @@
  * The relay daemon's configuration: `relay.json` in the ConfigMap, written by the operator, read by the daemon and the expiry job.
  * A table of domains from the first day, so that one daemon can answer for many.
  */
-import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
+import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
 import { signsMail } from "../mail/address.ts";
 import { ports } from "../mail/ports.ts";
 import { signingKeyFiles } from "./dkim.ts";

@@ -149,7 +149,7 @@ const strictTransport = ({ domain, certificate }: DomainPlan) =>
     : '    add_header Strict-Transport-Security "max-age=31536000" always;\n';
 
 /**
- * A mail session takes two of these, or four behind a load balancer, a page three or four; each is 0.4 kB at rest. There is room for as many
+ * A mail session takes two of these, or four behind a load balancer, a page three or four; each is 0.4 kB idle. There is room for as many
  * IMAP sessions as may be awake, and beside them for two clients that are at their limit.
  */
 const workerConnections = ({ connections, proxyProtocol }: Plan) =>

@@ -1,7 +1,7 @@
 /** What the relay's processes are told from outside, read once: the environment and the configuration file it names. */
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
+import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
 import { messageOf } from "../lib/text.ts";
 import { ports } from "../mail/ports.ts";
 import { folders, loopback } from "../pod/layout.ts";
@@ -13,7 +13,7 @@ const Environment = z.object({
   /** TCP port of health and metrics; 0 takes a free one. */
   RELAY_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(ports.health),
   /** TCP port on the loopback where Postfix hands over what goes by HTTPS; 0 takes a free one. */
-  RELAY_ROAD_PORT: z.coerce.number().int().min(0).max(65_535).default(loopback.road),
+  RELAY_HTTPS_DELIVERY_PORT: z.coerce.number().int().min(0).max(65_535).default(loopback.httpsDelivery),
   /** The address of the cluster's API server, as the kubelet gives it to every container; never a peer. */
   KUBERNETES_SERVICE_HOST: z.string().optional(),
 });
@@ -25,17 +25,21 @@ class ConfigError extends Error {
 
 export interface Settings extends RelayConfig {
   healthPort: number;
-  roadPort: number;
+  httpsDeliveryPort: number;
 }
 
 export function readSettings(environment: Record<string, string | undefined>): Settings {
   const parsed = Environment.safeParse(environment);
   if (!parsed.success) throw new ConfigError(`environment: ${firstProblem(parsed.error)}`);
-  const { RELAY_CONFIG: path, RELAY_HEALTH_PORT: healthPort, RELAY_ROAD_PORT: roadPort } = parsed.data;
+  const {
+    RELAY_CONFIG: path,
+    RELAY_HEALTH_PORT: healthPort,
+    RELAY_HTTPS_DELIVERY_PORT: httpsDeliveryPort,
+  } = parsed.data;
   const config = readConfigFile(path);
   const { KUBERNETES_SERVICE_HOST: api } = parsed.data;
   const refusedPeers = [...(config.refusedPeers ?? []), ...(api !== undefined && isIP(api) !== 0 ? [api] : [])];
-  return { ...config, refusedPeers, healthPort, roadPort };
+  return { ...config, refusedPeers, healthPort, httpsDeliveryPort };
 }
 
 function readConfigFile(path: string): RelayConfig {

@@ -1,4 +1,4 @@
-/** The relay daemon: opens every door and hands each the questions it is for. */
+/** The relay daemon: opens all listeners and connects each to the code that answers it. */
 import { randomInt } from "node:crypto";
 import { getServers } from "node:dns";
 import { mkdirSync } from "node:fs";
@@ -18,7 +18,7 @@ import { accountExists } from "./accounts/store.ts";
 import { answerAuth, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
 import { Certificate } from "./certificate/certificate.ts";
 import type { Settings } from "./config.ts";
-import { openRoadDoor, reportingEnd } from "./deliver/server.ts";
+import { openHttpsDelivery, reportingEnd } from "./deliver/server.ts";
 import { localRecipient } from "./domains.ts";
 import * as events from "./events.ts";
 import { trimMailbox } from "./expire/trim.ts";
@@ -32,7 +32,7 @@ import { lastLoginAnswers } from "./last-login/answers.ts";
 import { Metadata } from "./metadata/answers.ts";
 import { TokenStore } from "./metadata/tokens.ts";
 import { Metrics } from "./metrics.ts";
-import { openRoads } from "./open-roads.ts";
+import { openRoutes } from "./open-routes.ts";
 import { DeliveryOrder } from "./order/order.ts";
 import { Notifier } from "./push/notifier.ts";
 import { pushService } from "./push/post.ts";
@@ -85,7 +85,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const keyLookup = createLookup({ servers: getServers(), random: randomInt, timeoutMs: 1000 });
   const verifier = createVerifier({ keys: createKeyCache({ lookup: (name) => keyLookup(name, "TXT"), now }), now });
   const rates = await SenderRates.open(tools);
-  const roads = await openRoads({ ...tools, lookup, mayConnect });
+  const routes = await openRoutes({ ...tools, lookup, mayConnect });
   const order = new DeliveryOrder({
     isReported: (recipient) => isReported(recipient),
     onLate: () => metrics.count("deliveries_late_total"),
@@ -97,7 +97,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   /** Dovecot reports what it delivers to accounts, the courier what goes by HTTPS. */
   function isReported(recipient: string): boolean {
     const account = localRecipient(settings, recipient);
-    return account ? accountExists(account) : roads.goesByHttps(recipient);
+    return account ? accountExists(account) : routes.goesByHttps(recipient);
   }
 
   const pathOf = (name: keyof typeof sockets) => join(settings.runFolder, basename(sockets[name]));
@@ -176,11 +176,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }),
   );
   doors.push(
-    await openSocketmap({ path: pathOf("roads"), answer: (question) => roads.answer(question), ...troubleAt("roads") }),
-    await openRoadDoor({
-      port: settings.roadPort,
-      open: (envelope) => reportingEnd(envelope, roads.courier, order),
-      ...troubleAt("HTTPS road"),
+    await openSocketmap({
+      path: pathOf("routes"),
+      answer: (question) => routes.answer(question),
+      ...troubleAt("routes"),
+    }),
+    await openHttpsDelivery({
+      port: settings.httpsDeliveryPort,
+      open: (envelope) => reportingEnd(envelope, routes.courier, order),
+      ...troubleAt("HTTPS delivery"),
     }),
   );
   const received = receiveServer({ config: settings, metrics, port: loopback.received, ...troubleAt("mxdeliv") });
@@ -224,7 +228,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       certificate.stop();
       order.stop();
       await Promise.all(doors.map((door) => door.close(graceMs)));
-      await Promise.all([roads.close(), rates.close()]);
+      await Promise.all([routes.close(), rates.close()]);
       await notifier?.stop();
       service?.close();
       await hashes.close();

@@ -69,11 +69,11 @@ export const reloadNotAsked = (log: Logger, program: string, err: unknown) =>
   log.warn({ program, err: withoutPaths(err) }, "reload for the new certificate failed");
 
 /** HTTPS delivery to a domain was found, is no longer offered, or can't be reached. */
-export const roadLearnt = (log: Logger, domain: string, state: string) =>
+export const httpsProbed = (log: Logger, domain: string, state: string) =>
   log.debug({ domain, state }, "HTTPS delivery probed");
 
 /** Mail to this domain is delivered by SMTP for a while. */
-export const roadLeft = (log: Logger, domain: string, why: string) =>
+export const httpsFailed = (log: Logger, domain: string, why: string) =>
   log.warn({ domain, why }, "HTTPS delivery failed, using SMTP");
 
 export const peerTrouble = (log: Logger, domain: string, reason: string) =>
@@ -82,10 +82,10 @@ export const peerTrouble = (log: Logger, domain: string, reason: string) =>
 export const lookFailed = (log: Logger, domain: string, err: unknown) =>
   log.debug({ domain, err: withoutPaths(err) }, "probe for HTTPS delivery failed");
 
-export const roadsNotRead = (log: Logger, err: unknown) =>
+export const destinationsNotRead = (log: Logger, err: unknown) =>
   log.warn({ err: withoutPaths(err) }, "destinations file unreadable, starting empty");
 
-export const roadsNotWritten = (log: Logger, err: unknown) =>
+export const destinationsNotWritten = (log: Logger, err: unknown) =>
   log.warn({ err: withoutPaths(err) }, "destinations file not written");
 
 /** What a parser says of such a file would quote it, and it has addresses. */

@@ -1,4 +1,4 @@
-/** Runs work one at a time for each key; different keys run beside one another. Nothing is kept for a key at rest. */
+/** Runs work one at a time for each key; different keys run beside one another. Nothing is kept for an idle key. */
 export class OneAtATime {
   readonly #tails = new Map<string, Promise<unknown>>();
 

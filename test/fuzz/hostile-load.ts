@@ -42,7 +42,7 @@ export async function hostileLoad(told: (result: HostileResult) => void): Promis
       PATH: process.env.PATH,
       RELAY_CONFIG: join(folder, "relay.json"),
       RELAY_HEALTH_PORT: "0",
-      RELAY_ROAD_PORT: "0",
+      RELAY_HTTPS_DELIVERY_PORT: "0",
     },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });

@@ -5,7 +5,7 @@ import { connect, type NetConnectOpts } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
-import { openRoadDoor, type Parcel } from "../../src/relay/deliver/server.ts";
+import { openHttpsDelivery, type Parcel } from "../../src/relay/deliver/server.ts";
 import { Metrics } from "../../src/relay/metrics.ts";
 import { openQuota } from "../../src/relay/quota/server.ts";
 import { receiveServer } from "../../src/relay/receive/server.ts";
@@ -334,7 +334,7 @@ function parcel(end: (message: string) => void): Parcel {
 }
 
 const smtp = "EHLO x\r\nMAIL FROM:<a@b.example> SIZE=10\r\nRCPT TO:<c@d.example>\r\nDATA\r\nhello\r\n.\r\n";
-export const road = spoken({
+export const https = spoken({
   seeds: [smtp, `${smtp}MAIL FROM:<>\r\nRCPT TO:<c@[192.0.2.1]>\r\nRSET\r\nNOOP\r\nQUIT\r\n`, `${smtp}DATA\r\n`],
   words: [
     "\r\n",
@@ -363,7 +363,7 @@ export const road = spoken({
     recipients: (bytes) => latin1(`MAIL FROM:<>\r\n${repeated("RCPT TO:<c@d.example>\r\n", bytes)}`),
   },
   serve: (_path, trouble) =>
-    openRoadDoor({ port: 0, open: async () => parcel(() => undefined), ...trouble }).then(closing),
+    openHttpsDelivery({ port: 0, open: async () => parcel(() => undefined), ...trouble }).then(closing),
   // TCP, whose packets pass through other hands than a unix socket's
   quietMs: 3,
   normal: { says: smtp, hears: /250 [0-9a-f]{40}/ },
@@ -455,7 +455,7 @@ export const mxdeliv = spoken({
   quietMs: 12,
   async serve(path, { onFailure }) {
     // our own SMTP server stands where Postfix does
-    const smtpd = await openRoadDoor({
+    const smtpd = await openHttpsDelivery({
       port: 0,
       open: async () =>
         parcel((message) => {

@@ -9,14 +9,14 @@ export async function tableAnswer(
   table: "transport" | "tls-policy" | "dns-reply",
   key: string,
 ): Promise<string> {
-  const map = `socketmap:unix:${sockets.roads}:${table}`;
+  const map = `socketmap:unix:${sockets.routes}:${table}`;
   return (await pod.exec("postfix", "sh", "-c", 'postmap -q "$1" "$0" || true', map, key)).trim();
 }
 
 /** Requests the TLS policy too, as a delivery does: from there on the domain is discovered. */
-export async function hasHttpsRoad(pod: Pick<RelayPod, "exec">, domain: string): Promise<boolean> {
+export async function hasHttpsRoute(pod: Pick<RelayPod, "exec">, domain: string): Promise<boolean> {
   await tableAnswer(pod, "tls-policy", domain);
-  return (await tableAnswer(pod, "transport", `x@${domain}`)).startsWith("road:");
+  return (await tableAnswer(pod, "transport", `x@${domain}`)).startsWith("https:");
 }
 
 /** Deliveries of this pod that a peer took by HTTPS. */

@@ -6,7 +6,7 @@ import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
-import { goneByHttps, hasHttpsRoad, haveGoneByHttps } from "../helpers/socketmap.ts";
+import { goneByHttps, hasHttpsRoute, haveGoneByHttps } from "../helpers/socketmap.ts";
 import { publishStrangeDomain, type StrangeDomain } from "../helpers/strange-domain.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { closeHttps } from "../helpers/without-https.ts";
@@ -93,8 +93,8 @@ describe("between two relays", () => {
       await received(two, bob, mark);
     };
     const plainMail = (mark: string) => encryptedMessage({ from: alice, to: [bob], headers: { "Chat-Mark": mark } });
-    // before the first mail: Postfix stays with the road it was told for half a minute while one address repeats
-    await until("the HTTPS road", () => hasHttpsRoad(one, two.domain), { patienceMs: patienceMs.client });
+    // before the first mail: Postfix stays with the route it was told for half a minute while one address repeats
+    await until("the HTTPS delivery", () => hasHttpsRoute(one, two.domain), { patienceMs: patienceMs.client });
     await arrives(plainMail);
     await haveGoneByHttps(one, 1);
     await arrives(oddMail);

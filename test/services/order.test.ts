@@ -6,7 +6,7 @@ import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
-import { goneByHttps, hasHttpsRoad } from "../helpers/socketmap.ts";
+import { goneByHttps, hasHttpsRoute } from "../helpers/socketmap.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { namesUp } from "../lab/lab.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
@@ -94,7 +94,7 @@ test("across two relays, by HTTPS", async () => {
     await burst(alice, [scout, alice], [500]);
     return (await goneByHttps(one)) > 0;
   };
-  await until("the route", () => hasHttpsRoad(one, two.domain), { patienceMs: patienceMs.mail });
+  await until("the route", () => hasHttpsRoute(one, two.domain), { patienceMs: patienceMs.mail });
   await until("a mail by HTTPS", byHttps, { patienceMs: patienceMs.mail, everyMs: 500 });
   const bob = await newAccount(two);
   const marks = await burst(alice, [bob], sizes);

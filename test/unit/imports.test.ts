@@ -51,7 +51,7 @@ const mayUseInRelay: Record<string, readonly string[]> = {
 };
 
 /** They open everything and know everybody; nobody in the relay imports them. */
-const wiring = ["relay/daemon.ts", "relay/open-roads.ts"];
+const wiring = ["relay/daemon.ts", "relay/open-routes.ts"];
 
 interface Import {
   from: string;

@@ -65,7 +65,7 @@ async function applyChild(
   // Pages and configuration of each server are 50 kB: the store has their digests.
   const form = resource === resources.configMap ? withDigests : undefined;
   const live = store?.at(keyOf(object)) ?? found;
-  // All fields that we name are ours to set: a person who edits a child is undone, a field that we leave out is theirs.
+  // Manual edits of fields that we set are reverted; other fields are left alone.
   const apply = () => world.applier.apply(resource, object, { live, store, form, force: true, signal });
   return (await asFailure(`${object.kind} ${object.metadata.name}`, apply)).sent;
 }

@@ -13,7 +13,7 @@ export function isDisabled(config: Domains, address: string): boolean {
   return account !== undefined && exists(join(account.home, disabledFlag));
 }
 
-/** An address that can be no account of ours counts as one that does; an account that does not exist does not (mail to it bounces later). */
+/** True for addresses that can never be local accounts; false for accounts that do not exist yet (that mail bounces later). */
 export function takesOnlyEncrypted(config: Domains, address: string): boolean {
   const account = localRecipient(config, address);
   return account === undefined || exists(join(account.home, encryptedOnlyFlag));

@@ -1,6 +1,6 @@
 /**
  * Password hashing off the main thread. Worker threads start when there is work and end when there has been none for a while:
- * one costs some 10 MB, and a relay at rest hashes nothing.
+ * one costs some 10 MB, and an idle relay hashes nothing.
  */
 import { Worker } from "node:worker_threads";
 import type { HashJob, HashResult } from "./hash-worker.ts";

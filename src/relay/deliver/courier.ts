@@ -7,8 +7,8 @@ import type { Metrics } from "../metrics.ts";
 import type { Discovery } from "../route/discover.ts";
 import { isUnverified } from "../route/domain.ts";
 import type { Knowledge } from "../route/knowledge.ts";
-import { afterFailure, afterSuccess, isDue, type Road } from "../route/policy.ts";
-import type { RoadResolver } from "../route/resolver.ts";
+import { afterFailure, afterSuccess, type HttpsRoute, isDue } from "../route/policy.ts";
+import type { RouteResolver } from "../route/resolver.ts";
 import { stsAllows } from "../route/sts.ts";
 import { judgeAnswer } from "./policy.ts";
 import type { Envelope, Parcel } from "./server.ts";
@@ -16,7 +16,7 @@ import type { Envelope, Parcel } from "./server.ts";
 export interface CourierOptions {
   knowledge: Knowledge;
   discovery: Pick<Discovery, "look">;
-  resolver: Pick<RoadResolver, "exchangers">;
+  resolver: Pick<RouteResolver, "exchangers">;
   peers: Pick<Peers, "open">;
   metrics: Metrics;
   log: Logger;
@@ -28,42 +28,42 @@ const mostUsed = 10_000;
 
 export class Courier {
   readonly #options: CourierOptions;
-  /** Destinations that Postfix has brought mail for since they were found to have the road. */
+  /** Destinations that Postfix has brought mail for since they were found to have the route. */
   readonly #used = new Set<string>();
 
   constructor(options: CourierOptions) {
     this.#options = options;
   }
 
-  /** Whether mail to this destination comes here: Postfix may take SMTP for half a minute after the road was found. */
+  /** Whether mail to this destination comes here: Postfix may take SMTP for half a minute after the route was found. */
   isUsedFor(destination: string): boolean {
-    if (this.#options.knowledge.get(destination)?.road?.state !== "yes") this.#used.delete(destination);
+    if (this.#options.knowledge.get(destination)?.https?.state !== "yes") this.#used.delete(destination);
     return this.#used.has(destination);
   }
 
   /** A text is the reply that sends Postfix to SMTP. The peer is connected before the message is asked for. */
   async open(envelope: Envelope): Promise<Parcel | string> {
     const { destination, sizeBytes = 0 } = envelope;
-    const road = this.#options.knowledge.get(destination)?.road;
-    if (road?.state !== "yes") return "451 4.4.4 no HTTPS road is known";
+    const https = this.#options.knowledge.get(destination)?.https;
+    if (https?.state !== "yes") return "451 4.4.4 HTTPS delivery is not known for this domain";
     if (this.#used.size < mostUsed) this.#used.add(destination);
-    if (sizeBytes >= (road.tooLargeBytes ?? Number.POSITIVE_INFINITY)) return "451 4.3.4 too large for HTTPS there";
-    if (isDue(road, this.#options.now())) this.#options.discovery.look(destination);
-    const hosts = await this.#hosts(destination, road);
+    if (sizeBytes >= (https.tooLargeBytes ?? Number.POSITIVE_INFINITY)) return "451 4.3.4 too large for HTTPS there";
+    if (isDue(https, this.#options.now())) this.#options.discovery.look(destination);
+    const hosts = await this.#hosts(destination, https);
     if (hosts.length === 0) {
       this.#options.discovery.look(destination);
-      return "451 4.4.4 the HTTPS road has changed";
+      return "451 4.4.4 HTTPS delivery has changed";
     }
     return this.#connect(envelope, hosts);
   }
 
-  /** The MX hosts of this moment, as far as they are known to have the road and the domain's policy lets mail go there. */
-  async #hosts(destination: string, road: Road): Promise<readonly string[]> {
+  /** The MX hosts of this moment, as far as they are known to have the route and the domain's policy lets mail go there. */
+  async #hosts(destination: string, https: HttpsRoute): Promise<readonly string[]> {
     const { knowledge, resolver, now } = this.#options;
     const exchangers = await resolver.exchangers(destination);
     if (exchangers.kind !== "hosts") return [];
     const good = exchangers.hosts.map(
-      (host) => road.hosts.includes(host) && stsAllows(knowledge.get(destination)?.sts, host, now()),
+      (host) => https.hosts.includes(host) && stsAllows(knowledge.get(destination)?.sts, host, now()),
     );
     const end = good.indexOf(false);
     return exchangers.hosts.slice(0, end < 0 ? good.length : end);
@@ -124,11 +124,11 @@ export class Courier {
   ) {
     const { knowledge, metrics } = this.#options;
     const outcome = judgeAnswer(answer, host, recipients.length);
-    if (outcome.road === "good") {
-      const road = knowledge.get(destination)?.road;
-      if (road && afterSuccess(road) !== road) knowledge.learn(destination, { road: afterSuccess(road) });
+    if (outcome.https === "good") {
+      const https = knowledge.get(destination)?.https;
+      if (https && afterSuccess(https) !== https) knowledge.learn(destination, { https: afterSuccess(https) });
     } else {
-      const why = outcome.road === "tooLarge" ? { tooLargeBytes: sent } : outcome.road;
+      const why = outcome.https === "tooLarge" ? { tooLargeBytes: sent } : outcome.https;
       this.#fail(destination, why, `answered ${answer.status}`);
     }
     metrics.count("mxdeliv_sent_total", {
@@ -139,11 +139,11 @@ export class Courier {
 
   #fail(destination: string, why: Parameters<typeof afterFailure>[1], said: string): void {
     const { knowledge, now, log } = this.#options;
-    const road = knowledge.get(destination)?.road;
-    if (!road) return;
-    const after = afterFailure(road, why, now());
-    knowledge.learn(destination, { road: after });
-    if (after.state !== road.state) events.roadLeft(log, destination, said);
+    const https = knowledge.get(destination)?.https;
+    if (!https) return;
+    const after = afterFailure(https, why, now());
+    knowledge.learn(destination, { https: after });
+    if (after.state !== https.state) events.httpsFailed(log, destination, said);
   }
 
   #trouble(destination: string, thrown: unknown): void {

@@ -1,31 +1,31 @@
-/** What an answer of a peer means for the mail, and for the road. Pure. */
+/** What an answer of a peer means for the mail, and for the route. Pure. */
 import type { PeerAnswer } from "../https/peers.ts";
 
 export interface Outcome {
   /** The reply for Postfix. 4xx: it takes SMTP at once; 5xx: the mail comes back to its sender. */
   reply: string;
-  road: "good" | "broken" | "gone" | "tooLarge";
+  https: "good" | "broken" | "gone" | "tooLarge";
 }
 
 const maxReplyLength = 400;
 
 /** An answer is for all recipients. Where it refuses several, SMTP has one for each: perhaps one of them alone is meant. */
 export function judgeAnswer({ status, text }: PeerAnswer, host: string, recipients: number): Outcome {
-  if (status >= 200 && status < 300) return { reply: "250 2.0.0 OK (HTTPS)", road: "good" };
+  if (status >= 200 && status < 300) return { reply: "250 2.0.0 OK (HTTPS)", https: "good" };
   const line = replyLine(text);
   if (status >= 400 && status < 500 && line !== undefined) {
     const answer = `${line} (forwarded from ${host})`;
     return {
       reply: recipients > 1 ? `451 4.4.0 to ${recipients} recipients at once: ${answer}` : answer,
-      road: "good",
+      https: "good",
     };
   }
   // a web server in front of the relay has a limit of its own; SMTP may know another
-  if (status === 413) return { reply: temporary(host, status), road: "tooLarge" };
+  if (status === 413) return { reply: temporary(host, status), https: "tooLarge" };
   if (status === 404 || status === 405 || status === 410 || status === 501 || (status >= 300 && status < 400)) {
-    return { reply: temporary(host, status), road: "gone" };
+    return { reply: temporary(host, status), https: "gone" };
   }
-  return { reply: temporary(host, status), road: status >= 500 || status === 429 || status < 200 ? "broken" : "good" };
+  return { reply: temporary(host, status), https: status >= 500 || status === 429 || status < 200 ? "broken" : "good" };
 }
 
 const temporary = (host: string, status: number) => `451 4.4.0 ${host} answered ${status} to HTTPS`;

@@ -44,24 +44,24 @@ export async function reportingEnd(
   };
 }
 
-export interface RoadDoorOptions extends Trouble {
+export interface HttpsDeliveryOptions extends Trouble {
   /** 0 takes a free one. */
   port: number;
   /** A text is the reply that refuses. */
   open: (envelope: Envelope) => Promise<Parcel | string>;
 }
 
-export interface RoadDoor extends Door {
+export interface HttpsDelivery extends Door {
   port: number;
 }
 
 const maxLineBytes = 2048;
 const maxRecipients = 1000;
 const idleMs = 400_000;
-const notByThisRoad = "451 4.1.3 not by this road";
+const notByThisRoute = "451 4.1.3 not a recipient of HTTPS delivery";
 const trouble = "451 4.3.0 the relay daemon has a problem";
 
-export async function openRoadDoor(options: RoadDoorOptions): Promise<RoadDoor> {
+export async function openHttpsDelivery(options: HttpsDeliveryOptions): Promise<HttpsDelivery> {
   const door = await openDoor({ ...options, at: options.port, idleMs }, () => new Session(options));
   return { ...door, port: Number(door.path.split(":").at(-1)) };
 }
@@ -71,7 +71,7 @@ type Piece = { line: string } | { data: Buffer; isLast: boolean };
 
 class Session implements Dialogue<Piece> {
   readonly greeting = "220 relay ESMTP\r\n";
-  readonly #options: RoadDoorOptions;
+  readonly #options: HttpsDeliveryOptions;
   /** What has come of a line that is not whole yet. */
   #rest: Buffer = Buffer.alloc(0);
   #sender: string | undefined;
@@ -81,7 +81,7 @@ class Session implements Dialogue<Piece> {
   /** From the answer 354 to the message's end. */
   #message: { parcel: Parcel; end: DataEnd } | undefined;
 
-  constructor(options: RoadDoorOptions) {
+  constructor(options: HttpsDeliveryOptions) {
     this.#options = options;
   }
 
@@ -137,7 +137,7 @@ class Session implements Dialogue<Piece> {
       case "recipient":
         return this.#recipient(command.address);
       case "oddAddress":
-        return notByThisRoad;
+        return notByThisRoute;
       case "reset":
         this.#reset();
         return "250 2.0.0 OK";
@@ -151,7 +151,7 @@ class Session implements Dialogue<Piece> {
   #recipient(address: string): string {
     if (this.#sender === undefined) return "503 5.5.1 MAIL first";
     const destination = destinationOf(address);
-    if (destination === undefined) return notByThisRoad;
+    if (destination === undefined) return notByThisRoute;
     this.#destination ??= destination;
     if (destination !== this.#destination) return "451 4.5.3 one domain at a time";
     if (this.#recipients.length >= maxRecipients) return "452 4.5.3 too many recipients";

@@ -101,7 +101,7 @@ class AccountExpiry {
     return ifThere(() => lstatSync(join(this.#home, "password")).mtimeMs);
   }
 
-  /** What a creation that was cut short leaves is empty but for the flag; a day later nobody is at it any more. */
+  /** An interrupted account creation leaves only the flag file. After a day it is safe to remove. */
   #removeIfEmpty(): void {
     const names = (entriesOf(this.#home) ?? []).map((entry) => entry.name);
     const changed = ifThere(() => lstatSync(this.#home).mtimeMs) ?? this.#run.nowMs;

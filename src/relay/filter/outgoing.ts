@@ -1,4 +1,4 @@
-/** The filter for mail that our own users hand in (chatmail protocol §2, §9). */
+/** The filter for mail that our own users submit (chatmail protocol §2, §9). */
 import type { Logger } from "pino";
 import { HeadersTooLarge, type SignatureHeader } from "../../dkim/sign.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";
@@ -69,7 +69,7 @@ export class OutgoingFilter implements MessageFilter {
   }
 
   /**
-   * Trouble with the sender is told here and not at MAIL, as in the field; by now Postfix has seen that the sender is who logged in,
+   * Trouble with the sender is told here and not at MAIL, as on other chatmail relays; by now Postfix has seen that the sender is who logged in,
    * so nobody uses up somebody else's turns. A transaction takes one, whatever the number of recipients.
    */
   async recipient(address: string): Promise<string | undefined> {

@@ -1,10 +1,10 @@
 /**
  * How often, and how much, each address may send, over a restart: the turns that somebody has taken and not got back yet are in a file on the volume,
- * written at the end and, after a crash, a minute old at most. The file is a help, not a truth: unreadable, it is started anew.
+ * written at the end and, after a crash, a minute old at most. The file is a help, not a truth: if it is unreadable, the table starts empty.
  */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
+import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
 import { codeOf } from "../../lib/text.ts";
 import type { Domains } from "../domains.ts";
 import * as events from "../events.ts";

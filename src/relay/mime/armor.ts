@@ -1,5 +1,5 @@
 /**
- * ASCII armor of an encrypted message (RFC 9580 §6.2), as the field's relays read it, see chatmail protocol §4.1: no header but one `Version: ` line,
+ * ASCII armor of an encrypted message (RFC 9580 §6.2), as other chatmail relays read it, see chatmail protocol §4.1: no header but one `Version: ` line,
  * CRLF ends, base64, at most one checksum line. The checksum is not computed. Stricter than the field in one thing: what may follow
  * the base64 is a checksum's five characters on a line of their own and nothing else, so no text can hide there.
  */

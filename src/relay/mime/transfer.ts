@@ -2,7 +2,7 @@
 import { Base64Reader, transferAlphabet } from "./base64.ts";
 import type { Sink } from "./sink.ts";
 
-/** A sink that undoes `encoding` and hands on to `next`; undefined for an encoding nobody uses. */
+/** A sink that undoes `encoding` and forwards to `next`; undefined for an encoding nobody uses. */
 export function undoTransferEncoding(encoding: string, next: Sink): Sink | undefined {
   switch (encoding.trim().toLowerCase()) {
     case "":

@@ -31,7 +31,7 @@ export function pushService({ url, mayConnect, onRefused }: PushServiceOptions):
     requireAllowed(new URL(url).hostname, mayConnect);
     const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const first = await postOnce({ url, token, agent, signal: within });
-    // the other end had closed a connection at rest: that says nothing about the service
+    // the other end had closed an idle connection: that says nothing about the service
     const second = first === "stale" ? await postOnce({ url, token, agent, signal: within }) : first;
     if (second === "stale") throw new Error("connection closed");
     return second;

@@ -72,7 +72,7 @@ export function receiveServer(options: ReceiveOptions): Server {
   });
   // beyond it Node answers 431
   server.maxHeadersCount = mostMxdelivHeaders;
-  // a body that stops coming must not keep its turn for ever
+  // a body that stops coming must not keep its turn forever
   server.timeout = idleMs;
   server.on("request", (request, response) => {
     // until there is a turn for it, a body stays where it is

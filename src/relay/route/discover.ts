@@ -5,13 +5,13 @@ import { PeerTrouble } from "../https/peers.ts";
 import { isHostName, isUnverified } from "./domain.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { afterLook, type Finding } from "./policy.ts";
-import type { RoadResolver } from "./resolver.ts";
+import type { RouteResolver } from "./resolver.ts";
 import { parseStsPolicy, type StsPolicy, stsId } from "./sts.ts";
 
 export interface DiscoveryOptions {
   knowledge: Knowledge;
-  resolver: Pick<RoadResolver, "exchangers" | "texts">;
-  /** Whether this host has the HTTPS road; rejects where it can't be reached. */
+  resolver: Pick<RouteResolver, "exchangers" | "texts">;
+  /** Whether this host has the HTTPS delivery; rejects where it can't be reached. */
   probe: (host: string, unverified: boolean) => Promise<"yes" | "no" | "unreached">;
   /** The text of `/.well-known/mta-sts.txt` of a policy host; rejects where there is none. */
   fetchPolicy: (host: string) => Promise<string>;
@@ -69,8 +69,8 @@ export class Discovery {
     this.#waiting.delete(destination);
     const failed = (thrown: unknown) => events.lookFailed(this.#options.log, destination, thrown);
     const sts = this.#lookForPolicy(destination).catch(failed);
-    const road = this.#lookForRoad(destination).catch(failed);
-    const all = Promise.all([sts, road]).finally(() => {
+    const https = this.#lookForHttps(destination).catch(failed);
+    const all = Promise.all([sts, https]).finally(() => {
       this.#running.delete(destination);
       const [next] = this.#waiting;
       if (next !== undefined) this.#start(next);
@@ -78,16 +78,16 @@ export class Discovery {
     this.#running.set(destination, { sts, all });
   }
 
-  async #lookForRoad(destination: string): Promise<void> {
+  async #lookForHttps(destination: string): Promise<void> {
     const { knowledge, now, log } = this.#options;
     const finding = await this.#find(destination).catch((thrown): Finding => {
       events.lookFailed(log, destination, thrown);
       return { kind: "unreached" };
     });
-    const before = knowledge.get(destination)?.road;
-    const road = afterLook(before, finding, now());
-    knowledge.learn(destination, { road });
-    if (road.state !== before?.state) events.roadLearnt(log, destination, road.state);
+    const before = knowledge.get(destination)?.https;
+    const https = afterLook(before, finding, now());
+    knowledge.learn(destination, { https });
+    if (https.state !== before?.state) events.httpsProbed(log, destination, https.state);
   }
 
   async #find(destination: string): Promise<Finding> {

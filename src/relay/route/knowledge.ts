@@ -1,10 +1,12 @@
 /**
  * What was learnt about domains: a table in memory of so many domains and so many bytes, from which the one used longest ago is removed first, and
  * a file on the volume that brings it back after a restart. What was not used for a month is forgotten, in the file too: it says to whom mail was
- * sent. The file is a help, not a truth: unreadable, it is started anew.
+ * sent. The file is a help, not a truth: if it is unreadable, the table starts empty.
  */
+import { rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Logger } from "pino";
-import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
+import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
 import * as events from "../events.ts";
 import { readIfThere, replaceFile } from "../files.ts";
 import { isHostName, literalAddress } from "./domain.ts";
@@ -30,7 +32,7 @@ const Saved = z.object({
   domains: z.record(
     z.string(),
     z.object({
-      road: z
+      https: z
         .object({
           state: z.enum(["yes", "no", "broken", "unreached"]),
           hosts: z.array(z.string().refine((host) => isHostName(host) || literalAddress(`[${host}]`) !== undefined)),
@@ -134,7 +136,7 @@ export class Knowledge {
         const saved: z.input<typeof Saved> = { version: 1, domains: domains as never };
         return replaceFile(this.#options.path, JSON.stringify(saved));
       })
-      .catch((thrown: unknown) => events.roadsNotWritten(this.#options.log, thrown));
+      .catch((thrown: unknown) => events.destinationsNotWritten(this.#options.log, thrown));
     return this.#writing;
   }
 }
@@ -143,10 +145,20 @@ type SavedDomain = Known & { usedAt: number };
 
 async function readSaved({ path, log }: KnowledgeOptions): Promise<Record<string, SavedDomain>> {
   try {
+    await takeEarlier(path);
     const text = await readIfThere(path);
     return text === undefined ? {} : Saved.parse(JSON.parse(text)).domains;
   } catch (thrown) {
-    events.roadsNotRead(log, thrown);
+    events.destinationsNotRead(log, thrown);
     return {};
   }
+}
+
+/** The file as it was called first, with `road` for `https`. It is removed, since it names those to whom mail was sent. */
+async function takeEarlier(path: string): Promise<void> {
+  const earlier = join(dirname(path), ".roads.json");
+  const text = await readIfThere(earlier);
+  if (text === undefined) return;
+  if ((await readIfThere(path)) === undefined) await replaceFile(path, text.replaceAll('"road":', '"https":'));
+  await rm(earlier, { force: true });
 }

@@ -6,7 +6,7 @@ import type { Peers, Target } from "../https/peers.ts";
  * that says yes to everything is not taken for a relay.
  * Throws where the server can't be reached.
  */
-export async function hasHttpsRoad(peers: Pick<Peers, "get">, target: Target): Promise<"yes" | "no" | "unreached"> {
+export async function hasHttpsRoute(peers: Pick<Peers, "get">, target: Target): Promise<"yes" | "no" | "unreached"> {
   const { status } = await peers.get(target, "/mxdeliv");
   if (status === 405) return "yes";
   // its web server is up and what is behind it is not

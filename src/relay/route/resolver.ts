@@ -1,4 +1,4 @@
-/** The DNS questions of the roads. All by Node's own resolver: the system's would block its four threads for one slow name server, and would try search domains. */
+/** The DNS questions of the routes. All by Node's own resolver: the system's would block its four threads for one slow name server, and would try search domains. */
 import { Resolver } from "node:dns/promises";
 import type { LookupFunction } from "node:net";
 import { codeOf, messageOf } from "../../lib/text.ts";
@@ -11,7 +11,7 @@ export type Exchangers =
   | { kind: "none" }
   | { kind: "failed"; why: string };
 
-export interface RoadResolver {
+export interface RouteResolver {
   /** In the order they are to be tried; a domain without MX is its own. A literal is its address. */
   exchangers(destination: string): Promise<Exchangers>;
   /** The texts of a name, none where it has none. Throws when the DNS does not answer. */
@@ -23,7 +23,7 @@ export interface RoadResolver {
 const notThere = ["ENOTFOUND", "ENODATA"];
 
 /** `servers`: addresses with ports, in place of the system's. */
-export function createRoadResolver(servers?: readonly string[]): RoadResolver {
+export function createRouteResolver(servers?: readonly string[]): RouteResolver {
   const resolver = new Resolver({ timeout: 2000, tries: 2 });
   if (servers) resolver.setServers(servers);
   const orNone = async <T>(asked: Promise<T[]>): Promise<T[]> => {

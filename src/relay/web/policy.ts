@@ -1,4 +1,4 @@
-/** Who comes in, and how: fresh credentials and the links to them (chatmail protocol §16). Nothing is made: the address comes into being when somebody logs in with it. Pure but for the random numbers given. */
+/** Decides whether a visitor may register, and creates credentials and links (chatmail protocol §16). No account is created: that happens at the first login. Pure; randomness is passed in. */
 import { isSelfSignedDomain } from "../../api/domain.ts";
 import { addressDomain } from "../../mail/address.ts";
 import { inviteLink, publicInvite } from "../../mail/invite.ts";

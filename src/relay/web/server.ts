@@ -1,4 +1,4 @@
-/** What nginx hands on: /new for clients, and the pages for people who want to join. */
+/** What nginx forwards: /new for clients, and the pages for people who want to join. */
 import { randomInt } from "node:crypto";
 import { isSelfSignedDomain } from "../../api/domain.ts";
 import { joinPath } from "../../mail/invite.ts";

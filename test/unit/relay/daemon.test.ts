@@ -33,7 +33,13 @@ let output = "";
 function start(name: string, args: string[] = [], env: Record<string, string> = {}): Promise<number | null> {
   output = "";
   const started = spawn(process.execPath, [join(bundles, `${name}.js`), ...args], {
-    env: { PATH: process.env.PATH, RELAY_CONFIG: configFile, RELAY_HEALTH_PORT: "0", RELAY_ROAD_PORT: "0", ...env },
+    env: {
+      PATH: process.env.PATH,
+      RELAY_CONFIG: configFile,
+      RELAY_HEALTH_PORT: "0",
+      RELAY_HTTPS_DELIVERY_PORT: "0",
+      ...env,
+    },
   });
   child = started;
   started.stdout.on("data", (chunk) => (output += chunk));
@@ -65,7 +71,7 @@ describe("the relay daemon", () => {
     await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
     const sockets = readdirSync(config.runFolder).filter((name) => name.endsWith(".sock"));
     expect(sockets.sort()).toEqual(
-      "auth bounce-milter incoming-milter last-login metadata mxdeliv outgoing-milter quota roads sasl web"
+      "auth bounce-milter incoming-milter last-login metadata mxdeliv outgoing-milter quota routes sasl web"
         .split(" ")
         .map((name) => `${name}.sock`),
     );

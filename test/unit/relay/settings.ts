@@ -40,7 +40,7 @@ export function settings(over: Partial<Settings> = {}): Settings {
     runFolder: join(folder, "run"),
     logLevel: "error",
     healthPort: 0,
-    roadPort: 0,
+    httpsDeliveryPort: 0,
     ...over,
   };
 }

@@ -5,7 +5,7 @@ import type { ObjectMeta } from "../../../kube/object.ts";
 
 export type Component = "relay" | "expiry";
 
-/** What selects the pods of a component; part of a StatefulSet for ever. */
+/** What selects the pods of a component; part of a StatefulSet forever. */
 export function selectorLabels(server: ChatmailServer, component: Component): Record<string, string> {
   return {
     [labels.name]: labelValues.name,
@@ -18,7 +18,7 @@ export function childLabels(server: ChatmailServer, component: Component): Recor
   return { ...selectorLabels(server, component), [labels.managedBy]: labelValues.managedBy };
 }
 
-/** `owned`: goes away with the server. What is not owned is found again by its name when a server of that name is made anew. */
+/** `owned`: is deleted with the server. Other objects are found by their name when a server of that name is created again. */
 export function childMeta(
   server: ChatmailServer,
   name: string,

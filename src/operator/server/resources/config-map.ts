@@ -15,7 +15,7 @@ export function configMap(server: ChatmailServer, files: Record<FileFolder, File
   };
 }
 
-/** Changes when a program has to start anew. nginx reads pages for each request, so they don't count. Secrets that are read once do. */
+/** Changes when a program has to start again. nginx reads pages for each request, so they don't count. Secrets that are read once do. */
 export function configHash(files: Record<FileFolder, Files>, ...secrets: (string | undefined)[]): string {
   const { pages: _, ...read } = files;
   const sorted = Object.entries(configMapData({ ...read, pages: {} })).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { Courier } from "../../../../src/relay/deliver/courier.ts";
 import { judgeAnswer } from "../../../../src/relay/deliver/policy.ts";
 import { DataEnd, parseCommand } from "../../../../src/relay/deliver/protocol.ts";
-import { openRoadDoor, type Parcel, type RoadDoor } from "../../../../src/relay/deliver/server.ts";
+import { type HttpsDelivery, openHttpsDelivery, type Parcel } from "../../../../src/relay/deliver/server.ts";
 import { Peers } from "../../../../src/relay/https/peers.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
 import { Knowledge } from "../../../../src/relay/route/knowledge.ts";
@@ -81,14 +81,14 @@ test.each([
   [502, "554 said by a proxy", "451 4.4.0 mx answered 502 to HTTPS", "broken"],
   [507, "quota", "451 4.4.0 mx answered 507 to HTTPS", "broken"],
   [429, "", "451 4.4.0 mx answered 429 to HTTPS", "broken"],
-] as const)("%i %j: %s, the road is %s", (status, text, reply, road) => {
-  expect(judgeAnswer({ status, text }, "mx", 1)).toEqual({ reply, road });
+] as const)("%i %j: %s, the https is %s", (status, text, reply, https) => {
+  expect(judgeAnswer({ status, text }, "mx", 1)).toEqual({ reply, https });
 });
 
 test("a refusal of several recipients sends them to SMTP, where each has an answer of its own", () => {
   expect(judgeAnswer({ status: 400, text: "550 5.1.1 nobody" }, "mx", 2)).toEqual({
     reply: "451 4.4.0 to 2 recipients at once: 550 5.1.1 nobody (forwarded from mx)",
-    road: "good",
+    https: "good",
   });
   expect(judgeAnswer({ status: 200, text: "" }, "mx", 2).reply).toMatch(/^250/);
 });
@@ -288,8 +288,8 @@ class Client {
 
 const envelope = "MAIL FROM:<a@one.test> SIZE=20\r\nRCPT TO:<b@two.test>\r\nRCPT TO:<c@two.test>\r\nDATA\r\n";
 
-async function doorWith(open: Parameters<typeof openRoadDoor>[0]["open"]): Promise<RoadDoor> {
-  const door = await openRoadDoor({ port: 0, open, onFailure: () => undefined, onProtocolError: () => undefined });
+async function doorWith(open: Parameters<typeof openHttpsDelivery>[0]["open"]): Promise<HttpsDelivery> {
+  const door = await openHttpsDelivery({ port: 0, open, onFailure: () => undefined, onProtocolError: () => undefined });
   closing.push(() => door.close(0));
   return door;
 }
@@ -331,7 +331,7 @@ describe("the door for Postfix", () => {
     });
   });
 
-  test("a road that is closed is told before the message is sent", async () => {
+  test("a https that is closed is told before the message is sent", async () => {
     const door = await doorWith(async () => "451 4.4.1 no connection");
     const client = new Client(door.port);
     await client.ask(`EHLO x\r\n${envelope}`, /451 4.4.1 no connection\r\n$/);
@@ -373,7 +373,7 @@ describe("the door for Postfix", () => {
 describe("the courier", () => {
   async function courierFor(peer: FakePeer, peers: Peers) {
     const { log } = collectingLog();
-    const knowledge = await Knowledge.open({ path: `${settings().mailFolder}/.roads.json`, log, now: Date.now });
+    const knowledge = await Knowledge.open({ path: `${settings().mailFolder}/.destinations.json`, log, now: Date.now });
     const looks: string[] = [];
     const hosts = [domain];
     const courier = new Courier({
@@ -385,8 +385,8 @@ describe("the courier", () => {
       log,
       now: () => 1000,
     });
-    knowledge.learn(domain, { road: { state: "yes", hosts: [domain], failures: 0, lookAt: 5000 } });
-    return { courier, knowledge, looks, hosts, peer, road: () => knowledge.get(domain)?.road };
+    knowledge.learn(domain, { https: { state: "yes", hosts: [domain], failures: 0, lookAt: 5000 } });
+    return { courier, knowledge, looks, hosts, peer, https: () => knowledge.get(domain)?.https };
   }
 
   const letter = { sender: "a@one.test", recipients: ["b@_peer.test"], destination: domain, sizeBytes: 100 };
@@ -398,7 +398,7 @@ describe("the courier", () => {
     return opened.finish();
   }
 
-  test("delivers, and says by which road", async () => {
+  test("delivers, and says by which https", async () => {
     const { peer, peers } = await peerWith();
     const { courier } = await courierFor(peer, peers);
     expect(await deliver(courier)).toBe("250 2.0.0 OK (HTTPS)");
@@ -421,14 +421,14 @@ describe("the courier", () => {
       host === first ? done(null, [{ address: "127.0.0.9", family: 4 }]) : lookup(host, options, done);
     const peers = new Peers({ lookup: elsewhere, mayConnect: () => true, port: peer.port });
     closing.push(() => peers.close());
-    const { courier, hosts, knowledge, road } = await courierFor(peer, peers);
+    const { courier, hosts, knowledge, https } = await courierFor(peer, peers);
     hosts.unshift(first);
-    knowledge.learn(domain, { road: { state: "yes", hosts: [first, domain], failures: 0, lookAt: 5000 } });
+    knowledge.learn(domain, { https: { state: "yes", hosts: [first, domain], failures: 0, lookAt: 5000 } });
     expect(await deliver(courier)).toMatch(/^250 /);
-    expect(road()).toMatchObject({ state: "yes", failures: 0 });
+    expect(https()).toMatchObject({ state: "yes", failures: 0 });
   });
 
-  test("a domain whose road is not known, or whose MX is another now, is left to SMTP and looked at", async () => {
+  test("a domain whose https is not known, or whose MX is another now, is left to SMTP and looked at", async () => {
     const { peer, peers } = await peerWith();
     const { courier, looks, hosts } = await courierFor(peer, peers);
     expect(await courier.open({ ...letter, destination: "two.test" })).toMatch(/^451 /);
@@ -447,7 +447,7 @@ describe("the courier", () => {
     const { peer, peers } = await peerWith();
     const { courier, hosts, knowledge } = await courierFor(peer, peers);
     hosts.splice(0, 1, host);
-    knowledge.learn(destination, { road: { state: "yes", hosts: [host], failures: 0, lookAt: 5000 } });
+    knowledge.learn(destination, { https: { state: "yes", hosts: [host], failures: 0, lookAt: 5000 } });
     const opened = await courier.open({ ...letter, destination });
     expect(typeof opened === "string" ? opened : await opened.finish()).toMatch(reply);
   });
@@ -470,21 +470,21 @@ describe("the courier", () => {
     expect(peer.deliveries).toEqual([]);
   });
 
-  test("a peer that is gone breaks the road before the message is asked for", async () => {
+  test("a peer that is gone breaks the https before the message is asked for", async () => {
     const { peer, peers } = await peerWith();
-    const { courier, road } = await courierFor(peer, peers);
+    const { courier, https } = await courierFor(peer, peers);
     await peer.close();
     closing.pop();
     expect(await courier.open(letter)).toMatch(/^451 4\.4\.1/);
-    expect(road()).toMatchObject({ state: "broken", failures: 1 });
+    expect(https()).toMatchObject({ state: "broken", failures: 1 });
   });
 
-  test("the peer's words go back, and do not break the road", async () => {
+  test("the peer's words go back, and do not break the https", async () => {
     const { peer, peers } = await peerWith();
-    const { courier, road } = await courierFor(peer, peers);
+    const { courier, https } = await courierFor(peer, peers);
     peer.answer = { status: 400, text: "523 Encryption Needed: Invalid Unencrypted Mail\n" };
     expect(await deliver(courier)).toMatch(/^523 Encryption Needed: Invalid Unencrypted Mail \(forwarded from/);
-    expect(road()).toMatchObject({ state: "yes", failures: 0 });
+    expect(https()).toMatchObject({ state: "yes", failures: 0 });
   });
 
   test("what is too large for a web server takes SMTP from then on, the rest does not", async () => {
@@ -497,11 +497,11 @@ describe("the courier", () => {
     expect(await deliver(courier, 1)).toMatch(/^250 /);
   });
 
-  test("a connection that is cut breaks the road", async () => {
+  test("a connection that is cut breaks the https", async () => {
     const { peer, peers } = await peerWith();
-    const { courier, road } = await courierFor(peer, peers);
+    const { courier, https } = await courierFor(peer, peers);
     peer.answer = "cut";
     expect(await deliver(courier)).toMatch(/^451 4\.4\.2/);
-    expect(road()).toMatchObject({ state: "broken", failures: 1 });
+    expect(https()).toMatchObject({ state: "broken", failures: 1 });
   });
 });

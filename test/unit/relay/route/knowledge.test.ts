@@ -1,44 +1,53 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { peerRule } from "../../../../src/pod/networks.ts";
 import { PeerTrouble } from "../../../../src/relay/https/peers.ts";
 import { Discovery } from "../../../../src/relay/route/discover.ts";
 import { Knowledge } from "../../../../src/relay/route/knowledge.ts";
-import type { Road } from "../../../../src/relay/route/policy.ts";
-import { Roads } from "../../../../src/relay/route/roads.ts";
+import type { HttpsRoute } from "../../../../src/relay/route/policy.ts";
+import { Routes } from "../../../../src/relay/route/routes.ts";
 import { until } from "../../../helpers/until.ts";
 import { collectingLog, limits, settings } from "../settings.ts";
 
-const road: Road = { state: "yes", hosts: ["mx.two.test"], failures: 1, lookAt: 5, tooLargeBytes: 9 };
+const https: HttpsRoute = { state: "yes", hosts: ["mx.two.test"], failures: 1, lookAt: 5, tooLargeBytes: 9 };
 const sts = { id: "1", mode: "enforce", mx: ["*.two.test"], until: 7 } as const;
 
 function place() {
   const { log, lines } = collectingLog();
-  return { path: join(settings().mailFolder, ".roads.json"), log, lines, now: () => 1000 };
+  return { path: join(settings().mailFolder, ".destinations.json"), log, lines, now: () => 1000 };
 }
 
 test("what was learnt is there after a restart", async () => {
   const options = place();
   const before = await Knowledge.open(options);
-  before.learn("two.test", { road });
+  before.learn("two.test", { https });
   before.learn("two.test", { sts });
-  before.learn("[1.2.3.4]", { road: { ...road, hosts: ["1.2.3.4"] } });
+  before.learn("[1.2.3.4]", { https: { ...https, hosts: ["1.2.3.4"] } });
   await before.close();
   const after = await Knowledge.open(options);
-  expect(after.get("two.test")).toEqual({ road, sts });
-  expect(after.get("[1.2.3.4]")?.road?.hosts).toEqual(["1.2.3.4"]);
+  expect(after.get("two.test")).toEqual({ https, sts });
+  expect(after.get("[1.2.3.4]")?.https?.hosts).toEqual(["1.2.3.4"]);
   expect(after.get("three.test")).toBeUndefined();
+});
+
+test("the file of an earlier version is read once, and removed", async () => {
+  const options = place();
+  const earlier = join(dirname(options.path), ".roads.json");
+  writeFileSync(earlier, JSON.stringify({ version: 1, domains: { "two.test": { road: https, sts, usedAt: 900 } } }));
+  expect((await Knowledge.open(options)).get("two.test")).toEqual({ https, sts });
+  expect(existsSync(earlier)).toBe(false);
+  expect((await Knowledge.open(options)).get("two.test")?.https).toEqual(https);
 });
 
 test("changes are written without a stop too", async () => {
   const options = place();
   const knowledge = await Knowledge.open({ ...options, writeAfterMs: 0 });
-  knowledge.learn("two.test", { road });
+  knowledge.learn("two.test", { https });
   await until("the file", () => existsSync(options.path) && readFileSync(options.path, "utf8").includes("two.test"));
 });
 
-test.each(["{", "[]", '{"version":2,"domains":{}}', '{"version":1,"domains":{"a":{"road":{"state":"yes"}}}}', ""])(
+test.each(["{", "[]", '{"version":2,"domains":{}}', '{"version":1,"domains":{"a":{"https":{"state":"yes"}}}}', ""])(
   "a file with %j is started anew, and said",
   async (text) => {
     const options = place();
@@ -50,9 +59,9 @@ test.each(["{", "[]", '{"version":2,"domains":{}}', '{"version":1,"domains":{"a"
 
 test("the table is bounded, and forgets what was not used for longest", async () => {
   const knowledge = await Knowledge.open({ ...place(), size: 3 });
-  for (const domain of ["a.test", "b.test", "c.test"]) knowledge.learn(domain, { road });
+  for (const domain of ["a.test", "b.test", "c.test"]) knowledge.learn(domain, { https });
   knowledge.get("a.test");
-  knowledge.learn("d.test", { road });
+  knowledge.learn("d.test", { https });
   expect(["a.test", "b.test", "c.test", "d.test"].filter((domain) => knowledge.get(domain))).toEqual([
     "a.test",
     "c.test",
@@ -62,18 +71,18 @@ test("the table is bounded, and forgets what was not used for longest", async ()
 });
 
 test("the table is bounded in bytes too, and the newest entry is kept whatever its size", async () => {
-  const large = { ...road, hosts: Array.from({ length: 30 }, (_, at) => `mx${at}.large.test`) };
-  const sizeOf = (domain: string, of: Road) => domain.length + JSON.stringify({ road: of }).length;
-  const bytes = 2 * sizeOf("a.test", road) + sizeOf("large.test", large);
+  const large = { ...https, hosts: Array.from({ length: 30 }, (_, at) => `mx${at}.large.test`) };
+  const sizeOf = (domain: string, of: HttpsRoute) => domain.length + JSON.stringify({ https: of }).length;
+  const bytes = 2 * sizeOf("a.test", https) + sizeOf("large.test", large);
   const knowledge = await Knowledge.open({ ...place(), bytes });
-  for (const domain of ["a.test", "b.test", "c.test"]) knowledge.learn(domain, { road });
-  knowledge.learn("large.test", { road: large });
+  for (const domain of ["a.test", "b.test", "c.test"]) knowledge.learn(domain, { https });
+  knowledge.learn("large.test", { https: large });
   expect(["a.test", "b.test", "c.test", "large.test"].filter((domain) => knowledge.get(domain))).toEqual([
     "b.test",
     "c.test",
     "large.test",
   ]);
-  knowledge.learn("larger.test", { road: { ...large, hosts: [...large.hosts, ...large.hosts] } });
+  knowledge.learn("larger.test", { https: { ...large, hosts: [...large.hosts, ...large.hosts] } });
   expect(knowledge.get("large.test")).toBeUndefined();
   expect(knowledge.get("larger.test")).toBeDefined();
   await knowledge.close();
@@ -84,24 +93,24 @@ test("what was not used for a month is forgotten, in the file too", async () => 
   const days = (count: number) => count * 86_400_000;
   const options = { ...place(), now: () => now };
   const knowledge = await Knowledge.open(options);
-  for (const domain of ["used.test", "unused.test"]) knowledge.learn(domain, { road });
+  for (const domain of ["used.test", "unused.test"]) knowledge.learn(domain, { https });
   now = days(20);
   expect(knowledge.get("used.test")).toBeDefined();
   now = days(31);
   expect(knowledge.get("unused.test")).toBeUndefined();
-  knowledge.learn("new.test", { road });
+  knowledge.learn("new.test", { https });
   await knowledge.close();
   expect(readFileSync(options.path, "utf8")).not.toContain("unused.test");
   const again = await Knowledge.open(options);
-  expect(again.get("used.test")).toEqual({ road });
+  expect(again.get("used.test")).toEqual({ https });
   now = days(62);
   expect((await Knowledge.open(options)).get("used.test")).toBeUndefined();
 });
 
 test("a file without times, as an earlier version wrote it, is taken as used now", async () => {
   const options = { ...place(), now: () => 10 ** 12 };
-  writeFileSync(options.path, JSON.stringify({ version: 1, domains: { "two.test": { road, sts } } }));
-  expect((await Knowledge.open(options)).get("two.test")).toEqual({ road, sts });
+  writeFileSync(options.path, JSON.stringify({ version: 1, domains: { "two.test": { https, sts } } }));
+  expect((await Knowledge.open(options)).get("two.test")).toEqual({ https, sts });
 });
 
 interface World {
@@ -134,7 +143,7 @@ async function world({ hosts = ["mx.two.test"], found = {}, texts = [], policy =
   });
   const config = { domains: { "chat.example": limits(), "1.2.3.4": limits() } };
   return {
-    roads: new Roads({ config, knowledge, discovery, mayConnect: peerRule(), now: () => 1000 }),
+    routes: new Routes({ config, knowledge, discovery, mayConnect: peerRule(), now: () => 1000 }),
     discovery,
     knowledge,
     asked,
@@ -146,20 +155,20 @@ const transport = (key: string) => ({ map: "transport", key });
 const tlsPolicy = (key: string) => ({ map: "tls-policy", key });
 
 test("the first mail goes by SMTP at once, the domain is discovered beside, once", async () => {
-  const { roads, discovery, asked } = await world({});
-  expect(roads.answer(transport("a@two.test"))).toEqual({ kind: "notFound" });
-  await Promise.all(Array.from({ length: 5 }, async () => roads.answer(tlsPolicy("two.test"))));
+  const { routes, discovery, asked } = await world({});
+  expect(routes.answer(transport("a@two.test"))).toEqual({ kind: "notFound" });
+  await Promise.all(Array.from({ length: 5 }, async () => routes.answer(tlsPolicy("two.test"))));
   await discovery.idle();
   expect(asked).toEqual(["verified mx.two.test"]);
-  expect(roads.answer(transport("a@two.test"))).toEqual({ kind: "ok", value: "road:[127.0.0.1]:10083,two.test" });
+  expect(routes.answer(transport("a@two.test"))).toEqual({ kind: "ok", value: "https:[127.0.0.1]:10083,two.test" });
   expect(asked).toHaveLength(1);
 });
 
 test.each(["a@two.test", "a@_two.test", "a@[8.8.8.8]", "a@[10.0.0.8]"])(
   "Postfix asks for the route of whatever a client mentions: nobody is connected to for %j",
   async (key) => {
-    const { roads, discovery, asked } = await world({});
-    await roads.answer(transport(key));
+    const { routes, discovery, asked } = await world({});
+    await routes.answer(transport(key));
     await discovery.idle();
     expect(asked).toEqual([]);
   },
@@ -172,8 +181,8 @@ test.each([
   { key: "[127.0.0.1]:10083", looks: [] },
   { key: "[10.8]", looks: [] },
 ])("a delivery to $key: $looks", async ({ key, looks }) => {
-  const { roads, discovery, asked } = await world({});
-  await roads.answer(tlsPolicy(key));
+  const { routes, discovery, asked } = await world({});
+  await routes.answer(tlsPolicy(key));
   await discovery.idle();
   expect(asked).toEqual(looks);
 });
@@ -186,17 +195,17 @@ test("a server that may not be connected to has no HTTPS, and is not looked at a
   });
   discovery.look("two.test");
   await discovery.idle();
-  expect(knowledge.get("two.test")?.road).toMatchObject({ state: "no", hosts: [] });
+  expect(knowledge.get("two.test")?.https).toMatchObject({ state: "no", hosts: [] });
 });
 
 test("the table of DNS records and of routes that end here", async () => {
-  const { roads } = await world({});
-  expect(await roads.answer({ map: "dns-reply", key: "a.test. 60 IN A 10.0.0.8" })).toEqual({
+  const { routes } = await world({});
+  expect(await routes.answer({ map: "dns-reply", key: "a.test. 60 IN A 10.0.0.8" })).toEqual({
     kind: "ok",
     value: "IGNORE",
   });
-  expect(await roads.answer({ map: "dns-reply", key: "a.test. 60 IN A 8.8.8.8" })).toEqual({ kind: "notFound" });
-  expect(roads.answer(transport("a@[10.0.0.8]"))).toMatchObject({
+  expect(await routes.answer({ map: "dns-reply", key: "a.test. 60 IN A 8.8.8.8" })).toEqual({ kind: "notFound" });
+  expect(routes.answer(transport("a@[10.0.0.8]"))).toMatchObject({
     kind: "ok",
     value: expect.stringMatching(/^error:5\.4\.4 /),
   });
@@ -205,8 +214,8 @@ test("the table of DNS records and of routes that end here", async () => {
 test.each(["*", "a@chat.example", "a@[1.2.3.4]", "postmaster", "a@-", ""] as const)(
   "nothing is looked for behind %j",
   async (key) => {
-    const { roads, discovery, asked } = await world({});
-    expect(roads.answer(transport(key))).toEqual({ kind: "notFound" });
+    const { routes, discovery, asked } = await world({});
+    expect(routes.answer(transport(key))).toEqual({ kind: "notFound" });
     await discovery.idle();
     expect(asked).toEqual([]);
   },
@@ -221,7 +230,7 @@ test.each([
   const { discovery, knowledge } = await world({ hosts, found });
   discovery.look("_two.test");
   await discovery.idle();
-  expect(knowledge.get("_two.test")?.road).toMatchObject(known);
+  expect(knowledge.get("_two.test")?.https).toMatchObject(known);
 });
 
 test.each([
@@ -241,8 +250,8 @@ test.each([
 
 test("the first mail to a domain waits for its MTA-STS policy", async () => {
   const policy = "version: STSv1\nmode: enforce\nmx: mx.two.test\nmax_age: 86400\n";
-  const { roads, asked } = await world({ texts: ["v=STSv1; id=1"], policy });
-  const answer = await roads.answer({ map: "tls-policy", key: "two.test" });
+  const { routes, asked } = await world({ texts: ["v=STSv1; id=1"], policy });
+  const answer = await routes.answer({ map: "tls-policy", key: "two.test" });
   expect(answer).toEqual({ kind: "ok", value: "secure match=mx.two.test servername=hostname" });
   expect(asked).toContain("mta-sts.two.test");
 });
@@ -252,10 +261,10 @@ test("looks are bounded, and all are made", async () => {
   const domains = Array.from({ length: 20 }, (_, at) => `d${at}.test`);
   for (const domain of domains) discovery.look(domain);
   await discovery.idle();
-  expect(domains.filter((domain) => knowledge.get(domain)?.road?.state === "yes")).toHaveLength(20);
+  expect(domains.filter((domain) => knowledge.get(domain)?.https?.state === "yes")).toHaveLength(20);
 });
 
 test("an unknown table is a mistake and no answer", async () => {
-  const { roads } = await world({});
-  expect(await roads.answer({ map: "x", key: "y" })).toMatchObject({ kind: "temporary" });
+  const { routes } = await world({});
+  expect(await routes.answer({ map: "x", key: "y" })).toMatchObject({ kind: "temporary" });
 });

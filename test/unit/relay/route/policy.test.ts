@@ -4,18 +4,18 @@ import {
   afterFailure,
   afterLook,
   afterSuccess,
+  type HttpsRoute,
   isDue,
-  type Road,
   restMs,
   tlsPolicyFor,
   transportFor,
 } from "../../../../src/relay/route/policy.ts";
-import { createRoadResolver, exchangersFrom } from "../../../../src/relay/route/resolver.ts";
+import { createRouteResolver, exchangersFrom } from "../../../../src/relay/route/resolver.ts";
 import { parseStsPolicy, stsAllows, stsId } from "../../../../src/relay/route/sts.ts";
 
 const now = Date.parse("2026-11-23T12:00:00Z");
 const half = () => 0.5;
-const good: Road = { state: "yes", hosts: ["mx.two.test"], failures: 0, lookAt: now + 1000 };
+const good: HttpsRoute = { state: "yes", hosts: ["mx.two.test"], failures: 0, lookAt: now + 1000 };
 
 describe("destinations", () => {
   test.each([
@@ -41,9 +41,9 @@ describe("destinations", () => {
   });
 });
 
-describe("what is known of a road", () => {
+describe("what is known of a https", () => {
   test("is looked for anew when it was never, and when its time has come", () => {
-    expect([undefined, good, { ...good, lookAt: now }].map((road) => isDue(road, now))).toEqual([true, false, true]);
+    expect([undefined, good, { ...good, lookAt: now }].map((https) => isDue(https, now))).toEqual([true, false, true]);
   });
 
   test.each([
@@ -53,37 +53,37 @@ describe("what is known of a road", () => {
     { when: "not reached any more", before: good, finding: { kind: "unreached" }, state: "broken" },
     { when: "gone", before: good, finding: { kind: "none" }, state: "no" },
   ] as const)("$when: $state", ({ finding, state, ...rest }) => {
-    const road = afterLook("before" in rest ? rest.before : undefined, finding, now, half);
-    expect(road.state).toBe(state);
-    expect(road.lookAt).toBeGreaterThan(now);
+    const https = afterLook("before" in rest ? rest.before : undefined, finding, now, half);
+    expect(https.state).toBe(state);
+    expect(https.lookAt).toBeGreaterThan(now);
   });
 
   test("each failure doubles the rest, up to the most; only a mail that goes through ends it", () => {
-    let road = good;
+    let https = good;
     const rests: number[] = [];
     for (let count = 0; count < 12; count++) {
-      road = afterFailure(road, "broken", now, () => 1);
-      rests.push(road.lookAt - now);
-      expect(road.state).toBe("broken");
-      road = afterLook(road, { kind: "found", hosts: ["mx.two.test"] }, now, half);
+      https = afterFailure(https, "broken", now, () => 1);
+      rests.push(https.lookAt - now);
+      expect(https.state).toBe("broken");
+      https = afterLook(https, { kind: "found", hosts: ["mx.two.test"] }, now, half);
     }
     expect(rests.slice(0, 3)).toEqual([restMs.firstMs, 2 * restMs.firstMs, 4 * restMs.firstMs]);
     expect(rests.at(-1)).toBe(restMs.mostMs);
-    expect(afterSuccess(road)).toMatchObject({ state: "yes", failures: 0 });
+    expect(afterSuccess(https)).toMatchObject({ state: "yes", failures: 0 });
     expect(afterSuccess(good)).toBe(good);
   });
 
-  test("a size that was too large is remembered, the smallest of them, and the road stays", () => {
+  test("a size that was too large is remembered, the smallest of them, and the https stays", () => {
     const once = afterFailure(good, { tooLargeBytes: 2000 }, now);
     expect(afterFailure(once, { tooLargeBytes: 3000 }, now)).toMatchObject({ state: "yes", tooLargeBytes: 2000 });
     expect(afterLook(once, { kind: "found", hosts: ["x.test"] }, now)).toMatchObject({ tooLargeBytes: 2000 });
   });
 
   test("HTTPS is asked for only where it works, and SMTP stands behind it", () => {
-    expect(transportFor("two.test", { road: good })).toBe("road:[127.0.0.1]:10083,two.test");
+    expect(transportFor("two.test", { https: good })).toBe("https:[127.0.0.1]:10083,two.test");
     expect(transportFor("two.test", undefined)).toBeUndefined();
     for (const state of ["no", "broken", "unreached"] as const) {
-      expect(transportFor("two.test", { road: { ...good, state } })).toBeUndefined();
+      expect(transportFor("two.test", { https: { ...good, state } })).toBeUndefined();
     }
   });
 });
@@ -195,6 +195,6 @@ describe("MX hosts", () => {
     ["[1.2.3.4]", "1.2.3.4"],
     ["[ipv6:2001:db8::1]", "2001:db8::1"],
   ])("%s is its own host, and no name server is asked", async (destination, host) => {
-    expect(await createRoadResolver().exchangers(destination)).toEqual({ kind: "hosts", hosts: [host] });
+    expect(await createRouteResolver().exchangers(destination)).toEqual({ kind: "hosts", hosts: [host] });
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fetchStsPolicy, hasHttpsRoad } from "../../../../src/relay/route/probe.ts";
+import { fetchStsPolicy, hasHttpsRoute } from "../../../../src/relay/route/probe.ts";
 
 const target = { host: "mx.two.test", unverified: true };
 const answering = (status: number, text = "") => {
@@ -20,7 +20,7 @@ test.each([
   [502, "unreached"],
 ] as const)("a GET of /mxdeliv that is answered %i: %s", async (status, found) => {
   const { peers, asked } = answering(status);
-  expect(await hasHttpsRoad(peers, target)).toBe(found);
+  expect(await hasHttpsRoute(peers, target)).toBe(found);
   expect(asked).toEqual([[target, "/mxdeliv"]]);
 });
 

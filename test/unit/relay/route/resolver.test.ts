@@ -1,6 +1,6 @@
 /** RFC 1034 promises no order of the records of an answer: what stands behind aliases is found in any. */
 import { afterEach, describe, expect, test } from "vitest";
-import { createRoadResolver } from "../../../../src/relay/route/resolver.ts";
+import { createRouteResolver } from "../../../../src/relay/route/resolver.ts";
 import {
   closeNameServers,
   name,
@@ -42,7 +42,7 @@ describe.each([
       const answers = order.flatMap((at) => [...aliases, ...(record ? [record] : [])][at] ?? []);
       return [reply(query, { answers: record ? answers : [] })];
     });
-    return createRoadResolver([server]);
+    return createRouteResolver([server]);
   };
 
   test("MX", async () => {
@@ -64,7 +64,7 @@ describe.each([
 
 test("aliases in a circle are no address, and end", async () => {
   const circle = [aliases[0], record(name("two.test"), type.cname, 60, questionName)].flatMap((each) => each ?? []);
-  const resolver = createRoadResolver([await nameServer((query) => [reply(query, { answers: circle })])]);
+  const resolver = createRouteResolver([await nameServer((query) => [reply(query, { answers: circle })])]);
   expect(await resolver.texts("one.test")).toEqual([]);
   expect(await resolver.exchangers("one.test")).toMatchObject({ kind: expect.stringMatching(/hosts|none|failed/) });
 });

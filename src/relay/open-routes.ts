@@ -1,4 +1,4 @@
-/** Puts the roads together: what is known, the looks for more, Postfix's questions, and the courier for what goes by HTTPS. */
+/** Puts the routes together: what is known, the looks for more, Postfix's questions, and the courier for what goes by HTTPS. */
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Lookup } from "../dns/lookup.ts";
@@ -11,12 +11,12 @@ import { Dane } from "./route/dane.ts";
 import { Discovery } from "./route/discover.ts";
 import { destinationOf } from "./route/domain.ts";
 import { Knowledge } from "./route/knowledge.ts";
-import { fetchStsPolicy, hasHttpsRoad } from "./route/probe.ts";
-import { createRoadResolver } from "./route/resolver.ts";
-import { Roads } from "./route/roads.ts";
+import { fetchStsPolicy, hasHttpsRoute } from "./route/probe.ts";
+import { createRouteResolver } from "./route/resolver.ts";
+import { Routes } from "./route/routes.ts";
 import type { Answer, Question } from "./wire/socketmap.ts";
 
-export interface OpenRoads {
+export interface OpenRoutes {
   courier: Courier;
   answer(question: Question): Answer | Promise<Answer>;
   /** Whether mail to this address would go by HTTPS now. */
@@ -25,7 +25,7 @@ export interface OpenRoads {
   close: () => Promise<void>;
 }
 
-export interface OpenRoadsOptions {
+export interface OpenRoutesOptions {
   config: Settings;
   metrics: Metrics;
   lookup: Lookup;
@@ -35,33 +35,33 @@ export interface OpenRoadsOptions {
 }
 
 /** Beside the folders of the domains; no domain begins with a dot. */
-const fileName = ".roads.json";
+const fileName = ".destinations.json";
 
-export async function openRoads({
+export async function openRoutes({
   config,
   metrics,
   lookup,
   mayConnect,
   log,
   now,
-}: OpenRoadsOptions): Promise<OpenRoads> {
+}: OpenRoutesOptions): Promise<OpenRoutes> {
   const knowledge = await Knowledge.open({ path: join(config.mailFolder, fileName), log, now });
-  const resolver = createRoadResolver();
+  const resolver = createRouteResolver();
   const peers = new Peers({ lookup: resolver.lookup, mayConnect });
   const discovery = new Discovery({
     knowledge,
     resolver,
-    probe: (host, unverified) => hasHttpsRoad(peers, { host, unverified }),
+    probe: (host, unverified) => hasHttpsRoute(peers, { host, unverified }),
     fetchPolicy: (host) => fetchStsPolicy(peers, host),
     now,
     log,
   });
   const dane = config.dnssec ? new Dane({ lookup, now }) : undefined;
-  const roads = new Roads({ config, knowledge, discovery, dane, mayConnect, now });
+  const routes = new Routes({ config, knowledge, discovery, dane, mayConnect, now });
   const courier = new Courier({ knowledge, discovery, resolver, peers, metrics, log, now });
   return {
     courier,
-    answer: (question) => roads.answer(question),
+    answer: (question) => routes.answer(question),
     goesByHttps: (recipient) => {
       const destination = destinationOf(recipient);
       return destination !== undefined && courier.isUsedFor(destination);

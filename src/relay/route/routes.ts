@@ -13,7 +13,7 @@ import type { Knowledge } from "./knowledge.ts";
 import { judgeDnsRecord, refusalOf } from "./peers-of-postfix.ts";
 import { isDue, tlsPolicyFor, transportFor } from "./policy.ts";
 
-export interface RoadsOptions {
+export interface RoutesOptions {
   config: Pick<Domains, "domains">;
   knowledge: Knowledge;
   discovery: Pick<Discovery, "look" | "stsKnown">;
@@ -23,13 +23,13 @@ export interface RoadsOptions {
   now: () => number;
 }
 
-/** The question comes from a delivery of its own, so this delays nobody else; the first mail to a domain has its policy already. */
+/** Postfix asks once per delivery, so waiting delays only that delivery, and even the first one sees the policy. */
 const policyPatienceMs = 3000;
 
-export class Roads {
-  readonly #options: RoadsOptions;
+export class Routes {
+  readonly #options: RoutesOptions;
 
-  constructor(options: RoadsOptions) {
+  constructor(options: RoutesOptions) {
     this.#options = options;
   }
 
@@ -70,7 +70,7 @@ export class Roads {
 
   #lookIfDue(destination: string): void {
     const { knowledge, discovery, now } = this.#options;
-    if (isDue(knowledge.get(destination)?.road, now())) discovery.look(destination);
+    if (isDue(knowledge.get(destination)?.https, now())) discovery.look(destination);
   }
 
   #isOurs(destination: string): boolean {

@@ -1,4 +1,4 @@
-/** Two relays and the roads between them: SMTP first, HTTPS once it is known, and back when it breaks; no mail is lost, none comes twice. */
+/** Two relays and the routes between them: SMTP first, HTTPS once it is known, and back when it breaks; no mail is lost, none comes twice. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
@@ -8,7 +8,7 @@ import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod, tryWaitingMail, waitingMails } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
-import { goneByHttps, hasHttpsRoad, haveGoneByHttps, tableAnswer } from "../helpers/socketmap.ts";
+import { goneByHttps, hasHttpsRoute, haveGoneByHttps, tableAnswer } from "../helpers/socketmap.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { closeHttps } from "../helpers/without-https.ts";
 import { namesUp } from "../lab/lab.ts";
@@ -85,7 +85,7 @@ async function arrived(marks: readonly string[]): Promise<number[]> {
 /** The answer of transport_maps for a domain. */
 const roadOf = (domain: string) => tableAnswer(one, "transport", `x@${domain}`);
 
-/** Postfix remembers the road of one address, the last that it asked for, for 30 s: a mail to another makes it ask again. */
+/** Postfix remembers the route of one address, the last that it asked for, for 30 s: a mail to another makes it ask again. */
 const askAgain = () => send(alice);
 
 /** A sender whose mail needs no signature, as it has no domain. */
@@ -99,17 +99,17 @@ const bounce = (mark: string) =>
     { patienceMs: patienceMs.mail, everyMs: 100 },
   );
 
-/** Until the fake's road is known. */
+/** Until the fake's route is known. */
 async function learnFake() {
   fake.answer = { status: 200, text: "250 OK" };
-  await until("the fake's road", () => hasHttpsRoad(one, fakeDomain), {
+  await until("the fake's https", () => hasHttpsRoute(one, fakeDomain), {
     patienceMs: patienceMs.mail,
   });
 }
 
-test("the HTTPS road is found beside the first mail, and taken", async () => {
+test("the HTTPS delivery is found beside the first mail, and taken", async () => {
   expect(await arrived([await send()])).toEqual([1]);
-  await until("the road", () => hasHttpsRoad(one, two.domain), { patienceMs: patienceMs.mail });
+  await until("the https", () => hasHttpsRoute(one, two.domain), { patienceMs: patienceMs.mail });
   await askAgain();
   const before = await goneByHttps(one);
   expect(await arrived([await send(), await send(bob, 5_000_000)])).toEqual([1, 1]);
@@ -124,8 +124,8 @@ test("when 443 is down, mail takes SMTP in the same attempt, once, and comes bac
   console.log(`two mails arrived by SMTP ${Math.round(performance.now() - start)} ms after 443 was gone`);
   expect(await roadOf(two.domain)).toBe("");
   await openHttps();
-  const back = () => hasHttpsRoad(one, two.domain);
-  await until("the road to be back", back, { patienceMs: 40_000, everyMs: 500 });
+  const back = () => hasHttpsRoute(one, two.domain);
+  await until("the https to be back", back, { patienceMs: 40_000, everyMs: 500 });
   await askAgain();
   const before = await goneByHttps(one);
   expect(await arrived([await send()])).toEqual([1]);
@@ -186,7 +186,7 @@ test("what the peer refuses for good comes back with its words", async () => {
 });
 
 test("a recipient whom the peer refuses comes back alone", async () => {
-  await until("the road", () => hasHttpsRoad(one, two.domain), { patienceMs: patienceMs.mail });
+  await until("the https", () => hasHttpsRoute(one, two.domain), { patienceMs: patienceMs.mail });
   // no account of the peer can have such a name, so it refuses the whole request for it
   const refused = `no%account@${two.domain}`;
   const mark = await send([refused, bob]);
@@ -208,13 +208,13 @@ test("while the relay daemon is away mail waits; what it knew is there when it i
   await until("the mail to be put off", async () => /status=deferred/.test(await one.logs("postfix")));
   await one.stop("relay");
   for (const name of ["web", "postfix"] as const) await two.start(name);
-  const deferred = async () => (await one.logs("postfix")).match(/roads[.]sock|status=deferred/g)?.length ?? 0;
+  const deferred = async () => (await one.logs("postfix")).match(/routes[.]sock|status=deferred/g)?.length ?? 0;
   const before = await deferred();
   await until("another try", async () => (await deferred()) > before, { patienceMs: 30_000, everyMs: 200 });
   expect(await waitingMails(one)).toBe(1);
   await one.start("relay");
-  // a domain that is not known is never answered with a road the first time
-  expect(await roadOf(fakeDomain)).toMatch(/^road:/);
+  // a domain that is not known is never answered with a route the first time
+  expect(await roadOf(fakeDomain)).toMatch(/^https:/);
   // Postfix has come back to it by itself once; the next time is when it is twice as old
   await tryWaitingMail(one);
   expect(await arrived([mark])).toEqual([1]);
