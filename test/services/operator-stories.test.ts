@@ -235,7 +235,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       const hash = await hashOf("drift");
       await cluster.change("secrets", "drift-dkim", { data: { "rsa.pem": base64("no key") } });
       const { message } = await cluster.conditionIs("drift", "Ready", "DkimKeyInvalid");
-      expect(message).toMatch(/^Secret drift-dkim has no private key in rsa\.pem: put it back/);
+      expect(message).toMatch(/^Secret drift-dkim has no private key in rsa\.pem: restore it/);
       expect(textIn(await secret("drift-dkim"), "rsa.pem")).toBe("no key");
       expect(await hashOf("drift")).toBe(hash);
       await cluster.change("secrets", "drift-dkim", { data });
