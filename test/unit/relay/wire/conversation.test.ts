@@ -71,12 +71,14 @@ test("transactions of more than a MiB are forgotten, and others go on", async ()
 
 describe("one conversation", () => {
   const heard: unknown[] = [];
+  const asked: string[] = [];
   const ended = vi.fn();
   let server: Door | undefined;
 
   /** Answers `slow` late and `long` with a MiB, ends at `bye`, fails at `bug`, and `raw` makes what comes next one question of four bytes. */
   async function talk(greeting?: string): Promise<Socket> {
     heard.length = 0;
+    asked.length = 0;
     ended.mockClear();
     const options = {
       at: join(mkdtempSync(join(tmpdir(), "talk-")), "s"),
@@ -100,6 +102,7 @@ describe("one conversation", () => {
           }
         },
         async answer(question) {
+          asked.push(question);
           if (question === "slow") await sleep(50);
           if (question === "bug") throw new Error("bug");
           if (question === "bye") return new LastWords("gone\n");
@@ -157,7 +160,7 @@ describe("one conversation", () => {
   test("a peer that leaves before its answer is nobody's failure", async () => {
     const socket = await talk();
     socket.write("slow\n");
-    await sleep(10);
+    await until("the question", () => asked.includes("slow"));
     socket.destroy();
     await until("the end", () => ended.mock.calls.length === 1);
     expect(heard).toEqual([]);
@@ -167,7 +170,7 @@ describe("one conversation", () => {
     const idle = await talk();
     const asking = connect(server?.path ?? "");
     asking.write("slow\nnever\n");
-    await sleep(10);
+    await until("the question", () => asked.includes("slow"));
     await server?.close(5000);
     expect(await said(asking)).toContain("slow!\n");
     expect(await said(idle)).toBe("");
