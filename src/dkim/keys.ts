@@ -3,6 +3,7 @@
  * and is never the answer "no key". One lookup at a time for a name, however many mails wait for it, and few for the names of one domain: whoever
  * sends mail chooses the names, and may have a name server that is silent.
  */
+import { BoundedMap } from "../lib/bounded-map.ts";
 import { type PublicKey, parseKeyRecord } from "./key-record.ts";
 
 /** One TXT record is one text, its strings joined, latin1. */
@@ -57,35 +58,26 @@ interface Entry {
 }
 
 export function createKeyCache({ lookup, now, size = 1000 }: KeyCacheOptions): KeyCache {
-  const entries = new Map<string, Entry>();
+  const entries = new BoundedMap<string, Entry>(size);
   /** Apart from the others, so that nobody's made-up names take the place of keys. */
-  const failures = new Map<string, Entry>();
+  const failures = new BoundedMap<string, Entry>(size);
   const asking = new Map<string, Promise<KeyAnswer>>();
   /** Lookups that run, by domain. */
   const running = new Map<string, number>();
-
-  const remember = (into: Map<string, Entry>, name: string, entry: Entry) => {
-    into.delete(name);
-    into.set(name, entry);
-    for (const oldest of into.keys()) {
-      if (into.size <= size) break;
-      into.delete(oldest);
-    }
-  };
 
   const ask = async (name: string): Promise<KeyAnswer> => {
     const txt = await lookup(name).catch((): TxtAnswer => ({ kind: "failed", why: "the resolver failed" }));
     const answer = keysOf(txt);
     const fetchedAt = now();
     if (txt.kind === "failed") {
-      remember(failures, name, { answer, fetchedAt, endsAt: fetchedAt + failedMs });
+      failures.set(name, { answer, fetchedAt, endsAt: fetchedAt + failedMs });
       return answer;
     }
     failures.delete(name);
     // a record without a usable key is a mistake that somebody may be correcting: remembered as shortly as no record
     const { least, most } = boundsSeconds[answer.kind === "keys" ? "found" : "none"];
     const endsAt = fetchedAt + Math.min(most, Math.max(least, txt.ttlSeconds)) * 1000;
-    remember(entries, name, { answer, fetchedAt, endsAt });
+    entries.set(name, { answer, fetchedAt, endsAt });
     return answer;
   };
 
@@ -113,11 +105,8 @@ export function createKeyCache({ lookup, now, size = 1000 }: KeyCacheOptions): K
   return {
     async get(name) {
       const key = name.toLowerCase();
-      const entry = entries.get(key);
-      if (!entry || entry.endsAt <= now()) return askOnce(key);
-      entries.delete(key);
-      entries.set(key, entry);
-      return entry.answer;
+      const entry = entries.use(key);
+      return entry && entry.endsAt > now() ? entry.answer : askOnce(key);
     },
     async getAgain(name) {
       const key = name.toLowerCase();

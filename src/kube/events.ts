@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import type { EventsV1Event } from "@kubernetes/client-node";
 import { backOffMs } from "../lib/back-off.ts";
+import { BoundedMap } from "../lib/bounded-map.ts";
 import { messageOf } from "../lib/text.ts";
 import { wait } from "../lib/wait.ts";
 import { isPassing } from "./api-error.ts";
@@ -57,8 +58,8 @@ export class EventRecorder {
   readonly #log: Log;
   readonly #now: () => Date;
   readonly #stopping = new AbortController();
-  readonly #series = new Map<string, Series>();
-  readonly #budget = new Map<string, { left: number; at: number }>();
+  readonly #series = new BoundedMap<string, Series>(limits.remembered);
+  readonly #budget = new BoundedMap<string, { left: number; at: number }>(limits.remembered);
   readonly #waiting: (() => Promise<void>)[] = [];
   #sending: Promise<void> | undefined;
   #dropped = 0;
@@ -119,9 +120,7 @@ export class EventRecorder {
       countWritten: 1,
       lastAt: now,
     };
-    this.#series.delete(key);
     this.#series.set(key, series);
-    forgetOldest(this.#series, limits.remembered);
     const time = this.#now();
     const eventName = `${name.slice(0, 200)}.${time.getTime().toString(16)}${randomBytes(4).toString("hex")}`;
     const { apiVersion, kind } = about;
@@ -163,9 +162,7 @@ export class EventRecorder {
   #mayAdd(about: string, now: number): boolean {
     const budget = this.#budget.get(about) ?? { left: limits.burst, at: now };
     const left = Math.min(limits.burst, budget.left + (now - budget.at) / limits.oneMoreMs);
-    this.#budget.delete(about);
     this.#budget.set(about, { left: left >= 1 ? left - 1 : left, at: now });
-    forgetOldest(this.#budget, limits.remembered);
     return left >= 1;
   }
 
@@ -206,12 +203,4 @@ function shortened(text: string, mostBytes: number): string {
   if (Buffer.byteLength(text) <= mostBytes) return text;
   const { read } = new TextEncoder().encodeInto(text, new Uint8Array(mostBytes - 3));
   return `${text.slice(0, read)}…`;
-}
-
-/** Maps keep the order of coming. */
-function forgetOldest(map: Map<string, unknown>, most: number): void {
-  for (const key of map.keys()) {
-    if (map.size <= most) return;
-    map.delete(key);
-  }
 }

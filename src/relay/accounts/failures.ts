@@ -6,6 +6,7 @@
  *   log in, but only few of its attempts may wait at the same time.
  * Each further failure doubles the delay. In memory, bounded.
  */
+import { BoundedMap } from "../../lib/bounded-map.ts";
 
 interface Rule {
   /** Wrong passwords without a delay. */
@@ -50,9 +51,9 @@ export interface Standing {
 
 export class LoginFailures {
   readonly #now: () => number;
-  readonly #pairs = new Map<string, Entry>();
-  readonly #accounts = new Map<string, Entry>();
-  readonly #networks = new Map<string, Entry>();
+  readonly #pairs = new BoundedMap<string, Entry>(maxEntries);
+  readonly #accounts = new BoundedMap<string, Entry>(maxEntries);
+  readonly #networks = new BoundedMap<string, Entry>(maxEntries);
 
   constructor(now: () => number) {
     this.#now = now;
@@ -95,10 +96,7 @@ export class LoginFailures {
     const now = this.#now();
     const failures = (this.#find(entries, key)?.failures ?? 0) + 1;
     const delay = failures < free ? 0 : Math.min(longestDelayMs, firstDelayMs * 2 ** (failures - free));
-    entries.delete(key);
     entries.set(key, { failures, until: now + delay, last: now });
-    const [oldest] = entries.keys();
-    if (entries.size > maxEntries && oldest !== undefined) entries.delete(oldest);
   }
 }
 

@@ -1,12 +1,13 @@
 /** Right passwords and where they came from: a client that has logged in before does not wait behind strangers. In memory, bounded. */
 import { createHmac, randomBytes } from "node:crypto";
+import { BoundedMap } from "../../lib/bounded-map.ts";
 import { pairKey } from "./failures.ts";
 
 const maxRemembered = 10_000;
 
 /** A set whose members expire; when it is full, the one added longest ago is removed. */
 class Expiring {
-  readonly #until = new Map<string, number>();
+  readonly #until = new BoundedMap<string, number>(maxRemembered);
   readonly #now: () => number;
   readonly #keepMs: number;
 
@@ -20,10 +21,7 @@ class Expiring {
   }
 
   add(key: string): void {
-    this.#until.delete(key);
     this.#until.set(key, this.#now() + this.#keepMs);
-    const [oldest] = this.#until.keys();
-    if (this.#until.size > maxRemembered && oldest !== undefined) this.#until.delete(oldest);
   }
 }
 

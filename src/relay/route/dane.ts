@@ -2,8 +2,10 @@
  * DANE for SMTP (RFC 7672): whether a domain says in signed DNS which certificates its mail servers have. Postfix looks the records up again
  * and verifies by them; here is only decided that it has to. The DNS is the memory: nothing is kept longer than its TTL, or over a restart.
  */
+
 import type { Lookup } from "../../dns/lookup.ts";
 import type { DnsAnswer, RecordData } from "../../dns/message.ts";
+import { BoundedMap } from "../../lib/bounded-map.ts";
 
 /** `unknown`: the DNS could not say, which may be an attack; never taken for `absent` (RFC 7672 §2.1.2). */
 export type DaneFinding = "published" | "absent" | "unknown";
@@ -84,11 +86,12 @@ export interface DaneOptions {
 
 export class Dane {
   readonly #options: DaneOptions;
-  readonly #known = new Map<string, { finding: DaneFinding; endsAt: number }>();
+  readonly #known: BoundedMap<string, { finding: DaneFinding; endsAt: number }>;
   readonly #running = new Map<string, Promise<DaneFinding>>();
 
   constructor(options: DaneOptions) {
     this.#options = options;
+    this.#known = new BoundedMap(options.size ?? 10_000);
   }
 
   /** What is known after the patience; a lookup that takes longer goes on, for the next question. */
@@ -107,13 +110,10 @@ export class Dane {
   #ask(domain: string): Promise<DaneFinding> {
     const running = this.#running.get(domain);
     if (running) return running;
-    const { lookup, now, size = 10_000 } = this.#options;
+    const { lookup, now } = this.#options;
     const asking = findDane(domain, lookup).then(({ finding, ttlSeconds }) => {
       this.#running.delete(domain);
-      this.#known.delete(domain);
       this.#known.set(domain, { finding, endsAt: now() + Math.min(ttlSeconds, mostSeconds) * 1000 });
-      const [oldest] = this.#known.keys();
-      if (this.#known.size > size && oldest !== undefined) this.#known.delete(oldest);
       return finding;
     });
     this.#running.set(domain, asking);
