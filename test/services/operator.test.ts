@@ -112,7 +112,9 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       const { resourceVersion } = await volume();
       await makeServer("kept", { ...spec, domain: "kept.example.org", certificate: { source: "SelfSigned" } });
       const { message } = await conditionIs("kept", "Ready", "ApplyConflict");
-      expect(message).toMatch(/^mailboxes or keys of 203\.0\.113\.9 were kept under the name kept: use another name for this server/);
+      expect(message).toMatch(
+        /^mailboxes or keys of 203\.0\.113\.9 were kept under the name kept: use another name for this server/,
+      );
       expect(message).toContain("kubectl -n chatmail delete ");
       for (const [, name] of kept.filter(([, each]) => each !== "kept-dkim")) expect(message).toContain(`/${name}`);
       expect((await volume()).resourceVersion).toBe(resourceVersion);
