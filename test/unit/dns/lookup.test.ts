@@ -19,7 +19,7 @@ import { seededRandom } from "../../helpers/seeded-random.ts";
 afterEach(closeNameServers);
 
 const allAt = (...servers: string[]) =>
-  createLookup({ servers, random: (below) => Math.floor(Math.random() * below), timeoutMs: 100, rounds: 2 });
+  createLookup({ servers, random: (below) => Math.floor(Math.random() * below), timeoutMs: 500, rounds: 2 });
 const lookupAt =
   (...servers: string[]) =>
   (name: string) =>
