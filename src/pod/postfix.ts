@@ -9,8 +9,13 @@ import { mainDomain, type Plan } from "./plan.ts";
 /** The service that tries HTTPS before SMTP; the relay daemon names it in its answers. */
 export const httpsService = "https";
 
-/** Deliveries at the same time by each route: some 1 MB for each, while it runs. */
+/** The service for domains of which no server answered HTTPS when it was looked for; the relay daemon names it in its answers. */
+export const unreachedService = "unreached";
+
+/** Deliveries at the same time by HTTPS: some 1 MB for each, while it runs. */
 const remoteProcesses = 200;
+/** By SMTP: to domains that are new or known to answer, and to those that did not. */
+const smtpProcesses = { smtp: 150, [unreachedService]: 100 };
 
 /** Submission sessions of one client: 300 devices behind one address, by default. */
 export const submissionsPerClient = ({ connections }: Plan): number => Math.max(1, Math.floor(connections.smtp / 3));
@@ -66,10 +71,14 @@ export function mainSettings(plan: Plan): Settings {
     transport_maps: `socketmap:unix:${sockets.routes}:transport`,
     // a server that does not answer is left in seconds; the route that failed counts as the first of these sessions
     smtp_connect_timeout: "10s",
-    smtp_helo_timeout: "60s",
+    smtp_helo_timeout: "30s",
     smtp_mx_session_limit: 4,
-    // one slow domain takes a twentieth of the processes and no more
+    smtp_mx_address_limit: 4,
+    // a domain that does not answer costs one process, and one slow domain takes a few and no more
+    smtp_initial_destination_concurrency: 1,
+    [`${unreachedService}_initial_destination_concurrency`]: 1,
     smtp_destination_concurrency_limit: remoteProcesses / 20,
+    [`${unreachedService}_destination_concurrency_limit`]: remoteProcesses / 20,
     [`${httpsService}_destination_concurrency_limit`]: remoteProcesses / 20,
     // nothing is rewritten: signatures stay whole
     disable_mime_input_processing: "yes",
@@ -236,7 +245,14 @@ function masterServices(plan: Plan): readonly Service[] {
     { name: "flush", type: "unix", wakeup: "1000?", most: 0, private: false, program: "flush" },
     { name: "proxymap", type: "unix", program: "proxymap" },
     { name: "proxywrite", type: "unix", most: 1, program: "proxymap" },
-    { name: "smtp", type: "unix", most: remoteProcesses, program: "smtp" },
+    { name: "smtp", type: "unix", most: smtpProcesses.smtp, program: "smtp" },
+    {
+      name: unreachedService,
+      type: "unix",
+      most: smtpProcesses[unreachedService],
+      program: "smtp",
+      options: { syslog_name: "postfix/unreached" },
+    },
     {
       name: httpsService,
       type: "unix",

@@ -6,7 +6,7 @@
  */
 import { backOffMs } from "../../lib/back-off.ts";
 import { loopback } from "../../pod/layout.ts";
-import { httpsService } from "../../pod/postfix.ts";
+import { httpsService, unreachedService } from "../../pod/postfix.ts";
 import type { DaneFinding } from "./dane.ts";
 import { isUnverified } from "./domain.ts";
 import type { StsPolicy } from "./sts.ts";
@@ -84,9 +84,14 @@ export function isDue(https: HttpsRoute | undefined, now: number): boolean {
   return https === undefined || https.lookAt <= now;
 }
 
-/** The answer of transport_maps; undefined: Postfix's own way, SMTP. */
+/**
+ * The answer of transport_maps; undefined: Postfix's own way, SMTP. Where no server answered, SMTP has processes of its own: many such domains
+ * keep no mail to others waiting (decision 0026).
+ */
 export function transportFor(destination: string, known: Known | undefined): string | undefined {
-  return known?.https?.state === "yes" ? `${httpsService}:${httpsHop},${destination}` : undefined;
+  const { state } = known?.https ?? {};
+  if (state === "yes") return `${httpsService}:${httpsHop},${destination}`;
+  return state === "unreached" ? `${unreachedService}:` : undefined;
 }
 
 /** Where Postfix hands over what goes by HTTPS. */

@@ -82,9 +82,13 @@ describe("what is known of a https", () => {
   test("HTTPS is asked for only where it works, and SMTP stands behind it", () => {
     expect(transportFor("two.test", { https: good })).toBe("https:[127.0.0.1]:10083,two.test");
     expect(transportFor("two.test", undefined)).toBeUndefined();
-    for (const state of ["no", "broken", "unreached"] as const) {
+    for (const state of ["no", "broken"] as const) {
       expect(transportFor("two.test", { https: { ...good, state } })).toBeUndefined();
     }
+  });
+
+  test("a domain whose servers did not answer goes by SMTP in processes of its own", () => {
+    expect(transportFor("two.test", { https: { ...good, state: "unreached" } })).toBe("unreached:");
   });
 });
 

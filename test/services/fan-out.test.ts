@@ -1,0 +1,98 @@
+/** Mail to many domains that do not answer delays no mail to one that does. */
+import { createServer, type Server, type Socket } from "node:net";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ports } from "../../src/mail/ports.ts";
+import { newAccount, password } from "../helpers/accounts.ts";
+import { ImapClient } from "../helpers/imap-client.ts";
+import { encryptedMessage, randomName } from "../helpers/messages.ts";
+import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { SmtpClient } from "../helpers/smtp-client.ts";
+import { tableAnswer } from "../helpers/socketmap.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+import { namesUp } from "../lab/lab.ts";
+import { publishZone, removeZone } from "../lab/names.ts";
+import { addresses } from "../lab/place.ts";
+
+/** Every name in it is a domain whose server accepts connections and says nothing. */
+const silentZone = "_fan-out-silent.test";
+const deadDomains = 60;
+
+let one: RelayPod;
+let two: RelayPod;
+let alice: string;
+let silent: Server;
+const open = new Set<Socket>();
+let tries = 0;
+let mostOpen = 0;
+
+beforeAll(async () => {
+  await namesUp();
+  silent = createServer((socket) => {
+    open.add(socket);
+    tries++;
+    mostOpen = Math.max(mostOpen, open.size);
+    socket.on("error", () => socket.destroy()).on("close", () => open.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    silent.once("error", reject).listen({ port: ports.smtp, host: addresses.gateway }, () => resolve());
+  });
+  await publishZone(silentZone, `* A ${addresses.gateway}`);
+  one = await startRelayPod({ domain: "_fan-out-one.test" });
+  two = await startRelayPod({ domain: "_fan-out-two.test" });
+  for (const pod of [one, two]) await publishZone(pod.domain, pod.zone);
+  alice = await newAccount(one);
+});
+afterAll(async () => {
+  silent?.close();
+  for (const socket of open) socket.destroy();
+  await removeZone(silentZone);
+  for (const pod of [one, two]) {
+    await pod?.remove();
+    if (pod) await removeZone(pod.domain);
+  }
+});
+
+const dead = Array.from({ length: deadDomains }, (_, at) => `d${at}.${silentZone}`);
+
+async function send(from: string, to: readonly string[]): Promise<string> {
+  const mark = randomName(12);
+  const smtp = await SmtpClient.ready(one.at(ports.submissions), from, password);
+  const data = encryptedMessage({ from, to, headers: { "Chat-Mark": mark } });
+  expect(await smtp.send({ from, to, data })).toMatchObject({ code: 250 });
+  await smtp.quit();
+  return mark;
+}
+
+async function arrived(user: string, mark: string): Promise<number> {
+  const start = performance.now();
+  const client = await ImapClient.ready(two.at(ports.imaps), user, password);
+  const isThere = async () => {
+    await client.say("SELECT INBOX");
+    return (await client.messages()).some((text) => text.includes(mark));
+  };
+  await until("the mail", isThere, { patienceMs: patienceMs.client, everyMs: 50 });
+  await client.logout();
+  return performance.now() - start;
+}
+
+test("a burst to sixty silent domains: mail to another one, which is met now, arrives at once", async () => {
+  const bob = await newAccount(two);
+  // six mails for each domain: more than there are processes, if several at once tried the same silent server
+  for (let count = 0; count < 6; count++)
+    await send(
+      alice,
+      dead.map((domain) => `x${count}@${domain}`),
+    );
+  await until("a try of every silent domain", () => tries >= deadDomains, { patienceMs: patienceMs.pod });
+  const took = await arrived(bob, await send(await newAccount(one), [bob]));
+  console.log(`beside ${open.size} connections that wait for a greeting, a mail took ${Math.round(took)} ms`);
+  expect(took).toBeLessThan(10_000);
+  // one for each domain, and one more since it is known not to answer
+  expect(mostOpen).toBeLessThanOrEqual(2 * deadDomains);
+}, 200_000);
+
+test("domains whose servers did not answer have deliveries of their own", async () => {
+  const known = async () => (await tableAnswer(one, "transport", `x@${dead[0]}`)).startsWith("unreached:");
+  await until("the silent domain to be known", known, { patienceMs: patienceMs.client, everyMs: 200 });
+  expect(await tableAnswer(one, "transport", `x@${two.domain}`)).not.toContain("unreached");
+});
