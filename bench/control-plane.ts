@@ -267,7 +267,7 @@ async function edit(server: ApiServer, size: number): Promise<number[]> {
     const changed = new Promise<void>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`edit of ${nameOf(target)} had no effect`)), 30_000);
       heard = (name) => {
-        if (name !== childNames(nameOf(target)).configMap) return;
+        if (name !== childNames(nameOf(target)).planConfigMap) return;
         clearTimeout(late);
         resolve();
       };

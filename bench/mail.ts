@@ -209,7 +209,7 @@ async function measureSync() {
   for (let round = 0; round < size.rounds; round++) {
     say(`round ${round + 1} of ${size.rounds}`);
     for (const sync of syncs) {
-      pod.configure("dovecot", "dovecot.conf", withSync(dovecotConf, sync));
+      await pod.configure("dovecot", "dovecot.conf", withSync(dovecotConf, sync));
       await pod.signal("dovecot", "HUP");
       await pause(1500, signal);
       await bench.deliveries(1, 20);

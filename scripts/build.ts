@@ -15,6 +15,7 @@ export const bundles = {
   relay: "src/main/relay.ts",
   "relay-hash": "src/relay/accounts/hash-worker.ts",
   expire: "src/main/expire.ts",
+  render: "src/main/render.ts",
 } as const;
 
 /** CommonJS packages inside a module ask for `require`. */

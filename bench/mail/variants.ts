@@ -1,5 +1,5 @@
 /** The same Postfix twice: beside its submission service stand two of the same kind, one without a milter and equal in all else. */
-import type { FileFolder, Files } from "../../src/pod/files.ts";
+import type { Files, Part } from "../../src/pod/files.ts";
 import { loopback } from "../../src/pod/layout.ts";
 
 export const filters = ["plain", "filtered"] as const;
@@ -15,7 +15,7 @@ export const syncs = ["never", "optimized"] as const;
 export type Sync = (typeof syncs)[number];
 
 export const domain = "_bench.test";
-export function withPlainTwin(files: Record<FileFolder, Files>): Record<FileFolder, Files> {
+export function withPlainTwin(files: Record<Part, Files>): Record<Part, Files> {
   const main = files.postfix["main.cf"] ?? "";
   const master = files.postfix["master.cf"] ?? "";
   const submissions = new RegExp(`^127\\.0\\.0\\.1:${loopback.submissions} inet .*\\n(?: {2}.*\\n)+`, "m").exec(

@@ -25,7 +25,7 @@ export const labelValues = { name: "chatmail-relay", managedBy: fieldManager } a
 
 /** Objects that belong to a server, by the server's name. Names of at most 40 characters leave room for what Kubernetes adds. */
 export const childNames = (server: string) => ({
-  configMap: `${server}-config`,
+  planConfigMap: `${server}-plan`,
   tlsSecret: `${server}-tls`,
   dkimSecret: `${server}-dkim`,
   invitesSecret: `${server}-invites`,
@@ -40,8 +40,10 @@ export const childNames = (server: string) => ({
 });
 
 export const annotations = {
-  /** Hash of the configuration a pod was started with; another value rolls the pod. */
-  configHash: `${group}/config-hash`,
+  /** On the pod template: digest of the Secrets that are read only when the pod starts; another value replaces the pod. */
+  secretsHash: `${group}/secrets-hash`,
+  /** On a running pod: versions of what it mounts. The kubelet brings them up to date when it changes. */
+  synced: `${group}/synced`,
   /** On a volume claim or Secret that may outlive its server: the domain that it belongs to. */
   domain: `${group}/domain`,
 } as const;

@@ -84,6 +84,12 @@ export const reasons = {
     who: "passing",
     meaning: "the relay creates no new accounts, for a reason that this operator does not know",
   },
+  PlanUsed: { meaning: "the relay pod uses the newest plan, which follows from the spec" },
+  PlanPending: { who: "moving", meaning: "new settings are on their way to the relay pod" },
+  PlanRefused: {
+    who: "needs edit",
+    meaning: "the relay's image can't use the new settings; the relay continues with the ones before",
+  },
   RelayNotAsked: { who: "moving", meaning: "the relay pod has not reported yet" },
   RelayUnreachable: { who: "passing", meaning: "the operator can't reach the relay pod's health port" },
   ExpiryOnTime: { meaning: "the last expiry run succeeded" },

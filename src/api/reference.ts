@@ -58,6 +58,34 @@ function boundsOf(schema: Structural): string {
   ].join("; ");
 }
 
+/**
+ * Edits that replace the pod, and with it every session: what only a pod's template can hold. All others take effect in the pod that runs. By the
+ * field, or the group that it is in; a unit test holds this against the template.
+ */
+const replacesPod: Readonly<Record<string, string>> = {
+  "accounts.invitesSecretName": "yes",
+  "accounts.imapConnections": "yes",
+  "accounts.smtpConnections": "yes",
+  "messages.maxSize": "past a power of two",
+  "website.configMapName": "yes",
+  "services.turn": "yes",
+  "services.appVersionsConfigMapName": "yes",
+  "certificate.source": "another Secret",
+  "certificate.secretName": "yes",
+  "network.exposure": "to or from HostPort",
+  "network.validatingResolvers": "yes",
+  resources: "yes",
+  scheduling: "yes",
+  image: "yes",
+};
+
+/** Empty where an edit leaves the pod as it is. */
+export function podReplacement(path: string): string {
+  const bare = path.replaceAll("[]", "");
+  const found = Object.entries(replacesPod).find(([field]) => bare === field || bare.startsWith(`${field}.`));
+  return found?.[1] ?? "";
+}
+
 const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("\n", " ");
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -67,12 +95,13 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 function specTable(schema: Structural): string {
   return table(
-    ["Field", "Type", "Default", "Bounds and rules", "What it does"],
+    ["Field", "Type", "Default", "Bounds and rules", "Replaces the pod", "What it does"],
     fieldsOf(schema, "").map((field) => [
       `\`${field.path}\``,
       typeOf(field.schema),
       defaultOf(field),
       boundsOf(field.schema),
+      field.schema.properties ? "" : podReplacement(field.path),
       field.schema.description ?? "",
     ]),
   );
@@ -100,6 +129,8 @@ ${example}\`\`\`
 \`kubectl explain ${short}.spec\` says the same as this page. ${name.says}
 
 ## spec
+
+An edit takes effect in the running pod within some ten seconds and ends no session, unless the column *Replaces the pod* says otherwise.
 
 ${specTable(structuralOf(spec))}
 

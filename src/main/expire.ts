@@ -3,7 +3,7 @@ import { accessSync, constants } from "node:fs";
 import { parseArgs } from "node:util";
 import { pino } from "pino";
 import { messageOf } from "../lib/text.ts";
-import { readSettings } from "../relay/config.ts";
+import { readStart } from "../relay/config.ts";
 import { leftDomains } from "../relay/expire/left-domains.ts";
 import { expireDomain, noCounts } from "../relay/expire/walk.ts";
 
@@ -13,7 +13,7 @@ try {
   });
   const nowMs = values.now === undefined ? Date.now() : Date.parse(values.now);
   if (Number.isNaN(nowMs)) throw new Error(`--now: not an ISO date: ${values.now}`);
-  const config = readSettings(process.env);
+  const { settings: config } = readStart(process.env);
   accessSync(config.mailFolder, constants.R_OK | constants.X_OK);
   const dryRun = values["dry-run"];
   const counts = noCounts();

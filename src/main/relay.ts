@@ -1,31 +1,31 @@
 /** The relay daemon of a relay pod: answers the questions of Postfix, Dovecot and nginx. */
 import { pino } from "pino";
 import { messageOf } from "../lib/text.ts";
-import { readSettings, type Settings } from "../relay/config.ts";
+import { readStart, type Start } from "../relay/config.ts";
 import { startDaemon } from "../relay/daemon.ts";
 import * as events from "../relay/events.ts";
 
 /** Running answers may take this long after SIGTERM. */
 const graceMs = 10_000;
 
-function settingsOrExit(): Settings {
+function startOrExit(): Start {
   try {
-    return readSettings(process.env);
+    return readStart(process.env);
   } catch (thrown) {
     console.error(`relay: ${messageOf(thrown)}`);
     process.exit(1);
   }
 }
 
-const settings = settingsOrExit();
-const log = pino({ level: settings.logLevel, base: null });
+const start = startOrExit();
+const log = pino({ level: start.settings.logLevel, base: null });
 /** In the image a bundle of its own beside this one; from source, Node strips the types itself. */
 const hashWorkerFile = import.meta.url.endsWith(".ts")
   ? new URL("../relay/accounts/hash-worker.ts", import.meta.url)
   : new URL("./relay-hash.js", import.meta.url);
 
 try {
-  const daemon = await startDaemon({ settings, log, hashWorkerFile });
+  const daemon = await startDaemon({ ...start, log, hashWorkerFile });
   let stopping = false;
   const stop = async (signal: string) => {
     if (stopping) return;

@@ -34,7 +34,8 @@ export const watchRules: PolicyRule[] = [
   { apiGroups: ["apps"], resources: ["statefulsets"], verbs: [...read, ...apply] },
   { apiGroups: ["batch"], resources: ["cronjobs"], verbs: [...read, ...apply] },
   { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: [...read, ...apply] },
-  { apiGroups: [""], resources: ["pods"], verbs: read },
+  // Patched: an annotation, so that the kubelet brings what the pod mounts up to date.
+  { apiGroups: [""], resources: ["pods"], verbs: [...read, "patch"] },
   { apiGroups: ["batch"], resources: ["jobs"], verbs: read },
   // Why a claim is not bound or a pod not made.
   { apiGroups: [""], resources: ["events"], verbs: ["list", "watch"] },

@@ -3,26 +3,27 @@
  * The operator's StatefulSet and the tests that run the same containers without a cluster both read them here.
  */
 import { ports } from "../mail/ports.ts";
-import { type FileFolder, fileFolders } from "./files.ts";
-import { folders, loopback, postfix, programs, reloadPipes, servedTls, vmail } from "./layout.ts";
+import type { Part } from "./files.ts";
+import { folders, loopback, postfix, programs, vmail } from "./layout.ts";
 import { turnConfigFile, turnSecretFile } from "./turn.ts";
 
 /**
- * `config`: the files of one folder of `relayFiles`, read-only. `tls`: the certificate's Secret, read-only. `run`: the emptyDir, in memory, of
- * sockets and the served key that all containers share. `data`: a folder of the volume. `scratch`: an emptyDir of this container alone, on
+ * `plan`: the ConfigMap with the plan, read-only. `pages`: the user's own pages, read-only, and empty where there are none. `tls`: the certificate's Secret, read-only. `run`: the emptyDir, in memory, of
+ * sockets and the served key that all containers share. `data`: a folder of the volume, where not told otherwise to write to. `scratch`: an emptyDir of this container alone, on
  * disk or in memory. `turnSecret`: the Secret that TURN credentials are made with, read-only.
  * `dkim`: the Secret of keys to sign with, read-only; empty where the domain is an address literal.
  * `invites`: the Secret of invites, `appVersions`: the user's ConfigMap of app versions; both read-only, and empty where there is none.
  */
 export type RelayMount =
-  | { from: "config"; folder: FileFolder; at: string }
+  | { from: "plan"; at: string }
+  | { from: "pages"; at: string }
   | { from: "tls"; at: string }
   | { from: "dkim"; at: string }
   | { from: "invites"; at: string }
   | { from: "appVersions"; at: string }
   | { from: "turnSecret"; at: string }
   | { from: "run"; at: string }
-  | { from: "data"; subPath: VolumeFolder; at: string }
+  | { from: "data"; subPath: VolumeFolder; at: string; readOnly?: true }
   | { from: "scratch"; name: string; at: string; inMemory?: true };
 
 /** Folders on the volume. */
@@ -30,6 +31,7 @@ export const volumeFolders = {
   mail: { owner: vmail, mode: "0700" },
   queue: { owner: { uid: 0, gid: 0 }, mode: "0755" },
   postfix: { owner: postfix, mode: "0700" },
+  plan: { owner: vmail, mode: "0700" },
 } as const;
 export type VolumeFolder = keyof typeof volumeFolders;
 
@@ -81,7 +83,11 @@ export const validatingDnsOptions = ["edns0", "trust-ad"] as const;
 /** How long the pod may take to end: running answers, a delivery, a session that writes. */
 export const terminationGraceSeconds = 30;
 
-const config = (folder: FileFolder): RelayMount => ({ from: "config", folder, at: fileFolders[folder] });
+const plan: RelayMount = { from: "plan", at: folders.plan };
+const lastPlan: RelayMount = { from: "data", subPath: "plan", at: folders.lastPlan, readOnly: true };
+/** What a container renders for its own program. Nobody else can write there. */
+const rendered = (part: Part): RelayMount => ({ from: "scratch", name: `${part}-config`, at: `/etc/chatmail/${part}` });
+const pages: RelayMount = { from: "pages", at: folders.pages };
 const tls: RelayMount = { from: "tls", at: folders.tls };
 const dkim: RelayMount = { from: "dkim", at: folders.dkim };
 const invites: RelayMount = { from: "invites", at: folders.invites };
@@ -100,7 +106,7 @@ const startup = (what: ProbeOf): RelayProbe => ({ ...what, everySeconds: 1, fail
 /** Dovecot's ports are behind nginx: the probe comes from inside. */
 const dovecotProbe: ProbeOf = { command: ["/bin/bash", "-c", `: </dev/tcp/127.0.0.1/${loopback.imaps}`] };
 
-const onceCertified = (name: keyof typeof reloadPipes) => [programs.withCertificate, servedTls, reloadPipes[name]];
+const withPlan = (part: Part) => [programs.quiet, programs.withPlan, part];
 
 const asVmail = { uid: vmail.uid, gid: vmail.gid, capabilities: [], env: {} } as const;
 
@@ -112,7 +118,7 @@ export const prepareContainer: RelayContainer = {
   gid: 0,
   capabilities: ["CHOWN", "FOWNER"],
   env: {},
-  mounts: [mail, queue, postfixState],
+  mounts: [mail, queue, postfixState, { from: "data", subPath: "plan", at: folders.lastPlan }],
   ports: [],
 };
 
@@ -132,7 +138,10 @@ export function relayContainers(extras: Extras = {}): readonly (RelayContainer &
       name: "relay",
       command: [programs.node, ...nodeFlags, programs.relay],
       env: nodeEnv,
-      mounts: [config("relay"), tls, dkim, invites, appVersions, ...(turn ? [turnSecret] : []), run, mail],
+      mounts: [
+        ...[plan, tls, dkim, invites, appVersions, ...(turn ? [turnSecret] : []), run, mail],
+        { from: "data", subPath: "plan", at: folders.lastPlan },
+      ],
       ports: listen("health"),
       startup: { http: { path: "/readyz", port: ports.health }, everySeconds: 1, failures: 60 },
       readiness: { http: { path: "/readyz", port: ports.health }, everySeconds: 10, failures: 3 },
@@ -141,13 +150,11 @@ export function relayContainers(extras: Extras = {}): readonly (RelayContainer &
     {
       ...asVmail,
       name: "dovecot",
-      command: [
-        programs.quiet,
-        ...onceCertified("dovecot"),
-        ...[programs.startDovecot, `${folders.dovecotConfig}/dovecot.conf`],
-      ],
+      command: [...withPlan("dovecot"), programs.startDovecot, `${folders.dovecotConfig}/dovecot.conf`],
       mounts: [
-        config("dovecot"),
+        plan,
+        lastPlan,
+        rendered("dovecot"),
         run,
         mail,
         { from: "scratch", name: "dovecot-run", at: folders.dovecotRun },
@@ -159,20 +166,20 @@ export function relayContainers(extras: Extras = {}): readonly (RelayContainer &
     },
     {
       name: "postfix",
-      command: [programs.quiet, ...onceCertified("postfix"), programs.startPostfix, folders.postfixConfig],
+      command: [...withPlan("postfix"), programs.startPostfix, folders.postfixConfig],
       uid: 0,
       gid: 0,
       capabilities: ["SETUID", "SETGID", "DAC_OVERRIDE"],
       env: {},
-      mounts: [config("postfix"), run, queue, postfixState],
+      mounts: [plan, lastPlan, rendered("postfix"), run, queue, postfixState],
       ports: listen("smtp", "submission"),
       startup: startup({ tcp: ports.smtp }),
     },
     {
       ...asVmail,
       name: "web",
-      command: [programs.quiet, "/usr/sbin/nginx", "-c", `${folders.webConfig}/nginx.conf`, "-e", "stderr"],
-      mounts: [config("web"), config("pages"), run, { from: "scratch", name: "web-tmp", at: "/tmp" }],
+      command: [...withPlan("web"), "/usr/sbin/nginx", "-c", `${folders.webConfig}/nginx.conf`, "-e", "stderr"],
+      mounts: [plan, lastPlan, rendered("web"), pages, run, { from: "scratch", name: "web-tmp", at: "/tmp" }],
       // of the programs behind it, too
       ports: listen("http", "https", "imap", "imaps", "submissions"),
       startup: startup({ tcp: ports.https }),
@@ -191,7 +198,7 @@ function turnContainer({ relayPorts, external }: NonNullable<Extras["turn"]>) {
     command: [programs.quiet, programs.startTurn, turnConfigFile, turnSecretFile],
     env: known,
     podEnv: { POD_IP: "status.podIP", ...asked },
-    mounts: [config("turn"), turnSecret, { from: "scratch", name: "turn-tmp", at: "/tmp", inMemory: true }],
+    mounts: [plan, lastPlan, turnSecret, { from: "scratch", name: "turn-tmp", at: "/tmp", inMemory: true }],
     ports: [
       { name: "turn", port: ports.turn, protocol: "UDP" },
       ...relayPorts.map((port) => ({ name: `turn-${port}`, port, protocol: "UDP" }) as const),
@@ -204,6 +211,6 @@ export const expiryContainer: RelayContainer = {
   ...asVmail,
   name: "expire",
   command: [programs.node, programs.expire],
-  mounts: [config("relay"), mail],
+  mounts: [plan, lastPlan, mail],
   ports: [],
 };

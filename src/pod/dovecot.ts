@@ -3,7 +3,7 @@ import { folders, loopback, programs, servedTls, sockets, vmail } from "./layout
 import { mainDomain, type Plan } from "./plan.ts";
 
 export function dovecotFiles(plan: Plan): Record<string, string> {
-  return { "dovecot.conf": dovecotConf(plan), "auth.lua": authLua, "delivered.lua": deliveredLua };
+  return { "dovecot.conf": dovecotConf(plan) };
 }
 
 /**
@@ -68,7 +68,7 @@ auth_username_chars = abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 auth_failure_delay = 2s
 passdb lua {
   driver = lua
-  lua_file = ${folders.dovecotConfig}/auth.lua
+  lua_file = ${programs.authLua}
   lua_settings {
     socket = ${sockets.auth}
   }
@@ -85,7 +85,7 @@ userdb prefetch {
 }
 userdb lua {
   driver = lua
-  lua_file = ${folders.dovecotConfig}/auth.lua
+  lua_file = ${programs.authLua}
   lua_settings {
     socket = ${sockets.auth}
   }
@@ -250,146 +250,6 @@ const lmtpNotify = `  mail_plugins {
 `;
 
 const notification = `push_notification lua {
-  lua_file = ${folders.dovecotConfig}/delivered.lua
+  lua_file = ${programs.deliveredLua}
 }
-`;
-
-/**
- * Reports each delivery to the relay daemon: to whom, and the author of each message. The message is delivered whatever the answer is, and a
- * daemon that does not answer keeps a delivery for two seconds at most.
- */
-const deliveredLua = `local http
-
-function script_init(args)
-  http = dovecot.http.client({
-    proxy_socket_path = "${sockets.auth}",
-    request_max_attempts = "1",
-    max_connect_attempts = "1",
-    connect_timeout = "1s",
-    request_timeout = "2s",
-    request_absolute_timeout = "2s",
-    auto_retry = "no",
-    max_idle_time = "60s",
-  })
-  return 0
-end
-
-function dovecot_lua_notify_begin_txn(user)
-  return { user = user, authors = {} }
-end
-
-function dovecot_lua_notify_event_message_new(context, event)
-  local author = string.gsub(event.from_address or "", "%c", "")
-  table.insert(context.authors, string.sub(author, 1, 320))
-  -- another delivery had the mailbox locked, so the message has no number yet: it gets one before the next message of its author comes
-  if (event.uid or 0) == 0 then
-    local mailbox = context.user:mailbox(event.mailbox)
-    mailbox:sync()
-    mailbox:free()
-  end
-end
-
-function dovecot_lua_notify_end_txn(context, success)
-  if not success or #context.authors == 0 then
-    return
-  end
-  local asked, result = pcall(function()
-    local request = http:request({ url = "http://relay.invalid/delivered", method = "POST" })
-    request:add_header("Content-Type", "text/plain")
-    request:set_payload(context.user.username .. "\\n" .. table.concat(context.authors, "\\n"))
-    return request:submit()
-  end)
-  if not asked then
-    dovecot.i_warning("delivered: the relay daemon was not asked")
-  elseif result:status() ~= 200 then
-    dovecot.i_warning("delivered: the relay daemon answered " .. result:status())
-  end
-end
-`;
-
-/**
- * Asks the relay daemon, by HTTP on a unix socket: is this the password, who is this, who is there. The daemon decides and
- * makes accounts; answers are key=value lines. An outage is a temporary failure, never "wrong password".
- */
-const authLua = `local http
-
-function script_init(args)
-  http = dovecot.http.client({
-    proxy_socket_path = args["socket"],
-    request_max_attempts = "1",
-    max_connect_attempts = "1",
-    connect_timeout = "2s",
-    request_timeout = "5s",
-    request_absolute_timeout = "5s",
-    auto_retry = "no",
-    max_idle_time = "60s",
-  })
-  return 0
-end
-
-local function ask(path, body, client)
-  local asked, result = pcall(function()
-    local request = http:request({ url = "http://relay.invalid" .. path, method = "POST" })
-    request:add_header("Content-Type", "text/plain")
-    if client ~= nil then
-      request:add_header("Client-Address", client)
-    end
-    request:set_payload(body)
-    return request:submit()
-  end)
-  if not asked then
-    return 0, ""
-  end
-  return result:status(), result:payload()
-end
-
-local function fields(text)
-  local found = {}
-  for key, value in text:gmatch("([^=\\n]+)=([^\\n]*)") do
-    found[key] = value
-  end
-  return found
-end
-
-local unavailable = "the relay daemon answered "
-
-function auth_password_verify(request, password)
-  local status, body = ask("/passdb", request.user .. "\\n" .. password, request.remote_ip)
-  if status == 200 then
-    return dovecot.auth.PASSDB_RESULT_OK, fields(body)
-  elseif status == 401 then
-    return dovecot.auth.PASSDB_RESULT_PASSWORD_MISMATCH, "no"
-  elseif status == 404 then
-    return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, "no"
-  elseif status == 429 then
-    -- on to the passdb that refuses with this sentence
-    return dovecot.auth.PASSDB_RESULT_OK, { noauthenticate = "y", reason = body }
-  end
-  return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, unavailable .. status
-end
-
-function auth_passdb_lookup(request)
-  return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, "passwords are not given away"
-end
-
-function auth_userdb_lookup(request)
-  local status, body = ask("/userdb", request.user)
-  if status == 200 then
-    return dovecot.auth.USERDB_RESULT_OK, fields(body)
-  elseif status == 404 then
-    return dovecot.auth.USERDB_RESULT_USER_UNKNOWN, "no"
-  end
-  return dovecot.auth.USERDB_RESULT_INTERNAL_FAILURE, unavailable .. status
-end
-
-function auth_userdb_iterate()
-  local status, body = ask("/users", "")
-  local users = {}
-  if status == 200 then
-    for user in body:gmatch("[^\\n]+") do
-      users[#users + 1] = user
-    end
-  end
-  return users
-end
 `;

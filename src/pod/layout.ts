@@ -8,10 +8,15 @@ export const postfix = { uid: 5001, gid: 5001, name: "postfix", dropGid: 5002, d
 
 /** Where files are mounted; `containers.ts` says which container has which. */
 export const folders = {
-  postfixConfig: "/etc/chatmail/postfix",
-  dovecotConfig: "/etc/chatmail/dovecot",
-  relayConfig: "/etc/chatmail/relay",
-  webConfig: "/etc/chatmail/web",
+  /** A ConfigMap: plan.json. The one thing that containers are told. */
+  plan: "/etc/chatmail/plan",
+  /** On the volume, by subPath `plan`: the last plan that all programs have taken. The relay daemon writes it, the others read it. */
+  lastPlan: "/var/lib/chatmail/plan",
+  /** Each a link, in a folder of the container's own, to what it has rendered from the plan it uses (configure.ts). */
+  postfixConfig: "/etc/chatmail/postfix/current",
+  dovecotConfig: "/etc/chatmail/dovecot/current",
+  webConfig: "/etc/chatmail/web/current",
+  /** A ConfigMap of the user's: the pages, where the plan says that they are the user's own. */
   pages: "/srv/chatmail/pages",
   tls: "/etc/chatmail/tls",
   /** A Secret: keys to sign with, as dkim.ts names them. */
@@ -20,7 +25,7 @@ export const folders = {
   invites: "/etc/chatmail/invites",
   /** A ConfigMap of the user's: appversions.json. */
   appVersions: "/etc/chatmail/app-versions",
-  turnConfig: "/etc/chatmail/turn",
+  turnConfig: "/tmp/turn/current",
   /** A Secret: what TURN credentials are made with, as turn.ts names it. */
   turnSecret: "/etc/chatmail/turn-secret",
   run: "/run/chatmail",
@@ -93,29 +98,44 @@ export const mostMxdelivHeaderBytes = 128 * 1024;
  */
 export const servedTls = `${folders.run}/tls.pem`;
 
-/** Who has to be told of a new certificate, and the named pipe through which: a line makes the program read its files again. */
+/**
+ * The named pipes through which the relay daemon tells programs of something new, a line each: "try HASH" and "use HASH" speak of a plan, any other line
+ * makes the program read its files anew. nginx reads the certificate at each handshake, and is told of plans alone.
+ */
 export const reloadPipes = {
   postfix: `${folders.run}/reload-postfix.pipe`,
   dovecot: `${folders.run}/reload-dovecot.pipe`,
+  web: `${folders.run}/reload-web.pipe`,
 } as const;
+
+/** The plan, in each of its two folders. */
+export const planFile = "plan.json";
+
+/** What a program has made of the plan, for the relay daemon: see configure.ts. */
+export const planReport = (program: string) => `${folders.run}/plan-${program}.json`;
 
 /** Programs of ours in the relay image: bundled, run by the image's node. */
 export const programs = {
   node: "/usr/local/bin/node",
   relay: "/opt/chatmail/relay.js",
   expire: "/opt/chatmail/expire.js",
+  /** Renders the configuration of one program from the plan: configure.ts. */
+  render: "/opt/chatmail/render.js",
   /** Starts a program with addresses taken out of what it logs: `run-quietly PROGRAM ARG…`. */
   quiet: "/opt/chatmail/run-quietly",
-  /** Starts a program once there is a certificate, and sends it SIGHUP for each line in its pipe: `with-certificate FILE PIPE PROGRAM ARG…`. */
-  withCertificate: "/opt/chatmail/with-certificate",
+  /** Starts a program with the configuration that follows from the plan, and keeps it at the newest plan and certificate: `with-plan PART PROGRAM ARG…`. */
+  withPlan: "/opt/chatmail/with-plan",
   /** Becomes Dovecot's master with the configuration file given: `start-dovecot FILE`. */
   startDovecot: "/opt/chatmail/start-dovecot",
   /** Becomes Postfix's master with the configuration folder given: `start-postfix FOLDER`. */
   startPostfix: "/opt/chatmail/start-postfix",
-  /** Becomes coturn: `start-turn CONFIGURATION SECRET`, with POD_IP and EXTERNAL_IP in the environment. */
+  /** Becomes coturn: `start-turn CONFIGURATION SECRET` after it has rendered the former, with POD_IP and EXTERNAL_IP in the environment. */
   startTurn: "/opt/chatmail/start-turn",
   /** Makes the folders of the volume and gives them to their users; safe to repeat. */
   prepareVolume: "/opt/chatmail/prepare-volume",
   /** Loaded into Dovecot: no half second between delivery and IDLE (image/nodelay.c). */
   noDelay: "/opt/chatmail/nodelay.so",
+  /** Dovecot's questions to the relay daemon, in Lua. */
+  authLua: "/opt/chatmail/auth.lua",
+  deliveredLua: "/opt/chatmail/delivered.lua",
 } as const;

@@ -65,8 +65,8 @@ export function planOf(spec: ChatmailServerSpec): WrittenPlan {
     turn: turn.enabled ? { firstRelayPort: turn.firstRelayPort, relayPorts: turn.relayPorts } : undefined,
   };
   const domains = whole.domains.map((each) => ({
+    ...differences(each, builtInOfDomain),
     domain: each.domain,
-    ...differences(each, DomainPlan.parse({ domain: each.domain })),
   }));
   return { version: whole.version, ...differences({ ...whole, domains: undefined }, builtIn), domains };
 }
@@ -76,6 +76,7 @@ export function planText(plan: WrittenPlan): string {
   return `${JSON.stringify(plan, null, 2)}\n`;
 }
 
+const builtInOfDomain = DomainPlan.parse({ domain: "any" });
 const builtIn = { ...Plan.parse({ version: 1, domains: [{ domain: "any" }] }), domains: undefined };
 
 function reservedBytes({ size, reservedForMailboxes }: ChatmailServerSpec["storage"]): number {

@@ -1,5 +1,5 @@
 /**
- * The relay daemon's configuration: `relay.json` in the ConfigMap, written by the operator, read by the daemon and the expiry job.
+ * What the relay daemon and the expiry job go by, as it follows from the plan.
  * A table of domains from the first day, so that one daemon can answer for many.
  */
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory

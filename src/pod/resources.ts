@@ -38,13 +38,16 @@ export function builtInResources({
   };
 }
 
+/** In bytes: the next power of two. A small edit of the largest message leaves the pod as it is. */
+const roomFor = (maxSize: string) => 2 ** Math.ceil(Math.log2(bytesOf(maxSize)));
+
 /** Files of a program that are gone when it has done with them: one message for each of a hundred that are taken in at the same time. */
 const messagesAtOnce = 100;
 
 /** Of the emptyDirs of a pod. One that outgrows its limit costs the pod its place on the node, so none is near what honest use needs. */
 export function scratchLimit(name: string, { messages }: Pick<Spec, "messages">): string {
   const holdsMessages = name === "dovecot-tmp";
-  return mebibytes(holdsMessages ? Math.ceil((messagesAtOnce * bytesOf(messages.maxSize)) / 2 ** 20) : 64);
+  return mebibytes(holdsMessages ? Math.ceil((messagesAtOnce * roomFor(messages.maxSize)) / 2 ** 20) : 64);
 }
 
 /** Sockets, pipes and the served key. */

@@ -20,6 +20,9 @@ const contentPolicy = (ownPages: boolean) =>
     ? "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; script-src 'self'; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     : "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
+/** nginx counts connections of one client up to here. */
+const mostCounted = 65_535;
+
 /** A request for an address has no body worth the name. */
 const bodyLimit = "4k";
 
@@ -96,7 +99,7 @@ const publicPorts = (balancer: Balancer, plan: Plan) => {
     listen [::]:${from}${balancer.header};
 ${balancer.silence}${settings.map((each) => `    ${each};\n`).join("")}  }
 `;
-  const clients = `limit_conn clients ${plan.connections.perClient}`;
+  const clients = `limit_conn clients ${Math.min(mostCounted, plan.connections.perClient)}`;
   const submissions = `limit_conn submissions ${submissionsPerClient(plan)}`;
   // without a load balancer a client and the address that it has reached are of one family
   const imap = plan.proxyProtocol ? "$to_imap" : `127.0.0.1:${loopback.imap}`;
@@ -225,7 +228,7 @@ ${languageMap()}
     http2 on;
     large_client_header_buffers ${mostMxdelivHeaderBytes / 8192} 8k;
     max_headers ${mostMxdelivHeaders};
-    root ${folders.pages};
+    root ${website.own ? folders.pages : `${folders.webConfig}/pages`};
     index index.$language.html index.html;
     error_page 404 @missing;
     add_header Content-Security-Policy "${contentPolicy(website.own)}" always;

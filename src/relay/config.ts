@@ -1,15 +1,21 @@
-/** What the relay's processes are told from outside, read once: the environment and the configuration file it names. */
+/** What the relay's processes are told from outside, read at the start: the environment and the plan. */
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
 import { messageOf } from "../lib/text.ts";
 import { ports } from "../mail/ports.ts";
-import { folders, loopback } from "../pod/layout.ts";
-import { RelayConfig } from "../pod/relay-config.ts";
+import { loopback } from "../pod/layout.ts";
+import { peerRule } from "../pod/networks.ts";
+import { type Plan, PlanError } from "../pod/plan.ts";
+import { givenPlans, noPlanMessage, type PlanPlaces, planPlaces } from "../pod/plan-files.ts";
+import { RelayConfig, relayConfig } from "../pod/relay-config.ts";
 
 const Environment = z.object({
-  /** Path of the configuration file. */
-  RELAY_CONFIG: z.string().min(1).default(`${folders.relayConfig}/relay.json`),
+  /** Where the plan is, and where the last good one is kept. */
+  RELAY_PLAN: z.string().min(1).default(planPlaces.given),
+  RELAY_LAST_PLAN: z.string().min(1).default(planPlaces.last),
+  /** A file with what would follow from a plan, in its place: for the daemon outside of a pod, where folders are others. */
+  RELAY_CONFIG: z.string().min(1).optional(),
   /** TCP port of health and metrics; 0 takes a free one. */
   RELAY_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(ports.health),
   /** TCP port on the loopback where Postfix hands over what goes by HTTPS; 0 takes a free one. */
@@ -17,6 +23,7 @@ const Environment = z.object({
   /** The address of the cluster's API server, as the kubelet gives it to every container; never a peer. */
   KUBERNETES_SERVICE_HOST: z.string().optional(),
 });
+type Environment = z.infer<typeof Environment>;
 
 /** What is wrong, in one sentence for a person. */
 class ConfigError extends Error {
@@ -28,18 +35,56 @@ export interface Settings extends RelayConfig {
   httpsDeliveryPort: number;
 }
 
-export function readSettings(environment: Record<string, string | undefined>): Settings {
+/** Where the plan comes from that the settings follow from. */
+export interface PlanSource {
+  places: PlanPlaces;
+  /** The plan in use, as it was read. */
+  text: string;
+  /** What would follow from another plan. Throws PlanError where that can't be used. */
+  settingsFor(plan: Plan): Settings;
+}
+
+/** Without a source where the settings follow from no plan. */
+export interface Start {
+  settings: Settings;
+  plan?: PlanSource;
+}
+
+export function readStart(environment: Record<string, string | undefined>): Start {
   const parsed = Environment.safeParse(environment);
   if (!parsed.success) throw new ConfigError(`environment: ${firstProblem(parsed.error)}`);
-  const {
-    RELAY_CONFIG: path,
-    RELAY_HEALTH_PORT: healthPort,
-    RELAY_HTTPS_DELIVERY_PORT: httpsDeliveryPort,
-  } = parsed.data;
-  const config = readConfigFile(path);
-  const { KUBERNETES_SERVICE_HOST: api } = parsed.data;
+  const { RELAY_CONFIG: path, RELAY_PLAN: given, RELAY_LAST_PLAN: last } = parsed.data;
+  if (path !== undefined) return { settings: settingsOf(readConfigFile(path), parsed.data) };
+  const places = { given, last };
+  const settingsFor = (plan: Plan) => checkedSettings(plan, parsed.data);
+  const problems: string[] = [];
+  for (const read of givenPlans(places)) {
+    try {
+      const { text, plan } = read();
+      return { settings: settingsFor(plan), plan: { places, text, settingsFor } };
+    } catch (thrown) {
+      if (!(thrown instanceof PlanError)) throw thrown;
+      problems.push(thrown.message);
+    }
+  }
+  throw new ConfigError(noPlanMessage(problems));
+}
+
+function settingsOf(config: RelayConfig, environment: Environment): Settings {
+  const { KUBERNETES_SERVICE_HOST: api, RELAY_HEALTH_PORT: healthPort } = environment;
+  const { RELAY_HTTPS_DELIVERY_PORT: httpsDeliveryPort } = environment;
   const refusedPeers = [...(config.refusedPeers ?? []), ...(api !== undefined && isIP(api) !== 0 ? [api] : [])];
   return { ...config, refusedPeers, healthPort, httpsDeliveryPort };
+}
+
+function checkedSettings(plan: Plan, environment: Environment): Settings {
+  const settings = settingsOf(relayConfig(plan), environment);
+  try {
+    peerRule({ allowed: settings.privatePeers ?? [], refused: settings.refusedPeers ?? [] });
+  } catch (thrown) {
+    throw new PlanError(`privatePeers or refusedPeers: ${messageOf(thrown)}`);
+  }
+  return settings;
 }
 
 function readConfigFile(path: string): RelayConfig {

@@ -10,14 +10,14 @@ import { createKeyCache } from "../dkim/keys.ts";
 import { createVerifier } from "../dkim/verify.ts";
 import { createLookup } from "../dns/lookup.ts";
 import { loopback, sockets } from "../pod/layout.ts";
-import { peerRule } from "../pod/networks.ts";
+import { type MayConnect, peerRule } from "../pod/networks.ts";
 import { Accounts } from "./accounts/accounts.ts";
 import { HashPool } from "./accounts/hash-pool.ts";
 import { readResources } from "./accounts/resources.ts";
 import { accountExists } from "./accounts/store.ts";
 import { answerAuth, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
 import { Certificate } from "./certificate/certificate.ts";
-import type { Settings } from "./config.ts";
+import type { Settings, Start } from "./config.ts";
 import { openHttpsDelivery, reportingEnd } from "./deliver/server.ts";
 import { localRecipient } from "./domains.ts";
 import * as events from "./events.ts";
@@ -34,9 +34,8 @@ import { TokenStore } from "./metadata/tokens.ts";
 import { Metrics } from "./metrics.ts";
 import { openRoutes } from "./open-routes.ts";
 import { DeliveryOrder } from "./order/order.ts";
-import { Notifier } from "./push/notifier.ts";
-import { pushService } from "./push/post.ts";
-import { forgetAllPushes } from "./push/store.ts";
+import { PlanFollower } from "./plan/follower.ts";
+import { Push } from "./push/push.ts";
 import { openQuota } from "./quota/server.ts";
 import { receiveServer } from "./receive/server.ts";
 import { answerWeb, maxQuestionBytes as maxWebBytes } from "./web/server.ts";
@@ -54,8 +53,7 @@ export interface Daemon {
   stop: (graceMs: number) => Promise<void>;
 }
 
-export interface DaemonOptions {
-  settings: Settings;
+export interface DaemonOptions extends Start {
   log: Logger;
   hashWorkerFile: URL;
   now?: () => number;
@@ -75,10 +73,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     resources: readResources,
   });
   const tokens = new TokenStore({ log, now });
-  const mayConnect = peerRule({ allowed: settings.privatePeers ?? [], refused: settings.refusedPeers ?? [] });
-  const onRefused = () => events.pushServiceRefused(log);
-  const service = settings.push && pushService({ ...settings.push, mayConnect, onRefused });
-  const notifier = service && new Notifier({ ...tools, tokens, post: service.post });
+  const ruleOf = ({ privatePeers = [], refusedPeers = [] }: Settings) =>
+    peerRule({ allowed: privatePeers, refused: refusedPeers });
+  let rule = ruleOf(settings);
+  const mayConnect: MayConnect = (address) => rule(address);
+  const push = new Push({ ...tools, tokens, mayConnect });
   const keys = new OwnKeys(tools);
   const lookup = createLookup({ servers: getServers(), random: randomInt });
   // whoever sends mail chooses whose name server is asked for keys: a silent one is left early
@@ -115,6 +114,21 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   };
 
   mkdirSync(settings.runFolder, { recursive: true });
+  const { plan } = options;
+  const follower =
+    plan &&
+    new PlanFollower({
+      ...plan,
+      runFolder: settings.runFolder,
+      log,
+      check: (wanted) => void plan.settingsFor(wanted),
+      // everybody reads the settings when they are needed
+      use: async (wanted) => {
+        replaceFields(settings, plan.settingsFor(wanted));
+        rule = ruleOf(settings);
+        await push.follow();
+      },
+    });
   const certificate = new Certificate({ ...settings, log });
   await certificate.start();
   const health = httpServer({
@@ -128,6 +142,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         certificateProblem: () => certificate.problem(),
         stopping: () => stopping,
         refusals: () => accounts.refusals(),
+        plan: () => follower?.status(),
       }),
     ...troubleAt("health"),
   });
@@ -200,7 +215,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
           for (const author of authors) order.ended({ sender: author, recipients: [address] });
           // what somebody sent to themselves wakes nobody
           const fromOthers = authors.some((author) => author.toLowerCase() !== address);
-          if (fromOthers) await notifier?.messageCame(address);
+          if (fromOthers) await push.messageCame(address);
         },
       }),
   });
@@ -212,12 +227,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     health.once("error", reject);
     health.listen(settings.healthPort, () => resolve());
   });
-  if (notifier) await notifier.start();
-  else {
-    for (const domain of Object.keys(settings.domains)) {
-      await forgetAllPushes(join(settings.mailFolder, domain)).catch(troubleAt("push").onFailure);
-    }
-  }
+  await push.follow();
+  follower?.start();
   events.serving(log, Object.keys(settings.domains).length);
 
   return {
@@ -226,15 +237,21 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     async stop(graceMs) {
       stopping = true;
       certificate.stop();
+      await follower?.stop();
       order.stop();
       await Promise.all(doors.map((door) => door.close(graceMs)));
       await Promise.all([routes.close(), rates.close()]);
-      await notifier?.stop();
-      service?.close();
+      await push.stop();
       await hashes.close();
       await closeServer(health, 0, () => health.closeAllConnections());
     },
   };
+}
+
+/** The object stays the same, so that who holds it sees the new fields. */
+function replaceFields(settings: Settings, wanted: Settings): void {
+  for (const name of Object.keys(settings)) if (!(name in wanted)) delete settings[name as keyof Settings];
+  Object.assign(settings, wanted);
 }
 
 function httpDoor(server: Server, path: string): Door {

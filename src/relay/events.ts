@@ -65,8 +65,14 @@ export const certificateServed = (log: Logger, sha256: string, notAfter: string)
 /** The previous certificate stays in use. */
 export const certificateRefused = (log: Logger, why: string) => log.error({ why }, "certificate rejected, not served");
 
+/** Whoever looks for it finds the same digest in the status. */
+export const planUsed = (log: Logger, plan: string) => log.info({ plan }, "plan used");
+
+/** The one before stays. */
+export const planRefused = (log: Logger, why: string) => log.error({ why }, "plan not used");
+
 export const reloadNotAsked = (log: Logger, program: string, err: unknown) =>
-  log.warn({ program, err: withoutPaths(err) }, "reload for the new certificate failed");
+  log.warn({ program, err: withoutPaths(err) }, "reload failed");
 
 /** HTTPS delivery to a domain was found, is no longer offered, or can't be reached. */
 export const httpsProbed = (log: Logger, domain: string, state: string) =>

@@ -26,7 +26,7 @@ export interface LiveSecret extends KubeObject {
 
 /** What the operator makes for each server, by kind and the ending of its name. */
 export const childKinds = [
-  ["configmaps", "-config"],
+  ["configmaps", "-plan"],
   ["persistentvolumeclaims", "-data"],
   ["services", ""],
   ["networkpolicies", ""],

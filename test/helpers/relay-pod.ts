@@ -27,6 +27,7 @@ import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed
 import { makeRsaKey, publicDkimKey } from "../../src/dns/dkim-key.ts";
 import { recordsOf } from "../../src/dns/records.ts";
 import { signsMail } from "../../src/mail/address.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { extrasOf } from "../../src/operator/server/extras.ts";
 import {
   podSysctls,
@@ -38,12 +39,14 @@ import {
   validatingDnsOptions,
 } from "../../src/pod/containers.ts";
 import { rsaKey } from "../../src/pod/dkim.ts";
-import { type FileFolder, type Files, relayFiles } from "../../src/pod/files.ts";
-import { folders, givenTls, sockets } from "../../src/pod/layout.ts";
+import { type Files, type Part, partFiles, partFolders } from "../../src/pod/files.ts";
+import { folders, givenTls, planFile, sockets } from "../../src/pod/layout.ts";
 import { Plan } from "../../src/pod/plan.ts";
-import { planOf } from "../../src/pod/plan-of.ts";
+import { planHash } from "../../src/pod/plan-files.ts";
+import { planOf, planText } from "../../src/pod/plan-of.ts";
 import { builtInResources } from "../../src/pod/resources.ts";
 import { turnSecretKey } from "../../src/pod/turn.ts";
+import type { PlanStatus } from "../../src/relay/plan/follower.ts";
 import { boxPid } from "../lab/box.ts";
 import { docker, tryDocker } from "../lab/docker.ts";
 import { isRoot, labName, privatePeers } from "../lab/place.ts";
@@ -69,8 +72,14 @@ export interface RelayPod {
   volume(name: "mail" | "queue"): string;
   /** A unix socket of the pod, as this machine reaches it. */
   socket(name: keyof typeof sockets): string;
-  /** Writes a file of the configuration; the program that reads it has to be told by a signal. */
-  configure(folder: FileFolder, file: string, text: string): void;
+  /** Another plan in the ConfigMap, as it stands there. */
+  givePlan(text: string): void;
+  /** The spec has these fields from now on: gives the plan that follows from it, and resolves when all of the pod goes by it. */
+  change(fields: RelayPodOptions["spec"]): Promise<ChatmailServerSpec>;
+  /** What the pod says of its plan. */
+  planStatus(): Promise<PlanStatus | undefined>;
+  /** Writes a file of what a program has rendered; the program has to be told by a signal. */
+  configure(part: Part, file: string, text: string): Promise<void>;
   /** All that the containers have said, one of them or all. */
   logs(name?: RelayContainerName): Promise<string>;
   /** Runs a command in a container as its own user; what it printed. Throws when it fails. */
@@ -119,8 +128,14 @@ export interface RelayPodOptions {
   restarts?: boolean;
   /** A disk of so many MiB for a part of the volume, in memory; `volume` does not lead there. */
   small?: Partial<Record<"mail" | "queue", number>>;
-  /** Changes what the operator would write. */
-  edit?: (files: Record<FileFolder, Files>) => Record<FileFolder, Files>;
+  /** Changes what the programs render from the plan. */
+  edit?: (files: Record<Part, Files>) => Record<Part, Files>;
+  /** What stands in the ConfigMap instead of the plan that follows from the spec. */
+  plan?: string;
+  /** The last good plan that an earlier pod has left on the volume. */
+  lastPlan?: string;
+  /** Resolves before anything is ready. */
+  unready?: boolean;
 }
 
 export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod> {
@@ -162,15 +177,23 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     rsaKeyPem,
     ...(ownPages && { ownPages }),
     ...(certificate && { certificate }),
-    ...(edit && { edit }),
   };
-  const spec = ChatmailServerSpec.parse({
-    domain,
-    ...fields,
-    accounts: { ...onAnyLoad, ...fields?.accounts },
-    network: { privatePeers, ...fields?.network },
-  });
+  const specOf = (given: RelayPodOptions["spec"]) =>
+    ChatmailServerSpec.parse({
+      domain,
+      ...given,
+      accounts: { ...onAnyLoad, ...given?.accounts },
+      network: { privatePeers, ...given?.network },
+    });
+  const spec = specOf(fields);
+  const edits = editsOf(spec, edit);
   await writeFiles(folder, spec, extra);
+  swapFolder(join(folder, "plan"), { [planFile]: options.plan ?? planText(planOf(spec)) });
+  if (options.lastPlan !== undefined) {
+    mkdirSync(join(folder, "data", "plan"));
+    writeFileSync(join(folder, "data", "plan", planFile), options.lastPlan, { mode: 0o644 });
+  }
+  writeEdits(join(folder, "edits"), edits);
   const containers = relayContainers(extrasOf({ spec }, []));
   const memory = builtInResources(spec);
   const resolvers = spec.network.validatingResolvers;
@@ -186,6 +209,9 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       ...Object.keys(container.podEnv ?? {}).flatMap((name) => ["--env", `${name}=${host}`]),
       ...(resolvers ? ["--volume", `${resolvConf(folder, resolvers)}:/etc/resolv.conf:ro`] : []),
       ...env.flatMap(([name, value]) => ["--env", `${name}=${value}`]),
+      ...(container.name in edits
+        ? ["--volume", `${join(folder, "edits")}:/edits:ro`, "--env", "NODE_OPTIONS=--import=/edits/apply.mjs"]
+        : []),
       ...["--network", `container:${sandbox}`],
       ...["--memory", `${amountOf(memory[container.name as keyof typeof memory].limits.memory)}b`],
     ];
@@ -241,9 +267,25 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       else writeFileSync(path, text, { mode: 0o644 });
     },
     giveCertificate: (pair) => swapCertificate(join(folder, "tls"), pair),
+    givePlan: (text) => swapFolder(join(folder, "plan"), { [planFile]: text }),
+    change: async (given) => {
+      const wanted = specOf(given);
+      const text = planText(planOf(wanted));
+      pod.givePlan(text);
+      const used = async () => (await pod.planStatus())?.used === planHash(text);
+      await until("the new plan to be used", used, { patienceMs: patienceMs.client, everyMs: 100 });
+      return wanted;
+    },
+    planStatus: async () => {
+      const answer = await fetch(`http://${host}:${ports.health}/status`);
+      return ((await answer.json()) as { plan?: PlanStatus }).plan;
+    },
     volume: (name) => join(folder, "data", name),
     socket: (name) => join(folder, "run", baseName(sockets[name])),
-    configure: (name, file, text) => writeFileSync(join(folder, "config", name, file), text),
+    configure: async (part, file, text) => {
+      const script = `echo ${Buffer.from(text).toString("base64")} | base64 -d > ${partFolders[part]}/${file}`;
+      await pod.exec(part, "sh", "-c", script);
+    },
     logs,
     exec: (name, ...command) => docker(["exec", nameOf(name), ...command]),
     stop: async (name) => {
@@ -281,7 +323,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     },
   };
   try {
-    await Promise.all(containers.map(({ name }) => ready(name)));
+    if (!options.unready) await Promise.all(containers.map(({ name }) => ready(name)));
   } catch (thrown) {
     if (process.env.KEEP_POD !== "1") await pod.remove();
     throw thrown;
@@ -292,20 +334,11 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
 async function writeFiles(
   folder: string,
   spec: ChatmailServerSpec,
-  {
-    ownPages,
-    certificate,
-    rsaKeyPem,
-    edit = (files) => files,
-  }: Pick<RelayPodOptions, "ownPages" | "certificate" | "edit"> & { rsaKeyPem: string },
+  { ownPages, certificate, rsaKeyPem }: Pick<RelayPodOptions, "ownPages" | "certificate"> & { rsaKeyPem: string },
 ) {
   const write = (path: string, text: string) => writeFileSync(join(folder, path), text, { mode: 0o644 });
-  const built = edit(relayFiles(Plan.parse(planOf(spec))));
-  for (const [name, files] of Object.entries({ ...built, pages: ownPages ?? built.pages })) {
-    mkdirSync(join(folder, "config", name), { recursive: true });
-    for (const [file, text] of Object.entries(files)) write(`config/${name}/${file}`, text);
-  }
-  mkdirSync(join(folder, "tls"));
+  for (const name of ["tls", "plan", "pages"]) mkdirSync(join(folder, name));
+  for (const [file, text] of Object.entries(ownPages ?? {})) write(`pages/${file}`, text);
   swapCertificate(join(folder, "tls"), certificate ?? (await makeSelfSigned(spec.domain, new Date())));
   for (const given of ["dkim", "invites", "appVersions", "turnSecret"]) mkdirSync(join(folder, given));
   write(`turnSecret/${turnSecretKey}`, randomBytes(32).toString("hex"));
@@ -315,6 +348,39 @@ async function writeFiles(
   chmodSync(join(folder, "run"), 0o777);
   mkdirSync(join(folder, "data"));
   mkdirSync(join(folder, "scratch"));
+}
+
+/** By part, the files that the test has changed. */
+function editsOf(spec: ChatmailServerSpec, edit: RelayPodOptions["edit"]): Partial<Record<Part, Files>> {
+  if (!edit) return {};
+  const plan = Plan.parse(planOf(spec));
+  const built = Object.fromEntries(
+    (Object.keys(partFolders) as Part[]).map((part) => [part, partFiles(part, plan)]),
+  ) as Record<Part, Files>;
+  const parts = Object.entries(edit(built)) as [Part, Files][];
+  const changed = parts.map(([part, files]) => {
+    const texts = Object.entries(files).filter(([file, text]) => built[part][file] !== text);
+    return [part, Object.fromEntries(texts)] as const;
+  });
+  return Object.fromEntries(changed.filter(([, files]) => Object.keys(files).length > 0));
+}
+
+/** As soon as a program's configuration has been rendered, the test's files take their places in it. */
+function writeEdits(folder: string, edits: Partial<Record<Part, Files>>) {
+  mkdirSync(folder);
+  const write = (path: string, text: string) => writeFileSync(join(folder, path), text, { mode: 0o644 });
+  for (const [part, files] of Object.entries(edits)) {
+    mkdirSync(join(folder, part));
+    for (const [file, text] of Object.entries(files)) write(`${part}/${file}`, text);
+  }
+  write(
+    "apply.mjs",
+    `import { cpSync, realpathSync } from "node:fs";
+const folders = ${JSON.stringify(partFolders)};
+const part = process.argv[2];
+process.on("exit", (code) => code === 0 && cpSync("/edits/" + part, realpathSync(folders[part]), { recursive: true }));
+`,
+  );
 }
 
 /** What the kubelet makes of the pod's dnsConfig. */
@@ -328,6 +394,10 @@ function resolvConf(folder: string, resolvers: readonly string[]): string {
 /** As the kubelet does it: a new folder, then one rename of the link that leads to it. */
 function swapCertificate(folder: string, pair: KeyPair) {
   const texts = { [baseName(givenTls.certificate)]: pair.certificatePem, [baseName(givenTls.key)]: pair.keyPem };
+  swapFolder(folder, texts);
+}
+
+function swapFolder(folder: string, texts: Readonly<Record<string, string>>) {
   const fresh = mkdtempSync(join(folder, "..data-"));
   chmodSync(fresh, 0o755);
   for (const [name, text] of Object.entries(texts)) writeFileSync(join(fresh, name), text, { mode: 0o644 });
@@ -360,10 +430,9 @@ function optionsOf(container: RelayContainer, volumeOf: (mount: RelayMount) => s
 
 function volumeOf(mount: RelayMount, folder: string, diskOf: (part: string) => string | undefined): string {
   switch (mount.from) {
-    case "config":
-      return `${join(folder, "config", mount.folder)}:${mount.at}:ro`;
+    case "plan":
+    case "pages":
     case "tls":
-      return `${join(folder, "tls")}:${mount.at}:ro`;
     case "dkim":
     case "invites":
     case "appVersions":
@@ -375,7 +444,7 @@ function volumeOf(mount: RelayMount, folder: string, diskOf: (part: string) => s
       const disk = diskOf(mount.subPath);
       // the image's own folder is no pattern for it
       if (disk !== undefined) return `${disk}:${mount.at}:nocopy`;
-      return `${made(join(folder, "data", mount.subPath), 0o755)}:${mount.at}`;
+      return `${made(join(folder, "data", mount.subPath), 0o755)}:${mount.at}${mount.readOnly ? ":ro" : ""}`;
     }
     case "scratch":
       return `${made(join(folder, "scratch", mount.name), 0o777)}:${mount.at}`;

@@ -10,7 +10,7 @@ export async function closeHttps(pod: Pick<RelayPod, "exec" | "configure" | "hos
   const conf = await pod.exec("web", "cat", `${folders.webConfig}/nginx.conf`);
   const inWeb = async (script: string) => (await pod.exec("web", "sh", "-c", script)).trim();
   const serve = async (text: string, open: boolean) => {
-    pod.configure("web", "nginx.conf", text);
+    await pod.configure("web", "nginx.conf", text);
     const before = await inWeb(
       "master=$(cat /tmp/nginx.pid); cat /proc/$master/task/$master/children; kill -HUP $master",
     );

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { sha256Of } from "../../src/certificates/pair.ts";
 import { certificateNames, type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { ports } from "../../src/mail/ports.ts";
-import type { FileFolder, Files } from "../../src/pod/files.ts";
+import type { Files, Part } from "../../src/pod/files.ts";
 import { makeAuthority } from "../helpers/authorities.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => pod?.remove());
 
 /** Sessions sleep after ten seconds of IDLE, and not after thirty. */
-function withEarlySleep(files: Record<FileFolder, Files>): Record<FileFolder, Files> {
+function withEarlySleep(files: Record<Part, Files>): Record<Part, Files> {
   const conf = files.dovecot["dovecot.conf"] ?? "";
   const early = conf.replace("imap_hibernate_timeout = 30s", "imap_hibernate_timeout = 10s");
   expect(early).not.toBe(conf);

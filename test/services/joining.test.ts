@@ -4,12 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { z } from "zod";
-import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
+import type { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
 import { certificateNames } from "../../src/certificates/self-signed.ts";
 import { inviteLink, invitePage, joinPath, publicInvite } from "../../src/mail/invite.ts";
-import { relayFiles } from "../../src/pod/files.ts";
-import { Plan } from "../../src/pod/plan.ts";
-import { planOf } from "../../src/pod/plan-of.ts";
 import { onAnyLoad } from "../helpers/accounts.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { askHttps } from "../helpers/https.ts";
@@ -59,13 +56,7 @@ type Registration = ChatmailServerSpec["accounts"]["registration"];
 /** The relay has these rules from now on, and the pages that belong to them. */
 async function withRules(pod: RelayPod, registration: Registration, rules: Lengths) {
   const accounts = { ...onAnyLoad, ...lengths[rules], registration };
-  const spec = ChatmailServerSpec.parse({ domain: pod.domain, accounts });
-  const files = relayFiles(Plan.parse(planOf(spec)));
-  for (const folder of ["relay", "pages"] as const)
-    for (const [name, text] of Object.entries(files[folder])) pod.configure(folder, name, text);
-  await pod.stop("relay");
-  await pod.start("relay");
-  return spec;
+  return pod.change({ accounts });
 }
 
 const page = async (pod: RelayPod, path: string) => {

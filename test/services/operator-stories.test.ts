@@ -64,7 +64,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
         "statefulsets",
         name,
       )
-    ).spec.template.metadata.annotations["chatmail.dev/config-hash"];
+    ).spec.template.metadata.annotations["chatmail.dev/secrets-hash"];
 
   beforeAll(async () => {
     cluster = await OperatorCluster.open();
@@ -124,19 +124,50 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
     });
   });
 
-  test("idle, nothing is written; an edit reaches the objects it concerns, and is Progressing until the pod has it", async () => {
-    await ready("edited", { domain: "_edited.test" });
-    const [before, hash] = [await cluster.versions("edited"), await hashOf("edited")];
-    await cluster.patch("edited", { accounts: { sendBurst: 21 } });
-    await cluster.conditionIs("edited", "Reconciling", "Progressing");
-    const { data = {} } = await cluster.get<{ data?: Record<string, string> }>("configmaps", "edited-config");
-    expect(data["relay.relay.json"]).toContain('"sendBurst": 21');
-    expect(await hashOf("edited")).not.toBe(hash);
-    const after = await cluster.versions("edited");
-    const changed = Object.keys(after).filter((each) => after[each] !== before[each]);
-    expect(changed.sort()).toEqual(["chatmailservers/edited", "configmaps/edited-config", "statefulsets/edited"]);
-    await cluster.runs("edited");
-    expect((await cluster.condition("edited", "Ready"))?.observedGeneration).toBe(2);
+  describe("edited", () => {
+    /** The objects that have changed since. */
+    const changedSince = async (before: Record<string, string | undefined>) => {
+      const after = await cluster.versions("edited");
+      return Object.keys(after)
+        .filter((each) => after[each] !== before[each])
+        .sort();
+    };
+    const synced = async () =>
+      (await cluster.get<KubeObject>("pods", "edited-0")).metadata.annotations?.["chatmail.dev/synced"];
+    const planIn = async () =>
+      (await cluster.get<{ data?: Record<string, string> }>("configmaps", "edited-plan")).data?.["plan.json"] ?? "";
+
+    test("a rule: the plan changes and the pod that runs is told to look; no pod is replaced", async () => {
+      await ready("edited", { domain: "_edited.test" });
+      const before = await cluster.versions("edited");
+      expect(await synced()).toBeUndefined();
+      await cluster.patch("edited", { accounts: { sendBurst: 21 } });
+      await until("the pod to be told", async () => (await synced()) !== undefined, patience);
+      expect(await planIn()).toContain('"sendBurst": 21');
+      const settled = async () => (await cluster.condition("edited", "Ready"))?.observedGeneration === 2;
+      await until("the edit to be judged", settled, patience);
+      expect(await changedSince(before)).toEqual(["chatmailservers/edited", "configmaps/edited-plan"]);
+      expect((await cluster.condition("edited", "Ready"))?.status).toBe("True");
+    });
+
+    test("a rule again: the pod is told once more, and only for what it mounts", async () => {
+      const before = await synced();
+      await cluster.patch("edited", { network: { annotations: { a: "b" } } });
+      const isThere = async () => (await cluster.get<KubeObject>("services", "edited")).metadata.annotations?.a === "b";
+      await until("the annotation of the Service", isThere, patience);
+      await cluster.patch("edited", { accounts: { sendBurst: 22 } });
+      await until("the pod to be told", async () => (await synced()) !== before, patience);
+      const [plan] = ((await synced()) ?? "").split(" ");
+      expect(plan).toBe((await cluster.get<KubeObject>("configmaps", "edited-plan")).metadata.resourceVersion);
+    });
+
+    test("what only the template holds: Progressing until there is another pod", async () => {
+      const before = await cluster.versions("edited");
+      await cluster.patch("edited", { resources: { web: { requests: { memory: "24Mi" } } } });
+      await cluster.conditionIs("edited", "Reconciling", "Progressing");
+      expect(await changedSince(before)).toEqual(["chatmailservers/edited", "statefulsets/edited"]);
+      await cluster.runs("edited");
+    });
   });
 
   describe("damaged", () => {
@@ -451,7 +482,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
     await cluster.patch("alone", { management: "Unmanaged" });
     await cluster.conditionIs("alone", "Ready", "Unmanaged");
     await cluster.remove("services", "alone");
-    await cluster.change("configmaps", "alone-config", { data: { "relay.relay.json": "{}" } });
+    await cluster.change("configmaps", "alone-plan", { data: { "plan.json": "{}" } });
     // a server that comes later is set up, so the operator has been at work since
     await cluster.makeServer("after-alone", { domain: "_after-alone.test" });
     await cluster.setUp("after-alone");
@@ -463,8 +494,8 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
     ]);
     await cluster.patch("alone", { management: "Managed" });
     await until("the Service", () => cluster.exists("services", "alone"), patience);
-    const { data = {} } = await cluster.get<{ data?: Record<string, string> }>("configmaps", "alone-config");
-    expect(data["relay.relay.json"]).toContain("_alone.test");
+    const { data = {} } = await cluster.get<{ data?: Record<string, string> }>("configmaps", "alone-plan");
+    expect(data["plan.json"]).toContain("_alone.test");
   });
 
   describe("deleted", () => {
@@ -667,8 +698,8 @@ describe.skipIf(missing !== undefined)("an operator that ends", () => {
     await until("the second to lead", () => second.leading.now, patience);
     expect(first.leading.now).toBe(false);
     const sendBurst = async (burst: number) => {
-      const { data = {} } = await cluster.get<{ data?: Record<string, string> }>("configmaps", "lease-config");
-      return data["relay.relay.json"]?.includes(`"sendBurst": ${burst}`);
+      const { data = {} } = await cluster.get<{ data?: Record<string, string> }>("configmaps", "lease-plan");
+      return data["plan.json"]?.includes(`"sendBurst": ${burst}`);
     };
     await until("the edit by the second", () => sendBurst(21), patience);
     expect(await first.ended).toBe("lost");

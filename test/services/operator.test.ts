@@ -226,8 +226,8 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       });
       await patch("walled", { accounts: { sendBurst: 21 } });
       await until("the edit", async () => {
-        const { data = {} } = await get<{ data?: Record<string, string> }>("configmaps", "walled-config");
-        return data["relay.relay.json"]?.includes('"sendBurst": 21');
+        const { data = {} } = await get<{ data?: Record<string, string> }>("configmaps", "walled-plan");
+        return data["plan.json"]?.includes('"sendBurst": 21');
       });
       expect((await get("networkpolicies", "walled")).metadata.resourceVersion).toBe(metadata.resourceVersion);
     });
@@ -515,8 +515,8 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     await until(
       "the change",
       async () => {
-        const { data = {} } = await get<{ data?: Record<string, string> }>("configmaps", "faulty-config");
-        return data["relay.relay.json"]?.includes('"sendBurst": 21');
+        const { data = {} } = await get<{ data?: Record<string, string> }>("configmaps", "faulty-plan");
+        return data["plan.json"]?.includes('"sendBurst": 21');
       },
       { patienceMs: patienceMs.client },
     );

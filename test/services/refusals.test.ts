@@ -1,14 +1,15 @@
 /** Refusals that pass look passing: over IMAP, submission and HTTPS, and to a real Delta Chat. And what 300 people behind one address need. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
-import { Plan } from "../../src/pod/plan.ts";
-import { relayConfig } from "../../src/pod/relay-config.ts";
+import { planHash } from "../../src/pod/plan-files.ts";
+import { planText } from "../../src/pod/plan-of.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { askHttps } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
+import { until } from "../helpers/until.ts";
 
 const password = "correct horse";
 const dovecotIsBusy = "NO [UNAVAILABLE] Temporary authentication failure";
@@ -65,11 +66,10 @@ describe.each([
   beforeAll(async () => {
     pod = await startRelayPod({ domain: "_refusals.test", spec: { accounts } });
     if (loadPerCoreAbove !== undefined) {
-      const config = relayConfig(Plan.parse({ version: 1, domains: [{ domain: pod.domain }] }));
-      for (const limits of Object.values(config.domains)) limits.refuseNew.loadPerCoreAbove = loadPerCoreAbove;
-      pod.configure("relay", "relay.json", JSON.stringify(config));
-      await pod.stop("relay");
-      await pod.start("relay");
+      const refuseNew = { loadPerCoreAbove };
+      const text = planText({ version: 1, domains: [{ domain: pod.domain, accounts: { refuseNew } }] });
+      pod.givePlan(text);
+      await until("the plan to be used", async () => (await pod.planStatus())?.used === planHash(text));
     }
     // the one turn that there is
     await imapAnswer(pod, fresh());

@@ -48,6 +48,7 @@ const mayUseInRelay: Record<string, readonly string[]> = {
   auth: ["accounts", "wire", "tools"],
   web: ["accounts", "invites", "wire", "tools"],
   health: ["wire", "tools"],
+  plan: ["tools"],
 };
 
 /** They open everything and know everybody; nobody in the relay imports them. */

@@ -3,8 +3,6 @@ import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-se
 import { Failure } from "../../api/failure.ts";
 import { annotations, apiVersion, chatmailServer, childNames } from "../../api/names.ts";
 import { ApiError, isApiError } from "../../kube/client.ts";
-import { withDigests } from "../../kube/fields.ts";
-import { resources } from "../../kube/kinds.ts";
 import { type KubeObject, keyOf } from "../../kube/object.ts";
 import { makeIdentity, mendMetadata } from "../identity/make.ts";
 import { toMake } from "../identity/read.ts";
@@ -62,11 +60,9 @@ async function applyChild(
   signal: AbortSignal,
 ): Promise<boolean> {
   const store = storeOf(world.stores, resource);
-  // Pages and configuration of each server are 50 kB: the store has their digests.
-  const form = resource === resources.configMap ? withDigests : undefined;
   const live = store?.at(keyOf(object)) ?? found;
   // Manual edits of fields that we set are reverted; other fields are left alone.
-  const apply = () => world.applier.apply(resource, object, { live, store, form, force: true, signal });
+  const apply = () => world.applier.apply(resource, object, { live, store, force: true, signal });
   return (await asFailure(`${object.kind} ${object.metadata.name}`, apply)).sent;
 }
 

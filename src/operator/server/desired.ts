@@ -2,14 +2,11 @@
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { resources } from "../../kube/kinds.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
-import { relayFiles } from "../../pod/files.ts";
-import { Plan } from "../../pod/plan.ts";
-import { planOf } from "../../pod/plan-of.ts";
 import { presentIn, toMake } from "../identity/read.ts";
 import { extrasOf } from "./extras.ts";
-import { configMap } from "./resources/config-map.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
 import { networkPolicies } from "./resources/network-policy.ts";
+import { planConfigMap } from "./resources/plan-config-map.ts";
 import { mailService } from "./resources/service.ts";
 import { statefulSet } from "./resources/stateful-set.ts";
 import { volumeClaim } from "./resources/volume-claim.ts";
@@ -30,11 +27,9 @@ export function desiredChildren(
   seen: Seen,
   options: { relayImage: string; operatorNamespace: string },
 ): DesiredChild[] {
-  const files = relayFiles(Plan.parse(planOf(server.spec)));
   const { certificate, identity, volumeClaim: claim } = seen;
   const plan = {
     server,
-    files,
     image: server.spec.image ?? options.relayImage,
     tlsSecretName: certificate.secretName,
     dkimKeyPem: presentIn(identity.dkim)?.rsaKeyPem,
@@ -43,7 +38,7 @@ export function desiredChildren(
     extras: extrasOf(server, addressesOf(server, seen)),
   };
   const before = [
-    { resource: resources.configMap, object: configMap(server, files) },
+    { resource: resources.configMap, object: planConfigMap(server) },
     { resource: resources.volumeClaim, object: volumeClaim(server, claim?.spec?.resources?.requests?.storage) },
     { resource: resources.service, object: mailService(server) },
     ...networkPolicies(server, {

@@ -21,7 +21,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     identity,
     certificate: await observeCertificate(server, identity, world, signal),
     invites: await observeInvites(server, identity, world, signal),
-    configMap: stores.configMaps.get(namespace, names.configMap),
+    configMap: stores.configMaps.get(namespace, names.planConfigMap),
     volumeClaim,
     service: stores.services.get(namespace, names.service),
     statefulSet,

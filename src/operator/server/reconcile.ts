@@ -14,6 +14,7 @@ import { observe } from "./observe.ts";
 import type { Seen } from "./seen.ts";
 import { domainProblem, imageProblem, specProblem } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
+import { syncPod } from "./sync-pod.ts";
 import type { LiveServer, World } from "./world.ts";
 
 /**
@@ -82,6 +83,7 @@ async function serve(server: LiveServer, world: World, log: Log, signal: AbortSi
         log.info({ sent }, "owned objects applied");
         seen = await observe(server, world, signal);
       }
+      if (await syncPod(server, seen, world, signal)) log.debug({}, "pod brought up to date");
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       failure = error;

@@ -2,6 +2,7 @@
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import type { Failure } from "../../api/failure.ts";
 import type { CertificateFacts } from "../../certificates/judge.ts";
+import type { ConfigMap } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
 import type { FoundIdentities } from "../identity/read.ts";
 import type { Problem } from "../problem.ts";
@@ -34,7 +35,7 @@ export interface Seen {
   identity: FoundIdentities;
   certificate: SeenCertificate;
   invites?: SeenInvites | undefined;
-  configMap?: KubeObject | undefined;
+  configMap?: ConfigMap | undefined;
   volumeClaim?: LiveVolumeClaim | undefined;
   service?: LiveService | undefined;
   statefulSet?: LiveStatefulSet | undefined;

@@ -4,6 +4,8 @@ import { acceptingReasons, isStalled, type Reason, reasons, whoActs } from "../.
 import { dkimRecord, recordsOf } from "../../dns/records.ts";
 import { publicInvite } from "../../mail/invite.ts";
 import { ports } from "../../mail/ports.ts";
+import { planFile } from "../../pod/layout.ts";
+import { planHash } from "../../pod/plan-files.ts";
 import { presentIn, problemOf } from "../identity/read.ts";
 import type { Problem } from "../problem.ts";
 import { podProblem } from "./pod-trouble.ts";
@@ -173,6 +175,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
     PodReady: verdict(podIsReady, fine("RelayRunning")),
     ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
     AcceptingAccounts: acceptingVerdict(server, seen),
+    UpToDate: upToDateVerdict(seen),
     ExpiryHealthy: expiryVerdict(seen, now),
   };
 }
@@ -193,6 +196,24 @@ function invitesVerdict({ secretName, count, unusable }: SeenInvites): Verdict {
   if (count > 0) return { status: "True", reason: "InvitesThere", message: `${count} in Secret ${secretName}` };
   const message = `nobody new can join: no key of Secret ${secretName} holds an invite (8 to 128 letters, digits, - and _)`;
   return { status: "False", reason: "InvitesMissing", message };
+}
+
+/** Whether the pod goes by the plan that follows from the spec. One that it can't use changes nothing: what was served is served on. */
+function upToDateVerdict({ relay, configMap }: Seen): Verdict {
+  const plan = relay && "report" in relay ? relay.report.plan : undefined;
+  const text = configMap?.data?.[planFile];
+  if (!plan || text === undefined)
+    return { status: "Unknown", reason: "RelayNotAsked", message: "the relay pod has not reported its plan" };
+  const wanted = planHash(text);
+  if (plan.used === wanted && plan.problem === undefined)
+    return { status: "True", reason: "PlanUsed", message: "the relay goes by the newest plan" };
+  if (plan.given === wanted && plan.problem !== undefined)
+    return {
+      status: "False",
+      reason: "PlanRefused",
+      message: `the relay goes on as before, because its image can't use the new settings: ${plan.problem}`,
+    };
+  return { status: "False", reason: "PlanPending", message: "the new settings are on their way to the relay pod" };
 }
 
 /** As the relay reports it: whoever has an address already is served all the same. */

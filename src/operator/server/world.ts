@@ -1,19 +1,20 @@
 /** What a reconcile of a server reads from and acts through. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
-import { chatmailServer, fieldManager, group, labels, labelValues, version } from "../../api/names.ts";
+import { chatmailServer, childNames, fieldManager, group, labels, labelValues, version } from "../../api/names.ts";
 import { Applier } from "../../kube/apply.ts";
 import { Cache } from "../../kube/cache.ts";
 import type { Client } from "../../kube/client.ts";
 import { EventRecorder } from "../../kube/events.ts";
-import { trimmed, withDigests, withoutManagedFields } from "../../kube/fields.ts";
+import { trimmed, withoutManagedFields } from "../../kube/fields.ts";
 import { byLabel, type Index } from "../../kube/indexes.ts";
-import { resources } from "../../kube/kinds.ts";
+import { type ConfigMap, resources } from "../../kube/kinds.ts";
 import type { Log } from "../../kube/log.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
 
 import type { Store } from "../../kube/store.ts";
-
 import type { Metrics } from "../../lib/metrics.ts";
+import { planFile } from "../../pod/layout.ts";
+import { planHash } from "../../pod/plan-files.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
 
 import type {
@@ -26,6 +27,7 @@ import type {
   LiveStatefulSet,
   LiveVolumeClaim,
 } from "./live.ts";
+import { PodSync } from "./pod-sync.ts";
 
 export const chatmailServers: Resource<LiveServer> = {
   group,
@@ -40,7 +42,7 @@ export type LiveServer = ChatmailServer & KubeObject;
 /** The cluster as we know it: our servers, and the objects that carry our label. */
 export interface Stores {
   servers: Store<LiveServer>;
-  configMaps: Store<KubeObject>;
+  configMaps: Store<ConfigMap>;
   secrets: Store<LiveSecret>;
   volumeClaims: Store<LiveVolumeClaim>;
   services: Store<LiveService>;
@@ -79,6 +81,10 @@ export interface World {
   jobsByServer: Index<LiveJob>;
   /** What the relay pods report of themselves. */
   relays: RelayStatuses;
+  /** What running pods have mounted. */
+  podSync: PodSync;
+  /** Under which we own fields. */
+  fieldManager: string;
   relayImage: string;
   /** What `spec.image` may name; see `isImageAllowed`. */
   allowedImages: readonly string[];
@@ -130,7 +136,7 @@ export function makeWorld(options: {
   const { servers: serverKind, configMaps, secrets, volumeClaims, services, statefulSets, pods } = storeResources;
   const stores: Stores = {
     servers: cache.store(serverKind, { trim: (server) => trimmed(server, fieldManager) }),
-    configMaps: cache.store(configMaps, { ...ours, trim: (object) => withDigests(trimmed(object, fieldManager)) }),
+    configMaps: applied(configMaps),
     secrets: read(secrets),
     volumeClaims: applied(volumeClaims),
     services: applied(services),
@@ -150,7 +156,9 @@ export function makeWorld(options: {
     troubles,
     eventsAbout: (of) => byObject.flatMap((index) => index.get(aboutText(of))),
     stores,
-    relays: new RelayStatuses(stores.pods),
+    relays: new RelayStatuses(stores.pods, (pod) => wantedPlan(stores, pod)),
+    podSync: podSyncOf(stores.pods),
+    fieldManager,
     relayImage,
     allowedImages,
     operatorNamespace,
@@ -183,6 +191,21 @@ export function makeWorld(options: {
     ),
     jobsByServer: byLabel(stores.jobs, labels.instance),
   };
+}
+
+/** Digest of the plan in the ConfigMap of the pod's server. */
+function wantedPlan({ configMaps }: Stores, { metadata }: LivePod): string | undefined {
+  const server = metadata.labels?.[labels.instance];
+  const text = server && configMaps.get(metadata.namespace, childNames(server).planConfigMap)?.data?.[planFile];
+  return text === undefined ? undefined : planHash(text);
+}
+
+function podSyncOf(pods: Store<LivePod>): PodSync {
+  const sync = new PodSync();
+  pods.listen(({ type, object }) => {
+    if (type === "deleted") sync.forget(object);
+  });
+  return sync;
 }
 
 const aboutText = (of: LiveEvent["involvedObject"]) => `${of?.kind} ${of?.namespace}/${of?.name}`;

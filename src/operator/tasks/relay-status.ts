@@ -1,7 +1,8 @@
 /**
  * Background task: what each relay pod reports of itself on its health port (`GET /status`), which the operator alone may reach.
  * Each ready pod is asked when it becomes ready and once a minute from then on. An answer that differs from the one before it triggers a
- * reconcile; figures in its message alone do not, so that the status is not written each minute.
+ * reconcile; figures in its message alone do not, so that the status is not written each minute. A pod that does not use the plan that it was
+ * given yet is asked again soon.
  */
 import { get } from "node:http";
 import { isIPv6 } from "node:net";
@@ -27,6 +28,14 @@ const Report = z.object({
       z.object({ status: z.literal(false), reason: z.string().max(100), message: z.string().max(1_000) }),
     ]),
   ),
+  /** Digests of the plan that it was given and of the one that it goes by; why it does not go by the given one. */
+  plan: z
+    .object({
+      given: z.string().max(64).optional(),
+      used: z.string().max(64).optional(),
+      problem: z.string().max(2_000).optional(),
+    })
+    .optional(),
 });
 export type RelayReport = z.infer<typeof Report>;
 
@@ -38,10 +47,15 @@ interface Known {
   status: RelayStatus | undefined;
   /** Since the last answer. One that is lost changes nothing. */
   failures: number;
+  /** Questions in a row that came soon, because the pod was not at the plan that it is to have. */
+  soon: number;
 }
 
 const relayComponent: Component = "relay";
 const everyMs = 60_000;
+/** While a new plan is on its way into the pod; for two minutes, in which the kubelet looks without being told, too. */
+const soonMs = 2_000;
+const mostSoon = 60;
 const withinMs = 5_000;
 const failuresUntilUnreachable = 3;
 const workers = 8;
@@ -49,11 +63,14 @@ const mostBytes = 65_536;
 
 export class RelayStatuses {
   readonly #pods: Store<LivePod>;
+  readonly #wantedPlan: (pod: LivePod) => string | undefined;
   readonly #known = new Map<string, Known>();
   readonly #listeners = new Set<(podKey: string) => void>();
 
-  constructor(pods: Store<LivePod>) {
+  /** `wantedPlan`: digest of the plan that a pod is to have. */
+  constructor(pods: Store<LivePod>, wantedPlan: (pod: LivePod) => string | undefined) {
     this.#pods = pods;
+    this.#wantedPlan = wantedPlan;
     pods.listen(({ type, object }) => {
       if (type === "deleted") this.#known.delete(keyOf(object));
     });
@@ -99,13 +116,15 @@ export class RelayStatuses {
     if (!pod || host === undefined) return undefined;
     const podUid = pod.metadata.uid ?? "";
     const known = this.#known.get(key);
-    const before = known?.podUid === podUid ? known : { podUid, status: undefined, failures: 0 };
+    const before = known?.podUid === podUid ? known : { podUid, status: undefined, failures: 0, soon: 0 };
     try {
       const report = Report.parse(
         JSON.parse(await textAt(host, AbortSignal.any([signal, AbortSignal.timeout(withinMs)]))),
       );
       const same = before.status && "report" in before.status && outline(before.status.report) === outline(report);
-      this.#keep(key, { podUid, failures: 0, status: same ? before.status : { report } }, before);
+      const soon = isOnTheWay(report, this.#wantedPlan(pod)) ? before.soon + 1 : 0;
+      this.#keep(key, { podUid, failures: 0, soon, status: same ? before.status : { report } }, before);
+      if (soon > 0 && soon <= mostSoon) return soonMs;
     } catch (thrown) {
       if (signal.aborted) return undefined;
       const failures = before.failures + 1;
@@ -113,7 +132,7 @@ export class RelayStatuses {
       log.debug({ cause, failures }, "relay did not report");
       const status = failures < failuresUntilUnreachable ? before.status : { unreachable: cause };
       const same = before.status && "unreachable" in before.status && status && "unreachable" in status;
-      this.#keep(key, { podUid, failures, status: same ? before.status : status }, before);
+      this.#keep(key, { ...before, failures, status: same ? before.status : status }, before);
     }
     return everyMs * (0.9 + Math.random() * 0.2);
   }
@@ -126,13 +145,20 @@ export class RelayStatuses {
   }
 }
 
+/** Whether the pod will go by another plan in a moment. */
+function isOnTheWay({ plan }: RelayReport, wanted: string | undefined): boolean {
+  if (!plan || wanted === undefined) return false;
+  return plan.given !== wanted || (plan.used !== wanted && plan.problem === undefined);
+}
+
 /** What of a report is worth a write: not the figures. */
-const outline = ({ acceptingAccounts }: RelayReport) =>
-  JSON.stringify(
-    Object.entries(acceptingAccounts)
+const outline = ({ acceptingAccounts, plan }: RelayReport) =>
+  JSON.stringify([
+    plan,
+    ...Object.entries(acceptingAccounts)
       .map(([domain, is]) => `${domain} ${is.status ? "" : is.reason}`)
       .sort(),
-  );
+  ]);
 
 function isReadyRelay({ metadata, status }: LivePod): boolean {
   return (

@@ -5,15 +5,15 @@
  *
  * It looks by the clock: the kubelet itself takes up to a minute, and watches (inotify) are what Dovecots on a node run short of.
  */
-import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { readFile, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Logger } from "pino";
 import { joinedPem, readPair, sha256Of } from "../../certificates/pair.ts";
 import { codeOf, messageOf } from "../../lib/text.ts";
-import { givenTls, reloadPipes, servedTls } from "../../pod/layout.ts";
+import { givenTls, servedTls } from "../../pod/layout.ts";
 import * as events from "../events.ts";
 import { readIfThere, replaceFile } from "../files.ts";
+import { tellProgram } from "../programs.ts";
 
 export interface CertificateOptions {
   /** Without one, nothing is served and nothing is missed. */
@@ -22,7 +22,7 @@ export interface CertificateOptions {
   log: Logger;
 }
 
-const lookEveryMs = 5_000;
+const lookEveryMs = 2_000;
 
 interface GivenPair {
   certificatePem: string;
@@ -97,12 +97,11 @@ export class Certificate {
   }
 
   #tell(): void {
-    for (const [program, path] of Object.entries(reloadPipes)) {
+    // nginx reads it at each handshake
+    for (const program of ["postfix", "dovecot"] as const) {
       try {
-        writeLine(join(this.#options.runFolder, basename(path)));
+        tellProgram(this.#options.runFolder, program);
       } catch (thrown) {
-        // nobody is at the other end: that program is about to start, and will read the new file
-        if (["ENOENT", "ENXIO"].includes(codeOf(thrown) ?? "")) continue;
         events.reloadNotAsked(this.#options.log, program, thrown);
       }
     }
@@ -119,13 +118,3 @@ async function givenPair(tlsFolder: string): Promise<GivenPair> {
 
 const isSame = (one: GivenPair, other: GivenPair) =>
   one.certificatePem === other.certificatePem && one.keyPem === other.keyPem;
-
-/** Into a named pipe, without waiting for a reader: throws ENXIO where there is none. */
-function writeLine(pipe: string): void {
-  const file = openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
-  try {
-    writeSync(file, "\n");
-  } finally {
-    closeSync(file);
-  }
-}

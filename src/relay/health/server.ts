@@ -19,6 +19,8 @@ export interface HealthTools {
   stopping(): boolean;
   /** By mail domain, why no address is made; undefined: they are made. */
   refusals(): Promise<Record<string, NotAccepting | undefined>>;
+  /** Which plan is used, and why the given one is not; undefined where there is none. */
+  plan(): object | undefined;
 }
 
 export async function answerHealth(question: Question, tools: HealthTools): Promise<Answer> {
@@ -35,7 +37,8 @@ export async function answerHealth(question: Question, tools: HealthTools): Prom
         refusals.map(([domain, why]) => [domain, why ? { status: false, ...why } : { status: true }]),
       );
       const headers = { "Content-Type": "application/json" };
-      return { status: 200, body: `${JSON.stringify({ acceptingAccounts })}\n`, headers };
+      const plan = tools.plan();
+      return { status: 200, body: `${JSON.stringify({ acceptingAccounts, ...(plan && { plan }) })}\n`, headers };
     }
     case "/metrics":
       return {

@@ -63,8 +63,7 @@ function unfinishedLimits(largestBytes: number): UnfinishedLimits {
 
 /** Not listening yet. */
 export function receiveServer(options: ReceiveOptions): Server {
-  const largest = Math.max(...Object.values(options.config.domains).map((limits) => limits.maxMessageBytes));
-  const receiver = new Receiver(options, largest);
+  const receiver = new Receiver(options);
   const server = createServer({
     maxHeaderSize: mostMxdelivHeaderBytes,
     requestTimeout: 0,
@@ -95,14 +94,16 @@ export function receiveServer(options: ReceiveOptions): Server {
 
 class Receiver {
   readonly #options: ReceiveOptions;
-  readonly #largest: number;
   readonly #turns = new Turns(turnLimits);
-  readonly #unfinished: UnfinishedMessages;
+  readonly #unfinished = new UnfinishedMessages(() => unfinishedLimits(this.#largest));
 
-  constructor(options: ReceiveOptions, largest: number) {
+  constructor(options: ReceiveOptions) {
     this.#options = options;
-    this.#largest = largest;
-    this.#unfinished = new UnfinishedMessages(unfinishedLimits(largest));
+  }
+
+  /** In bytes, of any of our domains; an edit may change it. */
+  get #largest(): number {
+    return Math.max(...Object.values(this.#options.config.domains).map((limits) => limits.maxMessageBytes));
   }
 
   /** All that headers can tell is told before a turn is waited for, and before the body is read. */

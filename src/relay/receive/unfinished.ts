@@ -20,10 +20,10 @@ interface Part {
 }
 
 export class UnfinishedMessages {
-  readonly #limits: UnfinishedLimits;
+  readonly #limits: () => UnfinishedLimits;
   readonly #parts = new Set<Part>();
 
-  constructor(limits: UnfinishedLimits) {
+  constructor(limits: () => UnfinishedLimits) {
     this.#limits = limits;
   }
 
@@ -46,7 +46,7 @@ export class UnfinishedMessages {
   }
 
   #makeRoom(client: string): void {
-    const { each, total } = this.#limits;
+    const { each, total } = this.#limits();
     while (this.#of((part) => part.client === client) > each) this.#dropLargest(client);
     while (this.bytes > total) this.#dropLargest(this.#greediest());
   }

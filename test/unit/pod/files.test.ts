@@ -1,11 +1,13 @@
 /** The texts that the operator writes: they follow the spec, and nothing in a spec can add a line to them. */
+import { readFileSync } from "node:fs";
 import { BlockList, isIPv4 } from "node:net";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ChatmailServerSpec } from "../../../src/api/chatmail-server.ts";
 import { inviteLink, invitePage, inviteTokenIn, publicInvite } from "../../../src/mail/invite.ts";
 import { expiryContainer, prepareContainer, relayContainers } from "../../../src/pod/containers.ts";
 import { adminContact } from "../../../src/pod/dovecot.ts";
-import { configMapData, configMapItems, type FileFolder, fileFolders, relayFiles } from "../../../src/pod/files.ts";
+import { type Files, type Part, partFiles, partFolders } from "../../../src/pod/files.ts";
 import { folders, sockets } from "../../../src/pod/layout.ts";
 import { escapeHtml, qrSvg } from "../../../src/pod/pages/html.ts";
 import { languageMap, languages } from "../../../src/pod/pages/language.ts";
@@ -13,14 +15,28 @@ import { readableSize } from "../../../src/pod/pages/site.ts";
 import { Plan } from "../../../src/pod/plan.ts";
 import { planOf } from "../../../src/pod/plan-of.ts";
 import { mainSettings, settings } from "../../../src/pod/postfix.ts";
+import { relayConfig } from "../../../src/pod/relay-config.ts";
 import { deniedPeers } from "../../../src/pod/turn.ts";
 import { mostRecipients } from "../../../src/relay/receive/policy.ts";
 
 type Fields = Record<string, unknown>;
 const aSpec = (domain = "nine.example.org", fields: Fields = {}) => ChatmailServerSpec.parse({ domain, ...fields });
 const planFor = (...args: Parameters<typeof aSpec>) => Plan.parse(planOf(aSpec(...args)));
-const filesOf = (...args: Parameters<typeof aSpec>) => relayFiles(planFor(...args));
-const file = (folder: FileFolder, name: string, ...args: Parameters<typeof aSpec>): string =>
+type Folder = Part | "pages" | "relay";
+/** What each program reads, the built-in pages apart, and what the daemon goes by. */
+function filesOf(...args: Parameters<typeof aSpec>): Record<Folder, Files> {
+  const plan = planFor(...args);
+  const parts = Object.keys(partFolders).map((part) => [part, partFiles(part as Part, plan)] as const);
+  const { web = {}, ...others } = Object.fromEntries(parts);
+  const split = Object.groupBy(Object.entries(web), ([path]) => (path.startsWith("pages/") ? "pages" : "web"));
+  return {
+    ...(others as Record<Part, Files>),
+    web: Object.fromEntries(split.web ?? []),
+    pages: Object.fromEntries((split.pages ?? []).map(([path, text]) => [path.slice("pages/".length), text])),
+    relay: { "relay.json": JSON.stringify(relayConfig(plan)) },
+  };
+}
+const file = (folder: Folder, name: string, ...args: Parameters<typeof aSpec>): string =>
   filesOf(...args)[folder][name] ?? "";
 
 describe("Postfix", () => {
@@ -133,7 +149,7 @@ test("headers of a load balancer are expected at every public port, or at none",
   const count = (text: string, what: RegExp) => text.match(what)?.length ?? 0;
   for (const network of [{}, { proxyProtocol: { trustedNetworks } }]) {
     const balanced = "proxyProtocol" in network;
-    const text = (folder: FileFolder, name: string) => file(folder, name, "a.test", { network });
+    const text = (folder: Folder, name: string) => file(folder, name, "a.test", { network });
     // beside the one that nginx speaks to
     expect(count(text("postfix", "master.cf"), /proxy_protocol=haproxy/g)).toBe(balanced ? 3 : 1);
     const nginx = text("web", "nginx.conf");
@@ -596,12 +612,9 @@ describe("containers", () => {
   });
 });
 
-test("the ConfigMap has every file once, under a key that Kubernetes takes", () => {
-  const files = filesOf();
-  const data = configMapData(files);
-  expect(Object.keys(data)).toHaveLength(Object.values(files).flatMap((each) => Object.keys(each)).length);
-  for (const key of Object.keys(data)) expect(key).toMatch(/^[-._a-zA-Z0-9]+$/);
-  for (const folder of Object.keys(fileFolders) as FileFolder[]) {
-    for (const { key, path } of configMapItems(files, folder)) expect(data[key]).toBe(files[folder][path]);
-  }
+test("the Lua files speak to the daemon's own socket", () => {
+  const lua = (name: string) => readFileSync(join(import.meta.dirname, "../../../image", name), "utf8");
+  expect(lua("delivered.lua")).toContain(`proxy_socket_path = "${sockets.auth}"`);
+  expect(file("dovecot", "dovecot.conf")).toContain(`socket = ${sockets.auth}\n`);
+  expect(lua("auth.lua")).toContain('proxy_socket_path = args["socket"]');
 });

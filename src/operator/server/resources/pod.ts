@@ -7,8 +7,7 @@ import type { Json } from "../../../kube/kinds.ts";
 import { signsMail } from "../../../mail/address.ts";
 import type { Extras, RelayContainer, RelayMount, RelayProbe } from "../../../pod/containers.ts";
 import { dkimKeyFiles } from "../../../pod/dkim.ts";
-import { configMapItems, type FileFolder, type Files } from "../../../pod/files.ts";
-import { vmail } from "../../../pod/layout.ts";
+import { planFile, vmail } from "../../../pod/layout.ts";
 import { appVersionsKey } from "../../../pod/relay-config.ts";
 import { builtInResources, emptyLimit, runLimit, scratchLimit } from "../../../pod/resources.ts";
 import { turnSecretKey } from "../../../pod/turn.ts";
@@ -17,7 +16,6 @@ import { servedPorts } from "./service.ts";
 export interface PodPlan {
   server: ChatmailServer;
   image: string;
-  files: Record<FileFolder, Files>;
   tlsSecretName: string;
   /** Undefined where the domain does not sign, or its Secret holds no key. */
   dkimKeyPem?: string | undefined;
@@ -109,6 +107,8 @@ function resourcesOf(container: string, spec: ChatmailServer["spec"]): NonNullab
 }
 
 const volumeNames = {
+  plan: "plan",
+  pages: "pages",
   tls: "tls",
   dkim: "dkim",
   invites: "invites",
@@ -118,8 +118,8 @@ const volumeNames = {
 
 function mountOf(mount: RelayMount): Json<V1VolumeMount> {
   switch (mount.from) {
-    case "config":
-      return { name: `config-${mount.folder}`, mountPath: mount.at, readOnly: true };
+    case "plan":
+    case "pages":
     case "tls":
     case "dkim":
     case "invites":
@@ -129,7 +129,9 @@ function mountOf(mount: RelayMount): Json<V1VolumeMount> {
     case "run":
       return { name: "run", mountPath: mount.at };
     case "data":
-      return { name: "data", mountPath: mount.at, subPath: mount.subPath };
+      return mount.readOnly
+        ? { name: "data", mountPath: mount.at, subPath: mount.subPath, readOnly: true }
+        : { name: "data", mountPath: mount.at, subPath: mount.subPath };
     case "scratch":
       return { name: mount.name, mountPath: mount.at };
   }
@@ -157,14 +159,15 @@ export function volumesFor(containers: readonly RelayContainer[], plan: PodPlan)
 }
 
 function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
-  const { server, files, tlsSecretName } = plan;
+  const { server, tlsSecretName } = plan;
   const names = childNames(server.metadata.name);
   switch (mount.from) {
-    case "config": {
+    case "plan":
+      return { name: volumeNames.plan, configMap: { name: names.planConfigMap, items: items(planFile) } };
+    case "pages": {
       const own = server.spec.website.configMapName;
-      const name = `config-${mount.folder}`;
-      if (mount.folder === "pages" && own !== undefined) return { name, configMap: { name: own } };
-      return { name, configMap: { name: names.configMap, items: configMapItems(files, mount.folder) } };
+      const name = volumeNames.pages;
+      return own === undefined ? { name, emptyDir: { sizeLimit: emptyLimit } } : { name, configMap: { name: own } };
     }
     case "tls":
       // 0440 and fsGroup: the daemons' group may read the key, nobody else.
@@ -181,10 +184,12 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
       return { name, projected: { sources, defaultMode: 0o440 } };
     }
     case "invites": {
-      if (server.spec.accounts.registration !== "Invite" || plan.noInvites)
+      // Our own is mounted whatever registration is now, so that Invite needs no other pod; one that a person names only once it was looked at.
+      const { registration, invitesSecretName: given } = server.spec.accounts;
+      if (plan.noInvites || (registration !== "Invite" && given !== undefined))
         return { name: volumeNames.invites, emptyDir: { sizeLimit: emptyLimit } };
       // The user names the keys of this Secret, so it is mounted whole; optional, so that the pod starts without it.
-      const secretName = server.spec.accounts.invitesSecretName ?? names.invitesSecret;
+      const secretName = given ?? names.invitesSecret;
       return { name: volumeNames.invites, secret: { secretName, defaultMode: 0o440, optional: true } };
     }
     case "appVersions": {

@@ -9,12 +9,12 @@ import {
   validatingDnsOptions,
 } from "../../../pod/containers.ts";
 import { childLabels, childMeta, selectorLabels } from "./child.ts";
-import { configHash } from "./config-map.ts";
+import { secretsHash } from "./plan-config-map.ts";
 import { containerOf, type PodPlan, type PodSpec, podBasics, podSecurity, volumesFor } from "./pod.ts";
 
 /** The relay pod. One, always: two Dovecots must never open the same mailbox. */
 export function statefulSet(plan: PodPlan): StatefulSet {
-  const { server, files, dkimKeyPem, turnSecret } = plan;
+  const { server, dkimKeyPem, turnSecret } = plan;
   const names = childNames(server.metadata.name);
   const containers = relayContainers(plan.extras);
   return {
@@ -31,7 +31,7 @@ export function statefulSet(plan: PodPlan): StatefulSet {
       template: {
         metadata: {
           labels: childLabels(server, "relay"),
-          annotations: { [annotations.configHash]: configHash(files, dkimKeyPem, turnSecret) },
+          annotations: { [annotations.secretsHash]: secretsHash(dkimKeyPem, turnSecret) },
         },
         spec: {
           ...podBasics(server),

@@ -29,7 +29,7 @@ test("seven children, what the pod mounts before the pod", () => {
       ({ object }) => `${object.kind} ${object.metadata.name}`,
     ),
   ).toEqual([
-    "ConfigMap nine-config",
+    "ConfigMap nine-plan",
     "PersistentVolumeClaim nine-data",
     "Service nine",
     "NetworkPolicy nine",
@@ -109,15 +109,15 @@ test("the containers of src/mail are all there, with the image of the operator's
   expect(images({ image: "mine:2" })).toEqual(relayContainers().map(({ name }) => `${name} mine:2`));
 });
 
-const hashOf = (spec: SpecInput) =>
-  children(spec).StatefulSet.spec.template.metadata.annotations["chatmail.dev/config-hash"];
+const templateOf = (spec: SpecInput) => JSON.stringify(children(spec).StatefulSet.spec.template);
 
 test.each([
   { when: "nothing changes", spec: {}, rolls: false },
-  { when: "a limit changes", spec: { accounts: { sendRatePerMinute: 61 } }, rolls: true },
+  { when: "a limit changes", spec: { accounts: { sendRatePerMinute: 61 } }, rolls: false },
+  { when: "the size of a container changes", spec: { resources: { web: { limits: { memory: "2Gi" } } } }, rolls: true },
   { when: "only the pages change", spec: { privacy: { postal: "Street 1" } }, rolls: false },
 ])("the pod rolls: $rolls when $when", ({ spec, rolls }) => {
-  expect(hashOf(spec) !== hashOf({})).toBe(rolls);
+  expect(templateOf(spec) !== templateOf({})).toBe(rolls);
 });
 
 test.each([
@@ -167,7 +167,7 @@ test("a given Secret is mounted", () => {
 
 test("own pages take the place of the built-in ones", () => {
   const { volumes } = children({ website: { configMapName: "my-pages" } }).StatefulSet.spec.template.spec;
-  expect(volumes.find(({ name }: Loose) => name === "config-pages").configMap).toEqual({ name: "my-pages" });
+  expect(volumes.find(({ name }: Loose) => name === "pages").configMap).toEqual({ name: "my-pages" });
 });
 
 test.each([
@@ -278,7 +278,7 @@ describe("TURN", () => {
     const sees = ({ volumeMounts }: Loose) => volumeMounts.some(({ name }: Loose) => name === "turn-secret");
     expect(pod.containers.filter(sees).map(({ name }: Loose) => name)).toEqual(["relay", "turn"]);
     const hash = (seen: Seen) =>
-      children(withTurn, seen).StatefulSet.spec.template.metadata.annotations["chatmail.dev/config-hash"];
+      children(withTurn, seen).StatefulSet.spec.template.metadata.annotations["chatmail.dev/secrets-hash"];
     expect(hash({ ...balanced(), identity: { ...selfSigned.identity, turn: present("other") } })).not.toBe(
       hash(balanced()),
     );
@@ -313,6 +313,12 @@ describe("what a pod sees of Secrets and ConfigMaps that a person names", () => 
   ])("registration $registration mounts invites: $mounted", ({ registration, mounted }) => {
     const spec = { accounts: { registration, invitesSecretName: "database-password" } };
     expect(volume("invites", spec).secret?.secretName).toBe(mounted ? "database-password" : undefined);
+  });
+
+  test("our own invites are mounted whatever registration is: with Invite they count, and no other pod is needed", () => {
+    const own = { secretName: "nine-invites", defaultMode: 0o440, optional: true };
+    for (const registration of ["Open", "Closed", "Invite"])
+      expect(volume("invites", { accounts: { registration } }).secret).toEqual(own);
   });
 
   test("a Secret that can't be used for invites is not mounted", () => {
@@ -383,14 +389,18 @@ describe("what each container is given", () => {
       );
     expect(volumes({ domain: "203.0.113.9", services: { turn: { enabled: true } } })).toEqual({
       dkim: "1Mi",
-      invites: "1Mi",
+      pages: "1Mi",
       "app-versions": "1Mi",
       run: "16Mi",
+      "postfix-config": "64Mi",
+      "dovecot-config": "64Mi",
+      "web-config": "64Mi",
       "dovecot-run": "64Mi",
-      "dovecot-tmp": "3000Mi",
+      // the next power of two, so that a small edit changes nothing
+      "dovecot-tmp": "3200Mi",
       "web-tmp": "64Mi",
       "turn-tmp": "8Mi",
     });
-    expect(volumes({ messages: { maxSize: "100M" } })).toMatchObject({ "dovecot-tmp": "9537Mi" });
+    expect(volumes({ messages: { maxSize: "100M" } })).toMatchObject({ "dovecot-tmp": "12800Mi" });
   });
 });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { UnfinishedMessages } from "../../../../src/relay/receive/unfinished.ts";
 
 function messages(limits = { each: 100, total: 250 }) {
-  const unfinished = new UnfinishedMessages(limits);
+  const unfinished = new UnfinishedMessages(() => limits);
   const dropped: string[] = [];
   const begin = (name: string) => unfinished.begin(name[0] ?? "", () => dropped.push(name));
   return { unfinished, dropped, begin };

@@ -1,0 +1,161 @@
+/** The column of the reference page that says which edits replace the pod, held against the pod's template, field by field. */
+import { expect, test } from "vitest";
+import { ChatmailServerSpec } from "../../../../src/api/chatmail-server.ts";
+import { type Structural, structuralOf } from "../../../../src/api/crd.ts";
+import { podReplacement } from "../../../../src/api/reference.ts";
+import { desiredChildren } from "../../../../src/operator/server/desired.ts";
+import type { Seen } from "../../../../src/operator/server/seen.ts";
+import { aServer, type SpecInput } from "../../../helpers/a-server.ts";
+import { facts, present } from "../../../helpers/identities.ts";
+
+/** From which other value of the field to which; fields that belong to it are in both. */
+type Edit = [before: SpecInput, after: SpecInput];
+
+const turn = (fields: object): SpecInput => ({ services: { turn: { enabled: true, ...fields } } });
+const accounts = (fields: object): Edit => [{}, { accounts: fields }];
+const resources = (name: string, of: string, kind: string): Edit => {
+  const value = { cpu: "900m", memory: "900Mi" }[of];
+  return [{}, { resources: { [name]: { [kind]: { [of]: value } } } }];
+};
+const toleration = (fields: object): SpecInput => ({ scheduling: { tolerations: [fields] } });
+
+const edits: Record<string, Edit> = {
+  management: [{}, { management: "Paused" }],
+  "accounts.registration": accounts({ registration: "Invite" }),
+  "accounts.invitesSecretName": [
+    { accounts: { registration: "Invite" } },
+    { accounts: { registration: "Invite", invitesSecretName: "mine" } },
+  ],
+  "accounts.usernameMinLength": accounts({ usernameMinLength: 3 }),
+  "accounts.usernameMaxLength": accounts({ usernameMaxLength: 30 }),
+  "accounts.passwordMinLength": accounts({ passwordMinLength: 30 }),
+  "accounts.sendRatePerMinute": accounts({ sendRatePerMinute: 3 }),
+  "accounts.sendBurst": accounts({ sendBurst: 3 }),
+  "accounts.sendSizePerMinute": accounts({ sendSizePerMinute: "3Mi" }),
+  "accounts.sendSizeBurst": accounts({ sendSizeBurst: "3Mi" }),
+  "accounts.createRatePerMinute": accounts({ createRatePerMinute: 3 }),
+  "accounts.createBurst": accounts({ createBurst: 3 }),
+  "accounts.mailboxQuota": accounts({ mailboxQuota: "300Mi" }),
+  "accounts.imapConnections": accounts({ imapConnections: 3000 }),
+  "accounts.smtpConnections": accounts({ smtpConnections: 300 }),
+  "accounts.refuseNewAbove.loadPerCore": accounts({ refuseNewAbove: { loadPerCore: 3 } }),
+  "accounts.refuseNewBelow.memory": accounts({ refuseNewBelow: { memory: "3Mi" } }),
+  "accounts.refuseNewBelow.disk": accounts({ refuseNewBelow: { disk: "3Mi" } }),
+  "messages.maxSize": [{}, { messages: { maxSize: "60Mi" } }],
+  "messages.deleteAfterDays": [{}, { messages: { deleteAfterDays: 8 } }],
+  "messages.deleteLargeAfterDays": [{}, { messages: { deleteLargeAfterDays: 3 } }],
+  "messages.inactiveAccountsAfterDays": [{}, { messages: { inactiveAccountsAfterDays: 3 } }],
+  "privacy.postal": [{}, { privacy: { postal: "Street" } }],
+  "privacy.mail": [{}, { privacy: { mail: "a@b.example" } }],
+  "privacy.dataOfficer": [{}, { privacy: { dataOfficer: "N. N." } }],
+  "privacy.supervisor": [{}, { privacy: { supervisor: "N. N." } }],
+  "website.configMapName": [{}, { website: { configMapName: "pages" } }],
+  "services.push.enabled": [{}, { services: { push: { enabled: false } } }],
+  "services.push.url": [{}, { services: { push: { url: "https://push.example/x" } } }],
+  "services.turn.enabled": [{}, turn({})],
+  "services.turn.externalAddress": [turn({}), turn({ externalAddress: "192.0.2.9" })],
+  "services.turn.firstRelayPort": [turn({}), turn({ firstRelayPort: 30_000 })],
+  "services.turn.relayPorts": [turn({}), turn({ relayPorts: 9 })],
+  "services.iroh.url": [{}, { services: { iroh: { url: "https://iroh.example" } } }],
+  "services.appVersionsConfigMapName": [{}, { services: { appVersionsConfigMapName: "versions" } }],
+  "storage.size": [{}, { storage: { size: "20Gi" } }],
+  "storage.reservedForMailboxes": [{}, { storage: { reservedForMailboxes: "2Gi" } }],
+  "storage.className": [{}, { storage: { className: "fast" } }],
+  "storage.reclaimPolicy": [{}, { storage: { reclaimPolicy: "Delete" } }],
+  "certificate.source": [{}, { certificate: { source: "Secret", secretName: "mine" } }],
+  "certificate.secretName": [
+    { certificate: { source: "Secret", secretName: "mine" } },
+    { certificate: { source: "Secret", secretName: "other" } },
+  ],
+  "certificate.caBundle.configMapName": [
+    { certificate: { source: "Secret", secretName: "mine" } },
+    { certificate: { source: "Secret", secretName: "mine", caBundle: { configMapName: "ours" } } },
+  ],
+  "certificate.caBundle.key": [
+    { certificate: { source: "Secret", secretName: "mine", caBundle: { configMapName: "ours" } } },
+    { certificate: { source: "Secret", secretName: "mine", caBundle: { configMapName: "ours", key: "x" } } },
+  ],
+  "network.exposure": [{}, { network: { exposure: "HostPort" } }],
+  "network.ipFamilyPolicy": [{}, { network: { ipFamilyPolicy: "SingleStack" } }],
+  "network.annotations": [{}, { network: { annotations: { a: "b" } } }],
+  "network.loadBalancerClass": [{}, { network: { loadBalancerClass: "x" } }],
+  "network.validatingResolvers": [{}, { network: { validatingResolvers: ["192.0.2.53"] } }],
+  "network.proxyProtocol.trustedNetworks": [{}, { network: { proxyProtocol: { trustedNetworks: ["192.0.2.0/28"] } } }],
+  "network.policy.enabled": [{}, { network: { policy: { enabled: false } } }],
+  "network.policy.metricsFrom.namespaceLabels": [
+    {},
+    { network: { policy: { metricsFrom: { namespaceLabels: { a: "b" } } } } },
+  ],
+  "network.policy.metricsFrom.podLabels": [{}, { network: { policy: { metricsFrom: { podLabels: { a: "b" } } } } }],
+  "network.connectionsPerClient": [{}, { network: { connectionsPerClient: 300 } }],
+  "network.privatePeers": [{}, { network: { privatePeers: ["10.0.0.0/8"] } }],
+  "network.refusedPeers": [{}, { network: { refusedPeers: ["2a00::/16"] } }],
+  ...Object.fromEntries(
+    ["postfix", "dovecot", "relay", "web"].flatMap((name) =>
+      ["requests", "limits"].flatMap((kind) =>
+        ["cpu", "memory"].map((of) => [`resources.${name}.${kind}.${of}`, resources(name, of, kind)]),
+      ),
+    ),
+  ),
+  ...Object.fromEntries(
+    ["requests", "limits"].flatMap((kind) =>
+      ["cpu", "memory"].map((of): [string, Edit] => {
+        const [before, after] = resources("turn", of, kind);
+        return [
+          `resources.turn.${kind}.${of}`,
+          [
+            { ...turn({}), ...before },
+            { ...turn({}), ...after },
+          ],
+        ];
+      }),
+    ),
+  ),
+  "scheduling.nodeSelector": [{}, { scheduling: { nodeSelector: { a: "b" } } }],
+  "scheduling.tolerations.key": [toleration({}), toleration({ key: "a" })],
+  "scheduling.tolerations.operator": [toleration({ key: "a" }), toleration({ key: "a", operator: "Exists" })],
+  "scheduling.tolerations.value": [toleration({ key: "a" }), toleration({ key: "a", value: "b" })],
+  "scheduling.tolerations.effect": [toleration({ key: "a" }), toleration({ key: "a", effect: "NoExecute" })],
+  "scheduling.tolerations.tolerationSeconds": [
+    toleration({ key: "a", effect: "NoExecute" }),
+    toleration({ key: "a", effect: "NoExecute", tolerationSeconds: 9 }),
+  ],
+  "scheduling.priorityClassName": [{}, { scheduling: { priorityClassName: "high" } }],
+  image: [{}, { image: "other:9" }],
+};
+
+function leavesOf(schema: Structural, path = ""): string[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
+    const here = path ? `${path}.${name}` : name;
+    const inner = property.items ?? property;
+    return inner.properties ? leavesOf(inner, here) : [here];
+  });
+}
+
+test("every field but the domain has an edit here", () => {
+  const fields = leavesOf(structuralOf(ChatmailServerSpec)).filter((path) => path !== "domain");
+  expect(Object.keys(edits).sort()).toEqual(fields.sort());
+});
+
+function templateOf(spec: SpecInput): string {
+  const server = aServer({ domain: "nine.example.org", ...spec });
+  const secretName = server.spec.certificate.secretName ?? "nine-tls";
+  const seen: Seen = {
+    certificate: { source: "Secret", secretName, facts },
+    identity: { dkim: present({ rsaKeyPem: "private", published: [] }), turn: present("x") },
+    jobs: [],
+  };
+  const children = desiredChildren(server, seen, { relayImage: "relay:1", operatorNamespace: "chatmail" });
+  const object = children.find((each) => each.object.kind === "StatefulSet")?.object as {
+    spec?: { template?: object };
+  };
+  return JSON.stringify(object.spec?.template);
+}
+
+test.each(Object.entries(edits))("%s replaces the pod where the reference page says so", (path, [before, after]) => {
+  expect(templateOf(after) !== templateOf(before)).toBe(podReplacement(path) !== "");
+});
+
+test("a largest message of 20Mi instead of 30Mi leaves the pod as it is", () => {
+  expect(templateOf({ messages: { maxSize: "20Mi" } })).toBe(templateOf({ messages: { maxSize: "30Mi" } }));
+});
