@@ -233,11 +233,11 @@ test("folders have their uses, and are there once somebody makes them", async ()
 });
 
 test("each container's own checker finds nothing to say about its files", async () => {
-  expect(await pod.exec("postfix", "postconf", "-c", "/etc/chatmail/postfix", "-n")).not.toMatch(/warning/);
-  expect(await pod.exec("postfix", "sh", "-c", "postconf -c /etc/chatmail/postfix -n 2>&1 >/dev/null")).toBe("");
-  expect(await pod.exec("postfix", "sh", "-c", "postconf -c /etc/chatmail/postfix -M 2>&1 >/dev/null")).toBe("");
+  expect(await pod.exec("postfix", "postconf", "-c", folders.postfixConfig, "-n")).not.toMatch(/warning/);
+  expect(await pod.exec("postfix", "sh", "-c", `postconf -c ${folders.postfixConfig} -n 2>&1 >/dev/null`)).toBe("");
+  expect(await pod.exec("postfix", "sh", "-c", `postconf -c ${folders.postfixConfig} -M 2>&1 >/dev/null`)).toBe("");
   expect(
-    await pod.exec("dovecot", "sh", "-c", "doveconf -c /etc/chatmail/dovecot/dovecot.conf -n 2>&1 >/dev/null"),
+    await pod.exec("dovecot", "sh", "-c", `doveconf -c ${folders.dovecotConfig}/dovecot.conf -n 2>&1 >/dev/null`),
   ).toBe("");
-  expect(await pod.exec("web", "sh", "-c", "nginx -t -q -e stderr -c /etc/chatmail/web/nginx.conf 2>&1")).toBe("");
+  expect(await pod.exec("web", "sh", "-c", `nginx -t -q -e stderr -c ${folders.webConfig}/nginx.conf 2>&1`)).toBe("");
 });
