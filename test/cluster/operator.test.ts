@@ -254,7 +254,9 @@ describe("a certificate that the user gives", () => {
     // a busy machine would refuse the address that a client makes here
     await apply(server("given", { domain, accounts: onAnyLoad }));
     const first = await conditionIs("given", "CertificateReady", "False CertificateSourceMissing");
-    expect(first.message).toMatch(/put one into a kubernetes\.io\/tls Secret and set certificate to source: Secret/);
+    expect(first.message).toMatch(
+      /put one into a Secret of type kubernetes\.io\/tls and set certificate to source: Secret/,
+    );
 
     await patch("given", { certificate: { source: "Secret", secretName: "given-cert" } });
     const second = await conditionIs("given", "CertificateReady", "False CertificateMissing");
