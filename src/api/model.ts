@@ -1,6 +1,8 @@
 /** ChatmailServer as a class, for users of this package who build manifests in TypeScript. The operator itself does not load it. */
+
 import { Model, type ModelData, type TypeMeta } from "@kubernetes-models/base";
 import type { z } from "zod";
+import { issueTexts } from "../lib/issues.ts";
 import { ChatmailServerSpec, type ChatmailServerStatus } from "./chatmail-server.ts";
 import { apiVersion, chatmailServer } from "./names.ts";
 
@@ -37,7 +39,6 @@ export class ChatmailServerModel extends Model<ChatmailServerData> implements Ch
   override validate(): void {
     const result = ChatmailServerSpec.safeParse(this.spec);
     if (result.success) return;
-    const lines = result.error.issues.map((issue) => `${["spec", ...issue.path].join(".")}: ${issue.message}`);
-    throw new Error(`ChatmailServer ${this.metadata?.name ?? ""} is invalid: ${lines.join("; ")}`);
+    throw new Error(`ChatmailServer ${this.metadata?.name ?? ""} is invalid: ${issueTexts(result.error, ["spec"])}`);
   }
 }

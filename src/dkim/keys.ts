@@ -4,6 +4,7 @@
  * sends mail chooses the names, and may have a name server that is silent.
  */
 import { BoundedMap } from "../lib/bounded-map.ts";
+import { within } from "../lib/within.ts";
 import { type PublicKey, parseKeyRecord } from "./key-record.ts";
 
 /** One TXT record is one text, its strings joined, latin1. */
@@ -99,7 +100,7 @@ export function createKeyCache({ lookup, now, size = 1000 }: KeyCacheOptions): K
     const domain = name.replace(/^.*\._domainkey\./s, "");
     const before = asking.get(name);
     if (!before && (running.get(domain) ?? 0) >= mostOfDomain) return Promise.resolve(tooMany);
-    return within(before ?? start(name, domain));
+    return within(before ?? start(name, domain), patienceMs, noAnswer);
   };
 
   return {
@@ -118,14 +119,6 @@ export function createKeyCache({ lookup, now, size = 1000 }: KeyCacheOptions): K
 
 const tooMany: KeyAnswer = { kind: "failed", why: "too many keys of this domain are being looked up" };
 const noAnswer: KeyAnswer = { kind: "failed", why: "name server: no answer in time" };
-
-async function within(answer: Promise<KeyAnswer>): Promise<KeyAnswer> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<KeyAnswer>((resolve) => {
-    timer = setTimeout(resolve, patienceMs, noAnswer);
-  });
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
-}
 
 function keysOf(txt: TxtAnswer): KeyAnswer {
   if (txt.kind === "failed") return txt;

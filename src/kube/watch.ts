@@ -30,7 +30,7 @@ export interface WatchPatience {
   idleWithBookmarksMs?: number;
   pageSize: number;
   /** Between two lists of what this operator may not list, or of a kind that the server does not know. */
-  refusedMs?: number;
+  refusedMs: number;
 }
 
 export const watchPatience: WatchPatience = {
@@ -107,7 +107,6 @@ export async function keepFilled<T extends KubeObject>(options: {
     }
   };
 
-  const pauses = { backOff: patience.backOff, refusedMs: patience.refusedMs ?? 60_000 };
   let state: WatchState = newWatch;
   while (!signal.aborted) {
     const startedAt = performance.now();
@@ -127,7 +126,7 @@ export async function keepFilled<T extends KubeObject>(options: {
       const silent = error instanceof DeadlineError && (state.sendsBookmarks || lastedMs() >= patience.idleMs - 10);
       end = { is: "failed", error, lastedMs: lastedMs(), silent };
     }
-    const step = nextStep(state, end, pauses, random);
+    const step = nextStep(state, end, patience, random);
     if (end.is === "failed" && step.report !== "silent") count("failures");
     report(log, about, step, end);
     if (step.leftOut && end.is === "failed") store.leaveOut(scope, messageOf(end.error));

@@ -1,5 +1,7 @@
 /** What the operator reads from its environment, once. */
+
 import { z } from "zod";
+import { issueTexts } from "../lib/issues.ts";
 import { repositoryOf } from "./image.ts";
 
 const switchText = z
@@ -72,7 +74,7 @@ const isAllowable = (text: string) =>
 export function readConfig(environment: Record<string, string | undefined>): OperatorConfig {
   const result = OperatorConfig.safeParse(environment);
   if (result.success) return result.data;
-  throw new Error(`environment: ${result.error.issues.map((i) => `${i.path.join(".")}: ${i.message}`).join("; ")}`);
+  throw new Error(`environment: ${issueTexts(result.error)}`);
 }
 
 /** Scopes for stores and watches: namespaces, or one "" for the whole cluster. */

@@ -9,7 +9,9 @@
  * - A field at its built-in value is left out. The built-in values below belong to the format and never change; where a default of the operator
  *   becomes another, the operator writes it.
  */
+
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
+import { firstIssue } from "../lib/issues.ts";
 
 /** The newest version that this code understands. */
 export const planVersion = 1;
@@ -145,9 +147,7 @@ export function parsePlan(text: string): Plan {
     throw new PlanError(`it needs an image that knows version ${version} of plans; this one knows ${planVersion}`);
   const plan = Plan.safeParse(json);
   if (plan.success) return plan.data;
-  const [issue] = plan.error.issues;
-  const field = issue?.path.map(String).join(".") ?? "";
-  throw new PlanError(field === "" ? (issue?.message ?? "not understood") : `${field}: ${issue?.message}`);
+  throw new PlanError(firstIssue(plan.error));
 }
 
 /** The domain that stands for the pod: what it calls itself, and what a client gets that names none. An IP address can't be named in TLS. */

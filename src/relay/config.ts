@@ -1,7 +1,9 @@
 /** What the relay's processes are told from outside, read at the start: the environment and the plan. */
+
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
+import { firstIssue } from "../lib/issues.ts";
 import { messageOf } from "../lib/text.ts";
 import { ports } from "../mail/ports.ts";
 import { loopback } from "../pod/layout.ts";
@@ -52,7 +54,7 @@ export interface Start {
 
 export function readStart(environment: Record<string, string | undefined>): Start {
   const parsed = Environment.safeParse(environment);
-  if (!parsed.success) throw new ConfigError(`environment: ${firstProblem(parsed.error)}`);
+  if (!parsed.success) throw new ConfigError(`environment: ${firstIssue(parsed.error)}`);
   const { RELAY_CONFIG: path, RELAY_PLAN: given, RELAY_LAST_PLAN: last } = parsed.data;
   if (path !== undefined) return { settings: settingsOf(readConfigFile(path), parsed.data) };
   const places = { given, last };
@@ -95,13 +97,6 @@ function readConfigFile(path: string): RelayConfig {
     throw new ConfigError(`${path}: ${messageOf(thrown)}`, { cause: thrown });
   }
   const config = RelayConfig.safeParse(json);
-  if (!config.success) throw new ConfigError(`${path}: ${firstProblem(config.error)}`);
+  if (!config.success) throw new ConfigError(`${path}: ${firstIssue(config.error)}`);
   return config.data;
-}
-
-function firstProblem(error: z.ZodError): string {
-  const [issue] = error.issues;
-  if (!issue) return "not understood";
-  const field = issue.path.map(String).join(".");
-  return field === "" ? issue.message : `${field}: ${issue.message}`;
 }

@@ -1,5 +1,7 @@
 /** Whether a spec can be carried out at all. Pure. */
+
 import { type ChatmailServer, ChatmailServerSpec } from "../../api/chatmail-server.ts";
+import { issueTexts } from "../../lib/issues.ts";
 import { isImageAllowed } from "../image.ts";
 import type { Problem } from "../problem.ts";
 
@@ -7,10 +9,7 @@ import type { Problem } from "../problem.ts";
 export function specProblem(spec: unknown): Problem | undefined {
   const result = ChatmailServerSpec.safeParse(spec);
   if (result.success) return undefined;
-  const message = result.error.issues
-    .map((issue) => `${["spec", ...issue.path].join(".")}: ${issue.message}`)
-    .join("; ");
-  return { reason: "SpecInvalid", message };
+  return { reason: "SpecInvalid", message: issueTexts(result.error, ["spec"]) };
 }
 
 /**

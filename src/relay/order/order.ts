@@ -3,6 +3,8 @@
  * the end of a mail is answered only when the mail before it, of the same sender and to the same recipient, has been delivered: two of them are
  * never in the queue together, and mail to others is not in each other's way. A delivery that takes too long is waited for once.
  */
+import { BoundedMap } from "../../lib/bounded-map.ts";
+import { within } from "../../lib/within.ts";
 
 export interface OrderedMail {
   /** The author, as the From header says. */
@@ -37,7 +39,7 @@ export class DeliveryOrder {
   /** By sender and recipient; the one accepted longest ago comes first. */
   readonly #deliveries = new Map<string, Delivery>();
   /** Until when mail of a sender to a recipient does not wait. */
-  readonly #late = new Map<string, number>();
+  readonly #late = new BoundedMap<string, number>(mostLate);
   #stopped = false;
 
   constructor(options: DeliveryOrderOptions) {
@@ -59,7 +61,7 @@ export class DeliveryOrder {
     const end = this.#options.now() + this.#patienceMs;
     for (let busy = this.#busy(pairs); busy && !this.#stopped; busy = this.#busy(pairs)) {
       const leftMs = end - this.#options.now();
-      if (leftMs > 0) await within(busy.ended, leftMs);
+      if (leftMs > 0) await within(busy.ended, leftMs, undefined);
       else this.#giveUp(pairs);
     }
     this.#begin(pairs);
@@ -93,12 +95,9 @@ export class DeliveryOrder {
     for (const pair of pairs) {
       const delivery = this.#deliveries.get(pair);
       if (!delivery) continue;
-      this.#late.delete(pair);
       this.#late.set(pair, this.#options.now() + lateMs);
       delivery.end();
     }
-    const [oldest] = this.#late.keys();
-    if (this.#late.size > mostLate && oldest !== undefined) this.#late.delete(oldest);
   }
 
   #begin(pairs: readonly string[]): void {
@@ -128,12 +127,3 @@ export class DeliveryOrder {
 }
 
 const pairOf = (sender: string, recipient: string) => `${sender}\n${recipient}`.toLowerCase();
-
-async function within(work: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, patience]);
-  clearTimeout(timer);
-}

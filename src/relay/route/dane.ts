@@ -6,6 +6,7 @@
 import type { Lookup } from "../../dns/lookup.ts";
 import type { DnsAnswer, RecordData } from "../../dns/message.ts";
 import { BoundedMap } from "../../lib/bounded-map.ts";
+import { within } from "../../lib/within.ts";
 
 /** `unknown`: the DNS could not say, which may be an attack; never taken for `absent` (RFC 7672 §2.1.2). */
 export type DaneFinding = "published" | "absent" | "unknown";
@@ -98,13 +99,7 @@ export class Dane {
   async of(domain: string, patienceMs: number): Promise<DaneFinding> {
     const known = this.#known.get(domain);
     if (known && known.endsAt > this.#options.now()) return known.finding;
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<DaneFinding>((resolve) => {
-      timer = setTimeout(resolve, patienceMs, "unknown");
-    });
-    const finding = await Promise.race([this.#ask(domain), patience]);
-    clearTimeout(timer);
-    return finding;
+    return within(this.#ask(domain), patienceMs, "unknown");
   }
 
   #ask(domain: string): Promise<DaneFinding> {

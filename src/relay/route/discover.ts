@@ -1,5 +1,7 @@
 /** Looks beside the mail for what a domain offers: `/mxdeliv` on its MX hosts, and an MTA-STS policy. One look at a time for a domain. */
+
 import type { Logger } from "pino";
+import { within } from "../../lib/within.ts";
 import * as events from "../events.ts";
 import { PeerTrouble } from "../https/peers.ts";
 import { isHostName, isUnverified } from "./domain.ts";
@@ -51,13 +53,7 @@ export class Discovery {
   /** Resolves when a running look knows the domain's MTA-STS policy, or after the patience; at once when there is no look. */
   async stsKnown(destination: string, patienceMs: number): Promise<void> {
     const look = this.#running.get(destination);
-    if (!look) return;
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, patienceMs);
-    });
-    await Promise.race([look.sts, patience]);
-    clearTimeout(timer);
+    if (look) await within(look.sts, patienceMs, undefined);
   }
 
   /** Resolves when no look is on its way. */

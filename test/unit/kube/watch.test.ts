@@ -18,7 +18,13 @@ import {
 } from "../../helpers/fake-api-server.ts";
 import { until } from "../../helpers/until.ts";
 
-const patience: WatchPatience = { backOff: { firstMs: 5, mostMs: 40 }, leastSeconds: 300, idleMs: 2_000, pageSize: 2 };
+const patience: WatchPatience = {
+  backOff: { firstMs: 5, mostMs: 40 },
+  leastSeconds: 300,
+  idleMs: 2_000,
+  pageSize: 2,
+  refusedMs: 60_000,
+};
 const ends: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0)) await end();
