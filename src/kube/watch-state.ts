@@ -12,7 +12,7 @@ interface Memory {
   /** Failures in a row, for the back-off. A watch that brought something, or that lasted, ends the row. */
   readonly failures: number;
   /** Failures since a list or a watch last brought something, for the log. */
-  readonly troubles: number;
+  readonly errors: number;
   /** Connections in a row on which nothing was heard for as long as is allowed. */
   readonly silences: number;
   /** This server sends bookmarks; not all do, for not all kinds. */
@@ -64,7 +64,7 @@ export const newWatch: Listing = {
   is: "Listing",
   whole: false,
   failures: 0,
-  troubles: 0,
+  errors: 0,
   silences: 0,
   sendsBookmarks: false,
   refusals: 0,
@@ -100,7 +100,7 @@ export function heard(state: Watching, version: string | undefined, { bookmark }
     ...state,
     version: version ?? state.version,
     failures: 0,
-    troubles: 0,
+    errors: 0,
     silences: 0,
     sendsBookmarks: state.sendsBookmarks || bookmark,
   };
@@ -111,7 +111,7 @@ export function nextStep(state: WatchState, end: WatchEnd, pauses: WatchPauses, 
   switch (end.is) {
     case "listed": {
       const { failures, sendsBookmarks } = state;
-      const memory = { failures, sendsBookmarks, troubles: 0, silences: 0, refusals: 0 };
+      const memory = { failures, sendsBookmarks, errors: 0, silences: 0, refusals: 0 };
       const next = { ...memory, version: end.version, since: end.version };
       return { state: { is: "Watching", ...next }, pauseMs: 0, report: "worksAgain" };
     }
@@ -141,14 +141,14 @@ function afterFailure(
 
   const expired = before.is === "Watching" && isApiError(error, 410);
   const failures = state.failures + 1;
-  const troubles = expired ? state.troubles : state.troubles + 1;
+  const errors = expired ? state.errors : state.errors + 1;
   const pauseMs = Math.max(
     backOffMs(state.failures, backOff, random),
     isApiError(error) ? (error.retryAfterMs ?? 0) : 0,
   );
   const report = expired ? "expired" : "failed";
   const { silences, sendsBookmarks } = state;
-  const memory = { failures, troubles, silences, sendsBookmarks, refusals: 0 };
+  const memory = { failures, errors, silences, sendsBookmarks, refusals: 0 };
   if (before.is === "Listing") {
     const whole = before.whole || isApiError(error, 410);
     const refusals = isApiError(error, 403) || isApiError(error, 404) ? before.refusals + 1 : 0;

@@ -97,7 +97,7 @@ export async function keepFilled<T extends KubeObject>(options: {
     for await (const event of client.watch(resource, asked, signal)) {
       signal.throwIfAborted();
       if (event.type === "ERROR") throw streamError(event.object);
-      if (state.troubles > 0) reportWorksAgain(log, about, state);
+      if (state.errors > 0) reportWorksAgain(log, about, state);
       const version = event.object?.metadata?.resourceVersion;
       state = heard(state, version, { bookmark: event.type === "BOOKMARK" });
       if (event.type === "DELETED") store.remove(event.object);
@@ -130,7 +130,7 @@ export async function keepFilled<T extends KubeObject>(options: {
     if (end.is === "failed" && step.report !== "silent") count("failures");
     report(log, about, step, end);
     if (step.leftOut && end.is === "failed") store.leaveOut(scope, messageOf(end.error));
-    if (step.report === "worksAgain" && state.troubles > 0) reportWorksAgain(log, about, state);
+    if (step.report === "worksAgain" && state.errors > 0) reportWorksAgain(log, about, state);
     state = step.state;
     if (step.pauseMs > 0) await wait(step.pauseMs, signal);
   }
@@ -151,22 +151,22 @@ function streamError(said: { code?: number; reason?: string; message?: string })
 }
 
 /** One line for the first failure and for each doubling of their number. */
-function report(log: Log, about: object, { report: what, state: { troubles } }: WatchStep, end: WatchEnd): void {
+function report(log: Log, about: object, { report: what, state: { errors } }: WatchStep, end: WatchEnd): void {
   if (what === "silent") log.debug(about, "nothing heard, watching again");
   // Part of life: what the server still knew of the past has ended before we asked.
   if (what === "expired") log.debug(about, "watch expired, listing again");
   if (what === "refused" && end.is === "failed")
     log.error(
-      { ...about, failures: troubles, err: end.error },
+      { ...about, failures: errors, err: end.error },
       "refused by the API server, left out until it is allowed",
     );
   if (what !== "failed" || end.is !== "failed") return;
-  const fields = { ...about, failures: troubles, err: end.error };
-  if (Number.isInteger(Math.log2(troubles))) log.warn(fields, "watch failed, retrying");
+  const fields = { ...about, failures: errors, err: end.error };
+  if (Number.isInteger(Math.log2(errors))) log.warn(fields, "watch failed, retrying");
   else log.debug(fields, "watch failed, retrying");
 }
 
 /** One line when all is well again. */
-function reportWorksAgain(log: Log, about: object, { troubles: failures }: WatchState): void {
+function reportWorksAgain(log: Log, about: object, { errors: failures }: WatchState): void {
   if (failures > 2) log.info({ ...about, failures }, "watch works again");
 }

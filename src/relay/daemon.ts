@@ -43,8 +43,8 @@ import { openDict } from "./wire/dict-server.ts";
 import { type HttpOptions, httpServer } from "./wire/http.ts";
 import { openMilter } from "./wire/milter-server.ts";
 import { openSasl } from "./wire/sasl-server.ts";
+import { closeServer, listenOn, type SocketServer } from "./wire/socket-server.ts";
 import { openSocketmap } from "./wire/socketmap-server.ts";
-import { closeServer, type Door, listenOn } from "./wire/unix-socket.ts";
 
 export interface Daemon {
   healthPort: number;
@@ -90,7 +90,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     onLate: () => metrics.count("deliveries_late_total"),
     now,
   });
-  const doors: Door[] = [];
+  const servers: SocketServer[] = [];
   let stopping = false;
 
   /** Dovecot reports what it delivers to accounts, the courier what goes by HTTPS. */
@@ -100,17 +100,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   }
 
   const pathOf = (name: keyof typeof sockets) => join(settings.runFolder, basename(sockets[name]));
-  const troubleAt = (door: string) => ({
-    onFailure: (thrown: unknown) => events.answerFailed(log, door, thrown),
+  const failuresOf = (service: string) => ({
+    onFailure: (thrown: unknown) => events.answerFailed(log, service, thrown),
     onProtocolError: (why: string) => {
-      metrics.count("peer_errors_total", { service: door });
-      events.peerBrokeProtocol(log, door, why);
+      metrics.count("peer_errors_total", { service });
+      events.peerBrokeProtocol(log, service, why);
     },
   });
   const openHttp = async (name: "auth" | "web", http: Omit<HttpOptions, "onFailure">) => {
-    const server = httpServer({ ...http, ...troubleAt(name) });
+    const server = httpServer({ ...http, ...failuresOf(name) });
     await listenOn(server, pathOf(name));
-    doors.push(httpDoor(server, pathOf(name)));
+    servers.push(httpSocketServer(server, pathOf(name)));
   };
 
   mkdirSync(settings.runFolder, { recursive: true });
@@ -137,30 +137,30 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       answerHealth(question, {
         metrics,
         mailFolder: settings.mailFolder,
-        doors: () => doors,
+        servers: () => servers,
         keyProblem: () => keys.problem(),
         certificateProblem: () => certificate.problem(),
         stopping: () => stopping,
         refusals: () => accounts.refusals(),
         plan: () => follower?.status(),
       }),
-    ...troubleAt("health"),
+    ...failuresOf("health"),
   });
-  doors.push(
+  servers.push(
     await openMilter({
       path: pathOf("outgoingMilter"),
       begin: ({ sender }) => new OutgoingFilter(sender, rates, { ...tools, order, keys }),
-      ...troubleAt("outgoing milter"),
+      ...failuresOf("outgoing milter"),
     }),
     await openMilter({
       path: pathOf("incomingMilter"),
       begin: (from) => new IncomingFilter(from, { ...tools, order, verifier }),
-      ...troubleAt("incoming milter"),
+      ...failuresOf("incoming milter"),
     }),
     await openMilter({
       path: pathOf("bounceMilter"),
       begin: ({ sender }) => new BounceFilter(sender, { ...tools, keys }),
-      ...troubleAt("bounce milter"),
+      ...failuresOf("bounce milter"),
     }),
     await openSasl({
       path: pathOf("sasl"),
@@ -169,14 +169,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         metrics.count("logins_total", { service: "submission", outcome: login.kind });
         return login;
       },
-      ...troubleAt("sasl"),
+      ...failuresOf("sasl"),
     }),
     await openDict({
       path: pathOf("metadata"),
       answers: new Metadata({ ...tools, accounts, tokens }),
-      ...troubleAt("metadata"),
+      ...failuresOf("metadata"),
     }),
-    await openDict({ path: pathOf("lastLogin"), answers: lastLoginAnswers(settings), ...troubleAt("last login") }),
+    await openDict({ path: pathOf("lastLogin"), answers: lastLoginAnswers(settings), ...failuresOf("last login") }),
     await openQuota({
       path: pathOf("quota"),
       config: settings,
@@ -187,24 +187,24 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         metrics.count("quota_expire_removed_files", {}, removed);
         events.quotaTrimmed(log, account.domain, removed);
       },
-      ...troubleAt("quota"),
+      ...failuresOf("quota"),
     }),
   );
-  doors.push(
+  servers.push(
     await openSocketmap({
       path: pathOf("routes"),
       answer: (question) => routes.answer(question),
-      ...troubleAt("routes"),
+      ...failuresOf("routes"),
     }),
     await openHttpsDelivery({
       port: settings.httpsDeliveryPort,
       open: (envelope) => reportingEnd(envelope, routes.courier, order),
-      ...troubleAt("HTTPS delivery"),
+      ...failuresOf("HTTPS delivery"),
     }),
   );
-  const received = receiveServer({ config: settings, metrics, port: loopback.received, ...troubleAt("mxdeliv") });
+  const received = receiveServer({ config: settings, metrics, port: loopback.received, ...failuresOf("mxdeliv") });
   await listenOn(received, pathOf("mxdeliv"));
-  doors.push(httpDoor(received, pathOf("mxdeliv")));
+  servers.push(httpSocketServer(received, pathOf("mxdeliv")));
   await openHttp("auth", {
     maxBodyBytes: maxAuthBytes,
     answer: (question) =>
@@ -239,7 +239,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       certificate.stop();
       await follower?.stop();
       order.stop();
-      await Promise.all(doors.map((door) => door.close(graceMs)));
+      await Promise.all(servers.map((server) => server.close(graceMs)));
       await Promise.all([routes.close(), rates.close()]);
       await push.stop();
       await hashes.close();
@@ -254,7 +254,7 @@ function replaceFields(settings: Settings, wanted: Settings): void {
   Object.assign(settings, wanted);
 }
 
-function httpDoor(server: Server, path: string): Door {
+function httpSocketServer(server: Server, path: string): SocketServer {
   return {
     path,
     listening: () => server.listening,

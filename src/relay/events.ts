@@ -82,10 +82,10 @@ export const httpsProbed = (log: Logger, domain: string, state: string) =>
 export const httpsFailed = (log: Logger, domain: string, why: string) =>
   log.warn({ domain, why }, "HTTPS delivery failed, using SMTP");
 
-export const peerTrouble = (log: Logger, domain: string, reason: string) =>
+export const peerFailed = (log: Logger, domain: string, reason: string) =>
   log.debug({ domain, reason }, "HTTPS delivery failed");
 
-export const lookFailed = (log: Logger, domain: string, err: unknown) =>
+export const discoveryFailed = (log: Logger, domain: string, err: unknown) =>
   log.debug({ domain, err: withoutPaths(err) }, "probe for HTTPS delivery failed");
 
 export const destinationsNotRead = (log: Logger, err: unknown) =>

@@ -15,16 +15,16 @@ import { httpServer } from "../../src/relay/wire/http.ts";
 import { packet } from "../../src/relay/wire/milter.ts";
 import { type MessageFilter, openMilter } from "../../src/relay/wire/milter-server.ts";
 import { openSasl } from "../../src/relay/wire/sasl-server.ts";
+import { closeServer, listenOn } from "../../src/relay/wire/socket-server.ts";
 import { netstring } from "../../src/relay/wire/socketmap.ts";
 import { openSocketmap } from "../../src/relay/wire/socketmap-server.ts";
-import { closeServer, listenOn } from "../../src/relay/wire/unix-socket.ts";
 import { limits } from "../unit/relay/settings.ts";
 import { Broken, latin1, repeated, split, type Target } from "./target.ts";
 
 interface Spoken extends Pick<Target, "words" | "heavy" | "heavyBytes"> {
   seeds: readonly (string | Buffer)[];
   /** A server at `path`, or at the port it says. */
-  serve: (path: string, trouble: Trouble) => Promise<{ port?: number; close(): Promise<unknown> }>;
+  serve: (path: string, on: FailureHandlers) => Promise<{ port?: number; close(): Promise<unknown> }>;
   /** What a normal peer sends, and what the answer must have in it; "closed": the server hangs up. */
   normal: { says: string | Buffer; hears: string | RegExp };
   /** What differs between two connections is taken out. */
@@ -35,7 +35,7 @@ interface Spoken extends Pick<Target, "words" | "heavy" | "heavyBytes"> {
   quietMs?: number;
 }
 
-interface Trouble {
+interface FailureHandlers {
   onFailure: (thrown: unknown) => void;
   onProtocolError(why: string): void;
 }
@@ -217,13 +217,14 @@ export const milter = spoken({
     "body in single bytes": (bytes) =>
       Buffer.concat([options, packet("M", latin1("<>\0")), latin1(repeated("\0\0\0\x02Bx", bytes))]),
   },
-  serve: (path, trouble) => openMilter({ path, begin: ({ sender }) => new Telling(sender), ...trouble }).then(closing),
+  serve: (path, handlers) =>
+    openMilter({ path, begin: ({ sender }) => new Telling(sender), ...handlers }).then(closing),
   normal: { says: mail, hears: /550 [0-9a-f]{40}/ },
 });
 
-const closing = (door: { close(graceMs: number): Promise<void>; port?: number }) => ({
-  ...(door.port !== undefined && { port: door.port }),
-  close: () => door.close(0),
+const closing = (server: { close(graceMs: number): Promise<void>; port?: number }) => ({
+  ...(server.port !== undefined && { port: server.port }),
+  close: () => server.close(0),
 });
 
 export const socketmap = spoken({
@@ -231,11 +232,11 @@ export const socketmap = spoken({
   words: ["0:,", "4096:", "4097:", "99999999999:", "00:", ":", ",", "-1:", "3:x y,", " ", "\xff", "\0"],
   heavyBytes: 128 * 1024,
   heavy: { questions: (bytes) => latin1(repeated("3:x y,", bytes)), digits: (bytes) => latin1(repeated("9", bytes)) },
-  serve: (path, trouble) =>
+  serve: (path, handlers) =>
     openSocketmap({
       path,
       answer: ({ map, key }) => (key.length % 2 ? { kind: "ok", value: sha(map + key) } : { kind: "notFound" }),
-      ...trouble,
+      ...handlers,
     }).then(closing),
   normal: { says: "3:x y,", hears: "OK " },
 });
@@ -265,13 +266,13 @@ export const dict = spoken({
     "one line": (bytes) => latin1(repeated("S", bytes)),
     escapes: (bytes) => latin1(`S1${repeated("\x01t", Math.min(bytes, 60_000))}\n`),
   },
-  serve: async (path, trouble) => {
+  serve: async (path, handlers) => {
     const answers = {
       lookup: async (key: string, user: string) => (key.length % 2 ? sha(key + user) : undefined),
       set: async (key: string, value: string) => (key.length + value.length > 20 ? "too long" : undefined),
       unset: async () => undefined,
     };
-    return closing(await openDict({ path, answers, ...trouble }));
+    return closing(await openDict({ path, answers, ...handlers }));
   },
   normal: { says: dictMail, hears: /O\n$/ },
 });
@@ -298,11 +299,11 @@ export const sasl = spoken({
     questions: (bytes) => latin1(repeated(`AUTH\t1\tPLAIN\tresp=${plain}\n`, bytes)),
     "one line": (bytes) => latin1(repeated("A", bytes)),
   },
-  serve: (path, trouble) =>
+  serve: (path, handlers) =>
     openSasl({
       path,
       login: async (user) => ({ kind: user === "alice" ? "wrongPassword" : "unknown" }),
-      ...trouble,
+      ...handlers,
     }).then(closing),
   normal: { says: `VERSION\t1\t2\nCPID\t1\nAUTH\t1\tPLAIN\tresp=${plain}\n`, hears: "FAIL\t1\tuser=alice" },
   stable: (text) => text.replace(/(CUID|COOKIE)\t\S+/g, ""),
@@ -314,7 +315,7 @@ export const quota = spoken({
   seeds: [warning, "VERSION\tscript\t4\t0\nalarm=10\ntrim\n\n"],
   words: ["\n", "\t", "noreply\n", "trim\n", "@", "\0", "\xff", "x\n"],
   heavy: { lines: (bytes) => latin1(repeated("x\n", bytes)), "one line": (bytes) => latin1(repeated("x", bytes)) },
-  serve: (path, trouble) => openQuota({ path, config, trim: async () => undefined, ...trouble }).then(closing),
+  serve: (path, handlers) => openQuota({ path, config, trim: async () => undefined, ...handlers }).then(closing),
   normal: { says: warning, hears: "closed" },
 });
 
@@ -362,8 +363,8 @@ export const https = spoken({
       latin1(`MAIL FROM:<>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n${repeated("..\r\n", bytes)}.\r\n`),
     recipients: (bytes) => latin1(`MAIL FROM:<>\r\n${repeated("RCPT TO:<c@d.example>\r\n", bytes)}`),
   },
-  serve: (_path, trouble) =>
-    openHttpsDelivery({ port: 0, open: async () => parcel(() => undefined), ...trouble }).then(closing),
+  serve: (_path, handlers) =>
+    openHttpsDelivery({ port: 0, open: async () => parcel(() => undefined), ...handlers }).then(closing),
   // TCP, whose packets pass through other hands than a unix socket's
   quietMs: 3,
   normal: { says: smtp, hears: /250 [0-9a-f]{40}/ },

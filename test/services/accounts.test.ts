@@ -84,7 +84,7 @@ describe("new addresses of one client", () => {
   test.each([
     { what: "IPv4", client: "203.0.113.5", same: "203.0.113.5", other: "203.0.113.6" },
     { what: "IPv6", client: "2001:db8:0:1::5", same: "2001:db8:0:1::6", other: "2001:db8:0:2::5" },
-  ])("$what: two are made, no third at either door; those that are there go on", async ({ client, same, other }) => {
+  ])("$what: two are made, no third at either service; those that are there go on", async ({ client, same, other }) => {
     const [one, two, three] = [newAddress(few), newAddress(few), newAddress(few)] as const;
     expect([await byImap(client, one), await bySmtp(same, two)]).toEqual(["OK", 235]);
     expect([await byImap(client, three), await bySmtp(same, three)]).toEqual(["NO [LIMIT]", 454]);

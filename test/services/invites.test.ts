@@ -99,7 +99,7 @@ test("a real Delta Chat joins by the link of the invite's page", async () => {
   }
 });
 
-test("closed: nobody new, by no door", async () => {
+test("closed: nobody new, by no service", async () => {
   expect(await ask(`/new?i=${token}`, "POST", literal)).toMatchObject({
     status: 403,
     body: '{"reason":"no new addresses are made here"}',

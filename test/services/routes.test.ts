@@ -291,7 +291,7 @@ describe("/mxdeliv, as another relay calls it", () => {
     expect(await postMail(two, { to: [bob], body: good() })).toMatchObject({ status: 200 });
   });
 
-  test("a path below it is the same door", async () => {
+  test("a path below it is the same", async () => {
     expect(await postMail(two, { from, to: [bob], body: good(), path: "/mxdeliv/" })).toMatchObject({ status: 200 });
   });
 

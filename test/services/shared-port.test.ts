@@ -17,7 +17,7 @@ const password = "correct horse";
 
 beforeAll(async () => {
   pod = await startRelayPod({
-    domain: "_door.test",
+    domain: "_shared.test",
     spec: { accounts: { ...fewNewAddresses, smtpConnections: 10 } },
   });
   alice = `${randomName(9)}@${pod.domain}`;

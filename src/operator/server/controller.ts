@@ -54,7 +54,7 @@ function sourcesOf(world: World): Source[] {
         ? world.serversByDomain.get(change.object.spec?.domain ?? "").map(keyOf)
         : [],
     ),
-    ...world.troubles.map((store) =>
+    ...world.eventStores.map((store) =>
       fromMapped(store, ({ object }) => {
         const { kind, namespace, name = "" } = object.involvedObject ?? {};
         const about = (kind === "StatefulSet" ? children.statefulSets : children.volumeClaims).get(namespace, name);

@@ -33,9 +33,9 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     ),
     jobs: world.jobsByServer.get(`${namespace}/${name}`),
     ...(volumeClaim?.status?.phase === "Pending" && {
-      claimTrouble: lastWords("PersistentVolumeClaim", names.volumeClaim),
+      claimEvent: lastWords("PersistentVolumeClaim", names.volumeClaim),
     }),
-    ...(statefulSet && !pod && { podTrouble: lastWords("StatefulSet", names.statefulSet) }),
+    ...(statefulSet && !pod && { podEvent: lastWords("StatefulSet", names.statefulSet) }),
   };
 }
 

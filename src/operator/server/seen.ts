@@ -47,8 +47,8 @@ export interface Seen {
   cronJob?: LiveCronJob | undefined;
   jobs: LiveJob[];
   /** What the cluster last said about a claim that is not bound, or about a pod that is not made. */
-  claimTrouble?: string | undefined;
-  podTrouble?: string | undefined;
+  claimEvent?: string | undefined;
+  podEvent?: string | undefined;
 }
 
 /** A server with what keeps its spec from being carried out, if anything does. */

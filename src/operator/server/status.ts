@@ -8,7 +8,7 @@ import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
 import { presentIn, problemOf } from "../identity/read.ts";
 import type { Problem } from "../problem.ts";
-import { podProblem } from "./pod-trouble.ts";
+import { podProblem } from "./pod-problem.ts";
 import type { Judged, Seen, SeenInvites } from "./seen.ts";
 
 interface Verdict {
@@ -27,7 +27,7 @@ const certificateIsFine: Check = ({ certificate }) => certificate.problem;
 
 const keyIsFine: Check = ({ identity }) => problemOf(identity.dkim);
 
-const volumeIsThere: Check = ({ volumeClaim, claimTrouble }) => {
+const volumeIsThere: Check = ({ volumeClaim, claimEvent }) => {
   const phase = volumeClaim?.status?.phase;
   if (phase === "Lost")
     return {
@@ -35,7 +35,7 @@ const volumeIsThere: Check = ({ volumeClaim, claimTrouble }) => {
       message: "the volume of the claim no longer exists; restore it, or delete the claim to start with an empty one",
     };
   if (phase === "Bound") return undefined;
-  const why = claimTrouble ?? "the cluster has reported no cause";
+  const why = claimEvent ?? "the cluster has reported no cause";
   return {
     reason: "VolumePending",
     message: `claim ${volumeClaim?.metadata.name ?? "for the volume"} is not bound: ${why}`,
@@ -46,13 +46,13 @@ const volumeIsThere: Check = ({ volumeClaim, claimTrouble }) => {
 const volumeIsNoCause: Check = (seen, server) => {
   const problem = volumeIsThere(seen, server);
   const waitsForPod =
-    seen.claimTrouble?.includes("waiting for first consumer") || seen.claimTrouble?.includes("waiting for pod");
+    seen.claimEvent?.includes("waiting for first consumer") || seen.claimEvent?.includes("waiting for pod");
   return problem?.reason === "VolumePending" && waitsForPod ? undefined : problem;
 };
 
-const podIsReady: Check = ({ pod, podTrouble }) => {
+const podIsReady: Check = ({ pod, podEvent }) => {
   if (pod) return podProblem(pod);
-  return { reason: "PodMissing", message: podTrouble ?? "the relay pod is about to be created" };
+  return { reason: "PodMissing", message: podEvent ?? "the relay pod is about to be created" };
 };
 
 const podIsCurrent: Check = ({ statefulSet }) => {

@@ -62,7 +62,7 @@ export interface World {
   /** What the cluster says of claims and of StatefulSets, by "kind namespace/name". */
   eventsAbout: (of: { kind: string; namespace: string; name: string }) => LiveEvent[];
   /** The stores behind it. */
-  troubles: readonly Store<LiveEvent>[];
+  eventStores: readonly Store<LiveEvent>[];
   /** Names of the Secrets that others made, without what is in them: a given certificate is among them. */
   otherSecrets: Store<KubeObject>;
   /** The same of ConfigMaps: authorities are in one of them. */
@@ -146,14 +146,14 @@ export function makeWorld(options: {
     networkPolicies: applied(storeResources.networkPolicies),
     jobs: read(storeResources.jobs),
   };
-  const troubles = ["PersistentVolumeClaim", "StatefulSet"].map((kind) =>
+  const eventStores = ["PersistentVolumeClaim", "StatefulSet"].map((kind) =>
     cache.store(resources.event, { fieldSelector: `involvedObject.kind=${kind}`, trim: trimmedEvent }),
   );
-  const byObject = troubles.map((store) => store.index(({ involvedObject }) => [aboutText(involvedObject)]));
+  const byObject = eventStores.map((store) => store.index(({ involvedObject }) => [aboutText(involvedObject)]));
   return {
     client,
     cache,
-    troubles,
+    eventStores,
     eventsAbout: (of) => byObject.flatMap((index) => index.get(aboutText(of))),
     stores,
     relays: new RelayStatuses(stores.pods, (pod) => wantedPlan(stores, pod)),

@@ -22,7 +22,7 @@ export interface CertificateOptions {
   log: Logger;
 }
 
-const lookEveryMs = 2_000;
+const checkEveryMs = 2_000;
 
 interface GivenPair {
   certificatePem: string;
@@ -34,7 +34,7 @@ export class Certificate {
   readonly #servedFile: string;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
-  #looked: GivenPair | undefined;
+  #checked: GivenPair | undefined;
   #serves = false;
   #refusal: string | undefined;
 
@@ -48,7 +48,7 @@ export class Certificate {
     const { tlsFolder } = this.#options;
     if (tlsFolder === undefined) return;
     this.#serves = (await readIfThere(this.#servedFile)) !== undefined;
-    await this.#look(tlsFolder);
+    await this.#check(tlsFolder);
   }
 
   stop(): void {
@@ -62,20 +62,20 @@ export class Certificate {
     return this.#refusal ?? "the certificate has not been looked at yet";
   }
 
-  async #look(tlsFolder: string): Promise<void> {
+  async #check(tlsFolder: string): Promise<void> {
     try {
       await this.#serve(await givenPair(tlsFolder));
     } catch (thrown) {
       this.#refuse(`it can't be read or written: ${codeOf(thrown) ?? messageOf(thrown)}`);
     }
-    if (!this.#stopped) this.#timer = setTimeout(() => void this.#look(tlsFolder), lookEveryMs);
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#check(tlsFolder), checkEveryMs);
   }
 
   async #serve(given: GivenPair): Promise<void> {
-    if (this.#looked && isSame(this.#looked, given)) return;
+    if (this.#checked && isSame(this.#checked, given)) return;
     const pair = readPair(given);
     if ("problem" in pair) {
-      this.#looked = given;
+      this.#checked = given;
       return this.#refuse(pair.problem);
     }
     const pem = joinedPem(pair);
@@ -86,7 +86,7 @@ export class Certificate {
       const { certificate } = pair;
       events.certificateServed(this.#options.log, sha256Of(certificate), new Date(certificate.validTo).toISOString());
     }
-    this.#looked = given;
+    this.#checked = given;
     this.#serves = true;
     this.#refusal = undefined;
   }

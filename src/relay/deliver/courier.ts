@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import { messageOf } from "../../lib/text.ts";
 import * as events from "../events.ts";
-import { type OpenRequest, type Peers, PeerTrouble } from "../https/peers.ts";
+import { type OpenRequest, PeerError, type Peers } from "../https/peers.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Discovery } from "../route/discover.ts";
 import { isUnverified } from "../route/domain.ts";
@@ -15,7 +15,7 @@ import type { Envelope, Parcel } from "./server.ts";
 
 export interface CourierOptions {
   knowledge: Knowledge;
-  discovery: Pick<Discovery, "look">;
+  discovery: Pick<Discovery, "start">;
   resolver: Pick<RouteResolver, "exchangers">;
   peers: Pick<Peers, "open">;
   metrics: Metrics;
@@ -48,10 +48,10 @@ export class Courier {
     if (https?.state !== "yes") return "451 4.4.4 HTTPS delivery is not known for this domain";
     if (this.#used.size < mostUsed) this.#used.add(destination);
     if (sizeBytes >= (https.tooLargeBytes ?? Number.POSITIVE_INFINITY)) return "451 4.3.4 too large for HTTPS there";
-    if (isDue(https, this.#options.now())) this.#options.discovery.look(destination);
+    if (isDue(https, this.#options.now())) this.#options.discovery.start(destination);
     const hosts = await this.#hosts(destination, https);
     if (hosts.length === 0) {
-      this.#options.discovery.look(destination);
+      this.#options.discovery.start(destination);
       return "451 4.4.4 HTTPS delivery has changed";
     }
     return this.#connect(envelope, hosts);
@@ -80,7 +80,7 @@ export class Courier {
         return this.#parcel(envelope, host, request);
       } catch (thrown) {
         last = messageOf(thrown);
-        this.#trouble(destination, thrown);
+        this.#failed(destination, thrown);
       }
     }
     this.#fail(destination, "broken", last);
@@ -93,7 +93,7 @@ export class Courier {
     let broken: { thrown: unknown } | undefined;
     const lost = (thrown: unknown) => {
       request.abort();
-      this.#trouble(destination, thrown);
+      this.#failed(destination, thrown);
       this.#fail(destination, "broken", messageOf(thrown));
       return "451 4.4.2 the connection by HTTPS was lost";
     };
@@ -146,10 +146,10 @@ export class Courier {
     if (after.state !== https.state) events.httpsFailed(log, destination, said);
   }
 
-  #trouble(destination: string, thrown: unknown): void {
+  #failed(destination: string, thrown: unknown): void {
     const { metrics, log } = this.#options;
-    const reason = thrown instanceof PeerTrouble ? thrown.reason : "other";
+    const reason = thrown instanceof PeerError ? thrown.reason : "other";
     metrics.count("filtermail_transport_error_total", { reason });
-    events.peerTrouble(log, destination, reason);
+    events.peerFailed(log, destination, reason);
   }
 }

@@ -3,8 +3,8 @@
  * One transaction has recipients of one domain, as Postfix makes them. A 4xx answer sends Postfix to the next hop of its list, which is SMTP.
  */
 import { destinationOf } from "../route/domain.ts";
-import { type Dialogue, LastWords, ProtocolError, type Trouble, type Words } from "../wire/conversation.ts";
-import { type Door, openDoor } from "../wire/unix-socket.ts";
+import { type Answer, type Dialogue, type FailureHandlers, LastAnswer, ProtocolError } from "../wire/conversation.ts";
+import { openSocketServer, type SocketServer } from "../wire/socket-server.ts";
 import { type Command, DataEnd, parseCommand } from "./protocol.ts";
 
 export interface Envelope {
@@ -44,14 +44,14 @@ export async function reportingEnd(
   };
 }
 
-export interface HttpsDeliveryOptions extends Trouble {
+export interface HttpsDeliveryOptions extends FailureHandlers {
   /** 0 takes a free one. */
   port: number;
   /** A text is the reply that refuses. */
   open: (envelope: Envelope) => Promise<Parcel | string>;
 }
 
-export interface HttpsDelivery extends Door {
+export interface HttpsDelivery extends SocketServer {
   port: number;
 }
 
@@ -59,11 +59,11 @@ const maxLineBytes = 2048;
 const maxRecipients = 1000;
 const idleMs = 400_000;
 const notByThisRoute = "451 4.1.3 not a recipient of HTTPS delivery";
-const trouble = "451 4.3.0 the relay daemon has a problem";
+const internalError = "451 4.3.0 the relay daemon has a problem";
 
 export async function openHttpsDelivery(options: HttpsDeliveryOptions): Promise<HttpsDelivery> {
-  const door = await openDoor({ ...options, at: options.port, idleMs }, () => new Session(options));
-  return { ...door, port: Number(door.path.split(":").at(-1)) };
+  const server = await openSocketServer({ ...options, at: options.port, idleMs }, () => new Session(options));
+  return { ...server, port: Number(server.path.split(":").at(-1)) };
 }
 
 /** A command's line, or a part of a message. */
@@ -115,10 +115,10 @@ class Session implements Dialogue<Piece> {
     }
   }
 
-  async answer(piece: Piece): Promise<Words> {
+  async answer(piece: Piece): Promise<Answer> {
     if (!("line" in piece)) return this.#content(piece);
     const command = parseCommand(piece.line);
-    if (command.kind === "quit") return new LastWords("221 2.0.0 Bye\r\n");
+    if (command.kind === "quit") return new LastAnswer("221 2.0.0 Bye\r\n");
     return `${command.kind === "data" ? await this.#begin() : this.#reply(command)}\r\n`;
   }
 
@@ -173,7 +173,7 @@ class Session implements Dialogue<Piece> {
   }
 
   /** Goes on reading after the peer of the parcel has failed; `finish` tells why. */
-  async #content({ data, isLast }: Extract<Piece, { data: Buffer }>): Promise<Words> {
+  async #content({ data, isLast }: Extract<Piece, { data: Buffer }>): Promise<Answer> {
     const parcel = this.#message?.parcel;
     if (!parcel) return undefined;
     if (data.length > 0) await parcel.write(data);
@@ -189,7 +189,7 @@ class Session implements Dialogue<Piece> {
       return await work();
     } catch (thrown) {
       this.#options.onFailure(thrown);
-      return trouble;
+      return internalError;
     }
   }
 

@@ -69,7 +69,7 @@ export class OutgoingFilter implements MessageFilter {
   }
 
   /**
-   * Trouble with the sender is told here and not at MAIL, as on other chatmail relays; by now Postfix has seen that the sender is who logged in,
+   * FailureHandlers with the sender is told here and not at MAIL, as on other chatmail relays; by now Postfix has seen that the sender is who logged in,
    * so nobody uses up somebody else's turns. A transaction takes one, whatever the number of recipients.
    */
   async recipient(address: string): Promise<string | undefined> {

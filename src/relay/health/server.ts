@@ -6,12 +6,12 @@ import type { NotAccepting } from "../../api/reasons.ts";
 import { codeOf, messageOf } from "../../lib/text.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Answer, Question } from "../wire/http.ts";
-import type { Door } from "../wire/unix-socket.ts";
+import type { SocketServer } from "../wire/socket-server.ts";
 
 export interface HealthTools {
   metrics: Metrics;
   mailFolder: string;
-  doors(): readonly Door[];
+  servers(): readonly SocketServer[];
   /** Why a domain can't sign what goes out. */
   keyProblem(): string | undefined;
   /** Why no certificate is served. */
@@ -53,8 +53,8 @@ export async function answerHealth(question: Question, tools: HealthTools): Prom
 
 async function unready(tools: HealthTools): Promise<string | undefined> {
   if (tools.stopping()) return "stopping";
-  const deaf = tools.doors().find((door) => !door.listening());
-  if (deaf) return `${deaf.path} does not listen`;
+  const closed = tools.servers().find((server) => !server.listening());
+  if (closed) return `${closed.path} does not listen`;
   const problem = tools.certificateProblem() ?? tools.keyProblem();
   if (problem !== undefined) return problem;
   const probe = join(tools.mailFolder, `.writable-${randomBytes(6).toString("hex")}`);

@@ -27,8 +27,8 @@ export interface PeerAnswer {
 }
 
 /** What went wrong with a connection; `reason` as the metric has it. */
-export class PeerTrouble extends Error {
-  override readonly name = "PeerTrouble";
+export class PeerError extends Error {
+  override readonly name = "PeerError";
   readonly reason:
     | "connection_timeout"
     | "connection_refused"
@@ -39,7 +39,7 @@ export class PeerTrouble extends Error {
     | "refused_address"
     | "other";
 
-  constructor(reason: PeerTrouble["reason"], message: string, cause?: unknown) {
+  constructor(reason: PeerError["reason"], message: string, cause?: unknown) {
     super(message, { cause });
     this.reason = reason;
   }
@@ -48,9 +48,9 @@ export class PeerTrouble extends Error {
 /** A request whose headers are sent. */
 export interface OpenRequest {
   protocol: "h2" | "http/1.1";
-  /** Resolves when more may be written. After an early answer the rest of the body is thrown away. Throws PeerTrouble. */
+  /** Resolves when more may be written. After an early answer the rest of the body is thrown away. Throws PeerError. */
   write(chunk: Buffer): Promise<void>;
-  /** Ends the body and waits for the answer. Throws PeerTrouble. */
+  /** Ends the body and waits for the answer. Throws PeerError. */
   finish(): Promise<PeerAnswer>;
   abort(): void;
 }
@@ -89,7 +89,7 @@ export class Peers {
     this.#options = options;
   }
 
-  /** Throws PeerTrouble. */
+  /** Throws PeerError. */
   async open(target: Target, request: { method: string; path: string; headers: Headers }): Promise<OpenRequest> {
     const { connectMs = 3000 } = this.#options;
     const opening = this.#open(target, request);
@@ -97,7 +97,7 @@ export class Peers {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         this.#known.delete(keyOf(target));
-        reject(new PeerTrouble("connection_timeout", `no connection to ${target.host} in ${connectMs} ms`));
+        reject(new PeerError("connection_timeout", `no connection to ${target.host} in ${connectMs} ms`));
       }, connectMs);
     });
     try {
@@ -166,7 +166,7 @@ export class Peers {
       return { protocol: "h2", session, usedAt: Date.now() };
     } catch (thrown) {
       forget();
-      throw troubleOf(thrown, target);
+      throw peerErrorOf(thrown, target);
     }
   }
 
@@ -259,7 +259,7 @@ export class Peers {
     try {
       await Promise.race([connected, answer]);
     } catch (thrown) {
-      throw troubleOf(thrown, target);
+      throw peerErrorOf(thrown, target);
     }
     return this.#request("http/1.1", request, answer, () => request.destroy());
   }
@@ -277,18 +277,18 @@ export class Peers {
       () => (answered = true),
       () => (answered = true),
     );
-    const orTrouble = async <T>(work: Promise<T>, patienceMs: number): Promise<T> => {
+    const orPeerError = async <T>(work: Promise<T>, patienceMs: number): Promise<T> => {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
         timer = setTimeout(() => {
           abort();
-          reject(new PeerTrouble("connection_timeout", `the peer said nothing for ${patienceMs} ms`));
+          reject(new PeerError("connection_timeout", `the peer said nothing for ${patienceMs} ms`));
         }, patienceMs);
       });
       try {
         return await Promise.race([work, late]);
       } catch (thrown) {
-        throw troubleOf(thrown);
+        throw peerErrorOf(thrown);
       } finally {
         clearTimeout(timer);
       }
@@ -299,11 +299,11 @@ export class Peers {
         if (answered || body.destroyed || body.writableEnded) return;
         if (body.write(chunk)) return;
         const drained = new Promise<void>((resolve) => body.once("drain", resolve));
-        await orTrouble(Promise.race([drained, answer.then(() => undefined)]), stallMs);
+        await orPeerError(Promise.race([drained, answer.then(() => undefined)]), stallMs);
       },
       finish: async () => {
         if (!body.writableEnded && !body.destroyed) body.end();
-        return orTrouble(answer, answerMs);
+        return orPeerError(answer, answerMs);
       },
       abort,
     };
@@ -340,13 +340,13 @@ async function readText(body: AsyncIterable<Buffer | string>): Promise<string> {
   return text.slice(0, mostAnswerBytes);
 }
 
-function troubleOf(thrown: unknown, target?: Target): PeerTrouble {
-  if (thrown instanceof PeerTrouble) return thrown;
-  if (isRefused(thrown)) return new PeerTrouble("refused_address", "it may not be connected to", thrown);
+function peerErrorOf(thrown: unknown, target?: Target): PeerError {
+  if (thrown instanceof PeerError) return thrown;
+  if (isRefused(thrown)) return new PeerError("refused_address", "it may not be connected to", thrown);
   const code = codeOf(thrown) ?? "";
   const where = target ? `${target.host}: ` : "";
   const message = where + (thrown instanceof Error ? thrown.message : String(thrown));
-  return new PeerTrouble(reasonOf(code), message, thrown);
+  return new PeerError(reasonOf(code), message, thrown);
 }
 
 /** Where several addresses were tried, the failures stand in one. */
@@ -354,7 +354,7 @@ function isRefused(thrown: unknown): boolean {
   return thrown instanceof PeerRefused || (thrown instanceof AggregateError && thrown.errors.some(isRefused));
 }
 
-function reasonOf(code: string): PeerTrouble["reason"] {
+function reasonOf(code: string): PeerError["reason"] {
   if (code === "ETIMEDOUT" || code === "ETIMEOUT") return "connection_timeout";
   if (["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"].includes(code)) return "connection_refused";
   if (/CERT|ALTNAME|UNABLE_TO|SELF_SIGNED/.test(code)) return "tls_cert_not_verified";

@@ -28,7 +28,7 @@ export interface FollowerOptions {
   /** The daemon goes by this plan from now on. */
   use(plan: Plan): Promise<void>;
   programs?: readonly Program[];
-  lookEveryMs?: number;
+  checkEveryMs?: number;
   /** How long all programs together may take for an answer. */
   patienceMs?: number;
 }
@@ -51,7 +51,7 @@ const Report = z.object({
 
 /** Postfix, Dovecot and nginx start while the daemon looks for the first time. */
 const patienceMs = 45_000;
-const lookEveryMs = 1_000;
+const checkEveryMs = 1_000;
 const askAgainMs = 3_000;
 const reportEveryMs = 100;
 
@@ -68,7 +68,7 @@ export class PlanFollower {
   #settled: string | undefined;
   #problem: string | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> = Promise.resolve();
+  #checking: Promise<void> = Promise.resolve();
   readonly #stopping = new AbortController();
 
   constructor(options: FollowerOptions) {
@@ -78,16 +78,16 @@ export class PlanFollower {
   }
 
   start(): void {
-    this.#looking = this.#look().finally(() => {
+    this.#checking = this.#check().finally(() => {
       if (!this.#stopping.signal.aborted)
-        this.#timer = setTimeout(() => this.start(), this.#options.lookEveryMs ?? lookEveryMs);
+        this.#timer = setTimeout(() => this.start(), this.#options.checkEveryMs ?? checkEveryMs);
     });
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     clearTimeout(this.#timer);
-    await this.#looking;
+    await this.#checking;
   }
 
   status(): PlanStatus {
@@ -98,7 +98,7 @@ export class PlanFollower {
     };
   }
 
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     try {
       const text = await readIfThere(this.#options.places.given);
       if (text === undefined) return this.#refuse("there is no plan");

@@ -4,10 +4,10 @@ import { LineReader } from "../../lib/lines.ts";
 import type { Domains, LocalAddress } from "../domains.ts";
 import { localAddress } from "../domains.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
-import { LastWords, ProtocolError, type Trouble } from "../wire/conversation.ts";
-import { type Door, openDoor } from "../wire/unix-socket.ts";
+import { type FailureHandlers, LastAnswer, ProtocolError } from "../wire/conversation.ts";
+import { openSocketServer, type SocketServer } from "../wire/socket-server.ts";
 
-export interface QuotaOptions extends Trouble {
+export interface QuotaOptions extends FailureHandlers {
   path: string;
   config: Domains;
   trim(account: LocalAddress): Promise<void>;
@@ -23,7 +23,7 @@ function parseWarning(lines: readonly string[]): string | undefined {
   return words[0] === "trim" ? words[1] : undefined;
 }
 
-export function openQuota(options: QuotaOptions): Promise<Door> {
+export function openQuota(options: QuotaOptions): Promise<SocketServer> {
   const trimming = new OneAtATime();
   const warn = async (lines: readonly string[]): Promise<void> => {
     const user = parseWarning(lines);
@@ -31,7 +31,7 @@ export function openQuota(options: QuotaOptions): Promise<Door> {
     if (!account) throw new ProtocolError("no warning for an address of ours");
     await trimming.run(account.address, () => options.trim(account));
   };
-  return openDoor({ ...options, at: options.path }, () => {
+  return openSocketServer({ ...options, at: options.path }, () => {
     const reader = new LineReader(1024);
     const lines: string[] = [];
     return {
@@ -42,7 +42,7 @@ export function openQuota(options: QuotaOptions): Promise<Door> {
           return undefined;
         }
         await warn(lines);
-        return new LastWords();
+        return new LastAnswer();
       },
     };
   });

@@ -3,10 +3,10 @@
 import type { Logger } from "pino";
 import { within } from "../../lib/within.ts";
 import * as events from "../events.ts";
-import { PeerTrouble } from "../https/peers.ts";
+import { PeerError } from "../https/peers.ts";
 import { isHostName, isUnverified } from "./domain.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { afterLook, type Finding } from "./policy.ts";
+import { afterDiscovery, type Finding } from "./policy.ts";
 import type { RouteResolver } from "./resolver.ts";
 import { parseStsPolicy, type StsPolicy, stsId } from "./sts.ts";
 
@@ -29,14 +29,14 @@ const mostWaiting = 2000;
 const mostHosts = 4;
 const day = 86_400_000;
 
-interface Look {
+interface Discovering {
   sts: Promise<void>;
   all: Promise<unknown>;
 }
 
 export class Discovery {
   readonly #options: DiscoveryOptions;
-  readonly #running = new Map<string, Look>();
+  readonly #running = new Map<string, Discovering>();
   readonly #waiting = new Set<string>();
 
   constructor(options: DiscoveryOptions) {
@@ -44,7 +44,7 @@ export class Discovery {
   }
 
   /** Starts a look, if none is on its way. */
-  look(destination: string): void {
+  start(destination: string): void {
     if (this.#running.has(destination) || this.#waiting.has(destination)) return;
     if (this.#running.size < (this.#options.most ?? 50)) this.#start(destination);
     else if (this.#waiting.size < mostWaiting) this.#waiting.add(destination);
@@ -63,7 +63,7 @@ export class Discovery {
 
   #start(destination: string): void {
     this.#waiting.delete(destination);
-    const failed = (thrown: unknown) => events.lookFailed(this.#options.log, destination, thrown);
+    const failed = (thrown: unknown) => events.discoveryFailed(this.#options.log, destination, thrown);
     const sts = this.#lookForPolicy(destination).catch(failed);
     const https = this.#lookForHttps(destination).catch(failed);
     const all = Promise.all([sts, https]).finally(() => {
@@ -77,11 +77,11 @@ export class Discovery {
   async #lookForHttps(destination: string): Promise<void> {
     const { knowledge, now, log } = this.#options;
     const finding = await this.#find(destination).catch((thrown): Finding => {
-      events.lookFailed(log, destination, thrown);
+      events.discoveryFailed(log, destination, thrown);
       return { kind: "unreached" };
     });
     const before = knowledge.get(destination)?.https;
-    const https = afterLook(before, finding, now());
+    const https = afterDiscovery(before, finding, now());
     knowledge.learn(destination, { https });
     if (https.state !== before?.state) events.httpsProbed(log, destination, https.state);
   }
@@ -94,9 +94,9 @@ export class Discovery {
     const hosts: string[] = [];
     for (const host of exchangers.hosts.slice(0, mostHosts)) {
       const found = await probe(host, isUnverified(destination)).catch((thrown) => {
-        events.lookFailed(log, destination, thrown);
+        events.discoveryFailed(log, destination, thrown);
         // an address that may not be connected to is none that will answer later
-        return thrown instanceof PeerTrouble && thrown.reason === "refused_address" ? "no" : "unreached";
+        return thrown instanceof PeerError && thrown.reason === "refused_address" ? "no" : "unreached";
       });
       if (found === "yes") hosts.push(host);
       // a later host is a substitute: mail does not go there by HTTPS while the first can be had by SMTP

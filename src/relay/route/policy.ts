@@ -42,7 +42,7 @@ export const restMs = { firstMs: 5000, mostMs: 30 * minute } as const;
 /** What a look for `/mxdeliv` found; hosts in MX order. */
 export type Finding = { kind: "found"; hosts: readonly string[] } | { kind: "none" } | { kind: "unreached" };
 
-export function afterLook(
+export function afterDiscovery(
   before: HttpsRoute | undefined,
   finding: Finding,
   now: number,
@@ -76,8 +76,8 @@ export function afterFailure(
   if (typeof why === "object") {
     return { ...before, tooLargeBytes: Math.min(before.tooLargeBytes ?? Number.POSITIVE_INFINITY, why.tooLargeBytes) };
   }
-  if (why === "gone") return afterLook(before, { kind: "none" }, now, random);
-  return afterLook(before, { kind: "unreached" }, now, random);
+  if (why === "gone") return afterDiscovery(before, { kind: "none" }, now, random);
+  return afterDiscovery(before, { kind: "unreached" }, now, random);
 }
 
 export function isDue(https: HttpsRoute | undefined, now: number): boolean {

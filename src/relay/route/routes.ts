@@ -16,7 +16,7 @@ import { isDue, tlsPolicyFor, transportFor } from "./policy.ts";
 export interface RoutesOptions {
   config: Pick<Domains, "domains">;
   knowledge: Knowledge;
-  discovery: Pick<Discovery, "look" | "stsKnown">;
+  discovery: Pick<Discovery, "start" | "stsKnown">;
   /** Without it no domain has DANE. */
   dane?: Pick<Dane, "of"> | undefined;
   mayConnect: MayConnect;
@@ -60,17 +60,17 @@ export class Routes {
   async #tlsPolicy(nextHop: string): Promise<Answer> {
     const { knowledge, discovery, mayConnect, now } = this.#options;
     const literal = literalAddress(nextHop);
-    if (literal !== undefined && mayConnect(literal)) this.#lookIfDue(nextHop);
+    if (literal !== undefined && mayConnect(literal)) this.#discoverIfDue(nextHop);
     if (!isHostName(nextHop)) return answerOf(tlsPolicyFor(nextHop, { known: undefined, dane: "absent" }, now()));
-    this.#lookIfDue(nextHop);
+    this.#discoverIfDue(nextHop);
     const asked = isUnverified(nextHop) ? undefined : this.#options.dane?.of(nextHop, policyPatienceMs);
     await discovery.stsKnown(nextHop, policyPatienceMs);
     return answerOf(tlsPolicyFor(nextHop, { known: knowledge.get(nextHop), dane: (await asked) ?? "absent" }, now()));
   }
 
-  #lookIfDue(destination: string): void {
+  #discoverIfDue(destination: string): void {
     const { knowledge, discovery, now } = this.#options;
-    if (isDue(knowledge.get(destination)?.https, now())) discovery.look(destination);
+    if (isDue(knowledge.get(destination)?.https, now())) discovery.start(destination);
   }
 
   #isOurs(destination: string): boolean {

@@ -11,7 +11,7 @@ export class ProtocolError extends Error {
 }
 
 /** Sent, and the connection ends behind it. */
-export class LastWords {
+export class LastAnswer {
   readonly text: string;
 
   constructor(text = "") {
@@ -20,7 +20,7 @@ export class LastWords {
 }
 
 /** Undefined where no answer is due. */
-export type Words = string | Buffer | LastWords | undefined;
+export type Answer = string | Buffer | LastAnswer | undefined;
 
 /** What a protocol makes of one connection. */
 export interface Dialogue<Question> {
@@ -29,14 +29,14 @@ export interface Dialogue<Question> {
   /** Cuts bytes into questions; may do so lazily, as the next one is wanted after an answer. Throws ProtocolError. */
   questions(chunk: Buffer): Iterable<Question>;
   /** Throws where the connection has to end: ProtocolError is the peer's doing, anything else ours. */
-  answer(question: Question): Words | Promise<Words>;
+  answer(question: Question): Answer | Promise<Answer>;
   /** Whether the peer waits for more than the answer that is on its way. */
   owing?(): boolean;
   /** The connection is over. */
   ended?(): void;
 }
 
-export interface Trouble {
+export interface FailureHandlers {
   /** Something failed on our side. */
   onFailure: (thrown: unknown) => void;
   onProtocolError: (why: string) => void;
@@ -47,14 +47,18 @@ export interface Conversation {
   owing(): boolean;
 }
 
-export function converse<Question>(socket: Socket, dialogue: Dialogue<Question>, trouble: Trouble): Conversation {
+export function converse<Question>(
+  socket: Socket,
+  dialogue: Dialogue<Question>,
+  handlers: FailureHandlers,
+): Conversation {
   let answering = false;
   /** False when the connection ends here. */
   const answerAll = async (chunk: Buffer): Promise<boolean> => {
     for (const question of dialogue.questions(chunk)) {
       const words = await dialogue.answer(question);
       if (socket.destroyed) return false;
-      if (words instanceof LastWords) {
+      if (words instanceof LastAnswer) {
         if (words.text !== "") socket.write(words.text);
         socket.destroySoon();
         return false;
@@ -66,8 +70,8 @@ export function converse<Question>(socket: Socket, dialogue: Dialogue<Question>,
   };
   const fail = (thrown: unknown): false => {
     socket.destroy();
-    if (thrown instanceof ProtocolError || thrown instanceof LineTooLong) trouble.onProtocolError(thrown.message);
-    else trouble.onFailure(thrown);
+    if (thrown instanceof ProtocolError || thrown instanceof LineTooLong) handlers.onProtocolError(thrown.message);
+    else handlers.onFailure(thrown);
     return false;
   };
   const run = async () => {

@@ -1,7 +1,7 @@
 /** Dict server: keeps the transactions of each connection and asks a DictAnswers what keys mean. What a transaction sets takes effect at its commit. */
 
 import { LineReader } from "../../lib/lines.ts";
-import { LastWords, type Trouble } from "./conversation.ts";
+import { type FailureHandlers, LastAnswer } from "./conversation.ts";
 import {
   commitFailed,
   committed,
@@ -12,7 +12,7 @@ import {
   notFound,
   parseDictLine,
 } from "./dict.ts";
-import { type Door, openDoor } from "./unix-socket.ts";
+import { openSocketServer, type SocketServer } from "./socket-server.ts";
 
 /** What the keys of one dict mean. Methods throw when something failed on our side. */
 export interface DictAnswers {
@@ -22,7 +22,7 @@ export interface DictAnswers {
   unset(key: string, user: string): Promise<string | undefined>;
 }
 
-export interface DictOptions extends Trouble {
+export interface DictOptions extends FailureHandlers {
   path: string;
   answers: DictAnswers;
 }
@@ -42,14 +42,14 @@ interface Transaction {
 
 type Change = Extract<DictCommand, { kind: "set" | "unset" }>;
 
-export function openDict(options: DictOptions): Promise<Door> {
-  return openDoor({ ...options, at: options.path }, () => {
+export function openDict(options: DictOptions): Promise<SocketServer> {
+  return openSocketServer({ ...options, at: options.path }, () => {
     const reader = new LineReader(maxLineBytes);
     const session = new DictSession(options);
     return {
       questions: (chunk) => reader.push(chunk),
       // an empty line ends the connection
-      answer: (line) => (line.length === 0 ? new LastWords() : session.answer(parseDictLine(line.toString("utf8")))),
+      answer: (line) => (line.length === 0 ? new LastAnswer() : session.answer(parseDictLine(line.toString("utf8")))),
     };
   });
 }

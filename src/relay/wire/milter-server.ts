@@ -2,7 +2,7 @@
  * Milter server: drives one MessageFilter for each message. A connection is one smtpd process of Postfix, reused for many messages; its
  * packets are answered strictly in order. Malformed packets end the connection, which Postfix answers with its milter_default_action (tempfail).
  */
-import { type Dialogue, LastWords, ProtocolError, type Trouble, type Words } from "./conversation.ts";
+import { type Answer, type Dialogue, type FailureHandlers, LastAnswer, ProtocolError } from "./conversation.ts";
 import {
   actions,
   type Command,
@@ -17,7 +17,7 @@ import {
   renderReply,
   steps,
 } from "./milter.ts";
-import { type Door, openDoor } from "./unix-socket.ts";
+import { openSocketServer, type SocketServer } from "./socket-server.ts";
 
 /** Judges one message, from MAIL to the end of its data. The methods are called in this order and never at the same time. */
 export interface MessageFilter {
@@ -43,7 +43,7 @@ export interface Origin {
 }
 
 /** Where an answer fails on our side, the peer is told to try again. */
-export interface MilterOptions extends Trouble {
+export interface MilterOptions extends FailureHandlers {
   path: string;
   begin(from: Origin): MessageFilter;
 }
@@ -67,8 +67,8 @@ const wanted: Options = {
 /** An smtpd whose client sends nothing is silent for its own timeouts (300 s); one that is silent for longer is gone. */
 const idleTimeoutMs = 3_600_000;
 
-export function openMilter(options: MilterOptions): Promise<Door> {
-  return openDoor({ ...options, at: options.path, idleMs: idleTimeoutMs }, () => new MilterSession(options));
+export function openMilter(options: MilterOptions): Promise<SocketServer> {
+  return openSocketServer({ ...options, at: options.path, idleMs: idleTimeoutMs }, () => new MilterSession(options));
 }
 
 class MilterSession implements Dialogue<Command> {
@@ -96,7 +96,7 @@ class MilterSession implements Dialogue<Command> {
     return this.#reader.push(chunk).map(parseCommand);
   }
 
-  async answer(command: Command): Promise<Words> {
+  async answer(command: Command): Promise<Answer> {
     if (!this.#agreed && command.kind !== "options" && command.kind !== "quit") {
       throw new ProtocolError(`${command.kind} before option negotiation`);
     }
@@ -136,7 +136,7 @@ class MilterSession implements Dialogue<Command> {
       case "abort":
         return this.#forget();
       case "quit":
-        return new LastWords();
+        return new LastAnswer();
       case "other":
         return this.#reply(undefined);
     }
@@ -147,14 +147,14 @@ class MilterSession implements Dialogue<Command> {
     this.#failed = false;
   }
 
-  #negotiate(offer: Options): Words {
+  #negotiate(offer: Options): Answer {
     const agreed = negotiate(offer, wanted);
     if (!agreed) throw new ProtocolError(`version ${offer.version} with actions ${offer.actions} is too little`);
     this.#agreed = agreed;
     return renderOptions(agreed);
   }
 
-  async #judge(chunk: Buffer): Promise<Words> {
+  async #judge(chunk: Buffer): Promise<Answer> {
     const judgement = await this.#guard(async (message) => {
       if (chunk.length > 0) message.body(chunk);
       return message.endOfMessage();
@@ -180,11 +180,11 @@ class MilterSession implements Dialogue<Command> {
   }
 
   /** For what the MTA wants an answer to, unless it agreed to go on without. */
-  #goOn(without: number): Words {
+  #goOn(without: number): Answer {
     return ((this.#agreed?.steps ?? 0) & without) === 0 ? this.#reply(undefined) : undefined;
   }
 
-  #reply(reply: Reply | undefined): Words {
+  #reply(reply: Reply | undefined): Answer {
     return renderReply(this.#failed ? { kind: "tempfail" } : (reply ?? { kind: "continue" }));
   }
 }

@@ -1,9 +1,9 @@
 /** Postfix's password questions. When a password can't be checked now the connection is closed: Postfix then answers 454, "try again", and not 535, "wrong password". */
 import { randomBytes } from "node:crypto";
 import { LineReader } from "../../lib/lines.ts";
-import { LastWords, ProtocolError, type Trouble, type Words } from "./conversation.ts";
+import { type Answer, type FailureHandlers, LastAnswer, ProtocolError } from "./conversation.ts";
 import { type ClientLine, emptyChallenge, fail, greeting, ok, parseClientLine, parsePlain } from "./sasl.ts";
-import { type Door, openDoor } from "./unix-socket.ts";
+import { openSocketServer, type SocketServer } from "./socket-server.ts";
 
 export type PasswordVerdict =
   | { kind: "ok"; account: { address: string } }
@@ -11,7 +11,7 @@ export type PasswordVerdict =
   | { kind: "later" }
   | { kind: "wrongPassword" | "unknown" };
 
-export interface SaslOptions extends Trouble {
+export interface SaslOptions extends FailureHandlers {
   path: string;
   login: (user: string, password: string, client: string | undefined) => Promise<PasswordVerdict>;
 }
@@ -19,9 +19,9 @@ export interface SaslOptions extends Trouble {
 /** Postfix passes responses of up to 12,288 bytes (`smtpd_sasl_response_limit`): too long a one is a wrong password, not a broken connection. */
 const maxLineBytes = 16_384;
 
-export function openSasl(options: SaslOptions): Promise<Door> {
+export function openSasl(options: SaslOptions): Promise<SocketServer> {
   let connections = 0;
-  return openDoor({ ...options, at: options.path }, () => {
+  return openSocketServer({ ...options, at: options.path }, () => {
     const reader = new LineReader(maxLineBytes);
     const session = new SaslSession(options);
     const cookie = randomBytes(16).toString("hex");
@@ -45,7 +45,7 @@ class SaslSession {
     this.#login = login;
   }
 
-  async answer(asked: ClientLine): Promise<Words> {
+  async answer(asked: ClientLine): Promise<Answer> {
     if (asked.kind === "wrong") throw new ProtocolError(asked.why);
     if (asked.kind === "ignored") return undefined;
     const begun = this.#awaited;
@@ -59,11 +59,11 @@ class SaslSession {
     return emptyChallenge(asked.id);
   }
 
-  async #decide(id: string, response: string, client: string | undefined): Promise<Words> {
+  async #decide(id: string, response: string, client: string | undefined): Promise<Answer> {
     const plain = parsePlain(response);
     const login = plain && (await this.#login(plain.user, plain.password, client));
     // the protocol has no temporary failure that Postfix understands; an ended connection is one
-    if (login?.kind === "later") return new LastWords();
+    if (login?.kind === "later") return new LastAnswer();
     return login?.kind === "ok" ? ok(id, login.account.address) : fail(id, plain?.user.toLowerCase());
   }
 }

@@ -47,9 +47,9 @@ test.each<{
 }>([
   {
     when: "the list is read",
-    state: listing({ whole: true, troubles: 3, failures: 3, silences: 2 }),
+    state: listing({ whole: true, errors: 3, failures: 3, silences: 2 }),
     end: { is: "listed", version: "9" },
-    becomes: { is: "Watching", version: "9", since: "9", troubles: 0, failures: 3, silences: 0 },
+    becomes: { is: "Watching", version: "9", since: "9", errors: 0, failures: 3, silences: 0 },
     report: "worksAgain",
   },
   {
@@ -62,13 +62,13 @@ test.each<{
     when: "the server ends the watch at once",
     state: watching(),
     end: { is: "ended", lastedMs: 5 },
-    becomes: { is: "Watching", since: "20", failures: 1, troubles: 0 },
+    becomes: { is: "Watching", since: "20", failures: 1, errors: 0 },
   },
   {
     when: "a watch is reset",
     state: watching(),
     end: failed(reset),
-    becomes: { is: "Watching", since: "20", failures: 1, troubles: 1 },
+    becomes: { is: "Watching", since: "20", failures: 1, errors: 1 },
     report: "failed",
   },
   {
@@ -89,21 +89,21 @@ test.each<{
     when: "what was seen is too old for the server",
     state: watching(),
     end: failed(api(410)),
-    becomes: { is: "Listing", whole: false, troubles: 0 },
+    becomes: { is: "Listing", whole: false, errors: 0 },
     report: "expired",
   },
   {
     when: "the server says so in the stream",
     state: watching(),
     end: failed(new StreamError({ status: 410, reason: "Expired", message: "too old" })),
-    becomes: { is: "Listing", troubles: 0 },
+    becomes: { is: "Listing", errors: 0 },
     report: "expired",
   },
   {
     when: "the stream ends with another error event",
     state: watching(),
     end: failed(new StreamError({ status: 500, reason: "Internal", message: "etcd" })),
-    becomes: { is: "Listing", troubles: 1 },
+    becomes: { is: "Listing", errors: 1 },
     report: "failed",
   },
   {
@@ -145,14 +145,14 @@ test.each<{
     when: "a list fails",
     state: listing(),
     end: failed(reset),
-    becomes: { is: "Listing", whole: false, failures: 1, troubles: 1 },
+    becomes: { is: "Listing", whole: false, failures: 1, errors: 1 },
     report: "failed",
   },
   {
     when: "the pages of a list expire",
     state: listing(),
     end: failed(api(410)),
-    becomes: { is: "Listing", whole: true, troubles: 1 },
+    becomes: { is: "Listing", whole: true, errors: 1 },
     report: "failed",
   },
   {
@@ -164,7 +164,7 @@ test.each<{
   },
   {
     when: "a list is forbidden for the fifth time",
-    state: listing({ refusals: 4, troubles: 4 }),
+    state: listing({ refusals: 4, errors: 4 }),
     end: failed(api(403)),
     becomes: { is: "Listing", refusals: 5 },
     report: "refused",
@@ -184,7 +184,7 @@ test.each<{
   },
   {
     when: "a list that was forbidden is read",
-    state: listing({ refusals: 9, troubles: 9 }),
+    state: listing({ refusals: 9, errors: 9 }),
     end: { is: "listed", version: "9" },
     becomes: { is: "Watching", refusals: 0 },
     report: "worksAgain",
@@ -200,7 +200,7 @@ test.each<{
     when: "a kind without bookmarks is silent",
     state: watching({ silences: 8 }),
     end: silence,
-    becomes: { is: "Watching", since: "20", silences: 9, failures: 0, troubles: 0 },
+    becomes: { is: "Watching", since: "20", silences: 9, failures: 0, errors: 0 },
     report: "silent",
   },
   {
@@ -253,7 +253,7 @@ test("who may not list is left out after five refusals, and asks each minute", (
 });
 
 test("what is heard ends a row of failures and moves on", () => {
-  const before = watching({ failures: 3, troubles: 3, silences: 1 });
+  const before = watching({ failures: 3, errors: 3, silences: 1 });
   expect(heard(before, "21", { bookmark: false })).toEqual(watching({ version: "21" }));
   expect(heard(before, undefined, { bookmark: false }).version).toBe("20");
   expect(heard(before, "30", { bookmark: true })).toEqual(watching({ version: "30", sendsBookmarks: true }));

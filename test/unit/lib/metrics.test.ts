@@ -7,7 +7,7 @@ test("help, type and values, as Prometheus reads them", () => {
   metrics.count("mails_total", { kind: "c" }, 3);
   metrics.histogram("wait_seconds").observe(0.02, { of: "x" });
   metrics.histogram("wait_seconds").observe(100, { of: "x" });
-  metrics.gauge("open", () => [{ labels: { door: "x" }, value: 2 }]);
+  metrics.gauge("open", () => [{ labels: { service: "x" }, value: 2 }]);
   const lines = metrics.text().split("\n");
   expect(lines.slice(0, 6)).toEqual([
     '# HELP mails_total Mails, by C:\\\\path\\nand "kind"',
@@ -22,7 +22,7 @@ test("help, type and values, as Prometheus reads them", () => {
   expect(lines).toContain('wait_seconds_bucket{of="x",le="60"} 1');
   expect(lines).toContain('wait_seconds_bucket{of="x",le="+Inf"} 2');
   expect(lines).toContain('wait_seconds_sum{of="x"} 100.02');
-  expect(lines.slice(-3)).toEqual(["# TYPE open gauge", 'open{door="x"} 2', ""]);
+  expect(lines.slice(-3)).toEqual(["# TYPE open gauge", 'open{service="x"} 2', ""]);
 });
 
 test("a counter that has counted nothing is 0", () => {

@@ -1,4 +1,4 @@
-/** The processes as they are started in the pod, from bundles: every door opens, answers, and closes on SIGTERM. */
+/** The processes as they are started in the pod, from bundles: every service opens, answers, and closes on SIGTERM. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
@@ -66,7 +66,7 @@ const twoStarts = { timeout: 2 * 8000 + 4000 };
 describe("the relay daemon", () => {
   const user = "abcdefghi@chat.example";
 
-  test("answers at every door, logs no address, and stops", async () => {
+  test("answers at every service, logs no address, and stops", async () => {
     const exited = start("relay");
     await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
     const sockets = readdirSync(config.runFolder).filter((name) => name.endsWith(".sock"));

@@ -87,7 +87,7 @@ test.each<{ when: string; seen: Partial<Seen>; ready: string; reconciling: strin
   },
   {
     when: "the volume is pending",
-    seen: { volumeClaim: pending, claimTrouble: "no storage class is set" },
+    seen: { volumeClaim: pending, claimEvent: "no storage class is set" },
     ready: "False VolumePending",
     reconciling: "True VolumePending",
     stalled: "False NotStalled",
@@ -96,7 +96,7 @@ test.each<{ when: string; seen: Partial<Seen>; ready: string; reconciling: strin
     when: "the volume only waits for a pod that crashes",
     seen: {
       volumeClaim: pending,
-      claimTrouble: "waiting for first consumer to be created before binding",
+      claimEvent: "waiting for first consumer to be created before binding",
       pod: crashed,
     },
     ready: "False PodFailing",

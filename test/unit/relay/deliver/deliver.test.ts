@@ -219,7 +219,7 @@ describe("HTTPS to a peer", () => {
     const peers = new Peers({ lookup, mayConnect: () => allowed, port: peer.port });
     closing.push(() => peers.close());
     peer.answer = "cut";
-    await expect(post(peers)).rejects.toHaveProperty("name", "PeerTrouble");
+    await expect(post(peers)).rejects.toHaveProperty("name", "PeerError");
     const before = peer.connections();
     allowed = false;
     await expect(post(peers)).rejects.toMatchObject({ reason: "refused_address" });
@@ -243,7 +243,7 @@ describe("HTTPS to a peer", () => {
     async (protocol) => {
       const { peer, peers } = await peerWith({ protocols: [protocol] });
       peer.answer = "cut";
-      await expect(post(peers)).rejects.toHaveProperty("name", "PeerTrouble");
+      await expect(post(peers)).rejects.toHaveProperty("name", "PeerError");
       peer.answer = { status: 200, text: "250 OK" };
       expect(await post(peers)).toMatchObject({ status: 200 });
     },
@@ -258,7 +258,7 @@ describe("HTTPS to a peer", () => {
   });
 });
 
-/** Speaks to the door as Postfix does. */
+/** Speaks to the server as Postfix does. */
 class Client {
   readonly #socket: Socket;
   said = "";
@@ -288,10 +288,15 @@ class Client {
 
 const envelope = "MAIL FROM:<a@one.test> SIZE=20\r\nRCPT TO:<b@two.test>\r\nRCPT TO:<c@two.test>\r\nDATA\r\n";
 
-async function doorWith(open: Parameters<typeof openHttpsDelivery>[0]["open"]): Promise<HttpsDelivery> {
-  const door = await openHttpsDelivery({ port: 0, open, onFailure: () => undefined, onProtocolError: () => undefined });
-  closing.push(() => door.close(0));
-  return door;
+async function serverWith(open: Parameters<typeof openHttpsDelivery>[0]["open"]): Promise<HttpsDelivery> {
+  const server = await openHttpsDelivery({
+    port: 0,
+    open,
+    onFailure: () => undefined,
+    onProtocolError: () => undefined,
+  });
+  closing.push(() => server.close(0));
+  return server;
 }
 
 function parcel(reply: string) {
@@ -308,15 +313,15 @@ function parcel(reply: string) {
   return { it, seen };
 }
 
-describe("the door for Postfix", () => {
+describe("the server for Postfix", () => {
   test("takes messages one after another, bytes as they are, and tells what came of each", async () => {
     const { it, seen } = parcel("523 Encryption Needed");
     const envelopes: unknown[] = [];
-    const door = await doorWith(async (each) => {
+    const server = await serverWith(async (each) => {
       envelopes.push(each);
       return it;
     });
-    const client = new Client(door.port);
+    const client = new Client(server.port);
     await client.ask("EHLO x\r\n", /250 SIZE\r\n$/);
     await client.ask(envelope, /354 [^\n]*\n$/);
     await client.ask("Subject: x\r\n\r\n..dot\r\n.\r\n", /^523 Encryption Needed\r\n$/);
@@ -332,29 +337,29 @@ describe("the door for Postfix", () => {
   });
 
   test("a https that is closed is told before the message is sent", async () => {
-    const door = await doorWith(async () => "451 4.4.1 no connection");
-    const client = new Client(door.port);
+    const server = await serverWith(async () => "451 4.4.1 no connection");
+    const client = new Client(server.port);
     await client.ask(`EHLO x\r\n${envelope}`, /451 4.4.1 no connection\r\n$/);
     await client.ask("NOOP\r\n", /^250 2.0.0 OK\r\n$/);
   });
 
   test("our own failure is temporary", async () => {
-    const door = await doorWith(async () => {
+    const server = await serverWith(async () => {
       throw new Error("bug");
     });
-    await new Client(door.port).ask(`EHLO x\r\n${envelope}`, /451 4.3.0 [^\n]*\n$/);
+    await new Client(server.port).ask(`EHLO x\r\n${envelope}`, /451 4.3.0 [^\n]*\n$/);
   });
 
   test("another domain in the same transaction is put off", async () => {
-    const door = await doorWith(async () => "451 x");
+    const server = await serverWith(async () => "451 x");
     const lines = "MAIL FROM:<>\r\nRCPT TO:<b@two.test>\r\nRCPT TO:<b@three.test>\r\n";
-    await new Client(door.port).ask(`EHLO x\r\n${lines}`, /250 2.1.5 OK\r\n451 4.5.3 [^\n]*\n$/);
+    await new Client(server.port).ask(`EHLO x\r\n${lines}`, /250 2.1.5 OK\r\n451 4.5.3 [^\n]*\n$/);
   });
 
   test("a message that breaks off is not delivered", async () => {
     const { it, seen } = parcel("250 OK");
-    const door = await doorWith(async () => it);
-    const client = new Client(door.port);
+    const server = await serverWith(async () => it);
+    const client = new Client(server.port);
     await client.ask(`EHLO x\r\n${envelope}`, /354 [^\n]*\n$/);
     await client.ask("half\r\n", /^/);
     client.hangUp();
@@ -362,8 +367,8 @@ describe("the door for Postfix", () => {
   });
 
   test("nonsense, and orders out of turn", async () => {
-    const door = await doorWith(async () => "451 x");
-    const client = new Client(door.port);
+    const server = await serverWith(async () => "451 x");
+    const client = new Client(server.port);
     await client.ask("EHLO x\r\nRCPT TO:<a@b.test>\r\nDATA\r\nVRFY x\r\n", /503[^\n]*\r\n503[^\n]*\r\n500[^\n]*\r\n$/);
     await client.ask(`${"x".repeat(5000)}`, /^/);
     await until("the end", () => client.closed);
@@ -374,11 +379,11 @@ describe("the courier", () => {
   async function courierFor(peer: FakePeer, peers: Peers) {
     const { log } = collectingLog();
     const knowledge = await Knowledge.open({ path: `${settings().mailFolder}/.destinations.json`, log, now: Date.now });
-    const looks: string[] = [];
+    const started: string[] = [];
     const hosts = [domain];
     const courier = new Courier({
       knowledge,
-      discovery: { look: (destination) => looks.push(destination) },
+      discovery: { start: (destination) => started.push(destination) },
       resolver: { exchangers: async () => ({ kind: "hosts", hosts }) },
       peers,
       metrics: new Metrics(),
@@ -386,7 +391,7 @@ describe("the courier", () => {
       now: () => 1000,
     });
     knowledge.learn(domain, { https: { state: "yes", hosts: [domain], failures: 0, lookAt: 5000 } });
-    return { courier, knowledge, looks, hosts, peer, https: () => knowledge.get(domain)?.https };
+    return { courier, knowledge, started, hosts, peer, https: () => knowledge.get(domain)?.https };
   }
 
   const letter = { sender: "a@one.test", recipients: ["b@_peer.test"], destination: domain, sizeBytes: 100 };
@@ -430,11 +435,11 @@ describe("the courier", () => {
 
   test("a domain whose https is not known, or whose MX is another now, is left to SMTP and looked at", async () => {
     const { peer, peers } = await peerWith();
-    const { courier, looks, hosts } = await courierFor(peer, peers);
+    const { courier, started, hosts } = await courierFor(peer, peers);
     expect(await courier.open({ ...letter, destination: "two.test" })).toMatch(/^451 /);
     hosts.splice(0, 1, "other.test");
     expect(await deliver(courier)).toMatch(/^451 /);
-    expect(looks).toEqual([domain]);
+    expect(started).toEqual([domain]);
     expect(peer.deliveries).toEqual([]);
   });
 
@@ -454,19 +459,19 @@ describe("the courier", () => {
 
   test("a first MX host that has no HTTPS is not passed over for a second that has", async () => {
     const { peer, peers } = await peerWith();
-    const { courier, hosts, looks } = await courierFor(peer, peers);
+    const { courier, hosts, started } = await courierFor(peer, peers);
     hosts.unshift("first.test");
     expect(await deliver(courier)).toMatch(/^451 /);
-    expect(looks).toEqual([domain]);
+    expect(started).toEqual([domain]);
     expect(peer.deliveries).toEqual([]);
   });
 
   test("a host that the domain's MTA-STS policy leaves out gets nothing", async () => {
     const { peer, peers } = await peerWith();
-    const { courier, knowledge, looks } = await courierFor(peer, peers);
+    const { courier, knowledge, started } = await courierFor(peer, peers);
     knowledge.learn(domain, { sts: { id: "1", mode: "enforce", mx: ["other.test"], until: 2000 } });
     expect(await courier.open(letter)).toMatch(/^451 /);
-    expect(looks).toEqual([domain]);
+    expect(started).toEqual([domain]);
     expect(peer.deliveries).toEqual([]);
   });
 

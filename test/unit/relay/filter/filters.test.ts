@@ -11,7 +11,7 @@ import { OwnKeys } from "../../../../src/relay/filter/own-keys.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
 import { RateLimiter } from "../../../../src/relay/rate.ts";
 import { type MessageFilter, type Origin, openMilter } from "../../../../src/relay/wire/milter-server.ts";
-import type { Door } from "../../../../src/relay/wire/unix-socket.ts";
+import type { SocketServer } from "../../../../src/relay/wire/socket-server.ts";
 import { MilterClient, type MilterMessage, type MilterVerdict } from "../../../helpers/milter-client.ts";
 import { type Message, resolverOf, signed, testKey, verified } from "../../dkim/messages.ts";
 import { collectingLog, limits, settings } from "../settings.ts";
@@ -57,7 +57,7 @@ const otherSpellings = [
 ];
 
 let now = 1_000_000;
-let door: Door;
+let server: SocketServer;
 let client: MilterClient;
 let metrics: Metrics;
 let failures: unknown[];
@@ -66,13 +66,13 @@ let protocolErrors: string[];
 async function serve(begin: (from: Origin) => MessageFilter) {
   failures = [];
   protocolErrors = [];
-  door = await openMilter({
+  server = await openMilter({
     path: join(config.runFolder, "milter.sock"),
     begin,
     onFailure: (thrown) => failures.push(thrown),
     onProtocolError: (why) => protocolErrors.push(why),
   });
-  client = await MilterClient.connect(door.path);
+  client = await MilterClient.connect(server.path);
   await client.negotiate();
 }
 
@@ -97,7 +97,7 @@ const counted = (which: RegExp) =>
 
 afterEach(async () => {
   client.close();
-  await door.close(0);
+  await server.close(0);
 });
 
 describe("outgoing", () => {
@@ -308,7 +308,7 @@ describe("outgoing", () => {
   });
 
   test("an MTA that wants every answer gets it", async () => {
-    const other = await MilterClient.connect(door.path);
+    const other = await MilterClient.connect(server.path);
     await other.negotiate(0);
     expect(other.steps).toBe(0);
     const verdict = await other.deliver({ sender: alice, recipients: [bob], ...encrypted });
@@ -317,7 +317,7 @@ describe("outgoing", () => {
   });
 
   test("nothing goes before option negotiation", async () => {
-    const other = await MilterClient.connect(door.path);
+    const other = await MilterClient.connect(server.path);
     other.send("M", "<a@b>\0");
     await other.closed();
     expect(protocolErrors).toEqual(["mail before option negotiation"]);
@@ -368,7 +368,7 @@ describe("outgoing, of a domain that signs", () => {
   }
   const again = async () => {
     client.close();
-    await door.close(0);
+    await server.close(0);
     await serveSigned();
   };
 

@@ -13,7 +13,7 @@ import {
   mostRecipients,
 } from "../../../../src/relay/receive/policy.ts";
 import { receiveServer } from "../../../../src/relay/receive/server.ts";
-import { listenOn } from "../../../../src/relay/wire/unix-socket.ts";
+import { listenOn } from "../../../../src/relay/wire/socket-server.ts";
 import { limits, settings } from "../settings.ts";
 
 const config = settings({ domains: { "chat.example": limits(), "1.2.3.4": limits() } });

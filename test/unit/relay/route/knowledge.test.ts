@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { peerRule } from "../../../../src/pod/networks.ts";
-import { PeerTrouble } from "../../../../src/relay/https/peers.ts";
+import { PeerError } from "../../../../src/relay/https/peers.ts";
 import { Discovery } from "../../../../src/relay/route/discover.ts";
 import { Knowledge } from "../../../../src/relay/route/knowledge.ts";
 import type { HttpsRoute } from "../../../../src/relay/route/policy.ts";
@@ -190,10 +190,10 @@ test.each([
 test("a server that may not be connected to has no HTTPS, and is not looked at again for a while", async () => {
   const { discovery, knowledge } = await world({
     probe: async () => {
-      throw new PeerTrouble("refused_address", "it may not be connected to");
+      throw new PeerError("refused_address", "it may not be connected to");
     },
   });
-  discovery.look("two.test");
+  discovery.start("two.test");
   await discovery.idle();
   expect(knowledge.get("two.test")?.https).toMatchObject({ state: "no", hosts: [] });
 });
@@ -228,7 +228,7 @@ test.each([
   { hosts: ["a.test", "b.test"], found: { "a.test": "unreached" }, known: { state: "unreached" } },
 ] as const)("of $hosts with $found: $known", async ({ hosts, found, known }) => {
   const { discovery, knowledge } = await world({ hosts, found });
-  discovery.look("_two.test");
+  discovery.start("_two.test");
   await discovery.idle();
   expect(knowledge.get("_two.test")?.https).toMatchObject(known);
 });
@@ -241,7 +241,7 @@ test.each([
   "$domain is looked at as strictly as mail will be: $looks; only names with a certificate have a policy",
   async ({ domain, looks }) => {
     const { discovery, asked } = await world({ texts: ["v=STSv1; id=1"] });
-    discovery.look(domain);
+    discovery.start(domain);
     await discovery.idle();
     const policy = domain === "two.test" ? ["mta-sts.two.test"] : [];
     expect(asked.toSorted()).toEqual([...policy, ...looks].toSorted());
@@ -259,7 +259,7 @@ test("the first mail to a domain waits for its MTA-STS policy", async () => {
 test("looks are bounded, and all are made", async () => {
   const { discovery, knowledge } = await world({});
   const domains = Array.from({ length: 20 }, (_, at) => `d${at}.test`);
-  for (const domain of domains) discovery.look(domain);
+  for (const domain of domains) discovery.start(domain);
   await discovery.idle();
   expect(domains.filter((domain) => knowledge.get(domain)?.https?.state === "yes")).toHaveLength(20);
 });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { destinationOf, isUnverified, literalAddress } from "../../../../src/relay/route/domain.ts";
 import {
+  afterDiscovery,
   afterFailure,
-  afterLook,
   afterSuccess,
   type HttpsRoute,
   isDue,
@@ -53,7 +53,7 @@ describe("what is known of a https", () => {
     { when: "not reached any more", before: good, finding: { kind: "unreached" }, state: "broken" },
     { when: "gone", before: good, finding: { kind: "none" }, state: "no" },
   ] as const)("$when: $state", ({ finding, state, ...rest }) => {
-    const https = afterLook("before" in rest ? rest.before : undefined, finding, now, half);
+    const https = afterDiscovery("before" in rest ? rest.before : undefined, finding, now, half);
     expect(https.state).toBe(state);
     expect(https.lookAt).toBeGreaterThan(now);
   });
@@ -65,7 +65,7 @@ describe("what is known of a https", () => {
       https = afterFailure(https, "broken", now, () => 1);
       rests.push(https.lookAt - now);
       expect(https.state).toBe("broken");
-      https = afterLook(https, { kind: "found", hosts: ["mx.two.test"] }, now, half);
+      https = afterDiscovery(https, { kind: "found", hosts: ["mx.two.test"] }, now, half);
     }
     expect(rests.slice(0, 3)).toEqual([restMs.firstMs, 2 * restMs.firstMs, 4 * restMs.firstMs]);
     expect(rests.at(-1)).toBe(restMs.mostMs);
@@ -76,7 +76,7 @@ describe("what is known of a https", () => {
   test("a size that was too large is remembered, the smallest of them, and the https stays", () => {
     const once = afterFailure(good, { tooLargeBytes: 2000 }, now);
     expect(afterFailure(once, { tooLargeBytes: 3000 }, now)).toMatchObject({ state: "yes", tooLargeBytes: 2000 });
-    expect(afterLook(once, { kind: "found", hosts: ["x.test"] }, now)).toMatchObject({ tooLargeBytes: 2000 });
+    expect(afterDiscovery(once, { kind: "found", hosts: ["x.test"] }, now)).toMatchObject({ tooLargeBytes: 2000 });
   });
 
   test("HTTPS is asked for only where it works, and SMTP stands behind it", () => {

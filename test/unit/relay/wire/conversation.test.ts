@@ -5,20 +5,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { LastWords, ProtocolError } from "../../../../src/relay/wire/conversation.ts";
+import { LastAnswer, ProtocolError } from "../../../../src/relay/wire/conversation.ts";
 import { openDict } from "../../../../src/relay/wire/dict-server.ts";
-import { type Door, openDoor } from "../../../../src/relay/wire/unix-socket.ts";
+import { openSocketServer, type SocketServer } from "../../../../src/relay/wire/socket-server.ts";
 import { until } from "../../../helpers/until.ts";
 import { dialogue } from "../dialogue.ts";
 
-let door: Door;
+let server: SocketServer;
 let lookups = 0;
 let sets = 0;
 
 beforeEach(async () => {
   lookups = 0;
   sets = 0;
-  door = await openDict({
+  server = await openDict({
     path: join(mkdtempSync(join(tmpdir(), "in-turn-")), "dict.sock"),
     answers: {
       async lookup() {
@@ -35,11 +35,11 @@ beforeEach(async () => {
     onProtocolError: (why) => expect.fail(why),
   });
 });
-afterEach(() => door.close(0));
+afterEach(() => server.close(0));
 
 test("who does not read its answers is not read", async () => {
   const asked = 5_000;
-  const socket = connect(door.path);
+  const socket = connect(server.path);
   socket.pause();
   socket.write("Lk\tu\n".repeat(asked));
   await until("the first answers", () => lookups > 0);
@@ -61,11 +61,11 @@ test("who does not read its answers is not read", async () => {
 test("transactions of more than a MiB are forgotten, and others go on", async () => {
   const large = "v".repeat(60_000);
   await dialogue(
-    door.path,
+    server.path,
     ["C: B1\\tu", ...Array<string>(20).fill(`C: S1\\tk\\t${large}`), "C: C1", "S: F1\\tno such transaction"].join("\n"),
   );
   expect(sets).toBe(0);
-  await dialogue(door.path, ["C: B1\\tu", "C: S1\\tk\\tv", "C: C1", "S: O"].join("\n"));
+  await dialogue(server.path, ["C: B1\\tu", "C: S1\\tk\\tv", "C: C1", "S: O"].join("\n"));
   expect(sets).toBe(1);
 });
 
@@ -73,7 +73,7 @@ describe("one conversation", () => {
   const heard: unknown[] = [];
   const asked: string[] = [];
   const ended = vi.fn();
-  let server: Door | undefined;
+  let server: SocketServer | undefined;
 
   /** Answers `slow` late and `long` with a MiB, ends at `bye`, fails at `bug`, and `raw` makes what comes next one question of four bytes. */
   async function talk(greeting?: string): Promise<Socket> {
@@ -85,7 +85,7 @@ describe("one conversation", () => {
       onFailure: (thrown: unknown) => heard.push(thrown),
       onProtocolError: (why: string) => heard.push(why),
     };
-    server = await openDoor<string>(options, () => {
+    server = await openSocketServer<string>(options, () => {
       let rest = "";
       let raw = false;
       return {
@@ -105,7 +105,7 @@ describe("one conversation", () => {
           asked.push(question);
           if (question === "slow") await sleep(50);
           if (question === "bug") throw new Error("bug");
-          if (question === "bye") return new LastWords("gone\n");
+          if (question === "bye") return new LastAnswer("gone\n");
           if (question === "long") return "x".repeat(1 << 20);
           raw = question === "raw";
           return `${question}!\n`;

@@ -1,4 +1,4 @@
-/** The dict doors, by dialogues as Dovecot 2.3 and 2.4 have them (captured lines; see the reference). */
+/** The dict servers, by dialogues as Dovecot 2.3 and 2.4 have them (captured lines; see the reference). */
 import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -9,7 +9,7 @@ import { Metadata } from "../../../../src/relay/metadata/answers.ts";
 import { TokenStore } from "../../../../src/relay/metadata/tokens.ts";
 import { escaped, parseDictLine, unescaped } from "../../../../src/relay/wire/dict.ts";
 import { openDict } from "../../../../src/relay/wire/dict-server.ts";
-import type { Door } from "../../../../src/relay/wire/unix-socket.ts";
+import type { SocketServer } from "../../../../src/relay/wire/socket-server.ts";
 import { dialogue } from "../dialogue.ts";
 import { randomFrom, seed } from "../random.ts";
 import { collectingLog, settings } from "../settings.ts";
@@ -29,16 +29,16 @@ const accounts = {
   find: (address: string) => (address === user ? localAddress(config, address) : undefined),
 } as Accounts;
 
-let doors: Door[];
+let servers: SocketServer[];
 let metadata: string;
 let lastLogin: string;
 const failures: unknown[] = [];
 
 beforeAll(async () => {
-  const trouble = { onFailure: (thrown: unknown) => failures.push(thrown), onProtocolError: () => {} };
+  const handlers = { onFailure: (thrown: unknown) => failures.push(thrown), onProtocolError: () => {} };
   metadata = join(config.runFolder, "metadata.sock");
   lastLogin = join(config.runFolder, "last-login.sock");
-  doors = [
+  servers = [
     await openDict({
       path: metadata,
       answers: new Metadata({
@@ -53,13 +53,13 @@ beforeAll(async () => {
         log: log.log,
         now: () => now * 1000,
       }),
-      ...trouble,
+      ...handlers,
     }),
-    await openDict({ path: lastLogin, answers: lastLoginAnswers(config), ...trouble }),
+    await openDict({ path: lastLogin, answers: lastLoginAnswers(config), ...handlers }),
   ];
   mkdirSync(home, { recursive: true });
 });
-afterAll(() => Promise.all(doors.map((door) => door.close(0))));
+afterAll(() => Promise.all(servers.map((server) => server.close(0))));
 beforeEach(() => {
   writeFileSync(join(home, "password"), "x");
   writeFileSync(join(home, "metadata.json"), "{}");
@@ -140,7 +140,7 @@ describe("metadata", () => {
     ["other private entries", `priv/${guid}/comment`, "x"],
     ["another's server entry", `shared/${guid}/comment`, "x"],
     ["a path", `priv/${guid}/../devicetoken`, "x"],
-    ["the push trigger, which has another door", `priv/${guid}/messagenew`, ""],
+    ["the push trigger, which has another server", `priv/${guid}/messagenew`, ""],
   ])("%s can't be set", async (_, key, value) => {
     await dialogue(
       metadata,

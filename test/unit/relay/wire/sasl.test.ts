@@ -4,7 +4,7 @@ import type { Login } from "../../../../src/relay/accounts/accounts.ts";
 import { localAddress } from "../../../../src/relay/domains.ts";
 import { parseClientLine, parsePlain } from "../../../../src/relay/wire/sasl.ts";
 import { openSasl } from "../../../../src/relay/wire/sasl-server.ts";
-import type { Door } from "../../../../src/relay/wire/unix-socket.ts";
+import type { SocketServer } from "../../../../src/relay/wire/socket-server.ts";
 import { dialogue } from "../dialogue.ts";
 import { randomFrom, seed } from "../random.ts";
 import { settings } from "../settings.ts";
@@ -54,7 +54,7 @@ describe("the server", () => {
   const config = settings();
   const failures: unknown[] = [];
   const protocolErrors: string[] = [];
-  let door: Door;
+  let server: SocketServer;
 
   const clients: (string | undefined)[] = [];
   async function login(user: string, password: string, client: string | undefined): Promise<Login> {
@@ -66,19 +66,19 @@ describe("the server", () => {
   }
 
   beforeEach(async () => {
-    door = await openSasl({
+    server = await openSasl({
       path: join(config.runFolder, "sasl.sock"),
       login,
       onFailure: (thrown) => failures.push(thrown),
       onProtocolError: (why) => protocolErrors.push(why),
     });
   });
-  afterEach(() => door.close(0));
+  afterEach(() => server.close(0));
 
   /** What it says first, with the parts that differ made alike. */
   const greeted = async (rest: string) => {
     const { createConnection } = await import("node:net");
-    const socket = createConnection(door.path);
+    const socket = createConnection(server.path);
     let text = "";
     socket.on("data", (chunk) => {
       text += chunk.toString();
@@ -187,7 +187,7 @@ describe("the server", () => {
   test("stopping waits for an answer that is owed", async () => {
     const seen = greeted(`AUTH\t1\tPLAIN\tresp=${plain("\0abcdefghi@chat.example\0right")}\n`);
     expect(await seen).toContain("OK\t1");
-    await door.close(1000);
-    await expect(dialogue(door.path, "C: x\nS: x")).rejects.toThrow();
+    await server.close(1000);
+    await expect(dialogue(server.path, "C: x\nS: x")).rejects.toThrow();
   });
 });

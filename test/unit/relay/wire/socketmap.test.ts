@@ -65,7 +65,7 @@ test.each([
 test("questions on one connection are answered in their order, a failure as temporary; nonsense ends the connection", async () => {
   const path = join(settings().runFolder, "map.sock");
   const failures: unknown[] = [];
-  const door = await openSocketmap({
+  const server = await openSocketmap({
     path,
     answer: async ({ key }) => {
       if (key === "slow") await new Promise((resolve) => setTimeout(resolve, 30));
@@ -86,5 +86,5 @@ test("questions on one connection are answered in their order, a failure as temp
   socket.write("nonsense");
   await until("the end", () => closed);
   expect(failures).toHaveLength(2);
-  await door.close(0);
+  await server.close(0);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ContainerStatus, LivePod } from "../../../../src/operator/server/live.ts";
-import { podProblem } from "../../../../src/operator/server/pod-trouble.ts";
+import { podProblem } from "../../../../src/operator/server/pod-problem.ts";
 
 const pod = (status: LivePod["status"] = {}, metadata: object = {}): LivePod => ({
   apiVersion: "v1",

@@ -1,23 +1,26 @@
 /** Servers on unix sockets: a stale socket file is removed, the new one is open to every container of the pod, and closing lets running answers finish. */
 import { chmodSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { type Conversation, converse, type Dialogue, type Trouble } from "./conversation.ts";
+import { type Conversation, converse, type Dialogue, type FailureHandlers } from "./conversation.ts";
 
-export interface Door {
+export interface SocketServer {
   readonly path: string;
   listening(): boolean;
   /** Takes no new connection; ends each open one when `idle` says that it owes no answer, and every one after `graceMs`. */
   close: (graceMs: number) => Promise<void>;
 }
 
-export interface DoorOptions extends Trouble {
+export interface SocketServerOptions extends FailureHandlers {
   /** A socket file, or a port of the loopback: 0 takes a free one. */
   at: string | number;
   /** A connection on which nothing passes for so long ends. */
   idleMs?: number;
 }
 
-export async function openDoor<Question>(options: DoorOptions, begin: () => Dialogue<Question>): Promise<Door> {
+export async function openSocketServer<Question>(
+  options: SocketServerOptions,
+  begin: () => Dialogue<Question>,
+): Promise<SocketServer> {
   const open = new Map<Socket, Conversation>();
   const server = createServer((socket) => {
     socket.on("error", () => socket.destroy());
