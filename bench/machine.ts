@@ -1,7 +1,7 @@
 /** What all measurements share: what a figure was measured on, how figures are printed, and what a measurement says and hears on its way. */
 import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 import { dirname } from "node:path";
 
 export function machine(): string {
@@ -9,9 +9,12 @@ export function machine(): string {
   return `${cpus().length} × ${first?.model.trim() ?? "unknown CPU"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
 }
 
+/** Of the machine when the measurement begins: above the number of CPUs, it was busy with something else. */
+const loadBefore = Math.round((loadavg()[0] ?? Number.NaN) * 10) / 10;
+
 export function printTable(rows: readonly (readonly [string, string])[]): void {
   const width = Math.max(...rows.map(([what]) => what.length));
-  console.log(machine());
+  console.log(`${machine()}; load before: ${loadBefore}`);
   for (const [what, figure] of rows) console.log(`${what.padEnd(width)}  ${figure}`);
 }
 
@@ -28,7 +31,7 @@ function currentCommit(): string {
 /** Writes the figures into the file, and what they are of, and makes its folder; nothing without a file. */
 export async function writeJson(file: string | undefined, figures: object): Promise<void> {
   if (file === undefined) return;
-  const about = { machine: machine(), commit, measuredAt: new Date().toISOString() };
+  const about = { machine: machine(), loadBefore, commit, measuredAt: new Date().toISOString() };
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, `${JSON.stringify({ ...about, ...figures }, null, 2)}\n`);
 }

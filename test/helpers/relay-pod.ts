@@ -89,6 +89,8 @@ export interface RelayPod {
   /** Kills without a word. */
   kill(name: RelayContainerName): Promise<void>;
   start: (name: RelayContainerName) => Promise<void>;
+  /** When the container was started, in milliseconds since 1970. */
+  startedAt(name: RelayContainerName): Promise<number>;
   signal(name: RelayContainerName, signal: string): Promise<void>;
   /** Kills one process of a container, not its first; `pick` says which of so many. */
   killOne(name: RelayContainerName, pick: (count: number) => number): Promise<void>;
@@ -136,10 +138,14 @@ export interface RelayPodOptions {
   lastPlan?: string;
   /** Resolves before anything is ready. */
   unready?: boolean;
+  /** A file of this machine that every Node program of the pod loads before its own. */
+  preload?: string;
+  /** Called with the pod's address before its first container starts. */
+  beforeStart?: (host: string) => void;
 }
 
 export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod> {
-  const { spec: fields, relayEnv, ownPages, certificate, edit, given = {} } = options;
+  const { spec: fields, relayEnv, ownPages, certificate, edit, preload, given = {} } = options;
   const image = await relayImage();
   const folder = mkdtempSync(join(tmpdir(), "relay-pod-"));
   chmodSync(folder, 0o755);
@@ -209,9 +215,10 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       ...Object.keys(container.podEnv ?? {}).flatMap((name) => ["--env", `${name}=${host}`]),
       ...(resolvers ? ["--volume", `${resolvConf(folder, resolvers)}:/etc/resolv.conf:ro`] : []),
       ...env.flatMap(([name, value]) => ["--env", `${name}=${value}`]),
-      ...(container.name in edits
-        ? ["--volume", `${join(folder, "edits")}:/edits:ro`, "--env", "NODE_OPTIONS=--import=/edits/apply.mjs"]
-        : []),
+      ...preloads(
+        ...(container.name in edits ? [{ file: join(folder, "edits"), at: "/edits", module: "/edits/apply.mjs" }] : []),
+        ...(preload ? [{ file: preload, at: "/preload.mjs", module: "/preload.mjs" }] : []),
+      ),
       ...["--network", `container:${sandbox}`],
       ...["--memory", `${amountOf(memory[container.name as keyof typeof memory].limits.memory)}b`],
     ];
@@ -219,6 +226,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     return docker([...command, "--name", nameOf(container.name), ...options, "--entrypoint", program, image, ...args]);
   };
   await create(prepareContainer, ["run", "--rm"]);
+  options.beforeStart?.(host);
   const restart = options.restarts ? ["--restart", "always"] : [];
   for (const container of containers) await create(container, ["run", "-d", ...restart]);
 
@@ -299,6 +307,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       await docker(["start", nameOf(name)]);
       await ready(name);
     },
+    startedAt: async (name) => Date.parse(await docker(["inspect", "--format", "{{.State.StartedAt}}", nameOf(name)])),
     signal: async (name, signal) => {
       await docker(["kill", "--signal", signal, nameOf(name)]);
     },
@@ -381,6 +390,16 @@ const part = process.argv[2];
 process.on("exit", (code) => code === 0 && cpSync("/edits/" + part, realpathSync(folders[part]), { recursive: true }));
 `,
   );
+}
+
+/** Options of a container in which Node loads these first. */
+function preloads(...modules: readonly { file: string; at: string; module: string }[]): string[] {
+  if (modules.length === 0) return [];
+  const imports = modules.map(({ module }) => `--import=${module}`).join(" ");
+  return [
+    ...modules.flatMap(({ file, at }) => ["--volume", `${file}:${at}:ro`]),
+    ...["--env", `NODE_OPTIONS=${imports}`],
+  ];
 }
 
 /** What the kubelet makes of the pod's dnsConfig. */
