@@ -71,8 +71,8 @@ const checkers: Record<Part, Checker> = {
   turn: async () => {},
 };
 
-/** Those that read the certificate as they start. */
-const waitsForCertificate: readonly Part[] = ["postfix", "dovecot"];
+/** Those that read the certificate as they start; Dovecot's checker reads it, too. Postfix's takes long enough to be done before it is there. */
+const readsCertificate: Partial<Record<Part, "program" | "checker">> = { postfix: "program", dovecot: "checker" };
 
 export class Configuration {
   readonly #part: Part;
@@ -90,7 +90,7 @@ export class Configuration {
       try {
         const given = read();
         const prepared = await this.#prepare(given, { wait: true });
-        if (waitsForCertificate.includes(this.#part)) await certificateServed();
+        if (readsCertificate[this.#part]) await certificateServed();
         this.#use(prepared);
         const [problem] = problems;
         return this.#report({ current: given.hash, ...(problem !== undefined && { tried: failedHash(), problem }) });
@@ -133,7 +133,7 @@ export class Configuration {
       writeFileSync(`${folder}.same`, "");
       return folder;
     }
-    if (wait && waitsForCertificate.includes(this.#part)) await certificateServed();
+    if (wait && readsCertificate[this.#part] === "checker") await certificateServed();
     try {
       await checkers[this.#part](folder);
     } catch (thrown) {

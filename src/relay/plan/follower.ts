@@ -115,8 +115,9 @@ export class PlanFollower {
     const problem = await this.#problemWith(text, hash);
     if (problem === undefined) {
       await this.#useEverywhere(text, hash);
-      await replaceFile(this.#options.places.last, text);
+      this.#usedByAll = hash;
       this.#problem = undefined;
+      await replaceFile(this.#options.places.last, text);
     } else {
       this.#refuse(problem);
       await this.#backToLast(hash);
@@ -143,7 +144,6 @@ export class PlanFollower {
       events.planUsed(this.#options.log, hash);
     }
     await this.#ask("use", hash, ({ current }) => current === hash);
-    this.#usedByAll = hash;
   }
 
   /** Who has started with a plan that another can't use goes back to the one that all could. */
@@ -153,7 +153,9 @@ export class PlanFollower {
     const hash = planHash(text);
     const reports = await this.#reports();
     if (hash === refused || (this.#used === hash && reports.every(({ current }) => current === hash))) return;
-    if ((await this.#problemWith(text, hash)) === undefined) await this.#useEverywhere(text, hash);
+    if ((await this.#problemWith(text, hash)) !== undefined) return;
+    await this.#useEverywhere(text, hash);
+    this.#usedByAll = hash;
   }
 
   /** What all programs report once each has done what it is asked for. */
