@@ -99,7 +99,9 @@ export async function serverReady(name: string): Promise<ChatmailServer> {
 
 /** The records that the status of a ready server asks for, as lines of a zone. */
 export const zoneText = (server: ChatmailServer): string =>
-  (server.status?.dns ?? []).map(({ name, type, value }) => `${name} ${type} ${value}`).join("\n");
+  (server.status?.dns?.records ?? [])
+    .flatMap(({ name, type, values }) => values.map((value) => `${name} ${type} ${value}`))
+    .join("\n");
 
 export const publishNames = (server: ChatmailServer): Promise<void> =>
   publishZone(server.spec.domain, zoneText(server));

@@ -85,9 +85,9 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       await cluster.runs("created");
       const status = await cluster.statusOf("created");
       expect(status).toMatchObject({
-        addresses: ["203.0.113.77"],
+        addresses: [{ type: "IPAddress", value: "203.0.113.77", from: "Service" }],
         certificate: { source: "SelfSigned", sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
-        dkim: { selector: "chatmail" },
+        dkim: { keys: [{ selector: "chatmail" }] },
       });
       expect(Object.fromEntries(status.conditions?.map(({ type, status: is }) => [type, is]) ?? [])).toMatchObject({
         Ready: "True",
@@ -101,7 +101,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
 
     test("the record in the status is that of the key in the Secret", async () => {
       const key = publicDkimKey(textIn(await secret("created-dkim"), "rsa.pem"));
-      const text = (await cluster.statusOf("created")).dkim?.record?.value?.replaceAll('" "', "");
+      const text = (await cluster.statusOf("created")).dkim?.keys?.[0]?.record?.value?.replaceAll('" "', "");
       expect(text).toContain(`p=${key?.base64};`);
       expect(textIn(await secret("created-turn"), "secret")).toMatch(/^[0-9a-f]{64}$/);
     });
@@ -152,7 +152,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
 
     test("a rule again: the pod is told once more, and only for what it mounts", async () => {
       const before = await synced();
-      await cluster.patch("edited", { network: { annotations: { a: "b" } } });
+      await cluster.patch("edited", { network: { service: { annotations: { a: "b" } } } });
       const isThere = async () => (await cluster.get<KubeObject>("services", "edited")).metadata.annotations?.a === "b";
       await until("the annotation of the Service", isThere, patience);
       await cluster.patch("edited", { accounts: { sendBurst: 22 } });

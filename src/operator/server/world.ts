@@ -86,7 +86,7 @@ export interface World {
   /** Under which we own fields. */
   fieldManager: string;
   relayImage: string;
-  /** What `spec.image` may name; see `isImageAllowed`. */
+  /** What `spec.image.reference` may name; see `isImageAllowed`. */
   allowedImages: readonly string[];
   /** Where the operator itself runs: it may read the health of the pods. */
   operatorNamespace: string;
@@ -185,7 +185,7 @@ export function makeWorld(options: {
     domainsAtWork: new Map(),
     serversByDomain: stores.servers.index(({ spec }) => [spec?.domain ?? ""]),
     serversBySecret: stores.servers.index(({ metadata, spec }) =>
-      [spec?.certificate?.secretName, spec?.accounts?.invitesSecretName].flatMap((name) =>
+      [spec?.certificate?.secret?.name, spec?.accounts?.invitesSecretName].flatMap((name) =>
         name === undefined ? [] : [`${metadata.namespace}/${name}`],
       ),
     ),

@@ -57,7 +57,7 @@ function ingressOf(server: ChatmailServer, operatorNamespace: string): NonNullab
         ...(turn.enabled
           ? ([
               { protocol: "UDP", port: ports.turn },
-              { protocol: "UDP", port: turn.firstRelayPort, endPort: turn.firstRelayPort + turn.relayPorts - 1 },
+              { protocol: "UDP", port: turn.firstRelayPort, endPort: turn.firstRelayPort + turn.relayPortCount - 1 },
             ] as const)
           : []),
       ],

@@ -42,7 +42,7 @@ test.each<{ spec: SpecInput; names: IdentityName[] }>([
   { spec: { domain: "192.0.2.7" }, names: ["tls"] },
   { spec: { domain: "nine.example.org" }, names: ["dkim"] },
   { spec: { domain: "nine.example.org", certificate: { source: "SelfSigned" } }, names: ["tls", "dkim"] },
-  { spec: { certificate: { source: "Secret", secretName: "mine" } }, names: ["dkim"] },
+  { spec: { certificate: { source: "Secret", secret: { name: "mine" } } }, names: ["dkim"] },
   { spec: { services: { turn: { enabled: true } } }, names: ["tls", "turn", "dkim"] },
   { spec: { accounts: { registration: "Invite" } }, names: ["tls", "invites", "dkim"] },
   { spec: { accounts: { registration: "Invite", invitesSecretName: "own" } }, names: ["tls", "dkim"] },
