@@ -32,13 +32,12 @@ if (missing) console.warn(`skipped: ${missing}`);
 const patience = { patienceMs: patienceMs.client };
 const textIn = (secret: LiveSecret, key: string) => Buffer.from(secret.data?.[key] ?? "", "base64").toString();
 const ours = (name: string, domain: string) => ({
-  labels: {
-    "app.kubernetes.io/name": "chatmail-relay",
-    "app.kubernetes.io/instance": name,
-    "app.kubernetes.io/component": "relay",
-    "app.kubernetes.io/managed-by": "chatmail-operator",
+  labels: { "chatmail.dev/server": name },
+  annotations: {
+    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    "helm.sh/resource-policy": "keep",
+    "chatmail.dev/domain": domain,
   },
-  annotations: { "chatmail.dev/domain": domain },
 });
 
 describe.skipIf(missing !== undefined)("the operator on a real API server", () => {
@@ -238,20 +237,20 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       expect((await secret("drift-dkim")).data).toEqual({ ...data, "note.txt": base64("mine") });
     });
 
-    test("labels and owner of a Secret are put back, and follow the reclaim policy; its data is left alone", async () => {
+    test("annotations and owner of a Secret are put back, and follow the reclaim policy; its data is left alone", async () => {
       const before = await secret("drift-tls");
       expect(before.metadata.ownerReferences).toBeUndefined();
       await cluster.change("secrets", "drift-tls", {
-        metadata: { labels: { "app.kubernetes.io/component": "other" }, annotations: { "chatmail.dev/domain": null } },
+        metadata: { annotations: { "chatmail.dev/domain": null, "helm.sh/resource-policy": "x" } },
       });
       const isBack = async () => {
         const { metadata } = await secret("drift-tls");
         return (
-          metadata.labels?.["app.kubernetes.io/component"] === "relay" &&
-          metadata.annotations?.["chatmail.dev/domain"] === "_drift.test"
+          metadata.annotations?.["chatmail.dev/domain"] === "_drift.test" &&
+          metadata.annotations?.["helm.sh/resource-policy"] === "keep"
         );
       };
-      await until("label and annotation", isBack, patience);
+      await until("the annotations", isBack, patience);
       await cluster.patch("drift", { storage: { reclaimPolicy: "Delete" } });
       for (const name of ["drift-tls", "drift-dkim", "drift-turn"])
         await until(`the owner of ${name}`, async () => (await secret(name)).metadata.ownerReferences, patience);

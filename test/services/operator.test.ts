@@ -208,7 +208,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       spec: { podSelector: { matchLabels: Record<string, string> }; ingress?: object[]; egress?: object[] };
     }
     const component = async (name: string) =>
-      (await get<Policy>("networkpolicies", name)).spec.podSelector.matchLabels["app.kubernetes.io/component"];
+      (await get<Policy>("networkpolicies", name)).spec.podSelector.matchLabels["chatmail.dev/component"];
 
     test("are made with all that a spec may ask of them, and written once", async () => {
       const network = {

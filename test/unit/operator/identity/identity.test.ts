@@ -136,9 +136,9 @@ describe("labels, domain and owner of a Secret", () => {
     { when: "others added to it", metadata: { ownerReferences: [other] }, patch: undefined },
     {
       when: "a label is another and the domain is missing",
-      metadata: { labels: { ...own.metadata.labels, "app.kubernetes.io/component": "x" }, annotations: { mine: "1" } },
+      metadata: { labels: {}, annotations: { ...own.metadata.annotations, "chatmail.dev/domain": "", mine: "1" } },
       patch: {
-        labels: { "app.kubernetes.io/component": "relay" },
+        labels: { "chatmail.dev/server": "nine" },
         annotations: { "chatmail.dev/domain": "_nine.test" },
       },
     },
