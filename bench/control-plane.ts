@@ -136,7 +136,7 @@ async function bringToLife(server: ApiServer, size: number): Promise<void> {
     const bound = { status: { phase: "Bound" } };
     await must(server.request("PATCH", `${base}/persistentvolumeclaims/${names.volumeClaim}/status`, bound, merge));
     const pod = {
-      metadata: { name: names.pod, labels: { [labels.managedBy]: "chatmail-operator", [labels.instance]: name } },
+      metadata: { name: names.pod, labels: { [labels.server]: name } },
       spec: { containers: [{ name: "relay", image: relayImage }] },
     };
     await must(server.request("POST", `${base}/pods`, pod));
@@ -237,7 +237,7 @@ async function complete(server: ApiServer, size: number): Promise<void> {
     "/apis/batch/v1/cronjobs",
   ];
   for (const path of paths) {
-    const query = `?labelSelector=${labels.managedBy}=chatmail-operator&resourceVersion=0`;
+    const query = `?labelSelector=${labels.server}&resourceVersion=0`;
     const { body } = await server.request<{ items: unknown[] }>("GET", path + query);
     const each = path.endsWith("/secrets") ? 2 : 1; // a certificate and a key for signing mail
     if (body.items.length !== size * each) throw new Error(`${path}: ${body.items.length} of ${size * each}`);

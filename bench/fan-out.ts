@@ -58,7 +58,10 @@ const silent = await sayNothing();
 try {
   await namesUp();
   // the ten accounts that fill the queue come from one address; all other limits are the built-in ones
-  const one = await startRelayPod({ domain: "_fan-one.test", spec: { accounts: { smtpConnections: 1000 } } });
+  const one = await startRelayPod({
+    domain: "_fan-one.test",
+    spec: { network: { connections: { submission: 1000 } } },
+  });
   pods.push(one);
   const two = await startRelayPod({ domain: "_fan-two.test" });
   pods.push(two);

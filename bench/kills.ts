@@ -41,7 +41,6 @@ const accounts = {
   sendSizeBurst: "1Ti",
   sendBurst: 10_000,
   sendRatePerMinute: 10_000,
-  smtpConnections: 1000,
 };
 const pods: RelayPod[] = [];
 try {

@@ -33,7 +33,6 @@ const accounts = {
   sendSizeBurst: "1Ti",
   sendBurst: 10_000,
   sendRatePerMinute: 10_000,
-  smtpConnections: 1000,
 };
 
 interface Round {

@@ -55,7 +55,7 @@ const caches = new Map<string, Map<string, KubernetesObject>>();
 async function inform(kind: string, path: string, toKey: (object: KubernetesObject) => string | undefined) {
   const cache = new Map<string, KubernetesObject>();
   caches.set(kind, cache);
-  const selector = kind === chatmailServer.kind ? undefined : `${labels.managedBy}=${template.managedBy}`;
+  const selector = kind === chatmailServer.kind ? undefined : labels.server;
   const [apiVersion = "", plural = ""] = splitPath(path);
   const list = () =>
     objects.list<KubernetesObject>(apiVersion, kind, undefined, undefined, undefined, undefined, undefined, selector);
@@ -160,12 +160,12 @@ async function work() {
 }
 
 process.on("SIGTERM", () => process.exit(0));
-const ofInstance = (object: KubernetesObject) => {
-  const instance = object.metadata?.labels?.[labels.instance];
-  return instance && `${object.metadata?.namespace}/${instance}`;
+const ofServer = (object: KubernetesObject) => {
+  const server = object.metadata?.labels?.[labels.server];
+  return server && `${object.metadata?.namespace}/${server}`;
 };
 for (const resource of Object.values(storeResources)) {
   const path = `${resource.group === "" ? "/api" : `/apis/${resource.group}`}/${resource.version}/${resource.plural}`;
-  await inform(resource.kind, path, resource.kind === chatmailServer.kind ? keyOf : ofInstance);
+  await inform(resource.kind, path, resource.kind === chatmailServer.kind ? keyOf : ofServer);
 }
 await Promise.all(Array.from({ length: Number(workers) }, work));

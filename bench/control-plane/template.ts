@@ -3,7 +3,7 @@
  * them send the API server the same bytes.
  */
 import { type ChatmailServer, ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
-import { apiVersion, chatmailServer, labelValues } from "../../src/api/names.ts";
+import { apiVersion, chatmailServer } from "../../src/api/names.ts";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { makeRsaKey } from "../../src/dns/dkim-key.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
@@ -13,8 +13,6 @@ import { statusOf } from "../../src/operator/server/status.ts";
 import { rsaKey } from "../../src/pod/dkim.ts";
 
 export interface Template {
-  /** Value of the label that says whose an object is. */
-  managedBy: string;
   /** Texts of JSON with @NAME@, @NAMESPACE@, @UID@, @DOMAIN@ and @EDITED@ (the spec's messages.maxSize). */
   children: string[];
   status: object;
@@ -50,5 +48,5 @@ export async function renderTemplate(relayImage: string): Promise<Template> {
     return JSON.stringify({ ...object, metadata: edited } satisfies KubeObject);
   });
   const { observedGeneration: _, ...status } = statusOf({ server, seen }, now);
-  return { managedBy: labelValues.managedBy, children, status };
+  return { children, status };
 }

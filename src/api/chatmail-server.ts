@@ -1,10 +1,10 @@
 /** The ChatmailServer resource: one schema is the source of types, defaults, validation messages and the CRD. */
 import { z } from "zod";
 import { sizeNotGreater, withRules } from "./rules.ts";
-import { text } from "./schema.ts";
 import { Accounts } from "./spec/accounts.ts";
 import { Certificate } from "./spec/certificate.ts";
 import { Domain } from "./spec/domain.ts";
+import { Image } from "./spec/image.ts";
 import { Messages } from "./spec/messages.ts";
 import { Network } from "./spec/network.ts";
 import { Privacy } from "./spec/privacy.ts";
@@ -28,19 +28,12 @@ export const ChatmailServerSpec = withRules(
     privacy: Privacy.prefault({}),
     website: Website.prefault({}),
     services: Services.prefault({}),
-    storage: Storage.prefault({}),
     certificate: Certificate.prefault({}),
+    image: Image.prefault({}),
+    storage: Storage.prefault({}),
     network: Network.prefault({}),
     resources: Resources.prefault({}),
     scheduling: Scheduling.prefault({}),
-    image: text({
-      name: "image",
-      pattern: "^[^ \\t\\r\\n]+$",
-      says: "an image reference without spaces",
-      maxLength: 512,
-    })
-      .optional()
-      .describe("Relay image. Default: the image of the operator's version."),
   }),
   sizeNotGreater(["messages", "maxSize"], ["accounts", "mailboxQuota"]),
 ).describe("Desired state of the relay. Every field except domain has a default that suits a public relay.");
@@ -66,10 +59,17 @@ export const ChatmailServerStatus = z
       .optional()
       .describe("Ready, Reconciling and Stalled, and one for each aspect."),
     addresses: z
-      .array(z.string().max(253))
+      .array(
+        z.object({
+          type: z.enum(["IPAddress", "Hostname"]).describe("Kind of address."),
+          value: z.string().max(253).describe("The address."),
+          from: z.enum(["Spec", "Service", "Node"]).describe("Where the operator has it from."),
+        }),
+      )
       .max(16)
+      .meta({ "x-kubernetes-list-type": "atomic" })
       .optional()
-      .describe("Addresses of the relay: IP addresses or host names."),
+      .describe("Addresses at which the relay is reached."),
     invite: z
       .object({
         link: z
@@ -91,6 +91,7 @@ export const ChatmailServerStatus = z
     certificate: z
       .object({
         source: z.string().max(64).optional().describe("Source of the certificate."),
+        secretName: z.string().max(253).optional().describe("Secret that the relay pod mounts."),
         notAfter: z.iso.datetime().optional().describe("When the certificate expires."),
         sha256: z.string().max(128).optional().describe("SHA-256 of the certificate, hexadecimal."),
       })
@@ -98,33 +99,54 @@ export const ChatmailServerStatus = z
       .describe("The certificate that the relay uses."),
     dkim: z
       .object({
-        selector: z.string().max(63).optional().describe("Selector of the key."),
-        record: z
-          .object({
-            name: z.string().max(320).optional().describe("Name of the record."),
-            value: z.string().max(2048).optional().describe("Value of the record, as in a zone file."),
-          })
+        keys: z
+          .array(
+            z.object({
+              selector: z.string().max(63).describe("Selector of the key."),
+              algorithm: z.enum(["RSA", "Ed25519"]).describe("Algorithm of the key."),
+              record: z
+                .object({
+                  name: z.string().max(320).describe("Name of the record."),
+                  value: z.string().max(2048).describe("Value of the record, as in a zone file."),
+                })
+                .optional()
+                .describe("The TXT record to publish."),
+            }),
+          )
+          .max(16)
+          .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["selector"] })
           .optional()
-          .describe("The TXT record to publish."),
+          .describe("The keys."),
       })
       .optional()
-      .describe("Key with which the relay signs mail. Other relays reject its mail until the record is published."),
+      .describe("Keys with which the relay signs mail. Other relays reject its mail until the records are published."),
     dns: z
-      .array(
-        z.object({
-          name: z.string().max(320).describe("Name of the record, with the dot at the end."),
-          type: z.string().max(16).describe("Type of the record, such as MX."),
-          value: z.string().max(2048).describe("Value of the record, as in a zone file."),
-          required: z.boolean().describe("Whether mail fails without the record."),
-        }),
-      )
-      .max(40)
-      .meta({ "x-kubernetes-list-type": "atomic" })
+      .object({
+        records: z
+          .array(
+            z.object({
+              name: z.string().max(320).describe("Name of the record, with the dot at the end."),
+              type: z.string().max(16).describe("Type of the record, such as MX."),
+              values: z
+                .array(z.string().max(2048))
+                .max(16)
+                .meta({ "x-kubernetes-list-type": "atomic" })
+                .describe("All values of this name and type, as in a zone file."),
+              need: z
+                .enum(["Required", "Recommended"])
+                .describe("Required: mail fails without the record. Recommended: it helps."),
+            }),
+          )
+          .max(64)
+          .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name", "type"] })
+          .optional()
+          .describe("DNS records that the domain needs. Publish them in its zone."),
+      })
       .optional()
-      .describe("DNS records that the domain needs. Publish them in its zone."),
+      .describe("DNS of the domain."),
     lastExpiry: z
       .object({
-        finishedAt: z.iso.datetime().optional().describe("When the last expiry job succeeded."),
+        completionTime: z.iso.datetime().optional().describe("When the last expiry job succeeded."),
       })
       .optional()
       .describe("The last daily expiry run."),

@@ -13,15 +13,30 @@ export const chatmailServer = {
 /** The name under which the operator owns fields in server-side apply. */
 export const fieldManager = "chatmail-operator";
 
+/** What selects. */
 export const labels = {
-  name: "app.kubernetes.io/name",
-  instance: "app.kubernetes.io/instance",
-  component: "app.kubernetes.io/component",
-  managedBy: "app.kubernetes.io/managed-by",
+  /** On each object that the operator makes: the name of its server. */
+  server: `${group}/server`,
+  /** On pods, and on what is made for pods: which pods of the server. */
+  component: `${group}/component`,
 } as const;
 
-/** Values of those labels on every object that the operator makes. */
-export const labelValues = { name: "chatmail-relay", managedBy: fieldManager } as const;
+/**
+ * For people and their tools, on what is deleted with the server. Nothing selects by these labels. They are not on what outlives the server: Argo
+ * CD, where it finds its objects by label, would delete that.
+ */
+export const shownLabels = (server: string, component: string) => ({
+  "app.kubernetes.io/name": "chatmail-relay",
+  "app.kubernetes.io/instance": server,
+  "app.kubernetes.io/component": component,
+  "app.kubernetes.io/managed-by": fieldManager,
+});
+
+/** On what outlives the server: Argo CD and Helm leave it in place, too. */
+export const keepAnnotations = {
+  "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+  "helm.sh/resource-policy": "keep",
+} as const;
 
 /** Objects that belong to a server, by the server's name. Names of at most 40 characters leave room for what Kubernetes adds. */
 export const childNames = (server: string) => ({

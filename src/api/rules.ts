@@ -56,40 +56,28 @@ export const smallerSize = <Small extends string, Large extends string>(
 /** Of two sizes in different groups, by their paths. */
 export const sizeNotGreater = (low: readonly string[], high: readonly string[]): GroupRule<object> => {
   const [lower, higher] = [low, high].map((path) => ["self", ...path].join(".")) as [string, string];
-  const at = (group: object, path: readonly string[]) =>
-    path.reduce<unknown>((inner, name) => (inner as Record<string, unknown>)[name], group) as string;
   return {
     rule: `${bothAreSizes(lower, higher)} || ${compared(lower, higher)} <= 0`,
     message: `${low.join(".")} must not be greater than ${high.join(".")}`,
-    holds: (group) => bytesOfOr0(at(group, low)) <= bytesOfOr0(at(group, high)),
+    holds: (group) => bytesOfOr0(at(group, low) as string) <= bytesOfOr0(at(group, high) as string),
     path: [...low],
   };
 };
 
-type Optional<Field extends string, Union extends string> = { [Name in Field]?: unknown } & { [Name in Union]: string };
-
 /** A field that has to be there for one value of another. */
-export const neededWhen = <Field extends string, Union extends string>(
-  field: Field,
-  union: Union,
-  value: string,
-): GroupRule<Optional<Field, Union>> => ({
+export const neededWhen = (field: string, union: string, value: string): GroupRule<object> => ({
   rule: `self.${union} != '${value}' || has(self.${field})`,
   message: `${field} is required when ${union} is ${value}`,
-  holds: (group) => group[union] !== value || group[field] !== undefined,
-  path: [field],
+  holds: (group) => at(group, [union]) !== value || at(group, field.split(".")) !== undefined,
+  path: field.split("."),
 });
 
-/** A field that has no meaning but for one value of another. */
-export const onlyWhen = <Field extends string, Union extends string>(
-  field: Field,
-  union: Union,
-  value: string,
-): GroupRule<Optional<Field, Union>> => ({
+/** A field that has no meaning but for one value of another. `field` may be one of an inner group. */
+export const onlyWhen = (field: string, union: string, value: string): GroupRule<object> => ({
   rule: `self.${union} == '${value}' || !has(self.${field})`,
   message: `${field} is only used when ${union} is ${value}`,
-  holds: (group) => group[union] === value || group[field] === undefined,
-  path: [field],
+  holds: (group) => at(group, [union]) === value || at(group, field.split(".")) === undefined,
+  path: field.split("."),
 });
 
 const same = (field: string) =>
@@ -103,10 +91,9 @@ export const unchangedWhile = (field: string, union: string, value: string): Gro
   message: `${field} can't be changed while ${union} is ${value}`,
 });
 
-export const growing = (field: string, message: string): GroupRule<object> => ({
-  rule: `${bothAreSizes(`self.${field}`, `oldSelf.${field}`)} || ${compared(`self.${field}`, `oldSelf.${field}`)} >= 0`,
-  message,
-});
+/** The field at a path; undefined where a group on the way is missing. */
+const at = (group: object, path: readonly string[]): unknown =>
+  path.reduce<unknown>((inner, name) => (inner as Record<string, unknown> | undefined)?.[name], group);
 
 /** True where one of them is none: its own rule says so. */
 const bothAreSizes = (one: string, other: string) => `!isQuantity(${one}) || !isQuantity(${other})`;

@@ -29,7 +29,7 @@ export const OperatorConfig = z
       )
       .refine((list) => list.every(isAllowable), { message: "not a repository, a folder that ends in /, or *" })
       .describe(
-        "What spec.image may name beside RELAY_IMAGE's repository: repositories, folders of them that end in /, or * for any image; with commas between.",
+        "What spec.image.reference may name beside RELAY_IMAGE's repository: repositories, folders of them that end in /, or * for any image; with commas between.",
       ),
     LOG_LEVEL: z.enum(["error", "warn", "info", "debug", "trace"]).default("info").describe("How much is logged."),
     HEALTH_PORT: z.coerce

@@ -25,16 +25,16 @@ export function planOf(spec: ChatmailServerSpec): WrittenPlan {
           createBurst: accounts.createBurst,
           quotaBytes: bytesOf(accounts.mailboxQuota),
           refuseNew: {
-            loadPerCoreAbove: accounts.refuseNewAbove.loadPerCore,
-            memoryBelowBytes: bytesOf(accounts.refuseNewBelow.memory),
-            diskBelowBytes: bytesOf(accounts.refuseNewBelow.disk),
+            loadPerCoreAbove: accounts.refuseNew.loadPerCoreAbove,
+            memoryBelowBytes: bytesOf(accounts.refuseNew.memoryBelow),
+            diskBelowBytes: bytesOf(accounts.refuseNew.diskBelow),
           },
         },
         messages: {
           maxBytes: bytesOf(messages.maxSize),
           deleteAfterDays: messages.deleteAfterDays,
           deleteLargeAfterDays: messages.deleteLargeAfterDays,
-          inactiveAccountsAfterDays: messages.inactiveAccountsAfterDays,
+          inactiveAccountsAfterDays: accounts.deleteInactiveAfterDays,
         },
         privacy: {
           postal: privacy.postal,
@@ -48,21 +48,21 @@ export function planOf(spec: ChatmailServerSpec): WrittenPlan {
           push: services.push,
           turn: turn.enabled,
           irohUrl: services.iroh.url,
-          appVersions: services.appVersionsConfigMapName !== undefined,
+          appVersions: services.appVersions.configMapName !== undefined,
         },
       },
     ],
     connections: {
-      imap: accounts.imapConnections,
-      smtp: accounts.smtpConnections,
-      perClient: network.connectionsPerClient,
+      imap: network.connections.imap,
+      smtp: network.connections.submission,
+      perClient: network.connections.perClient,
     },
     reservedBytes: reservedBytes(storage),
     proxyProtocol: network.proxyProtocol,
-    dnssec: network.validatingResolvers !== undefined,
+    dnssec: network.dnssecResolvers !== undefined,
     privatePeers: network.privatePeers ?? [],
     refusedPeers: network.refusedPeers ?? [],
-    turn: turn.enabled ? { firstRelayPort: turn.firstRelayPort, relayPorts: turn.relayPorts } : undefined,
+    turn: turn.enabled ? turnPlanOf(turn) : undefined,
   };
   const domains = whole.domains.map((each) => ({
     ...differences(each, builtInOfDomain),
@@ -78,6 +78,14 @@ export function planText(plan: WrittenPlan): string {
 
 const builtInOfDomain = DomainPlan.parse({ domain: "any" });
 const builtIn = { ...Plan.parse({ version: 1, domains: [{ domain: "any" }] }), domains: undefined };
+
+/** The ports that calls pass through, in the words of the plan. */
+export function turnPlanOf({
+  firstRelayPort,
+  relayPortCount,
+}: Pick<ChatmailServerSpec["services"]["turn"], "firstRelayPort" | "relayPortCount">): NonNullable<Plan["turn"]> {
+  return { firstRelayPort, relayPorts: relayPortCount };
+}
 
 function reservedBytes({ size, reservedForMailboxes }: ChatmailServerSpec["storage"]): number {
   return reservedForMailboxes === undefined ? Math.floor(bytesOf(size) / 10) : bytesOf(reservedForMailboxes);

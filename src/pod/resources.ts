@@ -9,7 +9,7 @@ export interface ContainerResources {
   limits: { memory: string };
 }
 
-type Spec = Pick<ChatmailServerSpec, "accounts" | "messages">;
+type Spec = Pick<ChatmailServerSpec, "network" | "messages">;
 
 /** Of an IMAP process and of an smtpd with its share of cleanup, rounded up. */
 const sessionMib = 3;
@@ -19,19 +19,19 @@ const sessionMib = 3;
  * sessions, which refuses a client, comes before the one for memory, which ends all of them.
  */
 export function builtInResources({
-  accounts,
-}: Pick<Spec, "accounts">): Record<RelayContainerName | "prepare" | "expire", ContainerResources> {
+  network: { connections },
+}: Pick<Spec, "network">): Record<RelayContainerName | "prepare" | "expire", ContainerResources> {
   const of = (cpu: string, requestMib: number, limitMib: number): ContainerResources => ({
     requests: { cpu, memory: mebibytes(requestMib) },
     limits: { memory: mebibytes(limitMib) },
   });
   return {
     relay: of("25m", 96, 1024),
-    dovecot: of("25m", 64, 512 + sessionMib * accounts.imapConnections),
+    dovecot: of("25m", 64, 512 + sessionMib * connections.imap),
     // submission on 587, and on 465 and 443 together; the rest is mail from and to other servers
-    postfix: of("25m", 32, 1536 + sessionMib * 2 * accounts.smtpConnections),
+    postfix: of("25m", 32, 1536 + sessionMib * 2 * connections.submission),
     // 0.8 KiB for each IMAP session that there may be, and 26 for each that there is, behind a load balancer (decision 0018)
-    web: of("10m", 16 + Math.ceil(accounts.imapConnections / 1000), 1024 + Math.ceil(accounts.imapConnections / 32)),
+    web: of("10m", 16 + Math.ceil(connections.imap / 1000), 1024 + Math.ceil(connections.imap / 32)),
     turn: of("10m", 16, 256),
     prepare: of("10m", 16, 64),
     expire: of("10m", 64, 512),

@@ -38,7 +38,7 @@ describe.each(ways)("by $exposure", ({ exposure, name, domain, told }) => {
   afterAll(() => removeServer(name));
 
   test("the relay has a TURN server that Delta Chat is told of, and it carries packets", async () => {
-    const [address = ""] = server.status?.addresses ?? [];
+    const address = server.status?.addresses?.[0]?.value ?? "";
     const pod = await kubectlJson<Pod>(["-n", namespace, "get", "pod", `${name}-0`]);
     expect(address === pod.status.hostIP).toBe(exposure === "HostPort");
     const turn = pod.spec.containers.find((each) => each.name === "turn");

@@ -53,7 +53,7 @@ test("defaults are filled in by the API server, so that they can be read where p
   const { spec } = await kubectlJson<ChatmailServer>(["-n", namespace, "get", "cms", "small"]);
   expect(spec).toMatchObject({
     management: "Managed",
-    accounts: { sendBurst: 20, mailboxQuota: "500Mi", refuseNewBelow: { disk: "1Gi" } },
+    accounts: { sendBurst: 20, mailboxQuota: "500Mi", refuseNew: { diskBelow: "1Gi" } },
     messages: { deleteAfterDays: 20 },
     certificate: { source: "Auto" },
     network: { exposure: "LoadBalancer" },
@@ -77,11 +77,11 @@ test("all that a spec can say at once is accepted", async () => {
     messages: { maxSize: "100M", deleteAfterDays: 7, deleteLargeAfterDays: 1 },
     privacy: { postal: "Street 1\nTown", mail: "admin@example.org" },
     website: { configMapName: "pages" },
-    storage: { size: "1Ti", className: "fast.ssd", reclaimPolicy: "Delete" },
-    certificate: { source: "Secret", secretName: "mine", caBundle: { configMapName: "ours", key: "root.pem" } },
+    storage: { size: "1Ti", storageClassName: "fast.ssd", reclaimPolicy: "Delete" },
+    certificate: { source: "Secret", secret: { name: "mine" }, caBundle: { configMapName: "ours", key: "root.pem" } },
     network: {
-      annotations: { "example.com/pool": "a" },
-      loadBalancerClass: "example.com/lb",
+      addresses: ["203.0.113.9", "2001:db8::9"],
+      service: { annotations: { "example.com/pool": "a" }, loadBalancerClass: "example.com/lb" },
       ipFamilyPolicy: "SingleStack",
     },
     resources: { relay: { requests: { cpu: "250m", memory: "128Mi" }, limits: { memory: "1Gi" } } },
@@ -89,7 +89,7 @@ test("all that a spec can say at once is accepted", async () => {
       nodeSelector: { disk: "ssd" },
       tolerations: [{ key: "mail", operator: "Exists", effect: "NoSchedule" }],
     },
-    image: "registry.example.org/chatmail-relay@sha256:abc",
+    image: { reference: "registry.example.org/chatmail-relay@sha256:abc" },
   };
   expect(await refusal("full", spec)).toBe("accepted");
 });
@@ -102,7 +102,7 @@ test("kubectl explain says what a field does", async () => {
 
 test("the short name, the category and the columns are there", async () => {
   const [head = ""] = (await kubectl(["-n", namespace, "get", "cms"])).split("\n");
-  expect(head.split(/\s{2,}/)).toEqual(["NAME", "DOMAIN", "READY", "REASON", "ADDRESS", "AGE"]);
+  expect(head.split(/\s{2,}/)).toEqual(["NAME", "DOMAIN", "READY", "REASON", "CERT-UNTIL", "AGE"]);
   const wide = await kubectl(["-n", namespace, "get", "chatmail", "-o", "wide"]);
-  expect(wide).toMatch(/AGE\s+INVITE\s+MESSAGE/);
+  expect(wide).toMatch(/AGE\s+ADDRESS\s+INVITE\s+MESSAGE/);
 });

@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => removeServer(name));
 
-const at = (port: string) => ({ host: server.status?.addresses?.[0] ?? "", port: nodePorts[port] ?? 0 });
+const at = (port: string) => ({ host: server.status?.addresses?.[0]?.value ?? "", port: nodePorts[port] ?? 0 });
 
 async function imap(): Promise<ImapClient> {
   const client = await ImapClient.open(at("imap"));

@@ -72,7 +72,7 @@ describe("one server", () => {
   test("is Ready after kubectl apply, and says where it is and how people join", async () => {
     await apply(server("story", { domain: "_story.test", accounts: onAnyLoad }));
     const { status } = await serverReady("story");
-    expect(status?.addresses?.[0]).toMatch(/^203\.0\.113\./);
+    expect(status?.addresses?.[0]?.value).toMatch(/^203\.0\.113\./);
     expect(status?.invite).toEqual({ link: "dcaccount:_story.test", page: "https://_story.test/" });
     expect(status?.certificate).toMatchObject({
       source: "SelfSigned",
@@ -182,9 +182,9 @@ describe("one server", () => {
   test("an image that is not there is named, and its cure needs no help", async () => {
     const { image = "" } = ((await get("pod", "story-0")) as LivePod).spec?.containers?.[0] ?? {};
     const missing = `${image.replace(/[:@][^/]*$/, "")}:no-such-tag`;
-    await patch("story", { image: "registry.invalid/no-such-relay:1" });
+    await patch("story", { image: { reference: "registry.invalid/no-such-relay:1" } });
     await conditionIs("story", "Ready", "False ImageNotAllowed");
-    await patch("story", { image: missing });
+    await patch("story", { image: { reference: missing } });
     const ready = await conditionIs("story", "Ready", "False ImageUnavailable").finally(() =>
       patch("story", { image: null }),
     );
@@ -258,7 +258,7 @@ describe("a certificate that the user gives", () => {
       /put one into a Secret of type kubernetes\.io\/tls and set certificate to source: Secret/,
     );
 
-    await patch("given", { certificate: { source: "Secret", secretName: "given-cert" } });
+    await patch("given", { certificate: { source: "Secret", secret: { name: "given-cert" } } });
     const second = await conditionIs("given", "CertificateReady", "False CertificateMissing");
     expect(second.message).toBe("there is no Secret given-cert in namespace chatmail");
 
@@ -282,7 +282,7 @@ describe("a certificate that the user gives", () => {
 
   test("is renewed while a client waits for mail: the pod goes on, and so does the client", async () => {
     const { status } = await serverReady("given");
-    const at = (port: number) => ({ host: status?.addresses?.[0] ?? "", port });
+    const at = (port: number) => ({ host: status?.addresses?.[0]?.value ?? "", port });
     const { address, password } = someAccount(domain);
     const client = await ImapClient.ready(at(ports.imaps), address, password);
     await client.say("SELECT INBOX");
@@ -337,7 +337,7 @@ describe("deleting a server", () => {
     const second = await serverReady("story");
     expect(second.metadata.uid).not.toBe(first.metadata.uid);
     expect(second.status?.certificate?.sha256).toBe(first.status?.certificate?.sha256);
-    expect(second.status?.dkim?.record?.value).toMatch(/^"v=DKIM1;k=rsa;p=/);
+    expect(second.status?.dkim?.keys?.[0]?.record?.value).toMatch(/^"v=DKIM1;k=rsa;p=/);
     expect(second.status?.dkim).toEqual(first.status?.dkim);
     expect((await get("pvc", "story-data")).metadata.uid).toBe(volume);
   });

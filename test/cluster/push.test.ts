@@ -37,7 +37,7 @@ beforeAll(async () => {
     // the one key of it that the pod sees
     data: { [appVersionsKey]: certificatePem },
   });
-  const services = { push: { url }, appVersionsConfigMapName: "awake-ca" };
+  const services = { push: { url }, appVersions: { configMapName: "awake-ca" } };
   await freshServer("awake", { domain, services });
   // No real push service has a certificate of its own making, so the operator has no field for one: hands off, and the pod is told.
   await inNamespace("patch", "cms", "awake", "--type=merge", "-p", '{"spec":{"management":"Unmanaged"}}');

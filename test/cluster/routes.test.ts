@@ -106,8 +106,8 @@ describe("with a resolver that validates", () => {
       metadata: { name: secretName, namespace },
       data: { "ca.crt": certificatePem.slice(certificatePem.lastIndexOf("-----BEGIN")) },
     });
-    const certificate = { source: "Secret", secretName, caBundle: { configMapName: secretName } };
-    const network = { validatingResolvers: [zones.resolver] };
+    const certificate = { source: "Secret", secret: { name: secretName }, caBundle: { configMapName: secretName } };
+    const network = { dnssecResolvers: [zones.resolver] };
     const [peer] = await Promise.all([
       freshServer("dane-peer", { domain, certificate }),
       freshServer("dane-sender", { domain: "_dane-sender.test", network }),

@@ -9,7 +9,7 @@ export const password = "correct horse";
 
 /** For `spec.accounts`: addresses are made however busy the machine is, and however many are made from here. */
 export const onAnyLoad = {
-  refuseNewAbove: { loadPerCore: 1000 },
+  refuseNew: { loadPerCoreAbove: 1000 },
   createRatePerMinute: 10_000,
   createBurst: 10_000,
 } as const;

@@ -202,7 +202,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   writeEdits(join(folder, "edits"), edits);
   const containers = relayContainers(extrasOf({ spec }, []));
   const memory = builtInResources(spec);
-  const resolvers = spec.network.validatingResolvers;
+  const resolvers = spec.network.dnssecResolvers;
   for (const [what, files] of Object.entries(given)) {
     for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, what, file), text, { mode: 0o644 });
   }

@@ -1,7 +1,7 @@
 /** ChatmailServers in the lab's cluster: made, waited for, and given their names in the lab's DNS. */
 import { readFile } from "node:fs/promises";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
-import { apiVersion, chatmailServer } from "../../src/api/names.ts";
+import { apiVersion, chatmailServer, labels } from "../../src/api/names.ts";
 import { publishZone } from "../lab/names.ts";
 import { privatePeers } from "../lab/place.ts";
 import { onAnyLoad } from "./accounts.ts";
@@ -99,7 +99,9 @@ export async function serverReady(name: string): Promise<ChatmailServer> {
 
 /** The records that the status of a ready server asks for, as lines of a zone. */
 export const zoneText = (server: ChatmailServer): string =>
-  (server.status?.dns ?? []).map(({ name, type, value }) => `${name} ${type} ${value}`).join("\n");
+  (server.status?.dns?.records ?? [])
+    .flatMap(({ name, type, values }) => values.map((value) => `${name} ${type} ${value}`))
+    .join("\n");
 
 export const publishNames = (server: ChatmailServer): Promise<void> =>
   publishZone(server.spec.domain, zoneText(server));
@@ -107,6 +109,6 @@ export const publishNames = (server: ChatmailServer): Promise<void> =>
 /** Removes a server and what `Retain` leaves behind. */
 export async function removeServer(name: string): Promise<void> {
   await kubectl(["-n", namespace, "delete", "chatmailserver", name, "--ignore-not-found", "--wait"]);
-  const kept = ["pvc,secret", "-l", `app.kubernetes.io/instance=${name}`, "--ignore-not-found", "--wait"];
+  const kept = ["pvc,secret", "-l", `${labels.server}=${name}`, "--ignore-not-found", "--wait"];
   await kubectl(["-n", namespace, "delete", ...kept]);
 }

@@ -166,9 +166,9 @@ export const wrongSpecs: readonly WrongSpec[] = [
   },
   {
     when: "accounts never go",
-    spec: { domain, messages: { inactiveAccountsAfterDays: 0 } },
-    says: /spec\.messages\.inactiveAccountsAfterDays.*greater than or equal to 1/,
-    path: "messages.inactiveAccountsAfterDays",
+    spec: { domain, accounts: { deleteInactiveAfterDays: 0 } },
+    says: /spec\.accounts\.deleteInactiveAfterDays.*greater than or equal to 1/,
+    path: "accounts.deleteInactiveAfterDays",
   },
   {
     when: "the contact is no e-mail address",
@@ -177,22 +177,22 @@ export const wrongSpecs: readonly WrongSpec[] = [
     path: "privacy.mail",
   },
   {
-    when: "the TURN server's address is a name",
-    spec: { domain, services: { turn: { externalAddress: "nine.example.org" } } },
-    says: /spec\.services\.turn\.externalAddress: .*externalAddress must be an IPv4 address/,
-    path: "services.turn.externalAddress",
+    when: "an address from outside is a name",
+    spec: { domain, network: { addresses: ["nine.example.org"] } },
+    says: /spec\.network\.addresses\[0\]: .*addresses must be IP addresses such as 10\.96\.0\.53/,
+    path: "network.addresses.0",
   },
   {
     when: "calls pass through ports that do not exist",
     spec: { domain, services: { turn: { firstRelayPort: 65_500 } } },
-    says: /spec\.services\.turn: .*firstRelayPort and relayPorts must not go beyond port 65535/,
-    path: "services.turn.relayPorts",
+    says: /spec\.services\.turn: .*firstRelayPort and relayPortCount must not go beyond port 65535/,
+    path: "services.turn.relayPortCount",
   },
   {
     when: "calls pass through thousands of ports",
-    spec: { domain, services: { turn: { relayPorts: 5_000 } } },
-    says: /spec\.services\.turn\.relayPorts.*less than or equal to 500/,
-    path: "services.turn.relayPorts",
+    spec: { domain, services: { turn: { relayPortCount: 5_000 } } },
+    says: /spec\.services\.turn\.relayPortCount.*less than or equal to 500/,
+    path: "services.turn.relayPortCount",
   },
   {
     when: "the iroh relay is spoken to in the clear",
@@ -236,9 +236,9 @@ export const wrongSpecs: readonly WrongSpec[] = [
   },
   {
     when: "the storage class is no name",
-    spec: { domain, storage: { className: "Fast SSD" } },
-    says: /spec\.storage\.className: .*className must be the name of an object/,
-    path: "storage.className",
+    spec: { domain, storage: { storageClassName: "Fast SSD" } },
+    says: /spec\.storage\.storageClassName: .*storageClassName must be the name of an object/,
+    path: "storage.storageClassName",
   },
   {
     when: "the reclaim policy is one of volumes",
@@ -249,14 +249,14 @@ export const wrongSpecs: readonly WrongSpec[] = [
   {
     when: "the Secret is not named",
     spec: { domain, certificate: { source: "Secret" } },
-    says: /spec\.certificate: .*secretName is required when source is Secret/,
-    path: "certificate.secretName",
+    says: /spec\.certificate: .*secret is required when source is Secret/,
+    path: "certificate.secret",
   },
   {
     when: "a Secret is named that nobody reads",
-    spec: { domain, certificate: { secretName: "mine" } },
-    says: /spec\.certificate: .*secretName is only used when source is Secret/,
-    path: "certificate.secretName",
+    spec: { domain, certificate: { secret: { name: "mine" } } },
+    says: /spec\.certificate: .*secret is only used when source is Secret/,
+    path: "certificate.secret",
   },
   {
     when: "authorities are named for a certificate that none of them signs",
@@ -266,7 +266,10 @@ export const wrongSpecs: readonly WrongSpec[] = [
   },
   {
     when: "the key of the authorities is a path",
-    spec: { domain, certificate: { source: "Secret", secretName: "a", caBundle: { configMapName: "b", key: "../c" } } },
+    spec: {
+      domain,
+      certificate: { source: "Secret", secret: { name: "a" }, caBundle: { configMapName: "b", key: "../c" } },
+    },
     says: /spec\.certificate\.caBundle\.key: Invalid value/,
     path: "certificate.caBundle.key",
   },
@@ -284,21 +287,21 @@ export const wrongSpecs: readonly WrongSpec[] = [
   },
   {
     when: "a load balancer class is given without a load balancer",
-    spec: { domain, network: { exposure: "NodePort", loadBalancerClass: "example.com/lb" } },
-    says: /spec\.network: .*loadBalancerClass is only used when exposure is LoadBalancer/,
-    path: "network.loadBalancerClass",
+    spec: { domain, network: { exposure: "NodePort", service: { loadBalancerClass: "example.com/lb" } } },
+    says: /spec\.network: .*service.loadBalancerClass is only used when exposure is LoadBalancer/,
+    path: "network.service.loadBalancerClass",
   },
   {
     when: "a resolver is a name",
-    spec: { domain, network: { validatingResolvers: ["dns.example.org"] } },
-    says: /spec\.network\.validatingResolvers\[0\]: .*must be IP addresses such as 10\.96\.0\.53/,
-    path: "network.validatingResolvers.0",
+    spec: { domain, network: { dnssecResolvers: ["dns.example.org"] } },
+    says: /spec\.network\.dnssecResolvers\[0\]: .*must be IP addresses such as 10\.96\.0\.53/,
+    path: "network.dnssecResolvers.0",
   },
   {
     when: "a resolver is colons",
-    spec: { domain, network: { validatingResolvers: ["::::"] } },
-    says: /spec\.network\.validatingResolvers\[0\]: .*must be IP addresses such as 10\.96\.0\.53/,
-    path: "network.validatingResolvers.0",
+    spec: { domain, network: { dnssecResolvers: ["::::"] } },
+    says: /spec\.network\.dnssecResolvers\[0\]: .*must be IP addresses such as 10\.96\.0\.53/,
+    path: "network.dnssecResolvers.0",
   },
   {
     when: "a trusted network is of colons",
@@ -326,9 +329,9 @@ export const wrongSpecs: readonly WrongSpec[] = [
   },
   {
     when: "an annotation is a number",
-    spec: { domain, network: { annotations: { a: 1 } } },
-    says: /spec\.network\.annotations\.a.*must be of type string/,
-    path: "network.annotations.a",
+    spec: { domain, network: { service: { annotations: { a: 1 } } } },
+    says: /spec\.network\.service\.annotations\.a.*must be of type string/,
+    path: "network.service.annotations.a",
   },
   {
     when: "memory is no amount",
@@ -344,9 +347,9 @@ export const wrongSpecs: readonly WrongSpec[] = [
   },
   {
     when: "the image has a space",
-    spec: { domain, image: "relay : 1" },
-    says: /spec\.image: .*image must be an image reference without spaces/,
-    path: "image",
+    spec: { domain, image: { reference: "relay : 1" } },
+    says: /spec\.image\.reference: .*reference must be an image reference without spaces/,
+    path: "image.reference",
   },
   { when: "a field does not exist", spec: { domain, acounts: {} }, says: /unknown field "spec\.acounts"/, path: "" },
   {
@@ -373,26 +376,20 @@ export const wrongEdits: readonly {
   {
     when: "a storage class is added",
     from: { domain },
-    to: { domain, storage: { className: "fast" } },
-    says: /spec\.storage: .*className can't be changed/,
+    to: { domain, storage: { storageClassName: "fast" } },
+    says: /spec\.storage: .*storageClassName can't be changed/,
   },
   {
     when: "the storage class goes",
-    from: { domain, storage: { className: "fast" } },
+    from: { domain, storage: { storageClassName: "fast" } },
     to: { domain },
-    says: /spec\.storage: .*className can't be changed/,
-  },
-  {
-    when: "the volume shrinks",
-    from: { domain, storage: { size: "2Gi" } },
-    to: { domain, storage: { size: "1Gi" } },
-    says: /spec\.storage: .*size can't become smaller/,
+    says: /spec\.storage: .*storageClassName can't be changed/,
   },
   {
     when: "the load balancer class changes",
-    from: { domain, network: { loadBalancerClass: "a" } },
-    to: { domain, network: { loadBalancerClass: "b" } },
-    says: /spec\.network: .*loadBalancerClass can't be changed/,
+    from: { domain, network: { service: { loadBalancerClass: "a" } } },
+    to: { domain, network: { service: { loadBalancerClass: "b" } } },
+    says: /spec\.network: .*service.loadBalancerClass can't be changed/,
   },
 ];
 

@@ -27,8 +27,10 @@ beforeAll(async () => {
   pod = await startRelayPod({
     domain: "_held.test",
     spec: {
-      accounts: { smtpConnections: 150 },
-      network: { proxyProtocol: { trustedNetworks: ["198.51.100.0/24"] }, connectionsPerClient: mostEach },
+      network: {
+        proxyProtocol: { trustedNetworks: ["198.51.100.0/24"] },
+        connections: { submission: 150, perClient: mostEach },
+      },
     },
   });
   alice = await newAccount({ domain: pod.domain, at: (port) => by(port, honest) });

@@ -29,7 +29,7 @@ let bob: string;
 beforeAll(async () => {
   await namesUp();
   [zones, authority] = await Promise.all([startSignedZones([peer]), makeOwnAuthority(peer)]);
-  const network = { validatingResolvers: [zones.resolver] };
+  const network = { dnssecResolvers: [zones.resolver] };
   one = await startRelayPod({ domain: "_dane-one.test", spec: { network } });
   two = await startRelayPod({ domain: peer, certificate: authority.pair });
   await publishZone(one.domain, one.zone);

@@ -20,7 +20,7 @@ beforeAll(async () => {
     // Postfix wants room for one and a half of the largest mail
     small: { mail: 16, queue: 64 },
     spec: {
-      accounts: { refuseNewBelow: { disk: "1Mi" }, sendBurst: 100 },
+      accounts: { refuseNew: { diskBelow: "1Mi" }, sendBurst: 100 },
       storage: { reservedForMailboxes: "8Mi" },
     },
   });

@@ -32,13 +32,12 @@ if (missing) console.warn(`skipped: ${missing}`);
 const patience = { patienceMs: patienceMs.client };
 const textIn = (secret: LiveSecret, key: string) => Buffer.from(secret.data?.[key] ?? "", "base64").toString();
 const ours = (name: string, domain: string) => ({
-  labels: {
-    "app.kubernetes.io/name": "chatmail-relay",
-    "app.kubernetes.io/instance": name,
-    "app.kubernetes.io/component": "relay",
-    "app.kubernetes.io/managed-by": "chatmail-operator",
+  labels: { "chatmail.dev/server": name },
+  annotations: {
+    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    "helm.sh/resource-policy": "keep",
+    "chatmail.dev/domain": domain,
   },
-  annotations: { "chatmail.dev/domain": domain },
 });
 
 describe.skipIf(missing !== undefined)("the operator on a real API server", () => {
@@ -85,9 +84,9 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       await cluster.runs("created");
       const status = await cluster.statusOf("created");
       expect(status).toMatchObject({
-        addresses: ["203.0.113.77"],
+        addresses: [{ type: "IPAddress", value: "203.0.113.77", from: "Service" }],
         certificate: { source: "SelfSigned", sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
-        dkim: { selector: "chatmail" },
+        dkim: { keys: [{ selector: "chatmail" }] },
       });
       expect(Object.fromEntries(status.conditions?.map(({ type, status: is }) => [type, is]) ?? [])).toMatchObject({
         Ready: "True",
@@ -101,7 +100,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
 
     test("the record in the status is that of the key in the Secret", async () => {
       const key = publicDkimKey(textIn(await secret("created-dkim"), "rsa.pem"));
-      const text = (await cluster.statusOf("created")).dkim?.record?.value?.replaceAll('" "', "");
+      const text = (await cluster.statusOf("created")).dkim?.keys?.[0]?.record?.value?.replaceAll('" "', "");
       expect(text).toContain(`p=${key?.base64};`);
       expect(textIn(await secret("created-turn"), "secret")).toMatch(/^[0-9a-f]{64}$/);
     });
@@ -152,7 +151,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
 
     test("a rule again: the pod is told once more, and only for what it mounts", async () => {
       const before = await synced();
-      await cluster.patch("edited", { network: { annotations: { a: "b" } } });
+      await cluster.patch("edited", { network: { service: { annotations: { a: "b" } } } });
       const isThere = async () => (await cluster.get<KubeObject>("services", "edited")).metadata.annotations?.a === "b";
       await until("the annotation of the Service", isThere, patience);
       await cluster.patch("edited", { accounts: { sendBurst: 22 } });
@@ -238,20 +237,20 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       expect((await secret("drift-dkim")).data).toEqual({ ...data, "note.txt": base64("mine") });
     });
 
-    test("labels and owner of a Secret are put back, and follow the reclaim policy; its data is left alone", async () => {
+    test("annotations and owner of a Secret are put back, and follow the reclaim policy; its data is left alone", async () => {
       const before = await secret("drift-tls");
       expect(before.metadata.ownerReferences).toBeUndefined();
       await cluster.change("secrets", "drift-tls", {
-        metadata: { labels: { "app.kubernetes.io/component": "other" }, annotations: { "chatmail.dev/domain": null } },
+        metadata: { annotations: { "chatmail.dev/domain": null, "helm.sh/resource-policy": "x" } },
       });
       const isBack = async () => {
         const { metadata } = await secret("drift-tls");
         return (
-          metadata.labels?.["app.kubernetes.io/component"] === "relay" &&
-          metadata.annotations?.["chatmail.dev/domain"] === "_drift.test"
+          metadata.annotations?.["chatmail.dev/domain"] === "_drift.test" &&
+          metadata.annotations?.["helm.sh/resource-policy"] === "keep"
         );
       };
-      await until("label and annotation", isBack, patience);
+      await until("the annotations", isBack, patience);
       await cluster.patch("drift", { storage: { reclaimPolicy: "Delete" } });
       for (const name of ["drift-tls", "drift-dkim", "drift-turn"])
         await until(`the owner of ${name}`, async () => (await secret(name)).metadata.ownerReferences, patience);

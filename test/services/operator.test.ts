@@ -146,14 +146,14 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     await makeServer("image", { domain: "_image.test" });
     await setUp("image");
     const before = await get<LiveSet>("statefulsets", "image");
-    await patch("image", { image: "registry.example/chatmail-relay.evil.example/relay:1" });
+    await patch("image", { image: { reference: "registry.example/chatmail-relay.evil.example/relay:1" } });
     const { message } = await conditionIs("image", "Ready", "ImageNotAllowed");
     expect(message).toContain("the operator allows images of registry.example/chatmail-relay, registry.example/team/");
     await conditionIs("image", "Stalled", "ImageNotAllowed");
     expect((await get<LiveSet>("statefulsets", "image")).metadata.resourceVersion).toBe(
       before.metadata.resourceVersion,
     );
-    await patch("image", { image: "registry.example/team/relay:2" });
+    await patch("image", { image: { reference: "registry.example/team/relay:2" } });
     await until("the allowed image", async () => {
       const { containers } = (await get<LiveSet>("statefulsets", "image")).spec.template.spec;
       return containers.every(({ image }) => image === "registry.example/team/relay:2");
@@ -173,7 +173,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       });
     await until("the CRD to be served", async () => (await server.request("GET", path)).status === 200);
     expect(await post("one", {})).toMatchObject({ status: 201, body: { spec: { storage: { size: "10Gi" } } } });
-    const refused = await post("two", { network: { exposure: "HostPort", loadBalancerClass: "x" } });
+    const refused = await post("two", { network: { exposure: "HostPort", service: { loadBalancerClass: "x" } } });
     expect(refused.body.message).toContain("loadBalancerClass is only used when exposure is LoadBalancer");
     expect((await post("n".repeat(21), {})).body.message).toContain("a short name");
   });
@@ -182,7 +182,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     test("that a tenant claims without being served is free for others, who learn nothing of the tenant", async () => {
       await makeServer("squat", { domain: "_claimed.test", management: "Unmanaged" }, other);
       await conditionIs("squat", "Ready", "Unmanaged", other);
-      await makeServer("refused", { domain: "_claimed.test", image: "evil.example/relay:1" }, other);
+      await makeServer("refused", { domain: "_claimed.test", image: { reference: "evil.example/relay:1" } }, other);
       await conditionIs("refused", "Ready", "ImageNotAllowed", other);
       await makeServer("claims", { domain: "_claimed.test" });
       await setUp("claims");
@@ -208,7 +208,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       spec: { podSelector: { matchLabels: Record<string, string> }; ingress?: object[]; egress?: object[] };
     }
     const component = async (name: string) =>
-      (await get<Policy>("networkpolicies", name)).spec.podSelector.matchLabels["app.kubernetes.io/component"];
+      (await get<Policy>("networkpolicies", name)).spec.podSelector.matchLabels["chatmail.dev/component"];
 
     test("are made with all that a spec may ask of them, and written once", async () => {
       const network = {
@@ -346,14 +346,14 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
         ["opaque-pair", /is of type Opaque: the operator serves only Secrets of type kubernetes\.io\/tls/],
         ["image-tls", /was created by the operator for a ChatmailServer/],
       ] as const) {
-        await patch("pair", { certificate: { source: "Secret", secretName } });
+        await patch("pair", { certificate: { source: "Secret", secret: { name: secretName } } });
         await until(`${secretName} to be refused`, async () =>
           says.test((await conditionIs("pair", "CertificateReady", "CertificateMissing")).message),
         );
         expect((await get("statefulsets", "pair")).metadata.resourceVersion).toBe(resourceVersion);
       }
       await makeSecret("real-pair", "kubernetes.io/tls", data);
-      await patch("pair", { certificate: { source: "Secret", secretName: "real-pair" } });
+      await patch("pair", { certificate: { source: "Secret", secret: { name: "real-pair" } } });
       await conditionIs("pair", "CertificateReady", "CertificateIssued");
       expect((await volumeOf("pair", "tls"))?.secret).toMatchObject({ secretName: "real-pair" });
     });
@@ -370,7 +370,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       expect(answer.status).toBe(200);
     };
     await makeSecret("leaf", "kubernetes.io/tls", give(""));
-    await makeServer("verified", { domain, certificate: { source: "Secret", secretName: "leaf" } });
+    await makeServer("verified", { domain, certificate: { source: "Secret", secret: { name: "leaf" } } });
     const alone = await conditionIs("verified", "CertificateReady", "CertificateChainIncomplete");
     expect(alone.message).toMatch(/^tls\.crt lacks the certificate of "Own middle"/);
     await change("secrets", "leaf", give(middle.pem + root.pem));

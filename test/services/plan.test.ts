@@ -54,11 +54,11 @@ describe("a pod that runs", () => {
 
     const start = performance.now();
     await pod.change({
-      accounts: { registration: "Closed", mailboxQuota: "100Mi", smtpConnections: 300, createBurst: 17 },
+      accounts: { registration: "Closed", mailboxQuota: "100Mi", createBurst: 17 },
       messages: { maxSize: "5Mi", deleteAfterDays: 3, deleteLargeAfterDays: 2 },
       privacy: { postal: "Nine Street 9" },
       services: { push: { enabled: false } },
-      network: { connectionsPerClient: 200 },
+      network: { connections: { submission: 300, perClient: 200 } },
     });
     const told = performance.now();
     await until("Postfix to have the new size", async () => (await sizeLimit(pod)) === String(5 * 2 ** 20));
@@ -144,12 +144,11 @@ describe("a pod that runs", () => {
           createRatePerMinute: 10_000,
           createBurst: 10_000,
           mailboxQuota: "1Ti",
-          imapConnections: 100_000,
-          smtpConnections: 10_000,
+          deleteInactiveAfterDays: 3650,
         },
-        messages: { maxSize: "512Mi", inactiveAccountsAfterDays: 3650 },
+        messages: { maxSize: "512Mi" },
         storage: { size: "100Ti" },
-        network: { connectionsPerClient: 100_000 },
+        network: { connections: { imap: 100_000, submission: 10_000, perClient: 100_000 } },
       },
     },
     {
@@ -166,12 +165,11 @@ describe("a pod that runs", () => {
           createRatePerMinute: 1,
           createBurst: 1,
           mailboxQuota: "10Mi",
-          imapConnections: 10,
-          smtpConnections: 10,
+          deleteInactiveAfterDays: 1,
         },
-        messages: { maxSize: "1Mi", deleteAfterDays: 1, deleteLargeAfterDays: 1, inactiveAccountsAfterDays: 1 },
+        messages: { maxSize: "1Mi", deleteAfterDays: 1, deleteLargeAfterDays: 1 },
         storage: { size: "100Mi", reservedForMailboxes: "1Mi" },
-        network: { connectionsPerClient: 50 },
+        network: { connections: { imap: 10, submission: 10, perClient: 50 } },
       },
     },
   ])("the $what values that a spec may have can be used", async ({ spec }) => {

@@ -19,8 +19,8 @@ beforeAll(async () => {
     domain: "_balanced.test",
     // the lab's own network, where the tests stand
     spec: {
-      accounts: { createRatePerMinute: 1, createBurst: 20, smtpConnections: 10 },
-      network: { proxyProtocol: { trustedNetworks: ["198.51.100.0/24"] } },
+      accounts: { createRatePerMinute: 1, createBurst: 20 },
+      network: { proxyProtocol: { trustedNetworks: ["198.51.100.0/24"] }, connections: { submission: 10 } },
     },
   });
 });
@@ -86,7 +86,7 @@ test.each(["2001:db8:0:a0c::1", "::ffff:cb00:710c"])(
 test.each([ports.submissions, ports.https])(
   "port %i: connections are counted by the client that was named",
   async (port) => {
-    // a third of smtpConnections
+    // a third of connections.submission
     const three = await Promise.all([1, 2, 3].map(() => SmtpClient.ready(by(port, "203.0.113.6"))));
     await expect(SmtpClient.ready(by(port, "203.0.113.6"))).rejects.toThrow();
     await (await SmtpClient.ready(by(port, "203.0.113.7"))).quit();

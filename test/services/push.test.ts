@@ -40,7 +40,7 @@ beforeAll(async () => {
   const url = `https://${addresses.gateway}:${port}/notify`;
   pod = await startRelayPod({
     domain,
-    spec: { services: { push: { url }, appVersionsConfigMapName: "app-versions" } },
+    spec: { services: { push: { url }, appVersions: { configMapName: "app-versions" } } },
     relayEnv: { NODE_EXTRA_CA_CERTS: `${folders.appVersions}/ca.crt` },
     given: { appVersions: { "ca.crt": certificatePem } },
   });

@@ -18,7 +18,7 @@ const password = "correct horse";
 beforeAll(async () => {
   pod = await startRelayPod({
     domain: "_shared.test",
-    spec: { accounts: { ...fewNewAddresses, smtpConnections: 10 } },
+    spec: { accounts: fewNewAddresses, network: { connections: { submission: 10 } } },
   });
   alice = `${randomName(9)}@${pod.domain}`;
   await (await ImapClient.ready(pod.at(ports.imaps), alice, password)).logout();
@@ -72,7 +72,7 @@ describe("port 443", () => {
   });
 
   test("submission counts connections of the client, not of the loopback, with those to 465", async () => {
-    // a third of smtpConnections each
+    // a third of connections.submission each
     const three = await Promise.all(
       [ports.https, ports.https, ports.submissions].map((port) => SmtpClient.ready(pod.at(port))),
     );

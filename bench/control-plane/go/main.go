@@ -45,18 +45,16 @@ import (
 )
 
 const (
-	managedBy = "app.kubernetes.io/managed-by"
-	instance  = "app.kubernetes.io/instance"
-	manager   = "bench-go"
+	serverLabel = "chatmail.dev/server"
+	manager     = "bench-go"
 )
 
 var serverKind = schema.GroupVersionKind{Group: "chatmail.dev", Version: "v1alpha1", Kind: "ChatmailServer"}
 
-// What the bench wrote: children of a server called NAME in namespace NAMESPACE with uid UID and domain DOMAIN, one status, and the label's value.
+// What the bench wrote: children of a server called NAME in namespace NAMESPACE with uid UID and domain DOMAIN, and one status.
 type template struct {
-	ManagedBy string          `json:"managedBy"`
-	Children  []string        `json:"children"`
-	Status    json.RawMessage `json:"status"`
+	Children []string        `json:"children"`
+	Status   json.RawMessage `json:"status"`
 }
 
 type reconciler struct {
@@ -88,7 +86,10 @@ func run(host, ca, token, from, metrics string, workers int) error {
 	}
 	// No throttle of the client's own: the API server's priority and fairness decides, as for ours.
 	config := &rest.Config{Host: host, BearerTokenFile: token, TLSClientConfig: rest.TLSClientConfig{CAFile: ca}, QPS: -1}
-	ours := labels.SelectorFromSet(labels.Set{managedBy: t.ManagedBy})
+	ours, err := labels.Parse(serverLabel)
+	if err != nil {
+		return err
+	}
 	children := []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{},
 		&appsv1.StatefulSet{}, &corev1.Pod{}, &batchv1.CronJob{}, &batchv1.Job{}}
 	byObject := map[client.Object]cache.ByObject{}
@@ -110,7 +111,7 @@ func run(host, ca, token, from, metrics string, workers int) error {
 		For(chatmailServer, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers})
 	toServer := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
-		name := o.GetLabels()[instance]
+		name := o.GetLabels()[serverLabel]
 		if name == "" {
 			return nil
 		}
@@ -177,7 +178,7 @@ func (r *reconciler) applyChild(ctx context.Context, wanted *unstructured.Unstru
 		return err
 	}
 	known := live.GetUID() != ""
-	if known && live.GetLabels()[managedBy] != r.template.ManagedBy {
+	if known && live.GetLabels()[serverLabel] != wanted.GetLabels()[serverLabel] {
 		return fmt.Errorf("%s exists and is not ours", key)
 	}
 	if wanted.GetKind() == "Secret" {

@@ -77,39 +77,26 @@ export const Accounts = withRules(
     mailboxQuota: size({ name: "mailboxQuota", atLeast: "10Mi", atMost: "1Ti" })
       .default("500Mi")
       .describe("Size limit of one mailbox, such as 500Mi."),
-    imapConnections: z
+    deleteInactiveAfterDays: z
       .int()
-      .min(10)
-      .max(100_000)
-      .default(10_000)
-      .describe("Maximum number of simultaneous IMAP sessions that are not hibernated."),
-    smtpConnections: z
-      .int()
-      .min(10)
-      .max(10_000)
-      .default(1_000)
-      .describe(
-        "Maximum number of simultaneous submission sessions on each of the ports 465 and 587. One client (an IPv4 address or an IPv6 /64) may have a third of them.",
-      ),
-    refuseNewAbove: z
+      .min(1)
+      .max(3650)
+      .default(90)
+      .describe("Days without a login after which an account and all its data are deleted."),
+    refuseNew: z
       .strictObject({
-        loadPerCore: z
+        loadPerCoreAbove: z
           .int()
           .min(1)
           .max(1_000)
           .default(10)
           .describe("One-minute load average of the node per core above which no addresses are created."),
-      })
-      .prefault({})
-      .describe("When no new addresses are created. Clients retry or use another relay."),
-    refuseNewBelow: z
-      .strictObject({
-        memory: size({ name: "memory", atLeast: "1Mi", atMost: "1Ti" })
+        memoryBelow: size({ name: "memoryBelow", atLeast: "1Mi", atMost: "1Ti" })
           .default("200Mi")
           .describe(
             "Free memory below which no addresses are created, but at most an eighth of the container's memory limit.",
           ),
-        disk: size({ name: "disk", atLeast: "1Mi", atMost: "1Ti" })
+        diskBelow: size({ name: "diskBelow", atLeast: "1Mi", atMost: "1Ti" })
           .default("1Gi")
           .describe(
             "Free space on the volume below which no addresses are created, but at most an eighth of the volume.",

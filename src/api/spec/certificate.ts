@@ -11,11 +11,14 @@ export const Certificate = withRules(
       .describe(
         "Where the certificate comes from. Auto: self-signed for _ names and IP addresses; other names need a Secret in this version.",
       ),
-    secretName: objectName("secretName")
+    secret: z
+      .strictObject({
+        name: objectName("name").describe(
+          "Name of the Secret. tls.crt: the certificate, then the intermediate certificates, each signed by the next. tls.key: the private key of the certificate.",
+        ),
+      })
       .optional()
-      .describe(
-        "The Secret of type kubernetes.io/tls to serve if source is Secret. tls.crt: the certificate, then the intermediate certificates, each signed by the next. tls.key: the private key of the certificate.",
-      ),
+      .describe("The Secret of type kubernetes.io/tls to serve, if source is Secret."),
     caBundle: z
       .strictObject({
         configMapName: objectName("configMapName").describe("Name of the ConfigMap."),
@@ -32,7 +35,7 @@ export const Certificate = withRules(
         "Additional certificate authorities that may have signed the certificate. Only for an organisation in which all clients and relays trust them: others reject such a certificate.",
       ),
   }),
-  neededWhen("secretName", "source", "Secret"),
-  onlyWhen("secretName", "source", "Secret"),
+  neededWhen("secret", "source", "Secret"),
+  onlyWhen("secret", "source", "Secret"),
   onlyWhen("caBundle", "source", "Secret"),
 ).describe("The TLS certificate of the relay.");

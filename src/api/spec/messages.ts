@@ -20,12 +20,6 @@ export const Messages = withRules(
       .max(20)
       .default(7)
       .describe("Days after which a seen message of more than 200 kB is deleted."),
-    inactiveAccountsAfterDays: z
-      .int()
-      .min(1)
-      .max(3650)
-      .default(90)
-      .describe("Days without a login after which an account and all its data are deleted."),
   }),
   notGreater("deleteLargeAfterDays", "deleteAfterDays"),
 ).describe("Size limit and retention of messages.");

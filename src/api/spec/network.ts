@@ -48,6 +48,42 @@ const NetworkPolicy = z
     "NetworkPolicy of the pods. Incoming: everybody may connect to the served ports. Outgoing: DNS, ports 25 and 443, the push service and, with TURN, UDP; only to other relays, to addresses in privatePeers, and to addresses that are neither special-purpose (RFC 6890) nor in refusedPeers.",
   );
 
+const Service = z
+  .strictObject({
+    annotations: annotationMap.optional().describe("Annotations of the Service, for example for a load balancer."),
+    loadBalancerClass: line({ maxLength: 253 })
+      .optional()
+      .describe("Load balancer implementation. Default: the cluster's."),
+  })
+  .describe("The Service through which the relay is reached.");
+
+const Connections = z
+  .strictObject({
+    imap: z
+      .int()
+      .min(10)
+      .max(100_000)
+      .default(10_000)
+      .describe("Maximum number of simultaneous IMAP sessions that are not hibernated."),
+    submission: z
+      .int()
+      .min(10)
+      .max(10_000)
+      .default(1_000)
+      .describe(
+        "Maximum number of simultaneous submission sessions on each of the ports 465 and 587. One client (an IPv4 address or an IPv6 /64) may have a third of them.",
+      ),
+    perClient: z
+      .int()
+      .min(50)
+      .max(100_000)
+      .default(1_500)
+      .describe(
+        "Maximum number of simultaneous connections of one client (an IPv4 address or an IPv6 /64) to the ports 80, 143, 443, 465 and 993 together. Everybody behind one NAT is one client; a phone has one to three connections.",
+      ),
+  })
+  .describe("Limits of simultaneous connections.");
+
 export const Network = withRules(
   z.strictObject({
     exposure: z
@@ -56,16 +92,22 @@ export const Network = withRules(
       .describe(
         "How clients and other relays reach the relay. LoadBalancer: a Service with an address of its own. NodePort: ports of all nodes. HostPort: the standard ports of the pod's node.",
       ),
+    addresses: z
+      .array(address("addresses"))
+      .min(1)
+      .max(8)
+      .meta({ "x-kubernetes-list-type": "atomic" })
+      .optional()
+      .describe(
+        "IP addresses at which the relay is reached, where the cluster does not know them, such as a NAT's. The status, the DNS records and the TURN server use them. Default: the addresses of the load balancer, or of the pod's node.",
+      ),
     ipFamilyPolicy: z
       .enum(["SingleStack", "PreferDualStack", "RequireDualStack"])
       .default("PreferDualStack")
       .describe("Address families of the Service (its ipFamilyPolicy)."),
-    annotations: annotationMap.optional().describe("Annotations of the Service, for example for a load balancer."),
-    loadBalancerClass: line({ maxLength: 253 })
-      .optional()
-      .describe("Load balancer implementation. Default: the cluster's."),
-    validatingResolvers: z
-      .array(address("validatingResolvers"))
+    service: Service.prefault({}),
+    dnssecResolvers: z
+      .array(address("dnssecResolvers"))
       .min(1)
       .max(3)
       .meta({ "x-kubernetes-list-type": "atomic" })
@@ -75,14 +117,7 @@ export const Network = withRules(
       ),
     proxyProtocol: ProxyProtocol.optional(),
     policy: NetworkPolicy.prefault({}),
-    connectionsPerClient: z
-      .int()
-      .min(50)
-      .max(100_000)
-      .default(1_500)
-      .describe(
-        "Maximum number of simultaneous connections of one client (an IPv4 address or an IPv6 /64) to the ports 80, 143, 443, 465 and 993 together. Everybody behind one NAT is one client; a phone has one to three connections.",
-      ),
+    connections: Connections.prefault({}),
     privatePeers: z
       .array(addressRange("privatePeers"))
       .max(32)
@@ -100,6 +135,6 @@ export const Network = withRules(
         "Networks with public addresses that the relay must not connect to, such as pods and Services of the cluster that have public addresses.",
       ),
   }),
-  onlyWhen("loadBalancerClass", "exposure", "LoadBalancer"),
-  unchangedWhile("loadBalancerClass", "exposure", "LoadBalancer"),
+  onlyWhen("service.loadBalancerClass", "exposure", "LoadBalancer"),
+  unchangedWhile("service.loadBalancerClass", "exposure", "LoadBalancer"),
 ).describe("How the relay is reached.");

@@ -29,5 +29,5 @@ export const Resources = z
     turn: containerResources.optional().describe("For the TURN server, if it is enabled."),
   })
   .describe(
-    "CPU and memory of each container of the relay pod. Defaults: requests for an idle relay, and memory limits that suffice for the sessions that accounts.imapConnections and accounts.smtpConnections allow.",
+    "CPU and memory of each container of the relay pod. Defaults: requests for an idle relay, and memory limits that suffice for the sessions that network.connections allows.",
   );

@@ -1,8 +1,7 @@
 /** What a relay does beside mail. */
 import { z } from "zod";
 import { withRules } from "../rules.ts";
-import { httpsUrl, objectName, text } from "../schema.ts";
-import { ipv4Pattern } from "./domain.ts";
+import { httpsUrl, objectName } from "../schema.ts";
 
 /** The highest port there is. */
 const lastPort = 65_535;
@@ -12,20 +11,11 @@ const Turn = withRules(
     enabled: z
       .boolean()
       .default(false)
-      .describe("Whether the relay runs a TURN server and announces it to clients. UDP port 3478 must be open."),
-    externalAddress: text({
-      name: "externalAddress",
-      pattern: ipv4Pattern,
-      says: "an IPv4 address",
-      // a name is told what is asked for, not that it is too long
-      maxLength: 253,
-    })
-      .optional()
       .describe(
-        "Public IPv4 address of the relay. Default: the address of the load balancer, or of the node. Required if the node is behind a NAT or the load balancer has only a host name.",
+        "Whether the relay runs a TURN server and announces it to clients. UDP port 3478 must be open. Clients are given the first IPv4 address in network.addresses. Default: the address of the load balancer, or of the node.",
       ),
     firstRelayPort: z.int().min(10_000).max(lastPort).default(49_152).describe("First UDP port for calls."),
-    relayPorts: z
+    relayPortCount: z
       .int()
       .min(4)
       .max(500)
@@ -35,10 +25,10 @@ const Turn = withRules(
       ),
   }),
   {
-    message: `firstRelayPort and relayPorts must not go beyond port ${lastPort}`,
-    rule: `self.firstRelayPort + self.relayPorts - 1 <= ${lastPort}`,
-    holds: (turn) => turn.firstRelayPort + turn.relayPorts - 1 <= lastPort,
-    path: ["relayPorts"],
+    message: `firstRelayPort and relayPortCount must not go beyond port ${lastPort}`,
+    rule: `self.firstRelayPort + self.relayPortCount - 1 <= ${lastPort}`,
+    holds: (turn) => turn.firstRelayPort + turn.relayPortCount - 1 <= lastPort,
+    path: ["relayPortCount"],
   },
 ).describe("TURN server, for calls between devices that cannot reach each other directly.");
 
@@ -67,10 +57,15 @@ export const Services = z
       })
       .prefault({})
       .describe("The iroh relay that connects devices for realtime apps in chats (webxdc)."),
-    appVersionsConfigMapName: objectName("appVersionsConfigMapName")
-      .optional()
-      .describe(
-        "A ConfigMap with the key appversions.json, which informs apps of their newest versions. Changes take effect at once; an invalid file is not served.",
-      ),
+    appVersions: z
+      .strictObject({
+        configMapName: objectName("configMapName")
+          .optional()
+          .describe(
+            "A ConfigMap with the key appversions.json. Changes take effect at once; an invalid file is not served. Default: nothing is announced.",
+          ),
+      })
+      .prefault({})
+      .describe("Informs apps of their newest versions."),
   })
   .describe("Services in addition to mail.");

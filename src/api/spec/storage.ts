@@ -1,19 +1,21 @@
 /** Where mailboxes and the queue are kept. */
 import { z } from "zod";
-import { growing, smallerSize, unchanged, withRules } from "../rules.ts";
+import { smallerSize, unchanged, withRules } from "../rules.ts";
 import { objectName, size } from "../schema.ts";
 
 export const Storage = withRules(
   z.strictObject({
     size: size({ name: "size", atLeast: "100Mi", atMost: "100Ti" })
       .default("10Gi")
-      .describe("Size of the volume for mailboxes and the queue."),
+      .describe("Size of the volume for mailboxes and the queue. A volume that exists becomes larger, never smaller."),
     reservedForMailboxes: size({ name: "reservedForMailboxes", atLeast: "1Mi", atMost: "100Ti" })
       .optional()
       .describe(
         "Free space on the volume below which no mail is accepted (452), so that a full queue leaves space for mailboxes. Default: a tenth of size.",
       ),
-    className: objectName("className").optional().describe("StorageClass of the volume. Default: the cluster's."),
+    storageClassName: objectName("storageClassName")
+      .optional()
+      .describe("StorageClass of the volume. Default: the cluster's."),
     reclaimPolicy: z
       .enum(["Retain", "Delete"])
       .default("Retain")
@@ -26,6 +28,5 @@ export const Storage = withRules(
     "size",
     "reservedForMailboxes must be smaller than size, or no mail is ever accepted",
   ),
-  unchanged("className", "className can't be changed: the volume exists"),
-  growing("size", "size can't become smaller: volumes only grow"),
+  unchanged("storageClassName", "storageClassName can't be changed: the volume exists"),
 ).describe("Where mailboxes and the queue are kept.");

@@ -1,6 +1,6 @@
 /** The one place that reads what is in a Secret, and the one that writes it. Pure. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
-import { chatmailServer, childNames, labels, labelValues } from "../../api/names.ts";
+import { chatmailServer, childNames, labels } from "../../api/names.ts";
 import type { Secret } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
 import { keptMeta } from "../server/resources/child.ts";
@@ -64,14 +64,13 @@ export function metadataPatch(server: ChatmailServer, secret: Secret): object | 
 
 /** Made by the operator for a server of this name: also for an earlier one that left its volume or key behind. */
 export function isMadeFor(server: ChatmailServer, live: KubeObject): boolean {
-  const own = live.metadata.labels ?? {};
   const owner = live.metadata.ownerReferences?.find((reference) => reference.controller);
   if (owner && owner.uid !== server.metadata.uid && owner.kind !== chatmailServer.kind) return false;
-  return own[labels.managedBy] === labelValues.managedBy && own[labels.instance] === server.metadata.name;
+  return live.metadata.labels?.[labels.server] === server.metadata.name;
 }
 
 export const notMadeFor = ({ kind, metadata }: KubeObject) =>
   `${kind} ${metadata.name} exists but does not belong to this server: rename or delete it`;
 
 /** Carries our label: made for a server of ours, or to look so. Such a Secret is never a given certificate or a given list of invites. */
-export const isOurs = (secret: KubeObject) => secret.metadata?.labels?.[labels.managedBy] === labelValues.managedBy;
+export const isOurs = (secret: KubeObject) => secret.metadata?.labels?.[labels.server] !== undefined;

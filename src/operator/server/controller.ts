@@ -42,7 +42,7 @@ function sourcesOf(world: World): Source[] {
   const { servers, ...children } = world.stores;
   // A volume that outlives its server has no owner, but the label of its server's name.
   const serverOf = ({ metadata }: KubeObject): string[] => {
-    const name = metadata.labels?.[labels.instance];
+    const name = metadata.labels?.[labels.server];
     const { namespace } = metadata;
     return name && servers.get(namespace, name) ? [keyOf({ metadata: { name, ...(namespace && { namespace }) } })] : [];
   };

@@ -30,7 +30,7 @@ export function desiredChildren(
   const { certificate, identity, volumeClaim: claim } = seen;
   const plan = {
     server,
-    image: server.spec.image ?? options.relayImage,
+    image: server.spec.image.reference ?? options.relayImage,
     tlsSecretName: certificate.secretName,
     dkimKeyPem: presentIn(identity.dkim)?.rsaKeyPem,
     noInvites: seen.invites?.unusable,

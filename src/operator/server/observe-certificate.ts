@@ -26,7 +26,7 @@ export async function observeCertificate(
   const ownName = childNames(metadata.name).tlsSecret;
   if (source === "Secret") return givenCertificate(server, world, signal);
   if (source === "Auto" && !isSelfSignedDomain(domain)) {
-    const message = `this version can't obtain a certificate for ${domain}: put one into a Secret of type kubernetes.io/tls and set certificate to source: Secret with its secretName, or to source: SelfSigned for a test`;
+    const message = `this version can't obtain a certificate for ${domain}: put one into a Secret of type kubernetes.io/tls and set certificate to source: Secret with its name in secret.name, or to source: SelfSigned for a test`;
     return { source: "None", secretName: ownName, problem: { reason: "CertificateSourceMissing", message } };
   }
 
@@ -43,7 +43,7 @@ function ownProblem(tls: NonNullable<FoundIdentities["tls"]>, secretName: string
 
 async function givenCertificate(server: ChatmailServer, world: World, signal: AbortSignal): Promise<SeenCertificate> {
   const { namespace } = server.metadata;
-  const secretName = server.spec.certificate.secretName ?? "";
+  const secretName = server.spec.certificate.secret?.name ?? "";
   const here = { source: "Secret", secretName } as const;
   const secret =
     world.stores.secrets.get(namespace, secretName) ?? (await secretNamed(secretName, namespace, world, signal));

@@ -48,7 +48,7 @@ function isCarriedOut({ metadata, spec }: ChatmailServer, allowedImages?: readon
 
 /** Where the spec names an image that is under none of the allowed repositories (see `isImageAllowed`). */
 export function imageProblem(
-  { image }: Pick<ChatmailServerSpec, "image">,
+  { image: { reference: image } }: Pick<ChatmailServerSpec, "image">,
   allowed: readonly string[],
 ): Problem | undefined {
   if (image === undefined || allowed.some((prefix) => isImageAllowed(image, prefix))) return undefined;

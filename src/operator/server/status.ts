@@ -1,7 +1,8 @@
 /** What the status says. Pure: the same server, the same observations, the same minute give the same text. */
 import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
 import { acceptingReasons, isStalled, type Reason, reasons, whoActs } from "../../api/reasons.ts";
-import { dkimRecord, recordsOf } from "../../dns/records.ts";
+import type { PublicDkimKey } from "../../dns/dkim-key.ts";
+import { type DnsRecord, dkimRecord, recordsOf } from "../../dns/records.ts";
 import { publicInvite } from "../../mail/invite.ts";
 import { ports } from "../../mail/ports.ts";
 import { planFile } from "../../pod/layout.ts";
@@ -103,29 +104,48 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
   }
   if (!seen || refused) return { observedGeneration: generation, conditions };
 
-  const { facts, source } = seen.certificate;
+  const { facts, source, secretName } = seen.certificate;
   const addresses = addressesOf(server, seen);
-  const finishedAt = seen.cronJob?.status?.lastSuccessfulTime;
+  const completionTime = seen.cronJob?.status?.lastSuccessfulTime;
   return {
     observedGeneration: generation,
     conditions,
     ...inviteOf(server, seen),
     ...(addresses.length > 0 && { addresses }),
-    ...(facts && { certificate: { source, notAfter: facts.notAfter.toISOString(), sha256: facts.sha256 } }),
+    ...(facts && {
+      certificate: { source, secretName, notAfter: facts.notAfter.toISOString(), sha256: facts.sha256 },
+    }),
     ...recordsIn(server, seen),
-    ...(finishedAt && { lastExpiry: { finishedAt } }),
+    ...(completionTime && { lastExpiry: { completionTime } }),
   };
 }
 
 /** A key that is not yet in the cluster is not for the DNS. */
 function recordsIn(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatus, "dkim" | "dns"> {
   const { domain } = server.spec;
-  const keys = presentIn(seen.identity.dkim)?.published ?? [];
-  const [own] = keys;
-  const dns = recordsOf({ domain, addresses: addressesOf(server, seen), keys });
-  if (!own) return dns.length > 0 ? { dns } : {};
-  const { name, value } = dkimRecord({ domain, ...own });
-  return { dkim: { selector: own.selector, record: { name, value } }, dns };
+  const published = presentIn(seen.identity.dkim)?.published ?? [];
+  const addresses = addressesOf(server, seen).map(({ value }) => value);
+  const records = recordSets(recordsOf({ domain, addresses, keys: published }));
+  const keys = published.map(({ selector, key }) => {
+    const { name, value } = dkimRecord({ domain, selector, key });
+    return { selector, algorithm: keyAlgorithms[key.type], record: { name, value } };
+  });
+  return { ...(keys.length > 0 && { dkim: { keys } }), ...(records.length > 0 && { dns: { records } }) };
+}
+
+const keyAlgorithms = { rsa: "RSA", ed25519: "Ed25519" } as const satisfies Record<PublicDkimKey["type"], string>;
+
+/** All values of one name and type together, as the DNS has them. */
+function recordSets(records: readonly DnsRecord[]): NonNullable<NonNullable<ChatmailServerStatus["dns"]>["records"]> {
+  const sets = Map.groupBy(records, ({ name, type }) => `${name} ${type}`);
+  return [...sets.values()].flatMap((set) =>
+    set.slice(0, 1).map(({ name, type }) => ({
+      name,
+      type,
+      values: set.map(({ value }) => value),
+      need: set.some(({ required }) => required) ? ("Required" as const) : ("Recommended" as const),
+    })),
+  );
 }
 
 function readyVerdicts({ server, seen, refused, failure }: Judged): Record<string, Verdict> {
@@ -290,15 +310,23 @@ function firstProblem(checks: readonly Check[], seen: Seen, server: ChatmailServ
   return undefined;
 }
 
-/** Where clients connect: the load balancer, or the node that the pod is on. */
-export function addressesOf(server: ChatmailServer, { service, pod }: Seen): string[] {
-  if (server.spec.network.exposure === "LoadBalancer")
-    return (service?.status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }) => {
-      const address = ip ?? hostname;
-      return address ? [address] : [];
+/** One of the addresses at which the relay is reached, and who says so. */
+export type SeenAddress = NonNullable<ChatmailServerStatus["addresses"]>[number];
+
+/** Where clients connect: the addresses of the spec, else those of the load balancer, or of the node that the pod is on. */
+export function addressesOf(
+  { spec: { network } }: Pick<ChatmailServer, "spec">,
+  { service, pod }: Seen,
+): SeenAddress[] {
+  if (network.addresses) return network.addresses.map((value) => ({ type: "IPAddress", value, from: "Spec" }));
+  if (network.exposure === "LoadBalancer")
+    return (service?.status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }): SeenAddress[] => {
+      if (ip) return [{ type: "IPAddress", value: ip, from: "Service" }];
+      return hostname ? [{ type: "Hostname", value: hostname, from: "Service" }] : [];
     });
   const { hostIPs, hostIP } = pod?.status ?? {};
-  return hostIPs?.map(({ ip }) => ip) ?? (hostIP ? [hostIP] : []);
+  const ips = hostIPs?.map(({ ip }) => ip) ?? (hostIP ? [hostIP] : []);
+  return ips.map((value) => ({ type: "IPAddress", value, from: "Node" }));
 }
 
 function conditionOf(options: {

@@ -25,7 +25,7 @@ function mountedState(server: ChatmailServer, seen: Seen, world: World): string 
     secret(seen.certificate.secretName),
     secret(spec.accounts.invitesSecretName ?? names.invitesSecret),
     other(spec.website.configMapName),
-    other(spec.services.appVersionsConfigMapName),
+    other(spec.services.appVersions.configMapName),
   ]
     .map(versionOf)
     .join(" ");

@@ -1,6 +1,6 @@
 /** What a reconcile of a server reads from and acts through. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
-import { chatmailServer, childNames, fieldManager, group, labels, labelValues, version } from "../../api/names.ts";
+import { chatmailServer, childNames, fieldManager, group, labels, version } from "../../api/names.ts";
 import { Applier } from "../../kube/apply.ts";
 import { Cache } from "../../kube/cache.ts";
 import type { Client } from "../../kube/client.ts";
@@ -86,7 +86,7 @@ export interface World {
   /** Under which we own fields. */
   fieldManager: string;
   relayImage: string;
-  /** What `spec.image` may name; see `isImageAllowed`. */
+  /** What `spec.image.reference` may name; see `isImageAllowed`. */
   allowedImages: readonly string[];
   /** Where the operator itself runs: it may read the health of the pods. */
   operatorNamespace: string;
@@ -108,7 +108,9 @@ export const storeResources = {
 } as const satisfies Record<keyof Stores, Resource>;
 
 /** All that we make, and nothing else, is watched. */
-const ourLabelSelector = `${labels.managedBy}=${labelValues.managedBy}`;
+const ours = { labelSelector: labels.server };
+/** What others make. */
+const others = `!${labels.server}`;
 
 /** Of the many that others make, those that can't hold a certificate. */
 const otherSecretTypes = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token";
@@ -128,7 +130,6 @@ export function makeWorld(options: {
 }): World {
   const { client, scopes, relayImage, allowedImages, operatorNamespace, instance, signal, log, metrics } = options;
   const cache = new Cache({ client, log, signal, namespaces: scopes, ...(metrics && { metrics }) });
-  const ours = { labelSelector: ourLabelSelector };
   const applied = <T extends KubeObject>(resource: Resource<T>) =>
     cache.store(resource, { ...ours, trim: (object) => trimmed(object, fieldManager) });
   const read = <T extends KubeObject>(resource: Resource<T>) =>
@@ -167,13 +168,13 @@ export function makeWorld(options: {
     now: () => new Date(),
     otherSecrets: cache.store(resources.secret, {
       metadataOnly: true,
-      labelSelector: `${labels.managedBy}!=${labelValues.managedBy}`,
+      labelSelector: others,
       fieldSelector: otherSecretTypes,
       trim: withoutManagedFields,
     }),
     otherConfigMaps: cache.store(resources.configMap, {
       metadataOnly: true,
-      labelSelector: `${labels.managedBy}!=${labelValues.managedBy}`,
+      labelSelector: others,
       // each namespace has one
       fieldSelector: "metadata.name!=kube-root-ca.crt",
       trim: withoutManagedFields,
@@ -185,17 +186,17 @@ export function makeWorld(options: {
     domainsAtWork: new Map(),
     serversByDomain: stores.servers.index(({ spec }) => [spec?.domain ?? ""]),
     serversBySecret: stores.servers.index(({ metadata, spec }) =>
-      [spec?.certificate?.secretName, spec?.accounts?.invitesSecretName].flatMap((name) =>
+      [spec?.certificate?.secret?.name, spec?.accounts?.invitesSecretName].flatMap((name) =>
         name === undefined ? [] : [`${metadata.namespace}/${name}`],
       ),
     ),
-    jobsByServer: byLabel(stores.jobs, labels.instance),
+    jobsByServer: byLabel(stores.jobs, labels.server),
   };
 }
 
 /** Digest of the plan in the ConfigMap of the pod's server. */
 function wantedPlan({ configMaps }: Stores, { metadata }: LivePod): string | undefined {
-  const server = metadata.labels?.[labels.instance];
+  const server = metadata.labels?.[labels.server];
   const text = server && configMaps.get(metadata.namespace, childNames(server).planConfigMap)?.data?.[planFile];
   return text === undefined ? undefined : planHash(text);
 }

@@ -74,7 +74,6 @@ test("defaults stand filled in where a rule looks at them", () => {
     maxSize: "30Mi",
     deleteAfterDays: 20,
     deleteLargeAfterDays: 7,
-    inactiveAccountsAfterDays: 90,
   });
 });
 

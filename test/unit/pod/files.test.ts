@@ -60,7 +60,7 @@ describe("Postfix", () => {
   });
 
   test("sizes and limits come from the spec", () => {
-    const fields = { messages: { maxSize: "5Mi" }, accounts: { smtpConnections: 200 } };
+    const fields = { messages: { maxSize: "5Mi" }, network: { connections: { submission: 200 } } };
     expect(file("postfix", "main.cf", "a.test", fields)).toContain("message_size_limit = 5242880\n");
     const master = file("postfix", "master.cf", "a.test", fields);
     expect(master).toMatch(/^submission inet n - n - 200 smtpd$/m);
@@ -175,7 +175,8 @@ test.each([
 describe("Dovecot", () => {
   test("braces close, and limits come from the spec", () => {
     const text = file("dovecot", "dovecot.conf", "a.test", {
-      accounts: { mailboxQuota: "100Mi", imapConnections: 77 },
+      accounts: { mailboxQuota: "100Mi" },
+      network: { connections: { imap: 77 } },
     });
     const count = (what: RegExp) => text.match(what)?.length ?? 0;
     expect(count(/\{$/gm)).toBe(count(/^\s*\}$/gm));
@@ -270,8 +271,8 @@ describe("pages", () => {
 
   test("the info page has every limit of the spec", () => {
     const page = file("pages", "info.en.html", "a.test", {
-      messages: { maxSize: "7Mi", deleteAfterDays: 13, deleteLargeAfterDays: 3, inactiveAccountsAfterDays: 47 },
-      accounts: { mailboxQuota: "77Mi", sendRatePerMinute: 31 },
+      messages: { maxSize: "7Mi", deleteAfterDays: 13, deleteLargeAfterDays: 3 },
+      accounts: { deleteInactiveAfterDays: 47, mailboxQuota: "77Mi", sendRatePerMinute: 31 },
     });
     for (const says of ["13 days", "3 days", "47 days", "7 MiB", "77 MiB", "31 "])
       expect(page).toContain(`<dd>${says}`);
@@ -351,7 +352,7 @@ test("autoconfig has three ways in and three out, in the order in which to try t
 
 describe("nginx", () => {
   test("a client's connections are counted at each port where Postfix does not speak first", () => {
-    const fields = { network: { connectionsPerClient: 2000 }, accounts: { imapConnections: 100, smtpConnections: 90 } };
+    const fields = { network: { connections: { imap: 100, submission: 90, perClient: 2000 } } };
     const conf = file("web", "nginx.conf", "a.test", fields);
     const [, stream = ""] = /^stream \{\n([\s\S]*?)^\}/m.exec(conf) ?? [];
     const servers = stream.split(/^ {2}server \{/m).slice(1);
@@ -505,7 +506,7 @@ describe("what the relay daemon is told", () => {
 });
 
 describe("TURN", () => {
-  const services = { turn: { enabled: true, firstRelayPort: 50_000, relayPorts: 10 } };
+  const services = { turn: { enabled: true, firstRelayPort: 50_000, relayPortCount: 10 } };
   const lines = file("turn", "turnserver.conf", "nine.example.org", { services }).trimEnd().split("\n");
 
   test("off by default, and then nothing of it is there", () => {
@@ -528,7 +529,7 @@ describe("TURN", () => {
   ])(
     "of $ports ports $total are used at the same time, by one credential $credential",
     ({ ports, total, credential }) => {
-      const turn = { enabled: true, relayPorts: ports };
+      const turn = { enabled: true, relayPortCount: ports };
       const conf = file("turn", "turnserver.conf", "nine.example.org", { services: { turn } }).split("\n");
       expect(conf).toEqual(expect.arrayContaining([`total-quota=${total}`, `user-quota=${credential}`]));
       // an account has two credentials that are valid at most

@@ -15,7 +15,7 @@ export function expiryCronJob(plan: PodPlan): CronJob {
   return {
     apiVersion: "batch/v1",
     kind: "CronJob",
-    metadata: childMeta(server, childNames(server.metadata.name).expiryCronJob, { component: "expiry" }),
+    metadata: childMeta(server, childNames(server.metadata.name).expiryCronJob, "expiry"),
     spec: {
       schedule,
       timeZone: "Etc/UTC",

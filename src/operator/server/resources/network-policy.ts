@@ -1,7 +1,7 @@
 /** Who may connect to the pods of a server, and whom they may connect to, where the cluster's network enforces it. */
 import type { V1NetworkPolicyPeer, V1NetworkPolicyPort } from "@kubernetes/client-node";
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
-import { childNames, labels, labelValues } from "../../../api/names.ts";
+import { childNames, labels } from "../../../api/names.ts";
 import type { Json, NetworkPolicy } from "../../../kube/kinds.ts";
 import type { KubeObject } from "../../../kube/object.ts";
 import { ports } from "../../../mail/ports.ts";
@@ -28,7 +28,7 @@ export function networkPolicies(
     return {
       apiVersion: "networking.k8s.io/v1",
       kind: "NetworkPolicy",
-      metadata: childMeta(server, name, { component }),
+      metadata: childMeta(server, name, component),
       spec: {
         podSelector: { matchLabels: enabled ? all : { ...all, [labels.component]: "none" } },
         policyTypes: ["Ingress", "Egress"],
@@ -57,7 +57,7 @@ function ingressOf(server: ChatmailServer, operatorNamespace: string): NonNullab
         ...(turn.enabled
           ? ([
               { protocol: "UDP", port: ports.turn },
-              { protocol: "UDP", port: turn.firstRelayPort, endPort: turn.firstRelayPort + turn.relayPorts - 1 },
+              { protocol: "UDP", port: turn.firstRelayPort, endPort: turn.firstRelayPort + turn.relayPortCount - 1 },
             ] as const)
           : []),
       ],
@@ -89,7 +89,7 @@ function egressOf({ spec: { services, network } }: ChatmailServer): NonNullable<
   // An address that the cluster itself serves leads to the pod without leaving it, so the pod's own address is what counts.
   const relays: Peer = {
     namespaceSelector: {},
-    podSelector: { matchLabels: { [labels.name]: labelValues.name, [labels.component]: "relay" } },
+    podSelector: { matchLabels: { [labels.component]: "relay" } },
   };
   const pushPort = Number(new URL(push.url).port || ports.https);
   return [

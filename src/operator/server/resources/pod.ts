@@ -193,7 +193,7 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
       return { name: volumeNames.invites, secret: { secretName, defaultMode: 0o440, optional: true } };
     }
     case "appVersions": {
-      const given = server.spec.services.appVersionsConfigMapName;
+      const given = server.spec.services.appVersions.configMapName;
       const name = volumeNames.appVersions;
       return given === undefined
         ? { name, emptyDir: { sizeLimit: emptyLimit } }

@@ -3,6 +3,7 @@ import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import type { Json, Service } from "../../../kube/kinds.ts";
 import { ports } from "../../../mail/ports.ts";
+import { turnPlanOf } from "../../../pod/plan-of.ts";
 import { relayPortsOf } from "../../../pod/turn.ts";
 import { childMeta, selectorLabels } from "./child.ts";
 
@@ -12,19 +13,19 @@ export const servedPorts = ["smtp", "submission", "submissions", "imap", "imaps"
 /** Where clients and other relays connect. Keeps the client's address, or every sender would look local. */
 export function mailService(server: ChatmailServer): Service {
   const { network } = server.spec;
+  const { annotations, loadBalancerClass } = network.service;
   const outside = network.exposure !== "HostPort";
   return {
     apiVersion: "v1",
     kind: "Service",
     metadata: {
       ...childMeta(server, childNames(server.metadata.name).service),
-      ...(network.annotations && { annotations: network.annotations }),
+      ...(annotations && { annotations }),
     },
     spec: {
       type: outside ? network.exposure : "ClusterIP",
       ...(outside && ({ externalTrafficPolicy: "Local" } satisfies Service["spec"])),
-      ...(network.loadBalancerClass !== undefined &&
-        ({ loadBalancerClass: network.loadBalancerClass } satisfies Service["spec"])),
+      ...(loadBalancerClass !== undefined && ({ loadBalancerClass } satisfies Service["spec"])),
       ipFamilyPolicy: network.ipFamilyPolicy,
       selector: selectorLabels(server, "relay"),
       ports: [
@@ -38,7 +39,7 @@ export function mailService(server: ChatmailServer): Service {
 /** The ports that calls pass through keep their numbers on the way, or they are of no use: node ports can't. */
 function turnPorts({ spec: { services, network } }: ChatmailServer): Json<V1ServicePort>[] {
   if (!services.turn.enabled) return [];
-  const relayed = network.exposure === "LoadBalancer" ? relayPortsOf(services.turn) : [];
+  const relayed = network.exposure === "LoadBalancer" ? relayPortsOf(turnPlanOf(services.turn)) : [];
   return [
     { name: "turn", port: ports.turn, targetPort: "turn", protocol: "UDP" },
     ...relayed.map((port) => ({ name: `turn-${port}`, port, targetPort: port, protocol: "UDP" })),

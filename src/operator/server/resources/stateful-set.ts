@@ -52,7 +52,7 @@ export function statefulSet(plan: PodPlan): StatefulSet {
 
 /** Nothing in the pod asks for a name inside the cluster. */
 function dnsOf(server: ChatmailServer): Partial<PodSpec> {
-  const nameservers = server.spec.network.validatingResolvers;
+  const nameservers = server.spec.network.dnssecResolvers;
   if (!nameservers) return {};
   return { dnsPolicy: "None", dnsConfig: { nameservers, options: validatingDnsOptions.map((name) => ({ name })) } };
 }

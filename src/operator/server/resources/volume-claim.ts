@@ -15,7 +15,8 @@ export function volumeClaim(server: ChatmailServer, existing?: string): VolumeCl
     spec: {
       accessModes: ["ReadWriteOnce"],
       resources: { requests: { storage: size } },
-      ...(storage.className !== undefined && ({ storageClassName: storage.className } satisfies VolumeClaim["spec"])),
+      ...(storage.storageClassName !== undefined &&
+        ({ storageClassName: storage.storageClassName } satisfies VolumeClaim["spec"])),
     },
   };
 }

@@ -42,7 +42,7 @@ test.each<{ spec: SpecInput; names: IdentityName[] }>([
   { spec: { domain: "192.0.2.7" }, names: ["tls"] },
   { spec: { domain: "nine.example.org" }, names: ["dkim"] },
   { spec: { domain: "nine.example.org", certificate: { source: "SelfSigned" } }, names: ["tls", "dkim"] },
-  { spec: { certificate: { source: "Secret", secretName: "mine" } }, names: ["dkim"] },
+  { spec: { certificate: { source: "Secret", secret: { name: "mine" } } }, names: ["dkim"] },
   { spec: { services: { turn: { enabled: true } } }, names: ["tls", "turn", "dkim"] },
   { spec: { accounts: { registration: "Invite" } }, names: ["tls", "invites", "dkim"] },
   { spec: { accounts: { registration: "Invite", invitesSecretName: "own" } }, names: ["tls", "dkim"] },
@@ -136,9 +136,9 @@ describe("labels, domain and owner of a Secret", () => {
     { when: "others added to it", metadata: { ownerReferences: [other] }, patch: undefined },
     {
       when: "a label is another and the domain is missing",
-      metadata: { labels: { ...own.metadata.labels, "app.kubernetes.io/component": "x" }, annotations: { mine: "1" } },
+      metadata: { labels: {}, annotations: { ...own.metadata.annotations, "chatmail.dev/domain": "", mine: "1" } },
       patch: {
-        labels: { "app.kubernetes.io/component": "relay" },
+        labels: { "chatmail.dev/server": "nine" },
         annotations: { "chatmail.dev/domain": "_nine.test" },
       },
     },

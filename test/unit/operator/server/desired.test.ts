@@ -106,7 +106,7 @@ test("the containers of src/mail are all there, with the image of the operator's
   const images = (spec: SpecInput) =>
     children(spec).StatefulSet.spec.template.spec.containers.map(({ name, image }: Loose) => `${name} ${image}`);
   expect(images({})).toEqual(relayContainers().map(({ name }) => `${name} relay:1`));
-  expect(images({ image: "mine:2" })).toEqual(relayContainers().map(({ name }) => `${name} mine:2`));
+  expect(images({ image: { reference: "mine:2" } })).toEqual(relayContainers().map(({ name }) => `${name} mine:2`));
 });
 
 const templateOf = (spec: SpecInput) => JSON.stringify(children(spec).StatefulSet.spec.template);
@@ -158,7 +158,7 @@ test("Dovecot, whose ports are behind nginx, is probed from inside", () => {
 
 test("a given Secret is mounted", () => {
   const all = children(
-    { certificate: { source: "Secret", secretName: "mine" } },
+    { certificate: { source: "Secret", secret: { name: "mine" } } },
     { ...selfSigned, certificate: { source: "Secret", secretName: "mine" } },
   );
   const { volumes } = all.StatefulSet.spec.template.spec;
@@ -210,7 +210,7 @@ test("the spec's wishes for CPU, memory and nodes reach the pod", () => {
 });
 
 describe("TURN", () => {
-  const withTurn = { services: { turn: { enabled: true, firstRelayPort: 50_000, relayPorts: 4 } } };
+  const withTurn = { services: { turn: { enabled: true, firstRelayPort: 50_000, relayPortCount: 4 } } };
   const balanced = (...ingress: object[]): Seen => ({
     ...selfSigned,
     identity: { ...selfSigned.identity, turn: present("0f1e2d3c") },
@@ -221,9 +221,8 @@ describe("TURN", () => {
       status: { loadBalancer: { ingress } },
     },
   });
-  const turnOf = (network: object, seen: Seen, turn = {}) => {
-    const services = { turn: { ...withTurn.services.turn, ...turn } };
-    const { Service, StatefulSet } = children({ services, network }, seen);
+  const turnOf = (network: object, seen: Seen) => {
+    const { Service, StatefulSet } = children({ ...withTurn, network }, seen);
     const pod = StatefulSet.spec.template.spec;
     const container = pod.containers.find(({ name }: Loose) => name === "turn");
     const udp = (ports: Loose[]) => ports.filter(({ protocol }) => protocol === "UDP");
@@ -250,22 +249,22 @@ describe("TURN", () => {
   });
 
   test.each([
-    { when: "the load balancer has no address yet", ingress: [], turn: {}, external: undefined },
-    { when: "it has only a name", ingress: [{ hostname: "lb.example" }], turn: {}, external: undefined },
+    { when: "the load balancer has no address yet", ingress: [], network: {}, external: undefined },
+    { when: "it has only a name", ingress: [{ hostname: "lb.example" }], network: {}, external: undefined },
     {
       when: "it has only a name, and the spec an address",
       ingress: [{ hostname: "lb.example" }],
-      turn: { externalAddress: "192.0.2.1" },
+      network: { addresses: ["2001:db8::1", "192.0.2.1"] },
       external: is("192.0.2.1"),
     },
     {
       when: "the spec knows better",
       ingress: [{ ip: "203.0.113.7" }],
-      turn: { externalAddress: "192.0.2.1" },
+      network: { addresses: ["2001:db8::1", "192.0.2.1"] },
       external: is("192.0.2.1"),
     },
-  ])("seen from outside as $external.value when $when", ({ ingress, turn, external }) => {
-    expect(turnOf({}, balanced(...ingress), turn).external).toEqual(external);
+  ])("seen from outside as $external.value when $when", ({ ingress, network, external }) => {
+    expect(turnOf(network, balanced(...ingress)).external).toEqual(external);
   });
 
   test("the secret is seen by relay and turn alone, and another one rolls the pod", () => {
@@ -288,10 +287,10 @@ describe("TURN", () => {
 test("the pod asks validating resolvers where there are some, else the cluster's DNS", () => {
   const pod = (spec: SpecInput) => children(spec).StatefulSet.spec.template.spec;
   expect(pod({})).not.toHaveProperty("dnsPolicy");
-  const validatingResolvers = ["192.0.2.53", "2001:db8::53"];
-  expect(pod({ network: { validatingResolvers } })).toMatchObject({
+  const dnssecResolvers = ["192.0.2.53", "2001:db8::53"];
+  expect(pod({ network: { dnssecResolvers } })).toMatchObject({
     dnsPolicy: "None",
-    dnsConfig: { nameservers: validatingResolvers, options: [{ name: "edns0" }, { name: "trust-ad" }] },
+    dnsConfig: { nameservers: dnssecResolvers, options: [{ name: "edns0" }, { name: "trust-ad" }] },
   });
 });
 
@@ -328,7 +327,7 @@ describe("what a pod sees of Secrets and ConfigMaps that a person names", () => 
   });
 
   test("the app versions, and no other key", () => {
-    const spec = { services: { appVersionsConfigMapName: "versions" } };
+    const spec = { services: { appVersions: { configMapName: "versions" } } };
     expect(volume("app-versions", spec).configMap.items).toEqual([key("appversions.json")]);
   });
 });
@@ -351,8 +350,10 @@ describe("what each container is given", () => {
       expect(amountOf(resources.requests.memory)).toBeLessThan(amountOf(resources.limits.memory));
     }
     // 3 MiB for each session that the spec allows
-    expect(resourcesOf("dovecot", { accounts: { imapConnections: 100 } }).limits).toEqual({ memory: "812Mi" });
-    expect(resourcesOf("postfix", { accounts: { smtpConnections: 1024 } }).limits).toEqual({ memory: "7680Mi" });
+    expect(resourcesOf("dovecot", { network: { connections: { imap: 100 } } }).limits).toEqual({ memory: "812Mi" });
+    expect(resourcesOf("postfix", { network: { connections: { submission: 1024 } } }).limits).toEqual({
+      memory: "7680Mi",
+    });
   });
 
   test.each([

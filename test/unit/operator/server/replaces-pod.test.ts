@@ -36,15 +36,13 @@ const edits: Record<string, Edit> = {
   "accounts.createRatePerMinute": accounts({ createRatePerMinute: 3 }),
   "accounts.createBurst": accounts({ createBurst: 3 }),
   "accounts.mailboxQuota": accounts({ mailboxQuota: "300Mi" }),
-  "accounts.imapConnections": accounts({ imapConnections: 3000 }),
-  "accounts.smtpConnections": accounts({ smtpConnections: 300 }),
-  "accounts.refuseNewAbove.loadPerCore": accounts({ refuseNewAbove: { loadPerCore: 3 } }),
-  "accounts.refuseNewBelow.memory": accounts({ refuseNewBelow: { memory: "3Mi" } }),
-  "accounts.refuseNewBelow.disk": accounts({ refuseNewBelow: { disk: "3Mi" } }),
+  "accounts.deleteInactiveAfterDays": accounts({ deleteInactiveAfterDays: 3 }),
+  "accounts.refuseNew.loadPerCoreAbove": accounts({ refuseNew: { loadPerCoreAbove: 3 } }),
+  "accounts.refuseNew.memoryBelow": accounts({ refuseNew: { memoryBelow: "3Mi" } }),
+  "accounts.refuseNew.diskBelow": accounts({ refuseNew: { diskBelow: "3Mi" } }),
   "messages.maxSize": [{}, { messages: { maxSize: "60Mi" } }],
   "messages.deleteAfterDays": [{}, { messages: { deleteAfterDays: 8 } }],
   "messages.deleteLargeAfterDays": [{}, { messages: { deleteLargeAfterDays: 3 } }],
-  "messages.inactiveAccountsAfterDays": [{}, { messages: { inactiveAccountsAfterDays: 3 } }],
   "privacy.postal": [{}, { privacy: { postal: "Street" } }],
   "privacy.mail": [{}, { privacy: { mail: "a@b.example" } }],
   "privacy.dataOfficer": [{}, { privacy: { dataOfficer: "N. N." } }],
@@ -53,33 +51,33 @@ const edits: Record<string, Edit> = {
   "services.push.enabled": [{}, { services: { push: { enabled: false } } }],
   "services.push.url": [{}, { services: { push: { url: "https://push.example/x" } } }],
   "services.turn.enabled": [{}, turn({})],
-  "services.turn.externalAddress": [turn({}), turn({ externalAddress: "192.0.2.9" })],
   "services.turn.firstRelayPort": [turn({}), turn({ firstRelayPort: 30_000 })],
-  "services.turn.relayPorts": [turn({}), turn({ relayPorts: 9 })],
+  "services.turn.relayPortCount": [turn({}), turn({ relayPortCount: 9 })],
   "services.iroh.url": [{}, { services: { iroh: { url: "https://iroh.example" } } }],
-  "services.appVersionsConfigMapName": [{}, { services: { appVersionsConfigMapName: "versions" } }],
+  "services.appVersions.configMapName": [{}, { services: { appVersions: { configMapName: "versions" } } }],
   "storage.size": [{}, { storage: { size: "20Gi" } }],
   "storage.reservedForMailboxes": [{}, { storage: { reservedForMailboxes: "2Gi" } }],
-  "storage.className": [{}, { storage: { className: "fast" } }],
+  "storage.storageClassName": [{}, { storage: { storageClassName: "fast" } }],
   "storage.reclaimPolicy": [{}, { storage: { reclaimPolicy: "Delete" } }],
-  "certificate.source": [{}, { certificate: { source: "Secret", secretName: "mine" } }],
-  "certificate.secretName": [
-    { certificate: { source: "Secret", secretName: "mine" } },
-    { certificate: { source: "Secret", secretName: "other" } },
+  "certificate.source": [{}, { certificate: { source: "Secret", secret: { name: "mine" } } }],
+  "certificate.secret.name": [
+    { certificate: { source: "Secret", secret: { name: "mine" } } },
+    { certificate: { source: "Secret", secret: { name: "other" } } },
   ],
   "certificate.caBundle.configMapName": [
-    { certificate: { source: "Secret", secretName: "mine" } },
-    { certificate: { source: "Secret", secretName: "mine", caBundle: { configMapName: "ours" } } },
+    { certificate: { source: "Secret", secret: { name: "mine" } } },
+    { certificate: { source: "Secret", secret: { name: "mine" }, caBundle: { configMapName: "ours" } } },
   ],
   "certificate.caBundle.key": [
-    { certificate: { source: "Secret", secretName: "mine", caBundle: { configMapName: "ours" } } },
-    { certificate: { source: "Secret", secretName: "mine", caBundle: { configMapName: "ours", key: "x" } } },
+    { certificate: { source: "Secret", secret: { name: "mine" }, caBundle: { configMapName: "ours" } } },
+    { certificate: { source: "Secret", secret: { name: "mine" }, caBundle: { configMapName: "ours", key: "x" } } },
   ],
   "network.exposure": [{}, { network: { exposure: "HostPort" } }],
   "network.ipFamilyPolicy": [{}, { network: { ipFamilyPolicy: "SingleStack" } }],
-  "network.annotations": [{}, { network: { annotations: { a: "b" } } }],
-  "network.loadBalancerClass": [{}, { network: { loadBalancerClass: "x" } }],
-  "network.validatingResolvers": [{}, { network: { validatingResolvers: ["192.0.2.53"] } }],
+  "network.addresses": [turn({}), { ...turn({}), network: { addresses: ["192.0.2.9"] } }],
+  "network.service.annotations": [{}, { network: { service: { annotations: { a: "b" } } } }],
+  "network.service.loadBalancerClass": [{}, { network: { service: { loadBalancerClass: "x" } } }],
+  "network.dnssecResolvers": [{}, { network: { dnssecResolvers: ["192.0.2.53"] } }],
   "network.proxyProtocol.trustedNetworks": [{}, { network: { proxyProtocol: { trustedNetworks: ["192.0.2.0/28"] } } }],
   "network.policy.enabled": [{}, { network: { policy: { enabled: false } } }],
   "network.policy.metricsFrom.namespaceLabels": [
@@ -87,7 +85,9 @@ const edits: Record<string, Edit> = {
     { network: { policy: { metricsFrom: { namespaceLabels: { a: "b" } } } } },
   ],
   "network.policy.metricsFrom.podLabels": [{}, { network: { policy: { metricsFrom: { podLabels: { a: "b" } } } } }],
-  "network.connectionsPerClient": [{}, { network: { connectionsPerClient: 300 } }],
+  "network.connections.imap": [{}, { network: { connections: { imap: 3000 } } }],
+  "network.connections.submission": [{}, { network: { connections: { submission: 300 } } }],
+  "network.connections.perClient": [{}, { network: { connections: { perClient: 300 } } }],
   "network.privatePeers": [{}, { network: { privatePeers: ["10.0.0.0/8"] } }],
   "network.refusedPeers": [{}, { network: { refusedPeers: ["2a00::/16"] } }],
   ...Object.fromEntries(
@@ -121,7 +121,7 @@ const edits: Record<string, Edit> = {
     toleration({ key: "a", effect: "NoExecute", tolerationSeconds: 9 }),
   ],
   "scheduling.priorityClassName": [{}, { scheduling: { priorityClassName: "high" } }],
-  image: [{}, { image: "other:9" }],
+  "image.reference": [{}, { image: { reference: "other:9" } }],
 };
 
 function leavesOf(schema: Structural, path = ""): string[] {
@@ -139,7 +139,7 @@ test("every field but the domain has an edit here", () => {
 
 function templateOf(spec: SpecInput): string {
   const server = aServer({ domain: "nine.example.org", ...spec });
-  const secretName = server.spec.certificate.secretName ?? "nine-tls";
+  const secretName = server.spec.certificate.secret?.name ?? "nine-tls";
   const seen: Seen = {
     certificate: { source: "Secret", secretName, facts },
     identity: { dkim: present({ rsaKeyPem: "private", published: [] }), turn: present("x") },

@@ -44,8 +44,8 @@ test.each([
   { when: "Unmanaged", other: older({ management: "Unmanaged" }) },
   { when: "Paused since it was created", other: older({ management: "Paused" }) },
   { when: "being deleted", other: older({}, { deletionTimestamp: "2026-11-01T00:00:00Z" }) },
-  { when: "refused for its spec", other: older({ image: "" }) },
-  { when: "refused for its image", other: older({ image: "evil.example/relay:1" }) },
+  { when: "refused for its spec", other: older({ image: { reference: "" } }) },
+  { when: "refused for its image", other: older({ image: { reference: "evil.example/relay:1" } }) },
 ])("an older one that is $when keeps nobody out", ({ other }) => {
   const mine = server("a", "2026-11-01T00:00:00Z");
   expect(domainProblem(mine, [mine, other], () => false, ["registry.example/relay"])).toBeUndefined();

@@ -221,10 +221,10 @@ test.each([
 test("says where the relay is, how people join, and what is served", () => {
   expect(judge()).toMatchObject({
     observedGeneration: 1,
-    addresses: ["203.0.113.9"],
+    addresses: [{ type: "IPAddress", value: "203.0.113.9", from: "Service" }],
     invite: { link: "dcaccount:_nine.test", page: "https://_nine.test/" },
-    certificate: { source: "SelfSigned", notAfter: "2126-10-30T00:00:00.000Z", sha256: "ab" },
-    lastExpiry: { finishedAt: "2026-11-23T00:02:05Z" },
+    certificate: { source: "SelfSigned", secretName: "nine-tls", notAfter: "2126-10-30T00:00:00.000Z", sha256: "ab" },
+    lastExpiry: { completionTime: "2026-11-23T00:02:05Z" },
   });
 });
 
@@ -235,15 +235,16 @@ test("says which records the domain needs, with the key that is in the cluster",
     identity: { dkim: present({ rsaKeyPem: "private", published: [{ selector: "chatmail", key }] }) },
   });
   const record = { name: "chatmail._domainkey._nine.test.", value: '"v=DKIM1;k=rsa;p=MIIB;s=email;t=s"' };
-  expect(dkim).toEqual({ selector: "chatmail", record });
-  expect(dns).toContainEqual({ ...record, type: "TXT", required: true });
-  expect(dns).toContainEqual({ name: "_nine.test.", type: "A", value: "203.0.113.9", required: true });
+  expect(dkim).toEqual({ keys: [{ selector: "chatmail", algorithm: "RSA", record }] });
+  const { name, value } = record;
+  expect(dns?.records).toContainEqual({ name, type: "TXT", values: [value], need: "Required" });
+  expect(dns?.records).toContainEqual({ name: "_nine.test.", type: "A", values: ["203.0.113.9"], need: "Required" });
 });
 
 test("a key that is not in the cluster yet is not for the DNS", () => {
   const { dkim, dns } = judge({ identity: { dkim: absent } });
   expect(dkim).toBeUndefined();
-  expect(dns?.some(({ name }) => name.includes("chatmail._domainkey"))).toBe(false);
+  expect(dns?.records?.some(({ name }) => name.includes("chatmail._domainkey"))).toBe(false);
 });
 
 test("a Secret without its key is the first thing to put right", () => {
@@ -261,7 +262,19 @@ test("an address literal needs no records", () => {
 });
 
 test.each(["HostPort", "NodePort"])("with %s the addresses are those of the pod's node", (exposure) => {
-  expect(judge({}, {}, aServer({ network: { exposure } })).addresses).toEqual(["198.51.100.2", "2001:db8::2"]);
+  expect(judge({}, {}, aServer({ network: { exposure } })).addresses).toEqual([
+    { type: "IPAddress", value: "198.51.100.2", from: "Node" },
+    { type: "IPAddress", value: "2001:db8::2", from: "Node" },
+  ]);
+});
+
+test.each(["HostPort", "NodePort", "LoadBalancer"])("with %s the addresses of the spec come first", (exposure) => {
+  const { addresses, dns } = judge({}, {}, aServer({ network: { exposure, addresses: ["192.0.2.1", "192.0.2.2"] } }));
+  expect(addresses).toEqual([
+    { type: "IPAddress", value: "192.0.2.1", from: "Spec" },
+    { type: "IPAddress", value: "192.0.2.2", from: "Spec" },
+  ]);
+  expect(dns?.records?.find(({ type }) => type === "A")?.values).toEqual(["192.0.2.1", "192.0.2.2"]);
 });
 
 test("every condition speaks of the generation that was judged", () => {
