@@ -5,7 +5,7 @@ import { stringify } from "yaml";
 import { crdOf } from "../src/api/crd.ts";
 import { kinds } from "../src/api/kinds.ts";
 import { referenceOf } from "../src/api/reference.ts";
-import { installManifests, ownRules, watchRules } from "../src/operator/manifests.ts";
+import { installManifests, ownRules, userRules, watchRules } from "../src/operator/manifests.ts";
 import { readOptions } from "./options.ts";
 import { recordingSvg } from "./recording.ts";
 
@@ -41,6 +41,9 @@ const files: Record<string, string> = {
   ),
   [`${chart}/generated/watch-rules.yaml`]: yaml(watchRules),
   [`${chart}/generated/own-rules.yaml`]: yaml(ownRules),
+  ...Object.fromEntries(
+    Object.entries(userRules).map(([verb, rules]) => [`${chart}/generated/${verb}-rules.yaml`, yaml(rules)]),
+  ),
   [`${chart}/Chart.yaml`]: chartFile(version),
   "docs/decisions/README.md": decisionIndex(),
   "docs/images/demo.svg": recordingSvg(readFileSync(resolve(root, "docs/images/demo.txt"), "utf8")),

@@ -1,5 +1,5 @@
 /** What `kubectl apply -f` and the chart install, but for the CRD. Pure; the chart's rules are generated from here. */
-import type { V1Deployment, V1Role, V1RoleBinding, V1ServiceAccount } from "@kubernetes/client-node";
+import type { V1ClusterRole, V1Deployment, V1Role, V1RoleBinding, V1ServiceAccount } from "@kubernetes/client-node";
 import { type Kind, kinds } from "../api/kinds.ts";
 import { group } from "../api/names.ts";
 import type { Typed } from "../kube/kinds.ts";
@@ -48,6 +48,21 @@ export const ownRules: PolicyRule[] = [
   { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] },
 ];
 
+/**
+ * What people may do with objects of our kinds who may view, or edit, the other objects of their namespace: Kubernetes adds
+ * these rules to its own roles of these names, and those of edit to admin.
+ */
+export const userRules = {
+  view: [{ apiGroups: [group], resources: kinds.map(({ plural }) => plural), verbs: read }],
+  edit: [
+    {
+      apiGroups: [group],
+      resources: kinds.map(({ plural }) => plural),
+      verbs: ["create", "update", "patch", "delete", "deletecollection"],
+    },
+  ],
+} satisfies Record<string, PolicyRule[]>;
+
 export interface InstallOptions {
   namespace: string;
   operatorImage: string;
@@ -77,6 +92,14 @@ export function installManifests(options: InstallOptions): KubeObject[] {
     metadata: metadata(suffix),
     rules,
   });
+  const forUsers = Object.entries(userRules).map(
+    ([verb, rules]): Typed<V1ClusterRole> => ({
+      apiVersion: `${rbac}/v1`,
+      kind: "ClusterRole",
+      metadata: { name: `${name}-${verb}`, labels: { ...labels, [`${rbac}/aggregate-to-${verb}`]: "true" } },
+      rules,
+    }),
+  );
   const account: Typed<V1ServiceAccount> = { apiVersion: "v1", kind: "ServiceAccount", metadata: metadata() };
   const deployment: Typed<V1Deployment> = {
     apiVersion: "apps/v1",
@@ -125,5 +148,13 @@ export function installManifests(options: InstallOptions): KubeObject[] {
       },
     },
   };
-  return [account, role("", watchRules), bound(""), role("-leader", ownRules), bound("-leader"), deployment];
+  return [
+    ...forUsers,
+    account,
+    role("", watchRules),
+    bound(""),
+    role("-leader", ownRules),
+    bound("-leader"),
+    deployment,
+  ];
 }

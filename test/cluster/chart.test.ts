@@ -64,9 +64,10 @@ test("the CRD comes with the chart, may be left out, and stays when the chart go
 });
 
 test.each([
-  { values: "watch.namespaces={a,b}", watched: "a,b", kinds: { Role: 3, ClusterRole: 0 } },
-  { values: "watch.allNamespaces=true", watched: "*", kinds: { Role: 1, ClusterRole: 1 } },
-  { values: "replicas=2", watched: namespace, kinds: { Role: 2, ClusterRole: 0 } },
+  { values: "watch.namespaces={a,b}", watched: "a,b", kinds: { Role: 3, ClusterRole: 2 } },
+  { values: "watch.allNamespaces=true", watched: "*", kinds: { Role: 1, ClusterRole: 3 } },
+  { values: "replicas=2", watched: namespace, kinds: { Role: 2, ClusterRole: 2 } },
+  { values: "rbac.aggregateToUserRoles=false", watched: namespace, kinds: { Role: 2, ClusterRole: 0 } },
 ])("with $values it watches $watched and has rights for no more", async ({ values, watched, kinds }) => {
   const objects = await rendered(values, "crds.enabled=false");
   expect(JSON.stringify(objects)).toContain(JSON.stringify({ name: "WATCH_NAMESPACES", value: watched }));

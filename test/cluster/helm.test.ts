@@ -50,6 +50,32 @@ test("a server in its namespace becomes Ready", async () => {
   await readyWithBurst(20);
 });
 
+/** What a user of this role may do with ChatmailServers; kubectl ends with an error where it prints "no". */
+const can = (user: string, verb: string, where: string, ...more: readonly string[]) =>
+  kubectl(["auth", "can-i", verb, chatmailServer.plural, "--as", user, "-n", where, ...more]).then(
+    (said) => said.trim() === "yes",
+    (thrown) => {
+      if (!String(thrown).includes("can-i")) throw thrown;
+      return false;
+    },
+  );
+
+test.each([
+  { role: "view", may: ["get", "list", "watch"], mayNot: ["create", "patch", "delete"] },
+  { role: "edit", may: ["get", "create", "update", "patch", "delete"], mayNot: [] },
+  { role: "admin", may: ["get", "create", "update", "patch", "delete"], mayNot: [] },
+])("who has the role $role in a namespace has it for its servers", async ({ role, may, mayNot }) => {
+  const user = `someone-who-may-${role}`;
+  await inNamespace("create", "rolebinding", user, `--clusterrole=${role}`, `--user=${user}`);
+  // the API server adds the rules to its own roles a moment after they are there
+  await until("the role to hold", () => can(user, "get", namespace));
+  const allowed = [];
+  for (const verb of [...may, ...mayNot]) if (await can(user, verb, namespace)) allowed.push(verb);
+  expect(allowed).toEqual(may);
+  expect(await can(user, "patch", namespace, "--subresource=status")).toBe(false);
+  expect(await can(user, "get", "default")).toBe(false);
+});
+
 test("when the leading replica is lost the other one goes on", async () => {
   const lost = await leader();
   const pods = (await inNamespace("get", "pods", "-o", "name")).trim().split("\n");

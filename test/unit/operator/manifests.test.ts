@@ -42,8 +42,12 @@ test("nothing may be deleted, run in a pod, or reached in other groups", () => {
   expect(watchRules.flatMap((rule) => rule.resources).filter((name) => name.includes("exec"))).toEqual([]);
 });
 
-test("all stays in the one namespace", () => {
+test("all stays in the one namespace, but for what roles of people may do with our kinds", () => {
   const all = installManifests({ namespace: "mail", operatorImage: "o:1", relayImage: "r:1", version: "1" });
-  expect(new Set(all.map(({ metadata }) => metadata.namespace))).toEqual(new Set(["mail"]));
-  expect(all.map(({ kind }) => kind)).not.toContain("ClusterRole");
+  const isRole = ({ kind }: { kind: string }) => kind === "ClusterRole";
+  const others = all.filter((object) => !isRole(object));
+  expect(new Set(others.map(({ metadata }) => metadata.namespace))).toEqual(new Set(["mail"]));
+  const rules = all.filter(isRole).flatMap((role) => (role as unknown as { rules: PolicyRule[] }).rules);
+  expect(new Set(rules.flatMap(({ apiGroups }) => apiGroups))).toEqual(new Set(["chatmail.dev"]));
+  expect(rules.flatMap(({ resources }) => resources).filter((name) => name.includes("/"))).toEqual([]);
 });
