@@ -157,6 +157,15 @@ export function withoutManagedFields<T extends KubeObject>(object: T): T {
   return { ...object, metadata };
 }
 
+/**
+ * Without annotations, labels and managedFields: for objects of others of which only the name and the version matter. An
+ * annotation may hold a copy of all data (kubectl.kubernetes.io/last-applied-configuration).
+ */
+export function identityOnly<T extends KubeObject>(object: T): T {
+  const { annotations: _, labels: __, managedFields: ___, ...metadata }: ObjectMeta = object.metadata;
+  return { ...object, metadata };
+}
+
 const digestPattern = /^sha256:[0-9a-f]{64}$/;
 
 /** With digests in place of long values of `data`: enough to tell whether they are as wanted. Safe to repeat. */

@@ -9,7 +9,7 @@ export { type Outcome, type Reconcile, type Run, runController, runWorkers } fro
 export { type Credentials, inClusterCredentials } from "./credentials.ts";
 export { defaultCredentials } from "./default-credentials.ts";
 export { EventRecorder, type Note } from "./events.ts";
-export { trimmed, withDigests, withoutManagedFields } from "./fields.ts";
+export { identityOnly, trimmed, withDigests, withoutManagedFields } from "./fields.ts";
 export { conflictsOf, immutableFields, remakeOf } from "./immutable.ts";
 export { byLabel, byOwner, type Index } from "./indexes.ts";
 export { resources } from "./kinds.ts";

@@ -5,7 +5,7 @@ import { Applier } from "../../kube/apply.ts";
 import { Cache } from "../../kube/cache.ts";
 import type { Client } from "../../kube/client.ts";
 import { EventRecorder } from "../../kube/events.ts";
-import { trimmed, withoutManagedFields } from "../../kube/fields.ts";
+import { identityOnly, trimmed, withoutManagedFields } from "../../kube/fields.ts";
 import { byLabel, type Index } from "../../kube/indexes.ts";
 import { type ConfigMap, resources } from "../../kube/kinds.ts";
 import type { Log } from "../../kube/log.ts";
@@ -170,14 +170,14 @@ export function makeWorld(options: {
       metadataOnly: true,
       labelSelector: others,
       fieldSelector: otherSecretTypes,
-      trim: withoutManagedFields,
+      trim: identityOnly,
     }),
     otherConfigMaps: cache.store(resources.configMap, {
       metadataOnly: true,
       labelSelector: others,
       // each namespace has one
       fieldSelector: "metadata.name!=kube-root-ca.crt",
-      trim: withoutManagedFields,
+      trim: identityOnly,
     }),
     serversByCaBundle: stores.servers.index(({ metadata, spec }) => {
       const name = spec?.certificate?.caBundle?.configMapName;

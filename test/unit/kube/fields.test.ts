@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { hasAll, ownsMoreThan, trimmed } from "../../../src/kube/fields.ts";
+import { hasAll, identityOnly, ownsMoreThan, trimmed } from "../../../src/kube/fields.ts";
 import type { KubeObject } from "../../../src/kube/object.ts";
 
 test.each([
@@ -182,4 +182,25 @@ test("what others own is not kept", () => {
   live.metadata.managedFields?.push({ manager: "us", operation: "Apply", fieldsV1: {} });
   expect(trimmed(live, "us").metadata.managedFields).toEqual([{ manager: "us", operation: "Apply", fieldsV1: {} }]);
   expect("managedFields" in trimmed(owned({}, "kubectl"), "us").metadata).toBe(false);
+});
+
+test("of somebody else's object, no annotation is kept: kubectl puts a copy of all data there", () => {
+  const secret: KubeObject = {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: {
+      name: "theirs",
+      namespace: "mail",
+      uid: "u",
+      resourceVersion: "7",
+      annotations: { "kubectl.kubernetes.io/last-applied-configuration": '{"data":{"key":"c2VjcmV0"}}' },
+      labels: { team: "a" },
+      managedFields: [{ manager: "kubectl", operation: "Update" }],
+    },
+  };
+  expect(identityOnly(secret)).toEqual({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "theirs", namespace: "mail", uid: "u", resourceVersion: "7" },
+  });
 });
