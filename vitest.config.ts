@@ -2,9 +2,9 @@ import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** Patience of a whole test, in milliseconds, one figure per suite; inside a test `until` waits. */
-const patienceMs = { unit: 10_000, services: 60_000, cluster: 240_000 };
+const patienceMs = { unit: 30_000, services: 180_000, cluster: 360_000 };
 
-/** They prove that something is right again within seconds, so nothing else runs beside the two of them. */
+/** Their faults last for a second or two, in which a loop has to have its turns, so nothing else runs beside the two of them. */
 const alone = ["test/services/kube-faults.test.ts", "test/services/kube-lease.test.ts"];
 
 interface Part {

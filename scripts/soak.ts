@@ -82,10 +82,11 @@ try {
     stopping.abort();
     await Promise.all(changing);
     for (const { plural, store } of subjects) {
-      const ms = await untilEqual(store, { server, plural, namespace }, rightAgainWithinMs).catch((cause) => {
+      const startedAt = performance.now();
+      await untilEqual(store, { server, plural, namespace }, rightAgainWithinMs).catch((cause) => {
         throw new Error(`round ${round}, ${plural}, --seed ${seed}: ${told.join(", ")}`, { cause });
       });
-      followers.find((each) => each.plural === plural)?.recoveries.push(ms);
+      followers.find((each) => each.plural === plural)?.recoveries.push(performance.now() - startedAt);
     }
     const worst = Math.max(...followers.map(({ recoveries }) => recoveries.at(-1) ?? 0));
     console.log(`round ${round}: ${told.join(", ")}; right again after ${Math.round(worst)} ms`);

@@ -2,6 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
+import { annotations } from "../../src/api/names.ts";
 import { sha256Of } from "../../src/certificates/pair.ts";
 import { certificateNames, type KeyPair } from "../../src/certificates/self-signed.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
@@ -110,39 +111,32 @@ describe("one server", () => {
 
   const planOfStory = async () => (await get("configmap", "story-plan")).data?.["plan.json"] ?? "";
 
-  test("new limits are in force in the running pod, and long before the kubelet looks by itself", async () => {
+  test("new limits are in force in the running pod, and the kubelet is made to look for them", async () => {
     const before = await get("pod", "story-0");
     const reports = ["postfix", "dovecot", "web"].map((program) => `/run/chatmail/plan-${program}.json`);
-    const took: number[] = [];
     for (const sendBurst of [19, 20, 21]) {
-      const start = performance.now();
       await patch("story", { accounts: { sendBurst }, messages: { maxSize: `${sendBurst}Mi` } });
       await until("the plan", async () => (await planOfStory()).includes(`"sendBurst": ${sendBurst}`));
-      const written = performance.now();
       const inPod = () =>
         kubectl(["-n", namespace, "exec", "story-0", "-c", "relay", "--", "cat", "/etc/chatmail/plan/plan.json"]);
       await until("the plan in the pod", async () => (await inPod()).includes(`"sendBurst": ${sendBurst}`), {
         patienceMs: 120_000,
         everyMs: 100,
       });
-      const mounted = performance.now();
       const used = `"current":"${planHash(await planOfStory())}"`;
       const inForce = async () => {
         const said = await kubectl(["-n", namespace, "exec", "story-0", "-c", "relay", "--", "cat", ...reports]);
         return said.split(used).length === 1 + reports.length;
       };
       await until("the pod to go by it", inForce, { patienceMs: 120_000, everyMs: 100 });
-      took.push(Math.round(performance.now() - start));
-      const [first, second] = [written - start, mounted - written].map(Math.round);
-      console.log(
-        `written after ${first} ms, in the pod after ${second} ms more, in force after ${took.at(-1)} ms in all`,
-      );
+      // by itself it looks after a minute and more (decision 0027)
+      const { metadata } = await get("pod", "story-0");
+      const { resourceVersion } = (await get("configmap", "story-plan")).metadata;
+      expect(metadata.annotations?.[annotations.synced]?.split(" ")).toContain(resourceVersion);
     }
     await conditionIs("story", "UpToDate", "True PlanUsed");
     await serverReady("story");
     expect((await get("pod", "story-0")).metadata.uid).toBe(before.metadata.uid);
-    // it looks after 60 to 90 s; on an idle machine this takes some seconds (decision 0027)
-    expect(Math.max(...took)).toBeLessThan(45_000);
   });
 
   test("what only the pod's template holds reaches a new pod", async () => {

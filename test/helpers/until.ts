@@ -1,12 +1,15 @@
 /** Waiting in tests: for a condition, never for a time. */
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** How long each kind of thing may take before a test gives up, in milliseconds. One table for all suites. */
+/**
+ * How long each kind of thing may take before a test gives up, in milliseconds. One table for all suites. Long: it is spent only where something
+ * is wrong, and a machine that does other work is slow.
+ */
 export const patienceMs = {
-  socket: 5_000,
-  mail: 20_000,
-  client: 30_000,
-  pod: 120_000,
+  socket: 20_000,
+  mail: 45_000,
+  client: 60_000,
+  pod: 180_000,
 } as const;
 
 /**

@@ -129,11 +129,12 @@ describe("TURN", () => {
     try {
       const greedy = newUser();
       const answers: (number | undefined)[] = [];
-      const start = performance.now();
-      // over more than four seconds, each time with a credential that was just given
+      // asked for in four different seconds and more
+      const seconds = new Set<number>();
       await until("20 answers in four seconds", async () => {
+        seconds.add(Math.floor(Date.now() / 1000));
         answers.push(await take(await credential(greedy)));
-        return answers.length >= 20 && performance.now() - start > 4_000;
+        return answers.length >= 20 && seconds.size >= 4;
       });
       // 486: Allocation Quota Reached
       expect(answers).toEqual(answers.map((_, nth) => (nth < 6 ? undefined : 486)));

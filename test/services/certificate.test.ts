@@ -35,11 +35,9 @@ const newPair = () => makeSelfSigned(pod.domain, new Date());
 const served = () => servedCertificates(pod.at);
 const digest = (pair: KeyPair) => sha256Of(new X509Certificate(pair.certificatePem));
 
-async function servedEverywhere(pair: KeyPair): Promise<number> {
-  const start = performance.now();
+async function servedEverywhere(pair: KeyPair): Promise<void> {
   const all = async () => Object.values(await served()).every((sha256) => sha256 === digest(pair));
   await until("the new certificate at every port", all, { patienceMs: patienceMs.client, everyMs: 100 });
-  return Math.round(performance.now() - start);
 }
 
 interface Idler {
@@ -77,7 +75,7 @@ function getOver(agent: Agent): Promise<{ status: number | undefined; reused: bo
 
 test("two certificates, one right after the other: everybody who is connected stays, asleep or in the middle of a mail", async () => {
   const asleep = await idler(ports.imaps);
-  await until("the session to sleep", somebodySleeps, { patienceMs: 60_000, everyMs: 500 });
+  await until("the session to sleep", somebodySleeps, { patienceMs: patienceMs.client, everyMs: 500 });
   const idlers = [asleep, await idler(ports.imaps), await idler(ports.https)];
   const [sender] = idlers.map(({ user }) => user);
   const to = idlers.map(({ user }) => user);
@@ -91,11 +89,10 @@ test("two certificates, one right after the other: everybody who is connected st
 
   const [first, second] = [await newPair(), await newPair()];
   pod.giveCertificate(first);
-  const firstMs = await servedEverywhere(first);
+  await servedEverywhere(first);
   expect(await getOver(agent)).toEqual({ status: 200, reused: true });
   pod.giveCertificate(second);
-  const secondMs = await servedEverywhere(second);
-  console.log(`served everywhere after ${firstMs} ms, and the next after ${secondMs} ms`);
+  await servedEverywhere(second);
 
   const data = encryptedMessage({ from, to, headers: { "Chat-Mark": "through" } });
   expect(await inTheMiddle.finish(data)).toMatchObject({ code: 250 });
@@ -103,7 +100,7 @@ test("two certificates, one right after the other: everybody who is connected st
   for (const each of idlers) expect(await hearsOf(each)).toMatch(/^\* 1 EXISTS$/);
   for (const each of idlers) expect((await each.idle.done()).status).toBe("OK");
   agent.destroy();
-}, 180_000);
+});
 
 test("a certificate that programs would not find in the file changes nothing, is told of, and its cure is taken with its chain", async () => {
   const before = await served();
@@ -150,4 +147,4 @@ test("a key that is not the certificate's changes nothing, is told of, and its c
   expect(await served()).toEqual(before);
   pod.giveCertificate(one);
   await servedEverywhere(one);
-}, 120_000);
+});

@@ -63,8 +63,7 @@ async function send(from: string, to: readonly string[]): Promise<string> {
   return mark;
 }
 
-async function arrived(user: string, mark: string): Promise<number> {
-  const start = performance.now();
+async function arrived(user: string, mark: string): Promise<void> {
   const client = await ImapClient.ready(two.at(ports.imaps), user, password);
   const isThere = async () => {
     await client.say("SELECT INBOX");
@@ -72,10 +71,9 @@ async function arrived(user: string, mark: string): Promise<number> {
   };
   await until("the mail", isThere, { patienceMs: patienceMs.client, everyMs: 50 });
   await client.logout();
-  return performance.now() - start;
 }
 
-test("a burst to sixty silent domains: mail to another one, which is met now, arrives at once", async () => {
+test("a burst to sixty silent domains: mail to another one, which is met now, arrives while they are waited for", async () => {
   const bob = await newAccount(two);
   // six mails for each domain: more than there are processes, if several at once tried the same silent server
   for (let count = 0; count < 6; count++)
@@ -84,9 +82,10 @@ test("a burst to sixty silent domains: mail to another one, which is met now, ar
       dead.map((domain) => `x${count}@${domain}`),
     );
   await until("a try of every silent domain", () => tries >= deadDomains, { patienceMs: patienceMs.pod });
-  const took = await arrived(bob, await send(await newAccount(one), [bob]));
-  console.log(`beside ${open.size} connections that wait for a greeting, a mail took ${Math.round(took)} ms`);
-  expect(took).toBeLessThan(10_000);
+  const before = [...open];
+  await arrived(bob, await send(await newAccount(one), [bob]));
+  // Postfix has not given up yet those that it waited for when the mail was sent
+  expect(before.filter((socket) => open.has(socket)).length).toBeGreaterThan(0);
   // one for each domain, and one more since it is known not to answer
   expect(mostOpen).toBeLessThanOrEqual(2 * deadDomains);
 }, 200_000);

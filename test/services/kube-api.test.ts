@@ -9,7 +9,7 @@ import { resources } from "../../src/kube/kinds.ts";
 import type { KubeObject, Resource } from "../../src/kube/object.ts";
 import { type ApiServer, apiServerIsMissing, startApiServer } from "../helpers/api-server.ts";
 import { keptLog } from "../helpers/fake-api-server.ts";
-import { until } from "../helpers/until.ts";
+import { patienceMs, until } from "../helpers/until.ts";
 
 const namespace = "default";
 const aConfigMap = (name: string, data: Record<string, string>, more: Partial<KubeObject["metadata"]> = {}) =>
@@ -236,7 +236,9 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       return items.filter(({ reportingController }) => reportingController === "example.org/us");
     };
     await expect
-      .poll(async () => [(await events()).map(({ reason }) => reason).sort(), recorder.dropped], { timeout: 20_000 })
+      .poll(async () => [(await events()).map(({ reason }) => reason).sort(), recorder.dropped], {
+        timeout: patienceMs.client,
+      })
       .toEqual([["Broken", "Fine"], 0]);
     await recorder.close();
     const broken = (await events()).find(({ reason }) => reason === "Broken");

@@ -118,14 +118,12 @@ test("the HTTPS delivery is found beside the first mail, and taken", async () =>
 
 test("when 443 is down, mail takes SMTP in the same attempt, once, and comes back to HTTPS", async () => {
   const openHttps = await closeHttps(two);
-  const start = performance.now();
   const marks = [await send(), await send()];
   expect(await arrived(marks)).toEqual([1, 1]);
-  console.log(`two mails arrived by SMTP ${Math.round(performance.now() - start)} ms after 443 was gone`);
   expect(await roadOf(two.domain)).toBe("");
   await openHttps();
   const back = () => hasHttpsRoute(one, two.domain);
-  await until("the https to be back", back, { patienceMs: 40_000, everyMs: 500 });
+  await until("the https to be back", back, { patienceMs: patienceMs.client, everyMs: 500 });
   await askAgain();
   const before = await goneByHttps(one);
   expect(await arrived([await send()])).toEqual([1]);
@@ -142,11 +140,9 @@ test("a domain that never answers does not delay another, and loses nothing", as
   await until("the slow mails to be on their way", () => fake.deliveries.length >= 5, {
     patienceMs: patienceMs.mail,
   });
-  const start = performance.now();
   expect(await arrived([await send()])).toEqual([1]);
-  const took = performance.now() - start;
-  console.log(`a mail beside 8 that hang took ${Math.round(took)} ms`);
-  expect(took).toBeLessThan(5000);
+  // which it did while none of them was answered
+  expect(await waitingMails(one)).toBe(slow.length);
   fake.answer = { status: 200, text: "250 OK" };
   fake.release(fake.answer);
   await until("the queue to be empty", async () => (await waitingMails(one)) === 0, { patienceMs: patienceMs.mail });
@@ -210,7 +206,7 @@ test("while the relay daemon is away mail waits; what it knew is there when it i
   for (const name of ["web", "postfix"] as const) await two.start(name);
   const deferred = async () => (await one.logs("postfix")).match(/routes[.]sock|status=deferred/g)?.length ?? 0;
   const before = await deferred();
-  await until("another try", async () => (await deferred()) > before, { patienceMs: 30_000, everyMs: 200 });
+  await until("another try", async () => (await deferred()) > before, { patienceMs: patienceMs.client, everyMs: 200 });
   expect(await waitingMails(one)).toBe(1);
   await one.start("relay");
   // a domain that is not known is never answered with a route the first time
@@ -218,7 +214,7 @@ test("while the relay daemon is away mail waits; what it knew is there when it i
   // Postfix has come back to it by itself once; the next time is when it is twice as old
   await tryWaitingMail(one);
   expect(await arrived([mark])).toEqual([1]);
-}, 120_000);
+});
 
 describe("/mxdeliv, as another relay calls it", () => {
   const from = unsigned;

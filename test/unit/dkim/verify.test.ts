@@ -310,14 +310,13 @@ describe("hostile messages", () => {
     expect(await verifying.end()).toMatchObject({ results: [{ outcome: "fail", why: "headers are too large" }] });
   });
 
-  test("long runs of white space and semicolons are read in no time", async () => {
-    const started = performance.now();
+  test("long runs of white space and semicolons are read in linear time: anything else would not end", async () => {
     for (const value of [
-      " ".repeat(100_000),
-      ";".repeat(60_000),
-      "\n ".repeat(50_000),
-      `b${" ".repeat(60_000)}`,
-      "b= ".repeat(20_000),
+      " ".repeat(450_000),
+      ";".repeat(450_000),
+      "\n ".repeat(225_000),
+      `b${" ".repeat(450_000)}`,
+      "b= ".repeat(150_000),
     ]) {
       const changed = onTop(
         withHeader(message, "subject", () => value),
@@ -326,7 +325,6 @@ describe("hostile messages", () => {
       );
       expect((await whys(changed)).includes("valid")).toBe(false);
     }
-    expect(performance.now() - started).toBeLessThan(2000);
   });
 
   test("a header list of thousands of names is no trouble", async () => {

@@ -79,7 +79,7 @@ describe("client-node's informer", () => {
     first?.event("ADDED", aPod("one", "2"));
     await until("the pod", () => told.includes("add uid-one"));
     first?.end();
-    await until("the error", () => told.includes("error"), { patienceMs: 8_000 });
+    await until("the error", () => told.includes("error"));
     await expect(until("a third watch", () => watches.length > 2, { patienceMs: 1_500 })).rejects.toThrow();
   });
 
@@ -96,7 +96,7 @@ describe("client-node's informer", () => {
     uid = "uid-other";
     first?.event("ERROR", { kind: "Status", status: "Failure", code: 410, reason: "Expired" });
     first?.end();
-    await until("the other pod", () => told.some((each) => each.endsWith("uid-other")), { patienceMs: 8_000 });
+    await until("the other pod", () => told.some((each) => each.endsWith("uid-other")));
     expect(told).toContain("update uid-other");
     expect(told).not.toContain("delete uid-one");
   });

@@ -99,7 +99,9 @@ test("a signal ends a call that hangs", async () => {
   const client = await serving(() => () => {});
   const stopping = new AbortController();
   const call = client.get(resources.pod, { namespace: "a", name: "p" }, stopping.signal);
-  setTimeout(() => stopping.abort(new Error("enough")), 30);
+  call.catch(() => {});
+  await until("the call", () => server.requests.length === 1);
+  stopping.abort(new Error("enough"));
   await expect(call).rejects.toThrow("enough");
 });
 

@@ -68,7 +68,7 @@ describe("the relay daemon", () => {
 
   test("answers at every service, logs no address, and stops", async () => {
     const exited = start("relay");
-    await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
+    await until("the serving loop", () => output.includes("entering serving loop"));
     const sockets = readdirSync(config.runFolder).filter((name) => name.endsWith(".sock"));
     expect(sockets.sort()).toEqual(
       "auth bounce-milter incoming-milter last-login metadata mxdeliv outgoing-milter quota routes sasl web"
@@ -123,7 +123,7 @@ describe("the relay daemon", () => {
     };
     for (const answer of ["continue", expect.stringContaining("rate limited until")]) {
       const exited = start("relay");
-      await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
+      await until("the serving loop", () => output.includes("entering serving loop"));
       expect(await mayRecipient()).toEqual(answer);
       child?.kill("SIGTERM");
       expect(await exited).toBe(0);
@@ -132,10 +132,10 @@ describe("the relay daemon", () => {
 
   test("starts over a dead one's sockets", twoStarts, async () => {
     void start("relay");
-    await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
+    await until("the serving loop", () => output.includes("entering serving loop"));
     child?.kill("SIGKILL");
     void start("relay");
-    await until("the serving loop", () => output.includes("entering serving loop"), { patienceMs: 8000 });
+    await until("the serving loop", () => output.includes("entering serving loop"));
     expect((await ask("auth.sock", "/userdb", "nobody123@chat.example")).status).toBe(404);
   });
 

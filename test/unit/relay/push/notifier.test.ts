@@ -250,7 +250,7 @@ test("what waits is bounded in bytes: the account with most loses its oldest, an
     held?.shift()?.();
     return posted.includes("one");
   });
-}, 30_000);
+});
 
 test("a restart takes up no more than that", async () => {
   const own = join(folder);
