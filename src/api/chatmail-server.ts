@@ -21,7 +21,7 @@ export const ChatmailServerSpec = withRules(
       .enum(["Managed", "Paused", "Unmanaged"])
       .default("Managed")
       .describe(
-        "Managed: the operator applies the spec. Paused: changes of the spec are not applied, health is still reported. Unmanaged: the operator does nothing.",
+        "Managed: the operator applies the spec. Paused: the pod, its volume and its Service are left as they are; keys, certificates and invites are still maintained, and health is reported. Unmanaged: the operator does nothing.",
       ),
     accounts: Accounts.prefault({}),
     messages: Messages.prefault({}),
@@ -144,6 +144,14 @@ export const ChatmailServerStatus = z
       })
       .optional()
       .describe("DNS of the domain."),
+    storage: z
+      .object({
+        claimName: z.string().max(253).optional().describe("Claim of the volume."),
+        requested: z.string().max(32).optional().describe("Size that the claim requests."),
+        capacity: z.string().max(32).optional().describe("Size of the volume. It is smaller while the volume grows."),
+      })
+      .optional()
+      .describe("The volume for mailboxes and the queue."),
     lastExpiry: z
       .object({
         completionTime: z.iso.datetime().optional().describe("When the last expiry job succeeded."),

@@ -225,6 +225,13 @@ export class OperatorCluster {
     });
   }
 
+  /** Plays the volume controller: the claim gets this volume. */
+  async bindVolume(name: string, volumeName = `pv-${name}`): Promise<void> {
+    await this.change("persistentvolumeclaims", `${name}-data`, { spec: { volumeName } });
+    const capacity = { storage: "10Gi" };
+    await this.setStatus("persistentvolumeclaims", `${name}-data`, { phase: "Bound", capacity });
+  }
+
   /** As often as the template changes: the address of the Service may be in it. Resolves when the server is Ready. */
   async runs(name: string): Promise<void> {
     const isReady = async () => {
@@ -238,7 +245,42 @@ export class OperatorCluster {
     await until(`${name} to be Ready`, isReady, { patienceMs: patienceMs.client, everyMs: 100 });
   }
 
-  private async setStatus(kind: string, name: string, status: object): Promise<void> {
+  /** From now on the API server refuses these objects, as an admission policy of a cluster does. Returns what ends it. */
+  async refuse(resource: string, names: readonly string[]): Promise<() => Promise<void>> {
+    const name = `refuse-${resource}`;
+    const root = "/apis/admissionregistration.k8s.io/v1";
+    const rules = [{ apiGroups: ["*"], apiVersions: ["*"], operations: ["CREATE"], resources: [resource] }];
+    const policy = {
+      metadata: { name },
+      spec: {
+        matchConstraints: { resourceRules: rules },
+        validations: [{ expression: `!(object.metadata.name in ${JSON.stringify(names)})`, message: "not here" }],
+      },
+    };
+    const binding = { metadata: { name }, spec: { policyName: name, validationActions: ["Deny"] } };
+    await this.server.request("POST", `${root}/validatingadmissionpolicies`, policy);
+    await this.server.request("POST", `${root}/validatingadmissionpolicybindings`, binding);
+    const isRefused = async () => {
+      const path = `${pathOf(resource, names[0] ?? "")}?dryRun=All&fieldManager=try`;
+      const [apiVersion, kind] = kinds[resource] ?? ["v1", "Secret"];
+      const object = { apiVersion, kind, metadata: { name: names[0], namespace }, ...smallest[resource] };
+      const { body } = await this.server.request<{ message?: string }>(
+        "PATCH",
+        path,
+        object,
+        "application/apply-patch+yaml",
+      );
+      return body.message?.includes("not here") ?? false;
+    };
+    await until("the policy to hold", isRefused, { patienceMs: patienceMs.client });
+    return async () => {
+      await this.server.request("DELETE", `${root}/validatingadmissionpolicybindings/${name}`);
+      await this.server.request("DELETE", `${root}/validatingadmissionpolicies/${name}`);
+      await until("the policy to be gone", async () => !(await isRefused()), { patienceMs: patienceMs.client });
+    };
+  }
+
+  async setStatus(kind: string, name: string, status: object): Promise<void> {
     const path = `${pathOf(kind, name)}/status`;
     const answer = await this.server.request("PATCH", path, { status }, "application/merge-patch+json");
     if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
@@ -258,6 +300,36 @@ const roots: Record<string, string> = {
   statefulsets: "/apis/apps/v1",
   networkpolicies: "/apis/networking.k8s.io/v1",
   cronjobs: "/apis/batch/v1",
+};
+
+/** How each is written where it is applied. */
+const kinds: Record<string, readonly [apiVersion: string, kind: string]> = {
+  configmaps: ["v1", "ConfigMap"],
+  secrets: ["v1", "Secret"],
+  services: ["v1", "Service"],
+  persistentvolumeclaims: ["v1", "PersistentVolumeClaim"],
+  pods: ["v1", "Pod"],
+  statefulsets: ["apps/v1", "StatefulSet"],
+  cronjobs: ["batch/v1", "CronJob"],
+  networkpolicies: ["networking.k8s.io/v1", "NetworkPolicy"],
+};
+
+const labels = { try: "it" };
+const template = { metadata: { labels }, spec: { containers: [{ name: "a", image: "b" }], restartPolicy: "Never" } };
+/** The spec of the smallest valid one, where one is needed. */
+const smallest: Record<string, object> = {
+  services: { spec: { ports: [{ port: 1 }] } },
+  persistentvolumeclaims: { spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } } },
+  pods: { spec: template.spec },
+  statefulsets: {
+    spec: {
+      serviceName: "a",
+      selector: { matchLabels: labels },
+      template: { ...template, spec: { ...template.spec, restartPolicy: "Always" } },
+    },
+  },
+  cronjobs: { spec: { schedule: "0 0 * * *", jobTemplate: { spec: { template } } } },
+  networkpolicies: { spec: { podSelector: {} } },
 };
 
 export function pathOf(kind: string, name: string, at = namespace): string {

@@ -13,6 +13,7 @@ import { Store } from "../../src/kube/store.ts";
 import { runServerController } from "../../src/operator/server/controller.ts";
 import type { LiveSecret as WatchedSecret } from "../../src/operator/server/live.ts";
 import { reconcileServer } from "../../src/operator/server/reconcile.ts";
+import type { World } from "../../src/operator/server/world.ts";
 import { apiServerIsMissing } from "../helpers/api-server.ts";
 import { faultProxy } from "../helpers/fault-proxy.ts";
 import {
@@ -349,64 +350,100 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
   });
 
   describe("refused", () => {
-    /** From now on the API server refuses these objects, as an admission policy of a cluster does. */
-    const refuse = async (resource: string, names: readonly string[]) => {
-      const name = `refuse-${resource}`;
-      const root = "/apis/admissionregistration.k8s.io/v1";
-      const rules = [{ apiGroups: ["*"], apiVersions: ["*"], operations: ["CREATE"], resources: [resource] }];
-      const policy = {
-        metadata: { name },
-        spec: {
-          matchConstraints: { resourceRules: rules },
-          validations: [{ expression: `!(object.metadata.name in ${JSON.stringify(names)})`, message: "not here" }],
-        },
-      };
-      const binding = { metadata: { name }, spec: { policyName: name, validationActions: ["Deny"] } };
-      await cluster.server.request("POST", `${root}/validatingadmissionpolicies`, policy);
-      await cluster.server.request("POST", `${root}/validatingadmissionpolicybindings`, binding);
-      const tryAnother = async () => {
-        const object = {
-          metadata: { name: names[0], namespace },
-          ...(resource === "services" && { spec: { ports: [{ port: 1 }] } }),
-        };
-        const { status } = await cluster.server.request("POST", `${pathOf(resource, "")}?dryRun=All`, object);
-        return status;
-      };
-      await until("the policy to hold", async () => (await tryAnother()) === 422, patience);
-      return async () => {
-        await cluster.server.request("DELETE", `${root}/validatingadmissionpolicybindings/${name}`);
-        await cluster.server.request("DELETE", `${root}/validatingadmissionpolicies/${name}`);
-        await until("the policy to be gone", async () => (await tryAnother()) === 201, patience);
-      };
-    };
-
-    test("where an object is refused, no key is made and the status speaks of none; then it goes on by itself", async () => {
-      const allow = await refuse("services", ["refused"]);
+    test("a Service that is refused keeps nothing else from the server; then it is made by itself", async () => {
+      const allow = await cluster.refuse("services", ["refused"]);
       await cluster.makeServer("refused", { domain: "_refused.test", services: { turn: { enabled: true } } });
       const { message } = await cluster.conditionIs("refused", "Ready", "ApplyFailed");
       expect(message).toMatch(/^Service refused: .*not here/);
-      const certificate = await cluster.condition("refused", "CertificateReady");
-      expect(certificate).toMatchObject({ status: "False", reason: "CertificateMissing" });
-      const status = await cluster.statusOf("refused");
-      expect(status).not.toHaveProperty("certificate");
-      expect(status).not.toHaveProperty("dkim");
-      for (const ending of ["-tls", "-dkim", "-turn"])
-        expect([ending, await cluster.exists("secrets", `refused${ending}`)]).toEqual([ending, false]);
-      await allow();
       await cluster.setUp("refused");
+      await cluster.conditionIs("refused", "AddressesReady", "ApplyFailed");
+      await cluster.conditionIs("refused", "Reconciling", "ApplyFailed");
       await cluster.conditionIs("refused", "CertificateReady", "CertificateIssued");
+      expect(await cluster.exists("services", "refused")).toBe(false);
+      await allow();
+      await until("the Service", () => cluster.exists("services", "refused"), patience);
+      await cluster.conditionIs("refused", "AddressesReady", "AddressPending");
     });
 
-    test("where Secrets are refused, the status speaks of no key", async () => {
-      const allow = await refuse("secrets", ["sealed-tls"]);
+    test.each([
+      { kind: "CronJob", path: "cronjobs", ending: "-expiry", concern: "ExpiryHealthy" },
+      { kind: "NetworkPolicy", path: "networkpolicies", ending: "", concern: "UpToDate" },
+      { kind: "StatefulSet", path: "statefulsets", ending: "", concern: "PodReady" },
+      { kind: "Secret", path: "secrets", ending: "-invites", concern: "InvitesReady" },
+    ])("a $kind that is refused is told in $concern, and everything else is made", async (refused) => {
+      const { kind, path, ending, concern } = refused;
+      const name = `no-${path}`;
+      const allow = await cluster.refuse(path, [`${name}${ending}`]);
+      await cluster.makeServer(name, { domain: `_${name}.test`, accounts: { registration: "Invite" } });
+      const { message } = await cluster.conditionIs(name, concern, "ApplyFailed");
+      expect(message).toMatch(new RegExp(`^${kind} ${name}${ending}: .*not here`));
+      const all = [...childKinds, ["secrets", "-tls"], ["secrets", "-dkim"], ["secrets", "-invites"]] as const;
+      for (const [each, end] of all)
+        expect([each, end, await cluster.exists(each, `${name}${end}`)]).toEqual([
+          each,
+          end,
+          each !== path || end !== ending,
+        ]);
+      await allow();
+      await until("it to be made", () => cluster.exists(path, `${name}${ending}`), patience);
+    });
+
+    test.each([
+      { kind: "ConfigMap", path: "configmaps", ending: "-plan", concern: "UpToDate" },
+      { kind: "PersistentVolumeClaim", path: "persistentvolumeclaims", ending: "-data", concern: "StorageReady" },
+      { kind: "Secret", path: "secrets", ending: "-tls", concern: "CertificateReady" },
+      { kind: "Secret", path: "secrets", ending: "-turn", concern: "PodReady" },
+    ])("the pod waits for its $kind NAME$ending, which is refused, and for that alone", async (refused) => {
+      const { kind, path, ending, concern } = refused;
+      const name = `waits-${path}${ending}`;
+      const allow = await cluster.refuse(path, [`${name}${ending}`]);
+      await cluster.makeServer(name, { domain: "_waits.test", services: { turn: { enabled: true } } });
+      const { message } = await cluster.conditionIs(name, concern, "ApplyFailed");
+      expect(message).toMatch(new RegExp(`^${kind} ${name}${ending}: .*not here`));
+      for (const [each, end] of [
+        ["services", ""],
+        ["networkpolicies", ""],
+        ["secrets", "-dkim"],
+      ] as const)
+        expect([each, await cluster.exists(each, `${name}${end}`)]).toEqual([each, true]);
+      expect(await cluster.exists("statefulsets", name)).toBe(false);
+      expect(await cluster.exists("cronjobs", `${name}-expiry`)).toBe(false);
+      await allow();
+      await cluster.setUp(name);
+      await cluster.removeServer(name, operator.world);
+    });
+
+    test("where Secrets are refused, the status speaks of no key; an RSA key is made once, however often it is tried", async () => {
+      const allow = await cluster.refuse("secrets", ["sealed-tls", "sealed-dkim"]);
+      const tried: string[] = [];
+      const { world, log, stopping, close } = cluster.makeWorld({
+        worldOf: (made) => {
+          const create: World["client"]["create"] = (resource, object, signal) => {
+            tried.push((object as LiveSecret).data?.["rsa.pem"] ?? "");
+            return made.client.create(resource, object, signal);
+          };
+          return { ...made, client: { ...made.client, create } };
+        },
+      });
+      await until("the watches", () => world.cache.filled, patience);
       await cluster.makeServer("sealed", { domain: "_sealed.test" });
       const { message } = await cluster.conditionIs("sealed", "Ready", "ApplyFailed");
-      expect(message).toMatch(/^Secret sealed-tls: .*not here/);
-      expect(await cluster.condition("sealed", "CertificateReady")).toMatchObject({ reason: "CertificateMissing" });
-      expect(await cluster.statusOf("sealed")).not.toHaveProperty("certificate");
-      expect(await cluster.exists("secrets", "sealed-dkim")).toBe(false);
+      expect(message).toMatch(/^Secret sealed-tls: .*not here.*; see also PodReady$/);
+      expect(await cluster.condition("sealed", "CertificateReady")).toMatchObject({ reason: "ApplyFailed" });
+      expect((await cluster.condition("sealed", "PodReady"))?.message).toMatch(/^Secret sealed-dkim: .*not here/);
+      const status = await cluster.statusOf("sealed");
+      expect(status).not.toHaveProperty("certificate");
+      expect(status).not.toHaveProperty("dkim");
       expect(await cluster.exists("statefulsets", "sealed")).toBe(false);
+      await until("the server", () => world.stores.servers.get(namespace, "sealed"), patience);
+      for (let nth = 0; nth < 3; nth++)
+        await reconcileServer(`${namespace}/sealed`, world, childLog(log, {}), stopping.signal);
+      const keys = tried.filter((each) => each !== "");
+      expect(keys).toHaveLength(3);
+      expect(new Set(keys).size).toBe(1);
       await allow();
+      await reconcileServer(`${namespace}/sealed`, world, childLog(log, {}), stopping.signal);
+      await close();
       await cluster.setUp("sealed");
     });
 
@@ -417,46 +454,78 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
     ])("$kind $name of somebody else is left as it is, and named", async ({ kind, path, name, body }) => {
       await cluster.make(path, { metadata: { name, namespace }, ...body });
       await cluster.makeServer("foreign", { domain: "_foreign.test" });
-      const { message } = await cluster.conditionIs("foreign", "Ready", "ApplyConflict");
-      expect(message).toBe(`${kind} ${name} exists but does not belong to this server: rename or delete it`);
+      const { message } = await cluster.conditionIs("foreign", "Stalled", "ApplyConflict");
+      await until(
+        "all else",
+        async () => (await cluster.exists("secrets", "foreign-tls")) && cluster.exists("secrets", "foreign-dkim"),
+        patience,
+      );
+      if (kind === "Service") await cluster.setUp("foreign");
+      expect(message).toContain(`${kind} ${name} exists but does not belong to this server: rename or delete it`);
       expect((await cluster.get(path, name)).metadata.labels).toBeUndefined();
       const made = Object.keys(await cluster.versions("foreign"));
-      expect(made.sort()).toEqual(["chatmailservers/foreign", `${path}/${name}`].sort());
+      // the pod waits for its keys; nothing else has to do with the name
+      const waits = kind === "Secret" ? ["statefulsets/foreign", "cronjobs/foreign-expiry"] : [];
+      const all = [...childKinds, ["secrets", "-tls"], ["secrets", "-dkim"]].map(
+        ([each, end]) => `${each}/foreign${end}`,
+      );
+      const expected = ["chatmailservers/foreign", ...all].filter((each) => !waits.includes(each));
+      expect(made.sort()).toEqual(expected.sort());
       await cluster.removeServer("foreign", operator.world);
+      for (const ending of ["-tls", "-dkim"]) await cluster.remove("secrets", `foreign${ending}`);
       await cluster.remove(path, name);
     });
   });
 
   describe("Paused", () => {
-    test("from birth: nothing is made, and the status speaks of no certificate and no key", async () => {
+    test("from birth: keys and invites are made and judged; no volume, no pod, no Service", async () => {
       const spec = {
         domain: "_paused.test",
         services: { turn: { enabled: true } },
         accounts: { registration: "Invite" },
       };
       await cluster.makeServer("paused", { ...spec, management: "Paused" });
-      const { status } = await cluster.conditionIs("paused", "CertificateReady", "CertificateMissing");
-      expect(status).toBe("False");
-      await cluster.conditionIs("paused", "Ready", "CertificateMissing");
-      await cluster.conditionIs("paused", "Reconciling", "Paused");
-      await cluster.conditionIs("paused", "InvitesReady", "InvitesMissing");
+      await cluster.conditionIs("paused", "CertificateReady", "CertificateIssued");
+      await cluster.conditionIs("paused", "InvitesReady", "InvitesThere");
+      for (const type of ["Ready", "PodReady", "StorageReady", "AddressesReady", "Reconciling"])
+        await cluster.conditionIs("paused", type, "Paused");
       const seen = await cluster.statusOf("paused");
-      expect(seen).not.toHaveProperty("certificate");
-      expect(seen).not.toHaveProperty("dkim");
-      expect(Object.keys(await cluster.versions("paused"))).toEqual(["chatmailservers/paused"]);
+      expect(seen).toMatchObject({ certificate: { source: "SelfSigned" }, dkim: { selector: "chatmail" } });
+      const secrets = ["-tls", "-dkim", "-invites", "-turn"].map((ending) => `secrets/paused${ending}`);
+      expect(Object.keys(await cluster.versions("paused")).sort()).toEqual(
+        ["chatmailservers/paused", ...secrets].sort(),
+      );
       // once more: the same to the letter, so nothing is written
+      const before = await cluster.versions("paused");
       const { world, log, stopping, close } = cluster.makeWorld();
       await until("the watches", () => world.cache.filled, patience);
       for (let nth = 0; nth < 2; nth++)
         await reconcileServer(`${namespace}/paused`, world, childLog(log, {}), stopping.signal);
       await close();
-      expect(await cluster.versions("paused")).toMatchObject({
-        "chatmailservers/paused": (await cluster.get(chatmailServer.plural, "paused")).metadata.resourceVersion,
-      });
+      expect(await cluster.versions("paused")).toEqual(before);
       expect(await cluster.statusOf("paused")).toEqual(seen);
       await cluster.patch("paused", { management: "Managed" });
       await cluster.setUp("paused");
-      await cluster.conditionIs("paused", "CertificateReady", "CertificateIssued");
+      for (const each of secrets) expect((await cluster.versions("paused"))[each]).toBe(before[each]);
+    });
+
+    test("a certificate that has ended is renewed, and a key that is missing is made", async () => {
+      await ready("upkeep", { domain: "_upkeep.test", services: { turn: { enabled: true } } });
+      await cluster.patch("upkeep", { management: "Paused" });
+      await cluster.conditionIs("upkeep", "Reconciling", "Paused");
+      const before = await cluster.versions("upkeep");
+      const { certificatePem, keyPem } = await makeSelfSigned("_upkeep.test", new Date("1920-01-01T00:00:00Z"));
+      const ended = { "tls.crt": base64(certificatePem), "tls.key": base64(keyPem) };
+      await cluster.change("secrets", "upkeep-tls", { data: ended });
+      await cluster.remove("secrets", "upkeep-turn");
+      const renewed = async () => (await secret("upkeep-tls")).data?.["tls.crt"] !== ended["tls.crt"];
+      await until("another certificate", renewed, patience);
+      await until("a TURN secret", () => cluster.exists("secrets", "upkeep-turn"), patience);
+      const after = await cluster.versions("upkeep");
+      for (const [kind, ending] of childKinds) {
+        const each = `${kind}/upkeep${ending}`;
+        expect([each, after[each]]).toEqual([each, before[each]]);
+      }
     });
 
     test("later: objects stay as they are, also damaged; what runs is judged", async () => {
@@ -466,7 +535,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       const before = await cluster.versions("rests");
       await cluster.patch("rests", { accounts: { sendBurst: 21 } });
       await cluster.remove("services", "rests");
-      await cluster.conditionIs("rests", "Ready", "AddressPending");
+      await cluster.conditionIs("rests", "Ready", "Paused");
       const { "services/rests": _, ...others } = before;
       const now = await cluster.versions("rests");
       expect({ ...now, "chatmailservers/rests": "" }).toEqual({ ...others, "chatmailservers/rests": "" });

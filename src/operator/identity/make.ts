@@ -1,10 +1,11 @@
 /** Makes what is missing. A Secret is created, never applied: of two operators that both make a key, one is refused and reads the other's. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import { isApiError } from "../../kube/client.ts";
 import { resources, type Secret } from "../../kube/kinds.ts";
 import type { World } from "../server/world.ts";
-import type { FoundIdentities } from "./read.ts";
-import { dataOf, identitySecret, metadataPatch, secretNameOf } from "./secret.ts";
-import { type IdentityName, identities, identityNames } from "./table.ts";
+import type { Found, FoundIdentities } from "./read.ts";
+import { dataOf, identitySecret, metadataPatch } from "./secret.ts";
+import { type IdentityName, identities } from "./table.ts";
 
 /** Throws ApiError: 409 where somebody else made or changed it meanwhile. */
 export async function makeIdentity(
@@ -15,31 +16,34 @@ export async function makeIdentity(
   signal: AbortSignal,
 ): Promise<void> {
   const now = found[name];
-  const texts = await identities[name].make(server.spec.domain, world.now());
-  if (now?.state === "broken") await change(now.secret, { data: dataOf(texts) }, world, signal);
-  else
-    world.stores.secrets.wrote(
-      await world.client.create(resources.secret, identitySecret(server, name, texts), signal),
-    );
+  const of = { uid: server.metadata.uid, name };
+  const texts = await world.unsaved.texts(of, () => identities[name].make(server.spec.domain, world.now()));
+  try {
+    if (now?.state === "broken") await change(now.secret, { data: dataOf(texts) }, world, signal);
+    else
+      world.stores.secrets.wrote(
+        await world.client.create(resources.secret, identitySecret(server, name, texts), signal),
+      );
+  } catch (error) {
+    // somebody else's is there: this one is not needed
+    if (isApiError(error, 409)) world.unsaved.forget(of);
+    throw error;
+  }
+  world.unsaved.forget(of);
 }
 
-/** The Secrets whose labels, domain or owner are not as they have to be, by name: those were put right. What is in them is not touched. */
+/** Puts labels, domain and owner of a Secret right where they are not as they have to be. What is in it is not touched. True where it was. */
 export async function mendMetadata(
   server: ChatmailServer,
-  found: FoundIdentities,
+  now: Found<unknown> | undefined,
   world: World,
   signal: AbortSignal,
-): Promise<string[]> {
-  const mended: string[] = [];
-  for (const name of identityNames) {
-    const now = found[name];
-    if (now?.state !== "present" && now?.state !== "broken") continue;
-    const metadata = metadataPatch(server, now.secret);
-    if (!metadata) continue;
-    await change(now.secret, { metadata }, world, signal);
-    mended.push(secretNameOf(server, name));
-  }
-  return mended;
+): Promise<boolean> {
+  if (now?.state !== "present" && now?.state !== "broken") return false;
+  const metadata = metadataPatch(server, now.secret);
+  if (!metadata) return false;
+  await change(now.secret, { metadata }, world, signal);
+  return true;
 }
 
 /** Only in the version that was read. */

@@ -13,7 +13,7 @@ import { signsMail } from "../../mail/address.ts";
 import { invitePage, inviteTokenIn } from "../../mail/invite.ts";
 import { dkimKeyFiles, rsaKey } from "../../pod/dkim.ts";
 import { turnSecretKey } from "../../pod/turn.ts";
-import type { Problem } from "../problem.ts";
+import type { Concern, Problem } from "../problem.ts";
 
 /** What programs and the status need of each. */
 export interface IdentityValues {
@@ -41,6 +41,10 @@ interface Identity<Value> {
   judge: (texts: Texts, at: { domain: string; now: Date; secretName: string }) => { value?: Value; problem?: Problem };
   /** The texts of a new one. */
   make: (domain: string, now: Date) => Promise<Texts> | Texts;
+  /** The pod can't do without it. */
+  podNeedsIt: boolean;
+  /** The condition that tells of it. */
+  concern: Concern;
   /** "keep": others rely on what was there, so a person has to put it back. */
   whenBroken: "remake" | "keep";
 }
@@ -50,6 +54,8 @@ export const identities: { readonly [Name in IdentityName]: Identity<IdentityVal
   tls: {
     secret: "tlsSecret",
     type: "kubernetes.io/tls",
+    podNeedsIt: true,
+    concern: "CertificateReady",
     isFor: ({ domain, certificate: { source } }) =>
       source === "SelfSigned" || (source === "Auto" && isSelfSignedDomain(domain)),
     judge(texts, { domain, now, secretName }) {
@@ -67,6 +73,8 @@ export const identities: { readonly [Name in IdentityName]: Identity<IdentityVal
   turn: {
     secret: "turnSecret",
     type: "Opaque",
+    podNeedsIt: true,
+    concern: "PodReady",
     isFor: ({ services }) => services.turn.enabled,
     // an empty one would let everybody in; clients ask for credentials again within days
     judge: ({ [turnSecretKey]: secret = "" }) => (secret.trim() === "" ? {} : { value: secret }),
@@ -76,6 +84,8 @@ export const identities: { readonly [Name in IdentityName]: Identity<IdentityVal
   invites: {
     secret: "invitesSecret",
     type: "Opaque",
+    podNeedsIt: false,
+    concern: "InvitesReady",
     isFor: ({ accounts }) => accounts.registration === "Invite" && accounts.invitesSecretName === undefined,
     judge: (texts) => ({ value: countOfInvites(texts) }),
     make: (domain) => ({ link: invitePage(domain, newToken()) }),
@@ -84,6 +94,8 @@ export const identities: { readonly [Name in IdentityName]: Identity<IdentityVal
   dkim: {
     secret: "dkimSecret",
     type: "Opaque",
+    podNeedsIt: true,
+    concern: "PodReady",
     isFor: ({ domain }) => signsMail(domain),
     judge(texts, { secretName }) {
       const published = dkimKeyFiles.flatMap(({ file, selector }) => {

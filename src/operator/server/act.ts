@@ -1,44 +1,101 @@
-/** Writes to the cluster: children and status, each only where something differs. */
+/** Writes to the cluster: owned objects, keys and status, each only where something differs. */
 import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
 import { Failure } from "../../api/failure.ts";
 import { annotations, apiVersion, chatmailServer, childNames } from "../../api/names.ts";
 import { ApiError, isApiError } from "../../kube/client.ts";
 import { type KubeObject, keyOf } from "../../kube/object.ts";
 import { makeIdentity, mendMetadata } from "../identity/make.ts";
-import { toMake } from "../identity/read.ts";
+import { problemOf, toMake } from "../identity/read.ts";
 import { isMadeFor, notMadeFor, secretNameOf } from "../identity/secret.ts";
-import { identityNames } from "../identity/table.ts";
-import { type DesiredChild, desiredChildren } from "./desired.ts";
+import { identities, identityNames } from "../identity/table.ts";
+import type { Concern, OwnedFailure } from "../problem.ts";
+import { type DesiredChild, lastingChildren, namedIn, podChildren } from "./desired.ts";
 import type { Seen } from "./seen.ts";
 import { chatmailServers, storeOf, type World } from "./world.ts";
 
-/**
- * Applies what the server needs and makes the keys that are missing. Returns the names of what was sent. Throws Failure for the first object
- * that is refused. Where keys were made, the pod's objects are left for the next time, when they are known.
- */
-export async function carryOut(
+/** What was written, and what was refused. */
+export interface Done {
+  /** Kind and name of what was sent. */
+  sent: string[];
+  failures: OwnedFailure[];
+  /** Kind and name of what is as it has to be. */
+  applied: Set<string>;
+}
+
+export const nothingDone = (): Done => ({ sent: [], failures: [], applied: new Set() });
+
+/** Objects that do not depend on keys. Each failure is its own: the others are applied. Throws only where the API server can't be reached. */
+export async function applyLasting(
   server: ChatmailServer,
   seen: Seen,
+  done: Done,
   world: World,
   signal: AbortSignal,
-): Promise<string[]> {
-  const { identity } = seen;
-  const children = desiredChildren(server, seen, world);
-  const found = await findChildren(children, world, signal);
-  const secrets = Object.values(identity).map((each) => (each && "secret" in each ? each.secret : undefined));
-  refuseOtherDomain(server, [...found, ...secrets, ...keptUnderTheName(server, world)]);
-  for (const live of [...found, ...secrets])
-    if (live && !isMadeFor(server, live)) throw new Failure("ApplyConflict", notMadeFor(live));
+): Promise<void> {
+  await applyChildren(server, lastingChildren(server, seen, world), done, world, signal);
+}
 
-  const sent: string[] = [];
-  for (const [nth, child] of children.entries())
-    if (await applyChild(child, found[nth], world, signal))
-      sent.push(`${child.object.kind} ${child.object.metadata.name}`);
-  const mended = await asFailure("Secret", () => mendMetadata(server, identity, world, signal));
-  const made = toMake(identity);
-  for (const name of made)
-    await asFailure(`Secret ${secretNameOf(server, name)}`, () => makeIdentity(server, name, identity, world, signal));
-  return [...sent, ...[...mended, ...made.map((name) => secretNameOf(server, name))].map((name) => `Secret ${name}`)];
+/** What runs: applied when all that it depends on was. */
+export async function applyPod(
+  server: ChatmailServer,
+  seen: Seen,
+  done: Done,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
+  await applyChildren(server, podChildren(server, seen, world), done, world, signal);
+}
+
+/** Makes the keys that are missing and puts labels and owners of the others right, each by itself. True where a key was made. */
+export async function keepIdentities(
+  server: ChatmailServer,
+  { identity }: Seen,
+  done: Done,
+  world: World,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const make = toMake(identity);
+  let made = false;
+  for (const name of identityNames) {
+    const found = identity[name];
+    const { concern } = identities[name];
+    const what = `Secret ${secretNameOf(server, name)}`;
+    const problem = problemOf(found);
+    if (found?.state === "foreign" && problem) done.failures.push({ ...problem, concern });
+    const write = async () => {
+      if (await mendMetadata(server, found, world, signal)) done.sent.push(what);
+      if (!make.includes(name)) return;
+      await makeIdentity(server, name, identity, world, signal);
+      done.sent.push(what);
+      made = true;
+    };
+    await noting(done, { what, concern }, write);
+  }
+  return made;
+}
+
+async function applyChildren(
+  server: ChatmailServer,
+  children: readonly DesiredChild[],
+  done: Done,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await findChildren(children, world, signal);
+  for (const [nth, child] of children.entries()) {
+    const { concern, after = [], object } = child;
+    if (!after.every((each) => done.applied.has(each))) continue;
+    const what = namedIn(object);
+    const live = found[nth];
+    if (live && !isMadeFor(server, live)) {
+      done.failures.push({ reason: "ApplyConflict", message: notMadeFor(live), concern });
+      continue;
+    }
+    await noting(done, { what, concern }, async () => {
+      if (await applyChild(child, live, done, world, signal)) done.sent.push(what);
+      done.applied.add(what);
+    });
+  }
 }
 
 /** What is not in a store may still be there: somebody else's, under the name that we want. */
@@ -54,26 +111,42 @@ async function findChildren(children: readonly DesiredChild[], world: World, sig
 
 /** True when it was sent. */
 async function applyChild(
-  { resource, object }: DesiredChild,
+  { resource, object, concern, otherwise }: DesiredChild,
   found: KubeObject | undefined,
+  done: Done,
   world: World,
   signal: AbortSignal,
 ): Promise<boolean> {
   const store = storeOf(world.stores, resource);
   const live = store?.at(keyOf(object)) ?? found;
   // Manual edits of fields that we set are reverted; other fields are left alone.
-  const apply = () => world.applier.apply(resource, object, { live, store, force: true, signal });
-  return (await asFailure(`${object.kind} ${object.metadata.name}`, apply)).sent;
+  const apply = async (wanted: KubeObject) =>
+    (await world.applier.apply(resource, wanted, { live, store, force: true, signal })).sent;
+  try {
+    return await apply(object);
+  } catch (error) {
+    if (!otherwise || !isApiError(error, 403, 422)) throw error;
+    const { reason, says } = otherwise;
+    const sent = await apply(otherwise.object);
+    done.failures.push({ reason, message: says(error.message), concern });
+    return sent;
+  }
 }
 
-/** What the API server refuses is expected; `what` it refused begins the message. */
-async function asFailure<T>(what: string, write: () => Promise<T>): Promise<T> {
+/** What the API server refuses is expected, and noted; `what` it refused begins the message. */
+async function noting(done: Done, of: { what: string; concern: Concern }, write: () => Promise<void>): Promise<void> {
   try {
-    return await write();
+    await write();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    throw new Failure("ApplyFailed", `${what}: ${error.message}`, { cause: error });
+    done.failures.push({ reason: "ApplyFailed", message: `${of.what}: ${error.message}`, concern: of.concern });
   }
+}
+
+/** Throws Failure where mailboxes or keys of another domain are kept under the name of this server, before anything is written. */
+export function refuseKeptOfOthers(server: ChatmailServer, { identity }: Seen, world: World): void {
+  const secrets = Object.values(identity).map((each) => (each && "secret" in each ? each.secret : undefined));
+  refuseOtherDomain(server, [...secrets, ...keptUnderTheName(server, world)]);
 }
 
 /** Also what this server would not write now, such as invites that are there: it would use them. */
@@ -85,7 +158,7 @@ function keptUnderTheName(server: ChatmailServer, { stores }: Pick<World, "store
   ];
 }
 
-/** Before anything is written: mailboxes and keys of another domain are kept under the name of this server. */
+/** Throws Failure for the first of another domain. */
 export function refuseOtherDomain(
   { metadata, spec }: ChatmailServer,
   found: readonly (KubeObject | undefined)[],

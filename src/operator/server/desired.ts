@@ -1,33 +1,70 @@
 /** Which objects a server needs. Pure. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import { childNames } from "../../api/names.ts";
+import type { Reason } from "../../api/reasons.ts";
 import { resources } from "../../kube/kinds.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
-import { presentIn, toMake } from "../identity/read.ts";
+import { presentIn } from "../identity/read.ts";
+import type { Concern } from "../problem.ts";
 import { extrasOf } from "./extras.ts";
+import { podWaitsFor } from "./pod-waits.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
 import { networkPolicies } from "./resources/network-policy.ts";
 import { planConfigMap } from "./resources/plan-config-map.ts";
 import { mailService } from "./resources/service.ts";
 import { statefulSet } from "./resources/stateful-set.ts";
-import { volumeClaim } from "./resources/volume-claim.ts";
+import { volumeClaim, volumeSizes } from "./resources/volume-claim.ts";
 import type { Seen } from "./seen.ts";
 import { addressesOf } from "./status.ts";
 
 export interface DesiredChild {
   resource: Resource;
   object: KubeObject;
+  /** The condition that tells where it is refused. */
+  concern: Concern;
+  /** Kind and name of what has to be applied before it: it waits where one of them is refused. */
+  after?: readonly string[];
+  /** What is applied where the object is refused, which is reported in any case. */
+  otherwise?: { object: KubeObject; reason: Reason; says: (refusal: string) => string };
 }
 
-/**
- * In the order they are applied: what the pod mounts comes before the pod, so that it never starts with old files. The pod itself follows
- * when its keys are in the cluster.
- */
-export function desiredChildren(
-  server: ChatmailServer,
-  seen: Seen,
-  options: { relayImage: string; operatorNamespace: string },
-): DesiredChild[] {
-  const { certificate, identity, volumeClaim: claim } = seen;
+interface DesiredOptions {
+  relayImage: string;
+  operatorNamespace: string;
+}
+
+export const namedIn = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.name}`;
+
+/** What does not depend on keys. What the pod mounts comes first, so that the pod never starts with old files. */
+export function lastingChildren(server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] {
+  return [
+    { resource: resources.configMap, object: planConfigMap(server), concern: "UpToDate" },
+    claimOf(server, seen),
+    { resource: resources.service, object: mailService(server), concern: "AddressesReady" },
+    ...networkPolicies(server, {
+      operatorNamespace: options.operatorNamespace,
+      existing: seen.networkPolicies ?? [],
+    }).map((object) => ({ resource: resources.networkPolicy, object, concern: "UpToDate" as const })),
+  ];
+}
+
+/** Where the class can't grow the volume, the rest of the claim is applied all the same. */
+function claimOf(server: ChatmailServer, { volumeClaim: claim }: Seen): DesiredChild {
+  const { wanted, existing, capacity = existing } = volumeSizes(server, claim);
+  const child = {
+    resource: resources.volumeClaim,
+    object: volumeClaim(server, wanted),
+    concern: "StorageReady",
+  } as const;
+  if (existing === undefined || existing === wanted) return child;
+  const says = (refusal: string) =>
+    `the volume keeps its ${capacity} and is not changed to ${wanted}: ${refusal}. Set storage.size back, or let the StorageClass allow it (allowVolumeExpansion)`;
+  return { ...child, otherwise: { object: volumeClaim(server, existing), reason: "ResizeRefused", says } };
+}
+
+/** What runs. Empty as long as the pod has to wait for something; what runs then goes on as it is. */
+export function podChildren(server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] {
+  const { certificate, identity } = seen;
   const plan = {
     server,
     image: server.spec.image.reference ?? options.relayImage,
@@ -37,19 +74,17 @@ export function desiredChildren(
     turnSecret: presentIn(identity.turn),
     extras: extrasOf(server, addressesOf(server, seen)),
   };
-  const before = [
-    { resource: resources.configMap, object: planConfigMap(server) },
-    { resource: resources.volumeClaim, object: volumeClaim(server, claim?.spec?.resources?.requests?.storage) },
-    { resource: resources.service, object: mailService(server) },
-    ...networkPolicies(server, {
-      operatorNamespace: options.operatorNamespace,
-      existing: seen.networkPolicies ?? [],
-    }).map((object) => ({ resource: resources.networkPolicy, object })),
-  ];
-  if (toMake(identity).length > 0) return before;
-  return [
-    ...before,
-    { resource: resources.statefulSet, object: statefulSet(plan) },
-    { resource: resources.cronJob, object: expiryCronJob(plan) },
-  ];
+  const names = childNames(server.metadata.name);
+  const after = [`ConfigMap ${names.planConfigMap}`, `PersistentVolumeClaim ${names.volumeClaim}`];
+  const set = { resource: resources.statefulSet, object: statefulSet(plan), concern: "PodReady", after } as const;
+  const job = { resource: resources.cronJob, object: expiryCronJob(plan), concern: "ExpiryHealthy", after } as const;
+  const waits = podWaitsFor(server, seen).length > 0;
+  // a server that has never run has nothing that could expire
+  return [...(waits ? [] : [set]), ...(waits && !seen.statefulSet ? [] : [job])];
 }
+
+/** All of them, in the order in which they are applied. */
+export const desiredChildren = (server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] => [
+  ...lastingChildren(server, seen, options),
+  ...podChildren(server, seen, options),
+];

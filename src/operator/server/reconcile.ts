@@ -7,9 +7,8 @@ import type { Outcome } from "../../kube/controller.ts";
 import type { Note } from "../../kube/events.ts";
 import type { Log } from "../../kube/log.ts";
 import { messageOf } from "../../lib/text.ts";
-import { toMake } from "../identity/read.ts";
 import type { Problem } from "../problem.ts";
-import { applyStatus, carryOut } from "./act.ts";
+import { applyLasting, applyPod, applyStatus, keepIdentities, nothingDone, refuseKeptOfOthers } from "./act.ts";
 import { observe } from "./observe.ts";
 import type { Seen } from "./seen.ts";
 import { domainProblem, imageProblem, specProblem } from "./spec.ts";
@@ -71,35 +70,31 @@ async function reconcile(key: string, world: World, log: Log, signal: AbortSigna
 /** What its spec asks for, and what the status says of it. */
 async function serve(server: LiveServer, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
   const { management } = server.spec;
-  let failure: Failure | undefined;
+  const isManaged = management === "Managed";
+  const done = nothingDone();
   let seen = await observe(server, world, signal);
-  if (management === "Managed" && isFit(seen)) {
-    try {
-      // The pod's objects come in the second round where a key had to be made: they are described by what is in the cluster.
-      for (let round = 1, makes = true; makes && round <= 2; round++) {
-        makes = toMake(seen.identity).length > 0;
-        const sent = await carryOut(server, seen, world, signal);
-        if (sent.length === 0) break;
-        log.info({ sent }, "owned objects applied");
-        seen = await observe(server, world, signal);
-      }
-      if (await syncPod(server, seen, world, signal)) log.debug({}, "pod brought up to date");
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      failure = error;
-      // what was made before the failure
-      seen = await observe(server, world, signal);
-      log.warn({ reason: error.reason, err: error }, "owned objects not applied, retrying");
-    }
+  try {
+    refuseKeptOfOthers(server, seen, world);
+    if (isManaged) await applyLasting(server, seen, done, world, signal);
+    // Paused keeps the pod, its volume and its Service as they are, and no more.
+    const made = await keepIdentities(server, seen, done, world, signal);
+    // What runs is described by what is in the cluster.
+    if (made) seen = await observe(server, world, signal);
+    if (isManaged) await applyPod(server, seen, done, world, signal);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    done.failures.push({ reason: error.reason, message: error.message, concern: "UpToDate" });
   }
+  const { sent, failures } = done;
+  if (sent.length > 0) {
+    log.info({ sent }, "owned objects applied");
+    seen = await observe(server, world, signal);
+  }
+  for (const { reason, message } of failures) log.warn({ reason, message }, "owned object not applied, retrying");
+  if (isManaged && (await syncPod(server, seen, world, signal))) log.debug({}, "pod brought up to date");
 
-  await judge(server, { seen, failure }, world, log, signal);
-  return { againMs: againMs(seen, world.now()), ...(failure && { retry: true }) };
-}
-
-/** Nothing that the pod needs is wrong in a way that only a person can mend: until then, the pod that runs goes on as it is. */
-function isFit({ certificate, identity }: Seen): boolean {
-  return certificate.source !== "None" && !certificate.unusable && identity.dkim?.state !== "broken";
+  await judge(server, { seen, failures }, world, log, signal);
+  return { againMs: againMs(seen, world.now()), ...(failures.length > 0 && { retry: true }) };
 }
 
 /** Where objects of a kind can't be listed, what is missing can't be told from what is there. */

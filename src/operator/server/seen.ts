@@ -1,11 +1,10 @@
 /** All that is known about one server at one moment: what deciding and judging go by. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
-import type { Failure } from "../../api/failure.ts";
 import type { CertificateFacts } from "../../certificates/judge.ts";
 import type { ConfigMap } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
 import type { FoundIdentities } from "../identity/read.ts";
-import type { Problem } from "../problem.ts";
+import type { OwnedFailure, Problem } from "../problem.ts";
 import type { RelayStatus } from "../tasks/relay-status.ts";
 import type { LiveCronJob, LiveJob, LivePod, LiveService, LiveStatefulSet, LiveVolumeClaim } from "./live.ts";
 
@@ -57,6 +56,6 @@ export interface Judged {
   seen: Seen | undefined;
   /** Why nothing was done: the spec is wrong, or its domain is another's, or the operator failed. */
   refused?: Problem | undefined;
-  /** What went wrong while children were applied. */
-  failure?: Failure | undefined;
+  /** What went wrong with owned objects, each by itself. */
+  failures?: readonly OwnedFailure[];
 }

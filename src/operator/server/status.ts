@@ -8,8 +8,11 @@ import { ports } from "../../mail/ports.ts";
 import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
 import { presentIn, problemOf } from "../identity/read.ts";
-import type { Problem } from "../problem.ts";
+import type { OwnedFailure, Problem } from "../problem.ts";
+import type { LiveVolumeClaim } from "./live.ts";
 import { podProblem } from "./pod-problem.ts";
+import { podWaitsFor } from "./pod-waits.ts";
+import { isLarger, volumeSizes } from "./resources/volume-claim.ts";
 import type { Judged, Seen, SeenInvites } from "./seen.ts";
 
 interface Verdict {
@@ -28,8 +31,12 @@ const certificateIsFine: Check = ({ certificate }) => certificate.problem;
 
 const keyIsFine: Check = ({ identity }) => problemOf(identity.dkim);
 
-const volumeIsThere: Check = ({ volumeClaim, claimEvent }) => {
+const isPaused = ({ spec }: ChatmailServer) => spec.management === "Paused";
+
+const volumeIsThere: Check = ({ volumeClaim, claimEvent }, server) => {
   const phase = volumeClaim?.status?.phase;
+  if (!volumeClaim && isPaused(server))
+    return { reason: "Paused", message: "there is no volume, and none is created while management is Paused" };
   if (phase === "Lost")
     return {
       reason: "VolumeLost",
@@ -51,8 +58,14 @@ const volumeIsNoCause: Check = (seen, server) => {
   return problem?.reason === "VolumePending" && waitsForPod ? undefined : problem;
 };
 
-const podIsReady: Check = ({ pod, podEvent }) => {
+const podIsReady: Check = (seen, server) => {
+  const { pod, podEvent, statefulSet } = seen;
   if (pod) return podProblem(pod);
+  if (!statefulSet && isPaused(server))
+    return { reason: "Paused", message: "there is no relay pod, and none is created while management is Paused" };
+  const waits = podWaitsFor(server, seen);
+  if (!statefulSet && waits.length > 0)
+    return { reason: "PodMissing", message: `the relay pod is created when it has what it needs: ${waits.join("; ")}` };
   return { reason: "PodMissing", message: podEvent ?? "the relay pod is about to be created" };
 };
 
@@ -67,6 +80,8 @@ const podIsCurrent: Check = ({ statefulSet }) => {
 
 const addressIsKnown: Check = (seen, server) => {
   if (addressesOf(server, seen).length > 0) return undefined;
+  if (!seen.service && isPaused(server))
+    return { reason: "Paused", message: "there is no Service, and none is created while management is Paused" };
   const cure = {
     LoadBalancer:
       "the cluster has given the Service no address; without a load balancer set network.exposure to HostPort or NodePort",
@@ -91,7 +106,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
   const generation = server.metadata.generation;
   const verdicts: Record<string, Verdict | undefined> = {
     ...readyVerdicts(judged),
-    ...(seen && !refused && concernVerdicts(server, seen, now)),
+    ...(seen && !refused && { ...concernVerdicts(server, seen, now), ...failureVerdicts(judged.failures ?? []) }),
   };
   const before = server.status?.conditions ?? [];
   const conditions = Object.entries(verdicts).flatMap(([type, verdict]) =>
@@ -116,6 +131,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
       certificate: { source, secretName, notAfter: facts.notAfter.toISOString(), sha256: facts.sha256 },
     }),
     ...recordsIn(server, seen),
+    ...storageOf(server, seen),
     ...(completionTime && { lastExpiry: { completionTime } }),
   };
 }
@@ -148,7 +164,51 @@ function recordSets(records: readonly DnsRecord[]): NonNullable<NonNullable<Chat
   );
 }
 
-function readyVerdicts({ server, seen, refused, failure }: Judged): Record<string, Verdict> {
+/** What was refused, by the condition that it belongs to; it goes before what is judged of the objects that are there. */
+function failureVerdicts(failures: readonly OwnedFailure[]): Record<string, Verdict> {
+  const of = Map.groupBy(failures, ({ concern }) => concern);
+  const verdicts = [...of].flatMap(([concern, [first, ...others]]): [string, Verdict][] => {
+    if (!first) return [];
+    const message = [first, ...others].map((each) => each.message).join("; ");
+    return [[concern, { status: "False", reason: first.reason, message }]];
+  });
+  return Object.fromEntries(verdicts);
+}
+
+function storageOf(server: ChatmailServer, { volumeClaim: claim }: Seen): Pick<ChatmailServerStatus, "storage"> {
+  if (!claim) return {};
+  const { existing, capacity } = volumeSizes(server, claim);
+  return {
+    storage: {
+      claimName: claim.metadata.name,
+      ...(existing && { requested: existing }),
+      ...(capacity && { capacity }),
+    },
+  };
+}
+
+/** In the order in which a person would put things right: a volume that does not grow keeps nobody from their mail. */
+function problemsOf({ server, seen, refused, failures = [] }: Judged): Problem[] {
+  if (refused) return [refused];
+  const isMinor = ({ reason }: Problem) => reason === "ResizeRefused";
+  const checked = seen && firstProblem(readyChecks, seen, server);
+  const infeasible = seen && resizeIsPossible(seen, server);
+  return [
+    ...failures.filter((each) => !isMinor(each)),
+    ...(checked ? [checked] : []),
+    ...failures.filter(isMinor),
+    ...(infeasible ? [infeasible] : []),
+  ];
+}
+
+/** The first, and the names of the conditions that tell of others. */
+function summary(problem: Problem, failures: readonly OwnedFailure[]): string {
+  const others = failures.filter((each) => each.message !== problem.message).map(({ concern }) => concern);
+  return others.length > 0 ? `${problem.message}; see also ${[...new Set(others)].join(", ")}` : problem.message;
+}
+
+function readyVerdicts(judged: Judged): Record<string, Verdict> {
+  const { server, seen, failures = [] } = judged;
   const { management } = server.spec;
   if (management === "Unmanaged") {
     const left = {
@@ -161,23 +221,31 @@ function readyVerdicts({ server, seen, refused, failure }: Judged): Record<strin
       Stalled: { status: "False", ...left },
     };
   }
-  const failed = failure && { reason: failure.reason, message: failure.message };
-  const problem = refused ?? failed ?? (seen && firstProblem(readyChecks, seen, server));
+  const problems = problemsOf(judged);
+  const [problem] = problems;
+  const stalled = problems.find(({ reason }) => isStalled(reason));
+  const moving = reconcilingProblem(judged, problem) ?? (problem ? undefined : seen && resizing(server, seen));
   return {
     Ready: problem
-      ? { status: "False", ...problem }
+      ? { status: "False", reason: problem.reason, message: summary(problem, failures) }
       : { status: "True", reason: "Serving", message: `${server.spec.domain} is served` },
     Reconciling:
       management === "Paused"
         ? { status: "False", reason: "Paused", message: "management is Paused: changes of the spec are not applied" }
-        : problem && whoActs(problem.reason) === "moving"
-          ? { status: "True", ...problem }
+        : moving
+          ? { status: "True", reason: moving.reason, message: moving.message }
           : { status: "False", ...fine("Settled") },
-    Stalled:
-      problem && isStalled(problem.reason)
-        ? { status: "True", ...problem }
-        : { status: "False", ...fine("NotStalled") },
+    Stalled: stalled
+      ? { status: "True", reason: stalled.reason, message: stalled.message }
+      : { status: "False", ...fine("NotStalled") },
   };
+}
+
+/** What the operator or the cluster is working on: what was refused is tried again. */
+function reconcilingProblem({ failures = [] }: Judged, problem: Problem | undefined): Problem | undefined {
+  if (!problem || isStalled(problem.reason)) return undefined;
+  const isFailure = failures.some(({ message }) => message === problem.message);
+  return isFailure || whoActs(problem.reason) === "moving" ? problem : undefined;
 }
 
 function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<string, Verdict> {
@@ -191,13 +259,70 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
   const missing = facts?.missingNames.length ? `; not for ${facts.missingNames.join(" and ")}` : "";
   return {
     CertificateReady: verdict(certificateIsFine, { reason: "CertificateIssued", message: `${from}${until}${missing}` }),
-    StorageReady: verdict(volumeIsThere, fine("VolumeBound")),
+    StorageReady: storageVerdict(server, seen),
+    AddressesReady: verdict(addressIsKnown, {
+      reason: "AddressesKnown",
+      message: addressesOf(server, seen)
+        .map(({ value }) => value)
+        .join(", "),
+    }),
     PodReady: verdict(podIsReady, fine("RelayRunning")),
     ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
     AcceptingAccounts: acceptingVerdict(server, seen),
     UpToDate: upToDateVerdict(seen),
-    ExpiryHealthy: expiryVerdict(seen, now),
+    ExpiryHealthy:
+      !seen.cronJob && isPaused(server)
+        ? {
+            status: "Unknown",
+            reason: "Paused",
+            message: "there is no CronJob, and none is created while management is Paused",
+          }
+        : expiryVerdict(seen, now),
   };
+}
+
+function storageVerdict(server: ChatmailServer, seen: Seen): Verdict {
+  const problem = volumeIsThere(seen, server) ?? resizeIsPossible(seen, server);
+  if (problem) return { status: "False", ...problem };
+  const growth = resizing(server, seen);
+  if (growth) return { status: "True", ...growth };
+  const { capacity, existing } = volumeSizes(server, seen.volumeClaim);
+  if (capacity === undefined) return { status: "True", ...fine("VolumeBound") };
+  const size = server.spec.storage.size;
+  const smaller = isLarger(existing ?? capacity, size) ? `; storage.size is ${size}, and volumes don't shrink` : "";
+  return { status: "True", reason: "VolumeBound", message: `the volume is bound and has ${capacity}${smaller}` };
+}
+
+/** What the storage driver says of a volume that is to grow. */
+const resizeIsPossible: Check = ({ volumeClaim: claim }, server) => {
+  const { existing, capacity } = volumeSizes(server, claim);
+  const stage = claim?.status?.allocatedResourceStatuses?.storage ?? "";
+  if (!/Infeasible$/.test(stage)) return undefined;
+  const said = resizeWords(claim);
+  const message = `the volume has ${capacity} and can't grow to ${existing}${said && `: ${said}`}. Set storage.size to a smaller size, above ${capacity}`;
+  return { reason: "ResizeRefused", message };
+};
+
+/** While the volume has less than its claim requests. */
+function resizing(server: ChatmailServer, { volumeClaim: claim }: Seen): Problem | undefined {
+  const { existing, capacity } = volumeSizes(server, claim);
+  if (existing === undefined || capacity === undefined || !isLarger(existing, capacity)) return undefined;
+  const waitsForPod = claim?.status?.conditions?.some(
+    ({ type, status }) => type === "FileSystemResizePending" && status === "True",
+  );
+  const said = resizeWords(claim);
+  const stage = waitsForPod
+    ? "the disk has grown, the file system follows on the node; if it does not, the pod has to be restarted once"
+    : said || "the storage driver is working on it";
+  return { reason: "VolumeResizing", message: `the volume has ${capacity} and grows to ${existing}: ${stage}` };
+}
+
+/** The words of an error; a step on the way has none that help. */
+function resizeWords(claim: LiveVolumeClaim | undefined): string {
+  const errors = (claim?.status?.conditions ?? []).filter(
+    ({ type, status }) => /Error$/.test(type) && status === "True",
+  );
+  return errors.map(({ message, reason }) => message ?? reason ?? "").join("; ");
 }
 
 /** What may be told to everybody who may read the resource; an invite's token stays in its Secret. */

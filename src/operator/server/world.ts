@@ -15,6 +15,7 @@ import type { Store } from "../../kube/store.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
+import { UnsavedKeys } from "../identity/unsaved.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
 
 import type {
@@ -77,6 +78,8 @@ export interface World {
   serversBySecret: Index<LiveServer>;
   /** By "namespace/name" of the ConfigMap with their authorities. */
   serversByCaBundle: Index<LiveServer>;
+  /** Keys that were made and that the API server has not accepted yet: a Secret that is refused costs one key, not one for each retry. */
+  unsaved: UnsavedKeys;
   /** By the key of their server. */
   jobsByServer: Index<LiveJob>;
   /** What the relay pods report of themselves. */
@@ -190,6 +193,7 @@ export function makeWorld(options: {
         name === undefined ? [] : [`${metadata.namespace}/${name}`],
       ),
     ),
+    unsaved: new UnsavedKeys(stores.servers),
     jobsByServer: byLabel(stores.jobs, labels.server),
   };
 }

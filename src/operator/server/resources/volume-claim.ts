@@ -4,10 +4,9 @@ import { bytesOf } from "../../../api/quantity.ts";
 import type { VolumeClaim } from "../../../kube/kinds.ts";
 import { keptMeta } from "./child.ts";
 
-/** The volume for mailboxes and the queue. `existing`: the size that a claim of this name already asks for; claims can't shrink. */
-export function volumeClaim(server: ChatmailServer, existing?: string): VolumeClaim {
+/** The volume for mailboxes and the queue. */
+export function volumeClaim(server: ChatmailServer, size: string = server.spec.storage.size): VolumeClaim {
   const { storage } = server.spec;
-  const size = existing !== undefined && isLarger(existing, storage.size) ? existing : storage.size;
   return {
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
@@ -21,11 +20,35 @@ export function volumeClaim(server: ChatmailServer, existing?: string): VolumeCl
   };
 }
 
-function isLarger(existing: string, wanted: string): boolean {
+export interface VolumeSizes {
+  /** What the claim has to request. */
+  wanted: string;
+  /** What it requests now; undefined where there is none. */
+  existing?: string | undefined;
+  /** What the volume has. */
+  capacity?: string | undefined;
+}
+
+/**
+ * Volumes never shrink, and an unbound claim can't be changed. A request that the volume has not grown to yet may be taken back to any size
+ * above what the volume has: the API server takes no less.
+ */
+export function volumeSizes({ spec }: ChatmailServer, claim: VolumeClaim | undefined): VolumeSizes {
+  const { size } = spec.storage;
+  const existing = claim?.spec?.resources?.requests?.storage;
+  if (existing === undefined) return { wanted: size };
+  const capacity = claim?.status?.capacity?.storage;
+  const bound = claim?.status?.phase === "Bound";
+  const floor = capacity ?? existing;
+  const wanted = bound && (isLarger(size, existing) || isLarger(size, floor)) ? size : existing;
+  return { wanted, existing, capacity };
+}
+
+/** False for sizes that are written in a way that we never write: the decision is left to the API server. */
+export function isLarger(one: string, other: string): boolean {
   try {
-    return bytesOf(existing) > bytesOf(wanted);
+    return bytesOf(one) > bytesOf(other);
   } catch {
-    // Written in a way that we never write: leave the decision to the API server.
     return false;
   }
 }

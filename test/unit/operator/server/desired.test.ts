@@ -39,14 +39,27 @@ test("seven children, what the pod mounts before the pod", () => {
   ]);
 });
 
-test.each(["tls", "dkim", "turn", "invites"] as const)("the pod waits for a key that has to be made: %s", (name) => {
+test.each([
+  { name: "tls", waits: true },
+  { name: "dkim", waits: true },
+  { name: "turn", waits: true },
+  { name: "invites", waits: false },
+] as const)("the pod waits for the key $name while it has to be made: $waits", ({ name, waits }) => {
   const identity = { ...selfSigned.identity, [name]: absent };
-  expect(Object.keys(children({}, { ...selfSigned, identity })).sort()).toEqual([
-    "ConfigMap",
-    "NetworkPolicy",
-    "PersistentVolumeClaim",
-    "Service",
-  ]);
+  const before = ["ConfigMap", "NetworkPolicy", "PersistentVolumeClaim", "Service"];
+  const made = Object.keys(children({}, { ...selfSigned, identity })).sort();
+  expect(made).toEqual(waits ? before : [...before, "CronJob", "StatefulSet"].sort());
+});
+
+test.each([
+  { when: "there is no certificate for the domain", more: { source: "None" } as const },
+  { when: "the given Secret may not be served", more: { source: "Secret", unusable: true } as const },
+])("the pod, and no other object, waits where $when; a clean-up that is there goes on", ({ more }) => {
+  const seen = { ...selfSigned, certificate: { ...selfSigned.certificate, ...more } };
+  const before = ["ConfigMap", "NetworkPolicy", "PersistentVolumeClaim", "Service"];
+  expect(Object.keys(children({}, seen)).sort()).toEqual(before);
+  const set = children().StatefulSet as Seen["statefulSet"];
+  expect(Object.keys(children({}, { ...seen, statefulSet: set })).sort()).toEqual([...before, "CronJob"].sort());
 });
 
 test.each([
@@ -172,16 +185,21 @@ test("own pages take the place of the built-in ones", () => {
 
 test.each([
   { when: "there is none yet", existing: undefined, size: "10Gi" },
-  { when: "the one there is smaller", existing: "5Gi", size: "10Gi" },
-  { when: "the one that was kept is larger", existing: "20Gi", size: "20Gi" },
-])("the claim asks for $size when $when", ({ existing, size }) => {
+  { when: "the one there is smaller", existing: "5Gi", capacity: "5Gi", size: "10Gi" },
+  { when: "the one there is smaller and not bound, so that it can't be changed", existing: "5Gi", size: "5Gi" },
+  { when: "the one that was kept is larger", existing: "20Gi", capacity: "20Gi", size: "20Gi" },
+  { when: "the volume has not grown to what was asked for", existing: "20Gi", capacity: "5Gi", size: "10Gi" },
+  { when: "the API server would not take the request back so far", existing: "20Gi", capacity: "10Gi", size: "20Gi" },
+])("the claim asks for $size when $when", ({ existing, capacity, size }) => {
   const volumeClaim = {
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
     metadata: { name: "nine-data" },
     spec: { resources: { requests: { ...(existing && { storage: existing }) } } },
+    status: capacity ? { phase: "Bound", capacity: { storage: capacity } } : { phase: "Pending" },
   };
-  expect(children({}, { ...selfSigned, volumeClaim }).PersistentVolumeClaim.spec.resources.requests.storage).toBe(size);
+  const seen = { ...selfSigned, ...(existing && { volumeClaim }) };
+  expect(children({}, seen).PersistentVolumeClaim.spec.resources.requests.storage).toBe(size);
 });
 
 test("expiry runs daily on the pod's node, never twice at once", () => {

@@ -1,6 +1,5 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ChatmailServer } from "../../../../src/api/chatmail-server.ts";
-import { Failure } from "../../../../src/api/failure.ts";
 import type { KubeObject } from "../../../../src/kube/object.ts";
 import type { LiveCronJob, LiveJob } from "../../../../src/operator/server/live.ts";
 import type { Judged, Seen } from "../../../../src/operator/server/seen.ts";
@@ -166,13 +165,13 @@ test.each([
   },
   {
     when: "somebody else's object has a name that it needs",
-    failure: new Failure("ApplyConflict", "Service nine exists"),
+    failures: [{ reason: "ApplyConflict", message: "Service nine exists", concern: "AddressesReady" } as const],
     ready: "False ApplyConflict",
     stalled: "True ApplyConflict",
   },
   {
     when: "a child was refused",
-    failure: new Failure("ApplyFailed", "Service nine: no"),
+    failures: [{ reason: "ApplyFailed", message: "Service nine: no", concern: "AddressesReady" } as const],
     ready: "False ApplyFailed",
     stalled: "False NotStalled",
   },
@@ -360,4 +359,103 @@ test.each<{ when: string; relay: Seen["relay"]; says: string }>([
   const status = judge({ relay }, {}, aServer({ domain: "_nine.test" }));
   expect(condition(status, "AcceptingAccounts")).toBe(says);
   expect(condition(status, "Ready")).toBe("True Serving");
+});
+
+test("each failure is told in the condition that it belongs to; Ready names the first, and where the others are", () => {
+  const failures = [
+    { reason: "ApplyFailed", message: "NetworkPolicy nine: no", concern: "UpToDate" },
+    { reason: "ApplyFailed", message: "NetworkPolicy nine-expiry: no", concern: "UpToDate" },
+    { reason: "ApplyFailed", message: "CronJob nine-expiry: no", concern: "ExpiryHealthy" },
+  ] as const;
+  const status = judge({}, { failures });
+  const found = Object.fromEntries(status.conditions?.map((each) => [each.type, each]) ?? []);
+  expect(found.Ready?.message).toBe("NetworkPolicy nine: no; see also UpToDate, ExpiryHealthy");
+  expect(found.UpToDate?.message).toBe("NetworkPolicy nine: no; NetworkPolicy nine-expiry: no");
+  expect(found.ExpiryHealthy).toMatchObject({ status: "False", message: "CronJob nine-expiry: no" });
+  expect(condition(status, "Reconciling")).toBe("True ApplyFailed");
+  expect(condition(status, "PodReady")).toBe("True RelayRunning");
+});
+
+test("a failure that only a person can solve is Stalled, also behind one that passes", () => {
+  const failures = [
+    { reason: "ApplyFailed", message: "CronJob nine-expiry: no", concern: "ExpiryHealthy" },
+    { reason: "ApplyConflict", message: "Service nine exists", concern: "AddressesReady" },
+  ] as const;
+  const status = judge({}, { failures });
+  expect([condition(status, "Ready"), condition(status, "Stalled")]).toEqual([
+    "False ApplyFailed",
+    "True ApplyConflict",
+  ]);
+});
+
+describe("a volume", () => {
+  const claim = (requested: string, capacity: string, more: object = {}) =>
+    kube("PersistentVolumeClaim", "nine-data", {
+      spec: { resources: { requests: { storage: requested } } },
+      status: { phase: "Bound", capacity: { storage: capacity }, ...more },
+    });
+  const infeasible = { allocatedResourceStatuses: { storage: "ControllerResizeInfeasible" } };
+  const error = { type: "ControllerResizeError", status: "True", message: "only offline" };
+  const pending = { conditions: [{ type: "FileSystemResizePending", status: "True" }] };
+
+  test.each([
+    {
+      when: "it has what was asked for",
+      of: claim("10Gi", "10Gi"),
+      is: "True VolumeBound",
+      says: /bound and has 10Gi$/,
+    },
+    {
+      when: "the spec asks for less",
+      of: claim("20Gi", "20Gi"),
+      is: "True VolumeBound",
+      says: /has 20Gi; storage.size is 10Gi, and volumes don't shrink/,
+    },
+    {
+      when: "it grows",
+      of: claim("10Gi", "5Gi"),
+      is: "True VolumeResizing",
+      says: /has 5Gi and grows to 10Gi: the storage driver is working on it/,
+    },
+    {
+      when: "the driver fails",
+      of: claim("10Gi", "5Gi", { conditions: [error] }),
+      is: "True VolumeResizing",
+      says: /only offline$/,
+    },
+    {
+      when: "the file system follows",
+      of: claim("10Gi", "5Gi", pending),
+      is: "True VolumeResizing",
+      says: /file system/,
+    },
+    {
+      when: "the driver can't",
+      of: claim("10Gi", "5Gi", { ...infeasible, conditions: [error] }),
+      is: "False ResizeRefused",
+      says: /has 5Gi and can't grow to 10Gi: only offline\. Set storage\.size to a smaller size, above 5Gi/,
+    },
+  ])("StorageReady is $is when $when; mail is served", ({ of, is, says }) => {
+    const status = judge({ volumeClaim: of });
+    expect(condition(status, "StorageReady")).toBe(is);
+    expect(status.conditions?.find(({ type }) => type === "StorageReady")?.message).toMatch(says);
+    expect(status.storage).toMatchObject({ claimName: "nine-data", capacity: expect.stringMatching(/Gi$/) });
+    const reconciling = is === "True VolumeResizing" ? is : "False Settled";
+    expect(condition(status, "Reconciling")).toBe(reconciling);
+    const stalled = is.startsWith("True")
+      ? "True Serving, False NotStalled"
+      : "False ResizeRefused, True ResizeRefused";
+    expect(`${condition(status, "Ready")}, ${condition(status, "Stalled")}`).toBe(stalled);
+  });
+});
+
+test("a server that was created Paused has no volume and no pod, and says why", () => {
+  const status = judge(
+    { volumeClaim: undefined, statefulSet: undefined, pod: undefined, service: undefined, cronJob: undefined },
+    {},
+    aServer({ management: "Paused" }),
+  );
+  for (const type of ["Ready", "StorageReady", "PodReady", "AddressesReady"])
+    expect([type, condition(status, type)]).toEqual([type, "False Paused"]);
+  expect(condition(status, "Stalled")).toBe("False NotStalled");
 });
