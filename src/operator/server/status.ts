@@ -9,6 +9,7 @@ import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
 import { presentIn, problemOf } from "../identity/read.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
+import { expiryTime } from "./expiry-time.ts";
 import type { LiveVolumeClaim } from "./live.ts";
 import { podProblem } from "./pod-problem.ts";
 import { podWaitsFor } from "./pod-waits.ts";
@@ -277,7 +278,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
             reason: "Paused",
             message: "there is no CronJob, and none is created while management is Paused",
           }
-        : expiryVerdict(seen, now),
+        : expiryVerdict(server, seen, now),
   };
 }
 
@@ -392,7 +393,7 @@ const dayMs = 86_400_000;
 /** It runs each day: two days without success is not a matter of minutes. */
 const expiryLateAfterMs = 2 * dayMs;
 
-function expiryVerdict({ cronJob, jobs }: Seen, now: Date): Verdict {
+function expiryVerdict(server: ChatmailServer, { cronJob, jobs }: Seen, now: Date): Verdict {
   const succeeded = cronJob?.status?.lastSuccessfulTime;
   const failures = jobs.flatMap((job) =>
     (job.status?.conditions ?? [])
@@ -413,7 +414,11 @@ function expiryVerdict({ cronJob, jobs }: Seen, now: Date): Verdict {
   const since = succeeded ?? cronJob?.metadata.creationTimestamp;
   if (since && now.getTime() - Date.parse(since) > expiryLateAfterMs)
     return { status: "False", reason: "ExpiryLate", message: `no run has succeeded since ${since}` };
-  if (!succeeded) return { status: "Unknown", reason: "ExpiryNotYetRun", message: "the first run is at 00:02 UTC" };
+  if (!succeeded) {
+    const { hour, minute } = expiryTime(server);
+    const time = [hour, minute].map((each) => String(each).padStart(2, "0")).join(":");
+    return { status: "Unknown", reason: "ExpiryNotYetRun", message: `the first run is at ${time} UTC` };
+  }
   return { status: "True", ...fine("ExpiryOnTime") };
 }
 

@@ -1,23 +1,23 @@
 import { childNames } from "../../../api/names.ts";
 import type { CronJob } from "../../../kube/kinds.ts";
 import { expiryContainer } from "../../../pod/containers.ts";
+import { expiryTime } from "../expiry-time.ts";
 import { childLabels, childMeta, selectorLabels } from "./child.ts";
 import { containerOf, type PodPlan, podBasics, podSecurity, volumesFor } from "./pod.ts";
 
-/** Two minutes after midnight, as on other chatmail relays. */
-const schedule = "2 0 * * *";
 /** A run that takes longer is stuck: the next one begins where it left off. */
 const longestSeconds = 6 * 3_600;
 
 /** The daily clean-up, on the node of the relay pod: the volume can be mounted on one node only. */
 export function expiryCronJob(plan: PodPlan): CronJob {
   const { server } = plan;
+  const { hour, minute } = expiryTime(server);
   return {
     apiVersion: "batch/v1",
     kind: "CronJob",
     metadata: childMeta(server, childNames(server.metadata.name).expiryCronJob, "expiry"),
     spec: {
-      schedule,
+      schedule: `${minute} ${hour} * * *`,
       timeZone: "Etc/UTC",
       concurrencyPolicy: "Forbid",
       startingDeadlineSeconds: 3_600,

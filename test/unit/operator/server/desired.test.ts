@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { amountOf } from "../../../../src/api/quantity.ts";
 import { desiredChildren } from "../../../../src/operator/server/desired.ts";
+import { expiryTime } from "../../../../src/operator/server/expiry-time.ts";
 import type { Seen } from "../../../../src/operator/server/seen.ts";
 import { relayContainers } from "../../../../src/pod/containers.ts";
 import { aServer, type SpecInput } from "../../../helpers/a-server.ts";
@@ -204,7 +205,9 @@ test.each([
 
 test("expiry runs daily on the pod's node, never twice at once", () => {
   const { CronJob } = children();
-  expect(CronJob.spec).toMatchObject({ schedule: "2 0 * * *", timeZone: "Etc/UTC", concurrencyPolicy: "Forbid" });
+  expect(CronJob.spec).toMatchObject({ timeZone: "Etc/UTC", concurrencyPolicy: "Forbid" });
+  const { hour, minute } = expiryTime(aServer());
+  expect(CronJob.spec.schedule).toBe(`${minute} ${hour} * * *`);
   const [term] =
     CronJob.spec.jobTemplate.spec.template.spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution;
   expect(term.labelSelector.matchLabels).toEqual(children().StatefulSet.spec.selector.matchLabels);
