@@ -57,6 +57,10 @@ export const reasons = {
   PodFailing: { who: "passing", meaning: "a container of the relay pod fails" },
   ImageUnavailable: { who: "passing", meaning: "an image can't be pulled" },
   AddressesKnown: { meaning: "the relay has an address" },
+  PrivateAddress: {
+    who: "needs edit",
+    meaning: "other relays can't reach the relay: its addresses are those of a private network",
+  },
   AddressPending: { who: "moving", meaning: "the Service has no address yet" },
   CertificateIssued: { meaning: "a valid certificate is used" },
   CertificateMissing: { who: "passing", meaning: "there is no certificate yet" },

@@ -116,6 +116,35 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       expect((await secret("invited-invites")).data).toBeUndefined();
     });
 
+    test("a private address is in no record, and the status says what to do", async () => {
+      await cluster.makeServer("private", { domain: "_private.test" });
+      await cluster.setUp("private");
+      await cluster.setStatus("services", "private", { loadBalancer: { ingress: [{ ip: "192.168.178.20" }] } });
+      await cluster.conditionIs("private", "AddressesReady", "PrivateAddress");
+      const records = async () => (await cluster.statusOf("private")).dns?.records?.map(({ type }) => type);
+      expect(await records()).not.toContain("A");
+      const said = (await cluster.statusOf("private")).conditions?.find(({ type }) => type === "AddressesReady");
+      expect(said?.message).toMatch(
+        /192\.168\.178\.20 is a private address.*set network\.addresses to the public ones/,
+      );
+      await cluster.patch("private", { network: { addresses: ["203.0.113.31"] } });
+      await cluster.conditionIs("private", "AddressesReady", "AddressesKnown");
+      expect(await records()).toContain("A");
+    });
+
+    test("a load balancer with a host name: no CNAME record beside the MX record, and what to do instead", async () => {
+      await cluster.makeServer("named", { domain: "_named.test" });
+      await cluster.setUp("named");
+      await cluster.setStatus("services", "named", { loadBalancer: { ingress: [{ hostname: "lb.example.net" }] } });
+      await until("the name to be known", async () =>
+        (await cluster.statusOf("named")).conditions?.some(({ message }) =>
+          /lb\.example\.net is a host name: .*ALIAS/.test(message ?? ""),
+        ),
+      );
+      const apex = (await cluster.statusOf("named")).dns?.records?.filter(({ name }) => name === "_named.test.");
+      expect(apex?.map(({ type }) => type)).not.toContain("CNAME");
+    });
+
     test("an address literal has no signing key", async () => {
       await cluster.makeServer("literal", { domain: "203.0.113.30" });
       await cluster.setUp("literal");
@@ -490,7 +519,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       for (const type of ["Ready", "PodReady", "StorageReady", "AddressesReady", "Reconciling"])
         await cluster.conditionIs("paused", type, "Paused");
       const seen = await cluster.statusOf("paused");
-      expect(seen).toMatchObject({ certificate: { source: "SelfSigned" }, dkim: { selector: "chatmail" } });
+      expect(seen).toMatchObject({ certificate: { source: "SelfSigned" }, dkim: { keys: [{ selector: "chatmail" }] } });
       const secrets = ["-tls", "-dkim", "-invites", "-turn"].map((ending) => `secrets/paused${ending}`);
       expect(Object.keys(await cluster.versions("paused")).sort()).toEqual(
         ["chatmailservers/paused", ...secrets].sort(),

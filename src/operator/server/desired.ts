@@ -6,6 +6,7 @@ import { resources } from "../../kube/kinds.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
 import { presentIn } from "../identity/read.ts";
 import type { Concern } from "../problem.ts";
+import { addressesOf } from "./addresses.ts";
 import { extrasOf } from "./extras.ts";
 import { podWaitsFor } from "./pod-waits.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
@@ -15,7 +16,6 @@ import { mailService } from "./resources/service.ts";
 import { statefulSet } from "./resources/stateful-set.ts";
 import { volumeClaim, volumeSizes } from "./resources/volume-claim.ts";
 import type { Seen } from "./seen.ts";
-import { addressesOf } from "./status.ts";
 
 export interface DesiredChild {
   resource: Resource;

@@ -3,7 +3,7 @@ import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import type { Extras } from "../../pod/containers.ts";
 import { turnPlanOf } from "../../pod/plan-of.ts";
 import { relayPortsOf } from "../../pod/turn.ts";
-import type { SeenAddress } from "./status.ts";
+import type { SeenAddress } from "./addresses.ts";
 
 /** What runs beside mail. Pure. */
 export function extrasOf(server: Pick<ChatmailServer, "spec">, addresses: readonly SeenAddress[]): Extras {

@@ -3,12 +3,14 @@ import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/
 import { acceptingReasons, isStalled, type Reason, reasons, whoActs } from "../../api/reasons.ts";
 import type { PublicDkimKey } from "../../dns/dkim-key.ts";
 import { type DnsRecord, dkimRecord, recordsOf } from "../../dns/records.ts";
+import { signsMail } from "../../mail/address.ts";
 import { publicInvite } from "../../mail/invite.ts";
 import { ports } from "../../mail/ports.ts";
 import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
 import { presentIn, problemOf } from "../identity/read.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
+import { addressesOf, bySide, type SeenAddress } from "./addresses.ts";
 import { expiryTime } from "./expiry-time.ts";
 import type { LiveVolumeClaim } from "./live.ts";
 import { podProblem } from "./pod-problem.ts";
@@ -80,7 +82,8 @@ const podIsCurrent: Check = ({ statefulSet }) => {
 };
 
 const addressIsKnown: Check = (seen, server) => {
-  if (addressesOf(server, seen).length > 0) return undefined;
+  const addresses = addressesOf(server, seen);
+  if (addresses.length > 0) return privateAlone(server, addresses);
   if (!seen.service && isPaused(server))
     return { reason: "Paused", message: "there is no Service, and none is created while management is Paused" };
   const cure = {
@@ -91,6 +94,34 @@ const addressIsKnown: Check = (seen, server) => {
   }[server.spec.network.exposure];
   return { reason: "AddressPending", message: cure };
 };
+
+/** A relay for a private network says so by `network.privatePeers`. One whose domain is an address has been given it by a person. */
+function privateAlone(server: ChatmailServer, addresses: readonly SeenAddress[]): Problem | undefined {
+  const { domain, network } = server.spec;
+  const { inside, outside } = bySide(server, addresses);
+  if (!signsMail(domain) || outside.length > 0) return undefined;
+  const which = `${valuesOf(inside)} ${inside.length === 1 ? "is a private address" : "are private addresses"}`;
+  const cure = network.addresses ? "set the public ones there" : "set network.addresses to the public ones";
+  const message = `${which}, at which other relays can't reach ${domain}: ${cure}, or list the network in network.privatePeers if all who use the relay are in it`;
+  return { reason: "PrivateAddress", message };
+}
+
+/** Where the relay is, and what a person has to know of it. */
+function addressesMessage(server: ChatmailServer, seen: Seen): string {
+  const { inside, outside } = bySide(server, addressesOf(server, seen));
+  const names = outside.filter(({ type }) => type === "Hostname");
+  const notes = [
+    ...(names.length > 0 && signsMail(server.spec.domain)
+      ? [
+          `${valuesOf(names)} is a host name: let ${server.spec.domain} follow it by an ALIAS or ANAME record, if your DNS provider has these (a CNAME record may not stand beside the MX record), or set network.addresses to its fixed addresses`,
+        ]
+      : []),
+    ...(inside.length > 0 ? [`${valuesOf(inside)} is private and in no DNS record`] : []),
+  ];
+  return [valuesOf(outside), ...notes].filter((text) => text !== "").join("; ");
+}
+
+const valuesOf = (addresses: readonly SeenAddress[]) => addresses.map(({ value }) => value).join(", ");
 
 /** In the order in which a person would put things right. */
 const readyChecks: readonly Check[] = [
@@ -141,7 +172,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
 function recordsIn(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatus, "dkim" | "dns"> {
   const { domain } = server.spec;
   const published = presentIn(seen.identity.dkim)?.published ?? [];
-  const addresses = addressesOf(server, seen).map(({ value }) => value);
+  const addresses = bySide(server, addressesOf(server, seen)).outside.map(({ value }) => value);
   const records = recordSets(recordsOf({ domain, addresses, keys: published }));
   const keys = published.map(({ selector, key }) => {
     const { name, value } = dkimRecord({ domain, selector, key });
@@ -263,9 +294,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
     StorageReady: storageVerdict(server, seen),
     AddressesReady: verdict(addressIsKnown, {
       reason: "AddressesKnown",
-      message: addressesOf(server, seen)
-        .map(({ value }) => value)
-        .join(", "),
+      message: addressesMessage(server, seen),
     }),
     PodReady: verdict(podIsReady, fine("RelayRunning")),
     ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
@@ -438,25 +467,6 @@ function firstProblem(checks: readonly Check[], seen: Seen, server: ChatmailServ
     if (problem) return problem;
   }
   return undefined;
-}
-
-/** One of the addresses at which the relay is reached, and who says so. */
-export type SeenAddress = NonNullable<ChatmailServerStatus["addresses"]>[number];
-
-/** Where clients connect: the addresses of the spec, else those of the load balancer, or of the node that the pod is on. */
-export function addressesOf(
-  { spec: { network } }: Pick<ChatmailServer, "spec">,
-  { service, pod }: Seen,
-): SeenAddress[] {
-  if (network.addresses) return network.addresses.map((value) => ({ type: "IPAddress", value, from: "Spec" }));
-  if (network.exposure === "LoadBalancer")
-    return (service?.status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }): SeenAddress[] => {
-      if (ip) return [{ type: "IPAddress", value: ip, from: "Service" }];
-      return hostname ? [{ type: "Hostname", value: hostname, from: "Service" }] : [];
-    });
-  const { hostIPs, hostIP } = pod?.status ?? {};
-  const ips = hostIPs?.map(({ ip }) => ip) ?? (hostIP ? [hostIP] : []);
-  return ips.map((value) => ({ type: "IPAddress", value, from: "Node" }));
 }
 
 function conditionOf(options: {
