@@ -104,6 +104,7 @@ export const ChatmailServerStatus = z
             z.object({
               selector: z.string().max(63).describe("Selector of the key."),
               algorithm: z.enum(["RSA", "Ed25519"]).describe("Algorithm of the key."),
+              fingerprint: z.string().max(64).optional().describe("SHA-256 of the public key, hexadecimal."),
               record: z
                 .object({
                   name: z.string().max(320).describe("Name of the record."),
@@ -116,7 +117,7 @@ export const ChatmailServerStatus = z
           .max(16)
           .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["selector"] })
           .optional()
-          .describe("The keys."),
+          .describe("The keys. With another key in place of the required one, the operator does not go on."),
       })
       .optional()
       .describe("Keys with which the relay signs mail. Other relays reject its mail until the records are published."),
@@ -147,11 +148,18 @@ export const ChatmailServerStatus = z
     storage: z
       .object({
         claimName: z.string().max(253).optional().describe("Claim of the volume."),
+        claimUID: z.string().max(64).optional().describe("UID of the claim. With another one, the relay does not run."),
+        volumeName: z.string().max(253).optional().describe("The PersistentVolume that the claim is bound to."),
         requested: z.string().max(32).optional().describe("Size that the claim requests."),
         capacity: z.string().max(32).optional().describe("Size of the volume. It is smaller while the volume grows."),
       })
       .optional()
       .describe("The volume for mailboxes and the queue."),
+    acceptedDataLoss: z
+      .string()
+      .max(63)
+      .optional()
+      .describe("Value of the annotation chatmail.dev/accept-data-loss that has taken effect."),
     lastExpiry: z
       .object({
         completionTime: z.iso.datetime().optional().describe("When the last expiry job succeeded."),

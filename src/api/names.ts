@@ -59,6 +59,8 @@ export const annotations = {
   secretsHash: `${group}/secrets-hash`,
   /** On a running pod: versions of what it mounts. The kubelet brings them up to date when it changes. */
   synced: `${group}/synced`,
+  /** On a ChatmailServer, by a person: "volume" or "dkim", which is lost and may be replaced by a new one. */
+  acceptDataLoss: `${group}/accept-data-loss`,
   /** On a volume claim or Secret that may outlive its server: the domain that it belongs to. */
   domain: `${group}/domain`,
 } as const;

@@ -50,7 +50,14 @@ export const reasons = {
     who: "needs edit",
     meaning: "the volume can't grow to the size of the spec; it is used as it is, and the size may be taken back",
   },
-  VolumeLost: { who: "needs person", meaning: "the volume of the claim no longer exists" },
+  VolumeLost: {
+    who: "needs person",
+    meaning: "the volume with the mailboxes no longer exists or was replaced; no empty one takes its place",
+  },
+  VolumeEnding: {
+    who: "needs person",
+    meaning: "the volume's claim was deleted: the volume exists only as long as the relay pod runs",
+  },
   RelayRunning: { meaning: "all containers of the relay pod are ready" },
   PodMissing: { who: "moving", meaning: "the relay pod does not exist yet" },
   PodPending: { who: "moving", meaning: "the relay pod is not running yet" },
@@ -82,6 +89,10 @@ export const reasons = {
     meaning: "the certificate is not signed by an authority that clients trust",
   },
   CertificateSourceMissing: { who: "needs edit", meaning: "this version cannot obtain a certificate for this domain" },
+  DKIMKeyLost: {
+    who: "needs person",
+    meaning: "the DKIM key no longer exists or was replaced; no other key takes its place",
+  },
   DkimKeyInvalid: { who: "needs person", meaning: "the Secret of the DKIM key contains no valid key" },
   InvitesThere: { meaning: "there are invites for new members" },
   InvitesMissing: { who: "needs person", meaning: "registration requires an invite, and there is none" },

@@ -1,5 +1,5 @@
 /** A domain's DKIM key as the DNS needs it. */
-import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 
 /** RFC 8301 §3.2, and what other chatmail relays use: a longer one would not fit one TXT string more usefully. */
@@ -32,6 +32,10 @@ export function publicDkimKey(privateKeyPem: string): PublicDkimKey | undefined 
   // RFC 8463 §4: the 32 octets alone, which end the SubjectPublicKeyInfo
   return { type: "ed25519", base64: der.subarray(-32).toString("base64") };
 }
+
+/** Tells keys apart: SHA-256 of the public half, hexadecimal. */
+export const dkimFingerprint = ({ type, base64 }: PublicDkimKey): string =>
+  createHash("sha256").update(`${type} ${base64}`).digest("hex");
 
 function readKey(privateKeyPem: string): KeyObject | undefined {
   try {

@@ -1,8 +1,11 @@
 /** Which identities of a server there are. Reading makes nothing. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import { dkimFingerprint, publicDkimKey } from "../../dns/dkim-key.ts";
 import { resources, type Secret } from "../../kube/kinds.ts";
+import { rsaKey } from "../../pod/dkim.ts";
 import type { Problem } from "../problem.ts";
 import type { World } from "../server/world.ts";
+import { recordedFingerprint } from "./recorded.ts";
 import { isMadeFor, notMadeFor, secretNameOf, textsIn } from "./secret.ts";
 import { type IdentityName, type IdentityValues, identities, identityNames } from "./table.ts";
 
@@ -50,12 +53,20 @@ export function foundIn<Name extends IdentityName>(
   now: Date,
 ): Found<IdentityValues[Name]> {
   if (!secret) return { state: "absent" };
-  if (!isMadeFor(server, secret))
+  const isRestored = name === "dkim" && isRecordedKey(server, secret);
+  if (!isMadeFor(server, secret) && !isRestored)
     return { state: "foreign", secret, problem: { reason: "ApplyConflict", message: notMadeFor(secret) } };
   const at = { domain: server.spec.domain, now, secretName: secret.metadata.name };
   const { value, problem } = identities[name].judge(textsIn(secret), at);
   if (value === undefined || problem) return { state: "broken", secret, value, problem };
   return { state: "present", secret, value };
+}
+
+/** A person has put the key back that the status remembers, without our labels. */
+function isRecordedKey({ status }: ChatmailServer, secret: Secret): boolean {
+  const key = publicDkimKey(textsIn(secret)[rsaKey.file] ?? "");
+  const isControlled = secret.metadata.ownerReferences?.some(({ controller }) => controller);
+  return !isControlled && key !== undefined && dkimFingerprint(key) === recordedFingerprint(status);
 }
 
 export function presentIn<Value>(found: Found<Value> | undefined): Value | undefined {

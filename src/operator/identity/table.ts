@@ -5,7 +5,7 @@
 import { randomBytes, randomInt } from "node:crypto";
 import type { ChatmailServerSpec } from "../../api/chatmail-server.ts";
 import { isSelfSignedDomain } from "../../api/domain.ts";
-import type { childNames } from "../../api/names.ts";
+import { annotations, type childNames } from "../../api/names.ts";
 import { type CertificateFacts, judgeCertificate } from "../../certificates/judge.ts";
 import { makeSelfSigned } from "../../certificates/self-signed.ts";
 import { makeRsaKey, type PublicDkimKey, publicDkimKey } from "../../dns/dkim-key.ts";
@@ -105,7 +105,7 @@ export const identities: { readonly [Name in IdentityName]: Identity<IdentityVal
       const rsaKeyPem = texts[rsaKey.file];
       if (rsaKeyPem !== undefined && published[0]?.selector === rsaKey.selector)
         return { value: { rsaKeyPem, published } };
-      const message = `Secret ${secretName} has no private key in ${rsaKey.file}: restore it, or delete the Secret to get a new key and publish its record`;
+      const message = `Secret ${secretName} has no private key in ${rsaKey.file}: restore it. To get a new key instead, delete the Secret, accept the loss with the annotation ${annotations.acceptDataLoss}=dkim, and publish the new record`;
       return { problem: { reason: "DkimKeyInvalid", message } };
     },
     make: async () => ({ [rsaKey.file]: await makeRsaKey() }),

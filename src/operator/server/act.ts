@@ -10,6 +10,7 @@ import { isMadeFor, notMadeFor, secretNameOf } from "../identity/secret.ts";
 import { identities, identityNames } from "../identity/table.ts";
 import type { Concern, OwnedFailure } from "../problem.ts";
 import { type DesiredChild, lastingChildren, namedIn, podChildren } from "./desired.ts";
+import { isLost } from "./losses.ts";
 import type { Seen } from "./seen.ts";
 import { chatmailServers, storeOf, type World } from "./world.ts";
 
@@ -49,12 +50,13 @@ export async function applyPod(
 /** Makes the keys that are missing and puts labels and owners of the others right, each by itself. True where a key was made. */
 export async function keepIdentities(
   server: ChatmailServer,
-  { identity }: Seen,
+  seen: Seen,
   done: Done,
   world: World,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const make = toMake(identity);
+  const { identity } = seen;
+  const make = toMake(identity).filter((name) => name !== "dkim" || !isLost("dkim", server, seen));
   let made = false;
   for (const name of identityNames) {
     const found = identity[name];
@@ -87,7 +89,7 @@ async function applyChildren(
     if (!after.every((each) => done.applied.has(each))) continue;
     const what = namedIn(object);
     const live = found[nth];
-    if (live && !isMadeFor(server, live)) {
+    if (live && child.adopts !== live.metadata.uid && !isMadeFor(server, live)) {
       done.failures.push({ reason: "ApplyConflict", message: notMadeFor(live), concern });
       continue;
     }

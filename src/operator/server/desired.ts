@@ -8,6 +8,7 @@ import { presentIn } from "../identity/read.ts";
 import type { Concern } from "../problem.ts";
 import { addressesOf } from "./addresses.ts";
 import { extrasOf } from "./extras.ts";
+import { isEnding, isLost, servesLostVolume } from "./losses.ts";
 import { podWaitsFor } from "./pod-waits.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
 import { networkPolicies } from "./resources/network-policy.ts";
@@ -24,6 +25,8 @@ export interface DesiredChild {
   concern: Concern;
   /** Kind and name of what has to be applied before it: it waits where one of them is refused. */
   after?: readonly string[];
+  /** UID of a live one that is ours although it has no labels of ours. */
+  adopts?: string | undefined;
   /** What is applied where the object is refused, which is reported in any case. */
   otherwise?: { object: KubeObject; reason: Reason; says: (refusal: string) => string };
 }
@@ -39,7 +42,7 @@ export const namedIn = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.n
 export function lastingChildren(server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] {
   return [
     { resource: resources.configMap, object: planConfigMap(server), concern: "UpToDate" },
-    claimOf(server, seen),
+    ...claimOf(server, seen),
     { resource: resources.service, object: mailService(server), concern: "AddressesReady" },
     ...networkPolicies(server, {
       operatorNamespace: options.operatorNamespace,
@@ -48,18 +51,26 @@ export function lastingChildren(server: ChatmailServer, seen: Seen, options: Des
   ];
 }
 
-/** Where the class can't grow the volume, the rest of the claim is applied all the same. */
-function claimOf(server: ChatmailServer, { volumeClaim: claim }: Seen): DesiredChild {
+/**
+ * None while the volume is lost, or is about to be: what needs it waits. Where the class can't grow the volume, the rest of the claim is
+ * applied all the same.
+ */
+function claimOf(server: ChatmailServer, seen: Seen): DesiredChild[] {
+  const { volumeClaim: claim } = seen;
+  if (isLost("volume", server, seen) || isEnding(claim)) return [];
   const { wanted, existing, capacity = existing } = volumeSizes(server, claim);
-  const child = {
+  const isRecorded =
+    claim?.spec?.volumeName !== undefined && claim.spec.volumeName === server.status?.storage?.volumeName;
+  const child: DesiredChild = {
     resource: resources.volumeClaim,
     object: volumeClaim(server, wanted),
     concern: "StorageReady",
-  } as const;
-  if (existing === undefined || existing === wanted) return child;
+    ...(isRecorded && { adopts: claim.metadata.uid }),
+  };
+  if (existing === undefined || existing === wanted) return [child];
   const says = (refusal: string) =>
     `the volume keeps its ${capacity} and is not changed to ${wanted}: ${refusal}. Set storage.size back, or let the StorageClass allow it (allowVolumeExpansion)`;
-  return { ...child, otherwise: { object: volumeClaim(server, existing), reason: "ResizeRefused", says } };
+  return [{ ...child, otherwise: { object: volumeClaim(server, existing), reason: "ResizeRefused", says } }];
 }
 
 /** What runs. Empty as long as the pod has to wait for something; what runs then goes on as it is. */
@@ -78,6 +89,11 @@ export function podChildren(server: ChatmailServer, seen: Seen, options: Desired
   const after = [`ConfigMap ${names.planConfigMap}`, `PersistentVolumeClaim ${names.volumeClaim}`];
   const set = { resource: resources.statefulSet, object: statefulSet(plan), concern: "PodReady", after } as const;
   const job = { resource: resources.cronJob, object: expiryCronJob(plan), concern: "ExpiryHealthy", after } as const;
+  if (isLost("volume", server, seen)) {
+    // a pod that waits for the claim would start on whatever claim appears
+    const stops = seen.statefulSet && !servesLostVolume(seen.pod, seen.volumeClaim);
+    return stops ? [{ ...set, object: statefulSet(plan, { replicas: 0 }), after: [] }] : [];
+  }
   const waits = podWaitsFor(server, seen).length > 0;
   // a server that has never run has nothing that could expire
   return [...(waits ? [] : [set]), ...(waits && !seen.statefulSet ? [] : [job])];

@@ -1,6 +1,7 @@
 /** Reads what is known about a server: from what the watches keep, and from the API server what is not watched. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames } from "../../api/names.ts";
+import { resources } from "../../kube/kinds.ts";
 import { readIdentities } from "../identity/read.ts";
 import type { LiveEvent } from "./live.ts";
 import { observeCertificate } from "./observe-certificate.ts";
@@ -12,7 +13,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
   const { stores } = world;
   const { namespace, name } = server.metadata;
   const names = childNames(name);
-  const volumeClaim = stores.volumeClaims.get(namespace, names.volumeClaim);
+  const volumeClaim = await claimAt(server, world, signal);
   const pod = stores.pods.get(namespace, names.pod);
   const statefulSet = stores.statefulSets.get(namespace, names.statefulSet);
   const lastWords = (kind: string, about: string) => lastEvent(world, { namespace, kind, name: about });
@@ -37,6 +38,18 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     }),
     ...(statefulSet && !pod && { podEvent: lastWords("StatefulSet", names.statefulSet) }),
   };
+}
+
+/**
+ * Where the status remembers one, the API server itself is asked before it counts as lost: the watch may be behind, and one that a person
+ * restored may lack our labels.
+ */
+async function claimAt({ metadata, status }: ChatmailServer, world: World, signal: AbortSignal) {
+  const { namespace } = metadata;
+  const name = childNames(metadata.name).volumeClaim;
+  const watched = world.stores.volumeClaims.get(namespace, name);
+  if (watched || status?.storage?.claimUID === undefined) return watched;
+  return world.client.get(resources.volumeClaim, { namespace, name }, signal);
 }
 
 /** Events are where Kubernetes says why a claim is not bound or a pod not made. */

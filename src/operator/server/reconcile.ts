@@ -9,6 +9,7 @@ import type { Log } from "../../kube/log.ts";
 import { messageOf } from "../../lib/text.ts";
 import type { Problem } from "../problem.ts";
 import { applyLasting, applyPod, applyStatus, keepIdentities, nothingDone, refuseKeptOfOthers } from "./act.ts";
+import { lossesIn } from "./losses.ts";
 import { observe } from "./observe.ts";
 import type { Seen } from "./seen.ts";
 import { domainProblem, imageProblem, specProblem } from "./spec.ts";
@@ -94,8 +95,13 @@ async function serve(server: LiveServer, world: World, log: Log, signal: AbortSi
   if (isManaged && (await syncPod(server, seen, world, signal))) log.debug({}, "pod brought up to date");
 
   await judge(server, { seen, failures }, world, log, signal);
-  return { againMs: againMs(seen, world.now()), ...(failures.length > 0 && { retry: true }) };
+  const deadlines = [againMs(seen, world.now()), ...(lossesIn(server, seen).length > 0 ? [lossAgainMs] : [])];
+  const next = deadlines.filter((each) => each !== undefined).sort((a, b) => a - b)[0];
+  return { againMs: next, ...(failures.length > 0 && { retry: true }) };
 }
+
+/** What a person restores without our labels is not watched. */
+const lossAgainMs = 60_000;
 
 /** Where objects of a kind can't be listed, what is missing can't be told from what is there. */
 function namespaceProblem({ metadata: { namespace } }: LiveServer, world: World): Problem | undefined {

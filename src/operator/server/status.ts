@@ -1,7 +1,8 @@
 /** What the status says. Pure: the same server, the same observations, the same minute give the same text. */
 import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
+import { childNames } from "../../api/names.ts";
 import { acceptingReasons, isStalled, type Reason, reasons, whoActs } from "../../api/reasons.ts";
-import type { PublicDkimKey } from "../../dns/dkim-key.ts";
+import { dkimFingerprint, type PublicDkimKey } from "../../dns/dkim-key.ts";
 import { type DnsRecord, dkimRecord, recordsOf } from "../../dns/records.ts";
 import { signsMail } from "../../mail/address.ts";
 import { publicInvite } from "../../mail/invite.ts";
@@ -13,6 +14,7 @@ import type { OwnedFailure, Problem } from "../problem.ts";
 import { addressesOf, bySide, type SeenAddress } from "./addresses.ts";
 import { expiryTime } from "./expiry-time.ts";
 import type { LiveVolumeClaim } from "./live.ts";
+import { acceptanceMemory, isAccepted, isEnding, isLost, lossesIn, storageMemory } from "./losses.ts";
 import { podProblem } from "./pod-problem.ts";
 import { podWaitsFor } from "./pod-waits.ts";
 import { isLarger, volumeSizes } from "./resources/volume-claim.ts";
@@ -32,19 +34,28 @@ type Check = (seen: Seen, server: ChatmailServer) => Problem | undefined;
 
 const certificateIsFine: Check = ({ certificate }) => certificate.problem;
 
-const keyIsFine: Check = ({ identity }) => problemOf(identity.dkim);
+const keyIsFine: Check = (seen, server) =>
+  lossesIn(server, seen).find(({ of }) => of === "dkim") ?? problemOf(seen.identity.dkim);
 
 const isPaused = ({ spec }: ChatmailServer) => spec.management === "Paused";
 
-const volumeIsThere: Check = ({ volumeClaim, claimEvent }, server) => {
+const volumeIsThere: Check = (seen, server) => {
+  const { volumeClaim, claimEvent } = seen;
   const phase = volumeClaim?.status?.phase;
+  const [lost] = lossesIn(server, seen).filter(({ of }) => of === "volume");
+  if (lost) return lost;
   if (!volumeClaim && isPaused(server))
     return { reason: "Paused", message: "there is no volume, and none is created while management is Paused" };
-  if (phase === "Lost")
-    return {
-      reason: "VolumeLost",
-      message: "the volume of the claim no longer exists; restore it, or delete the claim to start with an empty one",
-    };
+  if (phase === "Lost") {
+    const volume = volumeClaim?.spec?.volumeName ?? "of the claim";
+    const message = `volume ${volume} no longer exists. Restore it under this name; to go on with another one, delete the claim and follow the message`;
+    return { reason: "VolumeLost", message };
+  }
+  if (isEnding(volumeClaim)) {
+    const volume = volumeClaim?.spec?.volumeName;
+    const message = `claim ${volumeClaim?.metadata.name} was deleted: the mailboxes exist only as long as the relay pod runs, so it is not replaced. Set the reclaim policy of volume ${volume} to Retain, save the mailboxes, delete the pod, then create the claim again with volumeName: ${volume}`;
+    return { reason: "VolumeEnding", message };
+  }
   if (phase === "Bound") return undefined;
   const why = claimEvent ?? "the cluster has reported no cause";
   return {
@@ -66,6 +77,8 @@ const podIsReady: Check = (seen, server) => {
   if (pod) return podProblem(pod);
   if (!statefulSet && isPaused(server))
     return { reason: "Paused", message: "there is no relay pod, and none is created while management is Paused" };
+  if (isLost("volume", server, seen))
+    return { reason: "PodMissing", message: "no relay pod is started while its volume is lost" };
   const waits = podWaitsFor(server, seen);
   if (!statefulSet && waits.length > 0)
     return { reason: "PodMissing", message: `the relay pod is created when it has what it needs: ${waits.join("; ")}` };
@@ -149,7 +162,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     const known = before.filter(({ type }) => !(type in verdicts));
     return { ...server.status, observedGeneration: generation, conditions: [...conditions, ...known] };
   }
-  if (!seen || refused) return { observedGeneration: generation, conditions };
+  if (!seen || refused) return { observedGeneration: generation, conditions, ...memoryOf(server.status) };
 
   const { facts, source, secretName } = seen.certificate;
   const addresses = addressesOf(server, seen);
@@ -164,19 +177,32 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     }),
     ...recordsIn(server, seen),
     ...storageOf(server, seen),
+    ...acceptanceMemory(server),
     ...(completionTime && { lastExpiry: { completionTime } }),
   };
+}
+
+/** What the data loss guard goes by: it must not be lost with the rest of a status. */
+function memoryOf({ dkim, storage, acceptedDataLoss }: ChatmailServerStatus = {}): ChatmailServerStatus {
+  return { ...(dkim && { dkim }), ...(storage && { storage }), ...(acceptedDataLoss && { acceptedDataLoss }) };
 }
 
 /** A key that is not yet in the cluster is not for the DNS. */
 function recordsIn(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatus, "dkim" | "dns"> {
   const { domain } = server.spec;
+  const found = seen.identity.dkim;
+  const isUnknown = found !== undefined && found.state !== "present" && !isAccepted("dkim", server);
+  // what is published is the record of the key that was; also a Secret that is broken is not forgotten
+  if (isLost("dkim", server, seen) || (isUnknown && server.status?.dkim)) {
+    const { dkim, dns } = server.status ?? {};
+    return { ...(dkim && { dkim }), ...(dns && { dns }) };
+  }
   const published = presentIn(seen.identity.dkim)?.published ?? [];
   const addresses = bySide(server, addressesOf(server, seen)).outside.map(({ value }) => value);
   const records = recordSets(recordsOf({ domain, addresses, keys: published }));
   const keys = published.map(({ selector, key }) => {
     const { name, value } = dkimRecord({ domain, selector, key });
-    return { selector, algorithm: keyAlgorithms[key.type], record: { name, value } };
+    return { selector, algorithm: keyAlgorithms[key.type], fingerprint: dkimFingerprint(key), record: { name, value } };
   });
   return { ...(keys.length > 0 && { dkim: { keys } }), ...(records.length > 0 && { dns: { records } }) };
 }
@@ -207,12 +233,15 @@ function failureVerdicts(failures: readonly OwnedFailure[]): Record<string, Verd
   return Object.fromEntries(verdicts);
 }
 
-function storageOf(server: ChatmailServer, { volumeClaim: claim }: Seen): Pick<ChatmailServerStatus, "storage"> {
-  if (!claim) return {};
+function storageOf(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatus, "storage"> {
+  const { volumeClaim: claim } = seen;
+  const memory = storageMemory(server, seen);
+  if (!claim && memory.claimUID === undefined) return {};
   const { existing, capacity } = volumeSizes(server, claim);
   return {
     storage: {
-      claimName: claim.metadata.name,
+      claimName: childNames(server.metadata.name).volumeClaim,
+      ...memory,
       ...(existing && { requested: existing }),
       ...(capacity && { capacity }),
     },
@@ -222,10 +251,12 @@ function storageOf(server: ChatmailServer, { volumeClaim: claim }: Seen): Pick<C
 /** In the order in which a person would put things right: a volume that does not grow keeps nobody from their mail. */
 function problemsOf({ server, seen, refused, failures = [] }: Judged): Problem[] {
   if (refused) return [refused];
+  const lost = seen ? lossesIn(server, seen) : [];
   const isMinor = ({ reason }: Problem) => reason === "ResizeRefused";
   const checked = seen && firstProblem(readyChecks, seen, server);
   const infeasible = seen && resizeIsPossible(seen, server);
   return [
+    ...lost,
     ...failures.filter((each) => !isMinor(each)),
     ...(checked ? [checked] : []),
     ...failures.filter(isMinor),

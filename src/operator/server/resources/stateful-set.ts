@@ -13,7 +13,7 @@ import { secretsHash } from "./plan-config-map.ts";
 import { containerOf, type PodPlan, type PodSpec, podBasics, podSecurity, volumesFor } from "./pod.ts";
 
 /** The relay pod. One, always: two Dovecots must never open the same mailbox. */
-export function statefulSet(plan: PodPlan): StatefulSet {
+export function statefulSet(plan: PodPlan, { replicas = 1 }: { replicas?: 0 | 1 } = {}): StatefulSet {
   const { server, dkimKeyPem, turnSecret } = plan;
   const names = childNames(server.metadata.name);
   const containers = relayContainers(plan.extras);
@@ -22,7 +22,7 @@ export function statefulSet(plan: PodPlan): StatefulSet {
     kind: "StatefulSet",
     metadata: childMeta(server, names.statefulSet),
     spec: {
-      replicas: 1,
+      replicas,
       serviceName: names.service,
       // With OrderedReady a pod that never became ready is not replaced by its cure (kubernetes #67250).
       podManagementPolicy: "Parallel",

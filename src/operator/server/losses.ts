@@ -1,0 +1,111 @@
+/**
+ * The data loss guard: what the status remembers of a server, held against what is there. An empty volume in the place of a lost one would
+ * give existing addresses to whoever logs in first, and mail that is signed with another key is rejected. Pure.
+ */
+import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
+import { annotations, childNames } from "../../api/names.ts";
+import { dkimFingerprint, type PublicDkimKey } from "../../dns/dkim-key.ts";
+import { rsaKey } from "../../pod/dkim.ts";
+import { recordedFingerprint } from "../identity/recorded.ts";
+import type { Problem } from "../problem.ts";
+import type { LivePod, LiveVolumeClaim } from "./live.ts";
+import type { Seen } from "./seen.ts";
+
+/** What may be lost, as the annotation has it. */
+export type Losable = "volume" | "dkim";
+
+export interface Loss extends Problem {
+  of: Losable;
+}
+
+/** What was there and is missing or another now, unless its loss was accepted. */
+export function lossesIn(server: ChatmailServer, seen: Seen): Loss[] {
+  const accepted = acceptedNow(server);
+  const found = [volumeLoss(server, seen.volumeClaim), keyLoss(server, seen)];
+  return found.filter((loss) => loss !== undefined).filter(({ of }) => !accepted.includes(of));
+}
+
+export const isLost = (of: Losable, server: ChatmailServer, seen: Seen): boolean =>
+  lossesIn(server, seen).some((loss) => loss.of === of);
+
+/** It is kept by the pod alone: whatever replaces the pod loses it. */
+export const isEnding = (claim: LiveVolumeClaim | undefined): boolean =>
+  claim?.metadata.deletionTimestamp !== undefined;
+
+function volumeLoss(server: ChatmailServer, claim: LiveVolumeClaim | undefined): Loss | undefined {
+  const { claimUID, volumeName } = server.status?.storage ?? {};
+  // one that was never bound has never held anything
+  if (claimUID === undefined || volumeName === undefined) return undefined;
+  const name = childNames(server.metadata.name).volumeClaim;
+  const restore = `Restore it: a claim ${name} with volumeName: ${volumeName} is used again, and so is any other one when you accept the loss: ${acceptCommand(server, "volume")}`;
+  if (!claim) {
+    const message = `claim ${name} with the mailboxes (volume ${volumeName}) no longer exists, and no empty one is created in its place. ${restore}`;
+    return { of: "volume", reason: "VolumeLost", message };
+  }
+  if (claim.metadata.uid === claimUID || claim.spec?.volumeName === volumeName) return undefined;
+  const now = claim.spec?.volumeName ?? "no volume yet";
+  const message = `claim ${name} was replaced: it had volume ${volumeName} with the mailboxes, and has ${now}. The relay does not run on it. ${restore}`;
+  return { of: "volume", reason: "VolumeLost", message };
+}
+
+function keyLoss(server: ChatmailServer, { identity }: Seen): Loss | undefined {
+  const recorded = recordedFingerprint(server.status);
+  if (recorded === undefined || !identity.dkim) return undefined;
+  const name = childNames(server.metadata.name).dkimSecret;
+  const restore = `Restore it, or accept that the key is lost, and publish the record of the new one: ${acceptCommand(server, "dkim")}`;
+  if (identity.dkim.state === "absent") {
+    const message = `Secret ${name} with the DKIM key no longer exists, and no other key is created in its place: other relays would reject mail until its record is published. ${restore}`;
+    return { of: "dkim", reason: "DKIMKeyLost", message };
+  }
+  // a Secret without a key has a problem of its own
+  const key = identity.dkim.state === "present" ? requiredKey(identity.dkim.value.published) : undefined;
+  if (!key || dkimFingerprint(key) === recorded) return undefined;
+  const message = `the DKIM key in Secret ${name} was replaced: its record is another than the one in the status. A relay pod that runs goes on with the key that it has. ${restore}`;
+  return { of: "dkim", reason: "DKIMKeyLost", message };
+}
+
+/** The key that mail can't do without; others may come and go. */
+const requiredKey = (published: readonly { selector: string; key: PublicDkimKey }[]): PublicDkimKey | undefined =>
+  published.find(({ selector }) => selector === rsaKey.selector)?.key;
+
+/** Each value counts for one loss: what stays on the object does not accept the next one. */
+function acceptedNow({ metadata, status }: ChatmailServer): string[] {
+  const value = acceptanceIn(metadata);
+  return value === undefined || value === status?.acceptedDataLoss ? [] : value.split(/[\s,]+/);
+}
+
+export const isAccepted = (of: Losable, server: ChatmailServer): boolean => acceptedNow(server).includes(of);
+
+const acceptanceIn = ({ annotations: all }: ChatmailServer["metadata"]) =>
+  all?.[annotations.acceptDataLoss]?.slice(0, 63);
+
+function acceptCommand({ metadata, status }: ChatmailServer, what: Losable): string {
+  const { namespace, name } = metadata;
+  const annotate = `kubectl -n ${namespace} annotate cms ${name} ${annotations.acceptDataLoss}`;
+  const value = acceptanceIn(metadata);
+  const isUsed = value !== undefined && value === status?.acceptedDataLoss;
+  return isUsed ? `${annotate}-, then ${annotate}=${what}` : `${annotate}=${what} --overwrite`;
+}
+
+/** A pod that has the recorded volume still: it is older than the claim that is there now, or there is none. */
+export function servesLostVolume(pod: LivePod | undefined, claim: LiveVolumeClaim | undefined): boolean {
+  if (pod?.status?.phase !== "Running" || pod.metadata.deletionTimestamp) return false;
+  return !claim || (pod.metadata.creationTimestamp ?? "") < (claim.metadata.creationTimestamp ?? "");
+}
+
+/** What the status has to remember of the volume: as long as it is lost, what it was. */
+export function storageMemory(
+  server: ChatmailServer,
+  seen: Seen,
+): Pick<NonNullable<ChatmailServerStatus["storage"]>, "claimUID" | "volumeName"> {
+  const { claimUID, volumeName } = isLost("volume", server, seen)
+    ? (server.status?.storage ?? {})
+    : { claimUID: seen.volumeClaim?.metadata.uid, volumeName: seen.volumeClaim?.spec?.volumeName };
+  return { ...(claimUID && { claimUID }), ...(volumeName && { volumeName }) };
+}
+
+/** The annotation that has been acted on. */
+export function acceptanceMemory({ metadata }: ChatmailServer): Pick<ChatmailServerStatus, "acceptedDataLoss"> {
+  const value = acceptanceIn(metadata);
+  return value === undefined ? {} : { acceptedDataLoss: value };
+}

@@ -1,0 +1,202 @@
+import { describe, expect, test } from "vitest";
+import type { ChatmailServer, ChatmailServerStatus } from "../../../../src/api/chatmail-server.ts";
+import { dkimFingerprint } from "../../../../src/dns/dkim-key.ts";
+import { desiredChildren } from "../../../../src/operator/server/desired.ts";
+import type { LivePod, LiveVolumeClaim } from "../../../../src/operator/server/live.ts";
+import { acceptanceMemory, lossesIn, storageMemory } from "../../../../src/operator/server/losses.ts";
+import type { Seen } from "../../../../src/operator/server/seen.ts";
+import { statusOf } from "../../../../src/operator/server/status.ts";
+import { aServer } from "../../../helpers/a-server.ts";
+import { absent, facts, present } from "../../../helpers/identities.ts";
+
+const claim = (uid: string, volumeName?: string, metadata: object = {}): LiveVolumeClaim => ({
+  apiVersion: "v1",
+  kind: "PersistentVolumeClaim",
+  metadata: { name: "nine-data", uid, creationTimestamp: "2026-11-10T00:00:00Z", ...metadata },
+  spec: { ...(volumeName && { volumeName }) },
+  status: { phase: volumeName ? "Bound" : "Pending" },
+});
+const pod = (creationTimestamp: string, phase = "Running"): LivePod => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name: "nine-0", creationTimestamp },
+  status: { phase },
+});
+const key = (base64: string) => ({
+  rsaKeyPem: "x",
+  published: [{ selector: "chatmail", key: { type: "rsa", base64 } as const }],
+});
+const status: ChatmailServerStatus = {
+  storage: { claimUID: "first", volumeName: "pv-1" },
+  dkim: {
+    keys: [{ selector: "chatmail", algorithm: "RSA", fingerprint: dkimFingerprint({ type: "rsa", base64: "AAA" }) }],
+  },
+};
+const healthy: Seen = {
+  identity: { tls: present(facts), dkim: present(key("AAA")) },
+  certificate: { source: "SelfSigned", secretName: "nine-tls", facts },
+  volumeClaim: claim("first", "pv-1"),
+  statefulSet: { apiVersion: "apps/v1", kind: "StatefulSet", metadata: { name: "nine" } },
+  jobs: [],
+};
+const server = (more: ChatmailServerStatus | undefined = status, accept?: string) => ({
+  ...aServer({}, accept === undefined ? {} : { annotations: { "chatmail.dev/accept-data-loss": accept } }),
+  ...(more && { status: more }),
+});
+const reasonsOf = (seen: Partial<Seen>, of: ChatmailServer = server()) =>
+  lossesIn(of, { ...healthy, ...seen }).map(({ reason }) => reason);
+
+test.each<{ when: string; seen: Partial<Seen>; lost: string[] }>([
+  { when: "all is there", seen: {}, lost: [] },
+  { when: "the claim is missing", seen: { volumeClaim: undefined }, lost: ["VolumeLost"] },
+  {
+    when: "another claim is bound to another volume",
+    seen: { volumeClaim: claim("second", "pv-2") },
+    lost: ["VolumeLost"],
+  },
+  { when: "another claim is not bound yet", seen: { volumeClaim: claim("second") }, lost: ["VolumeLost"] },
+  { when: "another claim is bound to the same volume", seen: { volumeClaim: claim("second", "pv-1") }, lost: [] },
+  { when: "the key is missing", seen: { identity: { dkim: absent } }, lost: ["DKIMKeyLost"] },
+  { when: "the key is another", seen: { identity: { dkim: present(key("BBB")) } }, lost: ["DKIMKeyLost"] },
+  { when: "the domain signs no mail", seen: { identity: {} }, lost: [] },
+  {
+    when: "the TLS key and the TURN secret are missing",
+    seen: { identity: { ...healthy.identity, tls: absent, turn: absent } },
+    lost: [],
+  },
+  {
+    when: "both are missing",
+    seen: { volumeClaim: undefined, identity: { dkim: absent } },
+    lost: ["VolumeLost", "DKIMKeyLost"],
+  },
+])("where $when: $lost", ({ seen, lost }) => {
+  expect(reasonsOf(seen)).toEqual(lost);
+});
+
+test.each<{ when: string; of: ChatmailServerStatus | undefined }>([
+  { when: "has no status yet, or was restored without it", of: undefined },
+  { when: "had a claim that was never bound", of: { storage: { claimUID: "first" } } },
+])("a server that $when has lost nothing", ({ of }) => {
+  const none = { ...aServer(), ...(of && { status: of }) };
+  expect(reasonsOf({ volumeClaim: undefined, identity: { dkim: absent } }, none)).toEqual([]);
+});
+
+describe("a loss is accepted", () => {
+  const gone = { volumeClaim: undefined, identity: { dkim: absent } };
+  test.each([
+    { accept: "volume", lost: ["DKIMKeyLost"] },
+    { accept: "dkim", lost: ["VolumeLost"] },
+    { accept: "volume,dkim", lost: [] },
+    { accept: "dkim volume", lost: [] },
+    { accept: "true", lost: ["VolumeLost", "DKIMKeyLost"] },
+    { accept: "", lost: ["VolumeLost", "DKIMKeyLost"] },
+  ])("by $accept: $lost are left", ({ accept, lost }) => {
+    expect(reasonsOf(gone, server(status, accept))).toEqual(lost);
+  });
+
+  test("once: an annotation that was acted on does not accept the next one, and the message says what to do", () => {
+    const used = server({ ...status, ...acceptanceMemory(server(status, "volume")) }, "volume");
+    const [loss] = lossesIn(used, { ...healthy, volumeClaim: undefined });
+    expect(loss?.message).toContain("accept-data-loss-, then kubectl -n chatmail annotate cms nine");
+    expect(reasonsOf({ volumeClaim: undefined }, server({ ...status, acceptedDataLoss: "dkim" }, "volume"))).toEqual(
+      [],
+    );
+  });
+});
+
+test("what is lost is remembered; what is there, restored or accepted takes its place", () => {
+  const memory = (seen: Partial<Seen>, of = server()) => storageMemory(of, { ...healthy, ...seen });
+  expect(memory({ volumeClaim: undefined })).toEqual({ claimUID: "first", volumeName: "pv-1" });
+  expect(memory({ volumeClaim: claim("second", "pv-2") })).toEqual({ claimUID: "first", volumeName: "pv-1" });
+  expect(memory({ volumeClaim: claim("second", "pv-1") })).toEqual({ claimUID: "second", volumeName: "pv-1" });
+  expect(memory({ volumeClaim: claim("second", "pv-2") }, server(status, "volume"))).toEqual({
+    claimUID: "second",
+    volumeName: "pv-2",
+  });
+  expect(memory({ volumeClaim: undefined }, server(status, "volume"))).toEqual({});
+});
+
+test.each([
+  { when: "the spec is wrong", refused: { reason: "SpecInvalid", message: "x" } as const },
+  { when: "the domain is another's", refused: { reason: "DomainTaken", message: "x" } as const },
+  { when: "the operator failed", refused: { reason: "InternalError", message: "x" } as const },
+])("what was there is remembered while $when", ({ refused }) => {
+  expect(statusOf({ server: server(), seen: undefined, refused }, new Date())).toMatchObject(status);
+});
+
+test("what was there is remembered while nothing is managed, and while the key's Secret is broken", () => {
+  const unmanaged = { ...server(), ...{ spec: aServer({ management: "Unmanaged" }).spec } };
+  expect(statusOf({ server: unmanaged, seen: undefined }, new Date())).toMatchObject(status);
+  const broken = {
+    state: "broken",
+    secret: { apiVersion: "v1", kind: "Secret", metadata: { name: "nine-dkim" } },
+  } as const;
+  const seen = { ...healthy, identity: { dkim: broken } };
+  expect(statusOf({ server: server(), seen }, new Date()).dkim).toEqual(status.dkim);
+});
+
+describe("of the objects", () => {
+  const objects = (seen: Partial<Seen>) =>
+    desiredChildren(server(), { ...healthy, ...seen }, { relayImage: "relay:1", operatorNamespace: "chatmail" });
+  const kinds = (seen: Partial<Seen>) => objects(seen).map(({ object }) => object.kind);
+  const replicas = (seen: Partial<Seen>) => {
+    const set = objects(seen).find(({ object }) => object.kind === "StatefulSet");
+    return set && (set.object as NonNullable<Seen["statefulSet"]>).spec?.replicas;
+  };
+
+  test.each<{ when: string; seen: Partial<Seen>; claims: boolean; pods: number | undefined }>([
+    { when: "all is there", seen: {}, claims: true, pods: 1 },
+    {
+      when: "the claim is missing and a pod waits for it",
+      seen: { volumeClaim: undefined, pod: pod("2026-11-11T00:00:00Z", "Pending") },
+      claims: false,
+      pods: 0,
+    },
+    { when: "the claim is missing and there is no pod", seen: { volumeClaim: undefined }, claims: false, pods: 0 },
+    {
+      when: "the claim is missing and the pod still has the volume",
+      seen: { volumeClaim: undefined, pod: pod("2026-11-09T00:00:00Z") },
+      claims: false,
+      pods: undefined,
+    },
+    {
+      when: "a pod runs on the claim that came later",
+      seen: { volumeClaim: claim("second", "pv-2"), pod: pod("2026-11-11T00:00:00Z") },
+      claims: false,
+      pods: 0,
+    },
+    {
+      when: "a pod runs on the volume from before the other claim",
+      seen: { volumeClaim: claim("second", "pv-2"), pod: pod("2026-11-09T00:00:00Z") },
+      claims: false,
+      pods: undefined,
+    },
+    {
+      when: "there has never been a StatefulSet",
+      seen: { volumeClaim: undefined, statefulSet: undefined },
+      claims: false,
+      pods: undefined,
+    },
+    {
+      when: "the key is missing",
+      seen: { identity: { ...healthy.identity, dkim: absent } },
+      claims: true,
+      pods: undefined,
+    },
+    {
+      when: "the key is another",
+      seen: { identity: { ...healthy.identity, dkim: present(key("BBB")) } },
+      claims: true,
+      pods: undefined,
+    },
+  ])("a claim: $claims, pods: $pods where $when", ({ seen, claims, pods }) => {
+    expect([kinds(seen).includes("PersistentVolumeClaim"), replicas(seen)]).toEqual([claims, pods]);
+  });
+
+  test("a claim that is being deleted is left alone, and so is the pod that keeps it: it has to wait for the claim", () => {
+    const ending = claim("first", "pv-1", { deletionTimestamp: "2026-11-12T00:00:00Z" });
+    expect(kinds({ volumeClaim: ending })).not.toContain("PersistentVolumeClaim");
+    const set = objects({ volumeClaim: ending }).find(({ object }) => object.kind === "StatefulSet");
+    expect(set?.after).toContain("PersistentVolumeClaim nine-data");
+  });
+});
