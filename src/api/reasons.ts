@@ -61,6 +61,19 @@ export const reasons = {
   RelayRunning: { meaning: "all containers of the relay pod are ready" },
   PodMissing: { who: "moving", meaning: "the relay pod does not exist yet" },
   PodPending: { who: "moving", meaning: "the relay pod is not running yet" },
+  PodUnschedulable: { who: "moving", meaning: "no node can run the relay pod" },
+  PodForbidden: {
+    who: "needs person",
+    meaning: "the cluster refuses the relay pod: a quota, a limit, Pod Security or another policy",
+  },
+  ReferenceMissing: { who: "needs person", meaning: "a Secret or ConfigMap that the relay pod mounts does not exist" },
+  VolumeUnavailable: { who: "passing", meaning: "a volume of the relay pod can't be attached or mounted" },
+  SandboxFailed: { who: "passing", meaning: "the node can't set up the relay pod, usually its network" },
+  NodeLost: {
+    who: "needs person",
+    meaning:
+      "the node of the relay pod does not answer; the relay is not started elsewhere until that node is confirmed to be off",
+  },
   PodFailing: { who: "passing", meaning: "a container of the relay pod fails" },
   ImageUnavailable: { who: "passing", meaning: "an image can't be pulled" },
   AddressesKnown: { meaning: "the relay has an address" },

@@ -57,7 +57,12 @@ function sourcesOf(world: World): Source[] {
     ...world.eventStores.map((store) =>
       fromMapped(store, ({ object }) => {
         const { kind, namespace, name = "" } = object.involvedObject ?? {};
-        const about = (kind === "StatefulSet" ? children.statefulSets : children.volumeClaims).get(namespace, name);
+        const stores = {
+          StatefulSet: children.statefulSets,
+          Pod: children.pods,
+          PersistentVolumeClaim: children.volumeClaims,
+        };
+        const about = stores[kind as keyof typeof stores]?.get(namespace, name);
         return about ? serverOf(about) : [];
       }),
     ),

@@ -3,7 +3,7 @@ import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames } from "../../api/names.ts";
 import { resources } from "../../kube/kinds.ts";
 import { readIdentities } from "../identity/read.ts";
-import type { LiveEvent } from "./live.ts";
+import type { LiveEvent, LivePod } from "./live.ts";
 import { observeCertificate } from "./observe-certificate.ts";
 import { observeInvites } from "./observe-invites.ts";
 import type { Seen } from "./seen.ts";
@@ -36,7 +36,8 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     ...(volumeClaim?.status?.phase === "Pending" && {
       claimEvent: lastWords("PersistentVolumeClaim", names.volumeClaim),
     }),
-    ...(statefulSet && !pod && { podEvent: lastWords("StatefulSet", names.statefulSet) }),
+    ...(statefulSet && !pod && { setEvent: lastWords("StatefulSet", names.statefulSet) }),
+    ...(pod && !isReady(pod) && { podEvent: warningAbout(pod, world) }),
   };
 }
 
@@ -54,8 +55,22 @@ async function claimAt({ metadata, status }: ChatmailServer, world: World, signa
 
 /** Events are where Kubernetes says why a claim is not bound or a pod not made. */
 function lastEvent(world: World, about: { namespace: string; kind: string; name: string }): string | undefined {
-  const time = (event: LiveEvent) => event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp ?? "";
-  const events = world.eventsAbout(about).sort((a, b) => (time(a) < time(b) ? 1 : -1));
+  const events = newestFirst(world.eventsAbout(about));
   // A warning says more than the ordinary step before or after it.
   return (events.find((event) => event.type === "Warning") ?? events[0])?.message;
 }
+
+/** Of this very pod: one of the same name that came before it may have had other problems. */
+function warningAbout({ metadata: { namespace = "", name, uid } }: LivePod, world: World): LiveEvent | undefined {
+  const events = newestFirst(world.eventsAbout({ namespace, kind: "Pod", name })).filter(
+    ({ involvedObject }) => involvedObject.uid === uid,
+  );
+  // the summary that the kubelet adds to each failed mount names no cause
+  return events.find(({ message }) => !message?.startsWith("Unable to attach or mount volumes")) ?? events[0];
+}
+
+const timeOf = (event: LiveEvent) => event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp ?? "";
+const newestFirst = (events: readonly LiveEvent[]) => [...events].sort((a, b) => (timeOf(a) < timeOf(b) ? 1 : -1));
+
+const isReady = ({ status }: LivePod) =>
+  status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false;

@@ -1,7 +1,8 @@
 /** Why a relay pod is not ready, in words a person can act on. Pure. */
 
 import type { Problem } from "../problem.ts";
-import type { ContainerStatus, LivePod } from "./live.ts";
+import { isOverdue, lostNode, nodeLost, startProblem, unscheduledPod } from "./cluster-words.ts";
+import type { ContainerStatus, LiveEvent, LivePod, LiveVolumeClaim } from "./live.ts";
 
 const imageReasons = [
   "ErrImagePull",
@@ -14,11 +15,22 @@ const imageReasons = [
 /** Ordinary steps on the way to a running container. */
 const onTheWay = ["ContainerCreating", "PodInitializing"];
 
-/** The first problem of a pod; undefined when all its containers are ready. `logs` is the kubectl command that shows more. */
-export function podProblem(pod: LivePod): Problem | undefined {
+/** The first problem of a pod; undefined when all its containers are ready. `event`: the newest warning about it. */
+export function podProblem(
+  pod: LivePod,
+  about: { now: Date; event?: LiveEvent | undefined; claim?: LiveVolumeClaim | undefined },
+): Problem | undefined {
   const { status = {} } = pod;
+  const { now, event, claim } = about;
+  const lost = lostNode(pod, now);
+  if (lost) return nodeLost(pod, lost.since, claim);
   if (pod.metadata.deletionTimestamp)
-    return { reason: "PodPending", message: "the relay pod is terminating and will be replaced" };
+    return {
+      reason: "PodPending",
+      message: isOverdue(pod, now)
+        ? `the relay pod was to end at ${pod.metadata.deletionTimestamp}, and its node has not finished: see kubectl describe pod -n ${pod.metadata.namespace} ${pod.metadata.name}`
+        : "the relay pod is terminating and will be replaced",
+    };
   if (status.phase === "Failed")
     return {
       reason: "PodFailing",
@@ -28,8 +40,8 @@ export function podProblem(pod: LivePod): Problem | undefined {
   const scheduled = status.conditions?.find((condition) => condition.type === "PodScheduled");
   if (scheduled?.status === "False")
     return {
-      reason: "PodPending",
-      message: `no node can run the pod: ${scheduled.message ?? scheduled.reason ?? "no cause reported"}`,
+      reason: "PodUnschedulable",
+      message: `no node can run the pod: ${unscheduledPod(scheduled.message ?? scheduled.reason ?? "no cause reported")}`,
     };
 
   const initial = (status.initContainerStatuses ?? []).filter((container) => !container.ready);
@@ -38,11 +50,20 @@ export function podProblem(pod: LivePod): Problem | undefined {
   const worst = problems.find((problem) => problem !== undefined);
   if (worst) return worst;
 
+  if (event && isBeforeContainers(pod)) return startProblem(pod, event);
   const waiting = (initial.length > 0 ? initial : lasting).map((container) => container.name);
   const ready = status.conditions?.find((condition) => condition.type === "Ready")?.status === "True";
   if (ready && lasting.length === 0) return undefined;
   const message = waiting.length > 0 ? `starting: ${waiting.join(", ")}` : "the pod is starting";
   return { reason: "PodPending", message };
+}
+
+/** Volumes and network come first; what was wrong with them is past once a container has been started. */
+function isBeforeContainers({ status = {} }: LivePod): boolean {
+  const started = status.conditions?.find(({ type }) => type === "PodReadyToStartContainers");
+  if (started?.status === "True") return false;
+  const all = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+  return all.every(({ state, lastState }) => !state?.running && !state?.terminated && !lastState?.terminated);
 }
 
 function containerProblem(pod: LivePod, container: ContainerStatus): Problem | undefined {

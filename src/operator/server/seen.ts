@@ -6,7 +6,15 @@ import type { KubeObject } from "../../kube/object.ts";
 import type { FoundIdentities } from "../identity/read.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
 import type { RelayStatus } from "../tasks/relay-status.ts";
-import type { LiveCronJob, LiveJob, LivePod, LiveService, LiveStatefulSet, LiveVolumeClaim } from "./live.ts";
+import type {
+  LiveCronJob,
+  LiveEvent,
+  LiveJob,
+  LivePod,
+  LiveService,
+  LiveStatefulSet,
+  LiveVolumeClaim,
+} from "./live.ts";
 
 /** Where the certificate comes from and how it is. */
 export interface SeenCertificate {
@@ -47,7 +55,9 @@ export interface Seen {
   jobs: LiveJob[];
   /** What the cluster last said about a claim that is not bound, or about a pod that is not made. */
   claimEvent?: string | undefined;
-  podEvent?: string | undefined;
+  setEvent?: string | undefined;
+  /** The newest warning about a pod that is not ready. */
+  podEvent?: LiveEvent | undefined;
 }
 
 /** A server with what keeps its spec from being carried out, if anything does. */

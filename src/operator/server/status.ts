@@ -12,6 +12,7 @@ import { planHash } from "../../pod/plan-files.ts";
 import { presentIn, problemOf } from "../identity/read.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
 import { addressesOf, bySide, type SeenAddress } from "./addresses.ts";
+import { confirmedWithinMs, localVolume, missingPod } from "./cluster-words.ts";
 import { expiryTime } from "./expiry-time.ts";
 import type { LiveVolumeClaim } from "./live.ts";
 import { acceptanceMemory, isAccepted, isEnding, isLost, lossesIn, storageMemory } from "./losses.ts";
@@ -30,7 +31,7 @@ interface Verdict {
 const fine = (reason: Reason) => ({ reason, message: reasons[reason].meaning });
 
 /** One question; the answer is what is wrong. */
-type Check = (seen: Seen, server: ChatmailServer) => Problem | undefined;
+type Check = (seen: Seen, server: ChatmailServer, now: Date) => Problem | undefined;
 
 const certificateIsFine: Check = ({ certificate }) => certificate.problem;
 
@@ -65,16 +66,16 @@ const volumeIsThere: Check = (seen, server) => {
 };
 
 /** A claim that waits for its pod is no cause: the pod's own trouble is. */
-const volumeIsNoCause: Check = (seen, server) => {
-  const problem = volumeIsThere(seen, server);
+const volumeIsNoCause: Check = (seen, server, now) => {
+  const problem = volumeIsThere(seen, server, now);
   const waitsForPod =
     seen.claimEvent?.includes("waiting for first consumer") || seen.claimEvent?.includes("waiting for pod");
   return problem?.reason === "VolumePending" && waitsForPod ? undefined : problem;
 };
 
-const podIsReady: Check = (seen, server) => {
-  const { pod, podEvent, statefulSet } = seen;
-  if (pod) return podProblem(pod);
+const podIsReady: Check = (seen, server, now) => {
+  const { pod, podEvent, setEvent, statefulSet, volumeClaim: claim } = seen;
+  if (pod) return podProblem(pod, { now, event: podEvent, claim });
   if (!statefulSet && isPaused(server))
     return { reason: "Paused", message: "there is no relay pod, and none is created while management is Paused" };
   if (isLost("volume", server, seen))
@@ -82,7 +83,7 @@ const podIsReady: Check = (seen, server) => {
   const waits = podWaitsFor(server, seen);
   if (!statefulSet && waits.length > 0)
     return { reason: "PodMissing", message: `the relay pod is created when it has what it needs: ${waits.join("; ")}` };
-  return { reason: "PodMissing", message: podEvent ?? "the relay pod is about to be created" };
+  return setEvent ? missingPod(setEvent) : { reason: "PodMissing", message: "the relay pod is about to be created" };
 };
 
 const podIsCurrent: Check = ({ statefulSet }) => {
@@ -150,7 +151,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
   const { server, seen, refused } = judged;
   const generation = server.metadata.generation;
   const verdicts: Record<string, Verdict | undefined> = {
-    ...readyVerdicts(judged),
+    ...readyVerdicts(judged, now),
     ...(seen && !refused && { ...concernVerdicts(server, seen, now), ...failureVerdicts(judged.failures ?? []) }),
   };
   const before = server.status?.conditions ?? [];
@@ -249,12 +250,12 @@ function storageOf(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatu
 }
 
 /** In the order in which a person would put things right: a volume that does not grow keeps nobody from their mail. */
-function problemsOf({ server, seen, refused, failures = [] }: Judged): Problem[] {
+function problemsOf({ server, seen, refused, failures = [] }: Judged, now: Date): Problem[] {
   if (refused) return [refused];
   const lost = seen ? lossesIn(server, seen) : [];
   const isMinor = ({ reason }: Problem) => reason === "ResizeRefused";
-  const checked = seen && firstProblem(readyChecks, seen, server);
-  const infeasible = seen && resizeIsPossible(seen, server);
+  const checked = seen && firstProblem(readyChecks, seen, server, now);
+  const infeasible = seen && resizeIsPossible(seen, server, now);
   return [
     ...lost,
     ...failures.filter((each) => !isMinor(each)),
@@ -270,7 +271,7 @@ function summary(problem: Problem, failures: readonly OwnedFailure[]): string {
   return others.length > 0 ? `${problem.message}; see also ${[...new Set(others)].join(", ")}` : problem.message;
 }
 
-function readyVerdicts(judged: Judged): Record<string, Verdict> {
+function readyVerdicts(judged: Judged, now: Date): Record<string, Verdict> {
   const { server, seen, failures = [] } = judged;
   const { management } = server.spec;
   if (management === "Unmanaged") {
@@ -284,7 +285,7 @@ function readyVerdicts(judged: Judged): Record<string, Verdict> {
       Stalled: { status: "False", ...left },
     };
   }
-  const problems = problemsOf(judged);
+  const problems = problemsOf(judged, now);
   const [problem] = problems;
   const stalled = problems.find(({ reason }) => isStalled(reason));
   const moving = reconcilingProblem(judged, problem) ?? (problem ? undefined : seen && resizing(server, seen));
@@ -313,7 +314,7 @@ function reconcilingProblem({ failures = [] }: Judged, problem: Problem | undefi
 
 function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<string, Verdict> {
   const verdict = (check: Check, fine: { reason: Reason; message: string }): Verdict => {
-    const problem = check(seen, server);
+    const problem = check(seen, server, now);
     return problem ? { status: "False", ...problem } : { status: "True", ...fine };
   };
   const { facts, source } = seen.certificate;
@@ -322,7 +323,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
   const missing = facts?.missingNames.length ? `; not for ${facts.missingNames.join(" and ")}` : "";
   return {
     CertificateReady: verdict(certificateIsFine, { reason: "CertificateIssued", message: `${from}${until}${missing}` }),
-    StorageReady: storageVerdict(server, seen),
+    StorageReady: storageVerdict(server, seen, now),
     AddressesReady: verdict(addressIsKnown, {
       reason: "AddressesKnown",
       message: addressesMessage(server, seen),
@@ -342,16 +343,22 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
   };
 }
 
-function storageVerdict(server: ChatmailServer, seen: Seen): Verdict {
-  const problem = volumeIsThere(seen, server) ?? resizeIsPossible(seen, server);
+function storageVerdict(server: ChatmailServer, seen: Seen, now: Date): Verdict {
+  const problem = volumeIsThere(seen, server, now) ?? resizeIsPossible(seen, server, now);
   if (problem) return { status: "False", ...problem };
   const growth = resizing(server, seen);
   if (growth) return { status: "True", ...growth };
   const { capacity, existing } = volumeSizes(server, seen.volumeClaim);
-  if (capacity === undefined) return { status: "True", ...fine("VolumeBound") };
+  const local = localVolume(seen.volumeClaim);
+  const where = local ? `; it is on one node only (${local})` : "";
+  if (capacity === undefined) return { status: "True", reason: "VolumeBound", message: `the volume is bound${where}` };
   const size = server.spec.storage.size;
   const smaller = isLarger(existing ?? capacity, size) ? `; storage.size is ${size}, and volumes don't shrink` : "";
-  return { status: "True", reason: "VolumeBound", message: `the volume is bound and has ${capacity}${smaller}` };
+  return {
+    status: "True",
+    reason: "VolumeBound",
+    message: `the volume is bound and has ${capacity}${smaller}${where}`,
+  };
 }
 
 /** What the storage driver says of a volume that is to grow. */
@@ -485,16 +492,18 @@ function expiryVerdict(server: ChatmailServer, { cronJob, jobs }: Seen, now: Dat
 /** When something here changes by the passing of time alone; undefined when nothing does. */
 export function nextDeadline(seen: Seen, now: Date): Date | undefined {
   const since = seen.cronJob?.status?.lastSuccessfulTime ?? seen.cronJob?.metadata.creationTimestamp;
+  const ending = seen.pod?.metadata.deletionTimestamp;
   const dates = [
     ...(seen.certificate.facts ? [seen.certificate.facts.changesAt] : []),
     ...(since ? [new Date(Date.parse(since) + expiryLateAfterMs)] : []),
+    ...(ending ? [new Date(Date.parse(ending) + confirmedWithinMs)] : []),
   ];
   return dates.filter((date) => date > now).sort((a, b) => a.getTime() - b.getTime())[0];
 }
 
-function firstProblem(checks: readonly Check[], seen: Seen, server: ChatmailServer): Problem | undefined {
+function firstProblem(checks: readonly Check[], seen: Seen, server: ChatmailServer, now: Date): Problem | undefined {
   for (const check of checks) {
-    const problem = check(seen, server);
+    const problem = check(seen, server, now);
     if (problem) return problem;
   }
   return undefined;

@@ -60,7 +60,7 @@ export interface World {
   events: EventRecorder;
   cache: Cache;
   stores: Stores;
-  /** What the cluster says of claims and of StatefulSets, by "kind namespace/name". */
+  /** What the cluster says of claims, of StatefulSets and of pods, by "kind namespace/name". */
   eventsAbout: (of: { kind: string; namespace: string; name: string }) => LiveEvent[];
   /** The stores behind it. */
   eventStores: readonly Store<LiveEvent>[];
@@ -150,8 +150,8 @@ export function makeWorld(options: {
     networkPolicies: applied(storeResources.networkPolicies),
     jobs: read(storeResources.jobs),
   };
-  const eventStores = ["PersistentVolumeClaim", "StatefulSet"].map((kind) =>
-    cache.store(resources.event, { fieldSelector: `involvedObject.kind=${kind}`, trim: trimmedEvent }),
+  const eventStores = ["involvedObject.kind=PersistentVolumeClaim", "involvedObject.kind=StatefulSet", podWarnings].map(
+    (fieldSelector) => cache.store(resources.event, { fieldSelector, trim: trimmedEvent }),
   );
   const byObject = eventStores.map((store) => store.index(({ involvedObject }) => [aboutText(involvedObject)]));
   return {
@@ -215,8 +215,21 @@ function podSyncOf(pods: Store<LivePod>): PodSync {
 
 const aboutText = (of: LiveEvent["involvedObject"]) => `${of?.kind} ${of?.namespace}/${of?.name}`;
 
+/** What the status of a pod does not say itself; images, crashes and scheduling it does. */
+const podWarnings = [
+  "involvedObject.kind=Pod",
+  "type=Warning",
+  ...["BackOff", "Failed", "FailedScheduling", "Unhealthy"].map((reason) => `reason!=${reason}`),
+].join();
+
+/** A pod of a StatefulSet, as relay pods are: of others nothing is kept but the name. */
+const isOfNoRelay = ({ kind, name = "" }: LiveEvent["involvedObject"]) => kind === "Pod" && !name.endsWith("-0");
+
+const longestMessage = 1_000;
+
 function trimmedEvent(event: LiveEvent): LiveEvent {
-  const { apiVersion, kind, type = "", message = "", lastTimestamp, eventTime, involvedObject } = event;
+  const { apiVersion, kind, type = "", reason = "", lastTimestamp, eventTime, involvedObject } = event;
+  const message = isOfNoRelay(involvedObject) ? "" : (event.message ?? "").slice(0, longestMessage);
   const { name, namespace, uid, resourceVersion, creationTimestamp } = event.metadata;
   return {
     apiVersion,
@@ -229,6 +242,7 @@ function trimmedEvent(event: LiveEvent): LiveEvent {
       ...(creationTimestamp && { creationTimestamp }),
     },
     type,
+    reason,
     message,
     ...(lastTimestamp && { lastTimestamp }),
     ...(eventTime && { eventTime }),
@@ -236,6 +250,7 @@ function trimmedEvent(event: LiveEvent): LiveEvent {
       ...(involvedObject.kind && { kind: involvedObject.kind }),
       ...(involvedObject.namespace && { namespace: involvedObject.namespace }),
       ...(involvedObject.name && { name: involvedObject.name }),
+      ...(involvedObject.uid && { uid: involvedObject.uid }),
     },
   };
 }

@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
-import type { ContainerStatus, LivePod } from "../../../../src/operator/server/live.ts";
+import { describe, expect, test } from "vitest";
+import { localVolume, lostNode, missingPod } from "../../../../src/operator/server/cluster-words.ts";
+import type { ContainerStatus, LivePod, LiveVolumeClaim } from "../../../../src/operator/server/live.ts";
 import { podProblem } from "../../../../src/operator/server/pod-problem.ts";
 
 const pod = (status: LivePod["status"] = {}, metadata: object = {}): LivePod => ({
@@ -28,17 +29,24 @@ const ready: LivePod["status"] = {
   ],
 };
 
+const now = new Date("2026-11-29T12:00:30Z");
+
 test.each([
   { when: "it is ready, whatever was before", live: pod(ready), reason: undefined, says: /^$/ },
-  { when: "it ends", live: pod(ready, { deletionTimestamp: "x" }), reason: "PodPending", says: /terminating/ },
+  {
+    when: "it ends",
+    live: pod(ready, { deletionTimestamp: "2026-11-29T12:00:00Z" }),
+    reason: "PodPending",
+    says: /terminating/,
+  },
   {
     when: "no node has room",
     live: pod({
       phase: "Pending",
       conditions: [{ type: "PodScheduled", status: "False", message: "0/1 nodes are available: 1 Insufficient cpu." }],
     }),
-    reason: "PodPending",
-    says: /^no node can run the pod: 0\/1 nodes are available: 1 Insufficient cpu/,
+    reason: "PodUnschedulable",
+    says: /^no node can run the pod: 0\/1 nodes are available: 1 Insufficient cpu. Make room, add a node, or lower spec.resources$/,
   },
   {
     when: "it was evicted",
@@ -124,6 +132,178 @@ test.each([
   },
   { when: "nothing is known yet", live: pod({}), reason: "PodPending", says: /the pod is starting/ },
 ])("says $reason when $when", ({ live, reason, says }) => {
-  const problem = podProblem(live);
+  const problem = podProblem(live, { now });
   expect([problem?.reason, problem?.message ?? ""]).toEqual([reason, expect.stringMatching(says)]);
+});
+
+describe("what the cluster says of a pod that does not start", () => {
+  const starting = {
+    ...pod({
+      phase: "Pending",
+      containerStatuses: [container("dovecot", { state: { waiting: { reason: "ContainerCreating" } } })],
+    }),
+  };
+  const onNode = { ...starting, spec: { containers: [], ...starting.spec, nodeName: "pi-2" } };
+  const sandbox = [{ type: "PodReadyToStartContainers", status: "True" }];
+
+  test.each([
+    {
+      when: "a Secret is missing",
+      reason: "FailedMount",
+      message: 'MountVolume.SetUp failed for volume "tls" : secret "nine-tls" not found',
+      says: "ReferenceMissing the pod waits for Secret nine-tls, which does not exist: create it",
+    },
+    {
+      when: "a ConfigMap is missing",
+      reason: "FailedMount",
+      message: 'MountVolume.SetUp failed for volume "pages" : configmap "my-pages" not found',
+      says: "ReferenceMissing the pod waits for ConfigMap my-pages, which does not exist: create it",
+    },
+    {
+      when: "a key is missing in a Secret",
+      reason: "FailedMount",
+      message: 'MountVolume.SetUp failed for volume "tls" : references non-existent secret key: tls.key',
+      says: "ReferenceMissing the pod waits for the key tls.key, which what it mounts as tls lacks",
+    },
+    {
+      when: "the volume is on another node still",
+      reason: "FailedAttachVolume",
+      message: 'Multi-Attach error for volume "pvc-1" Volume is already exclusively attached to one node',
+      says: "VolumeUnavailable the volume is still attached to another node: Multi-Attach error",
+    },
+    {
+      when: "the volume can't be mounted",
+      reason: "FailedMount",
+      message: 'MountVolume.MountDevice failed for volume "pvc-1" : rpc error: code = Internal',
+      says: "VolumeUnavailable node pi-2 can't mount a volume: MountVolume.MountDevice failed",
+    },
+    {
+      when: "the network plugin fails",
+      reason: "FailedCreatePodSandBox",
+      message: 'Failed to create pod sandbox: plugin type="calico" failed (add): no IPs left',
+      says: "SandboxFailed node pi-2 can't set up the pod: Failed to create pod sandbox",
+    },
+    { when: "it says something new", reason: "Strange", message: "what now", says: "PodPending Strange: what now" },
+  ])("is told when $when", ({ reason, message, says }) => {
+    const problem = podProblem(onNode, { now, event: { reason, message } as never });
+    expect(`${problem?.reason} ${problem?.message}`.slice(0, says.length)).toBe(says);
+  });
+
+  test("is past once the pod has its network and volumes, or a container has run", () => {
+    const event = { reason: "FailedMount", message: "x" } as never;
+    const later = { ...onNode, status: { ...onNode.status, conditions: sandbox } };
+    expect(podProblem(later, { now, event })?.message).toBe("starting: dovecot");
+    const crashed = dovecot({ restartCount: 1, lastState: { terminated: { exitCode: 1 } } });
+    expect(podProblem(crashed, { now, event })?.reason).toBe("PodFailing");
+    expect(podProblem(pod(ready), { now, event })).toBeUndefined();
+  });
+
+  test.each([
+    { said: "1 node(s) had volume node affinity conflict", cure: "its own node only" },
+    { said: "1 node(s) didn't match PersistentVolume's node affinity", cure: "its own node only" },
+    { said: "1 Insufficient memory", cure: "lower spec.resources" },
+    { said: "1 node(s) didn't have free ports for the requested pod ports", cure: "HostPort" },
+    { said: "1 node(s) had untolerated taint {a: b}", cure: "scheduling.tolerations" },
+    { said: "1 node(s) didn't match Pod's node affinity/selector", cure: "scheduling.nodeSelector" },
+  ])("no node takes it: $said", ({ said, cure }) => {
+    const live = pod({ phase: "Pending", conditions: [{ type: "PodScheduled", status: "False", message: said }] });
+    const problem = podProblem(live, { now });
+    expect(problem?.reason).toBe("PodUnschedulable");
+    expect(problem?.message).toContain(said);
+    expect(problem?.message).toContain(cure);
+  });
+
+  test.each([
+    {
+      said: 'create Pod nine-0 in StatefulSet nine failed error: pods "nine-0" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1',
+      says: /^PodForbidden the cluster refuses the relay pod: pods "nine-0" is forbidden: exceeded quota.*raise it, or lower spec\.resources$/,
+    },
+    {
+      said: 'create Pod nine-0 in StatefulSet nine failed error: pods "nine-0" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot',
+      says: /^PodForbidden .*has to be baseline/,
+    },
+    {
+      said: 'create Pod nine-0 in StatefulSet nine failed error: pods "nine-0" is forbidden: no PriorityClass with name high was found',
+      says: /^PodForbidden .*scheduling\.priorityClassName$/,
+    },
+    {
+      said: 'create Pod nine-0 in StatefulSet nine failed error: admission webhook "p.example" denied the request: no',
+      says: /^PodForbidden .*denied the request: no$/,
+    },
+    { said: "create Pod nine-0 in StatefulSet nine successful", says: /^PodMissing create Pod/ },
+  ])("the StatefulSet gets no pod: $said", ({ said, says }) => {
+    const { reason, message } = missingPod(said);
+    expect(`${reason} ${message}`).toMatch(says);
+  });
+});
+
+describe("a node that is lost", () => {
+  const at = (status: LivePod["status"], metadata: object = {}): LivePod => {
+    const live = pod(status, metadata);
+    return { ...live, spec: { containers: [], ...live.spec, nodeName: "pi-2" } };
+  };
+  const since = "2026-11-29T11:50:00Z";
+  const marked = [
+    { type: "Ready", status: "False", lastTransitionTime: since },
+    { type: "ContainersReady", status: "True" },
+  ];
+  const ending = (deletionTimestamp: string) => at(ready, { deletionTimestamp });
+
+  test.each<{ when: string; live: LivePod; is: string | undefined }>([
+    { when: "the control plane marked the pod", live: at({ ...ready, conditions: marked }), is: since },
+    {
+      when: "a container is not ready",
+      live: at({
+        ...ready,
+        conditions: [
+          { type: "Ready", status: "False" },
+          { type: "ContainersReady", status: "False" },
+        ],
+      }),
+      is: "no",
+    },
+    { when: "it is ready", live: at(ready), is: "no" },
+    { when: "the pod is ending in time", live: ending("2026-11-29T12:00:00Z"), is: "no" },
+    { when: "the pod's end is overdue", live: ending("2026-11-29T11:59:30Z"), is: "2026-11-29T11:59:30Z" },
+    {
+      when: "the pod's end is overdue, and the node has stopped its containers",
+      live: at(
+        { ...ready, conditions: [{ type: "ContainersReady", status: "False" }] },
+        { deletionTimestamp: "2026-11-29T11:59:30Z" },
+      ),
+      is: "no",
+    },
+    { when: "the pod says so", live: at({ phase: "Running", reason: "NodeLost" }), is: undefined },
+    { when: "the phase is unknown", live: at({ phase: "Unknown" }), is: undefined },
+    { when: "it has no node yet", live: pod({ phase: "Unknown" }), is: "no" },
+  ])("since $is when $when", ({ live, is }) => {
+    expect((lostNode(live, now) ?? { since: "no" }).since).toBe(is);
+    expect(podProblem(live, { now })?.reason === "NodeLost").toBe(is !== "no");
+  });
+
+  const claim = (annotations: Record<string, string>): LiveVolumeClaim => ({
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: { name: "nine-data", annotations },
+  });
+  const local = claim({
+    "volume.kubernetes.io/storage-provisioner": "rancher.io/local-path",
+    "volume.kubernetes.io/selected-node": "pi-2",
+  });
+
+  test("is named, with what to do, and that the mailboxes are on it alone", () => {
+    const message = podProblem(at({ ...ready, conditions: marked }), { now, claim: local })?.message;
+    expect(message).toBe(
+      "node pi-2 does not answer since 2026-11-29T11:50:00Z, and the relay is not started elsewhere, because two must never use the same mailboxes. When the node is back, it goes on by itself. If the node is switched off for good: kubectl taint node pi-2 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute (the mailboxes are on that node alone: rancher.io/local-path on node pi-2)",
+    );
+  });
+
+  test.each([
+    { provisioner: "rancher.io/local-path", is: "rancher.io/local-path" },
+    { provisioner: "topolvm.io", is: "topolvm.io" },
+    { provisioner: "ebs.csi.aws.com", is: undefined },
+    { provisioner: "evil.rancher.io/local-path", is: undefined },
+  ])("$provisioner keeps a volume on one node: $is", ({ provisioner, is }) => {
+    expect(localVolume(claim({ "volume.kubernetes.io/storage-provisioner": provisioner }))).toBe(is);
+  });
 });
