@@ -490,7 +490,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       for (const type of ["Ready", "PodReady", "StorageReady", "AddressesReady", "Reconciling"])
         await cluster.conditionIs("paused", type, "Paused");
       const seen = await cluster.statusOf("paused");
-      expect(seen).toMatchObject({ certificate: { source: "SelfSigned" }, dkim: { selector: "chatmail" } });
+      expect(seen).toMatchObject({ certificate: { source: "SelfSigned" }, dkim: { keys: [{ selector: "chatmail" }] } });
       const secrets = ["-tls", "-dkim", "-invites", "-turn"].map((ending) => `secrets/paused${ending}`);
       expect(Object.keys(await cluster.versions("paused")).sort()).toEqual(
         ["chatmailservers/paused", ...secrets].sort(),

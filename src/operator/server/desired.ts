@@ -53,13 +53,13 @@ function claimOf(server: ChatmailServer, { volumeClaim: claim }: Seen): DesiredC
   const { wanted, existing, capacity = existing } = volumeSizes(server, claim);
   const child = {
     resource: resources.volumeClaim,
-    object: volumeClaim(server, wanted),
+    object: volumeClaim(server, wanted, claim),
     concern: "StorageReady",
   } as const;
   if (existing === undefined || existing === wanted) return child;
   const says = (refusal: string) =>
     `the volume keeps its ${capacity} and is not changed to ${wanted}: ${refusal}. Set storage.size back, or let the StorageClass allow it (allowVolumeExpansion)`;
-  return { ...child, otherwise: { object: volumeClaim(server, existing), reason: "ResizeRefused", says } };
+  return { ...child, otherwise: { object: volumeClaim(server, existing, claim), reason: "ResizeRefused", says } };
 }
 
 /** What runs. Empty as long as the pod has to wait for something; what runs then goes on as it is. */

@@ -1,5 +1,5 @@
 /** All that is known about one server at one moment: what deciding and judging go by. */
-import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import type { ChatmailServer, WrittenServer } from "../../api/chatmail-server.ts";
 import type { CertificateFacts } from "../../certificates/judge.ts";
 import type { ConfigMap } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
@@ -7,6 +7,7 @@ import type { FoundIdentities } from "../identity/read.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
 import type { RelayStatus } from "../tasks/relay-status.ts";
 import type { LiveCronJob, LiveJob, LivePod, LiveService, LiveStatefulSet, LiveVolumeClaim } from "./live.ts";
+import type { Management } from "./spec.ts";
 
 /** Where the certificate comes from and how it is. */
 export interface SeenCertificate {
@@ -51,11 +52,9 @@ export interface Seen {
 }
 
 /** A server with what keeps its spec from being carried out, if anything does. */
-export interface Judged {
-  server: ChatmailServer;
-  seen: Seen | undefined;
+export type Judged = {
   /** Why nothing was done: the spec is wrong, or its domain is another's, or the operator failed. */
   refused?: Problem | undefined;
   /** What went wrong with owned objects, each by itself. */
   failures?: readonly OwnedFailure[];
-}
+} & ({ server: ChatmailServer; seen: Seen } | { server: WrittenServer; management: Management; seen?: undefined });
