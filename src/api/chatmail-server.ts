@@ -1,6 +1,6 @@
 /** The ChatmailServer resource: one schema is the source of types, defaults, validation messages and the CRD. */
 import { z } from "zod";
-import { sizeNotGreater, withRules } from "./rules.ts";
+import { sizeNotGreater, unchanged, withRules } from "./rules.ts";
 import { Accounts } from "./spec/accounts.ts";
 import { Certificate } from "./spec/certificate.ts";
 import { Domain } from "./spec/domain.ts";
@@ -15,7 +15,7 @@ import { Storage } from "./spec/storage.ts";
 import { Website } from "./spec/website.ts";
 
 export const ChatmailServerSpec = withRules(
-  z.strictObject({
+  z.object({
     domain: Domain,
     management: z
       .enum(["Managed", "Paused", "Unmanaged"])
@@ -35,9 +35,15 @@ export const ChatmailServerSpec = withRules(
     resources: Resources.prefault({}),
     scheduling: Scheduling.prefault({}),
   }),
-  sizeNotGreater(["messages", "maxSize"], ["accounts", "mailboxQuota"]),
-).describe("Desired state of the relay. Every field except domain has a default that suits a public relay.");
-export type ChatmailServerSpec = z.infer<typeof ChatmailServerSpec>;
+  sizeNotGreater("messages.maxSize", "accounts.mailboxQuota"),
+  unchanged("storage.storageClassName", "storage.storageClassName can't be changed: the volume exists"),
+).describe(
+  "Desired state of the relay. Every field except domain may be left out: it then has the value of the operator's configuration (serverDefaults), or else the built-in value, which suits a public relay.",
+);
+/** With the value of each field that has a built-in one: what the operator goes by (resolve.ts). */
+export type ChatmailServerSpec = z.output<typeof ChatmailServerSpec>;
+/** As a person writes it. */
+export type WrittenSpec = z.input<typeof ChatmailServerSpec>;
 
 export const Condition = z.object({
   type: z.string().max(316).describe("Type of the condition, such as Ready or CertificateReady."),
@@ -51,7 +57,11 @@ export type Condition = z.infer<typeof Condition>;
 
 export const ChatmailServerStatus = z
   .object({
-    observedGeneration: z.int().min(0).optional().describe("Generation of the spec that this status refers to."),
+    observedGeneration: z
+      .int()
+      .min(-1)
+      .optional()
+      .describe("Generation of the spec that this status refers to. -1: the operator has not seen the resource yet."),
     conditions: z
       .array(Condition)
       .max(32)
@@ -170,8 +180,7 @@ export const ChatmailServerStatus = z
   .describe("Observed state of the relay, and what is missing.");
 export type ChatmailServerStatus = z.infer<typeof ChatmailServerStatus>;
 
-/** A ChatmailServer as the API server hands it out: defaults filled in. */
-export interface ChatmailServer {
+interface ServerOf<Spec> {
   apiVersion: string;
   kind: string;
   metadata: {
@@ -185,6 +194,12 @@ export interface ChatmailServer {
     labels?: Record<string, string>;
     annotations?: Record<string, string>;
   };
-  spec: ChatmailServerSpec;
+  spec: Spec;
   status?: ChatmailServerStatus;
 }
+
+/** A ChatmailServer as the API server hands it out. */
+export type WrittenServer = ServerOf<WrittenSpec>;
+
+/** The same with its spec resolved. */
+export type ChatmailServer = ServerOf<ChatmailServerSpec>;

@@ -74,25 +74,32 @@ function toStructural(schema: Record<string, unknown>, path = ""): Structural {
   // `false` is how JSON Schema says "nothing else"; the API server prunes what it does not know anyway.
   if (schema.additionalProperties)
     kept.additionalProperties = toStructural(schema.additionalProperties as Record<string, unknown>, `${path}.*`);
-  if (kept.default !== undefined) kept.default = withInnerDefaults(kept.default, kept);
   return kept;
 }
 
-/** `{}` with what the API server would fill in: it evaluates CEL rules on a default as it stands, before filling it. */
-function withInnerDefaults(value: unknown, schema: Structural): unknown {
-  if (schema.properties === undefined) return value;
-  const inner = Object.entries(schema.properties).flatMap(([name, property]) =>
-    property.default === undefined ? [] : [[name, property.default]],
-  );
-  return { ...Object.fromEntries(inner), ...(value as Record<string, unknown>) };
+/** `default` is the built-in value, which stands in the description alone: the API server fills in nothing. */
+function published({ default: builtIn, description, ...schema }: Structural): Structural {
+  const { properties, items } = schema;
+  const isTold = builtIn !== undefined && properties === undefined;
+  const told = isTold ? `${description} Built in: ${valueText(builtIn)}.` : description;
+  return {
+    ...(told !== undefined && { description: told }),
+    ...schema,
+    ...(properties && {
+      properties: Object.fromEntries(Object.entries(properties).map(([name, inner]) => [name, published(inner)])),
+    }),
+    ...(items && { items: published(items) }),
+  };
 }
+
+export const valueText = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
 
 export function structuralOf(schema: z.ZodType): Structural {
   return toStructural(z.toJSONSchema(schema, { io: "input", target: "draft-7", reused: "inline" }));
 }
 
 export function crdOf(of: Kind) {
-  const { kind, plural, singular, shortNames, description, spec, status, name, columns } = of;
+  const { kind, plural, singular, shortNames, description, spec, status, name, columns, selectableFields } = of;
   const openAPIV3Schema: Structural = {
     description,
     type: "object",
@@ -101,8 +108,9 @@ export function crdOf(of: Kind) {
       apiVersion: { type: "string", description: apiVersion },
       kind: { type: "string", description: kind },
       metadata: { type: "object" },
-      spec: structuralOf(spec),
-      status: structuralOf(status),
+      spec: published(structuralOf(spec)),
+      // kstatus takes an object whose status says nothing for one that is done
+      status: { ...structuralOf(status), default: { observedGeneration: -1 } },
     },
     ...cel({ rule: name.rule, message: name.message }),
   };
@@ -127,6 +135,9 @@ export function crdOf(of: Kind) {
           served: true,
           storage: true,
           subresources: { status: {} },
+          ...(selectableFields.length > 0 && {
+            selectableFields: selectableFields.map((field) => ({ jsonPath: `.spec.${field}` })),
+          }),
           additionalPrinterColumns: columns.map((column) => ({ ...column })),
           schema: { openAPIV3Schema },
         },

@@ -24,6 +24,8 @@ export interface Kind {
   /** What a name may be, as a rule of the API server and as a sentence of the reference page. */
   name: CelRule & { says: string };
   columns: readonly PrinterColumn[];
+  /** Fields of the spec by which objects can be selected: `kubectl get --field-selector spec.domain=…`. */
+  selectableFields: readonly string[];
   /** The smallest complete one, as a person writes it. */
   example: string;
 }
@@ -56,6 +58,7 @@ export const kinds: readonly Kind[] = [
       { name: "Invite", type: "string", jsonPath: ".status.invite.link", priority: 1 },
       { name: "Message", type: "string", jsonPath: ofReady("message"), priority: 1 },
     ],
+    selectableFields: ["domain"],
     example: `apiVersion: ${apiVersion}
 kind: ${chatmailServer.kind}
 metadata: { name: nine, namespace: chatmail }

@@ -1,17 +1,16 @@
 /** ChatmailServer as a class, for users of this package who build manifests in TypeScript. The operator itself does not load it. */
 
 import { Model, type ModelData, type TypeMeta } from "@kubernetes-models/base";
-import type { z } from "zod";
 import { issueTexts } from "../lib/issues.ts";
-import { ChatmailServerSpec, type ChatmailServerStatus } from "./chatmail-server.ts";
+import { ChatmailServerSpec, type ChatmailServerStatus, type WrittenSpec } from "./chatmail-server.ts";
 import { apiVersion, chatmailServer } from "./names.ts";
+import { writtenIssues } from "./resolve.ts";
 
 export interface ChatmailServerData extends TypeMeta {
   apiVersion: typeof apiVersion;
   kind: typeof chatmailServer.kind;
   metadata: { name: string; namespace?: string; labels?: Record<string, string>; annotations?: Record<string, string> };
-  /** As a user writes it: what has a default may be left out. */
-  spec: z.input<typeof ChatmailServerSpec>;
+  spec: WrittenSpec;
   status?: ChatmailServerStatus;
 }
 
@@ -37,8 +36,8 @@ export class ChatmailServerModel extends Model<ChatmailServerData> implements Ch
 
   /** Throws an error that names each wrong field and the rule it breaks: the same rules that the API server has. */
   override validate(): void {
-    const result = ChatmailServerSpec.safeParse(this.spec);
-    if (result.success) return;
-    throw new Error(`ChatmailServer ${this.metadata?.name ?? ""} is invalid: ${issueTexts(result.error, ["spec"])}`);
+    const issues = writtenIssues(ChatmailServerSpec, this.spec);
+    if (issues.length === 0) return;
+    throw new Error(`ChatmailServer ${this.metadata?.name ?? ""} is invalid: ${issueTexts({ issues }, ["spec"])}`);
   }
 }

@@ -1,6 +1,6 @@
 /** The reference page of a kind, written from its schema: docs/reference/chatmailserver.md and its like. */
 import type { Structural } from "./crd.ts";
-import { structuralOf } from "./crd.ts";
+import { structuralOf, valueText } from "./crd.ts";
 import type { Kind } from "./kinds.ts";
 import { apiVersion } from "./names.ts";
 import { type Reason, reasons, whoActs } from "./reasons.ts";
@@ -38,7 +38,7 @@ function typeOf(schema: Structural): string {
 function defaultOf({ schema, required }: Field): string {
   if (required) return "required";
   if (schema.default === undefined || schema.properties) return "";
-  return `\`${typeof schema.default === "string" ? schema.default : JSON.stringify(schema.default)}\``;
+  return `\`${valueText(schema.default)}\``;
 }
 
 function boundsOf(schema: Structural): string {
@@ -96,7 +96,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 function specTable(schema: Structural): string {
   return table(
-    ["Field", "Type", "Default", "Bounds and rules", "Replaces the pod", "What it does"],
+    ["Field", "Type", "Built-in value", "Bounds and rules", "Replaces the pod", "What it does"],
     fieldsOf(schema, "").map((field) => [
       `\`${field.path}\``,
       typeOf(field.schema),
@@ -130,6 +130,9 @@ ${example}\`\`\`
 \`kubectl explain ${short}.spec\` says the same as this page. ${name.says}
 
 ## spec
+
+A field that is left out has the value of the operator's configuration (\`serverDefaults\` in the chart), or else the built-in value. Groups of
+fields are taken together field by field; a list or a map is taken whole. The API server fills in nothing, so a spec says what a person chose.
 
 An edit takes effect in the running pod within some ten seconds and ends no session, unless the column *Replaces the pod* says otherwise.
 

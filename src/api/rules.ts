@@ -1,109 +1,136 @@
 /**
  * Rules over several fields of a group, and of a field over time. Each is declared once: from it come the CEL that the API server evaluates,
- * the check of zod, and the sentence that both say.
+ * the check of ours, and the sentence that both say. What is left out of a spec breaks no rule: it has a value that the API server does not
+ * know. The operator judges the values that it resolves (resolve.ts).
  */
-import type { z } from "zod";
+import { z } from "zod";
 import { bytesOf } from "./quantity.ts";
 import { type CelRule, cel } from "./schema.ts";
 
-export interface GroupRule<Group> extends CelRule {
-  /** The same in TypeScript; absent where the rule is about a change, which only the API server sees. */
-  holds?: (group: Group) => boolean;
-  /** The field that is named as wrong. */
-  path?: string[];
+export interface GroupRule extends CelRule {
+  /** The fields that it is about, as paths in the group with dots. The first is named as wrong. */
+  fields: readonly [string, ...string[]];
+  /** The same in TypeScript, of the values of `fields`; absent where the rule is about a change, which only the API server sees. */
+  holds?: (...values: unknown[]) => boolean;
+  /** Where it does not hold, the first field has no effect: one that is a default is left out. */
+  unused?: true;
 }
+
+const ruleTable = z.registry<{ rules: readonly GroupRule[] }>();
 
 /** The group with its rules. A rule of a single field belongs to that field. */
-export function withRules<Schema extends z.ZodObject>(
-  schema: Schema,
-  ...rules: readonly GroupRule<z.output<Schema>>[]
-): Schema {
-  const checked = rules.reduce<Schema>(
-    (sofar, { holds, message, path }) =>
-      holds ? sofar.refine((group) => holds(group), { message, ...(path && { path }) }) : sofar,
-    schema,
+export function withRules<Schema extends z.ZodObject>(schema: Schema, ...rules: readonly GroupRule[]): Schema {
+  for (const field of rules.flatMap(({ fields }) => fields))
+    if (!hasField(schema, field.split("."))) throw new Error(`a rule names ${field}, which does not exist`);
+  const ruled = schema.meta(
+    cel(...rules.map(({ rule, message, reason }) => ({ rule, message, ...(reason && { reason }) }))),
   );
-  return checked.meta(cel(...rules.map(({ rule, message, reason }) => ({ rule, message, ...(reason && { reason }) }))));
+  ruleTable.add(ruled, { rules });
+  return ruled;
 }
 
-type Numbers<Low extends string, High extends string> = Record<Low | High, number>;
+export const rulesOf = (schema: z.ZodObject): readonly GroupRule[] => ruleTable.get(schema)?.rules ?? [];
 
-export const notGreater = <Low extends string, High extends string>(
-  low: Low,
-  high: High,
-): GroupRule<Numbers<Low, High>> => ({
-  rule: `self.${low} <= self.${high}`,
+/** Without what says that a field may be left out. */
+export function innerOf(schema: z.core.$ZodType): z.core.$ZodType {
+  const isOuter = schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault;
+  return isOuter ? innerOf(schema.unwrap()) : schema;
+}
+
+function hasField(schema: z.core.$ZodType, [name, ...rest]: readonly string[]): boolean {
+  const inner = innerOf(schema);
+  if (name === undefined) return true;
+  if (!(inner instanceof z.ZodObject)) return false;
+  const field = (inner.shape as Record<string, z.core.$ZodType>)[name];
+  return field !== undefined && hasField(field, rest);
+}
+
+/** The value at a path; undefined where a group on the way is missing. */
+export function valueAt(group: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (inner, name) =>
+      typeof inner === "object" && inner !== null ? (inner as Record<string, unknown>)[name] : undefined,
+    group,
+  );
+}
+
+export const notGreater = (low: string, high: string): GroupRule => ({
+  rule: whenBoth(low, high, `self.${low} <= self.${high}`),
   message: `${low} must not be greater than ${high}`,
-  holds: (group) => group[low] <= group[high],
-  path: [low],
+  fields: [low, high],
+  holds: (less, more) => less === undefined || more === undefined || Number(less) <= Number(more),
 });
 
-/** Of a field that may be left out. */
-export const smallerSize = <Small extends string, Large extends string>(
-  small: Small,
-  large: Large,
-  message: string,
-): GroupRule<{ [Field in Small]?: string | undefined } & { [Field in Large]: string }> => ({
-  rule: `!has(self.${small}) || ${bothAreSizes(`self.${small}`, `self.${large}`)} || ${compared(`self.${small}`, `self.${large}`)} < 0`,
+export const smallerSize = (small: string, large: string, message: string): GroupRule => ({
+  rule: whenBoth(small, large, `${areNoSizes(small, large)} || ${compared(small, large)} < 0`),
   message,
-  holds: (group) => {
-    const { [small]: given, [large]: most } = group as Record<string, string | undefined>;
-    return given === undefined || most === undefined || bytesOfOr0(given) < bytesOfOr0(most);
-  },
-  path: [small],
+  fields: [small, large],
+  holds: (less, more) => less === undefined || more === undefined || bytesOfOr0(less) < bytesOfOr0(more),
 });
 
-/** Of two sizes in different groups, by their paths. */
-export const sizeNotGreater = (low: readonly string[], high: readonly string[]): GroupRule<object> => {
-  const [lower, higher] = [low, high].map((path) => ["self", ...path].join(".")) as [string, string];
+/** Of two sizes, also in different groups. */
+export const sizeNotGreater = (low: string, high: string): GroupRule => ({
+  rule: whenBoth(low, high, `${areNoSizes(low, high)} || ${compared(low, high)} <= 0`),
+  message: `${low} must not be greater than ${high}`,
+  fields: [low, high],
+  holds: (less, more) => less === undefined || more === undefined || bytesOfOr0(less) <= bytesOfOr0(more),
+});
+
+/** A field that has to be there for one value of another. */
+export const neededWhen = (field: string, union: string, value: string): GroupRule => ({
+  rule: `!has(self.${union}) || self.${union} != '${value}' || ${isThere(field)}`,
+  message: `${field} is required when ${union} is ${value}`,
+  fields: [field, union],
+  holds: (given, chosen) => chosen !== value || given !== undefined,
+});
+
+/** A field that has no meaning but for one value of another. `builtIn`: the value that the other has where it is left out. */
+export const onlyWhen = (field: string, union: string, value: string, builtIn: string): GroupRule => ({
+  rule: `(has(self.${union}) ? self.${union} : '${builtIn}') == '${value}' || !(${isThere(field)})`,
+  message: `${field} is only used when ${union} is ${value}`,
+  fields: [field, union],
+  holds: (given, chosen) => (chosen ?? builtIn) === value || given === undefined,
+  unused: true,
+});
+
+/** An optional field: a transition rule on itself would not run when it comes or goes, nor one on a group that does. */
+export const unchanged = (field: string, message: string): GroupRule => ({
+  rule: isSame(field),
+  message,
+  fields: [field],
+});
+
+export const unchangedWhile = (field: string, union: string, value: string, builtIn: string): GroupRule => {
+  const chosen = (of: string) => `${textAt(of, union, builtIn)} != '${value}'`;
   return {
-    rule: `${bothAreSizes(lower, higher)} || ${compared(lower, higher)} <= 0`,
-    message: `${low.join(".")} must not be greater than ${high.join(".")}`,
-    holds: (group) => bytesOfOr0(at(group, low) as string) <= bytesOfOr0(at(group, high) as string),
-    path: [...low],
+    rule: `${chosen("self")} || ${chosen("oldSelf")} || ${isSame(field)}`,
+    message: `${field} can't be changed while ${union} is ${value}`,
+    fields: [field, union],
   };
 };
 
-/** A field that has to be there for one value of another. */
-export const neededWhen = (field: string, union: string, value: string): GroupRule<object> => ({
-  rule: `self.${union} != '${value}' || has(self.${field})`,
-  message: `${field} is required when ${union} is ${value}`,
-  holds: (group) => at(group, [union]) !== value || at(group, field.split(".")) !== undefined,
-  path: field.split("."),
-});
+/** CEL: whether each group on the way, and the field, is written. */
+function isThere(field: string, of = "self"): string {
+  const names = field.split(".");
+  return names.map((_, nth) => `has(${[of, ...names.slice(0, nth + 1)].join(".")})`).join(" && ");
+}
 
-/** A field that has no meaning but for one value of another. `field` may be one of an inner group. */
-export const onlyWhen = (field: string, union: string, value: string): GroupRule<object> => ({
-  rule: `self.${union} == '${value}' || !has(self.${field})`,
-  message: `${field} is only used when ${union} is ${value}`,
-  holds: (group) => at(group, [union]) === value || at(group, field.split(".")) === undefined,
-  path: field.split("."),
-});
+const whenBoth = (one: string, other: string, rule: string) => `!(${isThere(one)}) || !(${isThere(other)}) || ${rule}`;
 
-const same = (field: string) =>
-  `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`;
+const textAt = (of: string, field: string, otherwise = "") =>
+  `(${isThere(field, of)} ? ${of}.${field} : '${otherwise}')`;
 
-/** An optional field: a transition rule on itself would not run when it comes or goes. */
-export const unchanged = (field: string, message: string): GroupRule<object> => ({ rule: same(field), message });
-
-export const unchangedWhile = (field: string, union: string, value: string): GroupRule<object> => ({
-  rule: `self.${union} != '${value}' || oldSelf.${union} != '${value}' || (${same(field)})`,
-  message: `${field} can't be changed while ${union} is ${value}`,
-});
-
-/** The field at a path; undefined where a group on the way is missing. */
-const at = (group: object, path: readonly string[]): unknown =>
-  path.reduce<unknown>((inner, name) => (inner as Record<string, unknown> | undefined)?.[name], group);
+const isSame = (field: string) => `${textAt("self", field)} == ${textAt("oldSelf", field)}`;
 
 /** True where one of them is none: its own rule says so. */
-const bothAreSizes = (one: string, other: string) => `!isQuantity(${one}) || !isQuantity(${other})`;
+const areNoSizes = (one: string, other: string) => `!isQuantity(self.${one}) || !isQuantity(self.${other})`;
 
-const compared = (one: string, other: string) => `quantity(${one}).compareTo(quantity(${other}))`;
+const compared = (one: string, other: string) => `quantity(self.${one}).compareTo(quantity(self.${other}))`;
 
-/** 0 for text that is no size: the field's own rule has said so already. */
-function bytesOfOr0(quantity: string): number {
+/** 0 for what is no size: the field's own rule has said so already. */
+function bytesOfOr0(quantity: unknown): number {
   try {
-    return bytesOf(quantity);
+    return bytesOf(String(quantity));
   } catch {
     return 0;
   }

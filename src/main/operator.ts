@@ -35,6 +35,7 @@ const world = makeWorld({
   scopes,
   relayImage: config.relayImage,
   allowedImages: config.allowedImages,
+  serverDefaults: config.serverDefaults,
   operatorNamespace: ownNamespace,
   instance,
   signal: stopping.signal,

@@ -1,8 +1,12 @@
 /** What the operator reads from its environment, once. */
 
 import { z } from "zod";
+import { ChatmailServerSpec } from "../api/chatmail-server.ts";
+import { writtenIssues } from "../api/resolve.ts";
 import { issueTexts } from "../lib/issues.ts";
+import { messageOf } from "../lib/text.ts";
 import { repositoryOf } from "./image.ts";
+import { resolveSpec, type ServerDefaults } from "./server/spec.ts";
 
 const switchText = z
   .enum(["true", "false"])
@@ -31,6 +35,16 @@ export const OperatorConfig = z
       .describe(
         "What spec.image.reference may name beside RELAY_IMAGE's repository: repositories, folders of them that end in /, or * for any image; with commas between.",
       ),
+    SERVER_DEFAULTS: z
+      .string()
+      .default("{}")
+      .transform((text, context) => {
+        const read = readServerDefaults(text);
+        if ("values" in read) return read.values;
+        context.addIssue({ code: "custom", message: read.problem });
+        return z.NEVER;
+      })
+      .describe("Values for what the specs of servers leave out, as JSON: any part of a spec but the domain."),
     LOG_LEVEL: z.enum(["error", "warn", "info", "debug", "trace"]).default("info").describe("How much is logged."),
     HEALTH_PORT: z.coerce
       .number()
@@ -53,6 +67,7 @@ export const OperatorConfig = z
     podName: env.POD_NAME,
     relayImage: env.RELAY_IMAGE,
     allowedImages: allowedImages(env.RELAY_IMAGE, env.ALLOWED_IMAGES),
+    serverDefaults: env.SERVER_DEFAULTS,
     logLevel: env.LOG_LEVEL,
     healthPort: env.HEALTH_PORT,
     leaderElection: env.LEADER_ELECTION,
@@ -60,6 +75,23 @@ export const OperatorConfig = z
     workers: env.WORKERS,
   }));
 export type OperatorConfig = z.infer<typeof OperatorConfig>;
+
+/** Those that could not be the defaults of any server are refused: an operator with wrong ones would refuse every server. */
+function readServerDefaults(text: string): { values: ServerDefaults } | { problem: string } {
+  let values: unknown;
+  try {
+    values = JSON.parse(text);
+  } catch (thrown) {
+    return { problem: `not JSON: ${messageOf(thrown)}` };
+  }
+  if (typeof values !== "object" || values === null || Array.isArray(values)) return { problem: "not a JSON object" };
+  if ("domain" in values) return { problem: "domain: each server has its own" };
+  const anyServer = { domain: "any.example" };
+  const issues = writtenIssues(ChatmailServerSpec, { ...values, ...anyServer });
+  if (issues.length > 0) return { problem: issueTexts({ issues }) };
+  const resolved = resolveSpec(anyServer, values);
+  return "problem" in resolved ? { problem: resolved.problem.message } : { values };
+}
 
 /** The repository of the operator's own relay image, and those that its administrators add. */
 export const allowedImages = (relayImage: string, more: readonly string[] = []): string[] => [

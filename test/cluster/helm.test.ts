@@ -36,7 +36,7 @@ beforeAll(async () => {
   await operatorIsInstalled(); // brings the CRD, which both share
   const { operator, relay } = testImages();
   const images = `image.tag=${tagOf(operator)},relayImage.tag=${tagOf(relay)}`;
-  const values = `crds.enabled=false,replicas=2,${images}`;
+  const values = `crds.enabled=false,replicas=2,serverDefaults.accounts.createBurst=77,${images}`;
   await helm("install", namespace, "charts/chatmail-operator", "--create-namespace", "--set", values, "--wait");
 });
 
@@ -48,6 +48,8 @@ afterAll(async () => {
 test("a server in its namespace becomes Ready", async () => {
   await apply({ ...server, spec: { domain: "_eleven.test", accounts: { sendBurst: 20 } } });
   await readyWithBurst(20);
+  const plan = await inNamespace("get", "configmap", "eleven-plan", "-o", "jsonpath={.data}");
+  expect(plan).toContain('\\"createBurst\\": 77'); // serverDefaults of the chart
 });
 
 /** What a user of this role may do with ChatmailServers; kubectl ends with an error where it prints "no". */

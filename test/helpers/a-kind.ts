@@ -13,10 +13,13 @@ export const madeUpKind: Kind = {
   shortNames: ["cmh"],
   description: "Several relays in one pod.",
   spec: z
-    .strictObject({ storage: Storage.prefault({}), network: Network.prefault({}) })
+    .object({ storage: Storage.prefault({}), network: Network.prefault({}) })
     .describe("What the house should be."),
   status: z
-    .object({ conditions: z.array(Condition).max(32).optional().describe("How it is.") })
+    .object({
+      observedGeneration: z.int().min(-1).optional().describe("Of the spec."),
+      conditions: z.array(Condition).max(32).optional().describe("How it is."),
+    })
     .describe("What is true of it."),
   name: {
     rule: "self.metadata.name.size() <= 20",
@@ -24,5 +27,6 @@ export const madeUpKind: Kind = {
     says: "The name has at most 20 characters.",
   },
   columns: [{ name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" }],
+  selectableFields: [],
   example: `apiVersion: ${apiVersion}\nkind: ChatmailHouse\nmetadata: { name: one }\nspec: {}\n`,
 };

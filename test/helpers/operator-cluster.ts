@@ -10,6 +10,7 @@ import { type Client, kubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { allowedImages } from "../../src/operator/config.ts";
 import { runServerController } from "../../src/operator/server/controller.ts";
+import type { ServerDefaults } from "../../src/operator/server/spec.ts";
 import { makeWorld, type World } from "../../src/operator/server/world.ts";
 import { type ApiServer, startApiServer } from "./api-server.ts";
 import { keptLog } from "./fake-api-server.ts";
@@ -40,6 +41,8 @@ export interface OperatorOptions {
   scopes?: readonly string[];
   /** Where the operator's calls go, such as a fault proxy. */
   url?: URL;
+  /** For what specs leave out. */
+  serverDefaults?: ServerDefaults;
   /** What the reconcile sees instead of the world as it was made. */
   worldOf?: (made: World) => World;
 }
@@ -87,6 +90,7 @@ export class OperatorCluster {
       scopes: options.scopes ?? [""],
       relayImage,
       allowedImages: allowedImages(relayImage, ["registry.example/team/"]),
+      ...(options.serverDefaults && { serverDefaults: options.serverDefaults }),
       operatorNamespace: namespace,
       instance: "test",
       signal: stopping.signal,

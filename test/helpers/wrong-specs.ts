@@ -130,7 +130,7 @@ export const wrongSpecs: readonly WrongSpec[] = [
   },
   {
     when: "a message is larger than a mailbox",
-    spec: { domain, accounts: { mailboxQuota: "20Mi" } },
+    spec: { domain, messages: { maxSize: "30Mi" }, accounts: { mailboxQuota: "20Mi" } },
     says: /spec: .*messages\.maxSize must not be greater than accounts\.mailboxQuota/,
     path: "messages.maxSize",
   },
@@ -160,7 +160,7 @@ export const wrongSpecs: readonly WrongSpec[] = [
   },
   {
     when: "large messages are kept longer than small ones",
-    spec: { domain, messages: { deleteAfterDays: 5 } },
+    spec: { domain, messages: { deleteAfterDays: 5, deleteLargeAfterDays: 7 } },
     says: /spec\.messages: .*deleteLargeAfterDays must not be greater than deleteAfterDays/,
     path: "messages.deleteLargeAfterDays",
   },
@@ -184,7 +184,7 @@ export const wrongSpecs: readonly WrongSpec[] = [
   },
   {
     when: "calls pass through ports that do not exist",
-    spec: { domain, services: { turn: { firstRelayPort: 65_500 } } },
+    spec: { domain, services: { turn: { firstRelayPort: 65_500, relayPortCount: 40 } } },
     says: /spec\.services\.turn: .*firstRelayPort and relayPortCount must not go beyond port 65535/,
     path: "services.turn.relayPortCount",
   },
@@ -351,12 +351,46 @@ export const wrongSpecs: readonly WrongSpec[] = [
     says: /spec\.image\.reference: .*reference must be an image reference without spaces/,
     path: "image.reference",
   },
-  { when: "a field does not exist", spec: { domain, acounts: {} }, says: /unknown field "spec\.acounts"/, path: "" },
+  {
+    when: "a field does not exist",
+    spec: { domain, acounts: {} },
+    says: /unknown field "spec\.acounts"/,
+    path: "acounts",
+  },
   {
     when: "a field inside does not exist",
     spec: { domain, messages: { maxsize: "1Mi" } },
     says: /unknown field "spec\.messages\.maxsize"/,
-    path: "messages",
+    path: "messages.maxsize",
+  },
+];
+
+/** What only the operator can judge, because a value is left out: the API server lets them pass. */
+export const wrongTogether: readonly { when: string; spec: Record<string, unknown>; says: string }[] = [
+  {
+    when: "large messages would be kept longer than others",
+    spec: { domain, messages: { deleteAfterDays: 5 } },
+    says: "spec.messages.deleteLargeAfterDays: deleteLargeAfterDays must not be greater than deleteAfterDays: deleteLargeAfterDays is 7 (built in), deleteAfterDays is 5 (spec)",
+  },
+  {
+    when: "a message would be larger than a mailbox",
+    spec: { domain, accounts: { mailboxQuota: "20Mi" } },
+    says: 'spec.messages.maxSize: messages.maxSize must not be greater than accounts.mailboxQuota: messages.maxSize is "30Mi" (built in), accounts.mailboxQuota is "20Mi" (spec)',
+  },
+  {
+    when: "calls would pass through ports that do not exist",
+    spec: { domain, services: { turn: { firstRelayPort: 65_500 } } },
+    says: "spec.services.turn.relayPortCount: firstRelayPort and relayPortCount must not go beyond port 65535: relayPortCount is 40 (built in), firstRelayPort is 65500 (spec)",
+  },
+  {
+    when: "names would be longer than the longest",
+    spec: { domain, accounts: { usernameMinLength: 12 } },
+    says: "spec.accounts.usernameMinLength: usernameMinLength must not be greater than usernameMaxLength: usernameMinLength is 12 (spec), usernameMaxLength is 9 (built in)",
+  },
+  {
+    when: "more room would be reserved than there is",
+    spec: { domain, storage: { reservedForMailboxes: "20Gi" } },
+    says: 'spec.storage.reservedForMailboxes: reservedForMailboxes must be smaller than size, or no mail is ever accepted: reservedForMailboxes is "20Gi" (spec), size is "10Gi" (built in)',
   },
 ];
 
@@ -377,13 +411,13 @@ export const wrongEdits: readonly {
     when: "a storage class is added",
     from: { domain },
     to: { domain, storage: { storageClassName: "fast" } },
-    says: /spec\.storage: .*storageClassName can't be changed/,
+    says: /spec: .*storage.storageClassName can't be changed/,
   },
   {
     when: "the storage class goes",
     from: { domain, storage: { storageClassName: "fast" } },
     to: { domain },
-    says: /spec\.storage: .*storageClassName can't be changed/,
+    says: /spec: .*storage.storageClassName can't be changed/,
   },
   {
     when: "the load balancer class changes",

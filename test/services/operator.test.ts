@@ -21,6 +21,7 @@ import {
   relayImage,
 } from "../helpers/operator-cluster.ts";
 import { patienceMs, until } from "../helpers/until.ts";
+import { wrongTogether } from "../helpers/wrong-specs.ts";
 
 const missing = apiServerIsMissing();
 if (missing) console.warn(`skipped: ${missing}`);
@@ -62,6 +63,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     cluster = await OperatorCluster.open([namespace, other]);
     server = cluster.server;
     operator = cluster.startOperator({
+      serverDefaults: { privacy: { postal: "Default Street" } },
       worldOf: (made) => ({
         ...made,
         get relayImage() {
@@ -172,10 +174,34 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
         spec,
       });
     await until("the CRD to be served", async () => (await server.request("GET", path)).status === 200);
-    expect(await post("one", {})).toMatchObject({ status: 201, body: { spec: { storage: { size: "10Gi" } } } });
+    expect(await post("one", {})).toMatchObject({ status: 201, body: { spec: {} } });
     const refused = await post("two", { network: { exposure: "HostPort", service: { loadBalancerClass: "x" } } });
     expect(refused.body.message).toContain("loadBalancerClass is only used when exposure is LoadBalancer");
     expect((await post("n".repeat(21), {})).body.message).toContain("a short name");
+  });
+
+  test("what a spec leaves out is the operator's configuration, and the spec stays as it is", async () => {
+    const plan = async () =>
+      (await get<{ data?: Record<string, string> }>("configmaps", "defaulted-plan")).data?.["plan.json"] ?? "";
+    const spec = { domain: "_defaulted.test", privacy: { supervisor: "N. N." } };
+    await makeServer("defaulted", spec);
+    await setUp("defaulted");
+    expect(JSON.parse(await plan())).toMatchObject({
+      domains: [{ privacy: { postal: "Default Street", supervisor: "N. N." } }],
+    });
+    await patch("defaulted", { privacy: { postal: "Own Street" } });
+    await until("the spec's own", async () => (await plan()).includes("Own Street"));
+    expect(await get<ChatmailServer>(chatmailServer.plural, "defaulted")).toHaveProperty("spec", {
+      ...spec,
+      privacy: { supervisor: "N. N.", postal: "Own Street" },
+    });
+  });
+
+  test.each(wrongTogether)("a spec by which $when is refused with both values", async ({ spec, says }) => {
+    await makeServer("together", spec);
+    const { message } = await conditionIs("together", "Ready", "SpecInvalid");
+    expect(message).toBe(says);
+    await cluster.remove(chatmailServer.plural, "together");
   });
 
   describe("a domain", () => {

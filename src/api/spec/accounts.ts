@@ -4,7 +4,7 @@ import { notGreater, withRules } from "../rules.ts";
 import { objectName, size } from "../schema.ts";
 
 export const Accounts = withRules(
-  z.strictObject({
+  z.object({
     registration: z
       .enum(["Open", "Invite", "Closed"])
       .default("Open")
@@ -84,7 +84,7 @@ export const Accounts = withRules(
       .default(90)
       .describe("Days without a login after which an account and all its data are deleted."),
     refuseNew: z
-      .strictObject({
+      .object({
         loadPerCoreAbove: z
           .int()
           .min(1)

@@ -4,7 +4,7 @@ import { neededWhen, onlyWhen, withRules } from "../rules.ts";
 import { objectName } from "../schema.ts";
 
 export const Certificate = withRules(
-  z.strictObject({
+  z.object({
     source: z
       .enum(["Auto", "SelfSigned", "Secret"])
       .default("Auto")
@@ -12,7 +12,7 @@ export const Certificate = withRules(
         "Where the certificate comes from. Auto: self-signed for _ names and IP addresses; other names need a Secret in this version.",
       ),
     secret: z
-      .strictObject({
+      .object({
         name: objectName("name").describe(
           "Name of the Secret. tls.crt: the certificate, then the intermediate certificates, each signed by the next. tls.key: the private key of the certificate.",
         ),
@@ -20,7 +20,7 @@ export const Certificate = withRules(
       .optional()
       .describe("The Secret of type kubernetes.io/tls to serve, if source is Secret."),
     caBundle: z
-      .strictObject({
+      .object({
         configMapName: objectName("configMapName").describe("Name of the ConfigMap."),
         key: z
           .string()
@@ -36,6 +36,6 @@ export const Certificate = withRules(
       ),
   }),
   neededWhen("secret", "source", "Secret"),
-  onlyWhen("secret", "source", "Secret"),
-  onlyWhen("caBundle", "source", "Secret"),
+  onlyWhen("secret", "source", "Secret", "Auto"),
+  onlyWhen("caBundle", "source", "Secret", "Auto"),
 ).describe("The TLS certificate of the relay.");

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { text } from "../schema.ts";
 
 export const Image = z
-  .strictObject({
+  .object({
     reference: text({
       name: "reference",
       pattern: "^[^ \\t\\r\\n]+$",

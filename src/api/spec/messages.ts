@@ -4,7 +4,7 @@ import { notGreater, withRules } from "../rules.ts";
 import { size } from "../schema.ts";
 
 export const Messages = withRules(
-  z.strictObject({
+  z.object({
     maxSize: size({ name: "maxSize", atLeast: "1Mi", atMost: "512Mi" })
       .default("30Mi")
       .describe("Maximum size of a message, such as 30Mi."),

@@ -6,7 +6,7 @@ import { address, addressRange, entries, line } from "../schema.ts";
 const annotationMap = entries({ atMost: 50, valueMaxLength: 1024 });
 
 const ProxyProtocol = z
-  .strictObject({
+  .object({
     trustedNetworks: z
       .array(addressRange("trustedNetworks"))
       .min(1)
@@ -23,7 +23,7 @@ const ProxyProtocol = z
 const labelMap = entries({ atMost: 16, valueMaxLength: 63 });
 
 const NetworkPolicy = z
-  .strictObject({
+  .object({
     enabled: z
       .boolean()
       .default(true)
@@ -31,7 +31,7 @@ const NetworkPolicy = z
         "Whether the operator creates a NetworkPolicy for the pods. It has an effect only if the cluster's network enforces policies.",
       ),
     metricsFrom: z
-      .strictObject({
+      .object({
         namespaceLabels: labelMap
           .optional()
           .describe(
@@ -49,7 +49,7 @@ const NetworkPolicy = z
   );
 
 const Service = z
-  .strictObject({
+  .object({
     annotations: annotationMap.optional().describe("Annotations of the Service, for example for a load balancer."),
     loadBalancerClass: line({ maxLength: 253 })
       .optional()
@@ -58,7 +58,7 @@ const Service = z
   .describe("The Service through which the relay is reached.");
 
 const Connections = z
-  .strictObject({
+  .object({
     imap: z
       .int()
       .min(10)
@@ -85,7 +85,7 @@ const Connections = z
   .describe("Limits of simultaneous connections.");
 
 export const Network = withRules(
-  z.strictObject({
+  z.object({
     exposure: z
       .enum(["LoadBalancer", "NodePort", "HostPort"])
       .default("LoadBalancer")
@@ -135,6 +135,6 @@ export const Network = withRules(
         "Networks with public addresses that the relay must not connect to, such as pods and Services of the cluster that have public addresses.",
       ),
   }),
-  onlyWhen("service.loadBalancerClass", "exposure", "LoadBalancer"),
-  unchangedWhile("service.loadBalancerClass", "exposure", "LoadBalancer"),
+  onlyWhen("service.loadBalancerClass", "exposure", "LoadBalancer", "LoadBalancer"),
+  unchangedWhile("service.loadBalancerClass", "exposure", "LoadBalancer", "LoadBalancer"),
 ).describe("How the relay is reached.");

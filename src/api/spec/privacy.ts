@@ -3,7 +3,7 @@ import { z } from "zod";
 import { line, text } from "../schema.ts";
 
 export const Privacy = z
-  .strictObject({
+  .object({
     postal: line({ maxLength: 1000 }).optional().describe("Postal address of the operator of the relay."),
     mail: text({
       name: "mail",

@@ -10,18 +10,18 @@ const computeAmount = (name: string) =>
     maxLength: 20,
   });
 
-const amounts = z.strictObject({
+const amounts = z.object({
   cpu: computeAmount("cpu").optional().describe("Processor cores, such as 250m."),
   memory: computeAmount("memory").optional().describe("Memory, such as 128Mi."),
 });
 
-const containerResources = z.strictObject({
+const containerResources = z.object({
   requests: amounts.optional().describe("Resources that are reserved for the container."),
   limits: amounts.optional().describe("Maximum resources of the container."),
 });
 
 export const Resources = z
-  .strictObject({
+  .object({
     postfix: containerResources.optional().describe("For Postfix."),
     dovecot: containerResources.optional().describe("For Dovecot."),
     relay: containerResources.optional().describe("For the relay daemon."),

@@ -4,7 +4,7 @@ import { entries, objectName } from "../schema.ts";
 
 const labelValue = z.string().max(63);
 
-const Toleration = z.strictObject({
+const Toleration = z.object({
   key: z.string().max(317).optional().describe("Key of the taint. Empty with operator Exists: all taints."),
   operator: z
     .enum(["Exists", "Equal"])
@@ -24,7 +24,7 @@ const Toleration = z.strictObject({
 });
 
 export const Scheduling = z
-  .strictObject({
+  .object({
     nodeSelector: entries({ atMost: 50, valueMaxLength: 63 }).optional().describe("Labels that a node must have."),
     tolerations: z.array(Toleration).max(50).optional().describe("Taints the pod tolerates."),
     priorityClassName: objectName("priorityClassName").optional().describe("PriorityClass of the pod."),

@@ -7,7 +7,7 @@ import { httpsUrl, objectName } from "../schema.ts";
 const lastPort = 65_535;
 
 const Turn = withRules(
-  z.strictObject({
+  z.object({
     enabled: z
       .boolean()
       .default(false)
@@ -26,16 +26,17 @@ const Turn = withRules(
   }),
   {
     message: `firstRelayPort and relayPortCount must not go beyond port ${lastPort}`,
-    rule: `self.firstRelayPort + self.relayPortCount - 1 <= ${lastPort}`,
-    holds: (turn) => turn.firstRelayPort + turn.relayPortCount - 1 <= lastPort,
-    path: ["relayPortCount"],
+    rule: `!has(self.firstRelayPort) || !has(self.relayPortCount) || self.firstRelayPort + self.relayPortCount - 1 <= ${lastPort}`,
+    fields: ["relayPortCount", "firstRelayPort"],
+    holds: (count, first) =>
+      count === undefined || first === undefined || Number(first) + Number(count) - 1 <= lastPort,
   },
 ).describe("TURN server, for calls between devices that cannot reach each other directly.");
 
 export const Services = z
-  .strictObject({
+  .object({
     push: z
-      .strictObject({
+      .object({
         enabled: z
           .boolean()
           .default(true)
@@ -48,7 +49,7 @@ export const Services = z
       .describe("Push notifications."),
     turn: Turn.prefault({}),
     iroh: z
-      .strictObject({
+      .object({
         url: httpsUrl("url")
           .optional()
           .describe(
@@ -58,7 +59,7 @@ export const Services = z
       .prefault({})
       .describe("The iroh relay that connects devices for realtime apps in chats (webxdc)."),
     appVersions: z
-      .strictObject({
+      .object({
         configMapName: objectName("configMapName")
           .optional()
           .describe(

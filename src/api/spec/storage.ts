@@ -1,10 +1,10 @@
 /** Where mailboxes and the queue are kept. */
 import { z } from "zod";
-import { smallerSize, unchanged, withRules } from "../rules.ts";
+import { smallerSize, withRules } from "../rules.ts";
 import { objectName, size } from "../schema.ts";
 
 export const Storage = withRules(
-  z.strictObject({
+  z.object({
     size: size({ name: "size", atLeast: "100Mi", atMost: "100Ti" })
       .default("10Gi")
       .describe("Size of the volume for mailboxes and the queue. A volume that exists becomes larger, never smaller."),
@@ -28,5 +28,4 @@ export const Storage = withRules(
     "size",
     "reservedForMailboxes must be smaller than size, or no mail is ever accepted",
   ),
-  unchanged("storageClassName", "storageClassName can't be changed: the volume exists"),
 ).describe("Where mailboxes and the queue are kept.");

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { objectName } from "../schema.ts";
 
 export const Website = z
-  .strictObject({
+  .object({
     configMapName: objectName("configMapName")
       .optional()
       .describe("A ConfigMap whose files (index.html and what it refers to) replace the built-in pages."),

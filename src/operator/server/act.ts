@@ -1,5 +1,5 @@
 /** Writes to the cluster: owned objects, keys and status, each only where something differs. */
-import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
+import type { ChatmailServer, ChatmailServerStatus, WrittenServer } from "../../api/chatmail-server.ts";
 import { Failure } from "../../api/failure.ts";
 import { annotations, apiVersion, chatmailServer, childNames } from "../../api/names.ts";
 import { ApiError, isApiError } from "../../kube/client.ts";
@@ -179,7 +179,7 @@ export function refuseOtherDomain(
 
 /** True when it was sent. */
 export async function applyStatus(
-  server: ChatmailServer & KubeObject,
+  server: WrittenServer & KubeObject,
   status: ChatmailServerStatus,
   world: World,
   signal: AbortSignal,

@@ -63,14 +63,15 @@ function claimOf(server: ChatmailServer, seen: Seen): DesiredChild[] {
     claim?.spec?.volumeName !== undefined && claim.spec.volumeName === server.status?.storage?.volumeName;
   const child: DesiredChild = {
     resource: resources.volumeClaim,
-    object: volumeClaim(server, wanted),
+    object: volumeClaim(server, wanted, claim),
     concern: "StorageReady",
     ...(isRecorded && { adopts: claim.metadata.uid }),
   };
   if (existing === undefined || existing === wanted) return [child];
   const says = (refusal: string) =>
     `the volume keeps its ${capacity} and is not changed to ${wanted}: ${refusal}. Set storage.size back, or let the StorageClass allow it (allowVolumeExpansion)`;
-  return [{ ...child, otherwise: { object: volumeClaim(server, existing), reason: "ResizeRefused", says } }];
+  const otherwise = { object: volumeClaim(server, existing, claim), reason: "ResizeRefused", says } as const;
+  return [{ ...child, otherwise }];
 }
 
 /** What runs. Empty as long as the pod has to wait for something; what runs then goes on as it is. */

@@ -1,4 +1,4 @@
-import type { ChatmailServer, Condition } from "../../api/chatmail-server.ts";
+import type { ChatmailServer, Condition, WrittenServer } from "../../api/chatmail-server.ts";
 import { Failure } from "../../api/failure.ts";
 import { childNames } from "../../api/names.ts";
 import { type Reason, reasons, whoActs } from "../../api/reasons.ts";
@@ -6,16 +6,19 @@ import { isPassing } from "../../kube/api-error.ts";
 import type { Outcome } from "../../kube/controller.ts";
 import type { Note } from "../../kube/events.ts";
 import type { Log } from "../../kube/log.ts";
+import type { KubeObject } from "../../kube/object.ts";
 import { messageOf } from "../../lib/text.ts";
 import type { Problem } from "../problem.ts";
 import { applyLasting, applyPod, applyStatus, keepIdentities, nothingDone, refuseKeptOfOthers } from "./act.ts";
 import { lossesIn } from "./losses.ts";
 import { observe } from "./observe.ts";
-import type { Seen } from "./seen.ts";
-import { domainProblem, imageProblem, specProblem } from "./spec.ts";
+import type { Judged, Seen } from "./seen.ts";
+import { domainProblem, imageProblem, type ResolvedSpec } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
 import { syncPod } from "./sync-pod.ts";
 import type { LiveServer, World } from "./world.ts";
+
+type ResolvedServer = ChatmailServer & KubeObject;
 
 /**
  * Brings one ChatmailServer a step closer to its spec. Safe to repeat after a crash at any line.
@@ -31,31 +34,24 @@ export async function reconcileServer(key: string, world: World, log: Log, signa
 }
 
 async function reconcile(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
-  const server = world.stores.servers.at(key);
-  if (!server || server.metadata.deletionTimestamp) return {};
+  const live = world.stores.servers.at(key);
+  if (!live || live.metadata.deletionTimestamp) return {};
 
-  const { management } = server.spec;
+  const resolved = world.resolve(live);
+  const { management } = resolved;
   if (management === "Unmanaged") {
-    await judge(server, { seen: undefined }, world, log, signal);
+    await judge({ server: live, management }, world, log, signal);
     return {};
   }
-  const namespaceRefused = namespaceProblem(server, world);
-  const refused =
-    namespaceRefused ??
-    specProblem(server.spec) ??
-    imageProblem(server.spec, world.allowedImages) ??
-    domainProblem(
-      server,
-      world.serversByDomain.get(server.spec.domain),
-      (each) => isServing(each, world),
-      world.allowedImages,
-    );
-  if (refused) {
-    await judge(server, { seen: undefined, refused }, world, log, signal);
+  const namespaceRefused = namespaceProblem(live, world);
+  const refused = namespaceRefused ?? problemOfSpec(live, resolved, world);
+  if (refused || !("spec" in resolved)) {
+    await judge({ server: live, management, refused }, world, log, signal);
     // nothing tells when it may be listed again
     return namespaceRefused ? { againMs: 60_000 } : {};
   }
 
+  const server = { ...live, spec: resolved.spec };
   const { domain } = server.spec;
   const { uid } = server.metadata;
   const atWork = world.domainsAtWork.get(domain);
@@ -68,8 +64,21 @@ async function reconcile(key: string, world: World, log: Log, signal: AbortSigna
   }
 }
 
+/** Why it is not carried out. */
+function problemOfSpec(server: LiveServer, resolved: ResolvedSpec, world: World): Problem | undefined {
+  if (!("spec" in resolved)) return resolved.problem;
+  return (
+    imageProblem(resolved.spec, world.allowedImages) ??
+    domainProblem(server, world.serversByDomain.get(resolved.spec.domain), {
+      isServing: (each) => isServing(each, world),
+      resolve: world.resolve,
+      allowedImages: world.allowedImages,
+    })
+  );
+}
+
 /** What its spec asks for, and what the status says of it. */
-async function serve(server: LiveServer, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
+async function serve(server: ResolvedServer, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
   const { management } = server.spec;
   const isManaged = management === "Managed";
   const done = nothingDone();
@@ -94,7 +103,7 @@ async function serve(server: LiveServer, world: World, log: Log, signal: AbortSi
   for (const { reason, message } of failures) log.warn({ reason, message }, "owned object not applied, retrying");
   if (isManaged && (await syncPod(server, seen, world, signal))) log.debug({}, "pod brought up to date");
 
-  await judge(server, { seen, failures }, world, log, signal);
+  await judge({ server, seen, failures }, world, log, signal);
   const deadlines = [againMs(seen, world.now()), ...(lossesIn(server, seen).length > 0 ? [lossAgainMs] : [])];
   const next = deadlines.filter((each) => each !== undefined).sort((a, b) => a - b)[0];
   return { againMs: next, ...(failures.length > 0 && { retry: true }) };
@@ -113,8 +122,9 @@ function namespaceProblem({ metadata: { namespace } }: LiveServer, world: World)
 }
 
 /** Its pod has been set up, and the operator may still carry it out. */
-function isServing({ metadata, spec }: LiveServer | ChatmailServer, world: World): boolean {
-  if (metadata.deletionTimestamp || spec.management === "Unmanaged") return false;
+function isServing(server: WrittenServer, world: World): boolean {
+  const { metadata } = server;
+  if (metadata.deletionTimestamp || world.resolve(server).management === "Unmanaged") return false;
   const owners = world.stores.statefulSets.get(metadata.namespace, childNames(metadata.name).statefulSet)?.metadata;
   return owners?.ownerReferences?.some(({ uid }) => uid === metadata.uid) ?? false;
 }
@@ -122,24 +132,26 @@ function isServing({ metadata, spec }: LiveServer | ChatmailServer, world: World
 /** What nobody expected: shown on the resource and thrown again, so that it is logged with its stack, counted and retried. */
 async function showInternalError(key: string, thrown: unknown, world: World, log: Log, signal: AbortSignal) {
   const server = world.stores.servers.at(key);
-  if (!server || server.metadata.deletionTimestamp || server.spec?.management === "Unmanaged" || signal.aborted) return;
+  if (!server || server.metadata.deletionTimestamp || signal.aborted) return;
+  const { management } = world.resolve(server);
+  if (management === "Unmanaged") return;
   const refused = {
     reason: "InternalError",
     message: `internal error of the operator, please report it: ${messageOf(thrown)}. The relay keeps running unchanged`,
   } as const;
-  await judge(server, { seen: undefined, refused }, world, log, signal).catch((err: unknown) =>
+  await judge({ server, management, refused }, world, log, signal).catch((err: unknown) =>
     log.warn({ err }, "status not written"),
   );
 }
 
 async function judge(
-  server: LiveServer,
-  judged: Omit<Parameters<typeof statusOf>[0], "server">,
+  judged: Judged & { server: KubeObject },
   world: World,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
-  const status = statusOf({ server, ...judged }, world.now());
+  const { server } = judged;
+  const status = statusOf(judged, world.now());
   const before = readyOf(server.status);
   const after = readyOf(status);
   if (!(await applyStatus(server, status, world, signal))) return;

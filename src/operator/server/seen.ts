@@ -1,5 +1,5 @@
 /** All that is known about one server at one moment: what deciding and judging go by. */
-import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import type { ChatmailServer, WrittenServer } from "../../api/chatmail-server.ts";
 import type { CertificateFacts } from "../../certificates/judge.ts";
 import type { ConfigMap } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
@@ -15,6 +15,7 @@ import type {
   LiveStatefulSet,
   LiveVolumeClaim,
 } from "./live.ts";
+import type { Management } from "./spec.ts";
 
 /** Where the certificate comes from and how it is. */
 export interface SeenCertificate {
@@ -61,11 +62,9 @@ export interface Seen {
 }
 
 /** A server with what keeps its spec from being carried out, if anything does. */
-export interface Judged {
-  server: ChatmailServer;
-  seen: Seen | undefined;
+export type Judged = {
   /** Why nothing was done: the spec is wrong, or its domain is another's, or the operator failed. */
   refused?: Problem | undefined;
   /** What went wrong with owned objects, each by itself. */
   failures?: readonly OwnedFailure[];
-}
+} & ({ server: ChatmailServer; seen: Seen } | { server: WrittenServer; management: Management; seen?: undefined });

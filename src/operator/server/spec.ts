@@ -1,15 +1,38 @@
 /** Whether a spec can be carried out at all. Pure. */
 
-import { type ChatmailServer, ChatmailServerSpec } from "../../api/chatmail-server.ts";
+import {
+  type ChatmailServer,
+  ChatmailServerSpec,
+  type WrittenServer,
+  type WrittenSpec,
+} from "../../api/chatmail-server.ts";
+import { type Layer, resolve } from "../../api/resolve.ts";
 import { issueTexts } from "../../lib/issues.ts";
 import { isImageAllowed } from "../image.ts";
 import type { Problem } from "../problem.ts";
 
+/** Values for what a spec leaves out: any part of it but the domain. */
+export type ServerDefaults = Partial<Omit<WrittenSpec, "domain">>;
+
+export type Management = ChatmailServerSpec["management"];
+
+/** The values that the operator goes by, or why there are none. */
+export type ResolvedSpec =
+  | { management: Management; spec: ChatmailServerSpec }
+  | { management: Management; problem: Problem };
+
+/** Most specific first. The defaults of a fleet will come between the two. */
+const layersOf = (spec: unknown, serverDefaults: ServerDefaults): Layer[] => [
+  { from: "spec", values: spec },
+  { from: "operator configuration", values: serverDefaults },
+];
+
 /** The API server's CEL rules have seen most specs before us; what they could not see, or an older CRD let pass, is found here. */
-export function specProblem(spec: unknown): Problem | undefined {
-  const result = ChatmailServerSpec.safeParse(spec);
-  if (result.success) return undefined;
-  return { reason: "SpecInvalid", message: issueTexts(result.error, ["spec"]) };
+export function resolveSpec(written: WrittenSpec, serverDefaults: ServerDefaults): ResolvedSpec {
+  const resolved = resolve(ChatmailServerSpec, layersOf(written, serverDefaults));
+  if ("spec" in resolved) return { management: resolved.spec.management, spec: resolved.spec };
+  const management = written?.management ?? serverDefaults.management ?? "Managed";
+  return { management, problem: { reason: "SpecInvalid", message: issueTexts(resolved, ["spec"]) } };
 }
 
 /**
@@ -18,16 +41,16 @@ export function specProblem(spec: unknown): Problem | undefined {
  * (`isServing`) is not stopped by an older one that becomes valid later.
  */
 export function domainProblem(
-  server: ChatmailServer,
-  all: readonly ChatmailServer[],
-  isServing: (server: ChatmailServer) => boolean = () => false,
-  allowedImages?: readonly string[],
+  server: WrittenServer,
+  all: readonly WrittenServer[],
+  operator: OperatorSide,
 ): Problem | undefined {
-  const rank = (each: ChatmailServer) =>
+  const { isServing } = operator;
+  const rank = (each: WrittenServer) =>
     `${isServing(each) ? 0 : 1} ${each.metadata.creationTimestamp ?? ""} ${each.metadata.uid}`;
   const holder = all
     .filter((other) => other.spec.domain === server.spec.domain && other.metadata.uid !== server.metadata.uid)
-    .filter((other) => isServing(other) || isCarriedOut(other, allowedImages))
+    .filter((other) => isServing(other) || isCarriedOut(other, operator))
     .filter((other) => rank(other) < rank(server))
     .sort((a, b) => (rank(a) < rank(b) ? -1 : 1))[0];
   if (!holder) return undefined;
@@ -40,15 +63,24 @@ export function domainProblem(
   return { reason: "DomainTaken", message };
 }
 
-function isCarriedOut({ metadata, spec }: ChatmailServer, allowedImages?: readonly string[]): boolean {
+/** What the operator knows of servers beside their specs. */
+export interface OperatorSide {
+  isServing: (server: WrittenServer) => boolean;
+  resolve: (server: WrittenServer) => ResolvedSpec;
+  /** Absent: any. */
+  allowedImages?: readonly string[];
+}
+
+function isCarriedOut(server: WrittenServer, { resolve, allowedImages }: OperatorSide): boolean {
   // A server that was created Paused serves nothing: one that served before it was paused is found by `isServing`.
-  if (metadata.deletionTimestamp || spec.management !== "Managed") return false;
-  return !specProblem(spec) && !(allowedImages && imageProblem(spec, allowedImages));
+  const resolved = resolve(server);
+  if (server.metadata.deletionTimestamp || resolved.management !== "Managed" || !("spec" in resolved)) return false;
+  return !(allowedImages && imageProblem(resolved.spec, allowedImages));
 }
 
 /** Where the spec names an image that is under none of the allowed repositories (see `isImageAllowed`). */
 export function imageProblem(
-  { image: { reference: image } }: Pick<ChatmailServerSpec, "image">,
+  { image: { reference: image } }: Pick<ChatmailServer["spec"], "image">,
   allowed: readonly string[],
 ): Problem | undefined {
   if (image === undefined || allowed.some((prefix) => isImageAllowed(image, prefix))) return undefined;

@@ -148,23 +148,26 @@ const readyChecks: readonly Check[] = [
 ];
 
 export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
-  const { server, seen, refused } = judged;
-  const generation = server.metadata.generation;
+  const { refused } = judged;
+  const { metadata, status } = judged.server;
+  const { generation } = metadata;
   const verdicts: Record<string, Verdict | undefined> = {
     ...readyVerdicts(judged, now),
-    ...(seen && !refused && { ...concernVerdicts(server, seen, now), ...failureVerdicts(judged.failures ?? []) }),
+    ...(judged.seen &&
+      !refused && { ...concernVerdicts(judged.server, judged.seen, now), ...failureVerdicts(judged.failures ?? []) }),
   };
-  const before = server.status?.conditions ?? [];
+  const before = status?.conditions ?? [];
   const conditions = Object.entries(verdicts).flatMap(([type, verdict]) =>
     verdict ? [conditionOf({ type, verdict, before, generation, now })] : [],
   );
   // A fault of the operator, or of its rights, says nothing of the relay: what is known of it stays.
   if (refused?.reason === "InternalError" || refused?.reason === "NamespaceForbidden") {
     const known = before.filter(({ type }) => !(type in verdicts));
-    return { ...server.status, observedGeneration: generation, conditions: [...conditions, ...known] };
+    return { ...status, observedGeneration: generation, conditions: [...conditions, ...known] };
   }
-  if (!seen || refused) return { observedGeneration: generation, conditions, ...memoryOf(server.status) };
+  if (!judged.seen || refused) return { observedGeneration: generation, conditions, ...memoryOf(status) };
 
+  const { server, seen } = judged;
   const { facts, source, secretName } = seen.certificate;
   const addresses = addressesOf(server, seen);
   const completionTime = seen.cronJob?.status?.lastSuccessfulTime;
@@ -250,12 +253,13 @@ function storageOf(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatu
 }
 
 /** In the order in which a person would put things right: a volume that does not grow keeps nobody from their mail. */
-function problemsOf({ server, seen, refused, failures = [] }: Judged, now: Date): Problem[] {
+function problemsOf(judged: Judged, now: Date): Problem[] {
+  const { refused, failures = [] } = judged;
   if (refused) return [refused];
-  const lost = seen ? lossesIn(server, seen) : [];
+  const lost = judged.seen ? lossesIn(judged.server, judged.seen) : [];
   const isMinor = ({ reason }: Problem) => reason === "ResizeRefused";
-  const checked = seen && firstProblem(readyChecks, seen, server, now);
-  const infeasible = seen && resizeIsPossible(seen, server, now);
+  const checked = judged.seen && firstProblem(readyChecks, judged.seen, judged.server, now);
+  const infeasible = judged.seen && resizeIsPossible(judged.seen, judged.server, now);
   return [
     ...lost,
     ...failures.filter((each) => !isMinor(each)),
@@ -272,8 +276,8 @@ function summary(problem: Problem, failures: readonly OwnedFailure[]): string {
 }
 
 function readyVerdicts(judged: Judged, now: Date): Record<string, Verdict> {
-  const { server, seen, failures = [] } = judged;
-  const { management } = server.spec;
+  const { failures = [] } = judged;
+  const management = judged.seen ? judged.server.spec.management : judged.management;
   if (management === "Unmanaged") {
     const left = {
       reason: "Unmanaged",
@@ -288,11 +292,12 @@ function readyVerdicts(judged: Judged, now: Date): Record<string, Verdict> {
   const problems = problemsOf(judged, now);
   const [problem] = problems;
   const stalled = problems.find(({ reason }) => isStalled(reason));
-  const moving = reconcilingProblem(judged, problem) ?? (problem ? undefined : seen && resizing(server, seen));
+  const moving =
+    reconcilingProblem(judged, problem) ?? (problem ? undefined : judged.seen && resizing(judged.server, judged.seen));
   return {
     Ready: problem
       ? { status: "False", reason: problem.reason, message: summary(problem, failures) }
-      : { status: "True", reason: "Serving", message: `${server.spec.domain} is served` },
+      : { status: "True", reason: "Serving", message: `${judged.server.spec.domain} is served` },
     Reconciling:
       management === "Paused"
         ? { status: "False", reason: "Paused", message: "management is Paused: changes of the spec are not applied" }

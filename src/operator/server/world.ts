@@ -1,5 +1,5 @@
 /** What a reconcile of a server reads from and acts through. */
-import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import type { WrittenServer } from "../../api/chatmail-server.ts";
 import { chatmailServer, childNames, fieldManager, group, labels, version } from "../../api/names.ts";
 import { Applier } from "../../kube/apply.ts";
 import { Cache } from "../../kube/cache.ts";
@@ -29,6 +29,7 @@ import type {
   LiveVolumeClaim,
 } from "./live.ts";
 import { PodSync } from "./pod-sync.ts";
+import { type ResolvedSpec, resolveSpec, type ServerDefaults } from "./spec.ts";
 
 export const chatmailServers: Resource<LiveServer> = {
   group,
@@ -38,7 +39,7 @@ export const chatmailServers: Resource<LiveServer> = {
 };
 
 /** As the watch brings it. */
-export type LiveServer = ChatmailServer & KubeObject;
+export type LiveServer = WrittenServer & KubeObject;
 
 /** The cluster as we know it: our servers, and the objects that carry our label. */
 export interface Stores {
@@ -91,6 +92,8 @@ export interface World {
   relayImage: string;
   /** What `spec.image.reference` may name; see `isImageAllowed`. */
   allowedImages: readonly string[];
+  /** The values of a server's spec, with those that it leaves out. */
+  resolve: (server: WrittenServer) => ResolvedSpec;
   /** Where the operator itself runs: it may read the health of the pods. */
   operatorNamespace: string;
   now: () => Date;
@@ -124,6 +127,8 @@ export function makeWorld(options: {
   scopes: readonly string[];
   relayImage: string;
   allowedImages: readonly string[];
+  /** For what a spec leaves out. */
+  serverDefaults?: ServerDefaults;
   operatorNamespace: string;
   /** Which operator says what events say. */
   instance: string;
@@ -153,6 +158,11 @@ export function makeWorld(options: {
   const eventStores = ["involvedObject.kind=PersistentVolumeClaim", "involvedObject.kind=StatefulSet", podWarnings].map(
     (fieldSelector) => cache.store(resources.event, { fieldSelector, trim: trimmedEvent }),
   );
+  const resolve = resolverOf(options.serverDefaults ?? {});
+  const specOf = (server: LiveServer) => {
+    const resolved = resolve(server);
+    return "spec" in resolved ? resolved.spec : undefined;
+  };
   const byObject = eventStores.map((store) => store.index(({ involvedObject }) => [aboutText(involvedObject)]));
   return {
     client,
@@ -166,6 +176,7 @@ export function makeWorld(options: {
     relayImage,
     allowedImages,
     operatorNamespace,
+    resolve,
     applier: new Applier({ client, fieldManager }),
     events: new EventRecorder({ client, component: fieldManager, instance, log }),
     now: () => new Date(),
@@ -182,19 +193,32 @@ export function makeWorld(options: {
       fieldSelector: "metadata.name!=kube-root-ca.crt",
       trim: identityOnly,
     }),
-    serversByCaBundle: stores.servers.index(({ metadata, spec }) => {
-      const name = spec?.certificate?.caBundle?.configMapName;
-      return name === undefined ? [] : [`${metadata.namespace}/${name}`];
+    serversByCaBundle: stores.servers.index((server) => {
+      const name = specOf(server)?.certificate.caBundle?.configMapName;
+      return name === undefined ? [] : [`${server.metadata.namespace}/${name}`];
     }),
     domainsAtWork: new Map(),
     serversByDomain: stores.servers.index(({ spec }) => [spec?.domain ?? ""]),
-    serversBySecret: stores.servers.index(({ metadata, spec }) =>
-      [spec?.certificate?.secret?.name, spec?.accounts?.invitesSecretName].flatMap((name) =>
-        name === undefined ? [] : [`${metadata.namespace}/${name}`],
-      ),
-    ),
+    serversBySecret: stores.servers.index((server) => {
+      const spec = specOf(server);
+      return [spec?.certificate.secret?.name, spec?.accounts.invitesSecretName].flatMap((name) =>
+        name === undefined ? [] : [`${server.metadata.namespace}/${name}`],
+      );
+    }),
     unsaved: new UnsavedKeys(stores.servers),
     jobsByServer: byLabel(stores.jobs, labels.server),
+  };
+}
+
+/** Resolves each version of a server once. */
+function resolverOf(serverDefaults: ServerDefaults): World["resolve"] {
+  const resolved = new WeakMap<WrittenServer, ResolvedSpec>();
+  return (server) => {
+    const known = resolved.get(server);
+    if (known) return known;
+    const result = resolveSpec(server.spec, serverDefaults);
+    resolved.set(server, result);
+    return result;
   };
 }
 

@@ -68,13 +68,22 @@ test("kinds differ in all their names", () => {
     expect(new Set(names).size).toBe(names.length);
 });
 
-test("defaults stand filled in where a rule looks at them", () => {
-  const messages = fields.find(({ path }) => path === ".spec.messages");
-  expect(messages?.schema.default).toEqual({
-    maxSize: "30Mi",
-    deleteAfterDays: 20,
-    deleteLargeAfterDays: 7,
-  });
+test.each(each)("$kind: the API server fills in nothing but that nobody has seen the object", (kind) => {
+  const filledIn = fieldsOf(kind).filter(({ schema }) => schema.default !== undefined);
+  expect(filledIn.map(({ path, schema }) => [path, schema.default])).toEqual([[".status", { observedGeneration: -1 }]]);
+});
+
+test.each([
+  { path: ".spec.messages.maxSize", says: "Maximum size of a message, such as 30Mi. Built in: 30Mi." },
+  { path: ".spec.services.push.enabled", says: / Built in: true\.$/ },
+  { path: ".spec.accounts.sendBurst", says: / Built in: 10\.$/ },
+  { path: ".spec.accounts.invitesSecretName", says: /^((?!Built in).)*$/ },
+])("the description of $path names the built-in value, where there is one", ({ path, says }) => {
+  expect(fields.find((each) => each.path === path)?.schema.description).toMatch(says);
+});
+
+test("servers can be selected by their domain", () => {
+  expect(crdOf(kinds[0] as Kind).spec.versions[0]?.selectableFields).toEqual([{ jsonPath: ".spec.domain" }]);
 });
 
 test("conditions are a map by type", () => {

@@ -23,6 +23,35 @@ test.each([
   expect(scopesOf(given, "own")).toEqual(scopes);
 });
 
+test.each([
+  { given: undefined, is: {} },
+  { given: '{"storage":{"storageClassName":"fast"}}', is: { storage: { storageClassName: "fast" } } },
+  { given: '{"management":"Paused"}', is: { management: "Paused" } },
+])("SERVER_DEFAULTS $given", ({ given, is }) => {
+  expect(readConfig({ RELAY_IMAGE: "relay:1", ...(given && { SERVER_DEFAULTS: given }) }).serverDefaults).toEqual(is);
+});
+
+test.each([
+  { when: "it is no JSON", given: "{", says: "not JSON: " },
+  { when: "it is a list", given: "[]", says: "not a JSON object" },
+  { when: "it names a domain", given: '{"domain":"a.example"}', says: "domain: each server has its own" },
+  { when: "a field does not exist", given: '{"storage":{"sise":"1Gi"}}', says: "storage.sise: there is no such field" },
+  { when: "a value is wrong", given: '{"storage":{"size":"1"}}', says: "storage.size: size must be between" },
+  {
+    when: "it fits no server that says nothing else",
+    given: '{"messages":{"deleteAfterDays":5}}',
+    says: "spec.messages.deleteLargeAfterDays: deleteLargeAfterDays must not be greater than deleteAfterDays: deleteLargeAfterDays is 7 (built in), deleteAfterDays is 5 (operator configuration)",
+  },
+  {
+    when: "a field has no effect",
+    given: '{"certificate":{"secret":{"name":"a"}}}',
+    says: "certificate.secret: secret is only",
+  },
+])("SERVER_DEFAULTS is refused when $when", ({ given, says }) => {
+  const read = () => readConfig({ RELAY_IMAGE: "relay:1", SERVER_DEFAULTS: given });
+  expect(read).toThrow(`environment: SERVER_DEFAULTS: ${says}`);
+});
+
 const own = "registry.example:5000/chatmail/relay";
 test.each([
   { relay: `${own}:1.0.0`, more: undefined, allowed: [own] },

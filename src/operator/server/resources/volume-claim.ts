@@ -4,9 +4,14 @@ import { bytesOf } from "../../../api/quantity.ts";
 import type { VolumeClaim } from "../../../kube/kinds.ts";
 import { keptMeta } from "./child.ts";
 
-/** The volume for mailboxes and the queue. */
-export function volumeClaim(server: ChatmailServer, size: string = server.spec.storage.size): VolumeClaim {
+/** The volume for mailboxes and the queue. A claim that exists keeps its class. */
+export function volumeClaim(
+  server: ChatmailServer,
+  size: string = server.spec.storage.size,
+  existing?: Pick<VolumeClaim, "spec">,
+): VolumeClaim {
   const { storage } = server.spec;
+  const storageClassName = existing ? existing.spec?.storageClassName : storage.storageClassName;
   return {
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
@@ -14,8 +19,7 @@ export function volumeClaim(server: ChatmailServer, size: string = server.spec.s
     spec: {
       accessModes: ["ReadWriteOnce"],
       resources: { requests: { storage: size } },
-      ...(storage.storageClassName !== undefined &&
-        ({ storageClassName: storage.storageClassName } satisfies VolumeClaim["spec"])),
+      ...(storageClassName !== undefined && ({ storageClassName } satisfies VolumeClaim["spec"])),
     },
   };
 }

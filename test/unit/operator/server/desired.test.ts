@@ -203,6 +203,20 @@ test.each([
   expect(children({}, seen).PersistentVolumeClaim.spec.resources.requests.storage).toBe(size);
 });
 
+test.each([
+  { when: "it is new", wanted: "fast", existing: undefined, is: "fast" },
+  { when: "the defaults have become others", wanted: "fast", existing: { storageClassName: "slow" }, is: "slow" },
+  { when: "the default is gone", wanted: undefined, existing: { storageClassName: "slow" }, is: "slow" },
+  { when: "the cluster chose none", wanted: "fast", existing: {}, is: undefined },
+])("the claim has the class $is when $when", ({ wanted, existing, is }) => {
+  const volumeClaim =
+    existing &&
+    ({ apiVersion: "v1", kind: "PersistentVolumeClaim", metadata: { name: "nine-data" }, spec: existing } as const);
+  const storage = wanted === undefined ? {} : { storageClassName: wanted };
+  const claim = children({ storage }, { ...selfSigned, volumeClaim }).PersistentVolumeClaim;
+  expect(claim.spec.storageClassName).toBe(is);
+});
+
 test("expiry runs daily on the pod's node, never twice at once", () => {
   const { CronJob } = children();
   expect(CronJob.spec).toMatchObject({ timeZone: "Etc/UTC", concurrencyPolicy: "Forbid" });

@@ -121,12 +121,12 @@ test.each([
   { when: "the domain is another's", refused: { reason: "DomainTaken", message: "x" } as const },
   { when: "the operator failed", refused: { reason: "InternalError", message: "x" } as const },
 ])("what was there is remembered while $when", ({ refused }) => {
-  expect(statusOf({ server: server(), seen: undefined, refused }, new Date())).toMatchObject(status);
+  expect(statusOf({ server: server(), management: "Managed", refused }, new Date())).toMatchObject(status);
 });
 
 test("what was there is remembered while nothing is managed, and while the key's Secret is broken", () => {
   const unmanaged = { ...server(), ...{ spec: aServer({ management: "Unmanaged" }).spec } };
-  expect(statusOf({ server: unmanaged, seen: undefined }, new Date())).toMatchObject(status);
+  expect(statusOf({ server: unmanaged, management: "Unmanaged" }, new Date())).toMatchObject(status);
   const broken = {
     state: "broken",
     secret: { apiVersion: "v1", kind: "Secret", metadata: { name: "nine-dkim" } },

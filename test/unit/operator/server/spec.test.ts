@@ -1,7 +1,17 @@
 import { expect, test } from "vitest";
-import type { ChatmailServer } from "../../../../src/api/chatmail-server.ts";
-import { domainProblem, specProblem } from "../../../../src/operator/server/spec.ts";
+import type { ChatmailServer, WrittenServer, WrittenSpec } from "../../../../src/api/chatmail-server.ts";
+import { domainProblem, type OperatorSide, resolveSpec } from "../../../../src/operator/server/spec.ts";
 import { aServer } from "../../../helpers/a-server.ts";
+import { wrongTogether } from "../../../helpers/wrong-specs.ts";
+
+const specProblem = (spec: WrittenSpec) => {
+  const resolved = resolveSpec(spec, {});
+  return "problem" in resolved ? resolved.problem : undefined;
+};
+const operator: OperatorSide = {
+  isServing: () => false,
+  resolve: ({ spec }) => resolveSpec(spec, {}),
+};
 
 test("a spec that an older CRD let pass is refused with path and rule", () => {
   const spec = { ...aServer().spec, messages: { ...aServer().spec.messages, deleteAfterDays: 90 } };
@@ -11,6 +21,13 @@ test("a spec that an older CRD let pass is refused with path and rule", () => {
   });
   expect(specProblem(aServer().spec)).toBeUndefined();
 });
+
+test.each(wrongTogether)(
+  "a spec by which $when is refused with both values and where they come from",
+  ({ spec, says }) => {
+    expect(specProblem(spec as WrittenSpec)).toEqual({ reason: "SpecInvalid", message: says });
+  },
+);
 
 const server = (name: string, created: string, uid = name, domain = "_nine.test"): ChatmailServer =>
   aServer({ domain }, { name, uid, creationTimestamp: created });
@@ -32,7 +49,7 @@ test.each([
   },
 ])("the domain is taken: $taken when $when", ({ others, taken }) => {
   const mine = server("a", "2026-11-01T00:00:00Z", "a");
-  expect(domainProblem(mine, [mine, ...others])?.reason).toBe(taken ? "DomainTaken" : undefined);
+  expect(domainProblem(mine, [mine, ...others], operator)?.reason).toBe(taken ? "DomainTaken" : undefined);
 });
 
 const older = (spec: object, metadata: Partial<ChatmailServer["metadata"]> = {}): ChatmailServer => {
@@ -48,16 +65,18 @@ test.each([
   { when: "refused for its image", other: older({ image: { reference: "evil.example/relay:1" } }) },
 ])("an older one that is $when keeps nobody out", ({ other }) => {
   const mine = server("a", "2026-11-01T00:00:00Z");
-  expect(domainProblem(mine, [mine, other], () => false, ["registry.example/relay"])).toBeUndefined();
+  expect(
+    domainProblem(mine, [mine, other], { ...operator, allowedImages: ["registry.example/relay"] }),
+  ).toBeUndefined();
 });
 
 test("a server that serves is not stopped by an older one that becomes valid later, and stays the holder while paused", () => {
   const mine = server("a", "2026-11-01T00:00:00Z");
-  const isServing = ({ metadata }: ChatmailServer) => metadata.name === "a";
-  expect(domainProblem(mine, [mine, older({})], isServing)).toBeUndefined();
-  expect(domainProblem(older({}), [mine, older({})], isServing)?.reason).toBe("DomainTaken");
+  const serving = { ...operator, isServing: ({ metadata }: WrittenServer) => metadata.name === "a" };
+  expect(domainProblem(mine, [mine, older({})], serving)).toBeUndefined();
+  expect(domainProblem(older({}), [mine, older({})], serving)?.reason).toBe("DomainTaken");
   const paused = { ...mine, spec: { ...mine.spec, management: "Paused" as const } };
-  expect(domainProblem(older({}), [paused, older({})], isServing)?.reason).toBe("DomainTaken");
+  expect(domainProblem(older({}), [paused, older({})], serving)?.reason).toBe("DomainTaken");
 });
 
 test.each([
@@ -68,7 +87,7 @@ test.each([
   },
 ])("names only who is in the reader's own namespace: $says", ({ namespace, says }) => {
   const mine = server("a", "2026-11-02T00:00:00Z");
-  expect(domainProblem(mine, [older({}, { namespace })])?.message).toBe(says);
+  expect(domainProblem(mine, [older({}, { namespace })], operator)?.message).toBe(says);
 });
 
 test.each(["https://[", "https://a:99999", "https://%", "https://", "https:///x", "https://a b/", "https://[::g]/"])(

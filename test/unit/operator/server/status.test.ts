@@ -46,8 +46,11 @@ const healthy: Seen = {
   cronJob: kube("CronJob", "nine-expiry", { status: { lastSuccessfulTime: "2026-11-23T00:02:05Z" } }),
   jobs: [],
 };
-const judge = (seen: Partial<Seen> = {}, more: Partial<Judged> = {}, server: ChatmailServer = aServer()) =>
-  statusOf({ server, seen: { ...healthy, ...seen }, ...more }, now);
+const judge = (
+  seen: Partial<Seen> = {},
+  more: Pick<Judged, "refused" | "failures"> = {},
+  server: ChatmailServer = aServer(),
+) => statusOf({ server, seen: { ...healthy, ...seen }, ...more }, now);
 const condition = (status: ReturnType<typeof judge>, type: string) => {
   const found = status.conditions?.find((each) => each.type === type);
   return found && `${found.status} ${found.reason}`;
@@ -185,7 +188,8 @@ test.each([
   { management: "Unmanaged", ready: "Unknown Unmanaged", reconciling: "False Unmanaged" },
 ])("with $management Ready is $ready", ({ management, ready, reconciling }) => {
   const server = aServer({ management });
-  const status = statusOf({ server, seen: management === "Unmanaged" ? undefined : healthy }, now);
+  const judged = management === "Unmanaged" ? { server, management: "Unmanaged" as const } : { server, seen: healthy };
+  const status = statusOf(judged, now);
   expect([condition(status, "Ready"), condition(status, "Reconciling")]).toEqual([ready, reconciling]);
 });
 
