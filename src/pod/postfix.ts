@@ -25,6 +25,12 @@ const incomingProcesses = 250;
 /** Of one client. A relay delivers ten mails at once to a domain. */
 const incomingEach = 30;
 
+/**
+ * Errors of a session that are answered like all else. Clients send an envelope before they read a reply: each of its recipients (1,000:
+ * smtpd_recipient_limit) may be refused, and the session is still good. Whoever tries passwords waits for the relay daemon.
+ */
+const errorsOfSession = 1100;
+
 const map = (file: string) => `regexp:${folders.postfixConfig}/${file}`;
 
 export function postfixFiles(plan: Plan): Record<string, string> {
@@ -107,6 +113,8 @@ export function mainSettings(plan: Plan): Settings {
     smtpd_relay_restrictions: "reject",
     smtpd_sender_login_maps: map("login_map"),
     smtpd_helo_required: "yes",
+    smtpd_soft_error_limit: errorsOfSession,
+    smtpd_hard_error_limit: errorsOfSession,
     // VRFY is answered as by other chatmail relays: 252 for every address
     smtpd_discard_ehlo_keywords: "silent-discard, etrn, vrfy",
     smtpd_etrn_restrictions: "reject",
@@ -171,8 +179,6 @@ function masterServices(plan: Plan): readonly Service[] {
     smtpd_sender_restrictions: "reject_sender_login_mismatch,permit_sasl_authenticated,reject",
     smtpd_recipient_restrictions: "",
     smtpd_relay_restrictions: "permit_sasl_authenticated,reject",
-    // whoever tries passwords waits
-    smtpd_soft_error_limit: 2,
     smtpd_client_connection_count_limit: submissionsPerClient(plan),
     smtpd_milters: `unix:${sockets.outgoingMilter}`,
     cleanup_service_name: "authclean",

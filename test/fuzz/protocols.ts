@@ -303,6 +303,7 @@ export const sasl = spoken({
     openSasl({
       path,
       login: async (user) => ({ kind: user === "alice" ? "wrongPassword" : "unknown" }),
+      failureDelayMs: 0,
       ...handlers,
     }).then(closing),
   normal: { says: `VERSION\t1\t2\nCPID\t1\nAUTH\t1\tPLAIN\tresp=${plain}\n`, hears: "FAIL\t1\tuser=alice" },

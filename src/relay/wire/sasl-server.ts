@@ -1,5 +1,6 @@
 /** Postfix's password questions. When a password can't be checked now the connection is closed: Postfix then answers 454, "try again", and not 535, "wrong password". */
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { LineReader } from "../../lib/lines.ts";
 import { type Answer, type FailureHandlers, LastAnswer, ProtocolError } from "./conversation.ts";
 import { type ClientLine, emptyChallenge, fail, greeting, ok, parseClientLine, parsePlain } from "./sasl.ts";
@@ -14,7 +15,11 @@ export type PasswordVerdict =
 export interface SaslOptions extends FailureHandlers {
   path: string;
   login: (user: string, password: string, client: string | undefined) => Promise<PasswordVerdict>;
+  /** Before a wrong password is answered: whoever tries passwords waits, as with Dovecot (`auth_failure_delay`). */
+  failureDelayMs?: number;
 }
+
+const builtInFailureDelayMs = 2_000;
 
 /** Postfix passes responses of up to 12,288 bytes (`smtpd_sasl_response_limit`): too long a one is a wrong password, not a broken connection. */
 const maxLineBytes = 16_384;
@@ -35,14 +40,16 @@ export function openSasl(options: SaslOptions): Promise<SocketServer> {
 
 class SaslSession {
   readonly #login: SaslOptions["login"];
+  readonly #failureDelayMs: number;
   /**
    * The one dialogue whose response is awaited: smtpd has one at a time. A client that cancels (`*`) or leaves is known to
    * smtpd alone, so the next AUTH replaces what it left.
    */
   #awaited: { id: string; client: string | undefined } | undefined;
 
-  constructor({ login }: SaslOptions) {
+  constructor({ login, failureDelayMs = builtInFailureDelayMs }: SaslOptions) {
     this.#login = login;
+    this.#failureDelayMs = failureDelayMs;
   }
 
   async answer(asked: ClientLine): Promise<Answer> {
@@ -64,6 +71,8 @@ class SaslSession {
     const login = plain && (await this.#login(plain.user, plain.password, client));
     // the protocol has no temporary failure that Postfix understands; an ended connection is one
     if (login?.kind === "later") return new LastAnswer();
-    return login?.kind === "ok" ? ok(id, login.account.address) : fail(id, plain?.user.toLowerCase());
+    if (login?.kind === "ok") return ok(id, login.account.address);
+    if (this.#failureDelayMs > 0) await sleep(this.#failureDelayMs, undefined, { ref: false });
+    return fail(id, plain?.user.toLowerCase());
   }
 }

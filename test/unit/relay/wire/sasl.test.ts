@@ -1,3 +1,4 @@
+import { createConnection } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Login } from "../../../../src/relay/accounts/accounts.ts";
@@ -5,6 +6,7 @@ import { localAddress } from "../../../../src/relay/domains.ts";
 import { parseClientLine, parsePlain } from "../../../../src/relay/wire/sasl.ts";
 import { openSasl } from "../../../../src/relay/wire/sasl-server.ts";
 import type { SocketServer } from "../../../../src/relay/wire/socket-server.ts";
+import { until } from "../../../helpers/until.ts";
 import { dialogue } from "../dialogue.ts";
 import { randomFrom, seed } from "../random.ts";
 import { settings } from "../settings.ts";
@@ -69,6 +71,7 @@ describe("the server", () => {
     server = await openSasl({
       path: join(config.runFolder, "sasl.sock"),
       login,
+      failureDelayMs: 0,
       onFailure: (thrown) => failures.push(thrown),
       onProtocolError: (why) => protocolErrors.push(why),
     });
@@ -77,7 +80,6 @@ describe("the server", () => {
 
   /** What it says first, with the parts that differ made alike. */
   const greeted = async (rest: string) => {
-    const { createConnection } = await import("node:net");
     const socket = createConnection(server.path);
     let text = "";
     socket.on("data", (chunk) => {
@@ -103,6 +105,26 @@ describe("the server", () => {
     expect(answers).toBe(
       `${hello}OK\t1\tuser=abcdefghi@chat.example\nFAIL\t2\tuser=abcdefghi@chat.example\nFAIL\t3\tuser=x@elsewhere\n`,
     );
+  });
+
+  test("a wrong password is answered later, and holds up nobody else", async () => {
+    const slow = await openSasl({
+      path: join(config.runFolder, "slow.sock"),
+      login,
+      failureDelayMs: 3_600_000,
+      onFailure: (thrown) => failures.push(thrown),
+      onProtocolError: (why) => protocolErrors.push(why),
+    });
+    const said = ["no", "right"].map((password) => {
+      const socket = createConnection(slow.path);
+      const heard = { text: "" };
+      socket.on("data", (chunk) => (heard.text += chunk.toString())).on("error", () => undefined);
+      socket.write(`AUTH\t1\tPLAIN\tresp=${plain(`\0abcdefghi@chat.example\0${password}`)}\n`);
+      return heard;
+    });
+    await until("the right one", () => /^OK\t1/m.test(said[1]?.text ?? ""));
+    expect(said[0]?.text).not.toMatch(/^FAIL/m);
+    await slow.close(0);
   });
 
   test("says who the client is, where Postfix does", async () => {
