@@ -64,7 +64,7 @@ COPY image/postfix-main.cf /etc/postfix/main.cf
 RUN touch /etc/postfix/master.cf && echo 'SYNC_CHROOT=' > /etc/default/postfix \
  && mkdir -p /etc/chatmail/postfix /etc/chatmail/dovecot /etc/chatmail/web /etc/chatmail/plan /etc/chatmail/tls \
       /srv/chatmail/pages /run/chatmail /run/dovecot /var/lib/chatmail/mail /var/lib/chatmail/plan
-COPY image/run-quietly image/redact.sed image/prepare-volume image/start-dovecot image/start-postfix image/start-turn image/with-plan /opt/chatmail/
+COPY image/run-quietly image/redact.sed image/prepare-volume image/start-dovecot image/start-login image/start-postfix image/start-turn image/with-plan /opt/chatmail/
 COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/lua/auth.lua /build/lua/delivered.lua /opt/chatmail/
 COPY dist/package.json dist/relay*.js* dist/expire.js* dist/render.js* /opt/chatmail/
 USER 5000:5000

@@ -2,14 +2,17 @@
 -- makes accounts; answers are key=value lines. An outage is a temporary failure, never "wrong password".
 local http
 
+-- the daemon says by itself that it is busy before that (src/relay/auth/server.ts), and Dovecot gives up a worker after a minute
+local patience = "50s"
+
 function script_init(args)
   http = dovecot.http.client({
     proxy_socket_path = args["socket"],
     request_max_attempts = "1",
     max_connect_attempts = "1",
     connect_timeout = "2s",
-    request_timeout = "5s",
-    request_absolute_timeout = "5s",
+    request_timeout = patience,
+    request_absolute_timeout = patience,
     auto_retry = "no",
     max_idle_time = "60s",
   })

@@ -170,6 +170,7 @@ ${lmtpNotify}}
 ${notification}
 service imap-login {
   chroot =
+  executable = ${programs.startLogin} ${folders.dovecotConfig}/dovecot.conf /usr/lib/dovecot/imap-login
   # a process serves many connections, and for as long as they last
   restart_request_count = unlimited
   process_min_avail = 1

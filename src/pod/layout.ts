@@ -127,6 +127,8 @@ export const programs = {
   withPlan: "/opt/chatmail/with-plan",
   /** Becomes Dovecot's master with the configuration file given: `start-dovecot FILE`. */
   startDovecot: "/opt/chatmail/start-dovecot",
+  /** Becomes Dovecot's login process when the auth process is ready for a crowd: `start-login FILE PROGRAM`. */
+  startLogin: "/opt/chatmail/start-login",
   /** Becomes Postfix's master with the configuration folder given: `start-postfix FOLDER`. */
   startPostfix: "/opt/chatmail/start-postfix",
   /** Becomes coturn: `start-turn CONFIGURATION SECRET` after it has rendered the former, with POD_IP and EXTERNAL_IP in the environment. */

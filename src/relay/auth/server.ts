@@ -1,8 +1,9 @@
 /** Dovecot's Lua questions over HTTP on a unix socket: is this the password, who is this, who is there; and its word that a message has come. */
 import { join } from "node:path";
+import { within } from "../../lib/within.ts";
 import { vmail } from "../../pod/layout.ts";
 import type { Accounts } from "../accounts/accounts.ts";
-import { imapText } from "../accounts/refusals.ts";
+import { imapText, type Later } from "../accounts/refusals.ts";
 import { listAccounts } from "../accounts/store.ts";
 import type { Domains } from "../domains.ts";
 import type { Metrics } from "../metrics.ts";
@@ -17,6 +18,10 @@ export interface AuthTools {
   /** Dovecot has delivered messages to this address, with these addresses in their From headers. */
   delivered(address: string, authors: readonly string[]): Promise<void>;
 }
+
+/** Less than auth.lua waits, so that the client gets the sentence. What has begun goes on: the next attempt finds it done. */
+const loginPatienceMs = 40_000;
+const busy: Later = { kind: "later", reason: "busy", retryMs: 1_000 };
 
 const no = (status: number): Answer => ({ status, body: "no\n" });
 
@@ -42,7 +47,8 @@ export async function answerAuth(question: Question, tools: AuthTools): Promise<
 async function passdb({ body, client }: Question, { accounts, metrics }: AuthTools): Promise<Answer> {
   const end = body.indexOf("\n");
   if (end < 0) return { status: 400, body: "user and password are two lines\n" };
-  const login = await accounts.login(body.slice(0, end), body.slice(end + 1), client);
+  const asked = accounts.login(body.slice(0, end), body.slice(end + 1), client);
+  const login = await within(asked, loginPatienceMs, busy);
   metrics.count("logins_total", { service: "imap", outcome: login.kind });
   if (login.kind === "ok") return { status: 200, body: fields("userdb_", login.account.home) };
   if (login.kind === "later") return { status: 429, body: imapText(login) };
