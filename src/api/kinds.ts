@@ -52,7 +52,7 @@ export const kinds: readonly Kind[] = [
       { name: "Domain", type: "string", jsonPath: ".spec.domain" },
       { name: "Ready", type: "string", jsonPath: ofReady("status") },
       { name: "Reason", type: "string", jsonPath: ofReady("reason") },
-      { name: "Cert-Until", type: "date", jsonPath: ".status.certificate.notAfter" },
+      { name: "Cert-Until", type: "string", jsonPath: ".status.certificate.notAfter" },
       { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
       { name: "Address", type: "string", jsonPath: ".status.addresses[0].value", priority: 1 },
       { name: "Invite", type: "string", jsonPath: ".status.invite.link", priority: 1 },
