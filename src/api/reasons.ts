@@ -124,6 +124,16 @@ export const reasons = {
     who: "needs edit",
     meaning: "the relay's image can't use the new settings; the relay continues with the ones before",
   },
+  UpdateHeld: {
+    who: "needs person",
+    meaning: "the running pod is not replaced, because its successor could not start; the message says what is missing",
+  },
+  WebsiteServed: { meaning: "the files of your own are published" },
+  WebsiteMissing: {
+    who: "needs person",
+    meaning:
+      "a ConfigMap with pages or app versions of your own is missing or incomplete; the built-in pages are served",
+  },
   RelayNotAsked: { who: "moving", meaning: "the relay pod has not reported yet" },
   RelayUnreachable: { who: "passing", meaning: "the operator can't reach the relay pod's health port" },
   ExpiryOnTime: { meaning: "the last expiry run succeeded" },

@@ -104,6 +104,11 @@ export class Applier {
     return gone;
   }
 
+  /** Whether `wanted` is what is known, so that nothing would be sent. */
+  isApplied(resource: Resource, wanted: KubeObject, live: KubeObject): boolean {
+    return this.#isApplied(sentKey(resource, wanted), live, wanted, undefined);
+  }
+
   /** Sets or removes our finalizer and leaves others alone. Resolves to whether something was sent. */
   async finalizer(
     resource: Resource,

@@ -57,10 +57,16 @@ export interface Client {
   apply<T extends KubeObject>(
     resource: Resource,
     object: T,
-    options: { fieldManager: string; force: boolean; subresource?: string },
+    options: { fieldManager: string; force: boolean; subresource?: string; dryRun?: boolean },
     signal: AbortSignal,
   ): Promise<KubeObject>;
-  create<T extends KubeObject>(resource: Resource<T>, object: NoInfer<T>, signal: AbortSignal): Promise<T>;
+  /** `dryRun`: all is checked, and nothing is kept. */
+  create<T extends KubeObject>(
+    resource: Resource<T>,
+    object: NoInfer<T>,
+    signal: AbortSignal,
+    options?: { dryRun?: boolean },
+  ): Promise<T>;
   /** Replaces the object; refused with 409 when its resourceVersion is not the newest. */
   replace<T extends KubeObject>(resource: Resource<T>, object: NoInfer<T>, signal: AbortSignal): Promise<T>;
   /** JSON merge patch. */
@@ -154,10 +160,10 @@ export function kubeClient(credentials: Credentials, options: { userAgent: strin
       }
     },
 
-    apply(resource, object, { fieldManager, force, subresource }, signal) {
+    apply(resource, object, { fieldManager, force, subresource, dryRun }, signal) {
       const { namespace, name } = object.metadata;
       const path = pathOf(resource, { namespace, name, ...(subresource && { subresource }) });
-      const query = { fieldManager, force: String(force), fieldValidation: "Strict" };
+      const query = { fieldManager, force: String(force), fieldValidation: "Strict", ...(dryRun && dryRunQuery) };
       const contentType = "application/apply-patch+yaml";
       return json(
         { method: "PATCH", path, query, body: object, contentType, ...counted("apply", resource, subresource) },
@@ -165,9 +171,10 @@ export function kubeClient(credentials: Credentials, options: { userAgent: strin
       );
     },
 
-    create(resource, object, signal) {
+    create(resource, object, signal, { dryRun = false } = {}) {
       const path = pathOf(resource, { namespace: object.metadata.namespace });
-      return json({ method: "POST", path, body: object, ...counted("create", resource) }, signal);
+      const query = dryRun ? dryRunQuery : {};
+      return json({ method: "POST", path, query, body: object, ...counted("create", resource) }, signal);
     },
 
     replace(resource, object, signal) {
@@ -195,6 +202,8 @@ export function kubeClient(credentials: Credentials, options: { userAgent: strin
     },
   };
 }
+
+const dryRunQuery = { dryRun: "All" };
 
 interface List {
   metadata: { resourceVersion: string; continue?: string };

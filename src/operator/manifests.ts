@@ -34,8 +34,9 @@ export const watchRules: PolicyRule[] = [
   { apiGroups: ["apps"], resources: ["statefulsets"], verbs: [...read, ...apply] },
   { apiGroups: ["batch"], resources: ["cronjobs"], verbs: [...read, ...apply] },
   { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: [...read, ...apply] },
-  // Patched: an annotation, so that the kubelet brings what the pod mounts up to date.
-  { apiGroups: [""], resources: ["pods"], verbs: [...read, "patch"] },
+  // Patched: an annotation, so that the kubelet brings what the pod mounts up to date. Created: as a dry run alone, to see whether the pod that
+  // would replace a running one is taken.
+  { apiGroups: [""], resources: ["pods"], verbs: [...read, ...apply] },
   { apiGroups: ["batch"], resources: ["jobs"], verbs: read },
   // Why a claim is not bound or a pod not made.
   { apiGroups: [""], resources: ["events"], verbs: ["list", "watch"] },

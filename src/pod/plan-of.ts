@@ -3,8 +3,14 @@ import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { bytesOf } from "../api/quantity.ts";
 import { DomainPlan, Plan, type WrittenPlan } from "./plan.ts";
 
+/** What is there of what the spec names. */
+export interface PublishedFiles {
+  /** False: the pages that the spec names can't be published, so the built-in ones are. */
+  ownPages?: boolean;
+}
+
 /** With the fields that differ from the built-in values of the format. */
-export function planOf(spec: ChatmailServerSpec): WrittenPlan {
+export function planOf(spec: ChatmailServerSpec, { ownPages = true }: PublishedFiles = {}): WrittenPlan {
   const { accounts, certificate, domain, messages, network, privacy, services, storage, website } = spec;
   const { turn } = services;
   const whole: Plan = {
@@ -42,7 +48,7 @@ export function planOf(spec: ChatmailServerSpec): WrittenPlan {
           dataOfficer: privacy.dataOfficer,
           supervisor: privacy.supervisor,
         },
-        website: { own: website.configMapName !== undefined },
+        website: { own: ownPages && website.configMapName !== undefined },
         certificate: { selfSigned: certificate.source === "SelfSigned" },
         services: {
           push: services.push,

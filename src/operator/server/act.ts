@@ -3,6 +3,7 @@ import type { ChatmailServer, ChatmailServerStatus, WrittenServer } from "../../
 import { Failure } from "../../api/failure.ts";
 import { annotations, apiVersion, chatmailServer, childNames } from "../../api/names.ts";
 import { ApiError, isApiError } from "../../kube/client.ts";
+import { resources } from "../../kube/kinds.ts";
 import { type KubeObject, keyOf } from "../../kube/object.ts";
 import { makeIdentity, mendMetadata } from "../identity/make.ts";
 import { problemOf, toMake } from "../identity/read.ts";
@@ -11,6 +12,7 @@ import { identities, identityNames } from "../identity/table.ts";
 import type { Concern, OwnedFailure } from "../problem.ts";
 import { type DesiredChild, lastingChildren, namedIn, podChildren } from "./desired.ts";
 import { isLost } from "./losses.ts";
+import { preflight } from "./preflight.ts";
 import type { Seen } from "./seen.ts";
 import { chatmailServers, storeOf, type World } from "./world.ts";
 
@@ -44,7 +46,11 @@ export async function applyPod(
   world: World,
   signal: AbortSignal,
 ): Promise<void> {
-  await applyChildren(server, podChildren(server, seen, world), done, world, signal);
+  const children = podChildren(server, seen, world);
+  const set = children.find(({ resource }) => resource === resources.statefulSet);
+  const held = set && (await preflight(server, set.object, seen, world, signal));
+  if (held) done.failures.push(held);
+  await applyChildren(server, held ? children.filter((each) => each !== set) : children, done, world, signal);
 }
 
 /** Makes the keys that are missing and puts labels and owners of the others right, each by itself. True where a key was made. */

@@ -21,7 +21,7 @@ const refusals: readonly [said: RegExp, cure: string][] = [
 ];
 
 /** Why the API server does not take a pod. */
-function refusedPod(said: string): string {
+export function refusedPod(said: string): string {
   const cure = refusals.find(([pattern]) => pattern.test(said))?.[1];
   return cure ? withCure(said, cure) : said;
 }

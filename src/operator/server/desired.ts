@@ -41,7 +41,11 @@ export const namedIn = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.n
 /** What does not depend on keys. What the pod mounts comes first, so that the pod never starts with old files. */
 export function lastingChildren(server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] {
   return [
-    { resource: resources.configMap, object: planConfigMap(server), concern: "UpToDate" },
+    {
+      resource: resources.configMap,
+      object: planConfigMap(server, { ownPages: !seen.website?.pages?.problem }),
+      concern: "UpToDate",
+    },
     ...claimOf(server, seen),
     { resource: resources.service, object: mailService(server), concern: "AddressesReady" },
     ...networkPolicies(server, {

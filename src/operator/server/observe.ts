@@ -6,6 +6,7 @@ import { readIdentities } from "../identity/read.ts";
 import type { LiveEvent, LivePod } from "./live.ts";
 import { observeCertificate } from "./observe-certificate.ts";
 import { observeInvites } from "./observe-invites.ts";
+import { observeWebsite } from "./observe-website.ts";
 import type { Seen } from "./seen.ts";
 import type { World } from "./world.ts";
 
@@ -22,6 +23,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     identity,
     certificate: await observeCertificate(server, identity, world, signal),
     invites: await observeInvites(server, identity, world, signal),
+    website: await observeWebsite(server, world, signal),
     configMap: stores.configMaps.get(namespace, names.planConfigMap),
     volumeClaim,
     service: stores.services.get(namespace, names.service),

@@ -38,11 +38,19 @@ export interface SeenInvites {
   count: number;
 }
 
+/** Files of a user's own, with what is wrong with them. */
+export interface SeenFiles {
+  pages?: { configMapName: string; problem: string | undefined };
+  appVersions?: { configMapName: string; problem: string | undefined };
+}
+
 export interface Seen {
   /** Keys and Secrets of our own that the spec asks for. */
   identity: FoundIdentities;
   certificate: SeenCertificate;
   invites?: SeenInvites | undefined;
+  /** Undefined where the spec names none. */
+  website?: SeenFiles | undefined;
   configMap?: ConfigMap | undefined;
   volumeClaim?: LiveVolumeClaim | undefined;
   service?: LiveService | undefined;

@@ -19,7 +19,7 @@ import { acceptanceMemory, isAccepted, isEnding, isLost, lossesIn, storageMemory
 import { podProblem } from "./pod-problem.ts";
 import { podWaitsFor } from "./pod-waits.ts";
 import { isLarger, volumeSizes } from "./resources/volume-claim.ts";
-import type { Judged, Seen, SeenInvites } from "./seen.ts";
+import type { Judged, Seen, SeenFiles, SeenInvites } from "./seen.ts";
 
 interface Verdict {
   status: Condition["status"];
@@ -257,7 +257,8 @@ function problemsOf(judged: Judged, now: Date): Problem[] {
   const { refused, failures = [] } = judged;
   if (refused) return [refused];
   const lost = judged.seen ? lossesIn(judged.server, judged.seen) : [];
-  const isMinor = ({ reason }: Problem) => reason === "ResizeRefused";
+  // what runs goes on
+  const isMinor = ({ reason }: Problem) => reason === "ResizeRefused" || reason === "UpdateHeld";
   const checked = judged.seen && firstProblem(readyChecks, judged.seen, judged.server, now);
   const infeasible = judged.seen && resizeIsPossible(judged.seen, judged.server, now);
   return [
@@ -335,6 +336,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
     }),
     PodReady: verdict(podIsReady, fine("RelayRunning")),
     ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
+    ...(seen.website && { WebsiteReady: websiteVerdict(seen.website) }),
     AcceptingAccounts: acceptingVerdict(server, seen),
     UpToDate: upToDateVerdict(seen),
     ExpiryHealthy:
@@ -404,6 +406,13 @@ function inviteOf({ spec }: ChatmailServer, { invites }: Seen): Pick<ChatmailSer
   if (registration === "Closed") return {};
   if (invites) return { invite: { secretName: invites.secretName } };
   return { invite: publicInvite(spec.domain, spec.accounts) };
+}
+
+function websiteVerdict({ pages, appVersions }: SeenFiles): Verdict {
+  const problems = [pages?.problem, appVersions?.problem].filter((problem) => problem !== undefined);
+  if (problems.length > 0) return { status: "False", reason: "WebsiteMissing", message: problems.join(". ") };
+  const names = [pages, appVersions].flatMap((each) => each?.configMapName ?? []);
+  return { status: "True", reason: "WebsiteServed", message: `from ConfigMap ${names.join(" and ")}` };
 }
 
 function invitesVerdict({ secretName, count, unusable }: SeenInvites): Verdict {

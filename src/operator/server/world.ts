@@ -67,7 +67,7 @@ export interface World {
   eventStores: readonly Store<LiveEvent>[];
   /** Names of the Secrets that others made, without what is in them: a given certificate is among them. */
   otherSecrets: Store<KubeObject>;
-  /** The same of ConfigMaps: authorities are in one of them. */
+  /** The same of ConfigMaps. */
   otherConfigMaps: Store<KubeObject>;
   serversByDomain: Index<LiveServer>;
   /**
@@ -77,8 +77,8 @@ export interface World {
   domainsAtWork: Map<string, string>;
   /** By "namespace/name" of a Secret that the spec names: a given certificate, invites. */
   serversBySecret: Index<LiveServer>;
-  /** By "namespace/name" of the ConfigMap with their authorities. */
-  serversByCaBundle: Index<LiveServer>;
+  /** By "namespace/name" of a ConfigMap that the spec names: authorities, pages, versions of apps. */
+  serversByConfigMap: Index<LiveServer>;
   /** Keys that were made and that the API server has not accepted yet: a Secret that is refused costs one key, not one for each retry. */
   unsaved: UnsavedKeys;
   /** By the key of their server. */
@@ -193,9 +193,13 @@ export function makeWorld(options: {
       fieldSelector: "metadata.name!=kube-root-ca.crt",
       trim: identityOnly,
     }),
-    serversByCaBundle: stores.servers.index((server) => {
-      const name = specOf(server)?.certificate.caBundle?.configMapName;
-      return name === undefined ? [] : [`${server.metadata.namespace}/${name}`];
+    serversByConfigMap: stores.servers.index((server) => {
+      const spec = specOf(server);
+      return [
+        spec?.certificate.caBundle?.configMapName,
+        spec?.website.configMapName,
+        spec?.services.appVersions.configMapName,
+      ].flatMap((name) => (name === undefined ? [] : [`${server.metadata.namespace}/${name}`]));
     }),
     domainsAtWork: new Map(),
     serversByDomain: stores.servers.index(({ spec }) => [spec?.domain ?? ""]),

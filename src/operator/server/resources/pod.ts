@@ -167,7 +167,9 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
     case "pages": {
       const own = server.spec.website.configMapName;
       const name = volumeNames.pages;
-      return own === undefined ? { name, emptyDir: { sizeLimit: emptyLimit } } : { name, configMap: { name: own } };
+      return own === undefined
+        ? { name, emptyDir: { sizeLimit: emptyLimit } }
+        : { name, configMap: { name: own, optional: true } };
     }
     case "tls":
       // 0440 and fsGroup: the daemons' group may read the key, nobody else.

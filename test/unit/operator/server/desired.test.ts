@@ -181,7 +181,10 @@ test("a given Secret is mounted", () => {
 
 test("own pages take the place of the built-in ones", () => {
   const { volumes } = children({ website: { configMapName: "my-pages" } }).StatefulSet.spec.template.spec;
-  expect(volumes.find(({ name }: Loose) => name === "pages").configMap).toEqual({ name: "my-pages" });
+  expect(volumes.find(({ name }: Loose) => name === "pages").configMap).toEqual({
+    name: "my-pages",
+    optional: true,
+  });
 });
 
 test.each([
