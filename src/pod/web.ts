@@ -51,15 +51,19 @@ export function webFiles(plan: Plan): Record<string, string> {
 interface Site {
   of: DomainPlan;
   isMain: boolean;
+  /** The only one: whatever name leads to it. */
+  isAlone: boolean;
   /** Where its files are below the folder of `web`, with the slash. */
   folder: string;
 }
 
-/** That of the main domain, which any other name leads to, is the first. */
-const sitesOf = (plan: Plan): Site[] => [
-  { of: mainDomain(plan), isMain: true, folder: "" },
-  ...otherDomains(plan).map((of) => ({ of, isMain: false, folder: `domains/${of.domain}/` })),
-];
+const sitesOf = (plan: Plan): Site[] => {
+  const isAlone = plan.domains.length === 1;
+  return [
+    { of: mainDomain(plan), isMain: true, isAlone, folder: "" },
+    ...otherDomains(plan).map((of) => ({ of, isMain: false, isAlone, folder: `domains/${of.domain}/` })),
+  ];
+};
 
 /** The built-in pages, and what is there whatever pages are served. */
 function siteFiles(of: DomainPlan): Record<string, string> {
@@ -204,7 +208,7 @@ ${lines.join("")}  }
 `;
 };
 
-const zoneOfNew = ({ of, isMain }: Site) => (isMain ? "new" : `new-${of.domain}`);
+const zoneOfNew = ({ of, isMain }: Pick<Site, "of" | "isMain">) => (isMain ? "new" : `new-${of.domain}`);
 
 const nginxConf = (
   plan: Plan,
@@ -259,25 +263,74 @@ ${certificates(plan)}  ssl_certificate $served_tls;
   ssl_protocols TLSv1.2 TLSv1.3;
   ssl_session_tickets off;
 
-${sites.map((site) => siteConf(site, plan)).join("")}}
+${sites.length > 1 ? namelessSite(plan) : ""}${sites.map((site) => siteConf(site, plan)).join("")}}
+`;
+
+/** Of every server: whoever sends mail here may do so by a name that is none of the domains. */
+const mxdeliv = (
+  plan: Plan,
+) => `    # mail from other relays. Each recipient is a header of its own. The daemon sees them before the body, which stays with the sender until there
+    # is a turn for it: nothing of it is kept here.
+    location /mxdeliv {
+      client_max_body_size ${Math.max(...plan.domains.map(({ messages }) => messages.maxBytes)) + slackBytes};
+      client_body_buffer_size 64k;
+      client_body_timeout 20s;
+      limit_conn mxdeliv ${mxdelivRequestsPerClient};
+      limit_conn_log_level notice;
+      error_page 413 @too_large;
+      error_page 503 @busy;
+      proxy_pass http://unix:${sockets.mxdeliv};
+      proxy_http_version 1.1;
+      proxy_request_buffering off;
+      proxy_set_header Host $host;
+      proxy_set_header X-Real-IP $remote_addr;
+      proxy_set_header Connection "";
+      proxy_connect_timeout 5s;
+      proxy_read_timeout 300s;
+    }
+    location @busy {
+      default_type text/plain;
+      add_header Retry-After 30 always;
+      return 503 "451 4.3.2 busy, try again later\\n";
+    }
+    location @too_large {
+      default_type text/plain;
+      return 413 "552 Message exceeds maximum size\\n";
+    }
+`;
+
+const headerLimits = `    large_client_header_buffers ${mostMxdelivHeaderBytes / 8192} 8k;
+    max_headers ${mostMxdelivHeaders};
+`;
+
+/** Where there are several domains, one that is asked for by a name of none of them shows none. */
+const namelessSite = (plan: Plan) => `  server {
+    listen 127.0.0.1:${loopback.http} proxy_protocol default_server;
+    return 404;
+  }
+  server {
+    ${listenHttps} default_server;
+    http2 on;
+${headerLimits}    location / {
+      return 421;
+    }
+${mxdeliv(plan)}  }
 `;
 
 const siteConf = (
-  { of, isMain, folder }: Site,
+  { of, isAlone, isMain, folder }: Site,
   plan: Plan,
   { accounts, domain, website } = of,
   files = `${folders.webConfig}/${folder}`,
-  named = isMain ? "" : `    server_name ${namesOf(of).join(" ")};\n`,
+  named = isAlone ? "" : `    server_name ${namesOf(of).join(" ")};\n`,
 ) => `  server {
-    listen 127.0.0.1:${loopback.http} proxy_protocol${isMain ? " default_server" : ""};
+    listen 127.0.0.1:${loopback.http} proxy_protocol${isAlone ? " default_server" : ""};
 ${named.replace(";", isAddressLiteral(domain) ? ";" : ` www.${domain};`)}    return 301 https://${domain}$request_uri;
   }
   server {
-    ${listenHttps}${isMain ? " default_server" : ""};
+    ${listenHttps}${isAlone ? " default_server" : ""};
 ${named}    http2 on;
-    large_client_header_buffers ${mostMxdelivHeaderBytes / 8192} 8k;
-    max_headers ${mostMxdelivHeaders};
-    root ${website.own ? domainFolder(folders.pages, domain) : `${files}pages`};
+${headerLimits}    root ${website.own ? domainFolder(folders.pages, domain) : `${files}pages`};
     index index.$language.html index.html;
     error_page 404 @missing;
     add_header Content-Security-Policy "${contentPolicy(website.own)}" always;
@@ -307,7 +360,7 @@ ${strictTransport(of)}    add_header X-Robots-Tag "noindex, nofollow" always;
 ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.well-known/autoconfig/mail/config-v1.1.xml", `${folder}autoconfig.xml`)}${hasPolicy(domain) ? known("/.well-known/mta-sts.txt", `${folder}mta-sts.txt`) : ""}    location ~ ^(/new|/cgi-bin/newemail[.]py|${joinPath}|/i/[A-Za-z0-9_-]+)$ {
       # a failure is told with the whole request, and that may hold an invite: the daemon says itself what is wrong
       error_log stderr emerg;
-      limit_req zone=${zoneOfNew({ of, isMain, folder })} burst=${accounts.createBurst} nodelay;
+      limit_req zone=${zoneOfNew({ of, isMain })} burst=${accounts.createBurst} nodelay;
       error_page 503 @too_many;
       error_page 502 504 =503 @unavailable;
       proxy_pass http://unix:${sockets.web};
@@ -330,33 +383,5 @@ ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.w
       add_header Retry-After 5 always;
       return 503 '{"reason":"This server is just starting, please try again in some seconds"}';
     }
-    # mail from other relays. Each recipient is a header of its own. The daemon sees them before the body, which stays with the sender until there
-    # is a turn for it: nothing of it is kept here.
-    location /mxdeliv {
-      client_max_body_size ${Math.max(...plan.domains.map(({ messages }) => messages.maxBytes)) + slackBytes};
-      client_body_buffer_size 64k;
-      client_body_timeout 20s;
-      limit_conn mxdeliv ${mxdelivRequestsPerClient};
-      limit_conn_log_level notice;
-      error_page 413 @too_large;
-      error_page 503 @busy;
-      proxy_pass http://unix:${sockets.mxdeliv};
-      proxy_http_version 1.1;
-      proxy_request_buffering off;
-      proxy_set_header Host $host;
-      proxy_set_header X-Real-IP $remote_addr;
-      proxy_set_header Connection "";
-      proxy_connect_timeout 5s;
-      proxy_read_timeout 300s;
-    }
-    location @busy {
-      default_type text/plain;
-      add_header Retry-After 30 always;
-      return 503 "451 4.3.2 busy, try again later\\n";
-    }
-    location @too_large {
-      default_type text/plain;
-      return 413 "552 Message exceeds maximum size\\n";
-    }
-  }
+${mxdeliv(plan)}  }
 ${isAddressLiteral(domain) ? "" : www(of)}`;

@@ -237,7 +237,21 @@ describe("the site", () => {
 
   test("is where port 80 leads, by the name that was asked for", async () => {
     for (const domain of all) expect(await overHttp(domain, "/info")).toBe(`https://${domain}/info`);
-    expect(await overHttp("elsewhere.example", "/")).toBe(`https://${literal}/`);
+  });
+
+  test("is none for a name of none of them, but mail is taken", async () => {
+    expect(await overHttp("elsewhere.example", "/")).toBeUndefined();
+    for (const path of ["/", "/privacy", "/new", "/.well-known/mta-sts.txt"]) {
+      const { status, body } = await askHttps(pod, { path, site: "elsewhere.example" });
+      expect(status).toBe(421);
+      for (const domain of all) expect(body).not.toContain(domain);
+    }
+    const user = await newUser(under);
+    const from = "a@stranger.example";
+    const body = encryptedMessage({ from, to: [user.address] });
+    const answer = await postMail(pod, { from, to: [user.address], body, site: "mx.elsewhere.example" });
+    // as far as the signature that it lacks
+    expect(answer).toMatchObject({ status: 400, body: expect.stringContaining("DKIM") });
   });
 });
 
@@ -276,13 +290,15 @@ describe("addresses", () => {
   });
 
   test("see quota, contact, capabilities and entries of their own domain", async () => {
-    const seen = async (domain: string) => {
+    const seen = async (domain: string, via = domain) => {
       const user = await newUser(domain);
-      const client = await imap(user, domain);
+      const client = await ImapClient.open(at(ports.imaps, nameOf(via)));
+      const { status, text } = await client.login(user.address, user.password);
+      expect(status).toBe("OK");
       const quota = (await client.say('GETQUOTAROOT "INBOX"')).untagged.join("\n");
       const names = ["irohrelay", "turn", "appversions"].map((name) => `/shared/vendor/deltachat/${name}`).join(" ");
       const entries = (await client.say(`GETMETADATA "" (/shared/admin ${names})`)).untagged.join("\n");
-      const push = (await client.say("CAPABILITY")).untagged.join(" ").includes("XDELTAPUSH");
+      const push = [text, ...(await client.say("CAPABILITY")).untagged].map((each) => each.includes("XDELTAPUSH"));
       await client.say("SELECT INBOX");
       const token = (await client.say('SETMETADATA INBOX (/private/devicetoken "token")')).status;
       await client.logout();
@@ -295,12 +311,15 @@ describe("addresses", () => {
         token,
       };
     };
+    // by whatever name
+    expect(await seen(nine, under)).toEqual(await seen(nine));
+    expect(await seen(literal, nine)).toEqual(await seen(literal));
     expect(await seen(nine)).toEqual({
       quota: String(100 * 1024),
       admin: "mailto:nine@people.example",
       iroh: true,
       versions: false,
-      push: false,
+      push: [false, false],
       token: "NO",
     });
     expect(await seen(under)).toEqual({
@@ -308,7 +327,7 @@ describe("addresses", () => {
       admin: undefined,
       iroh: false,
       versions: true,
-      push: true,
+      push: [true, true],
       token: "OK",
     });
     expect(await seen(literal)).toEqual({
@@ -316,7 +335,7 @@ describe("addresses", () => {
       admin: "mailto:literal@people.example",
       iroh: false,
       versions: false,
-      push: true,
+      push: [true, true],
       token: "OK",
     });
   });
@@ -539,7 +558,7 @@ describe("while it runs", () => {
 
     await pod.usePlan(textOf(domainsOf(literal)));
     expect(await login(member, fourth)).not.toBe("in");
-    expect((await askHttps(pod, { path: "/privacy", site: fourth })).body).not.toContain("Fourth Street 4");
+    expect((await askHttps(pod, { path: "/privacy", site: fourth })).status).toBe(421);
     expect(await shownAt(ports.imaps, fourth)).toBe(digest(pairs[literal] as KeyPair));
     const { code } = await send(friend, [member]);
     expect(code).toBe(250); // to a stranger's domain now: it bounces

@@ -8,7 +8,7 @@
  *
  * It checks by the clock: the kubelet itself takes up to a minute, and watches (inotify) are what Dovecots on a node run short of.
  */
-import { mkdir, readdir, readFile, readlink, realpath, rename, rm, symlink } from "node:fs/promises";
+import { mkdir, readdir, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Logger } from "pino";
 import { joinedPem, readPair, sha256Of } from "../../certificates/pair.ts";
@@ -37,6 +37,8 @@ interface GivenPair {
 /** What is known of one domain. */
 interface Known {
   checked?: GivenPair;
+  /** Where the link `..data` led then: the kubelet swaps it, and only then, when the Secret has changed. */
+  data?: string | undefined;
   /** Its own, and not another domain's. */
   serves: boolean;
   refusal?: string;
@@ -110,12 +112,22 @@ export class Certificates {
   }
 
   async #check(tlsFolder: string, domains: readonly string[]): Promise<void> {
+    const inUse = this.#options.domains();
     let isChanged = false;
     for (const domain of domains) {
       const known = this.#known.get(domain) ?? { serves: await this.#isOwn(domain) };
       this.#known.set(domain, known);
       try {
-        if (await this.#serve(domain, known, await givenPair(domainFolder(tlsFolder, domain)))) isChanged = true;
+        const mounted = domainFolder(tlsFolder, domain);
+        const data = await linkAt(join(mounted, "..data"));
+        if (data !== undefined && data === known.data) continue;
+        const isNew = await this.#serve(
+          domain,
+          known,
+          await givenPair(data === undefined ? mounted : join(mounted, data)),
+        );
+        known.data = data;
+        if (isNew && inUse.includes(domain)) isChanged = true;
       } catch (thrown) {
         this.#refuse(domain, known, `it can't be read or written: ${codeOf(thrown) ?? messageOf(thrown)}`);
       }
@@ -196,9 +208,8 @@ export class Certificates {
 /** Where a link leads; undefined where there is none. */
 const linkAt = (path: string): Promise<string | undefined> => readlink(path).catch(() => undefined);
 
-/** Both of one moment: the kubelet swaps the folder behind `..data`. */
-async function givenPair(mounted: string): Promise<GivenPair> {
-  const folder = await realpath(join(mounted, "..data")).catch(() => mounted);
+/** Both of one moment, where the folder is one that the kubelet does not write to any more. */
+async function givenPair(folder: string): Promise<GivenPair> {
   const read = (name: string) => readFile(join(folder, name), "utf8");
   const [certificatePem, keyPem] = await Promise.all([read(givenTls.certificate), read(givenTls.key)]);
   return { certificatePem, keyPem };

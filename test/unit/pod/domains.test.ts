@@ -118,7 +118,7 @@ describe("Dovecot", () => {
 });
 
 describe("nginx", () => {
-  test("has the pages of each under its names, and those of the main one for every other name", () => {
+  test("has the pages of each under its names, and none for every other name", () => {
     const named = servers(three).map((text) => ({
       isDefault: text.includes("default_server"),
       names: /server_name ([^;]+);/.exec(text)?.[1],
@@ -126,8 +126,10 @@ describe("nginx", () => {
     }));
     const pages = (domain: string) => `/etc/chatmail/web/current/domains/${domain}/pages`;
     expect(named).toEqual([
-      { isDefault: true, names: undefined, leadsTo: "192.0.2.7" },
-      { isDefault: true, names: undefined, leadsTo: "/etc/chatmail/web/current/pages" },
+      { isDefault: true, names: undefined, leadsTo: undefined },
+      { isDefault: true, names: undefined, leadsTo: undefined },
+      { isDefault: false, names: "192.0.2.7", leadsTo: "192.0.2.7" },
+      { isDefault: false, names: "192.0.2.7", leadsTo: "/etc/chatmail/web/current/pages" },
       ...["nine.example.org", "_nine.test"].flatMap((domain) => [
         { isDefault: false, names: `${domain} mta-sts.${domain} www.${domain}`, leadsTo: domain },
         { isDefault: false, names: `${domain} mta-sts.${domain}`, leadsTo: pages(domain) },

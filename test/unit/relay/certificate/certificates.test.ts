@@ -6,7 +6,9 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -143,6 +145,28 @@ describe("of several domains", () => {
     await certificates.forgetOthers();
     expect(readdirSync(join(runFolder, "tls")).sort()).toEqual(["192.0.2.7", "_pair.test"]);
     expect(readFileSync(servedFile(), "utf8")).toBe(readFileSync(servedFile("192.0.2.7"), "utf8"));
+  });
+
+  test("a Secret as the kubelet mounts it is read again when its link has been swapped", async () => {
+    served = ["nine.example"];
+    const folder = join(tlsFolder, "nine.example");
+    const swap = async (name: string) => {
+      const pair = await newPair("nine.example");
+      mkdirSync(join(folder, name), { recursive: true });
+      writeFileSync(join(folder, name, "tls.crt"), pair.certificatePem);
+      writeFileSync(join(folder, name, "tls.key"), pair.keyPem);
+      rmSync(join(folder, "..data"), { force: true });
+      symlinkSync(name, join(folder, "..data"));
+      return pair.keyPem + pair.certificatePem;
+    };
+    const first = await swap("..one");
+    const certificates = new Certificates({ tlsFolder, runFolder, domains: () => served, log: collectingLog().log });
+    await certificates.start();
+    certificates.stop();
+    expect(readFileSync(servedFile("nine.example"), "utf8")).toBe(first);
+    const second = await swap("..two");
+    await certificates.prepare();
+    expect(readFileSync(servedFile("nine.example"), "utf8")).toBe(second);
   });
 
   test("one that is about to be served is prepared", async () => {
