@@ -25,7 +25,7 @@ import { promisify } from "node:util";
 import { messageOf } from "../lib/text.ts";
 import { type Files, type Part, partFiles, partFolders } from "./files.ts";
 import { planReport, servedTls } from "./layout.ts";
-import { PlanError } from "./plan.ts";
+import { type Plan, PlanError } from "./plan.ts";
 import { type GivenPlan, givenPlans, noPlanMessage, planPlaces, readPlan } from "./plan-files.ts";
 
 /** What a program has made of the plan. */
@@ -71,8 +71,8 @@ const checkers: Record<Part, Checker> = {
   turn: async () => {},
 };
 
-/** Those that read the certificate as they start; Dovecot's checker reads it, too. Postfix's takes long enough to be done before it is there. */
-const readsCertificate: Partial<Record<Part, "program" | "checker">> = { postfix: "program", dovecot: "checker" };
+/** Those that read certificates as they start; Dovecot's checker reads them, too. Postfix's takes long enough to be done before they are there. */
+const readsCertificates: Partial<Record<Part, "program" | "checker">> = { postfix: "program", dovecot: "checker" };
 
 export class Configuration {
   readonly #part: Part;
@@ -90,7 +90,7 @@ export class Configuration {
       try {
         const given = read();
         const prepared = await this.#prepare(given, { wait: true });
-        if (readsCertificate[this.#part]) await certificateServed();
+        if (readsCertificates[this.#part]) await certificatesServed(given.plan);
         this.#use(prepared);
         const [problem] = problems;
         return this.#report({ current: given.hash, ...(problem !== undefined && { tried: failedHash(), problem }) });
@@ -133,7 +133,7 @@ export class Configuration {
       writeFileSync(`${folder}.same`, "");
       return folder;
     }
-    if (wait && readsCertificate[this.#part] === "checker") await certificateServed();
+    if (wait && readsCertificates[this.#part] === "checker") await certificatesServed(plan);
     try {
       await checkers[this.#part](folder);
     } catch (thrown) {
@@ -207,8 +207,9 @@ function givenWith(hash: string): GivenPlan {
   throw problem;
 }
 
-async function certificateServed(): Promise<void> {
-  while ((statSync(servedTls, { throwIfNoEntry: false })?.size ?? 0) === 0) await sleep(50);
+async function certificatesServed({ domains }: Plan): Promise<void> {
+  const isServed = (domain: string) => (statSync(servedTls(domain), { throwIfNoEntry: false })?.size ?? 0) > 0;
+  while (!domains.every(({ domain }) => isServed(domain))) await sleep(50);
 }
 
 function writeFiles(folder: string, files: Files): void {

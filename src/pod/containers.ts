@@ -26,6 +26,14 @@ export type RelayMount =
   | { from: "data"; subPath: VolumeFolder; at: string; readOnly?: true }
   | { from: "scratch"; name: string; at: string; inMemory?: true };
 
+/** Of these, each domain has its own, in a folder with its name below `at`. */
+const domainMounts = ["pages", "tls", "dkim", "invites", "appVersions"] as const;
+export type DomainMount = RelayMount & { from: (typeof domainMounts)[number] };
+
+export function isDomainMount(mount: RelayMount): mount is DomainMount {
+  return (domainMounts as readonly string[]).includes(mount.from);
+}
+
 /** Folders on the volume. */
 export const volumeFolders = {
   mail: { owner: vmail, mode: "0700" },

@@ -1,6 +1,6 @@
 /** The keys that a relay signs with: their files in the Secret and in the pod, and the selectors under which other relays look for them. */
 import { signsMail } from "../mail/address.ts";
-import { folders } from "./layout.ts";
+import { domainFolder, folders } from "./layout.ts";
 
 export interface DkimKeyFile {
   file: string;
@@ -26,5 +26,5 @@ export interface SigningKeyFile {
 
 export function signingKeyFiles(domain: string): SigningKeyFile[] {
   if (!signsMail(domain)) return [];
-  return dkimKeyFiles.map((each) => ({ ...each, file: `${folders.dkim}/${each.file}` }));
+  return dkimKeyFiles.map((each) => ({ ...each, file: `${domainFolder(folders.dkim, domain)}/${each.file}` }));
 }

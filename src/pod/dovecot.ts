@@ -1,6 +1,7 @@
 /** Dovecot's configuration (2.4 syntax): one user for all, no capability, logins and accounts asked of the relay daemon. */
+import { isAddressLiteral } from "../api/domain.ts";
 import { folders, loopback, programs, servedTls, sockets, vmail } from "./layout.ts";
-import { mainDomain, type Plan } from "./plan.ts";
+import { type DomainPlan, mainDomain, otherDomains, type Plan } from "./plan.ts";
 
 export function dovecotFiles(plan: Plan): Record<string, string> {
   return { "dovecot.conf": dovecotConf(plan) };
@@ -17,11 +18,41 @@ export function adminContact(mail: string | undefined): string | undefined {
 /** Sessions, asleep or not, and those that have not logged in yet. */
 const loginConnections = (imapConnections: number) => Math.max(20_000, 2 * imapConnections);
 
-const hasPush = ({ domains }: Plan) => domains.some(({ services }) => services.push.enabled);
+const pushes = ({ services }: DomainPlan) => services.push.enabled;
+
+/**
+ * Settings that accounts of a domain have instead of those in the file, which are the main domain's: fields of userdb (src/relay/auth). Undefined where
+ * there are none.
+ */
+export function dovecotFieldsOf(of: DomainPlan, plan: Plan): Record<string, string> | undefined {
+  const main = mainDomain(plan);
+  const fields = {
+    ...(of.accounts.quotaBytes !== main.accounts.quotaBytes && { quota_storage_size: `${of.accounts.quotaBytes}B` }),
+    ...(adminContact(of.privacy.mail) !== adminContact(main.privacy.mail) && {
+      mail_server_admin: adminContact(of.privacy.mail) ?? "",
+    }),
+    ...(plan.domains.some(pushes) && !pushes(of) && { "imap_capability/XDELTAPUSH": "no" }),
+  };
+  return Object.keys(fields).length > 0 ? fields : undefined;
+}
+
+/** The certificate that a client gets that names one of the other domains in TLS; and the capabilities before it has logged in. */
+function otherNames(plan: Plan): string {
+  return otherDomains(plan)
+    .filter(({ domain }) => !isAddressLiteral(domain))
+    .map(
+      ({ domain }) => `local_name ${domain} {
+  ssl_server_cert_file = ${servedTls(domain)}
+  ssl_server_key_file = ${servedTls(domain)}
+}
+`,
+    )
+    .join("");
+}
 
 function dovecotConf(plan: Plan): string {
-  const { accounts, privacy } = mainDomain(plan);
-  const push = hasPush(plan);
+  const { accounts, domain, privacy } = mainDomain(plan);
+  const push = plan.domains.some(pushes);
   const admin = adminContact(privacy.mail);
   return `dovecot_config_version = 2.4.1
 dovecot_storage_version = 2.4.1
@@ -44,9 +75,9 @@ protocols {
 
 ssl = required
 ssl_min_protocol = TLSv1.3
-ssl_server_cert_file = ${servedTls}
-ssl_server_key_file = ${servedTls}
-# a new certificate ends no session
+ssl_server_cert_file = ${servedTls(domain)}
+ssl_server_key_file = ${servedTls(domain)}
+${otherNames(plan)}# a new certificate ends no session
 shutdown_clients = no
 
 # whose word for the client's address counts: nginx's
@@ -119,9 +150,10 @@ ${admin === undefined ? "" : `mail_server_admin = ${admin}\n`}namespace inbox {
   }
 }
 
+# outside of the root, so that an account of another domain may have another
+quota_storage_size = ${accounts.quotaBytes}B
 quota "User quota" {
   driver = count
-  storage_size = ${accounts.quotaBytes}B
   storage_grace = 0
   warning trim {
     quota_storage_percentage = 75

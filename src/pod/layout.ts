@@ -16,19 +16,22 @@ export const folders = {
   postfixConfig: "/etc/chatmail/postfix/current",
   dovecotConfig: "/etc/chatmail/dovecot/current",
   webConfig: "/etc/chatmail/web/current",
-  /** A ConfigMap of the user's: the pages, where the plan says that they are the user's own. */
+  /** In the folder of each domain, a ConfigMap of the user's: the pages, where the plan says that they are the user's own. */
   pages: "/srv/chatmail/pages",
+  /** In the folder of each domain, a Secret: the certificate. */
   tls: "/etc/chatmail/tls",
-  /** A Secret: keys to sign with, as dkim.ts names them. */
+  /** In the folder of each domain, a Secret: keys to sign with, as dkim.ts names them. */
   dkim: "/etc/chatmail/dkim",
-  /** A Secret: each file is an invite. */
+  /** In the folder of each domain, a Secret: each file is an invite. */
   invites: "/etc/chatmail/invites",
-  /** A ConfigMap of the user's: appversions.json. */
+  /** In the folder of each domain, a ConfigMap of the user's: appversions.json. */
   appVersions: "/etc/chatmail/app-versions",
   turnConfig: "/tmp/turn/current",
   /** A Secret: what TURN credentials are made with, as turn.ts names it. */
   turnSecret: "/etc/chatmail/turn-secret",
   run: "/run/chatmail",
+  /** Made by the relay daemon; a file for each domain, named as it. */
+  servedTls: "/run/chatmail/tls",
   /** On the volume, by subPath `queue`. */
   queue: "/var/spool/postfix",
   /** On the volume, by subPath `postfix`: Postfix's own small state. */
@@ -38,6 +41,9 @@ export const folders = {
   /** On the volume, by subPath `mail`: DOMAIN/ADDRESS/ is a Maildir with the account's own files beside it. */
   mail: "/var/lib/chatmail/mail",
 } as const;
+
+/** What belongs to one domain, in one of the folders that have a folder for each. */
+export const domainFolder = (folder: string, domain: string) => `${folder}/${domain}`;
 
 /** Unix sockets in `folders.run`. The pod is the boundary: they are open to all of its containers (mode 0666), and nothing else enters the pod. */
 export const sockets = {
@@ -83,8 +89,8 @@ export const loopback = {
   gates: { submissions: [1465, 1467], imaps: [1995, 1996], imap: [1144, 1145] },
 } as const;
 
-/** The certificate as the Secret has it: at any time it may change, be broken, or be two halves that don't belong together. */
-export const givenTls = { certificate: `${folders.tls}/tls.crt`, key: `${folders.tls}/tls.key` } as const;
+/** The files of a certificate's Secret: at any time they may change, be broken, or be two halves that don't belong together. */
+export const givenTls = { certificate: "tls.crt", key: "tls.key" } as const;
 
 /** Headers of one request to /mxdeliv: a thousand recipients are one each. nginx and the daemon behind it agree on this. */
 export const mostMxdelivHeaders = 1100;
@@ -93,10 +99,10 @@ export const mostMxdelivHeaders = 1100;
 export const mostMxdelivHeaderBytes = 128 * 1024;
 
 /**
- * What is served: key and chain in one file, written by the relay daemon once it has found that they belong together, and replaced by a
- * rename. Whoever reads it, and whenever, reads a pair.
+ * What is served for a domain: key and chain in one file, written by the relay daemon once it has found that they belong together, and replaced
+ * by a rename. Whoever reads it, and whenever, reads a pair. While a domain has none of its own, it is a link to the file of another one.
  */
-export const servedTls = `${folders.run}/tls.pem`;
+export const servedTls = (domain: string) => domainFolder(folders.servedTls, domain);
 
 /**
  * The named pipes through which the relay daemon tells programs of something new, a line each: "try HASH" and "use HASH" speak of a plan, any other line

@@ -11,6 +11,7 @@
  */
 
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
+import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
 import { firstIssue } from "../lib/issues.ts";
 
 /** The newest version that this code understands. */
@@ -109,6 +110,12 @@ export const Plan = z.object({
     .array(DomainPlan)
     .min(1)
     .refine((domains) => new Set(domains.map(({ domain }) => domain)).size === domains.length, "name a domain twice"),
+  /** What the pod calls itself in SMTP and in bounces; without it by the name of a domain (`nameDomain`), which users of the others then see. */
+  hostname: z
+    .string()
+    .max(253)
+    .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, "is no host name")
+    .optional(),
   /** At the same time: sessions of IMAP that are awake, sessions of submission on each port, connections of one client to nginx. */
   connections: z
     .object({ imap: some.default(10_000), smtp: some.default(1_000), perClient: some.default(1_500) })
@@ -150,9 +157,26 @@ export function parsePlan(text: string): Plan {
   throw new PlanError(firstIssue(plan.error));
 }
 
-/** The domain that stands for the pod: what it calls itself, and what a client gets that names none. An IP address can't be named in TLS. */
-export function mainDomain({ domains }: Pick<Plan, "domains">): DomainPlan {
-  const main = domains.find(({ domain }) => /^[0-9.]+$/.test(domain)) ?? domains[0];
+type Domains = Pick<Plan, "domains">;
+
+/** The domain that a client gets that names none in TLS, or none that is here. An IP address can't be named there. */
+export function mainDomain({ domains }: Domains): DomainPlan {
+  const main = domains.find(({ domain }) => isAddressLiteral(domain)) ?? domains[0];
   if (!main) throw new PlanError("it has no domain");
   return main;
 }
+
+/** The others, in their order. */
+export function otherDomains(plan: Domains): readonly DomainPlan[] {
+  const main = mainDomain(plan);
+  return plan.domains.filter((each) => each !== main);
+}
+
+/** The domain by which the pod calls itself to other servers: the first whose name they can look up, if one is such a name. */
+export function nameDomain({ domains }: Domains): DomainPlan {
+  const [first] = domains.toSorted((a, b) => strangeness(a.domain) - strangeness(b.domain));
+  if (!first) throw new PlanError("it has no domain");
+  return first;
+}
+
+const strangeness = (domain: string) => (isAddressLiteral(domain) ? 2 : isSelfSignedDomain(domain) ? 1 : 0);

@@ -2,9 +2,10 @@
  * Postfix's configuration. Mail flow: our users submit on 465 and 587, other servers on 25; a milter of the relay daemon
  * judges both before the queue; from the queue mail goes to Dovecot by LMTP or to other servers by SMTP with verified TLS.
  */
+import { isAddressLiteral } from "../api/domain.ts";
 import { addressDomain } from "../mail/address.ts";
 import { folders, loopback, postfix, servedTls, sockets } from "./layout.ts";
-import { mainDomain, type Plan } from "./plan.ts";
+import { mainDomain, nameDomain, otherDomains, type Plan } from "./plan.ts";
 
 /** The service that tries HTTPS before SMTP; the relay daemon names it in its answers. */
 export const httpsService = "https";
@@ -34,6 +35,7 @@ const errorsOfSession = 1100;
 const map = (file: string) => `regexp:${folders.postfixConfig}/${file}`;
 
 export function postfixFiles(plan: Plan): Record<string, string> {
+  const sni = serverNames(plan);
   return {
     "main.cf": settings(mainSettings(plan)),
     "master.cf": services(masterServices(plan)),
@@ -41,13 +43,20 @@ export function postfixFiles(plan: Plan): Record<string, string> {
     submission_headers: submissionHeaders,
     delivery_headers: deliveryHeaders,
     delivery_status: deliveryStatus,
+    ...(sni !== "" && { server_names: sni }),
   };
+}
+
+/** Which certificate a client gets that names a domain in TLS. One that names none, or another, gets the main one. Read by each process as it starts. */
+function serverNames(plan: Plan): string {
+  const named = otherDomains(plan).filter(({ domain }) => !isAddressLiteral(domain));
+  return named.map(({ domain }) => `${domain} ${servedTls(domain)}\n`).join("");
 }
 
 type Settings = Readonly<Record<string, string | number>>;
 
 export function mainSettings(plan: Plan): Settings {
-  const main = mainDomain(plan).domain;
+  const name = nameDomain(plan).domain;
   return {
     compatibility_level: "3.10",
     maillog_file: "/dev/stdout",
@@ -57,8 +66,8 @@ export function mainSettings(plan: Plan): Settings {
     setgid_group: postfix.dropGroup,
     enable_long_queue_ids: "yes",
     // names
-    myhostname: hostName(main),
-    myorigin: addressDomain(main),
+    myhostname: plan.hostname ?? hostName(name),
+    myorigin: addressDomain(name),
     mydestination: plan.domains.map(({ domain }) => addressDomain(domain)).join(" "),
     mynetworks: "127.0.0.0/8 [::1]/128",
     inet_interfaces: "all",
@@ -131,7 +140,8 @@ export function mainSettings(plan: Plan): Settings {
     notify_classes: "",
     // TLS, as server and as client
     smtpd_tls_security_level: "encrypt",
-    smtpd_tls_chain_files: servedTls,
+    smtpd_tls_chain_files: servedTls(mainDomain(plan).domain),
+    ...(serverNames(plan) !== "" && { tls_server_sni_maps: `texthash:${folders.postfixConfig}/server_names` }),
     smtpd_tls_mandatory_protocols: ">=TLSv1.2",
     smtpd_tls_exclude_ciphers: "aNULL, RC4, MD5, DES",
     smtp_tls_security_level: "verify",

@@ -6,8 +6,9 @@ import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into
 import { signsMail } from "../mail/address.ts";
 import { ports } from "../mail/ports.ts";
 import { signingKeyFiles } from "./dkim.ts";
-import { folders } from "./layout.ts";
-import { type DomainPlan, mainDomain, type Plan } from "./plan.ts";
+import { dovecotFieldsOf } from "./dovecot.ts";
+import { domainFolder, folders } from "./layout.ts";
+import type { DomainPlan, Plan } from "./plan.ts";
 import { turnSecretFile } from "./turn.ts";
 
 const count = z.int().min(0);
@@ -48,20 +49,22 @@ export const RelayConfig = z.object({
   ),
   mailFolder: z.string(),
   runFolder: z.string(),
-  /** Where the certificate's Secret is; what is in it is served once it is found sound. */
+  /** Where each domain has a folder with its certificate; what is in it is served once it is found sound. */
   tlsFolder: z.string().optional(),
-  /** Where push tokens go; without it no device is woken. */
-  push: z.object({ url: z.string() }).optional(),
+  /** By mail domain, where push tokens go; devices of a domain that is not here are not woken. */
+  push: z.record(z.string(), z.object({ url: z.string() })).optional(),
+  /** By mail domain, settings of Dovecot that its accounts have instead of those in the configuration. */
+  dovecot: z.record(z.string(), z.record(z.string(), z.string())).optional(),
   /** The resolvers validate DNSSEC and are trusted to say so. */
   dnssec: z.boolean().optional(),
   /** Networks, as CIDR ranges, that the relay may connect to although they are special-purpose (networks.ts). */
   privatePeers: z.array(z.string()).optional(),
   /** Networks that it may not connect to although they are not. */
   refusedPeers: z.array(z.string()).optional(),
-  /** The pages are the user's: nothing but the first is known of them. */
-  ownPages: z.boolean().optional(),
-  /** JSON that clients ask for as the METADATA entry `appversions`. */
-  appVersionsFile: z.string().optional(),
+  /** Mail domains whose pages are the user's: nothing but the first is known of them. */
+  ownPages: z.array(z.string()).optional(),
+  /** By mail domain, the file of JSON that clients ask for as the METADATA entry `appversions`. */
+  appVersions: z.record(z.string(), z.string()).optional(),
   /** By mail domain, the TURN server that its users are told of, with the file of the secret that credentials are made with. */
   turn: z.record(z.string(), z.object({ host: z.string(), port: z.int(), secretFile: z.string() })).optional(),
   /** By mail domain, the URL of the iroh relay that its users are told of. */
@@ -70,7 +73,7 @@ export const RelayConfig = z.object({
 });
 export type RelayConfig = z.infer<typeof RelayConfig>;
 
-function limitsOf({ accounts, messages }: DomainPlan): DomainLimits {
+function limitsOf({ domain, accounts, messages }: DomainPlan): DomainLimits {
   return {
     registration: accounts.registration,
     usernameMinLength: accounts.usernameMinLength,
@@ -89,7 +92,7 @@ function limitsOf({ accounts, messages }: DomainPlan): DomainLimits {
     deleteLargeAfterDays: messages.deleteLargeAfterDays,
     inactiveAccountsAfterDays: messages.inactiveAccountsAfterDays,
     refuseNew: accounts.refuseNew,
-    ...(accounts.registration === "Invite" && { invitesFolder: folders.invites }),
+    ...(accounts.registration === "Invite" && { invitesFolder: domainFolder(folders.invites, domain) }),
   };
 }
 
@@ -101,9 +104,15 @@ export function relayConfig(plan: Plan): RelayConfig {
         return value === undefined ? [] : [[each.domain, value] as const];
       }),
     );
-  const main = mainDomain(plan);
-  const { push } = main.services;
+  const push = ofDomains(({ services: { push } }) => (push.enabled ? { url: push.url } : undefined));
+  const dovecot = ofDomains((domain) => dovecotFieldsOf(domain, plan));
+  const appVersions = ofDomains(({ domain, services }) =>
+    services.appVersions ? `${domainFolder(folders.appVersions, domain)}/${appVersionsKey}` : undefined,
+  );
   const iroh = ofDomains(({ services }) => services.irohUrl);
+  const ownPages = plan.domains.filter(({ website }) => website.own).map(({ domain }) => domain);
+  const unlessEmpty = <Name extends string, Table extends object>(name: Name, table: Table) =>
+    Object.keys(table).length > 0 ? ({ [name]: table } as Record<Name, Table>) : {};
   return {
     domains: ofDomains(limitsOf),
     dkim: ofDomains(({ domain }) => (signsMail(domain) ? signingKeyFiles(domain) : undefined)),
@@ -113,16 +122,17 @@ export function relayConfig(plan: Plan): RelayConfig {
     ...(plan.dnssec && { dnssec: true }),
     ...(plan.privatePeers.length > 0 && { privatePeers: plan.privatePeers }),
     ...(plan.refusedPeers.length > 0 && { refusedPeers: plan.refusedPeers }),
-    ...(main.website.own && { ownPages: true }),
-    ...(push.enabled && { push: { url: push.url } }),
-    ...(main.services.appVersions && { appVersionsFile: `${folders.appVersions}/${appVersionsKey}` }),
+    ...unlessEmpty("ownPages", ownPages),
+    ...unlessEmpty("push", push),
+    ...unlessEmpty("dovecot", dovecot),
+    ...unlessEmpty("appVersions", appVersions),
     // an address literal stands here without brackets: clients look the text up as it is
     ...(plan.turn && {
       turn: ofDomains(({ domain, services }) =>
         services.turn ? { host: domain, port: ports.turn, secretFile: turnSecretFile } : undefined,
       ),
     }),
-    ...(Object.keys(iroh).length > 0 && { iroh }),
+    ...unlessEmpty("iroh", iroh),
     logLevel: "info",
   };
 }

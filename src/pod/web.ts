@@ -6,12 +6,21 @@ import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
 import { joinPath } from "../mail/invite.ts";
 import { ports } from "../mail/ports.ts";
 import { autoconfig, mtaStsPolicy } from "./autoconfig.ts";
-import { folders, loopback, mostMxdelivHeaderBytes, mostMxdelivHeaders, servedTls, sockets } from "./layout.ts";
+import {
+  domainFolder,
+  folders,
+  loopback,
+  mostMxdelivHeaderBytes,
+  mostMxdelivHeaders,
+  servedTls,
+  sockets,
+} from "./layout.ts";
 import { missingPageFiles } from "./pages/answers.ts";
 import { assets } from "./pages/html.ts";
 import { languageMap, languages } from "./pages/language.ts";
+import { pageFiles } from "./pages/site.ts";
 import { icon, style } from "./pages/style.ts";
-import { type DomainPlan, mainDomain, type Plan } from "./plan.ts";
+import { type DomainPlan, mainDomain, otherDomains, type Plan } from "./plan.ts";
 import { submissionsPerClient } from "./postfix.ts";
 
 /** What a browser may load on the pages: only what comes from the relay itself. The built-in ones need a style sheet and an icon. */
@@ -32,16 +41,39 @@ const mxdelivRequestsPerClient = 50;
 /** Beside the message itself: doubled dots. Postfix's own limit is the one that counts. */
 const slackBytes = 2 ** 20;
 
-/** Beside nginx.conf, what is there whatever pages are served. */
 export function webFiles(plan: Plan): Record<string, string> {
-  const { domain, website } = mainDomain(plan);
+  const files = sitesOf(plan).flatMap(({ of, folder }) =>
+    Object.entries(siteFiles(of)).map(([path, text]) => [folder + path, text] as const),
+  );
+  return { "nginx.conf": nginxConf(plan), "style.css": style, "icon.svg": icon, ...Object.fromEntries(files) };
+}
+
+interface Site {
+  of: DomainPlan;
+  isMain: boolean;
+  /** The only one: whatever name leads to it. */
+  isAlone: boolean;
+  /** Where its files are below the folder of `web`, with the slash. */
+  folder: string;
+}
+
+const sitesOf = (plan: Plan): Site[] => {
+  const isAlone = plan.domains.length === 1;
+  return [
+    { of: mainDomain(plan), isMain: true, isAlone, folder: "" },
+    ...otherDomains(plan).map((of) => ({ of, isMain: false, isAlone, folder: `domains/${of.domain}/` })),
+  ];
+};
+
+/** The built-in pages, and what is there whatever pages are served. */
+function siteFiles(of: DomainPlan): Record<string, string> {
+  const { domain, website } = of;
+  const pages = Object.entries(pageFiles(of)).map(([name, text]) => [`pages/${name}`, text] as const);
   return {
-    "nginx.conf": nginxConf(plan),
     "autoconfig.xml": autoconfig(domain),
     ...(hasPolicy(domain) && { "mta-sts.txt": mtaStsPolicy(domain) }),
-    "style.css": style,
-    "icon.svg": icon,
     ...missingPageFiles({ domain, menu: !website.own }),
+    ...Object.fromEntries(pages),
   };
 }
 
@@ -161,10 +193,26 @@ const workerConnections = ({ connections, proxyProtocol }: Plan) =>
 /** Beside the connections: listeners, files that are served, the program's own. */
 const otherFiles = 512;
 
+/** Those that lead to the pages of a domain, without www. */
+const namesOf = ({ domain }: DomainPlan) => (isAddressLiteral(domain) ? [domain] : [domain, `mta-sts.${domain}`]);
+
+/** Which certificate a client gets: by the name that it gives in TLS. */
+const certificates = (plan: Plan, others = otherDomains(plan)) => {
+  const named = others.filter(({ domain }) => !isAddressLiteral(domain));
+  const lines = named.flatMap((of) =>
+    [...namesOf(of), `www.${of.domain}`].map((name) => `    ${name} ${servedTls(of.domain)};\n`),
+  );
+  return `  map ${lines.length > 0 ? "$ssl_server_name" : '""'} $served_tls {
+    default ${servedTls(mainDomain(plan).domain)};
+${lines.join("")}  }
+`;
+};
+
+const zoneOfNew = ({ of, isMain }: Pick<Site, "of" | "isMain">) => (isMain ? "new" : `new-${of.domain}`);
+
 const nginxConf = (
   plan: Plan,
-  of = mainDomain(plan),
-  { accounts, domain, messages, website } = of,
+  sites = sitesOf(plan),
   balancer = balancerOf(plan),
 ) => `load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off;
@@ -178,7 +226,7 @@ events {
 }
 ${publicPorts(balancer, plan)}http {
   access_log off;
-  server_tokens off;
+${sites.length > 1 ? "  # a whole domain name in one bucket; before the first map\n  map_hash_bucket_size 512;\n" : ""}  server_tokens off;
   # the client is whom the shared port names
   set_real_ip_from 127.0.0.1;
 ${balancer.trusted}  real_ip_header proxy_protocol;
@@ -199,8 +247,7 @@ ${balancer.trusted}  real_ip_header proxy_protocol;
   charset utf-8;
 
   # who makes up addresses by the thousand is slowed down; people behind one address are not
-  limit_req_zone $client zone=new:1m rate=${accounts.createRatePerMinute}r/m;
-  limit_req_status 503;
+${sites.map((site) => `  limit_req_zone $client zone=${zoneOfNew(site)}:1m rate=${site.of.accounts.createRatePerMinute}r/m;\n`).join("")}  limit_req_status 503;
   limit_req_log_level notice;
   limit_conn_zone $client zone=mxdeliv:1m;
 ${clientMap}  # a whole domain name in one bucket
@@ -211,79 +258,21 @@ ${languageMap()}
   }
 
   # a variable: read at each handshake, so a new certificate needs no reload, which would end idle connections
-  map "" $served_tls {
-    default ${servedTls};
-  }
-  ssl_certificate $served_tls;
+${certificates(plan)}  ssl_certificate $served_tls;
   ssl_certificate_key $served_tls;
   ssl_protocols TLSv1.2 TLSv1.3;
   ssl_session_tickets off;
 
-  server {
-    listen 127.0.0.1:${loopback.http} proxy_protocol default_server;
-    return 301 https://${domain}$request_uri;
-  }
-  server {
-    ${listenHttps} default_server;
-    http2 on;
-    large_client_header_buffers ${mostMxdelivHeaderBytes / 8192} 8k;
-    max_headers ${mostMxdelivHeaders};
-    root ${website.own ? folders.pages : `${folders.webConfig}/pages`};
-    index index.$language.html index.html;
-    error_page 404 @missing;
-    add_header Content-Security-Policy "${contentPolicy(website.own)}" always;
-    add_header X-Content-Type-Options nosniff always;
-    add_header Referrer-Policy no-referrer always;
-${strictTransport(of)}    add_header X-Robots-Tag "noindex, nofollow" always;
-    location / {
-      try_files $uri $uri.$language.html $uri.html $uri/ =404;
-    }
-    # as the pages of other chatmail relays are called; by a name, since $language is found with patterns of its own
-    location ~ ^/(?<page>[A-Za-z0-9_-]+)[.]html$ {
-      try_files $uri /$page.$language.html =404;
-    }
-    location ~ ^/(${languages.join("|")})/?$ {
-      try_files /index.$1.html =404;
-    }
-    location ~ ^/(${languages.join("|")})/([a-z0-9-]+)$ {
-      try_files /$2.$1.html =404;
-    }
-    location @missing {
-      try_files /404.$language.html /404.html @missing-built-in;
-    }
-    location @missing-built-in {
-      root ${folders.webConfig};
-      try_files /404.$language.html =404;
-    }
-${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.well-known/autoconfig/mail/config-v1.1.xml", "autoconfig.xml")}${hasPolicy(domain) ? known("/.well-known/mta-sts.txt", "mta-sts.txt") : ""}    location ~ ^(/new|/cgi-bin/newemail[.]py|${joinPath}|/i/[A-Za-z0-9_-]+)$ {
-      # a failure is told with the whole request, and that may hold an invite: the daemon says itself what is wrong
-      error_log stderr emerg;
-      limit_req zone=new burst=${accounts.createBurst} nodelay;
-      error_page 503 @too_many;
-      error_page 502 504 =503 @unavailable;
-      proxy_pass http://unix:${sockets.web};
-      proxy_http_version 1.1;
-      proxy_set_header Host $host;
-      proxy_set_header Accept-Language $language;
-      proxy_set_header Client-Address $remote_addr;
-      proxy_set_header Connection "";
-      proxy_connect_timeout 5s;
-      proxy_read_timeout 30s;
-    }
-    location @too_many {
-      default_type application/json;
-      add_header Retry-After 1 always;
-      return 503 '{"reason":"Too many new addresses from your network, please try again in a second"}';
-    }
-    location @unavailable {
-      default_type application/json;
-      add_header Retry-After 5 always;
-      return 503 '{"reason":"This server is just starting, please try again in some seconds"}';
-    }
-    # mail from other relays. Each recipient is a header of its own. The daemon sees them before the body, which stays with the sender until there
+${sites.length > 1 ? namelessSite(plan) : ""}${sites.map((site) => siteConf(site, plan)).join("")}}
+`;
+
+/** Of every server: whoever sends mail here may do so by a name that is none of the domains. */
+const mxdeliv = (
+  plan: Plan,
+) => `    # mail from other relays. Each recipient is a header of its own. The daemon sees them before the body, which stays with the sender until there
     # is a turn for it: nothing of it is kept here.
     location /mxdeliv {
-      client_max_body_size ${messages.maxBytes + slackBytes};
+      client_max_body_size ${Math.max(...plan.domains.map(({ messages }) => messages.maxBytes)) + slackBytes};
       client_body_buffer_size 64k;
       client_body_timeout 20s;
       limit_conn mxdeliv ${mxdelivRequestsPerClient};
@@ -308,6 +297,91 @@ ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.w
       default_type text/plain;
       return 413 "552 Message exceeds maximum size\\n";
     }
-  }
-${isAddressLiteral(domain) ? "" : www(of)}}
 `;
+
+const headerLimits = `    large_client_header_buffers ${mostMxdelivHeaderBytes / 8192} 8k;
+    max_headers ${mostMxdelivHeaders};
+`;
+
+/** Where there are several domains, one that is asked for by a name of none of them shows none. */
+const namelessSite = (plan: Plan) => `  server {
+    listen 127.0.0.1:${loopback.http} proxy_protocol default_server;
+    return 404;
+  }
+  server {
+    ${listenHttps} default_server;
+    http2 on;
+${headerLimits}    location / {
+      return 421;
+    }
+${mxdeliv(plan)}  }
+`;
+
+const siteConf = (
+  { of, isAlone, isMain, folder }: Site,
+  plan: Plan,
+  { accounts, domain, website } = of,
+  files = `${folders.webConfig}/${folder}`,
+  named = isAlone ? "" : `    server_name ${namesOf(of).join(" ")};\n`,
+) => `  server {
+    listen 127.0.0.1:${loopback.http} proxy_protocol${isAlone ? " default_server" : ""};
+${named.replace(";", isAddressLiteral(domain) ? ";" : ` www.${domain};`)}    return 301 https://${domain}$request_uri;
+  }
+  server {
+    ${listenHttps}${isAlone ? " default_server" : ""};
+${named}    http2 on;
+${headerLimits}    root ${website.own ? domainFolder(folders.pages, domain) : `${files}pages`};
+    index index.$language.html index.html;
+    error_page 404 @missing;
+    add_header Content-Security-Policy "${contentPolicy(website.own)}" always;
+    add_header X-Content-Type-Options nosniff always;
+    add_header Referrer-Policy no-referrer always;
+${strictTransport(of)}    add_header X-Robots-Tag "noindex, nofollow" always;
+    location / {
+      try_files $uri $uri.$language.html $uri.html $uri/ =404;
+    }
+    # as the pages of other chatmail relays are called; by a name, since $language is found with patterns of its own
+    location ~ ^/(?<page>[A-Za-z0-9_-]+)[.]html$ {
+      try_files $uri /$page.$language.html =404;
+    }
+    location ~ ^/(${languages.join("|")})/?$ {
+      try_files /index.$1.html =404;
+    }
+    location ~ ^/(${languages.join("|")})/([a-z0-9-]+)$ {
+      try_files /$2.$1.html =404;
+    }
+    location @missing {
+      try_files /404.$language.html /404.html @missing-built-in;
+    }
+    location @missing-built-in {
+      root ${files.slice(0, -1)};
+      try_files /404.$language.html =404;
+    }
+${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.well-known/autoconfig/mail/config-v1.1.xml", `${folder}autoconfig.xml`)}${hasPolicy(domain) ? known("/.well-known/mta-sts.txt", `${folder}mta-sts.txt`) : ""}    location ~ ^(/new|/cgi-bin/newemail[.]py|${joinPath}|/i/[A-Za-z0-9_-]+)$ {
+      # a failure is told with the whole request, and that may hold an invite: the daemon says itself what is wrong
+      error_log stderr emerg;
+      limit_req zone=${zoneOfNew({ of, isMain })} burst=${accounts.createBurst} nodelay;
+      error_page 503 @too_many;
+      error_page 502 504 =503 @unavailable;
+      proxy_pass http://unix:${sockets.web};
+      proxy_http_version 1.1;
+      # by whatever name the client has come
+      proxy_set_header Host ${domain};
+      proxy_set_header Accept-Language $language;
+      proxy_set_header Client-Address $remote_addr;
+      proxy_set_header Connection "";
+      proxy_connect_timeout 5s;
+      proxy_read_timeout 30s;
+    }
+    location @too_many {
+      default_type application/json;
+      add_header Retry-After 1 always;
+      return 503 '{"reason":"Too many new addresses from your network, please try again in a second"}';
+    }
+    location @unavailable {
+      default_type application/json;
+      add_header Retry-After 5 always;
+      return 503 '{"reason":"This server is just starting, please try again in some seconds"}';
+    }
+${mxdeliv(plan)}  }
+${isAddressLiteral(domain) ? "" : www(of)}`;

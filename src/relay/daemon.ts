@@ -16,10 +16,10 @@ import { HashPool } from "./accounts/hash-pool.ts";
 import { readResources } from "./accounts/resources.ts";
 import { accountExists } from "./accounts/store.ts";
 import { answerAuth, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
-import { Certificate } from "./certificate/certificate.ts";
+import { Certificates } from "./certificate/certificates.ts";
 import type { Settings, Start } from "./config.ts";
 import { openHttpsDelivery, reportingEnd } from "./deliver/server.ts";
-import { localRecipient } from "./domains.ts";
+import { localRecipient, ourDomainOf } from "./domains.ts";
 import * as events from "./events.ts";
 import { trimMailbox } from "./expire/trim.ts";
 import { BounceFilter } from "./filter/bounce.ts";
@@ -63,7 +63,8 @@ const hashThreads = 2;
 
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { settings, log, now = Date.now } = options;
-  const metrics = new Metrics();
+  const domains = () => Object.keys(settings.domains);
+  const metrics = new Metrics(() => domains().length);
   const tools = { config: settings, metrics, log, now };
   const hashes = new HashPool({ workerFile: options.hashWorkerFile, threads: hashThreads });
   const accounts = new Accounts({
@@ -114,6 +115,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   };
 
   mkdirSync(settings.runFolder, { recursive: true });
+  const { runFolder, tlsFolder } = settings;
+  const certificates = new Certificates({ runFolder, tlsFolder, domains, log });
   const { plan } = options;
   const follower =
     plan &&
@@ -121,16 +124,21 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...plan,
       runFolder: settings.runFolder,
       log,
-      check: (wanted) => void plan.settingsFor(wanted),
+      check: async (wanted) => {
+        // programs that start by this plan wait for its certificates, whatever else is wrong with it
+        await certificates.prepare(wanted.domains.map(({ domain }) => domain));
+        plan.settingsFor(wanted);
+      },
       // everybody reads the settings when they are needed
       use: async (wanted) => {
         replaceFields(settings, plan.settingsFor(wanted));
         rule = ruleOf(settings);
+        keys.problems();
         await push.follow();
       },
+      usedByAll: () => certificates.forgetOthers(),
     });
-  const certificate = new Certificate({ ...settings, log });
-  await certificate.start();
+  await certificates.start();
   const health = httpServer({
     maxBodyBytes: 0,
     answer: (question) =>
@@ -138,8 +146,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         metrics,
         mailFolder: settings.mailFolder,
         servers: () => servers,
-        keyProblem: () => keys.problem(),
-        certificateProblem: () => certificate.problem(),
+        domains,
+        keyProblems: () => keys.problems(),
+        certificateProblems: () => certificates.problems(),
         stopping: () => stopping,
         refusals: () => accounts.refusals(),
         plan: () => follower?.status(),
@@ -149,7 +158,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   servers.push(
     await openMilter({
       path: pathOf("outgoingMilter"),
-      begin: ({ sender }) => new OutgoingFilter(sender, rates, { ...tools, order, keys }),
+      begin: (from) => new OutgoingFilter(from, rates, { ...tools, order, keys }),
       ...failuresOf("outgoing milter"),
     }),
     await openMilter({
@@ -166,7 +175,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       path: pathOf("sasl"),
       login: async (user, password, client) => {
         const login = await accounts.login(user, password, client);
-        metrics.count("logins_total", { service: "submission", outcome: login.kind });
+        metrics.of(ourDomainOf(settings, user)).count("logins_total", { service: "submission", outcome: login.kind });
         return login;
       },
       ...failuresOf("sasl"),
@@ -183,8 +192,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       trim: async (account) => {
         const removed = await trimMailbox(account, now());
         if (removed === 0) return;
-        metrics.count("quota_expire_runs");
-        metrics.count("quota_expire_removed_files", {}, removed);
+        metrics.of(account.domain).count("quota_expire_runs");
+        metrics.of(account.domain).count("quota_expire_removed_files", {}, removed);
         events.quotaTrimmed(log, account.domain, removed);
       },
       ...failuresOf("quota"),
@@ -236,7 +245,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     metrics,
     async stop(graceMs) {
       stopping = true;
-      certificate.stop();
+      certificates.stop();
       await follower?.stop();
       order.stop();
       await Promise.all(servers.map((server) => server.close(graceMs)));

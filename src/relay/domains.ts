@@ -22,10 +22,15 @@ export function limitsOfDomain(config: Domains, domain: string): DomainLimits | 
   return Object.hasOwn(config.domains, domain) ? config.domains[domain] : undefined;
 }
 
-/** Whether mail for this address is ours, whatever stands before the @. */
-export function isOurs(config: Domains, address: string): boolean {
+/** The one of our domains that an address belongs to, whatever stands before the @. */
+export function ourDomainOf(config: Domains, address: string): string | undefined {
   const domain = mailDomainOf(address);
-  return domain !== undefined && limitsOfDomain(config, domain) !== undefined;
+  return domain !== undefined && limitsOfDomain(config, domain) ? domain : undefined;
+}
+
+/** Whether mail for this address is ours. */
+export function isOurs(config: Domains, address: string): boolean {
+  return ourDomainOf(config, address) !== undefined;
 }
 
 /** The account that an address means: exactly one @, one of our domains, a local part that an account can have. Undefined for all else. */

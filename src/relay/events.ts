@@ -59,11 +59,12 @@ export const signingKeyFound = (log: Logger, domain: string, selectors: readonly
   log.info({ domain, selectors }, "DKIM keys loaded");
 
 /** The same digest is in the status of the ChatmailServer. */
-export const certificateServed = (log: Logger, sha256: string, notAfter: string) =>
-  log.info({ sha256, notAfter }, "certificate served");
+export const certificateServed = (log: Logger, of: { domain: string; sha256: string; notAfter: string }) =>
+  log.info(of, "certificate served");
 
 /** The previous certificate stays in use. */
-export const certificateRefused = (log: Logger, why: string) => log.error({ why }, "certificate rejected, not served");
+export const certificateRefused = (log: Logger, domain: string, why: string) =>
+  log.error({ domain, why }, "certificate rejected, not served");
 
 /** Whoever looks for it finds the same digest in the status. */
 export const planUsed = (log: Logger, plan: string) => log.info({ plan }, "plan used");

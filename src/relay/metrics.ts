@@ -1,5 +1,5 @@
 /** What the daemon counts. No label ever holds an address. */
-import { Metrics as AnyMetrics } from "../lib/metrics.ts";
+import { Metrics as AnyMetrics, type Labels } from "../lib/metrics.ts";
 
 const help = {
   filtered_outgoing_mail_count: "Submitted messages that the filter checked",
@@ -34,11 +34,32 @@ const help = {
 
 export type CounterName = Exclude<keyof typeof help, "process_resident_memory_bytes">;
 
+export interface DomainMetrics {
+  count(name: CounterName, labels?: Labels, by?: number): void;
+}
+
 export class Metrics extends AnyMetrics<CounterName> {
-  constructor() {
+  readonly #domains: () => number;
+
+  /** `domains`: how many are served. */
+  constructor(domains: () => number = () => 1) {
     super(help);
+    this.#domains = domains;
     this.gauge("process_resident_memory_bytes", () => process.memoryUsage.rss());
     // each is there from the start
     for (const name of Object.keys(help)) if (name !== "process_resident_memory_bytes") this.counter(name);
+  }
+  /**
+   * What is counted of one domain: under its name, where several are served. Of several domains it is counted for each. Only names of domains
+   * that are served may come here: whoever makes up others would make up series.
+   */
+  of(...domains: readonly (string | undefined)[]): DomainMetrics {
+    const named = this.#domains() > 1 ? [...new Set(domains.filter((each) => each !== undefined))] : [];
+    return {
+      count: (name, labels = {}, by) => {
+        if (named.length === 0) this.count(name, labels, by);
+        for (const domain of named) this.count(name, { domain, ...labels }, by);
+      },
+    };
   }
 }

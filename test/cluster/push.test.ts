@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { ports } from "../../src/mail/ports.ts";
-import { folders } from "../../src/pod/layout.ts";
+import { domainFolder, folders } from "../../src/pod/layout.ts";
 import { appVersionsKey } from "../../src/pod/relay-config.ts";
 import { someAccount } from "../helpers/first-message.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
@@ -41,7 +41,7 @@ beforeAll(async () => {
   await freshServer("awake", { domain, services });
   // No real push service has a certificate of its own making, so the operator has no field for one: hands off, and the pod is told.
   await inNamespace("patch", "cms", "awake", "--type=merge", "-p", '{"spec":{"management":"Unmanaged"}}');
-  const env = `NODE_EXTRA_CA_CERTS=${folders.appVersions}/${appVersionsKey}`;
+  const env = `NODE_EXTRA_CA_CERTS=${domainFolder(folders.appVersions, domain)}/${appVersionsKey}`;
   await inNamespace("set", "env", "statefulset/awake", "-c", "relay", env);
   await inNamespace("rollout", "status", "statefulset/awake", "--timeout=120s");
   for (const { address, password } of [alice, bob]) {

@@ -1,6 +1,6 @@
 /** Requests to a relay's port 443, whatever certificate it shows. */
 import { request } from "node:https";
-import { connect as connectTcp } from "node:net";
+import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { ports } from "../../src/mail/ports.ts";
 
@@ -12,6 +12,8 @@ export interface Asked {
   body?: string;
   /** What is said before TLS: the header of a load balancer. */
   preamble?: Buffer;
+  /** The domain that is meant: in TLS, unless it is an address, and as Host. */
+  site?: string;
 }
 
 export interface Page {
@@ -30,12 +32,14 @@ export function openHttps({ host }: { host: string }, preamble: Buffer = Buffer.
 /** One request on a connection of its own. */
 export function askHttps(
   { host }: { host: string },
-  { path, method = "GET", headers = {}, body = "", preamble }: Asked,
+  { path, method = "GET", headers = {}, body = "", preamble, site }: Asked,
 ): Promise<Page> {
   return new Promise((resolve, reject) => {
     const createConnection = preamble && (() => openHttps({ host }, preamble));
     const options = {
-      ...{ host, port: ports.https, path, method, headers, rejectUnauthorized: false },
+      ...{ host, port: ports.https, path, method, rejectUnauthorized: false },
+      headers: { ...headers, ...(site !== undefined && { Host: site }) },
+      ...(site !== undefined && isIP(site) === 0 && { servername: site }),
       // beside an agent it would not be used
       ...(createConnection ? { createConnection } : { agent: false as const }),
     };
@@ -51,9 +55,21 @@ export function askHttps(
 /** A mail as another relay hands it in by `/mxdeliv`; a bounce is from nobody. */
 export function postMail(
   relay: { host: string },
-  mail: { from?: string; to: readonly string[]; body: string; method?: string; path?: string; preamble?: Buffer },
+  mail: {
+    from?: string;
+    to: readonly string[];
+    body: string;
+    method?: string;
+    path?: string;
+    preamble?: Buffer;
+    site?: string;
+  },
 ): Promise<Page> {
-  const { from, to, body, method = "POST", path = "/mxdeliv", preamble } = mail;
+  const { from, to, body, method = "POST", path = "/mxdeliv", preamble, site } = mail;
   const headers = { ...(from === undefined ? {} : { "X-MAIL-FROM": from }), "X-MAIL-TO": [...to] };
-  return askHttps(relay, { path, method, headers, body, ...(preamble && { preamble }) });
+  return askHttps(relay, {
+    ...{ path, method, headers, body },
+    ...(preamble && { preamble }),
+    ...(site !== undefined && { site }),
+  });
 }

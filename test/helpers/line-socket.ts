@@ -9,6 +9,8 @@ export interface Address {
   port: number;
   /** What is said before all else: the header of a load balancer. */
   preamble?: Buffer;
+  /** The name that is given in TLS; "" gives none. */
+  servername?: string;
 }
 
 export interface Tls {
@@ -24,23 +26,26 @@ export class LineSocket {
   #ended: Error | undefined;
   #compression: { deflate: DeflateRaw; inflate: InflateRaw } | undefined;
 
-  private constructor(socket: Socket) {
+  readonly #servername: string;
+
+  private constructor(socket: Socket, servername = "_relay.test") {
     this.#socket = socket;
+    this.#servername = servername;
     this.#listen();
   }
 
   static async open(address: Address, tls: Tls | undefined): Promise<LineSocket> {
-    const { host, port, preamble } = address;
+    const { host, port, preamble, servername } = address;
     const socket = connectTcp({ host, port, noDelay: true });
     await once(socket, "connect");
     if (preamble) socket.write(preamble);
-    const line = new LineSocket(socket);
+    const line = new LineSocket(socket, servername);
     if (tls) await line.startTls(tls);
     return line;
   }
 
   /** Certificates are self-signed here; who is at the other end is known from the address. */
-  async startTls({ servername = "_relay.test", alpn = [], maxVersion }: Tls = {}): Promise<void> {
+  async startTls({ servername = this.#servername, alpn = [], maxVersion }: Tls = {}): Promise<void> {
     this.#socket.removeAllListeners();
     this.#socket = connectTls({
       socket: this.#socket,

@@ -11,6 +11,8 @@ export interface MilterAnswer {
 export interface MilterMessage {
   sender: string;
   recipients: readonly string[];
+  /** As it is declared, whatever it is. */
+  size?: number;
   /** Values with their leading space; folds with LF. */
   headers: readonly (readonly [name: string, value: string])[];
   /** With CRLF line ends. */
@@ -113,7 +115,7 @@ export class MilterClient {
 
   async deliver(message: MilterMessage): Promise<MilterVerdict> {
     this.send("D", "M{auth_authen}\0someone\0i\x001234\0");
-    this.send("M", `<${message.sender}>\0SIZE=1\0`);
+    this.send("M", `<${message.sender}>\0SIZE=${message.size ?? 1}\0`);
     await this.#expectContinue("MAIL", 0x4000);
     const recipients: string[] = [];
     for (const recipient of message.recipients) {

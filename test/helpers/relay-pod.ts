@@ -65,15 +65,19 @@ export interface RelayPod {
   /** What the lab's name server has to say of the domain, for publishZone: where it is and which key it signs with. */
   zone: string;
   /** Writes a file that the pod sees, as an edit of the Secret of invites or the ConfigMap of app versions would; without a text, removes it. */
-  give(what: Given, file: string, text?: string): void;
-  /** Another certificate in the Secret. */
-  giveCertificate(pair: KeyPair): void;
+  give(what: Given, file: string, text?: string, of?: string): void;
+  /** Another certificate in the Secret of a domain: of the pod's own, where none is named. */
+  giveCertificate(pair: KeyPair, of?: string): void;
+  /** All that a domain beside the pod's own has in Secrets. A plan that names it has to be given too. */
+  giveDomain(domain: string, secrets: DomainSecrets): void;
   /** Folder of a volume folder on this machine. */
   volume(name: "mail" | "queue"): string;
   /** A unix socket of the pod, as this machine reaches it. */
   socket(name: keyof typeof sockets): string;
   /** Another plan in the ConfigMap, as it stands there. */
   givePlan(text: string): void;
+  /** Another plan in the ConfigMap; resolves when all of the pod goes by it. */
+  usePlan(text: string): Promise<void>;
   /** The spec has these fields from now on: gives the plan that follows from it, and resolves when all of the pod goes by it. */
   change(fields: RelayPodOptions["spec"]): Promise<ChatmailServerSpec>;
   /** What the pod says of its plan. */
@@ -111,7 +115,16 @@ export interface RelayPod {
   remove(): Promise<void>;
 }
 
-type Given = "invites" | "appVersions";
+type Given = "invites" | "appVersions" | "pages";
+
+/** What the pod mounts for one domain. */
+export interface DomainSecrets {
+  /** None: the Secret is not there yet. */
+  certificate?: KeyPair;
+  /** None: the domain does not sign, or its Secret is not there yet. */
+  rsaKeyPem?: string;
+  given?: Partial<Record<Given, Readonly<Record<string, string>>>>;
+}
 
 export interface RelayPodOptions {
   /** Fields of the spec besides the domain; addresses are made on any load, unless they say otherwise. */
@@ -124,6 +137,8 @@ export interface RelayPodOptions {
   given?: Partial<Record<Given, Readonly<Record<string, string>>>>;
   /** Served instead of a self-signed certificate. */
   certificate?: KeyPair;
+  /** Domains beside the pod's own, which the plan has to name. */
+  others?: Readonly<Record<string, DomainSecrets>>;
   /** Files of the pages folder instead of the built-in ones, as from the user's own ConfigMap. */
   ownPages?: Readonly<Record<string, string>>;
   /** A container that ends by itself is started again, as the kubelet does. */
@@ -132,8 +147,8 @@ export interface RelayPodOptions {
   small?: Partial<Record<"mail" | "queue", number>>;
   /** Changes what the programs render from the plan. */
   edit?: (files: Record<Part, Files>) => Record<Part, Files>;
-  /** What stands in the ConfigMap instead of the plan that follows from the spec. */
-  plan?: string;
+  /** What stands in the ConfigMap instead of the plan that follows from the spec; of a pod with this address. */
+  plan?: string | ((host: string) => string);
   /** The last good plan that an earlier pod has left on the volume. */
   lastPlan?: string;
   /** Resolves before anything is ready. */
@@ -179,11 +194,6 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
 
   const domain = options.domain ?? host;
   const rsaKeyPem = await makeRsaKey();
-  const extra = {
-    rsaKeyPem,
-    ...(ownPages && { ownPages }),
-    ...(certificate && { certificate }),
-  };
   const specOf = (given: RelayPodOptions["spec"]) =>
     ChatmailServerSpec.parse({
       domain,
@@ -193,8 +203,16 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     });
   const spec = specOf(fields);
   const edits = editsOf(spec, edit);
-  await writeFiles(folder, spec, extra);
-  swapFolder(join(folder, "plan"), { [planFile]: options.plan ?? planText(planOf(spec)) });
+  makeFolders(folder);
+  giveDomain(folder, domain, {
+    certificate: certificate ?? (await makeSelfSigned(domain, new Date())),
+    rsaKeyPem,
+    given: { ...given, ...(ownPages && { pages: ownPages }) },
+  });
+  for (const [name, secrets] of Object.entries(options.others ?? {})) giveDomain(folder, name, secrets);
+  swapFolder(join(folder, "plan"), {
+    [planFile]: typeof options.plan === "function" ? options.plan(host) : (options.plan ?? planText(planOf(spec))),
+  });
   if (options.lastPlan !== undefined) {
     mkdirSync(join(folder, "data", "plan"));
     writeFileSync(join(folder, "data", "plan", planFile), options.lastPlan, { mode: 0o644 });
@@ -203,9 +221,6 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   const containers = relayContainers(extrasOf({ spec }, []));
   const memory = builtInResources(spec);
   const resolvers = spec.network.dnssecResolvers;
-  for (const [what, files] of Object.entries(given)) {
-    for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, what, file), text, { mode: 0o644 });
-  }
 
   const create = (container: RelayContainer, command: readonly string[]) => {
     const env = container.name === "relay" ? Object.entries(relayEnv ?? {}) : [];
@@ -269,19 +284,22 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     host,
     at: (port) => ({ host, port }),
     zone: zoneOf(domain, host, rsaKeyPem),
-    give: (what, file, text) => {
-      const path = join(folder, what, file);
+    give: (what, file, text, of = domain) => {
+      const path = join(folder, what, of, file);
       if (text === undefined) rmSync(path, { force: true });
       else writeFileSync(path, text, { mode: 0o644 });
     },
-    giveCertificate: (pair) => swapCertificate(join(folder, "tls"), pair),
+    giveCertificate: (pair, of = domain) => swapCertificate(join(folder, "tls", of), pair),
+    giveDomain: (name, secrets) => giveDomain(folder, name, secrets),
     givePlan: (text) => swapFolder(join(folder, "plan"), { [planFile]: text }),
-    change: async (given) => {
-      const wanted = specOf(given);
-      const text = planText(planOf(wanted));
+    usePlan: async (text) => {
       pod.givePlan(text);
       const used = async () => (await pod.planStatus())?.used === planHash(text);
       await until("the new plan to be used", used, { patienceMs: patienceMs.client, everyMs: 100 });
+    },
+    change: async (given) => {
+      const wanted = specOf(given);
+      await pod.usePlan(planText(planOf(wanted)));
       return wanted;
     },
     planStatus: async () => {
@@ -340,23 +358,27 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   return pod;
 }
 
-async function writeFiles(
-  folder: string,
-  spec: ChatmailServerSpec,
-  { ownPages, certificate, rsaKeyPem }: Pick<RelayPodOptions, "ownPages" | "certificate"> & { rsaKeyPem: string },
-) {
-  const write = (path: string, text: string) => writeFileSync(join(folder, path), text, { mode: 0o644 });
-  for (const name of ["tls", "plan", "pages"]) mkdirSync(join(folder, name));
-  for (const [file, text] of Object.entries(ownPages ?? {})) write(`pages/${file}`, text);
-  swapCertificate(join(folder, "tls"), certificate ?? (await makeSelfSigned(spec.domain, new Date())));
-  for (const given of ["dkim", "invites", "appVersions", "turnSecret"]) mkdirSync(join(folder, given));
-  write(`turnSecret/${turnSecretKey}`, randomBytes(32).toString("hex"));
-  if (signsMail(spec.domain)) write(`dkim/${rsaKey.file}`, rsaKeyPem);
+function makeFolders(folder: string) {
+  for (const name of ["plan", "turnSecret", ...perDomain]) mkdirSync(join(folder, name));
+  writeFileSync(join(folder, "turnSecret", turnSecretKey), randomBytes(32).toString("hex"), { mode: 0o644 });
   // an emptyDir is open to all; the volume and what the kubelet makes on it belong to root
   mkdirSync(join(folder, "run"));
   chmodSync(join(folder, "run"), 0o777);
   mkdirSync(join(folder, "data"));
   mkdirSync(join(folder, "scratch"));
+}
+
+const perDomain = ["tls", "dkim", "invites", "appVersions", "pages"] as const;
+
+/** A folder for it in each of those that have one for each domain. */
+function giveDomain(folder: string, domain: string, { certificate, rsaKeyPem, given = {} }: DomainSecrets) {
+  for (const kind of perDomain) mkdirSync(join(folder, kind, domain), { recursive: true });
+  if (certificate) swapCertificate(join(folder, "tls", domain), certificate);
+  const write = (kind: string, file: string, text: string) =>
+    writeFileSync(join(folder, kind, domain, file), text, { mode: 0o644 });
+  if (rsaKeyPem !== undefined && signsMail(domain)) write("dkim", rsaKey.file, rsaKeyPem);
+  for (const [kind, files] of Object.entries(given))
+    for (const [file, text] of Object.entries(files)) write(kind, file, text);
 }
 
 /** By part, the files that the test has changed. */
@@ -412,7 +434,7 @@ function resolvConf(folder: string, resolvers: readonly string[]): string {
 
 /** As the kubelet does it: a new folder, then one rename of the link that leads to it. */
 function swapCertificate(folder: string, pair: KeyPair) {
-  const texts = { [baseName(givenTls.certificate)]: pair.certificatePem, [baseName(givenTls.key)]: pair.keyPem };
+  const texts = { [givenTls.certificate]: pair.certificatePem, [givenTls.key]: pair.keyPem };
   swapFolder(folder, texts);
 }
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { ports } from "../../src/mail/ports.ts";
-import { folders } from "../../src/pod/layout.ts";
+import { domainFolder, folders } from "../../src/pod/layout.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
@@ -40,7 +40,7 @@ beforeAll(async () => {
   pod = await startRelayPod({
     domain,
     spec: { services: { push: { url }, appVersions: { configMapName: "app-versions" } } },
-    relayEnv: { NODE_EXTRA_CA_CERTS: `${folders.appVersions}/ca.crt` },
+    relayEnv: { NODE_EXTRA_CA_CERTS: `${domainFolder(folders.appVersions, domain)}/ca.crt` },
     given: { appVersions: { "ca.crt": certificatePem } },
   });
 });

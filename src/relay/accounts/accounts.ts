@@ -116,8 +116,9 @@ export class Accounts {
     if (!(await writeAccount(account, crypt, now())))
       return (await this.#check(account, attempt)) ?? { kind: "unknown" };
     this.#passwords.created(attempt, crypt);
-    metrics.count("created_accounts");
-    metrics.count(account.local.startsWith("ci-") ? "created_ci_accounts" : "created_nonci_accounts");
+    const created = metrics.of(account.domain);
+    created.count("created_accounts");
+    created.count(account.local.startsWith("ci-") ? "created_ci_accounts" : "created_nonci_accounts");
     events.accountCreated(log, account.domain);
     return { kind: "ok", account };
   }
@@ -158,13 +159,19 @@ export class Accounts {
   #notNow(domain: string, refused: { resource: Shortage | "rate"; why: string; retryMs?: number }): Later {
     const { resource: reason, why, retryMs = shortageRetryMs } = refused;
     events.registrationRejected(this.#options.log, domain, why);
-    this.#options.metrics.count("rejected_registrations", { reason: reason === "rate" ? "rate" : "resources" });
+    this.#options.metrics
+      .of(domain)
+      .count("rejected_registrations", { reason: reason === "rate" ? "rate" : "resources" });
     return { kind: "later", reason, retryMs };
   }
 
   /** Where not everybody may make an address, the answer takes as long as a wrong password: it says nothing of who has one. */
-  async #refuse(reason: CreationRefusal | "blocked", { limits }: LocalAddress, attempt: Attempt): Promise<Login> {
-    this.#options.metrics.count("rejected_registrations", { reason });
+  async #refuse(
+    reason: CreationRefusal | "blocked",
+    { domain, limits }: LocalAddress,
+    attempt: Attempt,
+  ): Promise<Login> {
+    this.#options.metrics.of(domain).count("rejected_registrations", { reason });
     if (limits.registration === "Open" || Buffer.byteLength(attempt.password) > maxPasswordBytes) {
       return { kind: "unknown" };
     }

@@ -2,10 +2,11 @@
 import { join } from "node:path";
 import { within } from "../../lib/within.ts";
 import { vmail } from "../../pod/layout.ts";
+import type { RelayConfig } from "../../pod/relay-config.ts";
 import type { Accounts } from "../accounts/accounts.ts";
 import { imapText, type Later } from "../accounts/refusals.ts";
 import { listAccounts } from "../accounts/store.ts";
-import type { Domains } from "../domains.ts";
+import { type Domains, type LocalAddress, ourDomainOf } from "../domains.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Answer, Question } from "../wire/http.ts";
 
@@ -13,7 +14,7 @@ export const maxQuestionBytes = 4096;
 
 export interface AuthTools {
   accounts: Accounts;
-  config: Domains;
+  config: Domains & Pick<RelayConfig, "dovecot">;
   metrics: Metrics;
   /** Dovecot has delivered messages to this address, with these addresses in their From headers. */
   delivered(address: string, authors: readonly string[]): Promise<void>;
@@ -31,7 +32,7 @@ export async function answerAuth(question: Question, tools: AuthTools): Promise<
     case "/passdb":
       return passdb(question, tools);
     case "/userdb":
-      return userdb(question.body, tools);
+      return userdb(question, tools);
     case "/users":
       return users(tools);
     case "/delivered": {
@@ -44,20 +45,21 @@ export async function answerAuth(question: Question, tools: AuthTools): Promise<
   }
 }
 
-async function passdb({ body, client }: Question, { accounts, metrics }: AuthTools): Promise<Answer> {
+async function passdb({ body, client }: Question, { accounts, config, metrics }: AuthTools): Promise<Answer> {
   const end = body.indexOf("\n");
   if (end < 0) return { status: 400, body: "user and password are two lines\n" };
-  const asked = accounts.login(body.slice(0, end), body.slice(end + 1), client);
+  const address = body.slice(0, end);
+  const asked = accounts.login(address, body.slice(end + 1), client);
   const login = await within(asked, loginPatienceMs, busy);
-  metrics.count("logins_total", { service: "imap", outcome: login.kind });
-  if (login.kind === "ok") return { status: 200, body: fields("userdb_", login.account.home) };
+  metrics.of(ourDomainOf(config, address)).count("logins_total", { service: "imap", outcome: login.kind });
+  if (login.kind === "ok") return { status: 200, body: fields("userdb_", login.account, config) };
   if (login.kind === "later") return { status: 429, body: imapText(login) };
   return no(login.kind === "wrongPassword" ? 401 : 404);
 }
 
-function userdb(body: string, { accounts }: AuthTools): Answer {
+function userdb({ body }: Question, { accounts, config }: AuthTools): Answer {
   const account = accounts.find(body.trimEnd());
-  return account ? { status: 200, body: fields("", account.home) } : no(404);
+  return account ? { status: 200, body: fields("", account, config) } : no(404);
 }
 
 async function users({ config }: AuthTools): Promise<Answer> {
@@ -74,8 +76,15 @@ async function users({ config }: AuthTools): Promise<Answer> {
 }
 
 /** The daemon and Dovecot run as the same user; in tests that is whoever runs them. */
-function fields(prefix: string, home: string): string {
+function fields(
+  prefix: string,
+  { domain, home }: LocalAddress,
+  { dovecot = {} }: Pick<RelayConfig, "dovecot">,
+): string {
   const uid = process.getuid?.() ?? vmail.uid;
   const gid = process.getgid?.() ?? vmail.gid;
-  return `${prefix}uid=${uid}\n${prefix}gid=${gid}\n${prefix}home=${home}\n`;
+  const all = { uid, gid, home, ...(Object.hasOwn(dovecot, domain) && dovecot[domain]) };
+  return Object.entries(all)
+    .map(([name, value]) => `${prefix}${name}=${value}\n`)
+    .join("");
 }

@@ -3,10 +3,23 @@ import { readdirSync } from "node:fs";
 import type { DomainLimits } from "../../pod/relay-config.ts";
 import type { Domains } from "../domains.ts";
 
-/** Folders of the mail volume that are named like a domain and are none of the served ones, with the shortest limits of those. */
+/**
+ * Folders of the mail volume that are named like a domain and are none of the served ones, with the longest times of those: whoever takes a domain out
+ * of a plan by mistake finds its mail again, and it is not there for ever.
+ */
 export function leftDomains({ mailFolder, domains }: Domains): Record<string, DomainLimits> {
-  const [limits] = Object.values(domains).sort((a, b) => a.deleteAfterDays - b.deleteAfterDays);
-  if (!limits) return {};
+  const all = Object.values(domains);
+  const [first] = all;
+  if (!first) return {};
+  const most = (field: "quotaBytes" | "deleteAfterDays" | "deleteLargeAfterDays" | "inactiveAccountsAfterDays") =>
+    Math.max(...all.map((limits) => limits[field]));
+  const limits: DomainLimits = {
+    ...first,
+    quotaBytes: most("quotaBytes"),
+    deleteAfterDays: most("deleteAfterDays"),
+    deleteLargeAfterDays: most("deleteLargeAfterDays"),
+    inactiveAccountsAfterDays: most("inactiveAccountsAfterDays"),
+  };
   const names = readdirSync(mailFolder, { withFileTypes: true })
     // a link may lead out of the volume
     .filter((entry) => entry.isDirectory() && /^[a-z0-9_][a-z0-9.-]*$/.test(entry.name) && entry.name.includes("."))

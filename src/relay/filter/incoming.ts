@@ -1,14 +1,15 @@
 /** The filter for mail from other servers (chatmail protocol §3): encrypted, or allowed in the clear, and signed by the domain of its author. */
 import type { Verifier, Verifying } from "../../dkim/verify.ts";
 import { isDisabled, takesOnlyEncrypted } from "../accounts/flags.ts";
-import { isOurs, plainRecipient } from "../domains.ts";
+import { isOurs, localRecipient, ourDomainOf, plainRecipient } from "../domains.ts";
 import * as events from "../events.ts";
 import type { Modification } from "../wire/milter.ts";
-import type { Judgement, MessageFilter } from "../wire/milter-server.ts";
+import type { Judgement, MessageFilter, Origin } from "../wire/milter-server.ts";
 import { MessageInspector } from "./inspect.ts";
 import { isLiteralOf, judgeOrigin } from "./origin.ts";
 import type { FilterTools, OrderTools } from "./outgoing.ts";
 import { badRecipient, judgeIncoming, senderBecomesNull, type Verdict } from "./policy.ts";
+import { Size, tooLarge } from "./size.ts";
 
 export interface IncomingTools extends FilterTools, OrderTools {
   verifier: Verifier;
@@ -20,6 +21,7 @@ export class IncomingFilter implements MessageFilter {
   readonly #client: string | undefined;
   /** In the spelling of decisions, and as Postfix spelt them. */
   readonly #recipients: { plain: string; spelt: string }[] = [];
+  readonly #size: Size;
   readonly #inspector = new MessageInspector();
   readonly #verifying: Verifying;
   /** The domain that has to have signed; undefined where nothing has to be. */
@@ -28,8 +30,8 @@ export class IncomingFilter implements MessageFilter {
   #dropped: string[] = [];
   #isSurelyRefused = false;
 
-  /** `client` is the IP address that the mail comes from, where it is known. */
-  constructor({ sender, client }: { sender: string; client: string | undefined }, tools: IncomingTools) {
+  constructor({ sender, size, client }: Origin, tools: IncomingTools) {
+    this.#size = new Size(size);
     this.#sender = sender.toLowerCase();
     this.#client = client;
     this.#tools = tools;
@@ -39,11 +41,14 @@ export class IncomingFilter implements MessageFilter {
   async recipient(address: string): Promise<string | undefined> {
     const plain = plainRecipient(this.#tools.config, address);
     if (plain === undefined) return badRecipient;
+    const account = localRecipient(this.#tools.config, plain);
+    if (account && !this.#size.fits(account.limits)) return tooLarge;
     this.#recipients.push({ plain, spelt: address });
     return undefined;
   }
 
   header(name: string, value: string): void {
+    this.#size.header(name, value);
     this.#inspector.header(name, value);
     this.#verifying.header(name, value);
   }
@@ -67,12 +72,14 @@ export class IncomingFilter implements MessageFilter {
 
   /** But for a sure refusal the whole body is read: its line ends are judged too. */
   body(chunk: Buffer): void {
+    this.#size.body(chunk);
     if (this.#isSurelyRefused) return;
     this.#inspector.body(chunk);
     if (this.#origin !== undefined) this.#verifying.body(chunk);
   }
 
   async endOfMessage(): Promise<Judgement> {
+    if (this.#size.isTooLarge()) return { reply: { kind: "reply", text: tooLarge }, modifications: [] };
     const facts = this.#inspector.finish();
     const passesEverywhere = facts.encrypted !== "no" || facts.secureJoinRequest;
     const asContent = judgeIncoming(facts, {
@@ -105,7 +112,8 @@ export class IncomingFilter implements MessageFilter {
   }
 
   #count(verdict: Verdict): void {
-    const { metrics, log } = this.#tools;
+    const { config, log } = this.#tools;
+    const metrics = this.#tools.metrics.of(...this.#recipients.map(({ plain }) => ourDomainOf(config, plain)));
     metrics.count("filtered_incoming_mail_count");
     if (verdict.kind === "discard") metrics.count("filtermail_inbound_drop_total", { reason: verdict.why });
     if (verdict.kind === "refuse" && verdict.why === "unencrypted") {

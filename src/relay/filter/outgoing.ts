@@ -3,16 +3,17 @@ import type { Logger } from "pino";
 import { HeadersTooLarge, type SignatureHeader } from "../../dkim/sign.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";
 import { isDisabled } from "../accounts/flags.ts";
-import { type Domains, localAddress, plainRecipient } from "../domains.ts";
+import { type Domains, localAddress, localRecipient, ourDomainOf, plainRecipient } from "../domains.ts";
 import * as events from "../events.ts";
-import type { Metrics } from "../metrics.ts";
+import type { DomainMetrics, Metrics } from "../metrics.ts";
 import type { Rate, RateLimiter } from "../rate.ts";
 import type { Modification } from "../wire/milter.ts";
-import type { Judgement, MessageFilter } from "../wire/milter-server.ts";
+import type { Judgement, MessageFilter, Origin } from "../wire/milter-server.ts";
 import { MessageInspector } from "./inspect.ts";
 import type { OwnKeys, OwnSigning } from "./own-keys.ts";
 import { badRecipient, judgeOutgoing, looksLikeSetupMessage, type Verdict } from "./policy.ts";
 import { bytesKey } from "./sender-rates.ts";
+import { Size, tooLarge } from "./size.ts";
 
 export interface FilterTools {
   config: Domains;
@@ -53,6 +54,7 @@ export class OutgoingFilter implements MessageFilter {
   readonly #sender: string;
   /** As Postfix spelt them, by the spelling that is compared. */
   readonly #recipients = new Map<string, string[]>();
+  readonly #size: Size;
   readonly #inspector = new MessageInspector();
   readonly #changes: Modification[] = [];
   readonly #seen = new Map<string, number>();
@@ -62,8 +64,9 @@ export class OutgoingFilter implements MessageFilter {
   /** Undefined where the sender's domain does not sign. */
   #signing: OwnSigning | undefined;
 
-  constructor(sender: string, rates: Turns, tools: OutgoingTools & OrderTools) {
+  constructor({ sender, size }: Pick<Origin, "sender" | "size">, rates: Turns, tools: OutgoingTools & OrderTools) {
     this.#sender = sender.toLowerCase();
+    this.#size = new Size(size);
     this.#rates = rates;
     this.#tools = tools;
   }
@@ -77,6 +80,8 @@ export class OutgoingFilter implements MessageFilter {
     if (this.#maySend.refusal !== undefined) return this.#maySend.refusal;
     const key = plainRecipient(this.#tools.config, address);
     if (key === undefined) return badRecipient;
+    const account = localRecipient(this.#tools.config, key);
+    if (account && !this.#size.fits(account.limits)) return tooLarge;
     const spellings = this.#recipients.get(key);
     if (spellings) spellings.push(address);
     else this.#recipients.set(key, [address]);
@@ -86,6 +91,7 @@ export class OutgoingFilter implements MessageFilter {
   #senderRefusal(): string | undefined {
     const account = localAddress(this.#tools.config, this.#sender);
     if (!account) return `500 Invalid from address <${this.#sender}>`;
+    if (!this.#size.fits(account.limits)) return tooLarge;
     // throws without a key: the peer is told to try again, and nothing goes out unsigned
     this.#signing = this.#tools.keys.begin(account.domain);
     const { sendRatePerMinute: perMinute, sendBurst: burst, maxMessageBytes } = account.limits;
@@ -98,11 +104,12 @@ export class OutgoingFilter implements MessageFilter {
   }
 
   #tooMuch(until: Date): string {
-    this.#tools.metrics.count("rate_limited_total");
+    this.#metrics.count("rate_limited_total");
     return `450 4.7.1: Too much mail from <${this.#sender}>, rate limited until ${until.toISOString()}`;
   }
 
   header(name: string, value: string): void {
+    this.#size.header(name, value);
     this.#inspector.header(name, value);
     const key = name.trim().toLowerCase();
     const isSubject = key === "subject";
@@ -121,11 +128,13 @@ export class OutgoingFilter implements MessageFilter {
   /** All of what may pass is signed. */
   body(chunk: Buffer): void {
     this.#bodyBytes += chunk.length;
+    this.#size.body(chunk);
     this.#inspector.body(chunk);
     if (this.#inspector.hopeful || looksLikeSetupMessage(this.#inspector)) this.#signing?.body(chunk);
   }
 
   async endOfMessage(): Promise<Judgement> {
+    if (this.#size.isTooLarge()) return { reply: { kind: "reply", text: tooLarge }, modifications: [] };
     const facts = this.#inspector.finish();
     const { config } = this.#tools;
     const left: string[] = [];
@@ -169,8 +178,13 @@ export class OutgoingFilter implements MessageFilter {
     }
   }
 
+  get #metrics(): DomainMetrics {
+    return this.#tools.metrics.of(ourDomainOf(this.#tools.config, this.#sender));
+  }
+
   #count(verdict: Verdict): void {
-    const { metrics, log } = this.#tools;
+    const { log } = this.#tools;
+    const metrics = this.#metrics;
     metrics.count("filtered_outgoing_mail_count");
     if (verdict.kind === "pass") metrics.count("outgoing_encrypted_mail_count");
     if (verdict.kind === "discard") metrics.count("filtermail_outbound_drop_total", { reason: verdict.why });

@@ -37,16 +37,18 @@ export class OwnKeys {
 
   constructor(options: OwnKeysOptions) {
     this.#options = options;
-    this.problem();
+    this.problems();
   }
 
-  /** Which key is missing and why; undefined where each domain that is to sign can. Reads again what is missing. */
-  problem(): string | undefined {
-    const problems = Object.keys(this.#options.config.dkim).flatMap((domain) => {
+  /** By domain, which key is missing and why. Reads again what is missing, and forgets domains that are no longer served. */
+  problems(): Record<string, string> {
+    const { dkim } = this.#options.config;
+    for (const domain of this.#ofDomain.keys()) if (!Object.hasOwn(dkim, domain)) this.#ofDomain.delete(domain);
+    const problems = Object.keys(dkim).flatMap((domain) => {
       const keys = this.#keysOf(domain);
-      return "problem" in keys ? [keys.problem] : [];
+      return "problem" in keys ? [[domain, keys.problem] as const] : [];
     });
-    return problems[0];
+    return Object.fromEntries(problems);
   }
 
   /** Undefined for a domain that does not sign; throws where the key is missing. */
@@ -60,7 +62,7 @@ export class OwnKeys {
       body: (chunk) => signing.body(chunk),
       end: async () => {
         const signatures = await signing.end(domain);
-        this.#options.metrics.count("dkim_signed", {}, signatures.length);
+        this.#options.metrics.of(domain).count("dkim_signed", {}, signatures.length);
         return signatures;
       },
     };

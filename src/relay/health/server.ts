@@ -12,10 +12,12 @@ export interface HealthTools {
   metrics: Metrics;
   mailFolder: string;
   servers(): readonly SocketServer[];
-  /** Why a domain can't sign what goes out. */
-  keyProblem(): string | undefined;
-  /** Why no certificate is served. */
-  certificateProblem(): string | undefined;
+  /** The mail domains that are served. */
+  domains(): readonly string[];
+  /** By mail domain, why it can't sign what goes out. */
+  keyProblems(): Readonly<Record<string, string>>;
+  /** By mail domain, why its certificate is not served. */
+  certificateProblems(): Readonly<Record<string, string>>;
   stopping(): boolean;
   /** By mail domain, why no address is made; undefined: they are made. */
   refusals(): Promise<Record<string, NotAccepting | undefined>>;
@@ -38,7 +40,8 @@ export async function answerHealth(question: Question, tools: HealthTools): Prom
       );
       const headers = { "Content-Type": "application/json" };
       const plan = tools.plan();
-      return { status: 200, body: `${JSON.stringify({ acceptingAccounts, ...(plan && { plan }) })}\n`, headers };
+      const report = { acceptingAccounts, problems: problemsOf(tools), ...(plan && { plan }) };
+      return { status: 200, body: `${JSON.stringify(report)}\n`, headers };
     }
     case "/metrics":
       return {
@@ -51,12 +54,18 @@ export async function answerHealth(question: Question, tools: HealthTools): Prom
   }
 }
 
+/** By mail domain, what keeps it from being served as it should be. */
+function problemsOf(tools: HealthTools): Record<string, string> {
+  return { ...tools.keyProblems(), ...tools.certificateProblems() };
+}
+
 async function unready(tools: HealthTools): Promise<string | undefined> {
   if (tools.stopping()) return "stopping";
   const closed = tools.servers().find((server) => !server.listening());
   if (closed) return `${closed.path} does not listen`;
-  const problem = tools.certificateProblem() ?? tools.keyProblem();
-  if (problem !== undefined) return problem;
+  const problems = problemsOf(tools);
+  // one domain that lacks its certificate or key must not take the others away
+  if (tools.domains().every((domain) => Object.hasOwn(problems, domain))) return Object.values(problems)[0];
   const probe = join(tools.mailFolder, `.writable-${randomBytes(6).toString("hex")}`);
   try {
     await writeFile(probe, "", { flag: "wx" });

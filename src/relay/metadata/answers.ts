@@ -14,7 +14,7 @@ export interface MetadataTools {
   accounts: Accounts;
   tokens: TokenStore;
   /** Files that it names are read for each question, for they may change at any time. */
-  config: Pick<RelayConfig, "appVersionsFile" | "push" | "turn" | "iroh">;
+  config: Pick<RelayConfig, "appVersions" | "push" | "turn" | "iroh">;
   log: Logger;
   now: () => number;
 }
@@ -31,14 +31,14 @@ export class Metadata implements DictAnswers {
   async lookup(key: string, user: string): Promise<string | undefined> {
     const asked = metadataKey(key);
     if (asked.kind === "server") return this.#ofServer(asked.name, user);
-    if (asked.kind === "other" || !this.#tools.config.push) return undefined;
+    if (asked.kind === "other" || !this.#pushes(user)) return undefined;
     const account = this.#tools.accounts.find(user);
     const tokens = account ? await this.#tools.tokens.list(account) : [];
     return tokens.length > 0 ? tokens.join(" ") : undefined;
   }
 
   async set(key: string, value: string, user: string): Promise<string | undefined> {
-    if (!this.#setsTokens(key)) return refused;
+    if (!this.#setsTokens(key, user)) return refused;
     if (!isToken(value)) return "not a token";
     const account = this.#tools.accounts.find(user);
     if (!account) return "no such account";
@@ -47,25 +47,29 @@ export class Metadata implements DictAnswers {
   }
 
   /** A token is not taken back by one device for all: the request is ignored. */
-  async unset(key: string): Promise<string | undefined> {
-    return this.#setsTokens(key) ? undefined : refused;
+  async unset(key: string, user: string): Promise<string | undefined> {
+    return this.#setsTokens(key, user) ? undefined : refused;
   }
 
   /** Without push nobody uses a token, so none is kept. */
-  #setsTokens(key: string): boolean {
-    return this.#tools.config.push !== undefined && metadataKey(key).kind === "deviceToken";
+  #setsTokens(key: string, user: string): boolean {
+    return this.#pushes(user) && metadataKey(key).kind === "deviceToken";
+  }
+
+  #pushes(user: string): boolean {
+    return ofDomain(this.#tools.config.push, user) !== undefined;
   }
 
   async #ofServer(name: string, user: string): Promise<string | undefined> {
-    if (name === "appversions") return this.#appVersions();
+    if (name === "appversions") return this.#appVersions(user);
     if (name === "turn") return this.#turn(user);
-    if (name === "irohrelay") return ofDomain(this.#tools.config.iroh, mailDomainOf(user) ?? "");
+    if (name === "irohrelay") return ofDomain(this.#tools.config.iroh, user);
     return Object.hasOwn(serverValues, name) ? serverValues[name] : undefined;
   }
 
   async #turn(user: string): Promise<string | undefined> {
     const account = this.#tools.accounts.find(user)?.address;
-    const server = ofDomain(this.#tools.config.turn, mailDomainOf(user) ?? "");
+    const server = ofDomain(this.#tools.config.turn, user);
     if (account === undefined || !server) return undefined;
     const secret = (await readIfThere(server.secretFile))?.trimEnd();
     return secret
@@ -73,10 +77,10 @@ export class Metadata implements DictAnswers {
       : undefined;
   }
 
-  async #appVersions(): Promise<string | undefined> {
-    const { log } = this.#tools;
-    const { appVersionsFile } = this.#tools.config;
-    const text = appVersionsFile === undefined ? undefined : await readIfThere(appVersionsFile);
+  async #appVersions(user: string): Promise<string | undefined> {
+    const { config, log } = this.#tools;
+    const file = ofDomain(config.appVersions, user);
+    const text = file === undefined ? undefined : await readIfThere(file);
     if (text === undefined) return undefined;
     const answer = appVersions(text);
     if ("problem" in answer) events.wrongAppVersions(log, answer.problem);
@@ -84,6 +88,8 @@ export class Metadata implements DictAnswers {
   }
 }
 
-function ofDomain<Value>(table: Record<string, Value> | undefined, domain: string): Value | undefined {
+/** What a table has for the domain of an address. */
+function ofDomain<Value>(table: Record<string, Value> | undefined, address: string): Value | undefined {
+  const domain = mailDomainOf(address) ?? "";
   return table && Object.hasOwn(table, domain) ? table[domain] : undefined;
 }

@@ -23,10 +23,12 @@ export interface FollowerOptions {
   log: Logger;
   /** The text that the daemon has started with. */
   text: string;
-  /** Throws PlanError where the daemon can't use this plan; changes nothing. */
-  check(plan: Plan): void;
+  /** Throws PlanError where the daemon can't use this plan. Makes what the programs need to try it; changes nothing that is in use. */
+  check(plan: Plan): Promise<void>;
   /** The daemon goes by this plan from now on. */
   use(plan: Plan): Promise<void>;
+  /** Nobody goes by another plan than this one any more. */
+  usedByAll(): Promise<void>;
   programs?: readonly Program[];
   checkEveryMs?: number;
   /** How long all programs together may take for an answer. */
@@ -128,7 +130,7 @@ export class PlanFollower {
   /** Why somebody can't use it. Throws where somebody has not answered. */
   async #problemWith(text: string, hash: string): Promise<string | undefined> {
     try {
-      this.#options.check(parsePlan(text));
+      await this.#options.check(parsePlan(text));
     } catch (thrown) {
       if (thrown instanceof PlanError) return thrown.message;
       throw thrown;
@@ -144,6 +146,7 @@ export class PlanFollower {
       events.planUsed(this.#options.log, hash);
     }
     await this.#ask("use", hash, ({ current }) => current === hash);
+    await this.#options.usedByAll();
   }
 
   /** Who has started with a plan that another can't use goes back to the one that all could. */

@@ -1,8 +1,7 @@
 /** Wakes the devices of an address: hands each of its tokens to the push service, and again later where that fails. */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { Domains } from "../domains.ts";
-import { localAddress } from "../domains.ts";
+import { type Domains, localAddress, ourDomainOf } from "../domains.ts";
 import * as events from "../events.ts";
 import { maxTokens } from "../metadata/policy.ts";
 import type { TokenStore } from "../metadata/tokens.ts";
@@ -13,6 +12,8 @@ import { Turns } from "./turns.ts";
 
 export interface NotifierOptions {
   config: Domains;
+  /** Those whose pushes it takes up at its start. */
+  domains: readonly string[];
   tokens: TokenStore;
   log: Logger;
   metrics: Metrics;
@@ -48,8 +49,8 @@ export class Notifier {
 
   /** Takes up what an earlier run left. */
   async start(): Promise<void> {
-    const { config, log, now } = this.#options;
-    for (const domain of Object.keys(config.domains)) {
+    const { config, domains, log, now } = this.#options;
+    for (const domain of domains) {
       const { stored, spurious } = await leftPushes(join(config.mailFolder, domain));
       if (spurious > 0) events.spuriousPushes(log, domain, spurious);
       for (const each of stored) {
@@ -127,9 +128,11 @@ export class Notifier {
     while ((this.#byAddress.get(address)?.size ?? 0) > maxTokens) drop(this.#byAddress.get(address));
     while (this.#waitingBytes > maxWaitingBytes && drop(this.#largest()));
     if (tooMany.length === 0) return;
-    metrics.count("push_dropped_total", {}, tooMany.length);
     events.pushesTooMany(log, tooMany.length);
-    for (const push of tooMany) await forgetPush(push.stored);
+    for (const push of tooMany) {
+      metrics.of(this.#domainOf(push.stored)).count("push_dropped_total");
+      await forgetPush(push.stored);
+    }
   }
 
   #largest(): Set<Push> | undefined {
@@ -165,7 +168,7 @@ export class Notifier {
     const { pending } = push.stored;
     const verdict = verdictOf(await post(pending.token, this.#stopping.signal).catch(() => undefined));
     if (this.#stopping.signal.aborted && verdict === "retry") return;
-    metrics.count("push_tries_total", { outcome: verdict });
+    metrics.of(this.#domainOf(push.stored)).count("push_tries_total", { outcome: verdict });
     if (verdict === "retry") return this.#later(push);
     const account = localAddress(config, pending.address);
     if (verdict === "gone" && account) await tokens.remove(account, pending.token);
@@ -178,7 +181,7 @@ export class Notifier {
     // a newer one for the same device may wait by now
     if (this.#waiting.has(keyOf(stored.pending))) return forgetPush(stored);
     if (due === undefined) {
-      metrics.count("push_dropped_total");
+      metrics.of(this.#domainOf(stored)).count("push_dropped_total");
       events.pushTooLate(log);
       return forgetPush(stored);
     }
@@ -195,6 +198,10 @@ export class Notifier {
   async #drop(push: Push): Promise<void> {
     this.#forgetWaiting(push);
     await forgetPush(push.stored);
+  }
+
+  #domainOf({ pending }: StoredPush): string | undefined {
+    return ourDomainOf(this.#options.config, pending.address);
   }
 
   #forgetWaiting(push: Push): void {

@@ -25,7 +25,7 @@ import {
 export const maxQuestionBytes = 4096;
 
 export interface WebTools {
-  config: Domains & { ownPages?: boolean | undefined };
+  config: Domains & { ownPages?: readonly string[] | undefined };
   metrics: Metrics;
   accounts: Pick<Accounts, "welcome">;
 }
@@ -58,7 +58,7 @@ async function newAddress({ method, client }: Question, asker: Asker, tools: Web
   if (refused) return json(403, { reason: refusalSentences[refused] });
   const later = await tools.accounts.welcome(domain, limits, client);
   if (later) return { ...json(503, { reason: sentenceOf(later) }), headers: { ...jsonHeaders, ...retryAfter(later) } };
-  tools.metrics.count("handed_out_credentials_total");
+  tools.metrics.of(domain).count("handed_out_credentials_total");
   return json(200, freshCredentials(asker, tools));
 }
 
@@ -72,7 +72,7 @@ function freshCredentials(asker: Asker, { config }: Pick<WebTools, "config">): C
 async function page(question: Question, asker: Asker, { accounts, config, metrics }: WebTools): Promise<Answer> {
   if (question.method !== "GET" && question.method !== "HEAD") return html(405, "");
   const language = isLanguage(question.language) ? question.language : "en";
-  const about = { domain: asker.domain, language, menu: config.ownPages !== true };
+  const about = { domain: asker.domain, language, menu: !config.ownPages?.includes(asker.domain) };
   const way = welcome(asker);
   switch (way.kind) {
     case "firstPage":
@@ -92,7 +92,7 @@ async function page(question: Question, asker: Asker, { accounts, config, metric
     case "link":
       return html(200, joinPage({ ...about, link: way.link, own: false }));
     case "own": {
-      metrics.count("handed_out_credentials_total");
+      metrics.of(asker.domain).count("handed_out_credentials_total");
       const link = freshCredentials(asker, { config }).dclogin_url ?? "";
       return html(200, joinPage({ ...about, link, own: true }));
     }

@@ -38,6 +38,8 @@ export interface Judgement {
 export interface Origin {
   /** The envelope sender, without angle brackets, as the peer spelt it. */
   sender: string;
+  /** How large the peer says that the message is (SIZE, RFC 1870), in bytes. */
+  size?: number | undefined;
   /** The IP address of the MTA's client, where the MTA knows one. */
   client: string | undefined;
 }
@@ -112,6 +114,7 @@ class MilterSession implements Dialogue<Command> {
         this.#failed = false;
         this.#message = this.#options.begin({
           sender: withoutBrackets(command.args[0] ?? ""),
+          size: declaredSize(command.args),
           client: this.#client,
         });
         return this.#goOn(steps.noReplyToMail);
@@ -191,4 +194,9 @@ class MilterSession implements Dialogue<Command> {
 
 function withoutBrackets(address: string): string {
   return address.replace(/^<(.*)>$/s, "$1");
+}
+
+function declaredSize(args: readonly string[]): number | undefined {
+  const size = args.find((each) => /^SIZE=[0-9]{1,15}$/i.test(each));
+  return size === undefined ? undefined : Number(size.slice("SIZE=".length));
 }

@@ -483,9 +483,9 @@ describe("what the relay daemon is told", () => {
   const told = (...args: Parameters<typeof aSpec>) => JSON.parse(file("relay", "relay.json", ...args));
 
   test("push tokens go to the push service of Delta Chat, or to the one that is named, or nowhere", () => {
-    expect(told().push).toEqual({ url: "https://notifications.delta.chat/notify" });
+    expect(told("a.test").push).toEqual({ "a.test": { url: "https://notifications.delta.chat/notify" } });
     const url = "https://push.example.org/notify";
-    expect(told("a.test", { services: { push: { url } } }).push).toEqual({ url });
+    expect(told("a.test", { services: { push: { url } } }).push).toEqual({ "a.test": { url } });
     expect(told("a.test", { services: { push: { enabled: false } } })).not.toHaveProperty("push");
   });
 

@@ -26,3 +26,20 @@ test("each label has its own count, and its value is quoted", () => {
     '\nfiltermail_transport_error_total{reason="connection_refused"} 1\nfiltermail_transport_error_total{reason="other"} 3\n',
   );
 });
+
+test("what is counted of a domain has its name where several are served, and else has none", () => {
+  let domains = 1;
+  const metrics = new Metrics(() => domains);
+  const lines = () => metrics.text().match(/^logins_total.*$/gm);
+  metrics.of("a.test").count("logins_total", { outcome: "ok" });
+  expect(lines()).toEqual(['logins_total{outcome="ok"} 1']);
+  domains = 2;
+  metrics.of("a.test", "b.test", "a.test", undefined).count("logins_total", { outcome: "ok" });
+  metrics.of(undefined).count("logins_total", { outcome: "unknown" });
+  expect(lines()).toEqual([
+    'logins_total{outcome="ok"} 1',
+    'logins_total{domain="a.test",outcome="ok"} 1',
+    'logins_total{domain="b.test",outcome="ok"} 1',
+    'logins_total{outcome="unknown"} 1',
+  ]);
+});

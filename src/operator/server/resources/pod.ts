@@ -5,9 +5,15 @@ import { childNames } from "../../../api/names.ts";
 import { amountOf } from "../../../api/quantity.ts";
 import type { Json } from "../../../kube/kinds.ts";
 import { signsMail } from "../../../mail/address.ts";
-import type { Extras, RelayContainer, RelayMount, RelayProbe } from "../../../pod/containers.ts";
+import {
+  type Extras,
+  isDomainMount,
+  type RelayContainer,
+  type RelayMount,
+  type RelayProbe,
+} from "../../../pod/containers.ts";
 import { dkimKeyFiles } from "../../../pod/dkim.ts";
-import { planFile, vmail } from "../../../pod/layout.ts";
+import { domainFolder, givenTls, planFile, vmail } from "../../../pod/layout.ts";
 import { appVersionsKey } from "../../../pod/relay-config.ts";
 import { builtInResources, emptyLimit, runLimit, scratchLimit } from "../../../pod/resources.ts";
 import { turnSecretKey } from "../../../pod/turn.ts";
@@ -58,7 +64,7 @@ export function containerOf(container: RelayContainer, plan: PodPlan): Container
       readOnlyRootFilesystem: true,
       capabilities: { drop: ["ALL"], ...addedTo(container) },
     },
-    volumeMounts: container.mounts.map(mountOf),
+    volumeMounts: container.mounts.map((mount) => mountOf(mount, server.spec.domain)),
     ...(env.length > 0 && ({ env } satisfies Partial<Container>)),
     resources: resourcesOf(container.name, server.spec),
     ...(container.ports.length > 0 &&
@@ -116,14 +122,11 @@ const volumeNames = {
   turnSecret: "turn-secret",
 } as const;
 
-function mountOf(mount: RelayMount): Json<V1VolumeMount> {
+function mountOf(mount: RelayMount, domain: string): Json<V1VolumeMount> {
+  if (isDomainMount(mount))
+    return { name: volumeNames[mount.from], mountPath: domainFolder(mount.at, domain), readOnly: true };
   switch (mount.from) {
     case "plan":
-    case "pages":
-    case "tls":
-    case "dkim":
-    case "invites":
-    case "appVersions":
     case "turnSecret":
       return { name: volumeNames[mount.from], mountPath: mount.at, readOnly: true };
     case "run":
@@ -175,7 +178,7 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
       // 0440 and fsGroup: the daemons' group may read the key, nobody else.
       return {
         name: "tls",
-        secret: { secretName: tlsSecretName, items: items("tls.crt", "tls.key"), defaultMode: 0o440 },
+        secret: { secretName: tlsSecretName, items: items(givenTls.certificate, givenTls.key), defaultMode: 0o440 },
       };
     case "dkim": {
       const name = volumeNames.dkim;

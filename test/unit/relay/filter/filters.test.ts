@@ -107,7 +107,7 @@ describe("outgoing", () => {
     rates = new RateLimiter(() => now);
     const shared = tools();
     const keys = ownKeys(shared);
-    await serve(({ sender }) => new OutgoingFilter(sender, rates, { ...shared, keys }));
+    await serve((from) => new OutgoingFilter(from, rates, { ...shared, keys }));
   });
 
   test("encrypted mail passes; what tells of the sender's device goes", async () => {
@@ -364,7 +364,7 @@ describe("outgoing, of a domain that signs", () => {
     const rates = new RateLimiter(() => now);
     const shared = tools();
     keys = ownKeys(shared, dkim);
-    await serve(({ sender }) => new OutgoingFilter(sender, rates, { ...shared, keys }));
+    await serve((from) => new OutgoingFilter(from, rates, { ...shared, keys }));
   }
   const again = async () => {
     client.close();
@@ -435,14 +435,81 @@ describe("outgoing, of a domain that signs", () => {
     if (text === undefined) rmSync(keyFile("rsa.pem"));
     else writeFileSync(keyFile("rsa.pem"), text);
     await again();
-    expect(keys.problem()).toContain(says);
+    expect(keys.problems()).toEqual({ "chat.example": expect.stringContaining(says) });
     expect(logged.filter((line) => line.includes("DKIM key missing"))).toHaveLength(1);
     const send = () => client.deliver({ sender: alice, recipients: [bob], ...encrypted });
     expect(await send()).toMatchObject({ recipients: ["tempfail"], final: "tempfail" });
     client.send("A");
     writeFileSync(keyFile("rsa.pem"), pem(rsa));
-    expect(keys.problem()).toBeUndefined();
+    expect(keys.problems()).toEqual({});
     expect(inserted(await send())).toHaveLength(2);
+  });
+});
+
+describe("sizes, where several domains are served", () => {
+  const small = "small.example";
+  const reader = `reader123@${small}`;
+  const tooLarge = "552 5.3.4 Message size exceeds fixed limit";
+  const several = () => ({
+    ...config,
+    domains: { "chat.example": limits({ maxMessageBytes: 50_000 }), [small]: limits({ maxMessageBytes: 20_000 }) },
+  });
+  const padded = (bytes: number) => ({
+    headers: encrypted.headers,
+    body: Buffer.concat([Buffer.from(encrypted.body), Buffer.from("x\r\n".repeat(bytes / 3))]),
+  });
+  const directions = {
+    outgoing: (shared: ReturnType<typeof tools>) => {
+      const turns = new RateLimiter(() => now);
+      const keys = ownKeys(shared);
+      return (from: Origin) => new OutgoingFilter(from, turns, { ...shared, config: several(), keys });
+    },
+    incoming: (shared: ReturnType<typeof tools>) => {
+      const verifier = createVerifier({
+        keys: createKeyCache({ lookup: resolverOf({}), now: Date.now }),
+        now: Date.now,
+      });
+      return (from: Origin) => new IncomingFilter(from, { ...shared, config: several(), verifier });
+    },
+  };
+
+  test.each([
+    { way: "outgoing", sender: alice, size: 30_000, recipients: [bob, reader], replies: ["continue", tooLarge] },
+    { way: "outgoing", sender: alice, size: 60_000, recipients: [bob, reader], replies: [tooLarge, tooLarge] },
+    { way: "outgoing", sender: reader, size: 30_000, recipients: [bob], replies: [tooLarge] },
+    { way: "outgoing", sender: alice, size: 50_000, recipients: ["a@elsewhere.example"], replies: ["continue"] },
+    {
+      way: "incoming",
+      sender: "a@b.example",
+      size: 30_000,
+      recipients: [bob, reader],
+      replies: ["continue", tooLarge],
+    },
+    {
+      way: "incoming",
+      sender: "a@b.example",
+      size: 20_000,
+      recipients: [bob, reader],
+      replies: ["continue", "continue"],
+    },
+  ] as const)("a declared size of $size from $sender is answered for each recipient: $way", async (each) => {
+    const { way, sender, size, recipients, replies } = each;
+    await serve(directions[way](tools()));
+    const verdict = await client.deliver({ sender, size, recipients, ...encrypted });
+    expect(verdict.recipients).toEqual(replies);
+  });
+
+  test.each([
+    { way: "outgoing", sender: alice, recipients: [bob], bytes: 30_000, refused: false },
+    { way: "outgoing", sender: alice, recipients: [bob, reader], bytes: 30_000, refused: true },
+    { way: "outgoing", sender: reader, recipients: [bob], bytes: 30_000, refused: true },
+    { way: "incoming", sender: "a@b.example", recipients: [reader], bytes: 30_000, refused: true },
+    { way: "incoming", sender: "a@b.example", recipients: [bob], bytes: 60_000, refused: true },
+  ] as const)("$bytes bytes from $sender to $recipients: refused is $refused, $way", async (each) => {
+    const { way, sender, recipients, bytes, refused } = each;
+    await serve(directions[way](tools()));
+    const { final } = await client.deliver({ sender, recipients, ...padded(bytes) });
+    expect(final === tooLarge).toBe(refused);
   });
 });
 
@@ -461,6 +528,42 @@ describe("bounces", () => {
     const verdict = await client.deliver({ sender: "", recipients: ["someone@elsewhere.example"], ...ours });
     const { results } = await verified(changed(ours, verdict), records, { now: Date.now() });
     expect(results).toMatchObject([{ domain: "chat.example", outcome: "pass" }]);
+  });
+
+  describe("where several domains are served", () => {
+    const other = "_other.example";
+    const literal = "192.0.2.7";
+    beforeEach(async () => {
+      client.close();
+      await server.close(0);
+      const domains = { ...config.domains, [other]: limits(), [literal]: limits() };
+      const shared = { ...tools(), config: { ...config, domains } };
+      const only = dkim["chat.example"].slice(0, 1);
+      const keys = ownKeys(shared, { "chat.example": only, [other]: only });
+      await serve(({ sender }) => new BounceFilter(sender, { ...shared, keys }));
+    });
+    const report = (failed: string) =>
+      body.toString("latin1").replace(/^Final-Recipient: .*$/m, `Final-Recipient: rfc822; ${failed}`);
+    const stranger = "someone@elsewhere.example";
+
+    test.each([
+      { to: `user@${other}`, failed: stranger, as: `MAILER-DAEMON@${other}`, signedBy: other },
+      { to: `user@[${literal}]`, failed: stranger, as: `MAILER-DAEMON@[${literal}]`, signedBy: undefined },
+      { to: bob, failed: stranger, as: undefined, signedBy: "chat.example" },
+      { to: stranger, failed: `user@${other}`, as: `MAILER-DAEMON@${other}`, signedBy: other },
+      { to: stranger, failed: `user@[${literal}]`, as: `MAILER-DAEMON@[${literal}]`, signedBy: undefined },
+      { to: stranger, failed: bob, as: undefined, signedBy: "chat.example" },
+      { to: stranger, failed: stranger, as: undefined, signedBy: "chat.example" },
+    ])("one to $to about $failed is from $as and signed by $signedBy", async ({ to, failed, as, signedBy }) => {
+      const mail = { headers: ours.headers, body: Buffer.from(report(failed), "latin1") };
+      const verdict = await client.deliver({ sender: "", recipients: [to], ...mail });
+      const renamed = verdict.changes.filter((each) => each.startsWith("changeHeader"));
+      expect(renamed).toEqual(as === undefined ? [] : [`changeHeader 1 From= ${as} (Mail Delivery System)`]);
+      const zone = { ...records, [`chatmail._domainkey.${other}`]: rsa.record };
+      const { results } = await verified(changed(mail, verdict), zone, { now: Date.now() });
+      expect(results).toMatchObject(signedBy === undefined ? [] : [{ domain: signedBy, outcome: "pass" }]);
+      expect(inserted(verdict)).toHaveLength(signedBy === undefined ? 0 : 1);
+    });
   });
 
   test.each([

@@ -28,6 +28,7 @@ const seconds = (count: number) => vi.advanceTimersByTimeAsync(count * 1000);
 function newNotifier() {
   notifier = new Notifier({
     config,
+    domains: Object.keys(config.domains),
     tokens,
     log: log.log,
     metrics,

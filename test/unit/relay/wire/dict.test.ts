@@ -45,10 +45,10 @@ beforeAll(async () => {
         accounts,
         tokens: new TokenStore({ log: log.log, now: () => now * 1000 }),
         config: {
-          appVersionsFile,
+          appVersions: { "chat.example": appVersionsFile },
           turn: { "chat.example": { host: "chat.example", port: 3478, secretFile: turnSecretFile } },
           iroh: { "chat.example": "https://iroh.example" },
-          push: { url: "https://push.example" },
+          push: { "chat.example": { url: "https://push.example" } },
         },
         log: log.log,
         now: () => now * 1000,
