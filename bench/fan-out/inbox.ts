@@ -39,7 +39,9 @@ export class Inbox {
     const client = await ImapClient.ready(pod.at(ports.imaps), user, password);
     await client.say("SELECT INBOX");
     const inbox = new Inbox(user, client);
-    void inbox.#look(AbortSignal.any([signal, inbox.#closing.signal])).catch((thrown) => say(String(thrown)));
+    const looking = inbox.#look(AbortSignal.any([signal, inbox.#closing.signal]));
+    // the end of the connection that closes it
+    void looking.catch((thrown) => inbox.#closing.signal.aborted || say(String(thrown)));
     return inbox;
   }
 

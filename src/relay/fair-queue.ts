@@ -2,6 +2,7 @@
  * A queue with turns by network, within a network by client, and within a client by account. What waits is bounded; when the total is
  * reached, the newest work of the busiest network is refused. Work of one client for one account keeps its order.
  */
+import { RoundRobin } from "../lib/round-robin.ts";
 
 export interface Share {
   /** What an attacker with many client addresses is likely to have as a whole. */
@@ -37,8 +38,8 @@ interface Waiting {
 
 export class FairQueue {
   readonly #options: FairQueueOptions;
-  readonly #urgent = new Turns();
-  readonly #ordinary = new Turns();
+  readonly #urgent = new RoundRobin<Waiting>();
+  readonly #ordinary = new RoundRobin<Waiting>();
   readonly #counts = new Map<string, number>();
   #waiting = 0;
   #running = 0;
@@ -127,47 +128,3 @@ const keysOf = ({ network, client, account }: Share) => ({
   account: `account ${account}`,
   pair: `pair ${client} ${account}`,
 });
-
-/** A tree of turns: whoever had the last turn among its siblings comes last. */
-class Turns {
-  readonly #own: Waiting[] = [];
-  /** The first one has the next turn. */
-  readonly #children = new Map<string, Turns>();
-
-  get empty(): boolean {
-    return this.#own.length === 0 && this.#children.size === 0;
-  }
-
-  names(): string[] {
-    return [...this.#children.keys()];
-  }
-
-  add([name, ...path]: readonly string[], waiting: Waiting): void {
-    if (name === undefined) {
-      this.#own.push(waiting);
-      return;
-    }
-    const child = this.#children.get(name) ?? new Turns();
-    this.#children.set(name, child);
-    child.add(path, waiting);
-  }
-
-  take(): Waiting | undefined {
-    const [first] = this.#children;
-    if (!first) return this.#own.shift();
-    const [name, child] = first;
-    const taken = child.take();
-    this.#children.delete(name);
-    if (!child.empty) this.#children.set(name, child);
-    return taken;
-  }
-
-  /** The newest work of the child with this name, or of the one whose turn comes last. */
-  removeLast(name = this.names().at(-1)): Waiting | undefined {
-    const child = name === undefined ? undefined : this.#children.get(name);
-    if (name === undefined || !child) return this.#own.pop();
-    const last = child.removeLast();
-    if (child.empty) this.#children.delete(name);
-    return last;
-  }
-}

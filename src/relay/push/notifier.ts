@@ -6,9 +6,9 @@ import * as events from "../events.ts";
 import { maxTokens } from "../metadata/policy.ts";
 import type { TokenStore } from "../metadata/tokens.ts";
 import type { Metrics } from "../metrics.ts";
+import { IdleFirst } from "./idle-first.ts";
 import { dueMs, maxWaitingBytes, type Pending, verdictOf, waitingBytes, workersFor } from "./policy.ts";
 import { forgetPush, leftPushes, type StoredPush, storePush } from "./store.ts";
-import { Turns } from "./turns.ts";
 
 export interface NotifierOptions {
   config: Domains;
@@ -31,7 +31,7 @@ interface Push {
 export class Notifier {
   readonly #options: NotifierOptions;
   /** Due now, by the number of their try; each address in its turn. */
-  readonly #due: Turns<Push>[] = workersFor.map(() => new Turns<Push>());
+  readonly #due: IdleFirst<Push>[] = workersFor.map(() => new IdleFirst<Push>());
   readonly #running: number[] = workersFor.map(() => 0);
   /** By address and token: due, or to be tried again later; not what is being tried. */
   readonly #waiting = new Map<string, Push>();

@@ -5,6 +5,7 @@ import { mostMxdelivHeaderBytes, mostMxdelivHeaders } from "../../pod/layout.ts"
 import { clientKey } from "../accounts/client.ts";
 import type { Domains } from "../domains.ts";
 import type { Metrics } from "../metrics.ts";
+import { Admission, type AdmissionLimits } from "./admission.ts";
 import { Body, type Pace } from "./body.ts";
 import { handOn } from "./hand-on.ts";
 import {
@@ -26,7 +27,6 @@ import {
   unavailable,
   wrongMethod,
 } from "./policy.ts";
-import { type TurnLimits, Turns } from "./turns.ts";
 import { type UnfinishedLimits, UnfinishedMessages } from "./unfinished.ts";
 
 export interface ReceiveOptions {
@@ -41,7 +41,7 @@ export interface ReceiveOptions {
 const idleMs = 300_000;
 
 /** Postfix has a bounded number of processes for what runs; who waits holds a connection and the headers. */
-const turnLimits: TurnLimits = {
+const admissionLimits: AdmissionLimits = {
   running: 50,
   runningEach: 10,
   waiting: 200,
@@ -94,7 +94,7 @@ export function receiveServer(options: ReceiveOptions): Server {
 
 class Receiver {
   readonly #options: ReceiveOptions;
-  readonly #turns = new Turns(turnLimits);
+  readonly #admission = new Admission(admissionLimits);
   readonly #unfinished = new UnfinishedMessages(() => unfinishedLimits(this.#largest));
 
   constructor(options: ReceiveOptions) {
@@ -118,7 +118,7 @@ class Receiver {
     const leaving = new AbortController();
     const leave = () => leaving.abort();
     request.once("close", leave);
-    const endTurn = await this.#turns.take({ client: key, bytes: headerBytes(request), signal: leaving.signal });
+    const endTurn = await this.#admission.take({ client: key, bytes: headerBytes(request), signal: leaving.signal });
     request.off("close", leave);
     if (!endTurn) return busy;
     try {

@@ -1,8 +1,9 @@
 /**
- * What waits, handed out by account in turns: one with thousands waiting delays the others by one each. An account that has had nothing
- * waiting comes before those that have had a turn (as in RFC 8290 §4). Pure but for its own state.
+ * What waits, given out by account in turns, accounts that had nothing waiting first (as in RFC 8290 §4): one with thousands waiting delays the
+ * others by one each, and a message to an account that was idle not even by that. Other than in RoundRobin, an account whose first item may not
+ * go yet gives its next one, and a new one does not come last. Pure but for its own state.
  */
-export class Turns<T> {
+export class IdleFirst<T> {
   /** What waits, by account, in its order. */
   readonly #waiting = new Map<string, T[]>();
   /** Whose turn comes first, and after them; an account is in one of them. One that is empty leaves when its turn comes. */

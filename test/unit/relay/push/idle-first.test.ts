@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
-import { Turns } from "../../../../src/relay/push/turns.ts";
+import { IdleFirst } from "../../../../src/relay/push/idle-first.ts";
 
 const always = () => true;
-const all = (turns: Turns<string>) => {
+const all = (turns: IdleFirst<string>) => {
   const taken: string[] = [];
   for (let item = turns.take(always); item !== undefined; item = turns.take(always)) taken.push(item);
   return taken;
 };
 
 function turnsOf(items: Record<string, number>) {
-  const turns = new Turns<string>();
+  const turns = new IdleFirst<string>();
   for (const [account, count] of Object.entries(items))
     for (let nth = 1; nth <= count; nth++) turns.add(account, `${account}${nth}`);
   return turns;

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Turns } from "../../../../src/relay/receive/turns.ts";
+import { Admission } from "../../../../src/relay/receive/admission.ts";
 
 const limits = { running: 4, runningEach: 2, waiting: 6, waitingEach: 3, waitingBytes: 1000, patienceMs: 30_000 };
 const staying = new AbortController().signal;
-let turns: Turns;
+let admission: Admission;
 /** Who has begun or was refused, in this order: "a1", "-a2". */
 let seen: string[];
 let ends: Map<string, () => void>;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-  turns = new Turns(limits);
+  admission = new Admission(limits);
   seen = [];
   ends = new Map();
 });
@@ -18,7 +18,7 @@ afterEach(() => void vi.useRealTimers());
 
 /** A request named by its client and a number. */
 function ask(name: string, { bytes = 10, signal = staying } = {}) {
-  void turns.take({ client: name[0] ?? "", bytes, signal }).then((end) => {
+  void admission.take({ client: name[0] ?? "", bytes, signal }).then((end) => {
     seen.push(end ? name : `-${name}`);
     if (end) ends.set(name, end);
   });
@@ -41,8 +41,8 @@ test("one client has some turns, and all have some", async () => {
   expect(await asked("a1", "a2", "a3", "b1", "b2", "c1")).toEqual(["a1", "a2", "b1", "b2"]);
   expect(await after("b1")).toEqual(["c1"]);
   expect(await after("a1")).toEqual(["a3"]);
-  expect(turns.running).toBe(4);
-  expect(turns.waiting).toBe(0);
+  expect(admission.running).toBe(4);
+  expect(admission.waiting).toBe(0);
 });
 
 test("turns go round by client, in the order of arrival for one client", async () => {
@@ -55,7 +55,7 @@ test("turns go round by client, in the order of arrival for one client", async (
 test("ending a turn twice frees one", async () => {
   await asked("a1", "a2", "b1", "b2", "c1", "c2");
   expect(await after("a1", "a1")).toEqual(["c1"]);
-  expect(turns.running).toBe(4);
+  expect(admission.running).toBe(4);
 });
 
 test("more than a client may have waiting are refused at once", async () => {
@@ -69,7 +69,7 @@ test("where no more may wait, a newcomer takes the place of the newest of who ha
   expect(await asked("d1")).toEqual(["-b3"]);
   // as many as anybody else has
   expect(await asked("d2")).toEqual(["-d2"]);
-  expect(turns.waiting).toBe(6);
+  expect(admission.waiting).toBe(6);
   expect(await after("x1", "x2", "y1", "y2")).toEqual(["a1", "b1", "c1", "d1"]);
 });
 
@@ -85,7 +85,7 @@ test("what waits holds a bounded number of bytes; who holds most is refused firs
   ask("a3", { bytes: 400 });
   await settled();
   expect(seen).toEqual(["-c1", "-a3"]);
-  expect(turns.waiting).toBe(2);
+  expect(admission.waiting).toBe(2);
 });
 
 test("who has waited too long, or is gone, gets no turn and takes no room", async () => {
@@ -99,12 +99,12 @@ test("who has waited too long, or is gone, gets no turn and takes no room", asyn
   expect(seen).toEqual(["-a1"]);
   await vi.advanceTimersByTimeAsync(30_000);
   expect(seen).toEqual(["-a1", "-b1"]);
-  expect(turns.waiting).toBe(0);
+  expect(admission.waiting).toBe(0);
   ask("c1", { signal: leaving.signal });
   await settled();
   expect(seen.at(-1)).toBe("-c1");
   expect(await after("x1")).toEqual([]);
-  expect(turns.running).toBe(3);
+  expect(admission.running).toBe(3);
 });
 
 test("whatever comes in whatever order, the bounds hold and nobody is forgotten", async () => {
@@ -122,9 +122,9 @@ test("whatever comes in whatever order, the bounds hold and nobody is forgotten"
       if (name !== undefined) ends.delete(name);
     }
     await settled();
-    expect(turns.running).toBe(ends.size);
-    expect(turns.running).toBeLessThanOrEqual(limits.running);
-    expect(turns.waiting).toBeLessThanOrEqual(limits.waiting);
+    expect(admission.running).toBe(ends.size);
+    expect(admission.running).toBeLessThanOrEqual(limits.running);
+    expect(admission.waiting).toBeLessThanOrEqual(limits.waiting);
     const byClient = new Map<string, number>();
     for (const name of ends.keys()) byClient.set(name[0] ?? "", (byClient.get(name[0] ?? "") ?? 0) + 1);
     expect(Math.max(0, ...byClient.values())).toBeLessThanOrEqual(limits.runningEach);
@@ -136,6 +136,6 @@ test("whatever comes in whatever order, the bounds hold and nobody is forgotten"
     }
     await settled();
   }
-  expect(turns.waiting).toBe(0);
+  expect(admission.waiting).toBe(0);
   expect(seen.length).toBe(count);
 });

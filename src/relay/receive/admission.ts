@@ -1,9 +1,10 @@
 /**
- * Who runs and who waits. Both are bounded, for all and for each client, and so are the bytes that those who wait hold; turns are given round
- * robin by client, in the order of arrival for one client. A client that would take the room of others is refused first.
+ * Which requests run and which wait. Both are bounded, for all and for each client, and so are the bytes that those who wait hold; clients take
+ * turns. A client that would take the room of others is refused first.
  */
+import { RoundRobin } from "../../lib/round-robin.ts";
 
-export interface TurnLimits {
+export interface AdmissionLimits {
   running: number;
   runningEach: number;
   waiting: number;
@@ -24,24 +25,25 @@ export interface TurnRequest {
 }
 
 interface Waiting {
+  client: string;
   bytes: number;
   settle(turn: (() => void) | undefined): void;
 }
 
-export class Turns {
-  readonly #limits: TurnLimits;
+export class Admission {
+  readonly #limits: AdmissionLimits;
   /** How many run, by client. */
   readonly #running = new Map<string, number>();
-  /** Who waits, by client; the client whose turn is next comes first. */
-  readonly #lines = new Map<string, Waiting[]>();
+  /** Who waits, by client. */
+  readonly #lines = new RoundRobin<Waiting>();
   #runningSum = 0;
 
-  constructor(limits: TurnLimits) {
+  constructor(limits: AdmissionLimits) {
     this.#limits = limits;
   }
 
   get waiting(): number {
-    return sum([...this.#lines.values()].map((line) => line.length));
+    return this.#lines.items().length;
   }
 
   get running(): number {
@@ -55,6 +57,7 @@ export class Turns {
     if (!this.#makeRoom(client, bytes)) return undefined;
     return new Promise((resolve) => {
       const entry: Waiting = {
+        client,
         bytes,
         settle: (turn) => {
           clearTimeout(timer);
@@ -63,14 +66,12 @@ export class Turns {
         },
       };
       const leave = () => {
-        this.#remove(client, entry);
+        this.#lines.remove([client], entry);
         entry.settle(undefined);
       };
       const timer = setTimeout(leave, this.#limits.patienceMs);
       signal.addEventListener("abort", leave);
-      const line = this.#lines.get(client);
-      if (line) line.push(entry);
-      else this.#lines.set(client, [entry]);
+      this.#lines.add([client], entry);
     });
   }
 
@@ -95,51 +96,34 @@ export class Turns {
   }
 
   #next(): void {
-    for (const [client, [first]] of this.#lines) {
-      if (this.#runningSum >= this.#limits.running) return;
-      if (!first || !this.#mayRun(client)) continue;
-      const line = this.#remove(client, first);
-      // behind all other clients; a loop over a map meets what is added to its end, so it may come again
-      if (line.length > 0) {
-        this.#lines.delete(client);
-        this.#lines.set(client, line);
-      }
-      first.settle(this.#begin(client));
+    while (this.#runningSum < this.#limits.running) {
+      const next = this.#lines.take(({ client }) => this.#mayRun(client));
+      if (!next) return;
+      next.settle(this.#begin(next.client));
     }
   }
 
   /** Whether there is room for one more of this client, if need be in place of the newest of the client that has the most. */
   #makeRoom(client: string, bytes: number): boolean {
     const { waiting, waitingEach, waitingBytes } = this.#limits;
-    if ((this.#lines.get(client)?.length ?? 0) >= waitingEach || bytes > waitingBytes) return false;
+    if (this.#lines.items(client).length >= waitingEach || bytes > waitingBytes) return false;
     const number = (line: readonly Waiting[]) => line.length;
     while (this.waiting + 1 > waiting) if (!this.#refuseNewest(client, 1, number)) return false;
     const held = (line: readonly Waiting[]) => sum(line.map((each) => each.bytes));
-    const all = () => sum([...this.#lines.values()].map(held));
-    while (all() + bytes > waitingBytes) if (!this.#refuseNewest(client, bytes, held)) return false;
+    while (held(this.#lines.items()) + bytes > waitingBytes) if (!this.#refuseNewest(client, bytes, held)) return false;
     return true;
   }
 
   /** Of the client that has the most; false where that would be the one that asks. */
   #refuseNewest(client: string, more: number, amount: (line: readonly Waiting[]) => number): boolean {
-    let [most, greedy] = [amount(this.#lines.get(client) ?? []) + more, client];
-    for (const [each, line] of this.#lines) {
-      if (each !== client && amount(line) > most) [most, greedy] = [amount(line), each];
+    let [most, greedy] = [amount(this.#lines.items(client)) + more, client];
+    for (const each of this.#lines.names()) {
+      const held = amount(this.#lines.items(each));
+      if (each !== client && held > most) [most, greedy] = [held, each];
     }
-    const newest = this.#lines.get(greedy)?.at(-1);
-    if (greedy === client || !newest) return false;
-    this.#remove(greedy, newest);
-    newest.settle(undefined);
-    return true;
-  }
-
-  /** What is left of the client's line. */
-  #remove(client: string, entry: Waiting): Waiting[] {
-    const line = this.#lines.get(client) ?? [];
-    const at = line.indexOf(entry);
-    if (at >= 0) line.splice(at, 1);
-    if (line.length === 0) this.#lines.delete(client);
-    return line;
+    const newest = greedy === client ? undefined : this.#lines.removeLast(greedy);
+    newest?.settle(undefined);
+    return newest !== undefined;
   }
 }
 
