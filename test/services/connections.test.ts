@@ -1,13 +1,11 @@
 /**
  * One client, or two, that hold as many connections as they can, on each port: others are served meanwhile. And one client that is 300 honest
- * devices behind one address. Who is who tells the header of a load balancer, so that one machine can be many clients.
+ * devices behind one address. How long others wait is measured by `npm run bench -- connections`. Who is who tells the header of a load balancer, so that one machine can be many clients.
  */
-import { connect, type Socket } from "node:net";
-import { Duplex } from "node:stream";
-import { connect as connectTls } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
+import { clientHello, type HeldConnections, holdConnections } from "../helpers/held-connections.ts";
 import { askHttps } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { LineSocket } from "../helpers/line-socket.ts";
@@ -37,56 +35,21 @@ beforeAll(async () => {
 });
 afterAll(() => pod?.remove());
 
-const held: Socket[] = [];
-afterEach(async () => {
-  for (const socket of held.splice(0)) socket.destroy();
+const held: HeldConnections[] = [];
+afterEach(() => {
+  for (const each of held.splice(0)) each.end();
 });
 
+async function hold(port: number, client: string, options: { connections: number; says?: Buffer }) {
+  const attack = await holdConnections(by(port, client), options);
+  held.push(attack);
+  return attack;
+}
 const by = (port: number, client: string) => ({ ...pod.at(port), preamble: proxyV2(client) });
-
-/** What a client of TLS says first. */
-function clientHello(alpn: string[]): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const socket = new Duplex({ read: () => undefined, write: (chunk: Buffer) => resolve(chunk) });
-    connectTls({ socket, ALPNProtocols: alpn }).on("error", () => undefined);
-  });
-}
-
-/** Connections that say this much and then nothing; resolves once all are made. */
-async function hold(
-  port: number,
-  client: string,
-  { connections, says = Buffer.alloc(0) }: { connections: number; says?: Buffer },
-) {
-  const sockets: Socket[] = [];
-  while (sockets.length < connections) {
-    const some = Array.from({ length: Math.min(100, connections - sockets.length) }, () => connect(pod.at(port)));
-    sockets.push(...some);
-    held.push(...some);
-    await Promise.all(
-      some.map(
-        (socket) =>
-          new Promise<void>((resolve, reject) => {
-            socket.on("error", reject);
-            socket.once("connect", () => {
-              socket.off("error", reject).on("error", () => undefined);
-              // what is not read does not tell of the other side's end
-              socket.resume();
-              socket.write(Buffer.concat([proxyV2(client), says]));
-              resolve();
-            });
-          }),
-      ),
-    );
-  }
-  return { open: () => sockets.filter((socket) => !socket.destroyed && !socket.readableEnded).length };
-}
-
-type Attack = Awaited<ReturnType<typeof hold>>;
-const openOf = (attacks: readonly Attack[]) => attacks.reduce((sum, { open }) => sum + open(), 0);
+const openOf = (attacks: readonly HeldConnections[]) => attacks.reduce((sum, { open }) => sum + open(), 0);
 
 /** It is done while the connections are held: some of them are still open at its end. */
-async function meanwhile(attacks: readonly Attack[], work: () => Promise<unknown>): Promise<void> {
+async function meanwhile(attacks: readonly HeldConnections[], work: () => Promise<unknown>): Promise<void> {
   await work();
   expect(openOf(attacks)).toBeGreaterThan(0);
 }
@@ -94,7 +57,7 @@ async function meanwhile(attacks: readonly Attack[], work: () => Promise<unknown
 const page = async (client = honest) =>
   expect(await askHttps(pod, { path: "/", preamble: proxyV2(client) })).toMatchObject({ status: 200 });
 /** nginx has closed what was too many. Asked before this client does anything else: what it has open for a moment counts as well. */
-const limited = (attacks: readonly Attack[]) =>
+const limited = (attacks: readonly HeldConnections[]) =>
   until("the limit", () => openOf(attacks) === mostEach, { patienceMs: patienceMs.client });
 async function redirect(): Promise<void> {
   const socket = await LineSocket.open(by(ports.http, honest), undefined);
@@ -114,7 +77,7 @@ test.each([
   { port: ports.http, what: "80, with nothing said", alpn: undefined },
 ])("two clients with 1,000 connections each to port $what", async ({ port, alpn }) => {
   const says = alpn ? await clientHello(alpn) : Buffer.alloc(0);
-  const attacks: Attack[] = [];
+  const attacks: HeldConnections[] = [];
   for (const client of strangers) attacks.push(await hold(port, client, { connections: 1000, says }));
   for (const { open } of attacks) {
     await until("the limit", () => open() <= mostEach, { patienceMs: patienceMs.client });
@@ -130,7 +93,7 @@ test("connections of a client that are closed count no more", async () => {
   const attack = await hold(ports.http, client, { connections: mostEach + 10 });
   await limited([attack]);
   await expect(page(client)).rejects.toThrow();
-  for (const socket of held.splice(0)) socket.destroy();
+  attack.end();
   expect(attack.open()).toBe(0);
   await until("a page again", () => page(client).then(() => true));
 });
@@ -153,7 +116,7 @@ test.each([
     work: () => async () => (await SmtpClient.open(by(ports.submission, honest))).quit(),
   },
 ])("two clients with 200 connections each to $what", async ({ port, work }) => {
-  const attacks: Attack[] = [];
+  const attacks: HeldConnections[] = [];
   for (const client of strangers) attacks.push(await hold(port, client, { connections: 200 }));
   await meanwhile(attacks, work());
 });
@@ -166,7 +129,7 @@ test.each([
   async ({ port, says }) => {
     const before = await pod.memory();
     const hello = says ? await clientHello(says) : Buffer.alloc(0);
-    const attacks: Attack[] = [];
+    const attacks: HeldConnections[] = [];
     for (const client of strangers) attacks.push(await hold(port, client, { connections: 4000, says: hello }));
     await meanwhile(attacks, readsMail(ports.imaps));
     const during = await pod.memory();
