@@ -9,8 +9,10 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { messageOf } from "../src/lib/text.ts";
 import { browserPackages, dkimPackages, mailClientPackages } from "../test/helpers/suite-packages.ts";
+import { buildKstatus } from "../test/lab/kstatus.ts";
 import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
 import { needPackages } from "../test/lab/packages.ts";
+import { terminalProgress } from "../test/lab/progress.ts";
 import { buildImages } from "./images.ts";
 import { asksForHelp, refuse } from "./options.ts";
 import { closingLine, type Outcome, outcomeTable, type SuiteName, suiteNames, suiteOutcome } from "./test-report.ts";
@@ -48,6 +50,8 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
   if (lab.state !== "up" && !(await labIsThere())) startedLab = true;
   if (suite === "services") {
     await namesUp();
+    // outside the lab, from where Go modules can be reached
+    await buildKstatus(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
     // a test that misses one says so and is skipped
     await needPackages([...browserPackages, ...dkimPackages, ...mailClientPackages]).catch((thrown) =>
       console.warn(messageOf(thrown)),

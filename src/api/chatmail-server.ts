@@ -50,7 +50,7 @@ export const Condition = z.object({
   status: z.enum(["True", "False", "Unknown"]).describe("True, False or Unknown."),
   reason: z.string().max(1024).describe("Reason in one word; docs/reference lists all reasons."),
   message: z.string().max(32_768).describe("Details, and what to do if something is missing."),
-  lastTransitionTime: z.iso.datetime().describe("When status last changed."),
+  lastTransitionTime: z.iso.datetime().describe("When status last changed; of Reconciling, when its reason did."),
   observedGeneration: z.int().min(0).optional().describe("Generation of the spec that the condition refers to."),
 });
 export type Condition = z.infer<typeof Condition>;

@@ -61,6 +61,8 @@ export const annotations = {
   synced: `${group}/synced`,
   /** On a ChatmailServer, by a person: "volume" or "dkim", which is lost and may be replaced by a new one. */
   acceptDataLoss: `${group}/accept-data-loss`,
+  /** On a ChatmailServer, by a person: as management: Paused, for as long as it is there and not "false". */
+  pause: `${group}/pause`,
   /** On a volume claim or Secret that may outlive its server: the domain that it belongs to. */
   domain: `${group}/domain`,
 } as const;

@@ -11,19 +11,31 @@
  */
 export type WhoActs = "moving" | "needs edit" | "needs person" | "passing";
 
-interface ReasonRow {
-  meaning: string;
-  /** Absent where nobody has to act. */
-  who?: WhoActs;
-}
+type ReasonRow = { meaning: string } & (
+  | {
+      who: "moving" | "passing";
+      /** What takes longer does not pass by itself: somebody has to look. */
+      withinMinutes: number;
+    }
+  | { who: "needs edit" | "needs person" }
+  /** Told in a condition of its own; the relay is as its spec says all the same. */
+  | { who: WhoActs; aside: true }
+  /** Nobody has to act. */
+  | { who?: undefined }
+);
 
 export const reasons = {
   Serving: { meaning: "all checks are passed" },
-  Progressing: { who: "moving", meaning: "changes are being applied" },
+  Progressing: { who: "moving", withinMinutes: 10, meaning: "changes are being applied" },
   Settled: { meaning: "all changes are applied" },
   NotStalled: { meaning: "reconciliation is not blocked" },
-  Paused: { meaning: "the pod, its volume and its Service are left as they are until management is Managed again" },
-  Unmanaged: { meaning: "the operator does nothing with this server" },
+  Managed: { meaning: "the operator carries out the spec" },
+  EditWaiting: { who: "needs person", meaning: "the server is paused, and its objects are not as the spec says" },
+  Paused: {
+    meaning:
+      "the pod, its volume and its Service are left as they are: management is Paused, or the annotation chatmail.dev/pause is set",
+  },
+  Unmanaged: { meaning: "the operator changes nothing of this server: management is Unmanaged" },
   SpecInvalid: { who: "needs edit", meaning: "the spec is invalid; the message names the field and the rule" },
   DomainTaken: { who: "needs edit", meaning: "another server in the cluster serves the same domain" },
   ImageNotAllowed: {
@@ -38,14 +50,14 @@ export const reasons = {
     who: "needs person",
     meaning: "the operator lacks the right to list objects in the namespace, or the namespace is gone",
   },
-  ApplyFailed: { who: "passing", meaning: "the API server refused an object of the server" },
+  ApplyFailed: { who: "passing", withinMinutes: 10, meaning: "the API server refused an object of the server" },
   ApplyConflict: {
     who: "needs person",
     meaning: "an object with a name that the server needs belongs to something else",
   },
   VolumeBound: { meaning: "the volume is bound" },
-  VolumePending: { who: "moving", meaning: "the volume is not bound yet" },
-  VolumeResizing: { who: "moving", meaning: "the volume is growing to the size of the spec" },
+  VolumePending: { who: "moving", withinMinutes: 10, meaning: "the volume is not bound yet" },
+  VolumeResizing: { who: "moving", withinMinutes: 60, meaning: "the volume is growing to the size of the spec" },
   ResizeRefused: {
     who: "needs edit",
     meaning: "the volume can't grow to the size of the spec; it is used as it is, and the size may be taken back",
@@ -59,31 +71,39 @@ export const reasons = {
     meaning: "the volume's claim was deleted: the volume exists only as long as the relay pod runs",
   },
   RelayRunning: { meaning: "all containers of the relay pod are ready" },
-  PodMissing: { who: "moving", meaning: "the relay pod does not exist yet" },
-  PodPending: { who: "moving", meaning: "the relay pod is not running yet" },
-  PodUnschedulable: { who: "moving", meaning: "no node can run the relay pod" },
+  PodMissing: { who: "moving", withinMinutes: 10, meaning: "the relay pod does not exist yet" },
+  PodPending: { who: "moving", withinMinutes: 10, meaning: "the relay pod is not running yet" },
+  PodUnschedulable: { who: "moving", withinMinutes: 15, meaning: "no node can run the relay pod" },
   PodForbidden: {
     who: "needs person",
     meaning: "the cluster refuses the relay pod: a quota, a limit, Pod Security or another policy",
   },
   ReferenceMissing: { who: "needs person", meaning: "a Secret or ConfigMap that the relay pod mounts does not exist" },
-  VolumeUnavailable: { who: "passing", meaning: "a volume of the relay pod can't be attached or mounted" },
-  SandboxFailed: { who: "passing", meaning: "the node can't set up the relay pod, usually its network" },
+  VolumeUnavailable: {
+    who: "passing",
+    withinMinutes: 10,
+    meaning: "a volume of the relay pod can't be attached or mounted",
+  },
+  SandboxFailed: {
+    who: "passing",
+    withinMinutes: 10,
+    meaning: "the node can't set up the relay pod, usually its network",
+  },
   NodeLost: {
     who: "needs person",
     meaning:
       "the node of the relay pod does not answer; the relay is not started elsewhere until that node is confirmed to be off",
   },
-  PodFailing: { who: "passing", meaning: "a container of the relay pod fails" },
-  ImageUnavailable: { who: "passing", meaning: "an image can't be pulled" },
+  PodFailing: { who: "passing", withinMinutes: 10, meaning: "a container of the relay pod fails" },
+  ImageUnavailable: { who: "passing", withinMinutes: 10, meaning: "an image can't be pulled" },
   AddressesKnown: { meaning: "the relay has an address" },
   PrivateAddress: {
     who: "needs edit",
     meaning: "other relays can't reach the relay: its addresses are those of a private network",
   },
-  AddressPending: { who: "moving", meaning: "the Service has no address yet" },
+  AddressPending: { who: "moving", withinMinutes: 10, meaning: "the Service has no address yet" },
   CertificateIssued: { meaning: "a valid certificate is used" },
-  CertificateMissing: { who: "passing", meaning: "there is no certificate yet" },
+  CertificateMissing: { who: "passing", withinMinutes: 30, meaning: "there is no certificate yet" },
   CertificateExpired: {
     who: "needs person",
     meaning: "the certificate, or an intermediate certificate, has expired",
@@ -108,18 +128,19 @@ export const reasons = {
   },
   DkimKeyInvalid: { who: "needs person", meaning: "the Secret of the DKIM key contains no valid key" },
   InvitesThere: { meaning: "there are invites for new members" },
-  InvitesMissing: { who: "needs person", meaning: "registration requires an invite, and there is none" },
+  InvitesMissing: { who: "needs person", aside: true, meaning: "registration requires an invite, and there is none" },
   AccountsOpen: { meaning: "new accounts are created" },
   Closed: { meaning: "registration is Closed in the spec" },
-  DiskLow: { who: "needs person", meaning: "the volume is nearly full, so no new accounts are created" },
-  MemoryLow: { who: "passing", meaning: "the node is short of memory, so no new accounts are created" },
-  LoadHigh: { who: "passing", meaning: "the node's CPUs are overloaded, so no new accounts are created" },
+  DiskLow: { who: "needs person", aside: true, meaning: "the volume is nearly full, so no new accounts are created" },
+  MemoryLow: { who: "passing", aside: true, meaning: "the node is short of memory, so no new accounts are created" },
+  LoadHigh: { who: "passing", aside: true, meaning: "the node's CPUs are overloaded, so no new accounts are created" },
   AccountsRefused: {
     who: "passing",
+    aside: true,
     meaning: "the relay creates no new accounts, for a reason that this operator does not know",
   },
   PlanUsed: { meaning: "the relay pod uses the newest plan, which follows from the spec" },
-  PlanPending: { who: "moving", meaning: "new settings are on their way to the relay pod" },
+  PlanPending: { who: "moving", withinMinutes: 5, meaning: "new settings are on their way to the relay pod" },
   PlanRefused: {
     who: "needs edit",
     meaning: "the relay's image can't use the new settings; the relay continues with the ones before",
@@ -134,12 +155,12 @@ export const reasons = {
     meaning:
       "a ConfigMap with pages or app versions of your own is missing or incomplete; the built-in pages are served",
   },
-  RelayNotAsked: { who: "moving", meaning: "the relay pod has not reported yet" },
-  RelayUnreachable: { who: "passing", meaning: "the operator can't reach the relay pod's health port" },
+  RelayNotAsked: { who: "moving", aside: true, meaning: "the relay pod has not reported yet" },
+  RelayUnreachable: { who: "passing", aside: true, meaning: "the operator can't reach the relay pod's health port" },
   ExpiryOnTime: { meaning: "the last expiry run succeeded" },
-  ExpiryNotYetRun: { who: "moving", meaning: "expiry has not run yet" },
-  ExpiryLate: { who: "needs person", meaning: "expiry has not run for two days" },
-  ExpiryFailed: { who: "passing", meaning: "the last expiry run failed" },
+  ExpiryNotYetRun: { who: "moving", aside: true, meaning: "expiry has not run yet" },
+  ExpiryLate: { who: "needs person", aside: true, meaning: "expiry has not run for two days" },
+  ExpiryFailed: { who: "passing", aside: true, meaning: "the last expiry run failed" },
 } as const satisfies Record<string, ReasonRow>;
 
 export type Reason = keyof typeof reasons;
@@ -165,3 +186,12 @@ export function isStalled(reason: Reason): boolean {
   const who = whoActs(reason);
   return who === "needs edit" || who === "needs person";
 }
+
+/** How long it may take to pass; undefined where nobody waits for that. */
+export function deadlineMs(reason: Reason): number | undefined {
+  const row = rows[reason];
+  return "withinMinutes" in row ? row.withinMinutes * 60_000 : undefined;
+}
+
+/** Told in a condition of its own: Ready, Reconciling and Stalled do not follow it. */
+export const isAside = (reason: Reason): boolean => "aside" in rows[reason];

@@ -3,7 +3,7 @@ import type { Structural } from "./crd.ts";
 import { structuralOf, valueText } from "./crd.ts";
 import type { Kind } from "./kinds.ts";
 import { apiVersion } from "./names.ts";
-import { type Reason, reasons, whoActs } from "./reasons.ts";
+import { deadlineMs, isAside, isStalled, type Reason, reasons, whoActs } from "./reasons.ts";
 import { celKeyword } from "./schema.ts";
 
 interface Field {
@@ -115,6 +115,13 @@ function statusTable(schema: Structural): string {
   );
 }
 
+function stalledText(reason: Reason): string {
+  if (isAside(reason)) return "beside";
+  if (isStalled(reason)) return "at once";
+  const limitMs = deadlineMs(reason);
+  return limitMs === undefined ? "" : `after ${limitMs / 60_000} minutes`;
+}
+
 const reasonNames = Object.keys(reasons) as Reason[];
 
 export function referenceOf({ kind, shortNames: [short], name, example, spec, status }: Kind): string {
@@ -147,13 +154,21 @@ ${statusTable(structuralOf(status))}
 The word in \`reason\` of a condition is the same in events and logs. \`Ready\` shows the first thing that is wrong, in the
 order in which a person would put it right.
 
-Who must act so that it passes: \`moving\`, nobody, the operator or the cluster is at it (\`Reconciling\` is True); \`needs edit\`, whoever
-writes the spec; \`needs person\`, somebody outside the spec (with both, \`Stalled\` is True: time alone will not help); \`passing\`, nobody at once, a fault outside
-that is tried again.
+Who must act so that it passes, and how tools that wait for a resource see it ([GitOps](../gitops/README.md)):
+
+- \`moving\`: nobody, the operator or the cluster is at it; \`passing\`: nobody at once, an error outside that is tried again. \`Reconciling\` is
+  True until the time in the table is over; from then on \`Stalled\` is True, because it did not pass.
+- \`needs edit\`: whoever writes the spec; \`needs person\`: somebody, outside the spec. \`Stalled\` is True at once: time alone will not help.
+- *beside*: told in a condition of its own; \`Ready\`, \`Reconciling\` and \`Stalled\` do not follow it.
 
 ${table(
-  ["Reason", "Meaning", "Who must act"],
-  reasonNames.map((reason) => [`\`${reason}\``, reasons[reason].meaning, whoActs(reason) ?? "nobody"]),
+  ["Reason", "Meaning", "Who must act", "Stalled"],
+  reasonNames.map((reason) => [
+    `\`${reason}\``,
+    reasons[reason].meaning,
+    whoActs(reason) ?? "nobody",
+    stalledText(reason),
+  ]),
 )}
 `;
 }

@@ -6,7 +6,7 @@ import { writtenIssues } from "../api/resolve.ts";
 import { issueTexts } from "../lib/issues.ts";
 import { messageOf } from "../lib/text.ts";
 import { repositoryOf } from "./image.ts";
-import { resolveSpec, type ServerDefaults } from "./server/spec.ts";
+import { resolveServer, type ServerDefaults } from "./server/spec.ts";
 
 const switchText = z
   .enum(["true", "false"])
@@ -89,7 +89,7 @@ function readServerDefaults(text: string): { values: ServerDefaults } | { proble
   const anyServer = { domain: "any.example" };
   const issues = writtenIssues(ChatmailServerSpec, { ...values, ...anyServer });
   if (issues.length > 0) return { problem: issueTexts({ issues }) };
-  const resolved = resolveSpec(anyServer, values);
+  const resolved = resolveServer({ spec: anyServer, metadata: {} }, values);
   return "problem" in resolved ? { problem: resolved.problem.message } : { values };
 }
 

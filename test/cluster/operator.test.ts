@@ -188,7 +188,7 @@ describe("one server", () => {
 
   test("paused, a change of the spec waits", async () => {
     await patch("story", { management: "Paused", accounts: { sendBurst: 22 } });
-    await conditionIs("story", "Reconciling", "False Paused");
+    await conditionIs("story", "Stalled", "True EditWaiting");
     expect(await planOfStory()).toContain('"sendBurst": 21');
     await patch("story", { management: "Managed" });
     await until("the change", async () => (await planOfStory()).includes('"sendBurst": 22'));

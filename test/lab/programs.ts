@@ -73,6 +73,16 @@ export async function buildProgram(tool: "kind" | "kubectl" | "helm", progress: 
   });
 }
 
+/** Builds one program of a module of ours. */
+export async function buildGoProgram(
+  folder: string,
+  to: string,
+  { progress, log }: { progress: Progress; log: string },
+): Promise<void> {
+  const go = await findGo(progress);
+  await run([go, "build", "-trimpath", "-buildvcs=false", "-o", to, "."], { cwd: folder, env: goEnv(go), log });
+}
+
 const stamp = "k8s.io/component-base/version";
 const [major, minor] = versions.kubernetes.split(".");
 const goFlags = [

@@ -193,7 +193,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       await cluster.patch("loses", { image: { reference: "elsewhere.example/relay:1" } });
       await cluster.conditionIs("loses", "Ready", "ImageNotAllowed");
       await cluster.patch("loses", { image: null, management: "Unmanaged" });
-      await cluster.conditionIs("loses", "Ready", "Unmanaged");
+      await cluster.conditionIs("loses", "Paused", "Unmanaged");
       await operator.stop();
       await cluster.patch("loses", { management: "Managed" });
       operator = cluster.startOperator();

@@ -563,6 +563,10 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       await cluster.conditionIs("rests", "Reconciling", "Paused");
       const before = await cluster.versions("rests");
       await cluster.patch("rests", { accounts: { sendBurst: 21 } });
+      const { message } = await cluster.conditionIs("rests", "Stalled", "EditWaiting");
+      expect(message).toBe(
+        "management is Paused: changes of the spec are not applied, and ConfigMap rests-plan would change",
+      );
       await cluster.remove("services", "rests");
       await cluster.conditionIs("rests", "Ready", "Paused");
       const { "services/rests": _, ...others } = before;
@@ -574,21 +578,19 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
     });
   });
 
-  test("Unmanaged, nothing is repaired and nothing is judged; Managed again, all is put right", async () => {
+  test("Unmanaged, nothing is repaired, and what is there is judged; Managed again, all is put right", async () => {
     await ready("alone", { domain: "_alone.test" });
     await cluster.patch("alone", { management: "Unmanaged" });
-    await cluster.conditionIs("alone", "Ready", "Unmanaged");
+    await cluster.conditionIs("alone", "Paused", "Unmanaged");
+    expect(await cluster.condition("alone", "Ready")).toMatchObject({ status: "True" });
     await cluster.remove("services", "alone");
     await cluster.change("configmaps", "alone-plan", { data: { "plan.json": "{}" } });
     // a server that comes later is set up, so the operator has been at work since
     await cluster.makeServer("after-alone", { domain: "_after-alone.test" });
     await cluster.setUp("after-alone");
     expect(await cluster.exists("services", "alone")).toBe(false);
-    expect((await cluster.statusOf("alone")).conditions?.map(({ type }) => type)).toEqual([
-      "Ready",
-      "Reconciling",
-      "Stalled",
-    ]);
+    await cluster.conditionIs("alone", "Ready", "Unmanaged");
+    expect(await cluster.condition("alone", "CertificateReady")).toMatchObject({ status: "True" });
     await cluster.patch("alone", { management: "Managed" });
     await until("the Service", () => cluster.exists("services", "alone"), patience);
     const { data = {} } = await cluster.get<{ data?: Record<string, string> }>("configmaps", "alone-plan");

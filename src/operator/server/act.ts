@@ -10,7 +10,7 @@ import { problemOf, toMake } from "../identity/read.ts";
 import { isMadeFor, notMadeFor, secretNameOf } from "../identity/secret.ts";
 import { identities, identityNames } from "../identity/table.ts";
 import type { Concern, OwnedFailure } from "../problem.ts";
-import { type DesiredChild, lastingChildren, namedIn, podChildren } from "./desired.ts";
+import { type DesiredChild, desiredChildren, lastingChildren, namedIn, podChildren } from "./desired.ts";
 import { isLost } from "./losses.ts";
 import { preflight } from "./preflight.ts";
 import type { Seen } from "./seen.ts";
@@ -104,6 +104,16 @@ async function applyChildren(
       done.applied.add(what);
     });
   }
+}
+
+/** Kind and name of the owned objects that are not as the spec says: nothing is sent. */
+export function waitingChanges(server: ChatmailServer, seen: Seen, world: World): string[] {
+  return desiredChildren(server, seen, world)
+    .filter(({ resource, object }) => {
+      const live = storeOf(world.stores, resource)?.at(keyOf(object));
+      return live && !world.applier.isApplied(resource, object, live);
+    })
+    .map(({ object }) => namedIn(object));
 }
 
 /** What is not in a store may still be there: somebody else's, under the name that we want. */

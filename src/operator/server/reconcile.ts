@@ -1,4 +1,4 @@
-import type { ChatmailServer, Condition, WrittenServer } from "../../api/chatmail-server.ts";
+import type { ChatmailServer, ChatmailServerStatus, Condition, WrittenServer } from "../../api/chatmail-server.ts";
 import { Failure } from "../../api/failure.ts";
 import { childNames } from "../../api/names.ts";
 import { type Reason, reasons, whoActs } from "../../api/reasons.ts";
@@ -9,9 +9,18 @@ import type { Log } from "../../kube/log.ts";
 import type { KubeObject } from "../../kube/object.ts";
 import { messageOf } from "../../lib/text.ts";
 import type { Problem } from "../problem.ts";
-import { applyLasting, applyPod, applyStatus, keepIdentities, nothingDone, refuseKeptOfOthers } from "./act.ts";
+import {
+  applyLasting,
+  applyPod,
+  applyStatus,
+  keepIdentities,
+  nothingDone,
+  refuseKeptOfOthers,
+  waitingChanges,
+} from "./act.ts";
 import { lossesIn } from "./losses.ts";
 import { observe } from "./observe.ts";
+import { stallsAt } from "./progress.ts";
 import type { Judged, Seen } from "./seen.ts";
 import { domainProblem, imageProblem, type ResolvedSpec } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
@@ -39,19 +48,16 @@ async function reconcile(key: string, world: World, log: Log, signal: AbortSigna
 
   const resolved = world.resolve(live);
   const { management } = resolved;
-  if (management === "Unmanaged") {
-    await judge({ server: live, management }, world, log, signal);
-    return {};
-  }
   const namespaceRefused = namespaceProblem(live, world);
   const refused = namespaceRefused ?? problemOfSpec(live, resolved, world);
   if (refused || !("spec" in resolved)) {
-    await judge({ server: live, management, refused }, world, log, signal);
+    await judge(await refusedServer(live, resolved, refused, world, signal), world, log, signal);
     // nothing tells when it may be listed again
     return namespaceRefused ? { againMs: 60_000 } : {};
   }
 
   const server = { ...live, spec: resolved.spec };
+  if (management === "Unmanaged") return look(server, world, log, signal);
   const { domain } = server.spec;
   const { uid } = server.metadata;
   const atWork = world.domainsAtWork.get(domain);
@@ -64,9 +70,33 @@ async function reconcile(key: string, world: World, log: Log, signal: AbortSigna
   }
 }
 
+/** What runs by an earlier spec is judged like all that runs. */
+async function refusedServer(
+  live: LiveServer,
+  resolved: ResolvedSpec,
+  refused: Problem | undefined,
+  world: World,
+  signal: AbortSignal,
+): Promise<Judged & { server: KubeObject }> {
+  const { namespace, name } = live.metadata;
+  const runs = world.stores.statefulSets.get(namespace, childNames(name).statefulSet) !== undefined;
+  if (!runs || !("spec" in resolved) || refused?.reason === "NamespaceForbidden")
+    return { server: live, management: resolved.management, refused };
+  const server = { ...live, spec: resolved.spec };
+  return { server, seen: await observe(server, world, signal), refused };
+}
+
+/** Reads and judges, and changes nothing. */
+async function look(server: ResolvedServer, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
+  const seen = await observe(server, world, signal);
+  const status = await judge({ server, seen }, world, log, signal);
+  return { againMs: againMs(server, seen, status, world.now()) };
+}
+
 /** Why it is not carried out. */
 function problemOfSpec(server: LiveServer, resolved: ResolvedSpec, world: World): Problem | undefined {
   if (!("spec" in resolved)) return resolved.problem;
+  if (resolved.management === "Unmanaged") return undefined;
   return (
     imageProblem(resolved.spec, world.allowedImages) ??
     domainProblem(server, world.serversByDomain.get(resolved.spec.domain), {
@@ -103,10 +133,9 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
   for (const { reason, message } of failures) log.warn({ reason, message }, "owned object not applied, retrying");
   if (isManaged && (await syncPod(server, seen, world, signal))) log.debug({}, "pod brought up to date");
 
-  await judge({ server, seen, failures }, world, log, signal);
-  const deadlines = [againMs(seen, world.now()), ...(lossesIn(server, seen).length > 0 ? [lossAgainMs] : [])];
-  const next = deadlines.filter((each) => each !== undefined).sort((a, b) => a - b)[0];
-  return { againMs: next, ...(failures.length > 0 && { retry: true }) };
+  if (!isManaged) seen = { ...seen, waiting: waitingChanges(server, seen, world) };
+  const status = await judge({ server, seen, failures }, world, log, signal);
+  return { againMs: againMs(server, seen, status, world.now()), ...(failures.length > 0 && { retry: true }) };
 }
 
 /** What a person restores without our labels is not watched. */
@@ -134,7 +163,6 @@ async function showInternalError(key: string, thrown: unknown, world: World, log
   const server = world.stores.servers.at(key);
   if (!server || server.metadata.deletionTimestamp || signal.aborted) return;
   const { management } = world.resolve(server);
-  if (management === "Unmanaged") return;
   const refused = {
     reason: "InternalError",
     message: `internal error of the operator, please report it: ${messageOf(thrown)}. The relay keeps running unchanged`,
@@ -144,20 +172,22 @@ async function showInternalError(key: string, thrown: unknown, world: World, log
   );
 }
 
+/** Writes the status, where it is another, and gives it. */
 async function judge(
   judged: Judged & { server: KubeObject },
   world: World,
   log: Log,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<ChatmailServerStatus> {
   const { server } = judged;
   const status = statusOf(judged, world.now());
   const before = readyOf(server.status);
   const after = readyOf(status);
-  if (!(await applyStatus(server, status, world, signal))) return;
-  if (before?.status === after?.status && before?.reason === after?.reason) return;
+  if (!(await applyStatus(server, status, world, signal))) return status;
+  if (before?.status === after?.status && before?.reason === after?.reason) return status;
   log.info({ ready: after?.status, reason: after?.reason }, "status changed");
   if (after) world.events.note(server, transitionNote(after));
+  return status;
 }
 
 /** Of a change of Ready. A warning unless all is well, or about to be. */
@@ -168,7 +198,10 @@ function transitionNote({ status, reason, message }: Condition): Note {
 
 const readyOf = (status: LiveServer["status"]) => status?.conditions?.find((condition) => condition.type === "Ready");
 
-function againMs(seen: Seen, now: Date): number | undefined {
-  const deadline = nextDeadline(seen, now);
-  return deadline && deadline.getTime() - now.getTime() + 1_000;
+/** Until something changes by the passing of time alone. */
+function againMs(server: ChatmailServer, seen: Seen, status: ChatmailServerStatus, now: Date): number | undefined {
+  const dates = [nextDeadline(seen, now), stallsAt(status.conditions)].filter((date) => date !== undefined);
+  const waits = dates.map((date) => Math.max(0, date.getTime() - now.getTime()) + 1_000);
+  if (lossesIn(server, seen).length > 0) waits.push(lossAgainMs);
+  return waits.length > 0 ? Math.min(...waits) : undefined;
 }

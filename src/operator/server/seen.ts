@@ -62,6 +62,8 @@ export interface Seen {
   networkPolicies?: KubeObject[];
   cronJob?: LiveCronJob | undefined;
   jobs: LiveJob[];
+  /** Kind and name of what would change if the server were not paused. */
+  waiting?: readonly string[];
   /** What the cluster last said about a claim that is not bound, or about a pod that is not made. */
   claimEvent?: string | undefined;
   setEvent?: string | undefined;

@@ -6,6 +6,7 @@ import {
   type WrittenServer,
   type WrittenSpec,
 } from "../../api/chatmail-server.ts";
+import { annotations } from "../../api/names.ts";
 import { type Layer, resolve } from "../../api/resolve.ts";
 import { issueTexts } from "../../lib/issues.ts";
 import { isImageAllowed } from "../image.ts";
@@ -27,11 +28,23 @@ const layersOf = (spec: unknown, serverDefaults: ServerDefaults): Layer[] => [
   { from: "operator configuration", values: serverDefaults },
 ];
 
+/** Anything but "false" pauses: who sets it wants that nothing changes. */
+export const isPauseAnnotated = ({ annotations: given }: Pick<WrittenServer["metadata"], "annotations">): boolean =>
+  !["", "false", undefined].includes(given?.[annotations.pause]);
+
 /** The API server's CEL rules have seen most specs before us; what they could not see, or an older CRD let pass, is found here. */
-export function resolveSpec(written: WrittenSpec, serverDefaults: ServerDefaults): ResolvedSpec {
+export function resolveServer(
+  {
+    spec: written,
+    metadata,
+  }: Pick<WrittenServer, "spec"> & { metadata: Pick<WrittenServer["metadata"], "annotations"> },
+  serverDefaults: ServerDefaults,
+): ResolvedSpec {
   const resolved = resolve(ChatmailServerSpec, layersOf(written, serverDefaults));
-  if ("spec" in resolved) return { management: resolved.spec.management, spec: resolved.spec };
-  const management = written?.management ?? serverDefaults.management ?? "Managed";
+  const given = "spec" in resolved ? resolved.spec.management : (written?.management ?? serverDefaults.management);
+  const management =
+    given === undefined || given === "Managed" ? (isPauseAnnotated(metadata) ? "Paused" : "Managed") : given;
+  if ("spec" in resolved) return { management, spec: { ...resolved.spec, management } };
   return { management, problem: { reason: "SpecInvalid", message: issueTexts(resolved, ["spec"]) } };
 }
 

@@ -1,7 +1,7 @@
 /** What the status says. Pure: the same server, the same observations, the same minute give the same text. */
 import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
-import { childNames } from "../../api/names.ts";
-import { acceptingReasons, isStalled, type Reason, reasons, whoActs } from "../../api/reasons.ts";
+import { annotations, childNames } from "../../api/names.ts";
+import { acceptingReasons, type Reason, reasons } from "../../api/reasons.ts";
 import { dkimFingerprint, type PublicDkimKey } from "../../dns/dkim-key.ts";
 import { type DnsRecord, dkimRecord, recordsOf } from "../../dns/records.ts";
 import { signsMail } from "../../mail/address.ts";
@@ -18,14 +18,10 @@ import type { LiveVolumeClaim } from "./live.ts";
 import { acceptanceMemory, isAccepted, isEnding, isLost, lossesIn, storageMemory } from "./losses.ts";
 import { podProblem } from "./pod-problem.ts";
 import { podWaitsFor } from "./pod-waits.ts";
+import { countsFrom, progressVerdicts, type Verdict } from "./progress.ts";
 import { isLarger, volumeSizes } from "./resources/volume-claim.ts";
 import type { Judged, Seen, SeenFiles, SeenInvites } from "./seen.ts";
-
-interface Verdict {
-  status: Condition["status"];
-  reason: Reason;
-  message: string;
-}
+import { isPauseAnnotated, type Management } from "./spec.ts";
 
 /** A reason whose meaning says all. */
 const fine = (reason: Reason) => ({ reason, message: reasons[reason].meaning });
@@ -33,20 +29,29 @@ const fine = (reason: Reason) => ({ reason, message: reasons[reason].meaning });
 /** One question; the answer is what is wrong. */
 type Check = (seen: Seen, server: ChatmailServer, now: Date) => Problem | undefined;
 
-const certificateIsFine: Check = ({ certificate }) => certificate.problem;
+const certificateIsFine: Check = ({ certificate, identity }, server) =>
+  identity.tls?.state === "absent" && server.spec.management === "Unmanaged"
+    ? notCreated(server, "certificate")
+    : certificate.problem;
 
 const keyIsFine: Check = (seen, server) =>
   lossesIn(server, seen).find(({ of }) => of === "dkim") ?? problemOf(seen.identity.dkim);
 
-const isPaused = ({ spec }: ChatmailServer) => spec.management === "Paused";
+/** Nothing is created: what is missing stays missing until a person changes that. */
+const isAtRest = ({ spec }: ChatmailServer) => spec.management !== "Managed";
+
+const notCreated = (server: ChatmailServer, what: string): Problem => {
+  const { management } = server.spec;
+  const reason = management === "Unmanaged" ? "Unmanaged" : "Paused";
+  return { reason, message: `there is no ${what}, and none is created while the server is ${management}` };
+};
 
 const volumeIsThere: Check = (seen, server) => {
   const { volumeClaim, claimEvent } = seen;
   const phase = volumeClaim?.status?.phase;
   const [lost] = lossesIn(server, seen).filter(({ of }) => of === "volume");
   if (lost) return lost;
-  if (!volumeClaim && isPaused(server))
-    return { reason: "Paused", message: "there is no volume, and none is created while management is Paused" };
+  if (!volumeClaim && isAtRest(server)) return notCreated(server, "volume");
   if (phase === "Lost") {
     const volume = volumeClaim?.spec?.volumeName ?? "of the claim";
     const message = `volume ${volume} no longer exists. Restore it under this name; to go on with another one, delete the claim and follow the message`;
@@ -76,8 +81,7 @@ const volumeIsNoCause: Check = (seen, server, now) => {
 const podIsReady: Check = (seen, server, now) => {
   const { pod, podEvent, setEvent, statefulSet, volumeClaim: claim } = seen;
   if (pod) return podProblem(pod, { now, event: podEvent, claim });
-  if (!statefulSet && isPaused(server))
-    return { reason: "Paused", message: "there is no relay pod, and none is created while management is Paused" };
+  if (!statefulSet && isAtRest(server)) return notCreated(server, "relay pod");
   if (isLost("volume", server, seen))
     return { reason: "PodMissing", message: "no relay pod is started while its volume is lost" };
   const waits = podWaitsFor(server, seen);
@@ -98,8 +102,7 @@ const podIsCurrent: Check = ({ statefulSet }) => {
 const addressIsKnown: Check = (seen, server) => {
   const addresses = addressesOf(server, seen);
   if (addresses.length > 0) return privateAlone(server, addresses);
-  if (!seen.service && isPaused(server))
-    return { reason: "Paused", message: "there is no Service, and none is created while management is Paused" };
+  if (!seen.service && isAtRest(server)) return notCreated(server, "Service");
   const cure = {
     LoadBalancer:
       "the cluster has given the Service no address; without a load balancer set network.exposure to HostPort or NodePort",
@@ -153,8 +156,10 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
   const { generation } = metadata;
   const verdicts: Record<string, Verdict | undefined> = {
     ...readyVerdicts(judged, now),
-    ...(judged.seen &&
-      !refused && { ...concernVerdicts(judged.server, judged.seen, now), ...failureVerdicts(judged.failures ?? []) }),
+    ...(judged.seen && {
+      ...concernVerdicts(judged.server, judged.seen, now),
+      ...failureVerdicts(judged.failures ?? []),
+    }),
   };
   const before = status?.conditions ?? [];
   const conditions = Object.entries(verdicts).flatMap(([type, verdict]) =>
@@ -165,7 +170,8 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     const known = before.filter(({ type }) => !(type in verdicts));
     return { ...status, observedGeneration: generation, conditions: [...conditions, ...known] };
   }
-  if (!judged.seen || refused) return { observedGeneration: generation, conditions, ...memoryOf(status) };
+  // What was true of the relay when its spec could be read: it goes on by that spec.
+  if (!judged.seen) return { ...status, observedGeneration: generation, conditions };
 
   const { server, seen } = judged;
   const { facts, source, secretName } = seen.certificate;
@@ -184,11 +190,6 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     ...acceptanceMemory(server),
     ...(completionTime && { lastExpiry: { completionTime } }),
   };
-}
-
-/** What the data loss guard goes by: it must not be lost with the rest of a status. */
-function memoryOf({ dkim, storage, acceptedDataLoss }: ChatmailServerStatus = {}): ChatmailServerStatus {
-  return { ...(dkim && { dkim }), ...(storage && { storage }), ...(acceptedDataLoss && { acceptedDataLoss }) };
 }
 
 /** A key that is not yet in the cluster is not for the DNS. */
@@ -276,46 +277,46 @@ function summary(problem: Problem, failures: readonly OwnedFailure[]): string {
   return others.length > 0 ? `${problem.message}; see also ${[...new Set(others)].join(", ")}` : problem.message;
 }
 
+/** What is judged of a server as a whole. */
 function readyVerdicts(judged: Judged, now: Date): Record<string, Verdict> {
-  const { failures = [] } = judged;
-  const management = judged.seen ? judged.server.spec.management : judged.management;
-  if (management === "Unmanaged") {
-    const left = {
-      reason: "Unmanaged",
-      message: "management is Unmanaged: the operator applies and checks nothing",
-    } as const;
-    return {
-      Ready: { status: "Unknown", ...left },
-      Reconciling: { status: "False", ...left },
-      Stalled: { status: "False", ...left },
-    };
-  }
+  const { failures = [], server } = judged;
   const problems = problemsOf(judged, now);
   const [problem] = problems;
-  const stalled = problems.find(({ reason }) => isStalled(reason));
-  const moving =
-    reconcilingProblem(judged, problem) ?? (problem ? undefined : judged.seen && resizing(judged.server, judged.seen));
+  const unfinished = judged.seen && !judged.refused ? unfinishedIn(judged.server, judged.seen) : [];
+  const past = { before: server.status?.conditions ?? [], generation: server.metadata.generation, now };
+  const management = judged.seen ? judged.server.spec.management : judged.management;
+  const settled = management === "Managed" ? fine("Settled") : restVerdict(server, management);
   return {
     Ready: problem
       ? { status: "False", reason: problem.reason, message: summary(problem, failures) }
-      : { status: "True", reason: "Serving", message: `${judged.server.spec.domain} is served` },
-    Reconciling:
-      management === "Paused"
-        ? { status: "False", reason: "Paused", message: "management is Paused: changes of the spec are not applied" }
-        : moving
-          ? { status: "True", reason: moving.reason, message: moving.message }
-          : { status: "False", ...fine("Settled") },
-    Stalled: stalled
-      ? { status: "True", reason: stalled.reason, message: stalled.message }
-      : { status: "False", ...fine("NotStalled") },
+      : { status: "True", reason: "Serving", message: `${server.spec.domain} is served` },
+    ...progressVerdicts([...problems, ...unfinished], past, settled),
+    Paused: { status: management === "Managed" ? "False" : "True", ...restVerdict(server, management) },
   };
 }
 
-/** What the operator or the cluster is working on: what was refused is tried again. */
-function reconcilingProblem({ failures = [] }: Judged, problem: Problem | undefined): Problem | undefined {
-  if (!problem || isStalled(problem.reason)) return undefined;
-  const isFailure = failures.some(({ message }) => message === problem.message);
-  return isFailure || whoActs(problem.reason) === "moving" ? problem : undefined;
+/** The relay serves, but not yet all that the spec says. */
+function unfinishedIn(server: ChatmailServer, seen: Seen): Problem[] {
+  const { status, reason, message } = upToDateVerdict(server, seen);
+  const growth = resizing(server, seen);
+  return [...(status === "False" ? [{ reason, message }] : []), ...(growth ? [growth] : [])];
+}
+
+function restVerdict({ spec, metadata }: Judged["server"], management: Management): Problem {
+  switch (management) {
+    case "Managed":
+      return fine("Managed");
+    case "Unmanaged":
+      return {
+        reason: "Unmanaged",
+        message: "management is Unmanaged: the operator changes nothing, and reports health",
+      };
+    case "Paused": {
+      const isByAnnotation = spec?.management !== "Paused" && isPauseAnnotated(metadata);
+      const why = isByAnnotation ? `annotation ${annotations.pause} is set` : "management is Paused";
+      return { reason: "Paused", message: `${why}: changes of the spec are not applied` };
+    }
+  }
 }
 
 function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<string, Verdict> {
@@ -338,14 +339,10 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
     ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
     ...(seen.website && { WebsiteReady: websiteVerdict(seen.website) }),
     AcceptingAccounts: acceptingVerdict(server, seen),
-    UpToDate: upToDateVerdict(seen),
+    UpToDate: upToDateVerdict(server, seen),
     ExpiryHealthy:
-      !seen.cronJob && isPaused(server)
-        ? {
-            status: "Unknown",
-            reason: "Paused",
-            message: "there is no CronJob, and none is created while management is Paused",
-          }
+      !seen.cronJob && isAtRest(server)
+        ? { status: "Unknown", ...notCreated(server, "CronJob") }
         : expiryVerdict(server, seen, now),
   };
 }
@@ -426,7 +423,11 @@ function invitesVerdict({ secretName, count, unusable }: SeenInvites): Verdict {
 }
 
 /** Whether the pod goes by the plan that follows from the spec. One that it can't use changes nothing: what was served is served on. */
-function upToDateVerdict({ relay, configMap }: Seen): Verdict {
+function upToDateVerdict(server: ChatmailServer, { relay, configMap, waiting = [] }: Seen): Verdict {
+  if (waiting.length > 0) {
+    const { message } = restVerdict(server, server.spec.management);
+    return { status: "False", reason: "EditWaiting", message: `${message}, and ${waiting.join(", ")} would change` };
+  }
   const plan = relay && "report" in relay ? relay.report.plan : undefined;
   const text = configMap?.data?.[planFile];
   if (!plan || text === undefined)
@@ -532,8 +533,10 @@ function conditionOf(options: {
 }): Condition {
   const { type, verdict, before, generation, now } = options;
   const last = before.find((condition) => condition.type === type);
-  const lastTransitionTime =
-    last?.status === verdict.status ? last.lastTransitionTime : now.toISOString().replace(/[.]\d+Z$/, "Z");
+  const isAsBefore =
+    last?.status === verdict.status &&
+    (countsFrom({ type }) === "status" || (last.reason === verdict.reason && last.observedGeneration === generation));
+  const lastTransitionTime = last && isAsBefore ? last.lastTransitionTime : now.toISOString().replace(/[.]\d+Z$/, "Z");
   // The API server refuses longer ones; what matters comes first.
   const message = verdict.message.slice(0, 4_000);
   return {

@@ -29,7 +29,7 @@ import type {
   LiveVolumeClaim,
 } from "./live.ts";
 import { PodSync } from "./pod-sync.ts";
-import { type ResolvedSpec, resolveSpec, type ServerDefaults } from "./spec.ts";
+import { type ResolvedSpec, resolveServer, type ServerDefaults } from "./spec.ts";
 
 export const chatmailServers: Resource<LiveServer> = {
   group,
@@ -220,7 +220,7 @@ function resolverOf(serverDefaults: ServerDefaults): World["resolve"] {
   return (server) => {
     const known = resolved.get(server);
     if (known) return known;
-    const result = resolveSpec(server.spec, serverDefaults);
+    const result = resolveServer(server, serverDefaults);
     resolved.set(server, result);
     return result;
   };

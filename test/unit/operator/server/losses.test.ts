@@ -126,7 +126,12 @@ test.each([
 
 test("what was there is remembered while nothing is managed, and while the key's Secret is broken", () => {
   const unmanaged = { ...server(), ...{ spec: aServer({ management: "Unmanaged" }).spec } };
-  expect(statusOf({ server: unmanaged, management: "Unmanaged" }, new Date())).toMatchObject(status);
+  expect(
+    statusOf(
+      { server: unmanaged, seen: { ...healthy, volumeClaim: undefined, identity: { dkim: { state: "absent" } } } },
+      new Date(),
+    ),
+  ).toMatchObject(status);
   const broken = {
     state: "broken",
     secret: { apiVersion: "v1", kind: "Secret", metadata: { name: "nine-dkim" } },

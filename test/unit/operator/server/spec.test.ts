@@ -1,16 +1,16 @@
 import { expect, test } from "vitest";
 import type { ChatmailServer, WrittenServer, WrittenSpec } from "../../../../src/api/chatmail-server.ts";
-import { domainProblem, type OperatorSide, resolveSpec } from "../../../../src/operator/server/spec.ts";
+import { domainProblem, type OperatorSide, resolveServer } from "../../../../src/operator/server/spec.ts";
 import { aServer } from "../../../helpers/a-server.ts";
 import { wrongTogether } from "../../../helpers/wrong-specs.ts";
 
 const specProblem = (spec: WrittenSpec) => {
-  const resolved = resolveSpec(spec, {});
+  const resolved = resolveServer({ spec, metadata: {} }, {});
   return "problem" in resolved ? resolved.problem : undefined;
 };
 const operator: OperatorSide = {
   isServing: () => false,
-  resolve: ({ spec }) => resolveSpec(spec, {}),
+  resolve: ({ spec }) => resolveServer({ spec, metadata: {} }, {}),
 };
 
 test("a spec that an older CRD let pass is refused with path and rule", () => {

@@ -74,7 +74,7 @@ test.each<{ when: string; seen: Partial<Seen>; ready: string; reconciling: strin
     when: "nothing can get the certificate",
     seen: { certificate: { source: "None", secretName: "x", problem } },
     ready: "False CertificateSourceMissing",
-    reconciling: "False Settled",
+    reconciling: "False CertificateSourceMissing",
     stalled: "True CertificateSourceMissing",
   },
   {
@@ -84,7 +84,7 @@ test.each<{ when: string; seen: Partial<Seen>; ready: string; reconciling: strin
       pod: undefined,
     },
     ready: "False CertificateMissing",
-    reconciling: "False Settled",
+    reconciling: "True CertificateMissing",
     stalled: "False NotStalled",
   },
   {
@@ -102,14 +102,14 @@ test.each<{ when: string; seen: Partial<Seen>; ready: string; reconciling: strin
       pod: crashed,
     },
     ready: "False PodFailing",
-    reconciling: "False Settled",
+    reconciling: "True PodFailing",
     stalled: "False NotStalled",
   },
   {
     when: "the volume is lost",
     seen: { volumeClaim: kube("PersistentVolumeClaim", "nine-data", { status: { phase: "Lost" } }) },
     ready: "False VolumeLost",
-    reconciling: "False Settled",
+    reconciling: "False VolumeLost",
     stalled: "True VolumeLost",
   },
   {
@@ -184,13 +184,59 @@ test.each([
 });
 
 test.each([
-  { management: "Paused", ready: "True Serving", reconciling: "False Paused" },
-  { management: "Unmanaged", ready: "Unknown Unmanaged", reconciling: "False Unmanaged" },
-])("with $management Ready is $ready", ({ management, ready, reconciling }) => {
-  const server = aServer({ management });
-  const judged = management === "Unmanaged" ? { server, management: "Unmanaged" as const } : { server, seen: healthy };
-  const status = statusOf(judged, now);
-  expect([condition(status, "Ready"), condition(status, "Reconciling")]).toEqual([ready, reconciling]);
+  { management: "Managed", seen: {}, is: "True Serving, False Settled, False NotStalled", paused: "False Managed" },
+  { management: "Paused", seen: {}, is: "True Serving, False Paused, False NotStalled", paused: "True Paused" },
+  {
+    management: "Paused",
+    seen: { pod: crashed },
+    is: "False PodFailing, True PodFailing, False NotStalled",
+    paused: "True Paused",
+  },
+  {
+    management: "Paused",
+    seen: { waiting: ["StatefulSet nine"] },
+    is: "True Serving, False EditWaiting, True EditWaiting",
+    paused: "True Paused",
+  },
+  {
+    management: "Unmanaged",
+    seen: {},
+    is: "True Serving, False Unmanaged, False NotStalled",
+    paused: "True Unmanaged",
+  },
+  {
+    management: "Unmanaged",
+    seen: { pod: crashed },
+    is: "False PodFailing, True PodFailing, False NotStalled",
+    paused: "True Unmanaged",
+  },
+  {
+    management: "Unmanaged",
+    seen: { statefulSet: undefined, pod: undefined },
+    is: "False Unmanaged, False Unmanaged, False NotStalled",
+    paused: "True Unmanaged",
+  },
+])("$management with $seen: $is", ({ management, seen, is, paused }) => {
+  const status = judge(seen, {}, aServer({ management }));
+  expect(["Ready", "Reconciling", "Stalled"].map((type) => condition(status, type)).join(", ")).toBe(is);
+  expect(condition(status, "Paused")).toBe(paused);
+});
+
+test.each<{ when: string; more: Pick<Judged, "refused">; seen?: Seen }>([
+  { when: "its spec can't be read", more: { refused: { reason: "SpecInvalid", message: "no" } } },
+  { when: "its image is not allowed", more: { refused: { reason: "ImageNotAllowed", message: "no" } }, seen: healthy },
+])("what is known of a relay stays while $when", ({ more, seen }) => {
+  const server = { ...aServer(), status: judge() };
+  const status = statusOf(seen ? { server, seen, ...more } : { server, management: "Managed", ...more }, now);
+  const { conditions: _, ...known } = server.status;
+  expect(status).toMatchObject(known);
+  expect(known).toMatchObject({
+    addresses: [{}],
+    dns: { records: expect.any(Array) },
+    invite: { link: "dcaccount:_nine.test" },
+  });
+  expect(condition(status, "PodReady")).toBe(seen && "True RelayRunning");
+  expect(condition(status, "Reconciling")).toBe(`False ${more.refused?.reason}`);
 });
 
 test.each([
@@ -445,7 +491,7 @@ describe("a volume", () => {
     expect(condition(status, "StorageReady")).toBe(is);
     expect(status.conditions?.find(({ type }) => type === "StorageReady")?.message).toMatch(says);
     expect(status.storage).toMatchObject({ claimName: "nine-data", capacity: expect.stringMatching(/Gi$/) });
-    const reconciling = is === "True VolumeResizing" ? is : "False Settled";
+    const reconciling = is === "True VolumeBound" ? "False Settled" : is;
     expect(condition(status, "Reconciling")).toBe(reconciling);
     const stalled = is.startsWith("True")
       ? "True Serving, False NotStalled"
