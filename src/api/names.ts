@@ -61,6 +61,8 @@ export const annotations = {
   synced: `${group}/synced`,
   /** On a ChatmailServer, by a person: "volume" or "dkim", which is lost and may be replaced by a new one. */
   acceptDataLoss: `${group}/accept-data-loss`,
+  /** On a volume claim: which DKIM key the domain signs with. A cluster that is restored has no status that remembers it. */
+  dkimFingerprint: `${group}/dkim-fingerprint`,
   /** On a volume claim or Secret that may outlive its server: the domain that it belongs to. */
   domain: `${group}/domain`,
 } as const;
