@@ -3,8 +3,9 @@
  * give existing addresses to whoever logs in first, and mail that is signed with another key is rejected. Pure.
  */
 import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
-import { annotations, childNames } from "../../api/names.ts";
+import { annotations, chatmailServer, childNames } from "../../api/names.ts";
 import { dkimFingerprint, type PublicDkimKey } from "../../dns/dkim-key.ts";
+import type { KubeObject } from "../../kube/object.ts";
 import { rsaKey } from "../../pod/dkim.ts";
 import { recordedFingerprint } from "../identity/recorded.ts";
 import type { Problem } from "../problem.ts";
@@ -48,8 +49,8 @@ function volumeLoss(server: ChatmailServer, claim: LiveVolumeClaim | undefined):
   return { of: "volume", reason: "VolumeLost", message };
 }
 
-function keyLoss(server: ChatmailServer, { identity }: Seen): Loss | undefined {
-  const recorded = recordedFingerprint(server.status);
+function keyLoss(server: ChatmailServer, { identity, volumeClaim }: Seen): Loss | undefined {
+  const recorded = recordedFingerprint(server.status, volumeClaim);
   if (recorded === undefined || !identity.dkim) return undefined;
   const name = childNames(server.metadata.name).dkimSecret;
   const restore = `Restore it, or accept that the key is lost, and publish the record of the new one: ${acceptCommand(server, "dkim")}`;
@@ -67,6 +68,11 @@ function keyLoss(server: ChatmailServer, { identity }: Seen): Loss | undefined {
 /** The key that mail can't do without; others may come and go. */
 const requiredKey = (published: readonly { selector: string; key: PublicDkimKey }[]): PublicDkimKey | undefined =>
   published.find(({ selector }) => selector === rsaKey.selector)?.key;
+
+function fingerprintIn(published: Parameters<typeof requiredKey>[0]): string | undefined {
+  const key = requiredKey(published);
+  return key && dkimFingerprint(key);
+}
 
 /** Each value counts for one loss: what stays on the object does not accept the next one. */
 function acceptedNow({ metadata, status }: ChatmailServer): string[] {
@@ -93,15 +99,39 @@ export function servesLostVolume(pod: LivePod | undefined, claim: LiveVolumeClai
   return !claim || (pod.metadata.creationTimestamp ?? "") < (claim.metadata.creationTimestamp ?? "");
 }
 
+/**
+ * Whether the end of this object would be a loss: not of one that ends with an earlier server of the name, which the garbage collector may be
+ * about to delete.
+ */
+export function isToStay({ metadata: { uid } }: Pick<ChatmailServer, "metadata">, object: KubeObject): boolean {
+  const owners = (object.metadata.ownerReferences ?? []).filter(({ kind }) => kind === chatmailServer.kind);
+  return object.metadata.deletionTimestamp === undefined && owners.every((owner) => owner.uid === uid);
+}
+
 /** What the status has to remember of the volume: as long as it is lost, what it was. */
 export function storageMemory(
   server: ChatmailServer,
   seen: Seen,
 ): Pick<NonNullable<ChatmailServerStatus["storage"]>, "claimUID" | "volumeName"> {
+  const { volumeClaim: claim } = seen;
+  const before = server.status?.storage ?? {};
+  const isKnown = isLost("volume", server, seen) || claim?.metadata.uid === before.claimUID;
+  if (!isKnown && claim && !isToStay(server, claim)) return {};
   const { claimUID, volumeName } = isLost("volume", server, seen)
-    ? (server.status?.storage ?? {})
-    : { claimUID: seen.volumeClaim?.metadata.uid, volumeName: seen.volumeClaim?.spec?.volumeName };
+    ? before
+    : { claimUID: claim?.metadata.uid, volumeName: claim?.spec?.volumeName };
   return { ...(claimUID && { claimUID }), ...(volumeName && { volumeName }) };
+}
+
+/** What the claim has to remember of the key: it is restored with a cluster, the status is not. */
+export function keyMemory(server: ChatmailServer, seen: Seen): string | undefined {
+  const found = seen.identity.dkim;
+  if (!found) return undefined;
+  const recorded = recordedFingerprint(server.status, seen.volumeClaim);
+  if (isAccepted("dkim", server)) return found.state === "present" ? fingerprintIn(found.value.published) : undefined;
+  if (found.state !== "present" || isLost("dkim", server, seen)) return recorded;
+  if (!isToStay(server, found.secret)) return recorded;
+  return fingerprintIn(found.value.published);
 }
 
 /** The annotation that has been acted on. */
