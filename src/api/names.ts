@@ -63,6 +63,8 @@ export const annotations = {
   acceptDataLoss: `${group}/accept-data-loss`,
   /** On a ChatmailServer, by a person: as management: Paused, for as long as it is there and not "false". */
   pause: `${group}/pause`,
+  /** On a volume claim: which DKIM key the domain signs with. A cluster that is restored has no status that remembers it. */
+  dkimFingerprint: `${group}/dkim-fingerprint`,
   /** On a volume claim or Secret that may outlive its server: the domain that it belongs to. */
   domain: `${group}/domain`,
 } as const;

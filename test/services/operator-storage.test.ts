@@ -321,6 +321,27 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       expect(after).not.toBe(before);
     });
 
+    test("is not replaced either where a cluster was restored without the status and without the Secret", async () => {
+      const spec = { domain: "_returns.test" };
+      await running("returns", spec);
+      const before = await secret("returns");
+      const claim = await cluster.get("persistentvolumeclaims", "returns-data");
+      expect(claim.metadata.annotations?.["chatmail.dev/dkim-fingerprint"]).toMatch(/^[0-9a-f]{64}$/);
+      await cluster.removeServer("returns", operator.world);
+      await cluster.remove("pods", "returns-0?gracePeriodSeconds=0");
+      await cluster.remove("secrets", "returns-dkim");
+      await cluster.makeServer("returns", spec);
+      await cluster.conditionIs("returns", "Stalled", "DKIMKeyLost");
+      expect(await cluster.exists("secrets", "returns-dkim")).toBe(false);
+      const { labels, annotations } = before.metadata;
+      await cluster.makeSecret("returns-dkim", "Opaque", before.data ?? {}, {
+        ...(labels && { labels }),
+        ...(annotations && { annotations }),
+      });
+      await cluster.setUp("returns");
+      await cluster.runs("returns");
+    });
+
     test("the TLS key, invites and the TURN secret are made again: nobody loses an address or mail by that", async () => {
       await running("renewed", { services: { turn: { enabled: true } }, accounts: { registration: "Invite" } });
       const names = ["renewed-tls", "renewed-turn", "renewed-invites"];

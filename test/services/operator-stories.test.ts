@@ -502,6 +502,8 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       expect(made.sort()).toEqual(expected.sort());
       await cluster.removeServer("foreign", operator.world);
       for (const ending of ["-tls", "-dkim"]) await cluster.remove("secrets", `foreign${ending}`);
+      await cluster.change("persistentvolumeclaims", "foreign-data", { metadata: { finalizers: null } });
+      await cluster.remove("persistentvolumeclaims", "foreign-data");
       await cluster.remove(path, name);
     });
   });

@@ -8,7 +8,7 @@ import { presentIn } from "../identity/read.ts";
 import type { Concern } from "../problem.ts";
 import { addressesOf } from "./addresses.ts";
 import { extrasOf } from "./extras.ts";
-import { isEnding, isLost, servesLostVolume } from "./losses.ts";
+import { isEnding, isLost, keyMemory, servesLostVolume } from "./losses.ts";
 import { podWaitsFor } from "./pod-waits.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
 import { networkPolicies } from "./resources/network-policy.ts";
@@ -38,7 +38,7 @@ interface DesiredOptions {
 
 export const namedIn = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.name}`;
 
-/** What does not depend on keys. What the pod mounts comes first, so that the pod never starts with old files. */
+/** What does not depend on keys. The plan comes first, so that the pod never starts with an old one. */
 export function lastingChildren(server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] {
   return [
     {
@@ -46,7 +46,6 @@ export function lastingChildren(server: ChatmailServer, seen: Seen, options: Des
       object: planConfigMap(server, { ownPages: !seen.website?.pages?.problem }),
       concern: "UpToDate",
     },
-    ...claimOf(server, seen),
     { resource: resources.service, object: mailService(server), concern: "AddressesReady" },
     ...networkPolicies(server, {
       operatorNamespace: options.operatorNamespace,
@@ -62,23 +61,28 @@ export function lastingChildren(server: ChatmailServer, seen: Seen, options: Des
 function claimOf(server: ChatmailServer, seen: Seen): DesiredChild[] {
   const { volumeClaim: claim } = seen;
   if (isLost("volume", server, seen) || isEnding(claim)) return [];
+  const dkimFingerprint = keyMemory(server, seen);
   const { wanted, existing, capacity = existing } = volumeSizes(server, claim);
   const isRecorded =
     claim?.spec?.volumeName !== undefined && claim.spec.volumeName === server.status?.storage?.volumeName;
   const child: DesiredChild = {
     resource: resources.volumeClaim,
-    object: volumeClaim(server, wanted, claim),
+    object: volumeClaim(server, { size: wanted, existing: claim, dkimFingerprint }),
     concern: "StorageReady",
     ...(isRecorded && { adopts: claim.metadata.uid }),
   };
   if (existing === undefined || existing === wanted) return [child];
   const says = (refusal: string) =>
     `the volume keeps its ${capacity} and is not changed to ${wanted}: ${refusal}. Set storage.size back, or let the StorageClass allow it (allowVolumeExpansion)`;
-  const otherwise = { object: volumeClaim(server, existing, claim), reason: "ResizeRefused", says } as const;
+  const otherwise = {
+    object: volumeClaim(server, { size: existing, existing: claim, dkimFingerprint }),
+    reason: "ResizeRefused",
+    says,
+  } as const;
   return [{ ...child, otherwise }];
 }
 
-/** What runs. Empty as long as the pod has to wait for something; what runs then goes on as it is. */
+/** What runs, and its volume. No pod as long as it has to wait for something; what runs then goes on as it is. */
 export function podChildren(server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] {
   const { certificate, identity } = seen;
   const plan = {
@@ -101,7 +105,8 @@ export function podChildren(server: ChatmailServer, seen: Seen, options: Desired
   }
   const waits = podWaitsFor(server, seen).length > 0;
   // a server that has never run has nothing that could expire
-  return [...(waits ? [] : [set]), ...(waits && !seen.statefulSet ? [] : [job])];
+  // it says which key there is, so it comes after the keys
+  return [...claimOf(server, seen), ...(waits ? [] : [set]), ...(waits && !seen.statefulSet ? [] : [job])];
 }
 
 /** All of them, in the order in which they are applied. */

@@ -48,8 +48,8 @@ function volumeLoss(server: ChatmailServer, claim: LiveVolumeClaim | undefined):
   return { of: "volume", reason: "VolumeLost", message };
 }
 
-function keyLoss(server: ChatmailServer, { identity }: Seen): Loss | undefined {
-  const recorded = recordedFingerprint(server.status);
+function keyLoss(server: ChatmailServer, { identity, volumeClaim }: Seen): Loss | undefined {
+  const recorded = recordedFingerprint(server.status, volumeClaim);
   if (recorded === undefined || !identity.dkim) return undefined;
   const name = childNames(server.metadata.name).dkimSecret;
   const restore = `Restore it, or accept that the key is lost, and publish the record of the new one: ${acceptCommand(server, "dkim")}`;
@@ -67,6 +67,11 @@ function keyLoss(server: ChatmailServer, { identity }: Seen): Loss | undefined {
 /** The key that mail can't do without; others may come and go. */
 const requiredKey = (published: readonly { selector: string; key: PublicDkimKey }[]): PublicDkimKey | undefined =>
   published.find(({ selector }) => selector === rsaKey.selector)?.key;
+
+function fingerprintIn(published: Parameters<typeof requiredKey>[0]): string | undefined {
+  const key = requiredKey(published);
+  return key && dkimFingerprint(key);
+}
 
 /** Each value counts for one loss: what stays on the object does not accept the next one. */
 function acceptedNow({ metadata, status }: ChatmailServer): string[] {
@@ -102,6 +107,16 @@ export function storageMemory(
     ? (server.status?.storage ?? {})
     : { claimUID: seen.volumeClaim?.metadata.uid, volumeName: seen.volumeClaim?.spec?.volumeName };
   return { ...(claimUID && { claimUID }), ...(volumeName && { volumeName }) };
+}
+
+/** What the claim has to remember of the key: it is restored with a cluster, the status is not. */
+export function keyMemory(server: ChatmailServer, seen: Seen): string | undefined {
+  const found = seen.identity.dkim;
+  if (!found) return undefined;
+  const recorded = recordedFingerprint(server.status, seen.volumeClaim);
+  if (isAccepted("dkim", server)) return found.state === "present" ? fingerprintIn(found.value.published) : undefined;
+  if (found.state !== "present" || isLost("dkim", server, seen)) return recorded;
+  return fingerprintIn(found.value.published);
 }
 
 /** The annotation that has been acted on. */

@@ -1,5 +1,5 @@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
-import { childNames } from "../../../api/names.ts";
+import { annotations, childNames } from "../../../api/names.ts";
 import { bytesOf } from "../../../api/quantity.ts";
 import type { VolumeClaim } from "../../../kube/kinds.ts";
 import { keptMeta } from "./child.ts";
@@ -7,15 +7,21 @@ import { keptMeta } from "./child.ts";
 /** The volume for mailboxes and the queue. A claim that exists keeps its class. */
 export function volumeClaim(
   server: ChatmailServer,
-  size: string = server.spec.storage.size,
-  existing?: Pick<VolumeClaim, "spec">,
+  options: {
+    size?: string;
+    existing?: Pick<VolumeClaim, "spec"> | undefined;
+    dkimFingerprint?: string | undefined;
+  } = {},
 ): VolumeClaim {
   const { storage } = server.spec;
+  const { size = storage.size, existing, dkimFingerprint } = options;
+  const metadata = keptMeta(server, childNames(server.metadata.name).volumeClaim);
+  const more = dkimFingerprint === undefined ? {} : { [annotations.dkimFingerprint]: dkimFingerprint };
   const storageClassName = existing ? existing.spec?.storageClassName : storage.storageClassName;
   return {
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
-    metadata: keptMeta(server, childNames(server.metadata.name).volumeClaim),
+    metadata: { ...metadata, annotations: { ...metadata.annotations, ...more } },
     spec: {
       accessModes: ["ReadWriteOnce"],
       resources: { requests: { storage: size } },

@@ -31,10 +31,10 @@ test("seven children, what the pod mounts before the pod", () => {
     ),
   ).toEqual([
     "ConfigMap nine-plan",
-    "PersistentVolumeClaim nine-data",
     "Service nine",
     "NetworkPolicy nine",
     "NetworkPolicy nine-expiry",
+    "PersistentVolumeClaim nine-data",
     "StatefulSet nine",
     "CronJob nine-expiry",
   ]);

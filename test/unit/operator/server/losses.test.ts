@@ -205,3 +205,38 @@ describe("of the objects", () => {
     expect(set?.after).toContain("PersistentVolumeClaim nine-data");
   });
 });
+
+describe("a cluster that is restored has no status: the claim remembers the key", () => {
+  const remembering = claim("restored", "pv-9", {
+    annotations: { "chatmail.dev/dkim-fingerprint": dkimFingerprint({ type: "rsa", base64: "AAA" }) },
+  });
+  const restored = aServer();
+  const memory = (seen: Partial<Seen>, of: ChatmailServer = restored) => {
+    const all = desiredChildren(of, { ...healthy, ...seen }, { relayImage: "relay:1", operatorNamespace: "chatmail" });
+    const found = all.find(({ object }) => object.kind === "PersistentVolumeClaim");
+    return found?.object.metadata.annotations?.["chatmail.dev/dkim-fingerprint"];
+  };
+
+  test.each<{ when: string; dkim: NonNullable<Seen["identity"]["dkim"]>; lost: string[] }>([
+    { when: "is there", dkim: present(key("AAA")), lost: [] },
+    { when: "is missing", dkim: absent, lost: ["DKIMKeyLost"] },
+    { when: "is another", dkim: present(key("BBB")), lost: ["DKIMKeyLost"] },
+  ])("which $when: $lost", ({ dkim, lost }) => {
+    expect(reasonsOf({ volumeClaim: remembering, identity: { dkim } }, restored)).toEqual(lost);
+    expect(memory({ volumeClaim: remembering, identity: { dkim } })).toBe(
+      dkimFingerprint({ type: "rsa", base64: "AAA" }),
+    );
+  });
+
+  test("a new claim says the key, one of an accepted loss the new one or none", () => {
+    expect(memory({ volumeClaim: undefined })).toBe(dkimFingerprint({ type: "rsa", base64: "AAA" }));
+    const there = { ...remembering, ...claim("first", "pv-1", { annotations: remembering.metadata.annotations }) };
+    const accepting = server(status, "dkim");
+    expect(memory({ volumeClaim: there, identity: { dkim: absent } }, accepting)).toBeUndefined();
+    const other = { dkim: present(key("BBB")) };
+    expect(memory({ volumeClaim: there, identity: other }, accepting)).toBe(
+      dkimFingerprint({ type: "rsa", base64: "BBB" }),
+    );
+    expect(memory({ identity: {} })).toBeUndefined();
+  });
+});
