@@ -342,6 +342,24 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       await cluster.runs("returns");
     });
 
+    test("of a server that is deleted with all and created again at once, nothing counts as lost", async () => {
+      const spec = { domain: "_again.test", storage: { reclaimPolicy: "Delete" } };
+      await running("again", spec);
+      await cluster.removeServer("again", operator.world);
+      await cluster.makeServer("again", spec);
+      await cluster.setUp("again");
+      // those of the first one were taken over before anybody deleted them
+      const { uid } = (await cluster.get("chatmailservers", "again")).metadata;
+      const owners = async () => {
+        const all = [await cluster.get("persistentvolumeclaims", "again-data"), await secret("again")];
+        return all.flatMap(({ metadata }) => metadata.ownerReferences?.map((owner) => owner.uid));
+      };
+      await until("both to be the second one's", async () => (await owners()).join() === `${uid},${uid}`, patience);
+      await cluster.bringUp("again");
+      await cluster.runs("again");
+      expect((await cluster.statusOf("again")).storage).toMatchObject({ volumeName: "pv-again" });
+    });
+
     test("the TLS key, invites and the TURN secret are made again: nobody loses an address or mail by that", async () => {
       await running("renewed", { services: { turn: { enabled: true } }, accounts: { registration: "Invite" } });
       const names = ["renewed-tls", "renewed-turn", "renewed-invites"];

@@ -3,8 +3,9 @@
  * give existing addresses to whoever logs in first, and mail that is signed with another key is rejected. Pure.
  */
 import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
-import { annotations, childNames } from "../../api/names.ts";
+import { annotations, chatmailServer, childNames } from "../../api/names.ts";
 import { dkimFingerprint, type PublicDkimKey } from "../../dns/dkim-key.ts";
+import type { KubeObject } from "../../kube/object.ts";
 import { rsaKey } from "../../pod/dkim.ts";
 import { recordedFingerprint } from "../identity/recorded.ts";
 import type { Problem } from "../problem.ts";
@@ -98,14 +99,27 @@ export function servesLostVolume(pod: LivePod | undefined, claim: LiveVolumeClai
   return !claim || (pod.metadata.creationTimestamp ?? "") < (claim.metadata.creationTimestamp ?? "");
 }
 
+/**
+ * Whether the end of this object would be a loss: not of one that ends with an earlier server of the name, which the garbage collector may be
+ * about to delete.
+ */
+export function isToStay({ metadata: { uid } }: Pick<ChatmailServer, "metadata">, object: KubeObject): boolean {
+  const owners = (object.metadata.ownerReferences ?? []).filter(({ kind }) => kind === chatmailServer.kind);
+  return object.metadata.deletionTimestamp === undefined && owners.every((owner) => owner.uid === uid);
+}
+
 /** What the status has to remember of the volume: as long as it is lost, what it was. */
 export function storageMemory(
   server: ChatmailServer,
   seen: Seen,
 ): Pick<NonNullable<ChatmailServerStatus["storage"]>, "claimUID" | "volumeName"> {
+  const { volumeClaim: claim } = seen;
+  const before = server.status?.storage ?? {};
+  const isKnown = isLost("volume", server, seen) || claim?.metadata.uid === before.claimUID;
+  if (!isKnown && claim && !isToStay(server, claim)) return {};
   const { claimUID, volumeName } = isLost("volume", server, seen)
-    ? (server.status?.storage ?? {})
-    : { claimUID: seen.volumeClaim?.metadata.uid, volumeName: seen.volumeClaim?.spec?.volumeName };
+    ? before
+    : { claimUID: claim?.metadata.uid, volumeName: claim?.spec?.volumeName };
   return { ...(claimUID && { claimUID }), ...(volumeName && { volumeName }) };
 }
 
@@ -116,6 +130,7 @@ export function keyMemory(server: ChatmailServer, seen: Seen): string | undefine
   const recorded = recordedFingerprint(server.status, seen.volumeClaim);
   if (isAccepted("dkim", server)) return found.state === "present" ? fingerprintIn(found.value.published) : undefined;
   if (found.state !== "present" || isLost("dkim", server, seen)) return recorded;
+  if (!isToStay(server, found.secret)) return recorded;
   return fingerprintIn(found.value.published);
 }
 

@@ -15,7 +15,7 @@ import { addressesOf, bySide, type SeenAddress } from "./addresses.ts";
 import { confirmedWithinMs, localVolume, missingPod } from "./cluster-words.ts";
 import { expiryTime } from "./expiry-time.ts";
 import type { LiveVolumeClaim } from "./live.ts";
-import { acceptanceMemory, isAccepted, isEnding, isLost, lossesIn, storageMemory } from "./losses.ts";
+import { acceptanceMemory, isAccepted, isEnding, isLost, isToStay, lossesIn, storageMemory } from "./losses.ts";
 import { podProblem } from "./pod-problem.ts";
 import { podWaitsFor } from "./pod-waits.ts";
 import { countsFrom, progressVerdicts, type Verdict } from "./progress.ts";
@@ -56,6 +56,10 @@ const volumeIsThere: Check = (seen, server) => {
     const volume = volumeClaim?.spec?.volumeName ?? "of the claim";
     const message = `volume ${volume} no longer exists. Restore it under this name; to go on with another one, delete the claim and follow the message`;
     return { reason: "VolumeLost", message };
+  }
+  if (isEnding(volumeClaim) && volumeClaim?.metadata.uid !== server.status?.storage?.claimUID) {
+    const message = `claim ${volumeClaim?.metadata.name} of an earlier server is being deleted; a new one is created when it is gone`;
+    return { reason: "VolumePending", message };
   }
   if (isEnding(volumeClaim)) {
     const volume = volumeClaim?.spec?.volumeName;
@@ -202,12 +206,14 @@ function recordsIn(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatu
     const { dkim, dns } = server.status ?? {};
     return { ...(dkim && { dkim }), ...(dns && { dns }) };
   }
-  const published = presentIn(seen.identity.dkim)?.published ?? [];
+  const published = presentIn(found)?.published ?? [];
+  const stays = found?.state === "present" && isToStay(server, found.secret);
   const addresses = bySide(server, addressesOf(server, seen)).outside.map(({ value }) => value);
   const records = recordSets(recordsOf({ domain, addresses, keys: published }));
   const keys = published.map(({ selector, key }) => {
     const { name, value } = dkimRecord({ domain, selector, key });
-    return { selector, algorithm: keyAlgorithms[key.type], fingerprint: dkimFingerprint(key), record: { name, value } };
+    const fingerprint = stays ? { fingerprint: dkimFingerprint(key) } : {};
+    return { selector, algorithm: keyAlgorithms[key.type], ...fingerprint, record: { name, value } };
   });
   return { ...(keys.length > 0 && { dkim: { keys } }), ...(records.length > 0 && { dns: { records } }) };
 }

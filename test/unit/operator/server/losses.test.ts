@@ -240,3 +240,55 @@ describe("a cluster that is restored has no status: the claim remembers the key"
     expect(memory({ identity: {} })).toBeUndefined();
   });
 });
+
+describe("what ends with an earlier server of the name is not remembered: the garbage collector may delete it any moment", () => {
+  const ownedBy = (uid: string) => ({
+    ownerReferences: [
+      { apiVersion: "chatmail.dev/v1alpha1", kind: "ChatmailServer", name: "nine", uid, controller: true },
+    ],
+  });
+  const own = aServer().metadata.uid;
+  const none: ChatmailServer = aServer();
+  const remembered = (metadata: object) => {
+    const dkim = present(key("AAA"));
+    const identity = {
+      ...healthy.identity,
+      dkim: { ...dkim, secret: { ...dkim.secret, metadata: { name: "nine-dkim", ...metadata } } },
+    };
+    const seen = { ...healthy, identity, volumeClaim: claim("first", "pv-1", metadata) };
+    const { storage, dkim: shown } = statusOf({ server: none, seen }, new Date());
+    const [child] = desiredChildren(none, seen, { relayImage: "relay:1", operatorNamespace: "chatmail" })
+      .filter(({ object }) => object.kind === "PersistentVolumeClaim")
+      .map(({ object }) => object.metadata.annotations?.["chatmail.dev/dkim-fingerprint"] !== undefined);
+    return [storage?.volumeName, shown?.keys?.[0]?.fingerprint !== undefined, child];
+  };
+
+  test.each([
+    { of: "nobody", metadata: {}, is: ["pv-1", true, true] },
+    { of: "this server", metadata: ownedBy(own), is: ["pv-1", true, true] },
+    { of: "an earlier server", metadata: ownedBy("earlier"), is: [undefined, false, false] },
+    {
+      of: "nobody, and being deleted",
+      metadata: { deletionTimestamp: "2026-11-20T00:00:00Z" },
+      is: [undefined, false, undefined],
+    },
+  ])("of $of: $is", ({ metadata, is }) => {
+    expect(remembered(metadata)).toEqual(is);
+  });
+
+  test("one that is remembered is, also while it is being deleted", () => {
+    const ending = claim("first", "pv-1", { deletionTimestamp: "2026-11-20T00:00:00Z" });
+    expect(storageMemory(server(), { ...healthy, volumeClaim: ending })).toMatchObject({ volumeName: "pv-1" });
+    const other = claim("second", "pv-2", { deletionTimestamp: "2026-11-20T00:00:00Z" });
+    expect(storageMemory(server(), { ...healthy, volumeClaim: other })).toMatchObject({ volumeName: "pv-1" });
+  });
+});
+
+test.each([
+  { whose: "this server's", of: server(), is: "VolumeEnding" },
+  { whose: "an earlier server's", of: aServer(), is: "VolumePending" },
+])("a claim that is being deleted and is $whose is $is", ({ of, is }) => {
+  const ending = claim("first", "pv-1", { deletionTimestamp: "2026-11-20T00:00:00Z" });
+  const { conditions } = statusOf({ server: of, seen: { ...healthy, volumeClaim: ending } }, new Date());
+  expect(conditions?.find(({ type }) => type === "StorageReady")?.reason).toBe(is);
+});
