@@ -7,6 +7,7 @@ import { Domain } from "./spec/domain.ts";
 import { Image } from "./spec/image.ts";
 import { Messages } from "./spec/messages.ts";
 import { Network } from "./spec/network.ts";
+import { Pod } from "./spec/pod.ts";
 import { Privacy } from "./spec/privacy.ts";
 import { Resources } from "./spec/resources.ts";
 import { Scheduling } from "./spec/scheduling.ts";
@@ -34,6 +35,7 @@ export const ChatmailServerSpec = withRules(
     network: Network.prefault({}),
     resources: Resources.prefault({}),
     scheduling: Scheduling.prefault({}),
+    pod: Pod.prefault({}),
   }),
   sizeNotGreater("messages.maxSize", "accounts.mailboxQuota"),
   unchanged("storage.storageClassName", "storage.storageClassName can't be changed: the volume exists"),

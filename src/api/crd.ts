@@ -24,6 +24,7 @@ export interface Structural {
   additionalProperties?: Structural;
   items?: Structural;
   [celKeyword]?: CelRule[];
+  "x-kubernetes-preserve-unknown-fields"?: true;
   "x-kubernetes-list-type"?: string;
   "x-kubernetes-list-map-keys"?: string[];
 }
@@ -43,6 +44,7 @@ const keptKeywords = [
   "minItems",
   "maxItems",
   "maxProperties",
+  "x-kubernetes-preserve-unknown-fields",
   "x-kubernetes-list-type",
   "x-kubernetes-list-map-keys",
   celKeyword,
@@ -72,7 +74,7 @@ function toStructural(schema: Record<string, unknown>, path = ""): Structural {
     );
   if (schema.items) kept.items = toStructural(schema.items as Record<string, unknown>, `${path}[]`);
   // `false` is how JSON Schema says "nothing else"; the API server prunes what it does not know anyway.
-  if (schema.additionalProperties)
+  if (schema.additionalProperties && !kept["x-kubernetes-preserve-unknown-fields"])
     kept.additionalProperties = toStructural(schema.additionalProperties as Record<string, unknown>, `${path}.*`);
   return kept;
 }

@@ -31,6 +31,7 @@ function fieldsOf(schema: Structural, path: string): Field[] {
 function typeOf(schema: Structural): string {
   if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(", ");
   if (schema.items) return `list of ${typeOf(schema.items)}`;
+  if (schema["x-kubernetes-preserve-unknown-fields"]) return "object, as in Kubernetes";
   if (schema.additionalProperties) return "map of text";
   return schema.type === "string" ? (schema.format ?? "text") : (schema.type ?? "");
 }
@@ -75,9 +76,11 @@ const replacesPod: Readonly<Record<string, string>> = {
   "network.dnssecResolvers": "yes",
   "network.connections.imap": "yes",
   "network.connections.submission": "yes",
+  "resources.expiry": "",
   resources: "yes",
   scheduling: "yes",
   image: "yes",
+  pod: "yes",
 };
 
 /** Empty where an edit leaves the pod as it is. */

@@ -111,6 +111,9 @@ export const objectName = (name: string) =>
     maxLength: 253,
   });
 
+/** An object of Kubernetes that the operator hands on and does not read. It is taken whole. */
+export const anyObject = () => z.record(z.string(), z.unknown()).meta({ "x-kubernetes-preserve-unknown-fields": true });
+
 /** A map from text to text, such as annotations. */
 export const entries = (options: { atMost: number; valueMaxLength: number }) =>
   z

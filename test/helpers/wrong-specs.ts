@@ -334,6 +334,18 @@ export const wrongSpecs: readonly WrongSpec[] = [
     path: "network.service.annotations.a",
   },
   {
+    when: "source ranges are given without a load balancer",
+    spec: { domain, network: { exposure: "HostPort", service: { loadBalancerSourceRanges: ["192.0.2.0/24"] } } },
+    says: /spec\.network: .*service.loadBalancerSourceRanges is only used when exposure is LoadBalancer/,
+    path: "network.service.loadBalancerSourceRanges",
+  },
+  {
+    when: "a pull secret has no name",
+    spec: { domain, image: { pullSecrets: [{}] } },
+    says: /spec\.image\.pullSecrets\[0\]\.name: Required value/,
+    path: "image.pullSecrets.0.name",
+  },
+  {
     when: "memory is no amount",
     spec: { domain, resources: { relay: { limits: { memory: "lots" } } } },
     says: /spec\.resources\.relay\.limits\.memory: .*memory must be an amount as Kubernetes has them/,

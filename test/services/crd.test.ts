@@ -81,15 +81,34 @@ describe.skipIf(missing !== undefined)("the CRD on a real API server", () => {
       certificate: { source: "Secret", secret: { name: "mine" }, caBundle: { configMapName: "ours", key: "root.pem" } },
       network: {
         addresses: ["203.0.113.9", "2001:db8::9"],
-        service: { annotations: { "example.com/pool": "a" }, loadBalancerClass: "example.com/lb" },
+        service: {
+          annotations: { "example.com/pool": "a" },
+          labels: { pool: "a" },
+          loadBalancerClass: "example.com/lb",
+          loadBalancerSourceRanges: ["192.0.2.0/24"],
+          allocateNodePorts: false,
+        },
         ipFamilyPolicy: "SingleStack",
       },
       resources: { relay: { requests: { cpu: "250m", memory: "128Mi" }, limits: { memory: "1Gi" } } },
       scheduling: {
         nodeSelector: { disk: "ssd" },
+        affinity: {
+          nodeAffinity: {
+            preferredDuringSchedulingIgnoredDuringExecution: [
+              { weight: 1, preference: { matchExpressions: [{ key: "zone", operator: "In", values: ["a"] }] } },
+            ],
+          },
+        },
+        runtimeClassName: "gvisor",
         tolerations: [{ key: "mail", operator: "Exists", effect: "NoSchedule" }],
       },
-      image: { reference: "registry.example.org/chatmail-relay@sha256:abc" },
+      image: {
+        reference: "registry.example.org/chatmail-relay@sha256:abc",
+        pullPolicy: "Always",
+        pullSecrets: [{ name: "registry" }],
+      },
+      pod: { labels: { team: "mail" }, annotations: { a: "b" }, serviceAccountName: "mail" },
     };
     expect(await post("full", spec)).toMatchObject({ status: 201 });
   });

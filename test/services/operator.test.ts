@@ -197,6 +197,40 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     });
   });
 
+  test("what a spec says of pods, image and Service is applied, and written once", async () => {
+    const term = { matchExpressions: [{ key: "zone", operator: "In", values: ["a"] }] };
+    const nodeAffinity = { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [term] } };
+    await makeServer("dressed", {
+      domain: "_dressed.test",
+      image: { pullPolicy: "Always", pullSecrets: [{ name: "registry" }] },
+      pod: { labels: { team: "mail" }, annotations: { a: "b" }, serviceAccountName: "mail" },
+      scheduling: { affinity: { nodeAffinity }, runtimeClassName: "gvisor" },
+      network: {
+        service: { labels: { team: "mail" }, loadBalancerSourceRanges: ["192.0.2.0/24"], allocateNodePorts: false },
+      },
+      resources: { expiry: { limits: { memory: "1Gi" } } },
+    });
+    await setUp("dressed");
+    expect(await get("statefulsets", "dressed")).toMatchObject({
+      spec: {
+        template: {
+          metadata: { labels: { team: "mail" } },
+          spec: { affinity: { nodeAffinity }, runtimeClassName: "gvisor" },
+        },
+      },
+    });
+    expect(await get("services", "dressed")).toMatchObject({ spec: { allocateLoadBalancerNodePorts: false } });
+    const before = await cluster.versions("dressed");
+    await patch("dressed", { accounts: { sendBurst: 21 } });
+    await until("the edit", async () => {
+      const { data = {} } = await get<{ data?: Record<string, string> }>("configmaps", "dressed-plan");
+      return data["plan.json"]?.includes('"sendBurst": 21');
+    });
+    const edited = ["configmaps/dressed-plan", "chatmailservers/dressed"];
+    const others = (versions: typeof before) => Object.entries(versions).filter(([name]) => !edited.includes(name));
+    expect(others(await cluster.versions("dressed"))).toEqual(others(before));
+  });
+
   test.each(wrongTogether)("a spec by which $when is refused with both values", async ({ spec, says }) => {
     await makeServer("together", spec);
     const { message } = await conditionIs("together", "Ready", "SpecInvalid");

@@ -10,7 +10,7 @@ const domainPattern = `^(_?${label}([.]${label})*[.]([a-z]([a-z0-9-]{0,61}[a-z0-
 export const Domain = text({
   name: "domain",
   pattern: domainPattern,
-  says: "a lower-case DNS name such as nine.example.org, one that begins with _ (self-signed), or an IPv4 address",
+  says: "a lower-case DNS name such as nine.example.org, one that begins with _ (self-signed), or an IPv4 address (an IPv6 address is not supported yet)",
   maxLength: 253,
   rules: [
     {

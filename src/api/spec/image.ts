@@ -1,6 +1,6 @@
 /** The image of the relay pod. */
 import { z } from "zod";
-import { text } from "../schema.ts";
+import { objectName, text } from "../schema.ts";
 
 export const Image = z
   .object({
@@ -12,5 +12,15 @@ export const Image = z
     })
       .optional()
       .describe("Relay image. Default: the image of the operator's version."),
+    pullPolicy: z
+      .enum(["Always", "IfNotPresent", "Never"])
+      .default("IfNotPresent")
+      .describe("When the node pulls the image."),
+    pullSecrets: z
+      .array(z.object({ name: objectName("name").describe("Name of the Secret.") }))
+      .max(8)
+      .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"] })
+      .optional()
+      .describe("Secrets with which the node pulls the image from a private registry."),
   })
   .describe("Image of all containers of the relay pod.");

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { onlyWhen, unchangedWhile, withRules } from "../rules.ts";
 import { address, addressRange, entries, line } from "../schema.ts";
 
+const labelMap = entries({ atMost: 16, valueMaxLength: 63 });
 const annotationMap = entries({ atMost: 50, valueMaxLength: 1024 });
 
 const ProxyProtocol = z
@@ -19,8 +20,6 @@ const ProxyProtocol = z
   .describe(
     "The load balancer begins each connection with a PROXY header (version 1 or 2) that has the address of the client. With this block, connections without a header are refused; without it, headers are refused. Only the load balancer may reach the ports: everybody else could claim any address to Postfix.",
   );
-
-const labelMap = entries({ atMost: 16, valueMaxLength: 63 });
 
 const NetworkPolicy = z
   .object({
@@ -51,9 +50,25 @@ const NetworkPolicy = z
 const Service = z
   .object({
     annotations: annotationMap.optional().describe("Annotations of the Service, for example for a load balancer."),
+    labels: labelMap.optional().describe("Labels of the Service. The operator's own labels go before them."),
     loadBalancerClass: line({ maxLength: 253 })
       .optional()
       .describe("Load balancer implementation. Default: the cluster's."),
+    loadBalancerSourceRanges: z
+      .array(addressRange("loadBalancerSourceRanges"))
+      .min(1)
+      .max(32)
+      .meta({ "x-kubernetes-list-type": "atomic" })
+      .optional()
+      .describe(
+        "Networks that may connect, if the load balancer can restrict them. Default: everybody. Other relays can't deliver from networks that are left out.",
+      ),
+    allocateNodePorts: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Whether a Service with exposure LoadBalancer takes a node port for each port. false: for load balancers that reach the pods themselves.",
+      ),
   })
   .describe("The Service through which the relay is reached.");
 
@@ -136,5 +151,6 @@ export const Network = withRules(
       ),
   }),
   onlyWhen("service.loadBalancerClass", "exposure", "LoadBalancer", "LoadBalancer"),
+  onlyWhen("service.loadBalancerSourceRanges", "exposure", "LoadBalancer", "LoadBalancer"),
   unchangedWhile("service.loadBalancerClass", "exposure", "LoadBalancer", "LoadBalancer"),
 ).describe("How the relay is reached.");

@@ -1,6 +1,6 @@
 /** Where a pod may run. */
 import { z } from "zod";
-import { entries, objectName } from "../schema.ts";
+import { anyObject, entries, objectName } from "../schema.ts";
 
 const labelValue = z.string().max(63);
 
@@ -27,6 +27,12 @@ export const Scheduling = z
   .object({
     nodeSelector: entries({ atMost: 50, valueMaxLength: 63 }).optional().describe("Labels that a node must have."),
     tolerations: z.array(Toleration).max(50).optional().describe("Taints the pod tolerates."),
+    affinity: anyObject()
+      .optional()
+      .describe(
+        "Affinity of the relay pod, as in a pod's spec. The expiry job follows the relay pod. The cluster judges it when the pod is applied.",
+      ),
+    runtimeClassName: objectName("runtimeClassName").optional().describe("RuntimeClass of the pod, such as gvisor."),
     priorityClassName: objectName("priorityClassName").optional().describe("PriorityClass of the pod."),
   })
   .describe("Where the relay pod may run.");

@@ -32,18 +32,19 @@ test("a domain is enough; the rest has defaults that suit a public relay", () =>
       iroh: {},
       appVersions: {},
     },
-    image: {},
+    image: { pullPolicy: "IfNotPresent" },
     storage: { size: "10Gi", reclaimPolicy: "Retain" },
     certificate: { source: "Auto" },
     network: {
       exposure: "LoadBalancer",
       ipFamilyPolicy: "PreferDualStack",
       policy: { enabled: true },
-      service: {},
+      service: { allocateNodePorts: true },
       connections: { imap: 10_000, submission: 1_000, perClient: 1_500 },
     },
     resources: {},
     scheduling: {},
+    pod: {},
   });
 });
 

@@ -82,7 +82,7 @@ test("a default that has no effect with what the spec chose is left out; what th
   };
   const { spec } = resolved({ certificate: { source: "SelfSigned" }, network: { exposure: "HostPort" } }, operator);
   expect(spec.certificate).toEqual({ source: "SelfSigned" });
-  expect(spec.network.service).toEqual({});
+  expect(spec.network.service).toEqual({ allocateNodePorts: true });
   expect(issues({ network: { service: { loadBalancerClass: "x" } } }, { network: { exposure: "HostPort" } })).toEqual([
     'network.service.loadBalancerClass: service.loadBalancerClass is only used when exposure is LoadBalancer: service.loadBalancerClass is "x" (spec), exposure is "HostPort" (operator configuration)',
   ]);
@@ -104,7 +104,7 @@ test("layers are left as they are", () => {
     { from: "spec", values: given },
     { from: "operator configuration", values: operator },
   ]);
-  expect(result).toHaveProperty("spec.network.service", {});
+  expect(result).toHaveProperty("spec.network.service", { allocateNodePorts: true });
   expect(operator.network.service.loadBalancerClass).toBe("x");
 });
 

@@ -3,7 +3,7 @@ import type { CronJob } from "../../../kube/kinds.ts";
 import { expiryContainer } from "../../../pod/containers.ts";
 import { expiryTime } from "../expiry-time.ts";
 import { childLabels, childMeta, selectorLabels } from "./child.ts";
-import { containerOf, type PodPlan, podBasics, podSecurity, volumesFor } from "./pod.ts";
+import { containerOf, type PodPlan, podBasics, podMeta, podSecurity, volumesFor } from "./pod.ts";
 
 /** A run that takes longer is stuck: the next one begins where it left off. */
 const longestSeconds = 6 * 3_600;
@@ -29,7 +29,7 @@ export function expiryCronJob(plan: PodPlan): CronJob {
           backoffLimit: 2,
           activeDeadlineSeconds: longestSeconds,
           template: {
-            metadata: { labels: childLabels(server, "expiry") },
+            metadata: podMeta(server, "expiry"),
             spec: {
               ...podBasics(server),
               restartPolicy: "Never",

@@ -17,6 +17,7 @@ import { domainFolder, givenTls, planFile, vmail } from "../../../pod/layout.ts"
 import { appVersionsKey } from "../../../pod/relay-config.ts";
 import { builtInResources, emptyLimit, runLimit, scratchLimit } from "../../../pod/resources.ts";
 import { turnSecretKey } from "../../../pod/turn.ts";
+import { type Component, childLabels } from "./child.ts";
 import { servedPorts } from "./service.ts";
 
 export interface PodPlan {
@@ -55,6 +56,7 @@ export function containerOf(container: RelayContainer, plan: PodPlan): Container
   return {
     name: container.name,
     image,
+    imagePullPolicy: server.spec.image.pullPolicy,
     command: container.command,
     securityContext: {
       runAsUser: container.uid,
@@ -98,7 +100,7 @@ function probesOf({ startup, readiness, liveness }: RelayContainer): Probes {
  */
 function resourcesOf(container: string, spec: ChatmailServer["spec"]): NonNullable<Container["resources"]> {
   const builtIn = builtInResources(spec)[container as keyof ReturnType<typeof builtInResources>];
-  const given = spec.resources[container as keyof typeof spec.resources];
+  const given = spec.resources[(container === "expire" ? "expiry" : container) as keyof typeof spec.resources];
   const requests: Record<string, string> = {};
   const limits: Record<string, string> = {};
   for (const name of ["cpu", "memory"] as const) {
@@ -227,10 +229,25 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
 /** The keys of a Secret or ConfigMap that the pod sees, each as a file of its name: nothing else in the object reaches the pod. */
 const items = (...keys: string[]) => keys.map((key) => ({ key, path: key }));
 
+/** Of the template of a server's pods: what the spec says, and before it what is ours. */
+export function podMeta(server: ChatmailServer, component: Component, own: Record<string, string> = {}) {
+  const { labels, annotations } = server.spec.pod;
+  const all = { ...annotations, ...own };
+  return {
+    labels: { ...labels, ...childLabels(server, component) },
+    ...(Object.keys(all).length > 0 && { annotations: all }),
+  };
+}
+
 /** What all pods of a server have: no credentials, no variables of other Services, the spec's wishes for nodes. */
 export function podBasics(server: ChatmailServer): Partial<PodSpec> {
-  const { nodeSelector, tolerations, priorityClassName } = server.spec.scheduling;
+  const { scheduling, image, pod } = server.spec;
+  const { nodeSelector, tolerations, priorityClassName, runtimeClassName } = scheduling;
   return {
+    ...(image.pullSecrets && ({ imagePullSecrets: image.pullSecrets } satisfies Partial<PodSpec>)),
+    ...(pod.serviceAccountName !== undefined &&
+      ({ serviceAccountName: pod.serviceAccountName } satisfies Partial<PodSpec>)),
+    ...(runtimeClassName !== undefined && ({ runtimeClassName } satisfies Partial<PodSpec>)),
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     ...(nodeSelector && ({ nodeSelector } satisfies Partial<PodSpec>)),

@@ -13,19 +13,25 @@ export const servedPorts = ["smtp", "submission", "submissions", "imap", "imaps"
 /** Where clients and other relays connect. Keeps the client's address, or every sender would look local. */
 export function mailService(server: ChatmailServer): Service {
   const { network } = server.spec;
-  const { annotations, loadBalancerClass } = network.service;
+  const { annotations, labels, loadBalancerClass, loadBalancerSourceRanges, allocateNodePorts } = network.service;
+  const meta = childMeta(server, childNames(server.metadata.name).service);
   const outside = network.exposure !== "HostPort";
   return {
     apiVersion: "v1",
     kind: "Service",
     metadata: {
-      ...childMeta(server, childNames(server.metadata.name).service),
+      ...meta,
+      labels: { ...labels, ...meta.labels },
       ...(annotations && { annotations }),
     },
     spec: {
       type: outside ? network.exposure : "ClusterIP",
       ...(outside && ({ externalTrafficPolicy: "Local" } satisfies Service["spec"])),
       ...(loadBalancerClass !== undefined && ({ loadBalancerClass } satisfies Service["spec"])),
+      ...(loadBalancerSourceRanges && ({ loadBalancerSourceRanges } satisfies Service["spec"])),
+      ...(network.exposure === "LoadBalancer" &&
+        !allocateNodePorts &&
+        ({ allocateLoadBalancerNodePorts: false } satisfies Service["spec"])),
       ipFamilyPolicy: network.ipFamilyPolicy,
       selector: selectorLabels(server, "relay"),
       ports: [

@@ -8,9 +8,9 @@ import {
   terminationGraceSeconds,
   validatingDnsOptions,
 } from "../../../pod/containers.ts";
-import { childLabels, childMeta, selectorLabels } from "./child.ts";
+import { childMeta, selectorLabels } from "./child.ts";
 import { secretsHash } from "./plan-config-map.ts";
-import { containerOf, type PodPlan, type PodSpec, podBasics, podSecurity, volumesFor } from "./pod.ts";
+import { containerOf, type PodPlan, type PodSpec, podBasics, podMeta, podSecurity, volumesFor } from "./pod.ts";
 
 /** The relay pod. One, always: two Dovecots must never open the same mailbox. */
 export function statefulSet(plan: PodPlan, { replicas = 1 }: { replicas?: 0 | 1 } = {}): StatefulSet {
@@ -29,13 +29,11 @@ export function statefulSet(plan: PodPlan, { replicas = 1 }: { replicas?: 0 | 1 
       revisionHistoryLimit: 3,
       selector: { matchLabels: selectorLabels(server, "relay") },
       template: {
-        metadata: {
-          labels: childLabels(server, "relay"),
-          annotations: { [annotations.secretsHash]: secretsHash(dkimKeyPem, turnSecret) },
-        },
+        metadata: podMeta(server, "relay", { [annotations.secretsHash]: secretsHash(dkimKeyPem, turnSecret) }),
         spec: {
           ...podBasics(server),
           ...dnsOf(server),
+          ...affinityOf(server),
           terminationGracePeriodSeconds: terminationGraceSeconds,
           securityContext: {
             ...podSecurity,
@@ -48,6 +46,12 @@ export function statefulSet(plan: PodPlan, { replicas = 1 }: { replicas?: 0 | 1 
       },
     },
   };
+}
+
+/** As it is given: the cluster judges it. */
+function affinityOf({ spec: { scheduling } }: ChatmailServer): Partial<PodSpec> {
+  const { affinity } = scheduling;
+  return affinity ? { affinity } : {};
 }
 
 /** Nothing in the pod asks for a name inside the cluster. */

@@ -247,6 +247,60 @@ test("the spec's wishes for CPU, memory and nodes reach the pod", () => {
   });
 });
 
+describe("what the spec says of pods and Service", () => {
+  const spec = {
+    image: { pullPolicy: "Always", pullSecrets: [{ name: "registry" }] },
+    pod: {
+      labels: { team: "mail", "chatmail.dev/server": "other" },
+      annotations: { a: "b", "chatmail.dev/secrets-hash": "x" },
+      serviceAccountName: "mail",
+    },
+    resources: { expiry: { limits: { memory: "1Gi" } } },
+    scheduling: { affinity: { nodeAffinity: {} }, runtimeClassName: "gvisor" },
+    network: {
+      service: {
+        labels: { team: "mail", "chatmail.dev/server": "other" },
+        loadBalancerSourceRanges: ["192.0.2.0/24"],
+        allocateNodePorts: false,
+      },
+    },
+  };
+  const { Service, StatefulSet, CronJob } = children(spec);
+  const templates: Loose[] = [StatefulSet.spec.template, CronJob.spec.jobTemplate.spec.template];
+
+  test.each(templates)(
+    "is in both templates, and takes the place of nothing that is ours",
+    ({ metadata, spec: pod }) => {
+      expect(metadata.labels).toMatchObject({ team: "mail", "chatmail.dev/server": "nine" });
+      expect(metadata.annotations.a).toBe("b");
+      expect(pod).toMatchObject({
+        imagePullSecrets: [{ name: "registry" }],
+        serviceAccountName: "mail",
+        runtimeClassName: "gvisor",
+      });
+      expect(pod.containers.map(({ imagePullPolicy }: Loose) => imagePullPolicy)).not.toContain("IfNotPresent");
+    },
+  );
+
+  test("annotations of ours stay, affinity is the relay pod's, and the expiry job has resources of its own", () => {
+    const [relay, expiry] = templates;
+    expect(relay?.metadata.annotations["chatmail.dev/secrets-hash"]).toMatch(/^[0-9a-f]{16}$/);
+    expect(relay?.spec.affinity).toEqual({ nodeAffinity: {} });
+    expect(expiry?.spec.affinity).toHaveProperty("podAffinity");
+    expect(expiry?.spec.containers[0].resources.limits).toEqual({ memory: "1Gi" });
+  });
+
+  test("is in the Service, where it is a load balancer's", () => {
+    expect(Service.metadata.labels).toMatchObject({ team: "mail", "chatmail.dev/server": "nine" });
+    expect(Service.spec).toMatchObject({
+      loadBalancerSourceRanges: ["192.0.2.0/24"],
+      allocateLoadBalancerNodePorts: false,
+    });
+    const hosted = children({ network: { exposure: "HostPort", service: { allocateNodePorts: false } } }).Service;
+    expect(hosted.spec).not.toHaveProperty("allocateLoadBalancerNodePorts");
+  });
+});
+
 describe("TURN", () => {
   const withTurn = { services: { turn: { enabled: true, firstRelayPort: 50_000, relayPortCount: 4 } } };
   const balanced = (...ingress: object[]): Seen => ({

@@ -91,7 +91,7 @@ const edits: Record<string, Edit> = {
   "network.privatePeers": [{}, { network: { privatePeers: ["10.0.0.0/8"] } }],
   "network.refusedPeers": [{}, { network: { refusedPeers: ["2a00::/16"] } }],
   ...Object.fromEntries(
-    ["postfix", "dovecot", "relay", "web"].flatMap((name) =>
+    ["postfix", "dovecot", "relay", "web", "expiry"].flatMap((name) =>
       ["requests", "limits"].flatMap((kind) =>
         ["cpu", "memory"].map((of) => [`resources.${name}.${kind}.${of}`, resources(name, of, kind)]),
       ),
@@ -121,6 +121,19 @@ const edits: Record<string, Edit> = {
     toleration({ key: "a", effect: "NoExecute", tolerationSeconds: 9 }),
   ],
   "scheduling.priorityClassName": [{}, { scheduling: { priorityClassName: "high" } }],
+  "image.pullPolicy": [{}, { image: { pullPolicy: "Always" } }],
+  "image.pullSecrets.name": [{ image: { pullSecrets: [{ name: "a" }] } }, { image: { pullSecrets: [{ name: "b" }] } }],
+  "pod.labels": [{}, { pod: { labels: { a: "b" } } }],
+  "pod.annotations": [{}, { pod: { annotations: { a: "b" } } }],
+  "pod.serviceAccountName": [{}, { pod: { serviceAccountName: "mail" } }],
+  "scheduling.affinity": [{}, { scheduling: { affinity: { nodeAffinity: {} } } }],
+  "scheduling.runtimeClassName": [{}, { scheduling: { runtimeClassName: "gvisor" } }],
+  "network.service.labels": [{}, { network: { service: { labels: { a: "b" } } } }],
+  "network.service.loadBalancerSourceRanges": [
+    {},
+    { network: { service: { loadBalancerSourceRanges: ["192.0.2.0/24"] } } },
+  ],
+  "network.service.allocateNodePorts": [{}, { network: { service: { allocateNodePorts: false } } }],
   "image.reference": [{}, { image: { reference: "other:9" } }],
 };
 
