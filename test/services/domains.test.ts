@@ -586,6 +586,18 @@ describe("while it runs", () => {
   });
 });
 
+test("the logs have no name that a client gave in TLS and that is no domain", async () => {
+  const logs = () => pod.logs("postfix");
+  const ended = async () => (await logs()).match(/disconnect from/g)?.length ?? 0;
+  const before = await ended();
+  const names = ["given-in-tls.example", "alice@given-in-tls.example", "198.51.100.7"];
+  const smtpPorts = [ports.smtp, ports.submissions, ports.submission];
+  for (const servername of names)
+    for (const port of smtpPorts) await (await SmtpClient.ready(at(port, servername))).quit();
+  await until("the sessions to be logged", async () => (await ended()) >= before + names.length * smtpPorts.length);
+  expect(await logs()).not.toMatch(/TLS SNI|given-in-tls/);
+});
+
 test("the volume has a folder for each domain, with its accounts alone", async () => {
   const mail = pod.volume("mail");
   for (const domain of all) {
