@@ -572,6 +572,16 @@ describe("while it runs", () => {
     await areConnected(waiting);
   });
 
+  test("a domain may be www of another: its name leads to its own pages then", async () => {
+    const www: WrittenDomain = { domain: `www.${nine}`, accounts: anyLoad, privacy: { postal: "Own Street 3" } };
+    await pod.usePlan(textOf([...domainsOf(literal), www]));
+    expect((await askHttps(pod, { path: "/privacy", site: www.domain })).body).toContain("Own Street 3");
+    await pod.usePlan(textOf(domainsOf(literal)));
+    expect((await askHttps(pod, { path: "/privacy", site: www.domain })).headers.location).toBe(
+      `https://${nine}/privacy`,
+    );
+  });
+
   test("each program that starts anew serves all of them", async () => {
     for (const name of ["relay", "dovecot", "postfix", "web"] as const) {
       await pod.stop(name);
