@@ -9,6 +9,9 @@
 / haproxy: Client disconnected \(rip=[^)]*\): Connection reset by peer$/d
 /Login aborted: .*\((no_auth_attempts|tls_handshake_not_finished)\)/d
 
+# which name a client gave in TLS, where it is none of the domains: as many lines, and whatever text, as a stranger likes
+/: (warning: )?TLS SNI .*( from .* not matched, using default chain| is invalid: .*)$/d
+
 # who tries TURN, and for whom: as many lines as a stranger likes
 /: ERROR: (check_stun_auth: |A peer IP .* denied)/d
 /: session [0-9]+: /d

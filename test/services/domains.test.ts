@@ -572,6 +572,16 @@ describe("while it runs", () => {
     await areConnected(waiting);
   });
 
+  test("a domain may be www of another: its name leads to its own pages then", async () => {
+    const www: WrittenDomain = { domain: `www.${nine}`, accounts: anyLoad, privacy: { postal: "Own Street 3" } };
+    await pod.usePlan(textOf([...domainsOf(literal), www]));
+    expect((await askHttps(pod, { path: "/privacy", site: www.domain })).body).toContain("Own Street 3");
+    await pod.usePlan(textOf(domainsOf(literal)));
+    expect((await askHttps(pod, { path: "/privacy", site: www.domain })).headers.location).toBe(
+      `https://${nine}/privacy`,
+    );
+  });
+
   test("each program that starts anew serves all of them", async () => {
     for (const name of ["relay", "dovecot", "postfix", "web"] as const) {
       await pod.stop(name);
@@ -584,6 +594,18 @@ describe("while it runs", () => {
       for (const sha256 of Object.values(await servedCertificates(to(domain))))
         expect(sha256).toBe(digest(pairs[domain] as KeyPair));
   });
+});
+
+test("the logs have no name that a client gave in TLS and that is no domain", async () => {
+  const logs = () => pod.logs("postfix");
+  const ended = async () => (await logs()).match(/disconnect from/g)?.length ?? 0;
+  const before = await ended();
+  const names = ["given-in-tls.example", "alice@given-in-tls.example", "198.51.100.7"];
+  const smtpPorts = [ports.smtp, ports.submissions, ports.submission];
+  for (const servername of names)
+    for (const port of smtpPorts) await (await SmtpClient.ready(at(port, servername))).quit();
+  await until("the sessions to be logged", async () => (await ended()) >= before + names.length * smtpPorts.length);
+  expect(await logs()).not.toMatch(/TLS SNI|given-in-tls/);
 });
 
 test("the volume has a folder for each domain, with its accounts alone", async () => {

@@ -110,6 +110,14 @@ test.each([
 });
 
 test.each([
+  "postfix/smtpd[66]: TLS SNI www.nine.example from unknown[192.0.2.1] not matched, using default chain",
+  "postfix/submissions/smtpd[72]: warning: TLS SNI from unknown[192.0.2.1] is invalid: alice@nine.example",
+  "postfix/submission/smtpd[73]: warning: TLS SNI from unknown[2001:db8::1] is invalid: any text of a stranger",
+])("nothing is left of a name that a client gave in TLS: %s", (line) => {
+  expect(redacted(line)).toBe("");
+});
+
+test.each([
   "14: : ERROR: check_stun_auth: Cannot find credentials of user <1795966209>",
   "31: : ERROR: A peer IP 10.96.0.10 denied in the range: 10.0.0.0-10.255.255.255",
   "35: : session 001000000000000003: usage: realm=<x.test>, username=<1795966209>, rp=2, rb=136, sp=2, sb=200",
