@@ -69,7 +69,8 @@ try {
     "port 25": async () => (await SmtpClient.ready(by(ports.smtp))).quit(),
     "port 587": submission(ports.submission),
   };
-  const results: { attack: string; session: Session; p50Ms: number; p99Ms: number; mostMs: number }[] = [];
+  const results: { attack: string; session: Session; failed: number; p50Ms: number; p99Ms: number; mostMs: number }[] =
+    [];
   for (const { what, port, connections, alpn, beside } of attacks) {
     signal.throwIfAborted();
     say(`beside connections to ${what}`);
@@ -78,13 +79,18 @@ try {
     try {
       for (const session of beside) {
         const ms: number[] = [];
+        let failed = 0;
         for (let count = 0; count < sessions; count++) {
+          signal.throwIfAborted();
           const start = performance.now();
-          await run[session]();
+          await run[session]().catch((thrown) => {
+            failed++;
+            say(`${session}: ${String(thrown)}`);
+          });
           ms.push(performance.now() - start);
         }
         const [p50Ms = 0, p99Ms = 0] = [quantile(ms, 0.5), quantile(ms, 0.99)].map(Math.round);
-        results.push({ attack: what, session, p50Ms, p99Ms, mostMs: Math.round(Math.max(...ms)) });
+        results.push({ attack: what, session, failed, p50Ms, p99Ms, mostMs: Math.round(Math.max(...ms)) });
       }
     } finally {
       for (const each of held) each.end();
@@ -92,10 +98,10 @@ try {
   }
   printTable([
     ["session beside two clients' connections to", "p50 / p99 / max in ms"],
-    ...results.map(
-      ({ attack, session, p50Ms, p99Ms, mostMs }) =>
-        [`${attack}: ${session}`, [p50Ms, p99Ms, mostMs].map((each) => String(each).padStart(5)).join(" / ")] as const,
-    ),
+    ...results.map(({ attack, session, failed, p50Ms, p99Ms, mostMs }) => {
+      const figures = [p50Ms, p99Ms, mostMs].map((each) => String(each).padStart(5)).join(" / ");
+      return [`${attack}: ${session}`, failed > 0 ? `${figures}, ${failed} failed` : figures] as const;
+    }),
   ]);
   await writeJson(values.json, { sessions, results });
 } finally {

@@ -130,9 +130,11 @@ describe("one server", () => {
       };
       await until("the pod to go by it", inForce, { patienceMs: 120_000, everyMs: 100 });
       // by itself it looks after a minute and more (decision 0027)
-      const { metadata } = await get("pod", "story-0");
-      const { resourceVersion } = (await get("configmap", "story-plan")).metadata;
-      expect(metadata.annotations?.[annotations.synced]?.split(" ")).toContain(resourceVersion);
+      const { resourceVersion = "" } = (await get("configmap", "story-plan")).metadata;
+      await until("the pod to be marked", async () => {
+        const { metadata } = await get("pod", "story-0");
+        return metadata.annotations?.[annotations.synced]?.split(" ").includes(resourceVersion);
+      });
     }
     await conditionIs("story", "UpToDate", "True PlanUsed");
     await serverReady("story");

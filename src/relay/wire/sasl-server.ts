@@ -15,7 +15,7 @@ export type PasswordVerdict =
 export interface SaslOptions extends FailureHandlers {
   path: string;
   login: (user: string, password: string, client: string | undefined) => Promise<PasswordVerdict>;
-  /** Before a wrong password is answered: whoever tries passwords waits, as with Dovecot (`auth_failure_delay`). */
+  /** Before any answer but OK: whoever tries passwords waits, as with Dovecot (`auth_failure_delay`), also when they are not checked any more. */
   failureDelayMs?: number;
 }
 
@@ -69,10 +69,10 @@ class SaslSession {
   async #decide(id: string, response: string, client: string | undefined): Promise<Answer> {
     const plain = parsePlain(response);
     const login = plain && (await this.#login(plain.user, plain.password, client));
-    // the protocol has no temporary failure that Postfix understands; an ended connection is one
-    if (login?.kind === "later") return new LastAnswer();
     if (login?.kind === "ok") return ok(id, login.account.address);
     if (this.#failureDelayMs > 0) await sleep(this.#failureDelayMs, undefined, { ref: false });
+    // the protocol has no temporary failure that Postfix understands; an ended connection is one
+    if (login?.kind === "later") return new LastAnswer();
     return fail(id, plain?.user.toLowerCase());
   }
 }

@@ -62,6 +62,7 @@ describe("the server", () => {
   async function login(user: string, password: string, client: string | undefined): Promise<Login> {
     clients.push(client);
     if (password === "trouble") throw new Error("no answer today");
+    if (password === "too many") return { kind: "later", reason: "delayed", retryMs: 1_000 };
     const account = localAddress(config, user);
     if (!account) return { kind: "unknown" };
     return password === "right" ? { kind: "ok", account } : { kind: "wrongPassword" };
@@ -107,7 +108,7 @@ describe("the server", () => {
     );
   });
 
-  test("a wrong password is answered later, and holds up nobody else", async () => {
+  test("a wrong password, and one that is not checked now, are answered later, and hold up nobody else", async () => {
     const slow = await openSasl({
       path: join(config.runFolder, "slow.sock"),
       login,
@@ -115,15 +116,17 @@ describe("the server", () => {
       onFailure: (thrown) => failures.push(thrown),
       onProtocolError: (why) => protocolErrors.push(why),
     });
-    const said = ["no", "right"].map((password) => {
+    const said = ["no", "too many", "right"].map((password) => {
       const socket = createConnection(slow.path);
-      const heard = { text: "" };
+      const heard = { text: "", closed: false };
       socket.on("data", (chunk) => (heard.text += chunk.toString())).on("error", () => undefined);
+      socket.on("close", () => (heard.closed = true));
       socket.write(`AUTH\t1\tPLAIN\tresp=${plain(`\0abcdefghi@chat.example\0${password}`)}\n`);
       return heard;
     });
-    await until("the right one", () => /^OK\t1/m.test(said[1]?.text ?? ""));
+    await until("the right one", () => /^OK\t1/m.test(said[2]?.text ?? ""));
     expect(said[0]?.text).not.toMatch(/^FAIL/m);
+    expect(said.map(({ closed }) => closed)).toEqual([false, false, false]);
     await slow.close(0);
   });
 
