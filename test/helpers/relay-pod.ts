@@ -198,7 +198,11 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     ChatmailServerSpec.parse({
       domain,
       ...given,
-      accounts: { ...onAnyLoad, ...given?.accounts, refuseNew: { ...onAnyLoad.refuseNew, ...given?.accounts?.refuseNew } },
+      accounts: {
+        ...onAnyLoad,
+        ...given?.accounts,
+        refuseNew: { ...onAnyLoad.refuseNew, ...given?.accounts?.refuseNew },
+      },
       network: { privatePeers, ...given?.network },
     });
   const spec = specOf(fields);
