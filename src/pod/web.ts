@@ -89,11 +89,11 @@ const known = (path: string, file: string) => `    location = ${path} {
 const listenHttps = `listen 127.0.0.1:${loopback.https} ssl proxy_protocol`;
 
 /** Whoever types www has the rest of the name right. */
-const www = (of: DomainPlan, { domain } = of) => `  server {
+const www = (of: DomainPlan, name: string) => `  server {
     ${listenHttps};
     http2 on;
-    server_name www.${domain};
-${strictTransport(of)}    return 301 https://${domain}$request_uri;
+    server_name ${name};
+${strictTransport(of)}    return 301 https://${of.domain}$request_uri;
   }
 `;
 
@@ -193,14 +193,20 @@ const workerConnections = ({ connections, proxyProtocol }: Plan) =>
 /** Beside the connections: listeners, files that are served, the program's own. */
 const otherFiles = 512;
 
+/** A domain with this before it, unless that is a domain itself. */
+const below = (before: string, { domain }: DomainPlan, { domains }: Plan): string[] => {
+  const name = `${before}.${domain}`;
+  return isAddressLiteral(domain) || domains.some((each) => each.domain === name) ? [] : [name];
+};
+
 /** Those that lead to the pages of a domain, without www. */
-const namesOf = ({ domain }: DomainPlan) => (isAddressLiteral(domain) ? [domain] : [domain, `mta-sts.${domain}`]);
+const namesOf = (of: DomainPlan, plan: Plan) => [of.domain, ...below("mta-sts", of, plan)];
 
 /** Which certificate a client gets: by the name that it gives in TLS. */
 const certificates = (plan: Plan, others = otherDomains(plan)) => {
   const named = others.filter(({ domain }) => !isAddressLiteral(domain));
   const lines = named.flatMap((of) =>
-    [...namesOf(of), `www.${of.domain}`].map((name) => `    ${name} ${servedTls(of.domain)};\n`),
+    [...namesOf(of, plan), ...below("www", of, plan)].map((name) => `    ${name} ${servedTls(of.domain)};\n`),
   );
   return `  map ${lines.length > 0 ? "$ssl_server_name" : '""'} $served_tls {
     default ${servedTls(mainDomain(plan).domain)};
@@ -322,14 +328,14 @@ const siteConf = (
   plan: Plan,
   { accounts, domain, website } = of,
   files = `${folders.webConfig}/${folder}`,
-  named = isAlone ? "" : `    server_name ${namesOf(of).join(" ")};\n`,
+  names = namesOf(of, plan),
 ) => `  server {
     listen 127.0.0.1:${loopback.http} proxy_protocol${isAlone ? " default_server" : ""};
-${named.replace(";", isAddressLiteral(domain) ? ";" : ` www.${domain};`)}    return 301 https://${domain}$request_uri;
+${isAlone ? "" : `    server_name ${[...names, ...below("www", of, plan)].join(" ")};\n`}    return 301 https://${domain}$request_uri;
   }
   server {
     ${listenHttps}${isAlone ? " default_server" : ""};
-${named}    http2 on;
+${isAlone ? "" : `    server_name ${names.join(" ")};\n`}    http2 on;
 ${headerLimits}    root ${website.own ? domainFolder(folders.pages, domain) : `${files}pages`};
     index index.$language.html index.html;
     error_page 404 @missing;
@@ -384,4 +390,6 @@ ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.w
       return 503 '{"reason":"This server is just starting, please try again in some seconds"}';
     }
 ${mxdeliv(plan)}  }
-${isAddressLiteral(domain) ? "" : www(of)}`;
+${below("www", of, plan)
+  .map((name) => www(of, name))
+  .join("")}`;

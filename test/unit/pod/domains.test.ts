@@ -149,6 +149,18 @@ describe("nginx", () => {
     expect(nginx(planOf("a.test"))).toContain('map "" $served_tls {\n    default /run/chatmail/tls/a.test;\n  }');
   });
 
+  test("has each name once, also where one domain is www or mta-sts of another", () => {
+    const plan = planOf("a.test", "b.test", "www.b.test", "mta-sts.b.test");
+    const [, lines = ""] = /\$served_tls \{\n([^}]*)\}/.exec(nginx(plan)) ?? [];
+    const named = [...lines.matchAll(/^ {4}(\S+) /gm)].map(([, name]) => name);
+    expect(named).toHaveLength(new Set(named).size);
+    expect(lines).toContain("    www.b.test /run/chatmail/tls/www.b.test;\n");
+    const https = servers(plan).filter((text) => text.includes(":8443"));
+    const names = https.flatMap((text) => /server_name ([^;]+);/.exec(text)?.[1]?.split(" ") ?? []);
+    expect(names).toHaveLength(new Set(names).size);
+    expect(names).toEqual(expect.arrayContaining(["www.b.test", "mta-sts.b.test", "www.www.b.test"]));
+  });
+
   test("tells the daemon which domain is meant, and slows each one's newcomers by its own rate", () => {
     const plan = planOf(
       { domain: "a.test", accounts: { createRatePerMinute: 7 } },
