@@ -47,9 +47,9 @@ describe.each(pages)("%s", (page) => {
   });
 });
 
-test("decisions have a number each, and begin with it", () => {
+test("decisions are numbered without gaps, and begin with their number", () => {
   const numbers = decisions.map((page) => basename(page).slice(0, 4));
-  expect([...new Set(numbers)]).toEqual(numbers);
+  expect(numbers).toEqual(numbers.map((_, at) => String(at + 1).padStart(4, "0")));
   const untitled = decisions.filter(
     (page) => !new RegExp(`^# ${basename(page).slice(0, 4)}: [^a-z]`).test(textOf(page)),
   );
