@@ -1,10 +1,12 @@
-# The two images of Chatmail Operator. The build context is what scripts/build.ts leaves in dist/, and image/.
+# The two images of Chatmail Operator. The build context is what scripts/build.ts leaves in dist/,
+# and image/.
 #   npm run images            builds both, with Docker or without
 #   docker build --target relay -t chatmail-relay:dev .
-# Source maps lie beside the bundles and are not loaded: that would take 37 MB at rest. To read a stack trace with them:
-# NODE_OPTIONS=--enable-source-maps.
-# The base is pinned by digest, so that the same commit starts from the same bytes (the index of all architectures, as
-# Docker Hub had it for debian:trixie-slim in October 2026). Newer: docker buildx imagetools inspect debian:trixie-slim
+# Source maps lie beside the bundles and are not loaded: that would take 37 MB at rest. To read a
+# stack trace with them: NODE_OPTIONS=--enable-source-maps.
+# The base is pinned by digest, so that the same commit starts from the same bytes (the index of all
+# architectures, as Docker Hub had it for debian:trixie-slim in October 2026). Newer: docker buildx
+# imagetools inspect debian:trixie-slim
 ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 
 # --- the shims for Dovecot and Postfix, Lua that a linter has seen, and node without its symbols
@@ -21,8 +23,9 @@ RUN luacheck --no-color --config /build/lua/luacheckrc /build/lua/auth.lua /buil
 COPY dist/node /build/node
 RUN strip --strip-unneeded /build/node
 
-# --- what both images share, so that a small machine pulls it once: Debian with its fixes, and node. No program has a
-# setuid or setgid bit: containers run with no_new_privs, where these bits mean nothing
+# --- what both images share, so that a small machine pulls it once: Debian with its fixes, and
+# node. No program has a setuid or setgid bit: containers run with no_new_privs, where these bits
+# mean nothing
 FROM ${BASE} AS node
 RUN printf 'path-exclude=/usr/share/%s/*\n' doc man info locale lintian bash-completion > /etc/dpkg/dpkg.cfg.d/lean \
  && apt-get update --error-on=any \
@@ -35,11 +38,12 @@ COPY --from=tools /build/node /usr/local/bin/node
 FROM node AS operator
 COPY dist/package.json dist/operator.js* /opt/chatmail/
 USER 65532:65532
-# one malloc arena for all threads: 8 MiB less after a cold start of 150 servers, and no more CPU time
+# one malloc arena for all threads: 8 MiB less after a cold start of 150 servers, and no more CPU
+# time
 ENV MALLOC_ARENA_MAX=1
-# young objects get 4 MB: after a restart over 200 servers 93 MiB (PSS) instead of 174, and no more CPU time
-# the heap may grow by two fifths between collections, not to four times what is in use: 158 MiB with 1,000 servers instead of 236,
-# and no more CPU time (decision 0014)
+# young objects get 4 MB: after a restart over 200 servers 93 MiB (PSS) instead of 174, and no more
+# CPU time the heap may grow by two fifths between collections, not to four times what is in use:
+# 158 MiB with 1,000 servers instead of 236, and no more CPU time (decision 0014)
 ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=4", "--heap-growing-percent=40", "/opt/chatmail/operator.js"]
 
 FROM node AS relay
@@ -53,7 +57,8 @@ RUN printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin
  && apt-get update --error-on=any \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-auth-lua nginx libnginx-mod-stream coturn \
- # our configuration has max_headers, which Debian's nginx knows since it limits them: an older one ends the build here, and not each pod
+ # our configuration has max_headers, which Debian's nginx knows since it limits them: an older one
+ # ends the build here, and not each pod
  && echo 'events {} http { max_headers 1100; }' > /tmp/nginx.conf && nginx -t -q -c /tmp/nginx.conf && rm /tmp/nginx.conf \
  && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* /usr/sbin/policy-rc.d \

@@ -4,7 +4,10 @@ import { defineConfig } from "vitest/config";
 /** Patience of a whole test, in milliseconds, one figure per suite; inside a test `until` waits. */
 const patienceMs = { unit: 30_000, services: 180_000, cluster: 360_000 };
 
-/** Their faults last for a second or two, in which a loop has to have its turns, so nothing else runs beside the two of them. */
+/**
+ * Their faults last for a second or two, in which a loop has to have its turns, so nothing else
+ * runs beside the two of them.
+ */
 const alone = ["test/services/kube-faults.test.ts", "test/services/kube-lease.test.ts"];
 
 interface Part {
@@ -36,7 +39,8 @@ export default defineConfig({
   test: {
     projects: [
       part("unit", { name: "unit", shared: true, workers: availableParallelism() }),
-      // most of a file's time is waiting: each has relays of its own, and names of its own in the lab's DNS
+      // most of a file's time is waiting: each has relays of its own, and names of its own in the
+      // lab's DNS
       part("services", { name: "services", files: { exclude: alone }, workers: 3, turn: 1 }),
       part("services", { name: "services, alone", files: { include: alone }, workers: 2, turn: 2 }),
       part("cluster", { name: "cluster", workers: 1, turn: 3 }),

@@ -1,6 +1,7 @@
 /**
- * Honest clients beside two others that hold as many connections as they can, on each port. Measured is a whole session: a page, a login, a
- * submission, from the connection on. `--sessions`: of each kind beside each attack.
+ * Honest clients beside two others that hold as many connections as they can, on each port.
+ * Measured is a whole session: a page, a login, a submission, from the connection on. `--sessions`:
+ * of each kind beside each attack.
  */
 import { numberOf, readOptions } from "../scripts/options.ts";
 import { ports } from "../src/mail/ports.ts";

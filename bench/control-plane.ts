@@ -1,7 +1,9 @@
 /**
- * `npm run bench -- control-plane [--servers 1000,5000] [--programs ours,go,clientNode] [--json FILE]`: how an operator looks after many
- * ChatmailServers on a real API server where nothing else runs: no kubelet, no controllers, children are only objects. Ours stands beside a
- * Go program with controller-runtime and a Node program with client-node's informer; each gets an API server and an etcd of its own.
+ * `npm run bench -- control-plane [--servers 1000,5000] [--programs ours,go,clientNode] [--json
+ * FILE]`: how an operator looks after many ChatmailServers on a real API server where nothing else
+ * runs: no kubelet, no controllers, children are only objects. Ours stands beside a Go program with
+ * controller-runtime and a Node program with client-node's informer; each gets an API server and an
+ * etcd of its own.
  */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import https from "node:https";
@@ -107,7 +109,10 @@ async function tail(server: ApiServer, path: string, heard: (type: string, objec
   return { stop: () => call.destroy() };
 }
 
-/** Requests that were answered since the start of the API server, of the kinds that an operator touches. */
+/**
+ * Requests that were answered since the start of the API server, of the kinds that an operator
+ * touches.
+ */
 async function requests(server: ApiServer): Promise<{ reads: number; writes: number }> {
   const kinds = new Set(
     "chatmailservers configmaps secrets persistentvolumeclaims services statefulsets pods cronjobs jobs events".split(
@@ -126,7 +131,9 @@ async function requests(server: ApiServer): Promise<{ reads: number; writes: num
   return counts;
 }
 
-/** What the kubelet, the volume and the StatefulSet controllers would do: bind claims, make pods. */
+/**
+ * What the kubelet, the volume and the StatefulSet controllers would do: bind claims, make pods.
+ */
 async function bringToLife(server: ApiServer, size: number): Promise<void> {
   await forEach(size, async (at) => {
     const [name, namespace] = [nameOf(at), namespaceOf(at)];
@@ -226,7 +233,10 @@ async function measure(program: ProgramName, size: number, folder: string): Prom
   }
 }
 
-/** Throws unless every child of every server is there: a program that is fast because it does less is not measured. */
+/**
+ * Throws unless every child of every server is there: a program that is fast because it does less
+ * is not measured.
+ */
 async function complete(server: ApiServer, size: number): Promise<void> {
   const paths = [
     "/api/v1/configmaps",
@@ -255,7 +265,10 @@ async function quiet(server: ApiServer, pid: number): Promise<void> {
   console.error("not quiet after two minutes");
 }
 
-/** Edits servers one after the other; milliseconds from sending the edit to the news that the first child has changed. */
+/**
+ * Edits servers one after the other; milliseconds from sending the edit to the news that the first
+ * child has changed.
+ */
 async function edit(server: ApiServer, size: number): Promise<number[]> {
   let heard: (name: string) => void = () => {};
   const children = await tail(server, "/api/v1/configmaps", (_, { metadata }) => heard(metadata.name));

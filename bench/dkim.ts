@@ -1,6 +1,7 @@
 /**
- * DKIM signatures and verifications a second with mails of 5.6 kB, RSA-2048 and Ed25519; the bare RSA operations on this thread and on the
- * library's thread pool; the rate at which large bodies are hashed, and the memory that takes.
+ * DKIM signatures and verifications a second with mails of 5.6 kB, RSA-2048 and Ed25519; the bare
+ * RSA operations on this thread and on the library's thread pool; the rate at which large bodies
+ * are hashed, and the memory that takes.
  */
 import { createHash, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
 import { promisify } from "node:util";
@@ -78,7 +79,10 @@ async function rate(atOnce: number, work: () => unknown): Promise<number> {
   return Math.round((done * 1000) / (performance.now() - started));
 }
 
-/** Milliseconds and additional MiB to sign and verify a large body, which comes in chunks as from a milter. */
+/**
+ * Milliseconds and additional MiB to sign and verify a large body, which comes in chunks as from a
+ * milter.
+ */
 async function large(canonicalization: "simple" | "relaxed", text: Buffer, bytes: number) {
   const chunk = Buffer.concat(Array.from({ length: Math.ceil(65_535 / text.length) }, () => text)).subarray(0, 65_535);
   const verifying = verifier.begin();

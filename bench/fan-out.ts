@@ -1,8 +1,10 @@
 /**
- * A burst as a client sends it when its user's relays change: 35 mails from one account, each to 98 recipients in 60 domains that do not
- * answer and to one that does. Meanwhile others write to each other. Measured is from the acceptance of a mail to its arrival. A third of the
- * domains loses all packets, a third refuses connections, a third accepts them and says nothing. Then again with a restart of Postfix with
- * 2,000 mails in its queue to domains that lose all packets. Needs root, to lose packets. `--quick`: 15 mails, and 200 in the queue.
+ * A burst as a client sends it when its user's relays change: 35 mails from one account, each to 98
+ * recipients in 60 domains that do not answer and to one that does. Meanwhile others write to each
+ * other. Measured is from the acceptance of a mail to its arrival. A third of the domains loses all
+ * packets, a third refuses connections, a third accepts them and says nothing. Then again with a
+ * restart of Postfix with 2,000 mails in its queue to domains that lose all packets. Needs root, to
+ * lose packets. `--quick`: 15 mails, and 200 in the queue.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { readOptions } from "../scripts/options.ts";
@@ -57,7 +59,8 @@ const pods: RelayPod[] = [];
 const silent = await sayNothing();
 try {
   await namesUp();
-  // the ten accounts that fill the queue come from one address; all other limits are the built-in ones
+  // the ten accounts that fill the queue come from one address; all other limits are the built-in
+  // ones
   const one = await startRelayPod({
     domain: "_fan-one.test",
     spec: { network: { connections: { submission: 1000 } } },

@@ -1,4 +1,7 @@
-/** `npm run bench -- filter-memory [--incoming] [--mails 200] [--mib 30]`: the daemon's memory while so many mails stream through its filter at once. */
+/**
+ * `npm run bench -- filter-memory [--incoming] [--mails 200] [--mib 30]`: the daemon's memory while
+ * so many mails stream through its filter at once.
+ */
 import { spawn } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -35,7 +38,8 @@ const configFile = join(folder, "relay.json");
 writeFileSync(
   configFile,
   JSON.stringify({
-    // mail from an address literal that is the client needs no signature, so no name server is asked
+    // mail from an address literal that is the client needs no signature, so no name server is
+    // asked
     domains: { "chat.example": limits({ sendBurst: 10_000 }) },
     dkim: { "chat.example": [{ selector: "chatmail", file: keyFile, optional: false }] },
     mailFolder: join(folder, "mail"),

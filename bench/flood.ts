@@ -1,6 +1,7 @@
 /**
- * Honest logins beside a flood of wrong passwords, by IMAP and by submission: of somebody who has an account, of somebody new, and of the owner of
- * an attacked account. Their connections are not in the figures: they have nothing to do with passwords. `--logins`: of each kind in each attack.
+ * Honest logins beside a flood of wrong passwords, by IMAP and by submission: of somebody who has
+ * an account, of somebody new, and of the owner of an attacked account. Their connections are not
+ * in the figures: they have nothing to do with passwords. `--logins`: of each kind in each attack.
  */
 import { numberOf, readOptions } from "../scripts/options.ts";
 import {

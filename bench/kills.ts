@@ -1,7 +1,9 @@
 /**
- * Acknowledged mail under kills and partitions: eight users of two relays write to each other all the time while containers and single
- * processes are killed, frozen and cut off at random. Afterwards every mail that a relay has taken must be in the mailbox of each
- * recipient; one that is not is exit 1. Mails that arrive twice are counted: SMTP allows it where a reply was lost (RFC 5321 §6.1).
+ * Acknowledged mail under kills and partitions: eight users of two relays write to each other all
+ * the time while containers and single processes are killed, frozen and cut off at random.
+ * Afterwards every mail that a relay has taken must be in the mailbox of each recipient; one that
+ * is not is exit 1. Mails that arrive twice are counted: SMTP allows it where a reply was lost (RFC
+ * 5321 §6.1).
  */
 import { numberOf, readOptions } from "../scripts/options.ts";
 import { wait } from "../src/lib/wait.ts";
@@ -35,7 +37,10 @@ const drainMs = 300_000;
 const signal = endSignal();
 
 say(`--seed ${seed}: starting two relays`);
-/** The most that one sender and one client may have: nothing but the disturbances is to be in the way. */
+/**
+ * The most that one sender and one client may have: nothing but the disturbances is to be in the
+ * way.
+ */
 const accounts = {
   sendSizePerMinute: "1Ti",
   sendSizeBurst: "1Ti",

@@ -1,4 +1,7 @@
-/** What all measurements share: what a figure was measured on, how figures are printed, and what a measurement says and hears on its way. */
+/**
+ * What all measurements share: what a figure was measured on, how figures are printed, and what a
+ * measurement says and hears on its way.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -9,7 +12,10 @@ export function machine(): string {
   return `${cpus().length} × ${first?.model.trim() ?? "unknown CPU"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
 }
 
-/** Of the machine when the measurement begins: above the number of CPUs, it was busy with something else. */
+/**
+ * Of the machine when the measurement begins: above the number of CPUs, it was busy with something
+ * else.
+ */
 const loadBefore = Math.round((loadavg()[0] ?? Number.NaN) * 10) / 10;
 
 export function printTable(rows: readonly (readonly [string, string])[]): void {
@@ -18,7 +24,10 @@ export function printTable(rows: readonly (readonly [string, string])[]): void {
   for (const [what, figure] of rows) console.log(`${what.padEnd(width)}  ${figure}`);
 }
 
-/** Which commit the figures are of, and whether files differ from it: as it is when the measurement begins. */
+/**
+ * Which commit the figures are of, and whether files differ from it: as it is when the measurement
+ * begins.
+ */
 export const commit = currentCommit();
 
 function currentCommit(): string {
@@ -28,7 +37,10 @@ function currentCommit(): string {
   return changes === "" ? head : `${head} with changes`;
 }
 
-/** Writes the figures into the file, and what they are of, and makes its folder; nothing without a file. */
+/**
+ * Writes the figures into the file, and what they are of, and makes its folder; nothing without a
+ * file.
+ */
 export async function writeJson(file: string | undefined, figures: object): Promise<void> {
   if (file === undefined) return;
   const about = { machine: machine(), loadBefore, commit, measuredAt: new Date().toISOString() };

@@ -1,8 +1,9 @@
 /**
- * The relay's containers without a cluster, with and without the filter: mails a second, from handing in to IDLE, CPU, memory, clients that
- * wait, logins. Mails of 5.6 kB come over TLS with login, eight connections at once, each mail with PGP check, RSA-2048 signature and
- * another subject. `--quick`: fewer of everything. `--sync`: instead, what waiting for the disk at each delivery costs (decision 0011).
- * `--clients`: clients that wait alone.
+ * The relay's containers without a cluster, with and without the filter: mails a second, from
+ * handing in to IDLE, CPU, memory, clients that wait, logins. Mails of 5.6 kB come over TLS with
+ * login, eight connections at once, each mail with PGP check, RSA-2048 signature and another
+ * subject. `--quick`: fewer of everything. `--sync`: instead, what waiting for the disk at each
+ * delivery costs (decision 0011). `--clients`: clients that wait alone.
  */
 import { readOptions } from "../scripts/options.ts";
 import { startRelayPod } from "../test/helpers/relay-pod.ts";
@@ -153,7 +154,10 @@ async function singles(count: number) {
   return waits;
 }
 
-/** Sessions hibernate after 30 s, and processes that nobody needs end a minute later: then no more are left than wait for the next login. */
+/**
+ * Sessions hibernate after 30 s, and processes that nobody needs end a minute later: then no more
+ * are left than wait for the next login.
+ */
 async function allAsleep() {
   const end = performance.now() + 300_000;
   for (;;) {
@@ -197,7 +201,9 @@ async function idleClients(from = newLogin()) {
   }
 }
 
-/** Dovecot's LMTP with and without waiting for the disk: straight into Dovecot, and the whole way. */
+/**
+ * Dovecot's LMTP with and without waiting for the disk: straight into Dovecot, and the whole way.
+ */
 async function measureSync() {
   const bench = new Bench(pod, await newAccounts(pod, connections), signal);
   const kinds = {

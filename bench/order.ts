@@ -1,7 +1,8 @@
 /**
- * The order of mail: senders who each write a burst to the same recipient on one connection, on one relay and across two. Counted are the
- * neighbours of a sender that are seen the other way round; the relay keeps the order where there are none (decision 0024). At the end a burst
- * that Dovecot is not there for: after a deferral, order is not promised. `--rounds`: how often.
+ * The order of mail: senders who each write a burst to the same recipient on one connection, on one
+ * relay and across two. Counted are the neighbours of a sender that are seen the other way round;
+ * the relay keeps the order where there are none (decision 0024). At the end a burst that Dovecot
+ * is not there for: after a deferral, order is not promised. `--rounds`: how often.
  */
 import { numberOf, readOptions } from "../scripts/options.ts";
 import { ports } from "../src/mail/ports.ts";

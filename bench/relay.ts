@@ -1,4 +1,7 @@
-/** One relay pod idle and at work: apply → Ready, memory of each container (PSS), join, and a message between two clients on one relay. */
+/**
+ * One relay pod idle and at work: apply → Ready, memory of each container (PSS), join, and a
+ * message between two clients on one relay.
+ */
 import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -12,7 +15,10 @@ import { printTable, quantile, writeJson } from "./machine.ts";
 const { values } = readOptions("npm run bench -- relay [--json FILE]", { options: { json: { type: "string" } } });
 const name = "bench";
 const rounds = 15;
-/** After the last mail, so that idle sessions sleep (`imap_hibernate_timeout`) and caches have been let go. */
+/**
+ * After the last mail, so that idle sessions sleep (`imap_hibernate_timeout`) and caches have been
+ * let go.
+ */
 const settleMs = 45_000;
 
 interface Pod {

@@ -1,4 +1,7 @@
-/** `npm run bench -- NAME [options]`: one measurement, printed as a table with the machine it ran on. `--json FILE` writes the same. */
+/**
+ * `npm run bench -- NAME [options]`: one measurement, printed as a table with the machine it ran
+ * on. `--json FILE` writes the same.
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { buildImages } from "../scripts/images.ts";

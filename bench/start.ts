@@ -1,6 +1,7 @@
 /**
- * The start of a relay pod, on a new volume: from a container's start to the first answer of each listener, and where that time goes. The
- * containers are those of the services tests, one after the other as the kubelet starts them, on the lab's Docker engine. Medians over some starts.
+ * The start of a relay pod, on a new volume: from a container's start to the first answer of each
+ * listener, and where that time goes. The containers are those of the services tests, one after the
+ * other as the kubelet starts them, on the lab's Docker engine. Medians over some starts.
  */
 import { join } from "node:path";
 import { numberOf, readOptions } from "../scripts/options.ts";

@@ -1,8 +1,10 @@
--- Dovecot asks the relay daemon, by HTTP on a unix socket: is this the password, who is this, who is there. The daemon decides and
--- makes accounts; answers are key=value lines. An outage is a temporary failure, never "wrong password".
+-- Dovecot asks the relay daemon, by HTTP on a unix socket: is this the password, who is this, who
+-- is there. The daemon decides and makes accounts; answers are key=value lines. An outage is a
+-- temporary failure, never "wrong password".
 local http
 
--- the daemon says by itself that it is busy before that (src/relay/auth/server.ts), and Dovecot gives up a worker after a minute
+-- the daemon says by itself that it is busy before that (src/relay/auth/server.ts), and Dovecot
+-- gives up a worker after a minute
 local patience = "50s"
 
 function script_init(args)

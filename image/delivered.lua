@@ -1,5 +1,6 @@
--- Reports each delivery to the relay daemon: to whom, and the author of each message. The message is delivered whatever the answer is,
--- and a daemon that does not answer keeps a delivery for two seconds at most.
+-- Reports each delivery to the relay daemon: to whom, and the author of each message. The message
+-- is delivered whatever the answer is, and a daemon that does not answer keeps a delivery for two
+-- seconds at most.
 local http
 
 function script_init(args)
@@ -23,7 +24,8 @@ end
 function dovecot_lua_notify_event_message_new(context, event)
   local author = string.gsub(event.from_address or "", "%c", "")
   table.insert(context.authors, string.sub(author, 1, 320))
-  -- another delivery had the mailbox locked, so the message has no number yet: it gets one before the next message of its author comes
+  -- another delivery had the mailbox locked, so the message has no number yet: it gets one before
+  -- the next message of its author comes
   if (event.uid or 0) == 0 then
     local mailbox = context.user:mailbox(event.mailbox)
     mailbox:sync()

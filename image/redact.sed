@@ -1,5 +1,6 @@
-# What Postfix, Dovecot, nginx and coturn say, without saying who: addresses and IP addresses are taken out; queue ids, host names
-# of other servers and reasons stay, so that a mail can be followed by the id that its sender's server has.
+# What Postfix, Dovecot, nginx and coturn say, without saying who: addresses and IP addresses are
+# taken out; queue ids, host names of other servers and reasons stay, so that a mail can be followed
+# by the id that its sender's server has.
 
 # of a connection nothing is left but the fact, and probes make many
 / connect from [^ ]+$/d
@@ -9,7 +10,8 @@
 / haproxy: Client disconnected \(rip=[^)]*\): Connection reset by peer$/d
 /Login aborted: .*\((no_auth_attempts|tls_handshake_not_finished)\)/d
 
-# which name a client gave in TLS, where it is none of the domains: as many lines, and whatever text, as a stranger likes
+# which name a client gave in TLS, where it is none of the domains: as many lines, and whatever
+# text, as a stranger likes
 /: (warning: )?TLS SNI .*( from .* not matched, using default chain| is invalid: .*)$/d
 
 # who tries TURN, and for whom: as many lines as a stranger likes
@@ -29,7 +31,8 @@ s/<?"([^"\\]|\\.)*"[[:space:]]*(\(([^()]|\([^()]*\))*\)[[:space:]]*)*@[[:space:]
 s/\b(from|to|orig_to|user|sender|recipient|sasl_username|sasl_sender|message-id|resent-message-id)=<[^>]+>/\1=<address>/g
 s/\b(sasl_username|sasl_sender|user)=[^<,; ][^,; ]*/\1=<address>/g
 s/\bhelo=<[^>]*>/helo=<name>/g
-# in angle brackets with whatever else: a route, a comment, = as in SRS and VERP; and as headers are written to hide from robots
+# in angle brackets with whatever else: a route, a comment, = as in SRS and VERP; and as headers are
+# written to hide from robots
 s/<[^<>]*(@|%40|[[:space:]]at[[:space:]])[^<>]*>/<address>/g
 # with comments and spaces around the @: name (comment) @ x.org
 s/<?[^][:space:]<>()"',;:=[]+[[:space:]]*(\(([^()]|\([^()]*\))*\)[[:space:]]*)*@[[:space:]]*(\(([^()]|\([^()]*\))*\)[[:space:]]*)*(\[[^][:space:]]*\]|[^][:space:]<>()"',;:=[]+)>?/<address>/g

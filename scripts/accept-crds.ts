@@ -1,6 +1,7 @@
 /**
- * `npm run accept-crds`: stores what was added to our CRDs. Refuses every other change: an object that is accepted today is accepted for ever.
- * `-- --looser spec.domain`: the changed rule of this field takes all that the old one took.
+ * `npm run accept-crds`: stores what was added to our CRDs. Refuses every other change: an object
+ * that is accepted today is accepted for ever. `-- --looser spec.domain`: the changed rule of this
+ * field takes all that the old one took.
  */
 import { readOptions } from "./options.ts";
 import { storedCrds } from "./stored-crds.ts";

@@ -1,6 +1,6 @@
 /**
- * `npm run build`: bundles each process into one file, dist/NAME.js with its source map, and puts node beside them.
- * dist/ and image/ are all that the images are made from.
+ * `npm run build`: bundles each process into one file, dist/NAME.js with its source map, and puts
+ * node beside them. dist/ and image/ are all that the images are made from.
  */
 import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,10 @@ import { build } from "esbuild";
 const root = join(import.meta.dirname, "..");
 export const dist = join(root, "dist");
 
-/** `dist/NAME.js` and what it is made from: our processes, and the worker thread that one of them starts. */
+/**
+ * `dist/NAME.js` and what it is made from: our processes, and the worker thread that one of them
+ * starts.
+ */
 export const bundles = {
   operator: "src/main/operator.ts",
   relay: "src/main/relay.ts",
@@ -21,7 +24,10 @@ export const bundles = {
 /** CommonJS packages inside a module ask for `require`. */
 const banner = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
 
-/** Makes FOLDER/NAME.js of each name: one file, shared code in all that use it, so an image has no more than it runs. */
+/**
+ * Makes FOLDER/NAME.js of each name: one file, shared code in all that use it, so an image has no
+ * more than it runs.
+ */
 export async function bundle(names: readonly (keyof typeof bundles)[], folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
   await build({
@@ -48,7 +54,10 @@ export async function buildAll(): Promise<void> {
   putNode();
 }
 
-/** The node of the package lock, the same that tests run with: no other source of programs is needed. */
+/**
+ * The node of the package lock, the same that tests run with: no other source of programs is
+ * needed.
+ */
 function putNode() {
   const from = join(root, "node_modules/node/bin/node");
   const to = join(dist, "node");

@@ -1,4 +1,7 @@
-/** `npm run check`: types, lint and format, unused exports, generated files fresh. Runs all of them, names each that failed. */
+/**
+ * `npm run check`: types, lint and format, unused exports, generated files fresh. Runs all of them,
+ * names each that failed.
+ */
 import { spawnSync } from "node:child_process";
 
 const checks = [

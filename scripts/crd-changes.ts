@@ -1,9 +1,15 @@
-/** What changes from one CustomResourceDefinition to another, and which of it could refuse or lose what people have. Pure. */
+/**
+ * What changes from one CustomResourceDefinition to another, and which of it could refuse or lose
+ * what people have. Pure.
+ */
 import type { crdOf, Structural } from "../src/api/crd.ts";
 import { unchanged } from "../src/api/rules.ts";
 import { type CelRule, celKeyword } from "../src/api/schema.ts";
 
-/** The parts of a CRD that an object or a client can depend on: no descriptions, no messages, no columns. */
+/**
+ * The parts of a CRD that an object or a client can depend on: no descriptions, no messages, no
+ * columns.
+ */
 export interface CrdShape {
   group: string;
   scope: string;
@@ -56,8 +62,9 @@ function withoutWords({ description: _, ...schema }: Structural): Structural {
 }
 
 /**
- * Changes that are no additions, each with its place. Empty where every object and every client of the old one fits the new one. `looser`: places
- * where a changed rule takes all that the old one took, which nobody but its author can know.
+ * Changes that are no additions, each with its place. Empty where every object and every client of
+ * the old one fits the new one. `looser`: places where a changed rule takes all that the old one
+ * took, which nobody but its author can know.
  */
 export function refusedChanges(before: CrdShape, after: CrdShape, looser: readonly string[] = []): string[] {
   const changed = (["group", "scope"] as const).filter((field) => before[field] !== after[field]);
@@ -135,7 +142,10 @@ function innerChanges(before: Structural, after: Structural, path: string, loose
   return [...fields, ...parts];
 }
 
-/** Rules that could refuse an object which says nothing of what is new. A looser one stands in the place of one that is gone. */
+/**
+ * Rules that could refuse an object which says nothing of what is new. A looser one stands in the
+ * place of one that is gone.
+ */
 function newRules(before: Structural, after: Structural, areLooser: boolean): string[] {
   const rules = (schema: Structural) => (schema[celKeyword] ?? []).map(({ rule }) => rule);
   const gone = missing(rules(before), rules(after));

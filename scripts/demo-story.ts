@@ -96,7 +96,10 @@ async function story(): Promise<void> {
   console.log(await readFile(new URL("demo-after.txt", import.meta.url), "utf8"));
 }
 
-/** What the containers of both relays said last, after a line that says so; nothing, where there is no relay yet. */
+/**
+ * What the containers of both relays said last, after a line that says so; nothing, where there is
+ * no relay yet.
+ */
 async function lastWords(): Promise<string> {
   const said = await Promise.allSettled(
     ["nine-0", "ten-0"].map((pod) =>

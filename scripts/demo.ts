@@ -1,6 +1,7 @@
 /**
- * `npm run demo`: the main job, from a machine with nothing: a cluster, the images, the operator, two relays by `kubectl apply`, and two Delta
- * Chat clients who write to each other. Leaves the cluster for a look around.
+ * `npm run demo`: the main job, from a machine with nothing: a cluster, the images, the operator,
+ * two relays by `kubectl apply`, and two Delta Chat clients who write to each other. Leaves the
+ * cluster for a look around.
  */
 import { spawn } from "node:child_process";
 import { messageOf } from "../src/lib/text.ts";

@@ -1,7 +1,9 @@
 /**
- * `npm run fuzz [-- TARGET …] [--minutes 3] [--seed N]`: hostile input for what takes bytes from outside, each target in a process of its own.
- * `npm run fuzz -- TARGET --replay FILE` tries one input again. A crasher is written to a file; exit 1.
- * `npm run fuzz -- hostile-load`: how long the relay daemon stands still under the costliest mails; exit 1 above its limit.
+ * `npm run fuzz [-- TARGET …] [--minutes 3] [--seed N]`: hostile input for what takes bytes from
+ * outside, each target in a process of its own. `npm run fuzz -- TARGET --replay FILE` tries one
+ * input again. A crasher is written to a file; exit 1.
+ * `npm run fuzz -- hostile-load`: how long the relay daemon stands still under the costliest mails;
+ * exit 1 above its limit.
  */
 import { fork } from "node:child_process";
 import { createHash } from "node:crypto";

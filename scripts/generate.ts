@@ -1,4 +1,7 @@
-/** `npm run generate`: writes the files that follow from src/. With --check: writes nothing, names each file that is not fresh. */
+/**
+ * `npm run generate`: writes the files that follow from src/. With --check: writes nothing, names
+ * each file that is not fresh.
+ */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { stringify } from "yaml";
@@ -24,7 +27,10 @@ const install = installManifests({
   version,
 });
 const crds = kinds.map(crdOf);
-/** Helm leaves what carries this in place when the chart is removed: with the CRD all relays would go. */
+/**
+ * Helm leaves what carries this in place when the chart is removed: with the CRD all relays would
+ * go.
+ */
 const kept = { "helm.sh/resource-policy": "keep" };
 const chart = "charts/chatmail-operator";
 

@@ -1,7 +1,8 @@
 /**
- * `npm run images`: builds the operator's and the relay's image, with Docker where an engine reaches a registry, else with
- * Debian's buildah on a Debian that debootstrap made. Both end as archives for `kind load image-archive` or `docker load`,
- * kept by the hash of what went in: an unchanged tree costs a second.
+ * `npm run images`: builds the operator's and the relay's image, with Docker where an engine
+ * reaches a registry, else with Debian's buildah on a Debian that debootstrap made. Both end as
+ * archives for `kind load image-archive` or `docker load`, kept by the hash of what went in: an
+ * unchanged tree costs a second.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -60,8 +61,9 @@ async function buildBoth(progress: Progress): Promise<Images> {
 }
 
 /**
- * The images of the last `buildImages` in this checkout, whatever the tree looks like now: for those who can't build,
- * such as tests in the lab's network, which the runner starts after it has built.
+ * The images of the last `buildImages` in this checkout, whatever the tree looks like now: for
+ * those who can't build, such as tests in the lab's network, which the runner starts after it has
+ * built.
  */
 export function lastImages(): Images {
   if (!existsSync(last)) throw new LabError("no images have been built yet: npm run images");
@@ -92,7 +94,8 @@ function keyOf(target: Target): string {
     ...inside[target].map((bundle) => join(dist, `${bundle}.js`)),
     ...(target === "relay" ? readdirSync(join(root, "image")).map((file) => join(root, "image", file)) : []),
   ];
-  // relative names and the version of node: another checkout of the same commit finds the same images
+  // relative names and the version of node: another checkout of the same commit finds the same
+  // images
   return contentKey([target, recipe, process.version, ...files.flatMap((file) => [relative(root, file), { file }])]);
 }
 

@@ -2,7 +2,10 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { messageOf } from "../src/lib/text.ts";
 
-/** As parseArgs has them. What is not understood is named, with exit code 2; after the rest, `--help` prints the usage and ends well. */
+/**
+ * As parseArgs has them. What is not understood is named, with exit code 2; after the rest,
+ * `--help` prints the usage and ends well.
+ */
 export function readOptions<Config extends ParseArgsConfig>(
   usage: string,
   config: Config,

@@ -1,6 +1,7 @@
 /**
- * A run of `npm run demo` as a moving SVG: its lines appear one after the other, the last picture stays. Pure; `npm run generate` writes
- * docs/images/demo.svg from the output in docs/images/demo.txt.
+ * A run of `npm run demo` as a moving SVG: its lines appear one after the other, the last picture
+ * stays. Pure; `npm run generate` writes docs/images/demo.svg from the output in
+ * docs/images/demo.txt.
  */
 
 const size = { font: 13, line: 17, column: 7.83, margin: 16 };

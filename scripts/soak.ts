@@ -1,7 +1,8 @@
 /**
- * `npm run soak [-- --minutes 2 | --hours 1] [--seed N]`: stores of src/kube follow a real API server through faults that come at random,
- * while objects change all the time. After each round the stores must hold what the server holds. The last line counts the changes that
- * were made, seen, folded into a later one and missed; a missed one, or one out of order, is exit 1.
+ * `npm run soak [-- --minutes 2 | --hours 1] [--seed N]`: stores of src/kube follow a real API
+ * server through faults that come at random, while objects change all the time. After each round
+ * the stores must hold what the server holds. The last line counts the changes that were made,
+ * seen, folded into a later one and missed; a missed one, or one out of order, is exit 1.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -32,7 +33,10 @@ const faults = all.filter(({ onlyConnections }) => !onlyConnections);
 /** Faults of one round, at most; and how long one lasts, at most. */
 const faultsPerRound = 5;
 const faultMs = 2_500;
-/** A call that a black hole swallowed is given up after half a minute; then comes a pause of as much. */
+/**
+ * A call that a black hole swallowed is given up after half a minute; then comes a pause of as
+ * much.
+ */
 const rightAgainWithinMs = 90_000;
 
 const server = await startApiServer();
@@ -55,7 +59,8 @@ try {
     const { signal } = stopping;
     const changing = subjects.flatMap(({ plural, ledger }) =>
       ["a", "b"].map((name) =>
-        // Names of this round only: what earlier rounds left stays as it is, and must stay in the store.
+        // Names of this round only: what earlier rounds left stays as it is, and must stay in the
+        // store.
         makeChanges({
           server,
           plural,

@@ -1,4 +1,6 @@
-/** The shapes of our CRDs as people have them: a new shape has to fit all that fits the stored one. */
+/**
+ * The shapes of our CRDs as people have them: a new shape has to fit all that fits the stored one.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parse, stringify } from "yaml";

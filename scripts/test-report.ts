@@ -1,4 +1,7 @@
-/** What a test run says at its end: counts by suite from vitest's own reports, and what was left out, why, and how to run it. Pure. */
+/**
+ * What a test run says at its end: counts by suite from vitest's own reports, and what was left
+ * out, why, and how to run it. Pure.
+ */
 import { columns } from "./columns.ts";
 
 export const suiteNames = ["unit", "services", "cluster"] as const;
@@ -24,7 +27,10 @@ interface VitestReport {
   numFailedTestSuites: number;
 }
 
-/** Counts from vitest's JSON report. A run that fails outside of any test, writes no report or runs no test counts as one failure. */
+/**
+ * Counts from vitest's JSON report. A run that fails outside of any test, writes no report or runs
+ * no test counts as one failure.
+ */
 export function suiteOutcome(suite: SuiteName, status: number, report: string | undefined): Outcome {
   if (report === undefined) {
     return { suite, passed: 0, failed: 1, skipped: 0, failure: `vitest ended with status ${status} and no report` };

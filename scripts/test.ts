@@ -1,6 +1,7 @@
 /**
- * `npm test [unit|services|cluster …] [FILE …]`: runs every suite that this machine can run now and ends with a table of what ran and what did not.
- * A suite or a file of one named on the command line, or REQUIRE_ALL=1, builds what is missing first; with REQUIRE_ALL=1 a skip is a failure.
+ * `npm test [unit|services|cluster …] [FILE …]`: runs every suite that this machine can run now and
+ * ends with a table of what ran and what did not. A suite or a file of one named on the command
+ * line, or REQUIRE_ALL=1, builds what is missing first; with REQUIRE_ALL=1 a skip is a failure.
  */
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
@@ -64,7 +65,10 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
   return undefined;
 }
 
-/** Runs one suite with vitest, inside the lab where it needs one, and counts from vitest's own report. */
+/**
+ * Runs one suite with vitest, inside the lab where it needs one, and counts from vitest's own
+ * report.
+ */
 async function run(suite: SuiteName): Promise<Outcome> {
   const left = await prepare(suite).catch((thrown) => ({ failure: messageOf(thrown) }));
   if (typeof left === "string") return { suite, passed: 0, failed: 0, skipped: 0, leftOut: left };

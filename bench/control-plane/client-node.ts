@@ -1,6 +1,7 @@
 /**
- * The second yardstick: the same work with what @kubernetes/client-node brings, its informer and its calls, and as little else as will do.
- * Arguments: URL of the API server, file of its authority, file of our token, file of the template, workers.
+ * The second yardstick: the same work with what @kubernetes/client-node brings, its informer and
+ * its calls, and as little else as will do. Arguments: URL of the API server, file of its
+ * authority, file of our token, file of the template, workers.
  */
 import { readFileSync } from "node:fs";
 import {

@@ -1,4 +1,7 @@
-/** The three programs that are measured beside each other, as processes: how each is built, started and asked for its heap. */
+/**
+ * The three programs that are measured beside each other, as processes: how each is built, started
+ * and asked for its heap.
+ */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -51,7 +54,10 @@ export async function buildPrograms(folder: string, names: readonly ProgramName[
 
 const findGo = () => (existsSync("/usr/local/go/bin/go") ? "/usr/local/go/bin/go" : "go");
 
-/** How the operator's image starts node, as the Dockerfile says: flags between the program and the bundle, and the environment. */
+/**
+ * How the operator's image starts node, as the Dockerfile says: flags between the program and the
+ * bundle, and the environment.
+ */
 const image = imageOf(readFileSync(join(root, "Dockerfile"), "utf8"));
 
 function imageOf(dockerfile: string): { nodeFlags: string[]; env: Record<string, string> } {
@@ -62,7 +68,10 @@ function imageOf(dockerfile: string): { nodeFlags: string[]; env: Record<string,
   return { nodeFlags: words.slice(1, -1), env: Object.fromEntries(env) };
 }
 
-/** Goes before a program's own code. Plain JavaScript: stripping types would cost the process memory that it does not use. */
+/**
+ * Goes before a program's own code. Plain JavaScript: stripping types would cost the process memory
+ * that it does not use.
+ */
 const memoryProbe = `import { writeFileSync } from "node:fs";
 process.on("SIGUSR2", () => writeFileSync(process.env.MEMORY_FILE, JSON.stringify(process.memoryUsage())));`;
 
@@ -81,7 +90,8 @@ export async function startProgram(
   const node = ["--import", `data:text/javascript,${encodeURIComponent(memoryProbe)}`];
   const port = await freePort();
   const given = [server.url.href.replace(/\/$/, ""), file("ca.crt"), file("token"), template];
-  // The operator finds its service account where a kubelet puts it: in a mount namespace of its own, over /run.
+  // The operator finds its service account where a kubelet puts it: in a mount namespace of its
+  // own, over /run.
   const account = "/run/secrets/kubernetes.io/serviceaccount";
   const mounted = `mount -t tmpfs tmpfs /run && mkdir -p ${account} && cp "$0"/ca.crt "$0"/token "$0"/namespace ${account}/ && exec "$@"`;
   const asRoot = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];

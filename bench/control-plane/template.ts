@@ -1,6 +1,6 @@
 /**
- * What the other programs of the bench make of a server: our own operator's children and status, as texts with places to fill. So all of
- * them send the API server the same bytes.
+ * What the other programs of the bench make of a server: our own operator's children and status, as
+ * texts with places to fill. So all of them send the API server the same bytes.
  */
 import { type ChatmailServer, ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer } from "../../src/api/names.ts";
@@ -13,12 +13,18 @@ import { statusOf } from "../../src/operator/server/status.ts";
 import { rsaKey } from "../../src/pod/dkim.ts";
 
 export interface Template {
-  /** Texts of JSON with @NAME@, @NAMESPACE@, @UID@, @DOMAIN@ and @EDITED@ (the spec's messages.maxSize). */
+  /**
+   * Texts of JSON with @NAME@, @NAMESPACE@, @UID@, @DOMAIN@ and @EDITED@ (the spec's
+   * messages.maxSize).
+   */
   children: string[];
   status: object;
 }
 
-/** The spec of every server of the bench. No node ports: API servers have 2,768 of them, which 395 servers use up. */
+/**
+ * The spec of every server of the bench. No node ports: API servers have 2,768 of them, which 395
+ * servers use up.
+ */
 export const specOf = (domain: string) => ({ domain, network: { exposure: "HostPort" } });
 
 export async function renderTemplate(relayImage: string): Promise<Template> {

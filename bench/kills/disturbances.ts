@@ -1,4 +1,7 @@
-/** What is done to a relay pod while mail goes through it. Each lasts as long as it is told, and ends with everything running again. */
+/**
+ * What is done to a relay pod while mail goes through it. Each lasts as long as it is told, and
+ * ends with everything running again.
+ */
 import type { RelayContainerName } from "../../src/pod/containers.ts";
 import type { RelayPod } from "../../test/helpers/relay-pod.ts";
 
@@ -20,7 +23,10 @@ const containers = ["postfix", "dovecot", "relay", "web"] as const satisfies rea
 const pick = <T>(all: readonly T[], random: () => number): T => all[Math.floor(random() * all.length)] as T;
 const each = (work: (name: RelayContainerName) => Promise<unknown>) => Promise.all(containers.map(work));
 
-/** A container whose program has lost a process that it can't be without ends automatically and starts again: then there is nothing to stop. */
+/**
+ * A container whose program has lost a process that it can't be without ends automatically and
+ * starts again: then there is nothing to stop.
+ */
 async function ifRunning(work: Promise<unknown>): Promise<boolean> {
   try {
     await work;

@@ -35,7 +35,9 @@ export function summaryOf(rounds: readonly Round[]): Summary {
   };
 }
 
-/** Round by round against its neighbour in time, so that what drifts on a shared machine is in both. */
+/**
+ * Round by round against its neighbour in time, so that what drifts on a shared machine is in both.
+ */
 export function ratioOf(rounds: readonly Round[], base: readonly Round[]): number {
   const rate = (round: Round | undefined) => (round ? round.mails / round.seconds : Number.NaN);
   return quantile(

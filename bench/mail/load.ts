@@ -1,4 +1,7 @@
-/** What is done to the pod: rounds of mail, single mails to a client that waits, clients that wait, logins. */
+/**
+ * What is done to the pod: rounds of mail, single mails to a client that waits, clients that wait,
+ * logins.
+ */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
@@ -74,7 +77,10 @@ export class Bench {
     this.#signal = signal;
   }
 
-  /** From the first mail submitted to the last one delivered. Every round has recipients of its own, so none finds fuller mailboxes. */
+  /**
+   * From the first mail submitted to the last one delivered. Every round has recipients of its own,
+   * so none finds fuller mailboxes.
+   */
   async round(filter: Filter, destination: Destination, count: number, during = async () => {}): Promise<Round> {
     const to = await this.#recipients(destination);
     const mails = this.#senders.map(({ user }) => to.map((each) => mailOf(user, each)));

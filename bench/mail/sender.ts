@@ -1,4 +1,7 @@
-/** The load: one connection that submits mail after mail, over SMTP with TLS and login or over LMTP, with as few packets as the protocols allow. */
+/**
+ * The load: one connection that submits mail after mail, over SMTP with TLS and login or over LMTP,
+ * with as few packets as the protocols allow.
+ */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";

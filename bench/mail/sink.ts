@@ -1,4 +1,7 @@
-/** An SMTP server with TLS that takes everything and keeps nothing: what the load alone can do. A process of its own, which tells its port. */
+/**
+ * An SMTP server with TLS that takes everything and keeps nothing: what the load alone can do. A
+ * process of its own, which tells its port.
+ */
 import { createServer } from "node:tls";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 

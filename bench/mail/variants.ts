@@ -1,4 +1,7 @@
-/** The same Postfix twice: beside its submission service stand two of the same kind, one without a milter and equal in all else. */
+/**
+ * The same Postfix twice: beside its submission service stand two of the same kind, one without a
+ * milter and equal in all else.
+ */
 import type { Files, Part } from "../../src/pod/files.ts";
 import { loopback } from "../../src/pod/layout.ts";
 
@@ -10,7 +13,10 @@ export type Destination = (typeof destinations)[number];
 export const submissionPort: Readonly<Record<Filter, number>> = { plain: 10_465, filtered: 10_466 };
 export const discardDomain = "discard.test";
 
-/** How Dovecot's LMTP writes: `never` leaves it to the kernel when, `optimized` waits for the disk before it says 250. */
+/**
+ * How Dovecot's LMTP writes: `never` leaves it to the kernel when, `optimized` waits for the disk
+ * before it says 250.
+ */
 export const syncs = ["never", "optimized"] as const;
 export type Sync = (typeof syncs)[number];
 

@@ -1,6 +1,7 @@
 /**
- * Loaded first by every Node program of the measured pod: notes when its phases begin, and prints them as one line to standard error.
- * Plain JavaScript: it runs in the image, and types to strip would be part of the measured time.
+ * Loaded first by every Node program of the measured pod: notes when its phases begin, and prints
+ * them as one line to standard error. Plain JavaScript: it runs in the image, and types to strip
+ * would be part of the measured time.
  */
 import diagnostics from "node:diagnostics_channel";
 import fs from "node:fs";

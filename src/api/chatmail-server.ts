@@ -1,4 +1,7 @@
-/** The ChatmailServer resource: one schema is the source of types, defaults, validation messages and the CRD. */
+/**
+ * The ChatmailServer resource: one schema is the source of types, defaults, validation messages and
+ * the CRD.
+ */
 import { z } from "zod";
 import { sizeNotGreater, unchanged, withRules } from "./rules.ts";
 import { Accounts } from "./spec/accounts.ts";

@@ -1,4 +1,7 @@
-/** From our zod schemas to a CustomResourceDefinition: a structural schema, which is a small and strict part of JSON Schema. */
+/**
+ * From our zod schemas to a CustomResourceDefinition: a structural schema, which is a small and
+ * strict part of JSON Schema.
+ */
 import { z } from "zod";
 import type { Kind } from "./kinds.ts";
 import { apiVersion, group, version } from "./names.ts";
@@ -73,13 +76,17 @@ function toStructural(schema: Record<string, unknown>, path = ""): Structural {
       Object.entries(properties).map(([name, inner]) => [name, toStructural(inner, path ? `${path}.${name}` : name)]),
     );
   if (schema.items) kept.items = toStructural(schema.items as Record<string, unknown>, `${path}[]`);
-  // `false` is how JSON Schema says "nothing else"; the API server prunes what it does not know anyway.
+  // `false` is how JSON Schema says "nothing else"; the API server prunes what it does not know
+  // anyway.
   if (schema.additionalProperties && !kept["x-kubernetes-preserve-unknown-fields"])
     kept.additionalProperties = toStructural(schema.additionalProperties as Record<string, unknown>, `${path}.*`);
   return kept;
 }
 
-/** `default` is the built-in value, which stands in the description alone: the API server fills in nothing. */
+/**
+ * `default` is the built-in value, which stands in the description alone: the API server fills in
+ * nothing.
+ */
 function published({ default: builtIn, description, ...schema }: Structural): Structural {
   const { properties, items } = schema;
   const isTold = builtIn !== undefined && properties === undefined;

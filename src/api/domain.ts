@@ -1,4 +1,7 @@
-/** The three kinds of mail domain. No schema here: the relay daemon asks too, and would hold 12 MB more memory with them. */
+/**
+ * The three kinds of mail domain. No schema here: the relay daemon asks too, and would hold 12 MB
+ * more memory with them.
+ */
 
 export function isAddressLiteral(domain: string): boolean {
   return /^[0-9.]+$/.test(domain);

@@ -1,4 +1,7 @@
-/** The kinds of this API group: CRDs, reference pages and the operator's rights follow from this table. */
+/**
+ * The kinds of this API group: CRDs, reference pages and the operator's rights follow from this
+ * table.
+ */
 import type { z } from "zod";
 import { ChatmailServerSpec, ChatmailServerStatus } from "./chatmail-server.ts";
 import { apiVersion, chatmailServer } from "./names.ts";
@@ -24,13 +27,19 @@ export interface Kind {
   /** What a name may be, as a rule of the API server and as a sentence of the reference page. */
   name: CelRule & { says: string };
   columns: readonly PrinterColumn[];
-  /** Fields of the spec by which objects can be selected: `kubectl get --field-selector spec.domain=…`. */
+  /**
+   * Fields of the spec by which objects can be selected: `kubectl get --field-selector
+   * spec.domain=…`.
+   */
   selectableFields: readonly string[];
   /** The smallest complete one, as a person writes it. */
   example: string;
 }
 
-/** Owned objects carry the name with endings such as -config-5d8f; a Service's name must be a DNS label. */
+/**
+ * Owned objects carry the name with endings such as -config-5d8f; a Service's name must be a DNS
+ * label.
+ */
 const serverName = {
   rule: "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",
   message:

@@ -1,4 +1,7 @@
-/** ChatmailServer as a class, for users of this package who build manifests in TypeScript. The operator itself does not load it. */
+/**
+ * ChatmailServer as a class, for users of this package who build manifests in TypeScript. The
+ * operator itself does not load it.
+ */
 
 import { Model, type ModelData, type TypeMeta } from "@kubernetes-models/base";
 import { issueTexts } from "../lib/issues.ts";
@@ -34,7 +37,10 @@ export class ChatmailServerModel extends Model<ChatmailServerData> implements Ch
     super({ apiVersion, kind: chatmailServer.kind, ...data } as ModelData<ChatmailServerData>);
   }
 
-  /** Throws an error that names each wrong field and the rule it breaks: the same rules that the API server has. */
+  /**
+   * Throws an error that names each wrong field and the rule it breaks: the same rules that the API
+   * server has.
+   */
   override validate(): void {
     const issues = writtenIssues(ChatmailServerSpec, this.spec);
     if (issues.length === 0) return;

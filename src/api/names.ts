@@ -1,4 +1,7 @@
-/** Words that the Kubernetes API and our users see: group, kinds, labels, annotations. Each stands here once. */
+/**
+ * Words that the Kubernetes API and our users see: group, kinds, labels, annotations. Each stands
+ * here once.
+ */
 export const group = "chatmail.dev";
 export const version = "v1alpha1";
 export const apiVersion = `${group}/${version}`;
@@ -22,8 +25,9 @@ export const labels = {
 } as const;
 
 /**
- * For people and their tools, on what is deleted with the server. Nothing selects by these labels. They are not on what outlives the server: Argo
- * CD, where it finds its objects by label, would delete that.
+ * For people and their tools, on what is deleted with the server. Nothing selects by these labels.
+ * They are not on what outlives the server: Argo CD, where it finds its objects by label, would
+ * delete that.
  */
 export const shownLabels = (server: string, component: string) => ({
   "app.kubernetes.io/name": "chatmail-relay",
@@ -38,7 +42,10 @@ export const keepAnnotations = {
   "helm.sh/resource-policy": "keep",
 } as const;
 
-/** Objects that belong to a server, by the server's name. Names of at most 40 characters leave room for what Kubernetes adds. */
+/**
+ * Objects that belong to a server, by the server's name. Names of at most 40 characters leave room
+ * for what Kubernetes adds.
+ */
 export const childNames = (server: string) => ({
   planConfigMap: `${server}-plan`,
   tlsSecret: `${server}-tls`,
@@ -55,15 +62,30 @@ export const childNames = (server: string) => ({
 });
 
 export const annotations = {
-  /** On the pod template: digest of the Secrets that are read only when the pod starts; another value replaces the pod. */
+  /**
+   * On the pod template: digest of the Secrets that are read only when the pod starts; another
+   * value replaces the pod.
+   */
   secretsHash: `${group}/secrets-hash`,
-  /** On a running pod: versions of what it mounts. The kubelet brings them up to date when it changes. */
+  /**
+   * On a running pod: versions of what it mounts. The kubelet brings them up to date when it
+   * changes.
+   */
   synced: `${group}/synced`,
-  /** On a ChatmailServer, by a person: "volume" or "dkim", which is lost and may be replaced by a new one. */
+  /**
+   * On a ChatmailServer, by a person: "volume" or "dkim", which is lost and may be replaced by a
+   * new one.
+   */
   acceptDataLoss: `${group}/accept-data-loss`,
-  /** On a ChatmailServer, by a person: as management: Paused, for as long as it is there and not "false". */
+  /**
+   * On a ChatmailServer, by a person: as management: Paused, for as long as it is there and not
+   * "false".
+   */
   pause: `${group}/pause`,
-  /** On a volume claim: which DKIM key the domain signs with. A cluster that is restored has no status that remembers it. */
+  /**
+   * On a volume claim: which DKIM key the domain signs with. A cluster that is restored has no
+   * status that remembers it.
+   */
   dkimFingerprint: `${group}/dkim-fingerprint`,
   /** On a volume claim or Secret that may outlive its server: the domain that it belongs to. */
   domain: `${group}/domain`,

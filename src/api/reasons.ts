@@ -1,6 +1,6 @@
 /**
- * One word for each reason; the same word in conditions, events, logs and docs. `meaning` is shown in the reference page, `who` is who
- * must act so that the problem is solved.
+ * One word for each reason; the same word in conditions, events, logs and docs. `meaning` is shown
+ * in the reference page, `who` is who must act so that the problem is solved.
  */
 
 /**

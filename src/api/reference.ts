@@ -1,4 +1,7 @@
-/** The reference page of a kind, written from its schema: docs/reference/chatmailserver.md and its like. */
+/**
+ * The reference page of a kind, written from its schema: docs/reference/chatmailserver.md and its
+ * like.
+ */
 import type { Structural } from "./crd.ts";
 import { structuralOf, valueText } from "./crd.ts";
 import type { Kind } from "./kinds.ts";
@@ -60,8 +63,9 @@ function boundsOf(schema: Structural): string {
 }
 
 /**
- * Edits that replace the pod, and with it every session: what only a pod's template can hold. All others take effect in the pod that runs. By the
- * field, or the group that it is in; a unit test holds this against the template.
+ * Edits that replace the pod, and with it every session: what only a pod's template can hold. All
+ * others take effect in the pod that runs. By the field, or the group that it is in; a unit test
+ * holds this against the template.
  */
 const replacesPod: Readonly<Record<string, string>> = {
   "accounts.invitesSecretName": "yes",

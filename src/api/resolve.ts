@@ -1,6 +1,7 @@
 /**
- * From a spec as a person writes it to the values that the operator goes by. The API server fills in no defaults: a value that it wrote into an
- * object could not be told from one that a person chose, and could never become a better one.
+ * From a spec as a person writes it to the values that the operator goes by. The API server fills
+ * in no defaults: a value that it wrote into an object could not be told from one that a person
+ * chose, and could never become a better one.
  */
 import { z } from "zod";
 import type { Issue } from "../lib/issues.ts";
@@ -22,8 +23,9 @@ export interface Resolution<Spec> {
 }
 
 /**
- * The values of the first layer that has them, else the built-in ones. Groups of fields are taken together field by field, lists and maps whole.
- * Fields that the schema does not know are ignored: a newer CRD lets them pass. Pure.
+ * The values of the first layer that has them, else the built-in ones. Groups of fields are taken
+ * together field by field, lists and maps whole. Fields that the schema does not know are ignored:
+ * a newer CRD lets them pass. Pure.
  */
 export function resolve<Schema extends z.ZodObject>(
   schema: Schema,

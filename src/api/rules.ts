@@ -1,7 +1,8 @@
 /**
- * Rules over several fields of a group, and of a field over time. Each is declared once: from it come the CEL that the API server evaluates,
- * the check of ours, and the sentence that both say. What is left out of a spec breaks no rule: it has a value that the API server does not
- * know. The operator judges the values that it resolves (resolve.ts).
+ * Rules over several fields of a group, and of a field over time. Each is declared once: from it
+ * come the CEL that the API server evaluates, the check of ours, and the sentence that both say.
+ * What is left out of a spec breaks no rule: it has a value that the API server does not know. The
+ * operator judges the values that it resolves (resolve.ts).
  */
 import { z } from "zod";
 import { bytesOf } from "./quantity.ts";
@@ -10,7 +11,10 @@ import { type CelRule, cel } from "./schema.ts";
 export interface GroupRule extends CelRule {
   /** The fields that it is about, as paths in the group with dots. The first is named as wrong. */
   fields: readonly [string, ...string[]];
-  /** The same in TypeScript, of the values of `fields`; absent where the rule is about a change, which only the API server sees. */
+  /**
+   * The same in TypeScript, of the values of `fields`; absent where the rule is about a change,
+   * which only the API server sees.
+   */
   holds?: (...values: unknown[]) => boolean;
   /** Where it does not hold, the first field has no effect: one that is a default is left out. */
   unused?: true;
@@ -84,7 +88,10 @@ export const neededWhen = (field: string, union: string, value: string): GroupRu
   holds: (given, chosen) => chosen !== value || given !== undefined,
 });
 
-/** A field that has no meaning but for one value of another. `builtIn`: the value that the other has where it is left out. */
+/**
+ * A field that has no meaning but for one value of another. `builtIn`: the value that the other has
+ * where it is left out.
+ */
 export const onlyWhen = (field: string, union: string, value: string, builtIn: string): GroupRule => ({
   rule: `(has(self.${union}) ? self.${union} : '${builtIn}') == '${value}' || !(${isThere(field)})`,
   message: `${field} is only used when ${union} is ${value}`,
@@ -93,7 +100,10 @@ export const onlyWhen = (field: string, union: string, value: string, builtIn: s
   unused: true,
 });
 
-/** An optional field: a transition rule on itself would not run when it comes or goes, nor one on a group that does. */
+/**
+ * An optional field: a transition rule on itself would not run when it comes or goes, nor one on a
+ * group that does.
+ */
 export const unchanged = (field: string, message: string): GroupRule => ({
   rule: isSame(field),
   message,

@@ -1,4 +1,7 @@
-/** Fields of our resource schemas: each rule is written once, for zod and, as CEL, for the API server. Rules over several fields are in rules.ts. */
+/**
+ * Fields of our resource schemas: each rule is written once, for zod and, as CEL, for the API
+ * server. Rules over several fields are in rules.ts.
+ */
 import { isIP } from "node:net";
 import { z } from "zod";
 import { bytesOf, quantityPattern } from "./quantity.ts";
@@ -15,7 +18,9 @@ export const celKeyword = "x-kubernetes-validations";
 
 export const cel = (...rules: CelRule[]) => ({ [celKeyword]: rules });
 
-/** Text of a form: `pattern` holds in JavaScript and RE2 alike, `says` completes "NAME must be …". */
+/**
+ * Text of a form: `pattern` holds in JavaScript and RE2 alike, `says` completes "NAME must be …".
+ */
 export const text = (options: {
   name: string;
   pattern: string;
@@ -65,8 +70,9 @@ export const addressRange = (name: string) => {
 };
 
 /**
- * An https:// URL that the API server (Go) and the daemon (WHATWG) both read, without user and password. The API server takes a few that
- * the daemon can't read, such as https://1.2.3.256: those are found when the spec is carried out.
+ * An https:// URL that the API server (Go) and the daemon (WHATWG) both read, without user and
+ * password. The API server takes a few that the daemon can't read, such as https://1.2.3.256: those
+ * are found when the spec is carried out.
  */
 export const httpsUrl = (name: string) => {
   const message = `${name} must be a URL that begins with https://`;

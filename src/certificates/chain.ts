@@ -1,4 +1,7 @@
-/** Whether a strict client finds its way from a served certificate to a root: RFC 5280 §6.1, in the order of RFC 5246 §7.4.2. Pure. */
+/**
+ * Whether a strict client finds its way from a served certificate to a root: RFC 5280 §6.1, in the
+ * order of RFC 5246 §7.4.2. Pure.
+ */
 import type { X509Certificate } from "node:crypto";
 import type { Reason } from "../api/reasons.ts";
 import { keyUsageOf, pathLengthOf } from "./extensions.ts";
@@ -18,7 +21,9 @@ export interface ChainProblem {
 const serverAuth = "1.3.6.1.5.5.7.3.1";
 const anyPurpose = "2.5.29.37.0";
 
-/** What is wrong with a certificate for a public name, or until when the chain as a whole is valid. */
+/**
+ * What is wrong with a certificate for a public name, or until when the chain as a whole is valid.
+ */
 export function chainProblem(pair: ReadPair, roots: Roots, now: Date): ChainProblem | { validUntil: Date } {
   const { certificate, chain } = pair;
   const leafProblem = servesClients(certificate);

@@ -1,4 +1,7 @@
-/** Of a certificate's extensions, what Node does not show (RFC 5280 §4.2.1.3, §4.2.1.9). Pure; the certificate has been read by OpenSSL before. */
+/**
+ * Of a certificate's extensions, what Node does not show (RFC 5280 §4.2.1.3, §4.2.1.9). Pure; the
+ * certificate has been read by OpenSSL before.
+ */
 import type { X509Certificate } from "node:crypto";
 
 /** undefined: the certificate does not restrict what its key is for. */
@@ -15,7 +18,10 @@ export function pathLengthOf(certificate: X509Certificate): number | undefined {
   return value && value[1] === 6 && value[2] === 1 && value[5] === 2 && value[6] === 1 ? value[7] : undefined;
 }
 
-/** The octets inside the OCTET STRING of the extension with this object identifier (DER, hexadecimal). Both extensions are short. */
+/**
+ * The octets inside the OCTET STRING of the extension with this object identifier (DER,
+ * hexadecimal). Both extensions are short.
+ */
 function extensionOf({ raw }: X509Certificate, identifier: string): Buffer | undefined {
   const id = Buffer.from(identifier, "hex");
   let at = raw.indexOf(id);

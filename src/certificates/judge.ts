@@ -48,7 +48,8 @@ export function judgeCertificate(options: {
 
   const begins = new Date(certificate.validFrom);
   const notAfter = new Date(certificate.validTo);
-  // OpenSSL's rules: only the subject alternative names count, and `*` stands for the whole first label (RFC 9525 §6.3)
+  // OpenSSL's rules: only the subject alternative names count, and `*` stands for the whole first
+  // label (RFC 9525 §6.3)
   const isFor = (name: string) =>
     certificate.checkHost(name, { subject: "never", partialWildcards: false }) !== undefined ||
     (isAddressLiteral(name) && certificate.checkIP(name) !== undefined);

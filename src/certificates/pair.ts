@@ -1,4 +1,7 @@
-/** A certificate with its chain and its key, as a Secret has them. What the operator judges and what the relay serves are both read here. Pure. */
+/**
+ * A certificate with its chain and its key, as a Secret has them. What the operator judges and what
+ * the relay serves are both read here. Pure.
+ */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import { type PemBlock, pemBlocks } from "./pem.ts";
@@ -10,9 +13,13 @@ export interface ReadPair {
   key: KeyObject;
 }
 
-/** OpenSSL reads these as certificates; TLS programs that look for CERTIFICATE find nothing in them. */
+/**
+ * OpenSSL reads these as certificates; TLS programs that look for CERTIFICATE find nothing in them.
+ */
 const otherCertificates = ["TRUSTED CERTIFICATE", "X509 CERTIFICATE", "PKCS7", "PKCS #7 SIGNED DATA", "CMS"];
-/** Clients take no longer message of certificates (OpenSSL: 100 KiB); real chains have two to four. */
+/**
+ * Clients take no longer message of certificates (OpenSSL: 100 KiB); real chains have two to four.
+ */
 const mostCertificates = 10;
 /** Others are not served to browsers, or not to clients with rustls. */
 const curves = ["prime256v1", "secp384r1"];
@@ -39,7 +46,10 @@ export function readPair(options: { certificatePem: string; keyPem: string }): R
 /** More than all the roots that there are. Reading one takes some 100 µs. */
 const mostInABundle = 500;
 
-/** All certificates of a PEM text, or what is wrong with it; `name` says where it comes from. Of more than `most` none is read. */
+/**
+ * All certificates of a PEM text, or what is wrong with it; `name` says where it comes from. Of
+ * more than `most` none is read.
+ */
 export function certificatesIn(
   text: string,
   name: string,
@@ -75,7 +85,10 @@ function certificateOf({ body }: PemBlock): X509Certificate | undefined {
   }
 }
 
-/** The one key. Parameters of its curve may stand before it, as `openssl ecparam -genkey` writes them. */
+/**
+ * The one key. Parameters of its curve may stand before it, as `openssl ecparam -genkey` writes
+ * them.
+ */
 function keyIn(text: string): { read: KeyObject } | { problem: string } {
   const no = (why: string) => ({ problem: `tls.key is not a private key in PEM format${why}` });
   const blocks = (pemBlocks(text) ?? []).filter(({ label }) => label.endsWith("PRIVATE KEY"));
@@ -107,7 +120,9 @@ function keyProblem(key: KeyObject): string | undefined {
   }
 }
 
-/** What OpenSSL says, which Postfix, Dovecot and nginx load it with: a weak signature, for example. */
+/**
+ * What OpenSSL says, which Postfix, Dovecot and nginx load it with: a weak signature, for example.
+ */
 function loadProblem(pair: ReadPair): string | undefined {
   try {
     // the level of Debian's programs; Node's own may be another
@@ -127,7 +142,10 @@ const partsOf = ({ certificate, chain, key }: ReadPair) => ({
 export const sha256Of = (certificate: X509Certificate): string =>
   certificate.fingerprint256.replaceAll(":", "").toLowerCase();
 
-/** Key and chain in one text, the key first as Postfix wants it, written again from what was read: nothing else can stand in it. */
+/**
+ * Key and chain in one text, the key first as Postfix wants it, written again from what was read:
+ * nothing else can stand in it.
+ */
 export function joinedPem(pair: ReadPair): string {
   const { key, cert } = partsOf(pair);
   return key + cert;

@@ -1,4 +1,7 @@
-/** Blocks of a PEM text (RFC 7468). Text around them is skipped, and line ends may be of any kind. Pure. */
+/**
+ * Blocks of a PEM text (RFC 7468). Text around them is skipped, and line ends may be of any kind.
+ * Pure.
+ */
 
 export interface PemBlock {
   label: string;

@@ -32,7 +32,10 @@ export function hasIssued(issuer: X509Certificate, certificate: X509Certificate)
 
 let known: Roots | undefined;
 
-/** Mozilla's, as Node has them, and those of NODE_EXTRA_CA_CERTS: read when the first given certificate is judged. */
+/**
+ * Mozilla's, as Node has them, and those of NODE_EXTRA_CA_CERTS: read when the first given
+ * certificate is judged.
+ */
 export function publicRoots(): Roots {
   known ??= new Roots(
     getCACertificates("default").flatMap((pem) => {

@@ -1,4 +1,7 @@
-/** A certificate that vouches for itself: what chatmail clients and relays accept for `_` names and IP addresses. */
+/**
+ * A certificate that vouches for itself: what chatmail clients and relays accept for `_` names and
+ * IP addresses.
+ */
 import { webcrypto } from "node:crypto";
 import { isAddressLiteral } from "../api/domain.ts";
 

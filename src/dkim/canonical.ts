@@ -1,13 +1,17 @@
 /**
- * Canonical forms (RFC 6376 §3.4): what of a message is hashed. Header text is latin1, one character for each octet; a body is hashed as it
- * streams by, in memory that does not grow with it.
+ * Canonical forms (RFC 6376 §3.4): what of a message is hashed. Header text is latin1, one
+ * character for each octet; a body is hashed as it streams by, in memory that does not grow with
+ * it.
  */
 import { createHash } from "node:crypto";
 import { trimSpace } from "../lib/text.ts";
 
 export type Canonicalization = "simple" | "relaxed";
 
-/** A header line with its CRLF. Folds of `value` end in CRLF; what stands around the colon is part of name and value. */
+/**
+ * A header line with its CRLF. Folds of `value` end in CRLF; what stands around the colon is part
+ * of name and value.
+ */
 export function canonicalHeader(kind: Canonicalization, name: string, value: string): string {
   return kind === "simple" ? `${name}:${value}\r\n` : relaxedHeader(name, value);
 }
@@ -41,7 +45,10 @@ const cr = 13;
 const lf = 10;
 const lineEnds = Buffer.from("\r\n".repeat(1024), "latin1");
 
-/** SHA-256 that counts. Line ends are held back until something comes after them: those at the end of a body are not hashed. */
+/**
+ * SHA-256 that counts. Line ends are held back until something comes after them: those at the end
+ * of a body are not hashed.
+ */
 class HeldLineEnds {
   readonly #hash = createHash("sha256");
   #length = 0;
@@ -81,7 +88,10 @@ class HeldLineEnds {
 
 const carriageReturn = Buffer.from([cr]);
 
-/** The body as it is, its last lines that are empty taken off and one CRLF at its end (§3.4.3); an empty body is one CRLF. */
+/**
+ * The body as it is, its last lines that are empty taken off and one CRLF at its end (§3.4.3); an
+ * empty body is one CRLF.
+ */
 class SimpleBody implements BodyHasher {
   readonly #out = new HeldLineEnds();
   /** The last octet seen was a CR that may be half of a line end. */
@@ -116,8 +126,8 @@ class SimpleBody implements BodyHasher {
 }
 
 /**
- * White space at the end of lines taken off, elsewhere one space for each run; empty lines at the end taken off (§3.4.4).
- * A body of nothing but those is empty; any other ends in CRLF.
+ * White space at the end of lines taken off, elsewhere one space for each run; empty lines at the
+ * end taken off (§3.4.4). A body of nothing but those is empty; any other ends in CRLF.
  */
 class RelaxedBody implements BodyHasher {
   readonly #out = new HeldLineEnds();

@@ -38,8 +38,9 @@ export class HeaderBlock {
   }
 
   /**
-   * What a signature covers (RFC 6376 §5.4.2): for each name, the lowest header of it that is not yet taken; none left counts as empty text,
-   * so that nobody can add one. `own`, the signature itself, is not among them.
+   * What a signature covers (RFC 6376 §5.4.2): for each name, the lowest header of it that is not
+   * yet taken; none left counts as empty text, so that nobody can add one. `own`, the signature
+   * itself, is not among them.
    */
   signedText(names: readonly string[], kind: Canonicalization, own?: Header): string {
     const left = new Map<string, Header[]>();

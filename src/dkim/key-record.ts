@@ -1,4 +1,7 @@
-/** Public keys as they stand in the DNS (RFC 6376 §3.6.1, RFC 8301, RFC 8463): text → key, or why it can't be used. */
+/**
+ * Public keys as they stand in the DNS (RFC 6376 §3.6.1, RFC 8301, RFC 8463): text → key, or why it
+ * can't be used.
+ */
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { base64Value, colonList, parseTags } from "./tags.ts";
 
@@ -17,7 +20,10 @@ export type ParsedKey = { key: PublicKey } | { problem: string };
 const rsaBits = { least: 1024, most: 8192 };
 const largestExponent = 2n ** 32n;
 
-/** `text` is one TXT record, its strings joined. Quotes in it are passed over: forms for DNS records put them there. */
+/**
+ * `text` is one TXT record, its strings joined. Quotes in it are passed over: forms for DNS records
+ * put them there.
+ */
 export function parseKeyRecord(text: string): ParsedKey {
   const tags = parseTags(text.replaceAll('"', ""));
   if (!tags) return { problem: "key record is not a tag list" };
@@ -47,7 +53,10 @@ export function parseKeyRecord(text: string): ParsedKey {
   return { key: { type, key, testing: flags.includes("y"), noSubdomains: flags.includes("s") } };
 }
 
-/** SubjectPublicKeyInfo, as everybody publishes it, or the bare RSAPublicKey that the RFC's text names. */
+/**
+ * SubjectPublicKeyInfo, as everybody publishes it, or the bare RSAPublicKey that the RFC's text
+ * names.
+ */
 function rsaKey(der: Buffer): KeyObject | undefined {
   for (const type of ["spki", "pkcs1"] as const) {
     try {

@@ -1,6 +1,7 @@
 /**
- * Public keys by name, remembered for as long as the DNS says, answers that there is none too. A lookup that fails is remembered for seconds
- * and is never the answer "no key". One lookup at a time for a name, however many mails wait for it, and few for the names of one domain: whoever
+ * Public keys by name, remembered for as long as the DNS says, answers that there is none too. A
+ * lookup that fails is remembered for seconds and is never the answer "no key". One lookup at a
+ * time for a name, however many mails wait for it, and few for the names of one domain: whoever
  * sends mail chooses the names, and may have a name server that is silent.
  */
 import { BoundedMap } from "../lib/bounded-map.ts";
@@ -39,7 +40,10 @@ export interface KeyCacheOptions {
 /** Several TXT records at one name are against the RFC; other chatmail relays read three. */
 const mostRecords = 3;
 
-/** A short memory of "none" is enough against floods, and does not keep out for long a relay that has just published its key. */
+/**
+ * A short memory of "none" is enough against floods, and does not keep out for long a relay that
+ * has just published its key.
+ */
 const boundsSeconds = { found: { least: 30, most: 86_400 }, none: { least: 5, most: 60 } };
 
 /** So that made-up signatures in a known name cost one lookup in this time and not one each. */
@@ -75,7 +79,8 @@ export function createKeyCache({ lookup, now, size = 1000 }: KeyCacheOptions): K
       return answer;
     }
     failures.delete(name);
-    // a record without a usable key is a mistake that somebody may be correcting: remembered as shortly as no record
+    // a record without a usable key is a mistake that somebody may be correcting: remembered as
+    // shortly as no record
     const { least, most } = boundsSeconds[answer.kind === "keys" ? "found" : "none"];
     const endsAt = fetchedAt + Math.min(most, Math.max(least, txt.ttlSeconds)) * 1000;
     entries.set(name, { answer, fetchedAt, endsAt });

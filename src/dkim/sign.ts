@@ -1,6 +1,7 @@
 /**
- * Signs a message that streams by: one DKIM-Signature for each key of the domain, relaxed/simple, over the headers that relays sign
- * (chatmail protocol §19). Give it headers and body as they are to leave, after all changes.
+ * Signs a message that streams by: one DKIM-Signature for each key of the domain, relaxed/simple,
+ * over the headers that relays sign (chatmail protocol §19). Give it headers and body as they are
+ * to leave, after all changes.
  */
 import { createHash, createPrivateKey, type KeyObject, sign } from "node:crypto";
 import { promisify } from "node:util";
@@ -16,13 +17,19 @@ export interface SigningKey {
 }
 
 export interface SignerOptions {
-  /** Several for one domain, such as an RSA and an Ed25519 key, sign beside each other, in this order. */
+  /**
+   * Several for one domain, such as an RSA and an Ed25519 key, sign beside each other, in this
+   * order.
+   */
   keys: readonly SigningKey[];
   /** Milliseconds since 1970. */
   now: () => number;
 }
 
-/** A header to put on top of the message; the value as a milter has it: with the space after the colon, folds with LF. */
+/**
+ * A header to put on top of the message; the value as a milter has it: with the space after the
+ * colon, folds with LF.
+ */
 export interface SignatureHeader {
   name: "DKIM-Signature";
   value: string;
@@ -46,7 +53,10 @@ export class HeadersTooLarge extends Error {
   override readonly name = "HeadersTooLarge";
 }
 
-/** OpenDKIM's default list (RFC 6376 §5.4.1); one more of each is signed than there is, so that none can be added. */
+/**
+ * OpenDKIM's default list (RFC 6376 §5.4.1); one more of each is signed than there is, so that none
+ * can be added.
+ */
 const oversigned = [
   ...["from", "reply-to", "subject", "date", "to", "cc"],
   ...["resent-date", "resent-from", "resent-sender", "resent-to", "resent-cc", "in-reply-to", "references"],
@@ -59,7 +69,10 @@ const isSigned = new Set(signed);
 /** Each stands in the signature's list, which has to stay below Postfix's header_size_limit. */
 const mostSignedHeaders = 1000;
 
-/** The library's thread pool, so that other mails go on: an RSA signature takes most of a millisecond (bench/dkim.ts). */
+/**
+ * The library's thread pool, so that other mails go on: an RSA signature takes most of a
+ * millisecond (bench/dkim.ts).
+ */
 const signAside = promisify(sign);
 
 export function createSigner({ keys, now }: SignerOptions): Signer {
@@ -70,7 +83,10 @@ export function createSigner({ keys, now }: SignerOptions): Signer {
   };
 }
 
-/** A private key in PEM or DER (PKCS#8, PKCS#1); throws a plain Error that says what is wrong and nothing of the key. */
+/**
+ * A private key in PEM or DER (PKCS#8, PKCS#1); throws a plain Error that says what is wrong and
+ * nothing of the key.
+ */
 export function signingKey(given: { domain: string; selector: string; privateKey: string | Buffer }): SigningKey {
   const domain = domainName(given.domain);
   const selector = domainName(given.selector);
@@ -155,7 +171,9 @@ async function signOnce(given: SigningKey, content: Content): Promise<SignatureH
   return { name: "DKIM-Signature", value: empty + foldedBase64(signature) };
 }
 
-/** Lines of 78 columns at most where names allow, as RFC 5322 would have it; a tab counts as one. */
+/**
+ * Lines of 78 columns at most where names allow, as RFC 5322 would have it; a tab counts as one.
+ */
 function foldedList(names: readonly string[]): string {
   const lines: string[] = [];
   let line = "";

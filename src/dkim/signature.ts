@@ -1,4 +1,6 @@
-/** DKIM-Signature values (RFC 6376 §3.5, RFC 8301, RFC 8463): text → value, or why it can't be used. */
+/**
+ * DKIM-Signature values (RFC 6376 §3.5, RFC 8301, RFC 8463): text → value, or why it can't be used.
+ */
 import { trimSpace } from "../lib/text.ts";
 import type { Canonicalization } from "./canonical.ts";
 import { base64Value, colonList, parseTags, withoutSpace } from "./tags.ts";
@@ -83,12 +85,18 @@ export function parseSignature(value: string): ParsedSignature {
   };
 }
 
-/** The text of `b=`, and white space around it, taken out: in this form a signature signs itself (§3.7). */
+/**
+ * The text of `b=`, and white space around it, taken out: in this form a signature signs itself
+ * (§3.7).
+ */
 export function withoutSignatureData(value: string): string {
   return value.replace(/((?:^|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*/, "$1");
 }
 
-/** Letters, digits, hyphens and underscores, which selectors and relays' domains have too; lower-case. */
+/**
+ * Letters, digits, hyphens and underscores, which selectors and relays' domains have too;
+ * lower-case.
+ */
 export function domainName(text: string | undefined): string | undefined {
   if (text === undefined || text.length > 253) return undefined;
   const name = text.toLowerCase();

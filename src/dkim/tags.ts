@@ -1,4 +1,6 @@
-/** Tag lists, `name=value; name=value` (RFC 6376 §3.2), as they stand in signatures and key records. */
+/**
+ * Tag lists, `name=value; name=value` (RFC 6376 §3.2), as they stand in signatures and key records.
+ */
 import { trimSpace } from "../lib/text.ts";
 
 /** Postfix forwards headers of 100 KiB; a real signature has 1 KiB. */
@@ -8,8 +10,9 @@ const tagName = /^[A-Za-z][A-Za-z0-9_]*$/;
 const tagValue = /^[\t\r\n\x20-\x7e\x80-\xff]*$/;
 
 /**
- * The values by tag name, white space around them taken off; names are case-sensitive. Undefined where it is no tag list, such as one that
- * names a tag twice. More lenient than the RFC in one thing: nothing between two semicolons is passed over, people write such key records.
+ * The values by tag name, white space around them taken off; names are case-sensitive. Undefined
+ * where it is no tag list, such as one that names a tag twice. More lenient than the RFC in one
+ * thing: nothing between two semicolons is passed over, people write such key records.
  */
 export function parseTags(text: string): ReadonlyMap<string, string> | undefined {
   if (text.length > longestTagList) return undefined;

@@ -1,6 +1,7 @@
 /**
- * Checks the DKIM signatures of a message that streams by (RFC 6376 §6, RFC 8301, RFC 8463). Stricter than the RFC where it leaves a choice:
- * the whole body and every From header of the message must be signed.
+ * Checks the DKIM signatures of a message that streams by (RFC 6376 §6, RFC 8301, RFC 8463).
+ * Stricter than the RFC where it leaves a choice: the whole body and every From header of the
+ * message must be signed.
  */
 import { createHash, verify } from "node:crypto";
 import { type BodyHasher, bodyHasher, type Canonicalization, canonicalHeader } from "./canonical.ts";
@@ -35,7 +36,8 @@ export interface Verifying {
   /** `value` as a milter has it: latin1, with the space after the colon, folds with LF or CRLF. */
   header(name: string, value: string): void;
   /**
-   * Key lookups begin here. With a domain, signatures of other domains are not considered: they cost no hashing and no lookup.
+   * Key lookups begin here. With a domain, signatures of other domains are not considered: they
+   * cost no hashing and no lookup.
    */
   endOfHeaders(onlyDomain?: string): void;
   body(chunk: Uint8Array): void;
@@ -175,7 +177,10 @@ function keyProblem(signature: Signature, key: PublicKey): string | undefined {
   return undefined;
 }
 
-/** On this thread: an RSA verification is shorter than the way to another one and back (bench/dkim.ts). */
+/**
+ * On this thread: an RSA verification is shorter than the way to another one and back
+ * (bench/dkim.ts).
+ */
 function fits(signature: Signature, data: Buffer, { type, key }: PublicKey): boolean {
   if (type === "rsa") return verify("sha256", data, key, signature.signature);
   // RFC 8463 §3: Ed25519 signs the SHA-256 of the data

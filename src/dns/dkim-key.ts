@@ -2,7 +2,10 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 
-/** RFC 8301 §3.2, and what other chatmail relays use: a longer one would not fit one TXT string more usefully. */
+/**
+ * RFC 8301 §3.2, and what other chatmail relays use: a longer one would not fit one TXT string more
+ * usefully.
+ */
 const rsaBits = 2048;
 
 /** A new private key, PKCS#8 in PEM. */

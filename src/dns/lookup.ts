@@ -1,6 +1,7 @@
 /**
- * Records from the resolvers of this machine, with what Node's own resolver does not tell: how long they hold, and whether the resolver has
- * validated them. Resolvers are asked in their order, each by UDP and, where the answer does not fit, by TCP.
+ * Records from the resolvers of this machine, with what Node's own resolver does not tell: how long
+ * they hold, and whether the resolver has validated them. Resolvers are asked in their order, each
+ * by UDP and, where the answer does not fit, by TCP.
  */
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
@@ -18,7 +19,9 @@ import {
 export type Lookup = <Type extends RecordType>(name: string, type: Type) => Promise<DnsAnswer<Type>>;
 
 export interface LookupOptions {
-  /** As `getServers()` of node:dns gives them: "192.0.2.1", "192.0.2.1:5353", "[2001:db8::1]:5353". */
+  /**
+   * As `getServers()` of node:dns gives them: "192.0.2.1", "192.0.2.1:5353", "[2001:db8::1]:5353".
+   */
   servers: readonly string[];
   /** A whole number from 0 up to, not including, `below`; has to be hard to guess. */
   random: (below: number) => number;
@@ -68,7 +71,10 @@ async function askServer<Type extends RecordType>(server: Server, asking: Asking
   }
 }
 
-/** A new socket for each question has a port that can't be guessed; being connected, it takes packets from this server only. */
+/**
+ * A new socket for each question has a port that can't be guessed; being connected, it takes
+ * packets from this server only.
+ */
 function askByUdp<Type extends RecordType>(
   { host, port }: Server,
   { question, query, timeoutMs }: Asking<Type>,

@@ -1,8 +1,10 @@
 /**
- * The few DNS messages that a lookup needs (RFC 1035 §4, RFC 2308, RFC 6891, RFC 6698 §2.1): bytes ↔ values. dns-packet writes the query and
- * reads the records. What it leaves open is decided here: it goes on behind what it has read, whatever length the record states (a TXT record
- * that runs past the end of the message sends it back to the beginning), and it follows any number of pointers. So each record is found by its
- * stated length, is read with nothing behind it, and has to fill that length; names are measured before they are read.
+ * The few DNS messages that a lookup needs (RFC 1035 §4, RFC 2308, RFC 6891, RFC 6698 §2.1): bytes
+ * ↔ values. dns-packet writes the query and reads the records. What it leaves open is decided here:
+ * it goes on behind what it has read, whatever length the record states (a TXT record that runs
+ * past the end of the message sends it back to the beginning), and it follows any number of
+ * pointers. So each record is found by its stated length, is read with nothing behind it, and has
+ * to fill that length; names are measured before they are read.
  */
 import dnsPacket, { type Answer, type MxData, type TlsaData } from "dns-packet";
 import { messageOf } from "../lib/text.ts";
@@ -25,7 +27,10 @@ export interface RecordData {
 }
 export type RecordType = keyof RecordData;
 
-/** `secure`: the resolver says that it has validated all of this answer (AD, RFC 4035 §3.2.3), that there is nothing too. */
+/**
+ * `secure`: the resolver says that it has validated all of this answer (AD, RFC 4035 §3.2.3), that
+ * there is nothing too.
+ */
 export type DnsAnswer<Type extends RecordType> =
   /** `name` is what the name asked for is an alias of, or itself. */
   | { kind: "found"; secure: boolean; name: string; records: readonly RecordData[Type][]; ttlSeconds: number }
@@ -47,9 +52,15 @@ const classIn = 1;
 const udpBytes = 1232;
 /** For a negative answer that does not say how long it holds. */
 const defaultNegativeTtlSeconds = 30;
-/** Aliases and records of the type asked for. Real answers have dozens at most, a message has room for thousands. */
+/**
+ * Aliases and records of the type asked for. Real answers have dozens at most, a message has room
+ * for thousands.
+ */
 const mostRecords = 500;
-/** Labels and pointers of a name: it has 127 labels at most (RFC 1035 §2.3.4), and a pointer is of use before each. */
+/**
+ * Labels and pointers of a name: it has 127 labels at most (RFC 1035 §2.3.4), and a pointer is of
+ * use before each.
+ */
 const mostSteps = 254;
 
 /** The codec of one record: exported by dns-packet, but its types do not have it. */
@@ -84,7 +95,10 @@ export function renderQuery({ id, name, type }: DnsQuestion): Buffer | undefined
   });
 }
 
-/** Undefined where the message is not the answer to this question. Throws DnsFormatError where it is and can't be read. */
+/**
+ * Undefined where the message is not the answer to this question. Throws DnsFormatError where it is
+ * and can't be read.
+ */
 export function parseResponse<Type extends RecordType>(
   bytes: Buffer,
   asked: DnsQuestion<Type>,
@@ -123,13 +137,15 @@ function answerFrom<Type extends RecordType>(bytes: Buffer, from: number, asked:
   const authorities = placesOf(bytes, end, bytes.readUInt16BE(8)).places;
   const wanted = places.filter((each) => each.type === types.CNAME || each.type === types[asked.type]);
   if (wanted.length > mostRecords) throw new DnsFormatError(`DNS answer has more than ${mostRecords} records`);
-  // dns-packet puts U+FFFD in place of what is not UTF-8, so two such names could look like one; no host has such a name
+  // dns-packet puts U+FFFD in place of what is not UTF-8, so two such names could look like one; no
+  // host has such a name
   const records = wanted
     .map((place) => ({ place, ...readRecord(bytes, place) }))
     .filter((each) => !each.name.includes("\ufffd"));
   let name = asked.name.toLowerCase();
   let ttlSeconds = Number.POSITIVE_INFINITY;
-  // resolvers may send the aliases in any order (RFC 1034 §4.3.2 promises none); each is followed once, so a loop ends
+  // resolvers may send the aliases in any order (RFC 1034 §4.3.2 promises none); each is followed
+  // once, so a loop ends
   const aliases = new Map<string, { place: Place; data: unknown }>();
   for (const record of records) {
     if (record.place.type === types.CNAME && !aliases.has(record.name)) aliases.set(record.name, record);
@@ -203,7 +219,10 @@ function readRecord(bytes: Buffer, place: Place): { name: string; data: unknown 
   return { name: plainName(record.name), data: record.data };
 }
 
-/** Throws for a name that takes more steps than one can have. Where pointers may lead, dns-packet looks. */
+/**
+ * Throws for a name that takes more steps than one can have. Where pointers may lead, dns-packet
+ * looks.
+ */
 function measureName(bytes: Buffer, from: number): void {
   let steps = 0;
   let at = from;

@@ -17,12 +17,18 @@ export interface DnsRecord {
 
 export interface DomainFacts {
   domain: string;
-  /** Where the relay is reached. Host names, which some load balancers have, can't stand beside other records: they are left out. */
+  /**
+   * Where the relay is reached. Host names, which some load balancers have, can't stand beside
+   * other records: they are left out.
+   */
   addresses: readonly string[];
   keys: readonly { selector: string; key: PublicDkimKey }[];
 }
 
-/** In the order in which a person would publish them. Nothing for an address literal: it has no name. */
+/**
+ * In the order in which a person would publish them. Nothing for an address literal: it has no
+ * name.
+ */
 export function recordsOf({ domain, addresses, keys }: DomainFacts): DnsRecord[] {
   if (!signsMail(domain)) return [];
   const apex = `${domain}.`;

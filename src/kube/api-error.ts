@@ -38,7 +38,10 @@ export function isApiError(thrown: unknown, ...statuses: number[]): thrown is Ap
 export function apiErrorOf(answer: {
   status: number;
   statusText?: string | undefined;
-  /** Seconds, or a date (RFC 9110 §10.2.3), which is measured from `date`, what the clock of that server says. */
+  /**
+   * Seconds, or a date (RFC 9110 §10.2.3), which is measured from `date`, what the clock of that
+   * server says.
+   */
   retryAfter?: string | undefined;
   date?: string | undefined;
   text: string;

@@ -1,4 +1,7 @@
-/** Server-side apply that compares first: an object that is as wanted is not sent, so nothing is written while nothing changes. */
+/**
+ * Server-side apply that compares first: an object that is as wanted is not sent, so nothing is
+ * written while nothing changes.
+ */
 import { createHash } from "node:crypto";
 import type { Client } from "./client.ts";
 import { doubledLists } from "./doubled.ts";
@@ -6,7 +9,10 @@ import { canonical, hasAll, ownedFields, ownsMoreThan, projection } from "./fiel
 import { immutableFields, remakeOf } from "./immutable.ts";
 import { type KubeObject, keyOf, type Resource } from "./object.ts";
 
-/** `remade`: it had to be deleted, because what changed in it can't be changed; apply again when it is gone. */
+/**
+ * `remade`: it had to be deleted, because what changed in it can't be changed; apply again when it
+ * is gone.
+ */
 export type ApplyResult = { sent: false; remade?: true } | { sent: true; live: KubeObject };
 
 /** What `Applier` asks of a `Store`, of whatever kind its objects are. */
@@ -22,14 +28,20 @@ export interface ApplyOptions {
   /** … or the store that knows it, and is told what was written. */
   store?: ApplyStore | undefined;
   /**
-   * A field that another manager set to another value is taken over, and a list whose items somebody changed so that ours do not fit beside
-   * them; otherwise that is a conflict (409).
+   * A field that another manager set to another value is taken over, and a list whose items
+   * somebody changed so that ours do not fit beside them; otherwise that is a conflict (409).
    */
   force?: boolean;
   subresource?: string;
-  /** How objects are kept in the store, where their contents are not: both sides are compared in this form. Safe to repeat. */
+  /**
+   * How objects are kept in the store, where their contents are not: both sides are compared in
+   * this form. Safe to repeat.
+   */
   form?: ((object: KubeObject) => KubeObject) | undefined;
-  /** Where fields can't be changed: "remake" by the rule of immutable.ts; without it the server's refusal is thrown. */
+  /**
+   * Where fields can't be changed: "remake" by the rule of immutable.ts; without it the server's
+   * refusal is thrown.
+   */
   whenImmutable?: "remake" | "refuse";
   signal: AbortSignal;
 }
@@ -41,7 +53,10 @@ const digest = (value: unknown) => createHash("sha256").update(canonical(value))
 export class Applier {
   readonly #client: Client;
   readonly #manager: string;
-  /** Only of what the server wrote another way than we did: what was sent, and what its fields became. */
+  /**
+   * Only of what the server wrote another way than we did: what was sent, and what its fields
+   * became.
+   */
   readonly #sent = new Map<string, { wanted: string; became: string }>();
   readonly #followed = new WeakSet<ApplyStore>();
 
@@ -51,8 +66,9 @@ export class Applier {
   }
 
   /**
-   * Sends `wanted` where it differs from what is known, and tells the store what the server made of it. Throws ApiError: 409 with
-   * `conflictsOf`, 422 with `immutableFields` or a fault of the object.
+   * Sends `wanted` where it differs from what is known, and tells the store what the server made of
+   * it. Throws ApiError: 409 with `conflictsOf`, 422 with `immutableFields` or a fault of the
+   * object.
    */
   async apply<T extends KubeObject>(resource: Resource, wanted: T, options: ApplyOptions): Promise<ApplyResult> {
     const { store, force = true, subresource, form = (object) => object, signal } = options;
@@ -85,9 +101,10 @@ export class Applier {
   }
 
   /**
-   * Deletes what belongs to `owner` (by uid), carries `label`, and is no longer wanted; only in the state that was seen. `seen` are objects
-   * of this kind, `wanted` may have others too. Returns what was deleted, or was gone already. Throws a 409 for one that changed since it
-   * was seen, such as one that somebody has just adopted: the next run sees what it is now.
+   * Deletes what belongs to `owner` (by uid), carries `label`, and is no longer wanted; only in the
+   * state that was seen. `seen` are objects of this kind, `wanted` may have others too. Returns
+   * what was deleted, or was gone already. Throws a 409 for one that changed since it was seen,
+   * such as one that somebody has just adopted: the next run sees what it is now.
    */
   async prune(
     resource: Resource,
@@ -109,7 +126,9 @@ export class Applier {
     return this.#isApplied(sentKey(resource, wanted), live, wanted, undefined);
   }
 
-  /** Sets or removes our finalizer and leaves others alone. Resolves to whether something was sent. */
+  /**
+   * Sets or removes our finalizer and leaves others alone. Resolves to whether something was sent.
+   */
   async finalizer(
     resource: Resource,
     object: KubeObject,

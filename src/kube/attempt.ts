@@ -1,9 +1,14 @@
-/** One HTTP request to the API server over kept-alive connections, as far as the head of its answer. */
+/**
+ * One HTTP request to the API server over kept-alive connections, as far as the head of its answer.
+ */
 import http from "node:http";
 import https from "node:https";
 import type { Credentials } from "./credentials.ts";
 
-/** `stale`: a kept-alive connection that the server had closed meanwhile, so nothing was done; the error says how that was seen. */
+/**
+ * `stale`: a kept-alive connection that the server had closed meanwhile, so nothing was done; the
+ * error says how that was seen.
+ */
 export type Attempt =
   | { is: "answered"; status: number; response: http.IncomingMessage }
   | { is: "stale"; error: Error };
@@ -25,7 +30,10 @@ export function agentFor({ server, tls }: Credentials, most: number): http.Agent
   return new https.Agent({ ...kept, ...identity, rejectUnauthorized: !insecure });
 }
 
-/** Throws what the network says, ETIMEDOUT where no connection is made in `connectMs`. The body of the answer is still to be read. */
+/**
+ * Throws what the network says, ETIMEDOUT where no connection is made in `connectMs`. The body of
+ * the answer is still to be read.
+ */
 export async function attempt({ server }: Credentials, sent: Sent, connectMs: number): Promise<Attempt> {
   const { payload, ...call } = sent;
   const host = server.hostname.replace(/^\[|\]$/g, "");

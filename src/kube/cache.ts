@@ -9,7 +9,10 @@ import { keepFilled, type WatchPatience } from "./watch.ts";
 export interface Watched<T extends KubeObject> extends Omit<Selection, "namespace"> {
   /** Namespaces to watch, one watch each; by default those of the cache. */
   namespaces?: readonly string[];
-  /** Makes an object smaller or checks it before it is kept; what it throws is reported and the object left out. */
+  /**
+   * Makes an object smaller or checks it before it is kept; what it throws is reported and the
+   * object left out.
+   */
   trim?: (object: T) => T;
 }
 
@@ -40,7 +43,10 @@ export class Cache {
     );
   }
 
-  /** Which kind may not be listed in this namespace, and what the API server said; undefined where all may be. */
+  /**
+   * Which kind may not be listed in this namespace, and what the API server said; undefined where
+   * all may be.
+   */
   leftOut(namespace: string): { plural: string; said: string } | undefined {
     for (const { resource, store } of this.#stores) {
       const said = store.leftOut.get(namespace);

@@ -12,7 +12,9 @@ export interface Selection {
   namespace?: string | undefined;
   labelSelector?: string | undefined;
   fieldSelector?: string | undefined;
-  /** Names, labels, owners and versions only: for what others own, of which the rest is not read. */
+  /**
+   * Names, labels, owners and versions only: for what others own, of which the rest is not read.
+   */
   metadataOnly?: boolean | undefined;
 }
 
@@ -29,13 +31,19 @@ export type WatchEvent =
   | { type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK"; object: KubeObject }
   | { type: "ERROR"; object: { code?: number; reason?: string; message?: string; causes?: Cause[] } };
 
-/** What becomes of the objects that an object owns: deleted after it, or left (their owner reference goes). */
+/**
+ * What becomes of the objects that an object owns: deleted after it, or left (their owner reference
+ * goes).
+ */
 export type Propagation = "Background" | "Foreground" | "Orphan";
 
 export interface Client {
   /** How many requests were sent, by verb, resource and code. */
   readonly requests: Counter;
-  /** Undefined where there is none (404). All calls throw ApiError for other refusals, and what broke the connection. */
+  /**
+   * Undefined where there is none (404). All calls throw ApiError for other refusals, and what
+   * broke the connection.
+   */
   get<T extends KubeObject>(
     resource: Resource<T>,
     at: { namespace?: string; name: string },
@@ -53,7 +61,10 @@ export interface Client {
     options: Selection & { resourceVersion: string; timeoutSeconds: number; idleMs: number },
     signal: AbortSignal,
   ): AsyncGenerator<WatchEvent>;
-  /** Server-side apply: sets the fields in `object` and drops those this manager set before and no longer has. */
+  /**
+   * Server-side apply: sets the fields in `object` and drops those this manager set before and no
+   * longer has.
+   */
   apply<T extends KubeObject>(
     resource: Resource,
     object: T,
@@ -77,8 +88,8 @@ export interface Client {
     signal: AbortSignal,
   ): Promise<KubeObject>;
   /**
-   * Only this very object, by its uid (`onlyIfUnchanged`: and in the state that was seen; else 409), by default in the background. Resolves
-   * also when it was gone already.
+   * Only this very object, by its uid (`onlyIfUnchanged`: and in the state that was seen; else
+   * 409), by default in the background. Resolves also when it was gone already.
    */
   remove(
     resource: Resource,

@@ -1,4 +1,7 @@
-/** Sources → keys → queue → reconcile → outcome, until told to stop. What goes wrong with one key harms no other. */
+/**
+ * Sources → keys → queue → reconcile → outcome, until told to stop. What goes wrong with one key
+ * harms no other.
+ */
 import { whenAborted } from "../lib/aborted.ts";
 import type { BackOffLimits } from "../lib/back-off.ts";
 import { deadline } from "../lib/deadline.ts";
@@ -12,7 +15,10 @@ import { priorities, WorkQueue } from "./queue.ts";
 import type { Source } from "./source.ts";
 
 export interface Outcome {
-  /** When to look again even if nothing is heard, in milliseconds from now; a time that is past means soon. NaN counts as a bug. */
+  /**
+   * When to look again even if nothing is heard, in milliseconds from now; a time that is past
+   * means soon. NaN counts as a bug.
+   */
   againMs?: number | undefined;
   /** Not done, in a way that was expected and shown: try again with back-off. */
   retry?: boolean;
@@ -32,15 +38,19 @@ const stopWithinMs = 10_000;
 const soonestMs = 100;
 /** A reconcile that takes longer hangs: its signal ends it and the key is tried again. */
 const runWithinMs = 120_000;
-/** Everything once more, should a listener ever have missed something; as rare as in controller-runtime. */
+/**
+ * Everything once more, should a listener ever have missed something; as rare as in
+ * controller-runtime.
+ */
 const sweepEveryMs = 10 * 3_600_000;
 
 /**
- * Waits for the sources to be filled, reconciles every object once, then what changes. Resolves when the signal is aborted and work in
- * hand has ended, or was given up.
+ * Waits for the sources to be filled, reconciles every object once, then what changes. Resolves
+ * when the signal is aborted and work in hand has ended, or was given up.
  *
- * What `reconcile` throws is tried again with back-off: trouble of server and network with one line of log, anything else, which is a bug,
- * with its stack. What is expected to fail is an outcome: `{}` waits for an edit, `{ retry: true }` does not.
+ * What `reconcile` throws is tried again with back-off: trouble of server and network with one line
+ * of log, anything else, which is a bug, with its stack. What is expected to fail is an outcome:
+ * `{}` waits for an edit, `{ retry: true }` does not.
  */
 export async function runController(options: {
   name: string;

@@ -1,4 +1,7 @@
-/** Where the API server is and how we prove who we are: a pod's own service account, or a kubeconfig. */
+/**
+ * Where the API server is and how we prove who we are: a pod's own service account, or a
+ * kubeconfig.
+ */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 
@@ -6,8 +9,8 @@ export interface Credentials {
   server: URL;
   tls: { ca?: string | Buffer; cert?: string | Buffer; key?: string | Buffer; servername?: string; insecure?: boolean };
   /**
-   * Headers that go with every request (`authorization`, say); called for each, so it answers from memory. `refused`: the last ones were (HTTP
-   * 401); get new ones. A rejection is the call's.
+   * Headers that go with every request (`authorization`, say); called for each, so it answers from
+   * memory. `refused`: the last ones were (HTTP 401); get new ones. A rejection is the call's.
    */
   headers(options?: { refused?: boolean }): Promise<Record<string, string>>;
   /** The namespace that the credentials belong to. */

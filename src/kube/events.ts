@@ -1,6 +1,7 @@
 /**
- * Events (events.k8s.io/v1) as notes at an object, for people: `kubectl describe` and `kubectl events` show them. Said again they are
- * counted, not repeated. Nothing here ever waits or throws: a reconcile does not depend on what is written about it.
+ * Events (events.k8s.io/v1) as notes at an object, for people: `kubectl describe` and `kubectl
+ * events` show them. Said again they are counted, not repeated. Nothing here ever waits or throws:
+ * a reconcile does not depend on what is written about it.
  */
 import { randomBytes } from "node:crypto";
 import type { EventsV1Event } from "@kubernetes/client-node";
@@ -28,7 +29,10 @@ const event: Resource<Event> = { group: "events.k8s.io", version: "v1", kind: "E
 type Event = Typed<EventsV1Event>;
 
 const limits = {
-  /** Said again within this, a note is the same series; after it, a new event (servers drop events after an hour). */
+  /**
+   * Said again within this, a note is the same series; after it, a new event (servers drop events
+   * after an hour).
+   */
   seriesMs: 30 * 60_000,
   /** The count of a series is written no more often than this. */
   countEveryMs: 60_000,
@@ -64,7 +68,10 @@ export class EventRecorder {
   #sending: Promise<void> | undefined;
   #dropped = 0;
 
-  /** `component`: who says so, such as "chatmail.dev/operator"; `instance`: which of them, such as the pod's name. */
+  /**
+   * `component`: who says so, such as "chatmail.dev/operator"; `instance`: which of them, such as
+   * the pod's name.
+   */
   constructor(options: { client: Client; component: string; instance: string; log: Log; now?: () => Date }) {
     this.#client = options.client;
     this.#component = options.component;

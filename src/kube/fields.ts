@@ -1,4 +1,6 @@
-/** Comparing what we want of an object with what the cluster has, by the fields that we set. Pure. */
+/**
+ * Comparing what we want of an object with what the cluster has, by the fields that we set. Pure.
+ */
 import { createHash } from "node:crypto";
 import type { KubeObject, ManagedFields, ObjectMeta } from "./object.ts";
 
@@ -6,7 +8,8 @@ import type { KubeObject, ManagedFields, ObjectMeta } from "./object.ts";
 export function projection(live: unknown, wanted: unknown): unknown {
   if (Array.isArray(wanted)) {
     if (!Array.isArray(live)) return live;
-    // Lists of named things may have gained entries of others; lists of plain values are ours as a whole.
+    // Lists of named things may have gained entries of others; lists of plain values are ours as a
+    // whole.
     const named = areNamed(wanted);
     if (!named) return live.map((item, at) => (at < wanted.length ? projection(item, wanted[at]) : item));
     return wanted.map((item) => {
@@ -48,9 +51,11 @@ function nameOfItem(item: unknown): string | undefined {
 }
 
 /**
- * True when every field of `wanted` has its value in `live`. Values that the server writes another way ("1000m" as "1") count as different.
- * `owned` is what managedFields say of us. Where they name nothing within an object or list (a nodeSelector, a list of a CRD without keys),
- * apply replaces it as a whole: then it has nothing more either. In doubt the answer is false: to send too much costs one request.
+ * True when every field of `wanted` has its value in `live`. Values that the server writes another
+ * way ("1000m" as "1") count as different. `owned` is what managedFields say of us. Where they name
+ * nothing within an object or list (a nodeSelector, a list of a CRD without keys), apply replaces
+ * it as a whole: then it has nothing more either. In doubt the answer is false: to send too much
+ * costs one request.
  */
 export function hasAll(live: unknown, wanted: unknown, owned?: OwnedFields): boolean {
   if (wanted === undefined) return true;
@@ -75,7 +80,10 @@ export function hasAll(live: unknown, wanted: unknown, owned?: OwnedFields): boo
   );
 }
 
-/** What the server adds automatically to objects that apply replaces as a whole: field references, ports in lists, claim templates. */
+/**
+ * What the server adds automatically to objects that apply replaces as a whole: field references,
+ * ports in lists, claim templates.
+ */
 const filledIn: Record<string, string> = {
   apiVersion: '"v1"',
   divisor: '"0"',
@@ -103,7 +111,10 @@ function ownedItem(owned: OwnedFields | undefined, item: unknown): OwnedFields |
   return found?.[1] as OwnedFields | undefined;
 }
 
-/** Whether it is the item of these keys, as in `{"port":25,"protocol":"TCP"}`. A protocol that we left out is the default. */
+/**
+ * Whether it is the item of these keys, as in `{"port":25,"protocol":"TCP"}`. A protocol that we
+ * left out is the default.
+ */
 function hasKeys(item: unknown, keys: string): boolean {
   return (
     isPlain(item) &&
@@ -113,7 +124,10 @@ function hasKeys(item: unknown, keys: string): boolean {
   );
 }
 
-/** True when `manager` owns a field in `live` that `wanted` no longer has: an apply would take it away. */
+/**
+ * True when `manager` owns a field in `live` that `wanted` no longer has: an apply would take it
+ * away.
+ */
 export function ownsMoreThan(live: KubeObject, wanted: KubeObject, manager: string, subresource = ""): boolean {
   const owned = ownedFields(live, manager, subresource);
   return owned !== undefined && lacksSome(wanted, owned);
@@ -158,8 +172,9 @@ export function withoutManagedFields<T extends KubeObject>(object: T): T {
 }
 
 /**
- * Without annotations, labels and managedFields: for objects of others of which only the name and the version matter. An
- * annotation may hold a copy of all data (kubectl.kubernetes.io/last-applied-configuration).
+ * Without annotations, labels and managedFields: for objects of others of which only the name and
+ * the version matter. An annotation may hold a copy of all data
+ * (kubectl.kubernetes.io/last-applied-configuration).
  */
 export function identityOnly<T extends KubeObject>(object: T): T {
   const { annotations: _, labels: __, managedFields: ___, ...metadata }: ObjectMeta = object.metadata;
@@ -168,7 +183,10 @@ export function identityOnly<T extends KubeObject>(object: T): T {
 
 const digestPattern = /^sha256:[0-9a-f]{64}$/;
 
-/** With digests in place of long values of `data`: enough to tell whether they are as wanted. Safe to repeat. */
+/**
+ * With digests in place of long values of `data`: enough to tell whether they are as wanted. Safe
+ * to repeat.
+ */
 export function withDigests<T extends KubeObject>(object: T): T {
   const { data } = object as { data?: Record<string, unknown> };
   if (!data) return object;

@@ -1,7 +1,8 @@
 /**
- * What to do when a change touches fields that can't be changed. The rule: a Job is deleted with its pods and recreated, since a Job is
- * one run; a StatefulSet is deleted and its pods left running, which its successor adopts and then replaces as its strategy says; anything
- * else may hold data or addresses, so it is refused and a person decides. Pure.
+ * What to do when a change touches fields that can't be changed. The rule: a Job is deleted with
+ * its pods and recreated, since a Job is one run; a StatefulSet is deleted and its pods left
+ * running, which its successor adopts and then replaces as its strategy says; anything else may
+ * hold data or addresses, so it is refused and a person decides. Pure.
  */
 import { ApiError } from "./api-error.ts";
 import type { Propagation } from "./client.ts";
@@ -15,7 +16,10 @@ export function remakeOf(resource: Resource): Propagation | undefined {
   return undefined;
 }
 
-/** The fields that the server says can't be changed; undefined when it refused for another reason, or for another one as well. */
+/**
+ * The fields that the server says can't be changed; undefined when it refused for another reason,
+ * or for another one as well.
+ */
 export function immutableFields(refused: unknown): string[] | undefined {
   if (!(refused instanceof ApiError) || refused.status !== 422) return undefined;
   const said = /immutable|may not be changed|cannot be changed|updates to statefulset spec for fields other than/i;
@@ -25,7 +29,10 @@ export function immutableFields(refused: unknown): string[] | undefined {
   return said.test(refused.message) ? ["spec"] : undefined;
 }
 
-/** Which other managers own fields that we wanted to set, as the server names them in a refused apply. */
+/**
+ * Which other managers own fields that we wanted to set, as the server names them in a refused
+ * apply.
+ */
 export function conflictsOf(refused: unknown): { manager: string; field: string }[] {
   if (!(refused instanceof ApiError) || refused.status !== 409) return [];
   return refused.causes

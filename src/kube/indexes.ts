@@ -1,4 +1,7 @@
-/** Finds objects of a store by a term that they have: an owner's uid, the value of a label, a domain. */
+/**
+ * Finds objects of a store by a term that they have: an owner's uid, the value of a label, a
+ * domain.
+ */
 import type { Log } from "./log.ts";
 import type { KubeObject } from "./object.ts";
 

@@ -1,4 +1,7 @@
-/** The kinds of the Kubernetes API that are used here. Their types are those of @kubernetes/client-node, of which nothing is loaded. */
+/**
+ * The kinds of the Kubernetes API that are used here. Their types are those of
+ * @kubernetes/client-node, of which nothing is loaded.
+ */
 import type {
   CoreV1Event,
   V1ConfigMap,
@@ -14,7 +17,10 @@ import type {
 } from "@kubernetes/client-node";
 import type { KubeObject, Resource } from "./object.ts";
 
-/** As JSON: times are text, lists are not changed in place, and `_from` (a reserved word for the generator) is `from`. */
+/**
+ * As JSON: times are text, lists are not changed in place, and `_from` (a reserved word for the
+ * generator) is `from`.
+ */
 export type Json<T> = T extends Date
   ? string
   : T extends readonly (infer Item)[]

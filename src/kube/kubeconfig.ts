@@ -1,4 +1,7 @@
-/** Credentials from a kubeconfig, for development and tests. client-node knows all the ways of logging in that one may name. */
+/**
+ * Credentials from a kubeconfig, for development and tests. client-node knows all the ways of
+ * logging in that one may name.
+ */
 import type { RequestOptions as HttpsOptions } from "node:https";
 import { KubeConfig } from "@kubernetes/client-node";
 import { shared } from "../lib/shared.ts";
@@ -8,8 +11,9 @@ import type { Credentials } from "./credentials.ts";
 const pluginMs = 30_000;
 
 /**
- * From KUBECONFIG or ~/.kube/config, with whatever way of logging in it names: certificate, token, file, exec plugin, OIDC. Throws where
- * there is no current context, or where it goes through a proxy, which is not supported.
+ * From KUBECONFIG or ~/.kube/config, with whatever way of logging in it names: certificate, token,
+ * file, exec plugin, OIDC. Throws where there is no current context, or where it goes through a
+ * proxy, which is not supported.
  */
 export async function kubeconfigCredentials(): Promise<Credentials> {
   const config = load();

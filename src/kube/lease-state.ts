@@ -1,4 +1,7 @@
-/** What a lease says and what may be done with it, without network. Clocks of other machines are never compared with ours. */
+/**
+ * What a lease says and what may be done with it, without network. Clocks of other machines are
+ * never compared with ours.
+ */
 import type { Lease } from "./kinds.ts";
 import { microTime } from "./object.ts";
 

@@ -1,4 +1,7 @@
-/** Leader election over a Lease, with the rules of client-go: clocks of other machines are never compared with ours. */
+/**
+ * Leader election over a Lease, with the rules of client-go: clocks of other machines are never
+ * compared with ours.
+ */
 import { whenAborted } from "../lib/aborted.ts";
 import { deadline } from "../lib/deadline.ts";
 import { messageOf } from "../lib/text.ts";
@@ -11,7 +14,10 @@ import type { Log } from "./log.ts";
 export interface LeaseTimes {
   /** How long others wait for a holder that is not heard of. */
   lastsMs: number;
-  /** A holder that can't renew for so long stops to lead. Shorter than `lastsMs`, so that there are never two. */
+  /**
+   * A holder that can't renew for so long stops to lead. Shorter than `lastsMs`, so that there are
+   * never two.
+   */
   renewWithinMs: number;
   retryMs: number;
 }
@@ -22,7 +28,10 @@ export interface LeaseOptions {
   client: Client;
   namespace: string;
   name: string;
-  /** Nobody else's, in no other pod either (there, process ids are alike): two with the same would lead both. */
+  /**
+   * Nobody else's, in no other pod either (there, process ids are alike): two with the same would
+   * lead both.
+   */
   identity: string;
   lead: (signal: AbortSignal) => Promise<void>;
   signal: AbortSignal;
@@ -32,18 +41,20 @@ export interface LeaseOptions {
 }
 
 /**
- * Waits to become the leader, then runs `lead` and renews. `lead` is told by its signal when leadership is lost or `signal` is
- * aborted, and is waited for; then the lease is given back if it is still ours. Resolves to "stopped", or to "lost" before another may
- * lead (where one took the lease from us, soon after), even while `lead` goes on: then only the end of the process ends it. Rejects with
- * what `lead` throws.
+ * Waits to become the leader, then runs `lead` and renews. `lead` is told by its signal when
+ * leadership is lost or `signal` is aborted, and is waited for; then the lease is given back if it
+ * is still ours. Resolves to "stopped", or to "lost" before another may lead (where one took the
+ * lease from us, soon after), even while `lead` goes on: then only the end of the process ends it.
+ * Rejects with what `lead` throws.
  */
 export async function leadWithLease(options: LeaseOptions): Promise<"lost" | "stopped"> {
   return new Candidate(options).run();
 }
 
 /**
- * Waiting → Leading when the lease is ours; Leading → Finishing when a stop is asked for (renewed until the work in hand has ended) or
- * → Lost when it can't be renewed in time or somebody else has it; Finishing → Released.
+ * Waiting → Leading when the lease is ours; Leading → Finishing when a stop is asked for (renewed
+ * until the work in hand has ended) or → Lost when it can't be renewed in time or somebody else has
+ * it; Finishing → Released.
  */
 type LeaderState = "Waiting" | "Leading" | "Finishing" | "Lost" | "Released";
 
@@ -56,7 +67,9 @@ class Candidate {
   #mustRead = true;
   /** We have written, or may have: it may be ours though no answer said so. */
   #mayBeOurs = false;
-  /** When the write began by which the lease is ours: others count from then, not from the answer. */
+  /**
+   * When the write began by which the lease is ours: others count from then, not from the answer.
+   */
   #renewedAt = performance.now();
 
   constructor(options: LeaseOptions) {
@@ -115,7 +128,10 @@ class Candidate {
     return this.#state === "Lost" ? "lost" : "stopped";
   }
 
-  /** Also while the work in hand ends after a stop: until then nobody else may begin. Resolves to false when the lease is lost. */
+  /**
+   * Also while the work in hand ends after a stop: until then nobody else may begin. Resolves to
+   * false when the lease is lost.
+   */
   async #renew(ended: AbortSignal): Promise<boolean> {
     const { times } = this.#options;
     for (;;) {
@@ -131,14 +147,16 @@ class Candidate {
   }
 
   /**
-   * One try to take or renew, of `ms` at most: a call that hangs must not use up all the time, for another connection may work; and who hears
-   * late that the lease is theirs can't know whether it still is. Resolves to whether it is ours.
+   * One try to take or renew, of `ms` at most: a call that hangs must not use up all the time, for
+   * another connection may work; and who hears late that the lease is theirs can't know whether it
+   * still is. Resolves to whether it is ours.
    */
   async #attempt(outer: AbortSignal, ms: number): Promise<boolean> {
     const { client, namespace, name, identity, log } = this.#options;
     const within = deadline(outer, ms, `lease ${name}`);
     try {
-      // Ours, as far as we know: no need to read it first. If somebody else wrote it, the server says so (409), and the next try reads.
+      // Ours, as far as we know: no need to read it first. If somebody else wrote it, the server
+      // says so (409), and the next try reads.
       if (this.#seen && this.#isOurs() && !this.#mustRead) return await this.#write(this.#seen.lease, within.signal);
       const found = await client.get(resources.lease, { namespace, name }, within.signal);
       if (!found) return await this.#write(undefined, within.signal);
@@ -177,8 +195,9 @@ class Candidate {
   }
 
   /**
-   * So that the next one need not wait. Only a lease that is still ours is touched: the resourceVersion guards it. A renewal that the stop
-   * has cut off may have been written, or be written yet: then what we know is old, and the lease is read.
+   * So that the next one need not wait. Only a lease that is still ours is touched: the
+   * resourceVersion guards it. A renewal that the stop has cut off may have been written, or be
+   * written yet: then what we know is old, and the lease is read.
    */
   async #release(): Promise<void> {
     const { client, namespace, name, identity, log, now } = this.#options;

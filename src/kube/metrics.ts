@@ -1,4 +1,7 @@
-/** What the runtime counts. Where it means the same, it has the names of controller-runtime and client-go. */
+/**
+ * What the runtime counts. Where it means the same, it has the names of controller-runtime and
+ * client-go.
+ */
 import type { Metrics } from "../lib/metrics.ts";
 
 /** What an administrator reads beside each name. */

@@ -1,12 +1,15 @@
 /**
- * What we wrote and the watch has not brought yet: it stays known although the watch is still behind (read your writes), and what others
- * wrote just before us, which our write has hidden, is told all the same.
+ * What we wrote and the watch has not brought yet: it stays known although the watch is still
+ * behind (read your writes), and what others wrote just before us, which our write has hidden, is
+ * told all the same.
  */
 import type { KubeObject } from "./object.ts";
 import { isOlder } from "./resource-version.ts";
 
 interface Written<T> {
-  /** What was known before the first of these writes, or of others since then; undefined: nothing. */
+  /**
+   * What was known before the first of these writes, or of others since then; undefined: nothing.
+   */
   before: T | undefined;
   /** The versions that are our writes. */
   readonly own: Set<string>;
@@ -20,7 +23,10 @@ export type Hidden<T> = { type: "added"; object: T } | { type: "changed"; object
 export class OwnWrites<T extends KubeObject> {
   readonly #written = new Map<string, Written<T>>();
 
-  /** The record of one more write, to be kept once the store has the object. `before`: what the store knows under this uid. */
+  /**
+   * The record of one more write, to be kept once the store has the object. `before`: what the
+   * store knows under this uid.
+   */
   next(key: string, { version, before }: { version: string | undefined; before: T | undefined }): Written<T> {
     const written = (before && this.#written.get(key)) || { before, own: new Set(), survived: false };
     written.survived = false;
@@ -42,7 +48,10 @@ export class OwnWrites<T extends KubeObject> {
     this.#written.delete(key);
   }
 
-  /** The watch brings `object`, which is older than `known`, our write: where it is new to us and not ours, it is told of. */
+  /**
+   * The watch brings `object`, which is older than `known`, our write: where it is new to us and
+   * not ours, it is told of.
+   */
   hidden(key: string, object: T, known: T): Hidden<T> | undefined {
     const written = this.#written.get(key);
     const { uid, resourceVersion: version = "" } = object.metadata;

@@ -1,4 +1,7 @@
-/** What `chatmail-operator/kube` gives to other programs. Nothing in the project itself imports this. */
+/**
+ * What `chatmail-operator/kube` gives to other programs. Nothing in the project itself imports
+ * this.
+ */
 
 export { Counter, Histogram, Metrics } from "../lib/metrics.ts";
 export { ApiError, type Cause, isApiError, isPassing } from "./api-error.ts";

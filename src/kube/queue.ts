@@ -1,6 +1,7 @@
 /**
- * Keys that need work. A key is never worked on twice at once; one that is added meanwhile is worked on again afterwards. What a person
- * changed goes before what the cluster changed, and that before a sweep over everything; namespaces take turns.
+ * Keys that need work. A key is never worked on twice at once; one that is added meanwhile is
+ * worked on again afterwards. What a person changed goes before what the cluster changed, and that
+ * before a sweep over everything; namespaces take turns.
  */
 import { type BackOffLimits, backOffMs } from "../lib/back-off.ts";
 import type { QueueMetrics } from "./metrics.ts";
@@ -77,7 +78,10 @@ export class WorkQueue {
     this.#sleepers.shift()?.();
   }
 
-  /** In so many milliseconds at the latest; an earlier time that is already set stays. Throws RangeError where `ms` is no number. */
+  /**
+   * In so many milliseconds at the latest; an earlier time that is already set stays. Throws
+   * RangeError where `ms` is no number.
+   */
   addAfter(key: string, ms: number, priority: Priority = "change"): void {
     // A timer would take it for now, and a date that is none would make a key run without end.
     if (Number.isNaN(ms)) throw new RangeError(`${key}: no time to look again`);

@@ -1,4 +1,7 @@
-/** Which of two resourceVersions is newer: decimal numbers of any length (Kubernetes 1.35 says so for all kinds it serves). Pure. */
+/**
+ * Which of two resourceVersions is newer: decimal numbers of any length (Kubernetes 1.35 says so
+ * for all kinds it serves). Pure.
+ */
 
 /** False also where one of them is no number: what can't be compared is never called old. */
 export function isOlder(version: string | undefined, than: string | undefined): boolean {

@@ -16,8 +16,9 @@ export interface Source {
 export type Mapping<T extends KubeObject> = (change: Change<T>) => Iterable<string>;
 
 /**
- * The objects that are reconciled themselves. A change that leaves spec, labels, annotations and finalizers as they were (a status, most
- * often our own) is not heard. Responses to our own writes do trigger: they may contain an edit that the watch has not delivered.
+ * The objects that are reconciled themselves. A change that leaves spec, labels, annotations and
+ * finalizers as they were (a status, most often our own) is not heard. Responses to our own writes
+ * do trigger: they may contain an edit that the watch has not delivered.
  */
 export function from<T extends KubeObject>(store: Store<T>): Source {
   return source(store, {
@@ -27,14 +28,17 @@ export function from<T extends KubeObject>(store: Store<T>): Source {
   });
 }
 
-/** Others that concern them: `mapping` says whose work a change is. Hears all changes, `own` ones too. */
+/**
+ * Others that concern them: `mapping` says whose work a change is. Hears all changes, `own` ones
+ * too.
+ */
 export function fromMapped<T extends KubeObject>(store: Store<T>, mapping: Mapping<T>): Source {
   return source(store, { priority: "change", mapping, swept: false });
 }
 
 /**
- * Children: the work of the owner of that kind, also of one whose reference was taken away. What we wrote ourselves is not heard until
- * somebody changes it.
+ * Children: the work of the owner of that kind, also of one whose reference was taken away. What we
+ * wrote ourselves is not heard until somebody changes it.
  */
 export function fromOwned<T extends KubeObject>(
   store: Store<T>,

@@ -1,6 +1,7 @@
 /**
- * What we know of the cluster's objects of one kind, and who wants to hear of changes. Objects are frozen. A state never gives way to
- * an older one: what we wrote ourselves is known at once and stays, although the watch is still behind (read your writes).
+ * What we know of the cluster's objects of one kind, and who wants to hear of changes. Objects are
+ * frozen. A state never gives way to an older one: what we wrote ourselves is known at once and
+ * stays, although the watch is still behind (read your writes).
  */
 import { whenAborted } from "../lib/aborted.ts";
 import { messageOf } from "../lib/text.ts";
@@ -13,8 +14,9 @@ import { isOlder, newest } from "./resource-version.ts";
 import { sharingWith } from "./sharing.ts";
 
 /**
- * `own`: the server's answer to a write of ours, told before the watch brings it. What somebody else wrote just before us is in it too: that
- * is told once more, without `own`, when the watch (or a list) comes to it.
+ * `own`: the server's answer to a write of ours, told before the watch brings it. What somebody
+ * else wrote just before us is in it too: that is told once more, without `own`, when the watch (or
+ * a list) comes to it.
  */
 export type Change<T extends KubeObject> = { own?: true } & (
   | { type: "added"; object: T }
@@ -46,8 +48,9 @@ export class Store<T extends KubeObject = KubeObject> {
   readonly #unreadable = new Map<string, string>();
 
   /**
-   * `scopes`: the namespaces that have to be listed once before the store counts as filled ("" for all). `trim` makes an object smaller,
-   * or checks it, before it is kept: an object for which it throws is reported and left as it was.
+   * `scopes`: the namespaces that have to be listed once before the store counts as filled ("" for
+   * all). `trim` makes an object smaller, or checks it, before it is kept: an object for which it
+   * throws is reported and left as it was.
    */
   constructor(options: { scopes?: readonly string[]; trim?: (object: T) => T; log?: Log } = {}) {
     this.#scopes = options.scopes ?? [""];
@@ -65,7 +68,10 @@ export class Store<T extends KubeObject = KubeObject> {
     );
   }
 
-  /** Namespaces whose objects may not be listed, with what the server said. What was known of them stays. */
+  /**
+   * Namespaces whose objects may not be listed, with what the server said. What was known of them
+   * stays.
+   */
   get leftOut(): ReadonlyMap<string, string> {
     return this.#leftOut;
   }
@@ -79,7 +85,10 @@ export class Store<T extends KubeObject = KubeObject> {
     return this.#unreadable.size;
   }
 
-  /** Nobody waits for this namespace any more: it may not be listed. The whole cluster can't be left out. */
+  /**
+   * Nobody waits for this namespace any more: it may not be listed. The whole cluster can't be left
+   * out.
+   */
   leaveOut(scope: string, why: string): void {
     if (scope === "") return;
     this.#leftOut.set(scope, why);
@@ -126,7 +135,9 @@ export class Store<T extends KubeObject = KubeObject> {
     return () => this.#listeners.delete(listener);
   }
 
-  /** One object as the watch brings it. A new uid under an old name is a deletion and an addition. */
+  /**
+   * One object as the watch brings it. A new uid under an old name is a deletion and an addition.
+   */
   put(incoming: T): void {
     const object = this.#read(incoming);
     if (!object) return;
@@ -143,8 +154,8 @@ export class Store<T extends KubeObject = KubeObject> {
   }
 
   /**
-   * One object as the server answered our own write: known at once. Listeners hear of it as `own`, and not again from the watch unless
-   * somebody else wrote too.
+   * One object as the server answered our own write: known at once. Listeners hear of it as `own`,
+   * and not again from the watch unless somebody else wrote too.
    */
   wrote(incoming: T): void {
     const object = this.#read(incoming);
@@ -153,7 +164,8 @@ export class Store<T extends KubeObject = KubeObject> {
     const version = object.metadata.resourceVersion;
     const before = this.#objects.get(key);
     const same = before?.metadata.uid === object.metadata.uid;
-    // The watch, or a later write's answer, was faster: what was told since then holds, also that the object is gone.
+    // The watch, or a later write's answer, was faster: what was told since then holds, also that
+    // the object is gone.
     if (before ? isOlder(version, before.metadata.resourceVersion) : this.#hasPassed(object)) {
       if (same) this.#ownWrites.late(key, version);
       return;
@@ -178,7 +190,10 @@ export class Store<T extends KubeObject = KubeObject> {
     this.#drop(key, before);
   }
 
-  /** The whole of one scope after a list: what is not in it is gone, unless we wrote it after the list was made. */
+  /**
+   * The whole of one scope after a list: what is not in it is gone, unless we wrote it after the
+   * list was made.
+   */
   replace(scope: string, objects: readonly T[], resourceVersion?: string): void {
     const keys = new Set(objects.filter(hasName).map(keyOf));
     for (const key of this.#unreadable.keys())
@@ -200,7 +215,8 @@ export class Store<T extends KubeObject = KubeObject> {
       // What others wrote before us, and the watch would have brought, may be in it.
       if (hidden && before === this.#objects.get(key)) this.#tell(hidden);
     }
-    // A list is the truth, also after the server was put back from a backup and counts from a lower number.
+    // A list is the truth, also after the server was put back from a backup and counts from a lower
+    // number.
     if (resourceVersion !== undefined) this.#seen.set(scope, resourceVersion);
     this.#leftOut.delete(scope);
     this.#scopesToFill.delete(scope);
@@ -223,7 +239,10 @@ export class Store<T extends KubeObject = KubeObject> {
     return this.#scopes.includes("") ? "" : (metadata.namespace ?? "");
   }
 
-  /** Reads objects ahead of `replace`, so that a list of many pages is never whole in memory as it came. */
+  /**
+   * Reads objects ahead of `replace`, so that a list of many pages is never whole in memory as it
+   * came.
+   */
   prepared(objects: readonly T[]): T[] {
     return objects.map((incoming) => {
       const object = this.#read(incoming);
@@ -232,7 +251,10 @@ export class Store<T extends KubeObject = KubeObject> {
     });
   }
 
-  /** Undefined when it can't be read: reported once for each version, and what was known of it stays. */
+  /**
+   * Undefined when it can't be read: reported once for each version, and what was known of it
+   * stays.
+   */
   #read(incoming: T): T | undefined {
     if (this.#prepared.has(incoming)) return incoming;
     try {

@@ -1,6 +1,7 @@
 /**
- * HTTP to the API server over kept-alive connections. A connection that the server closed while it was idle is replaced; "later" (429, or
- * 5xx with Retry-After) is obeyed; a refused token is read again. Everything else is the caller's to judge.
+ * HTTP to the API server over kept-alive connections. A connection that the server closed while it
+ * was idle is replaced; "later" (429, or 5xx with Retry-After) is obeyed; a refused token is read
+ * again. Everything else is the caller's to judge.
  */
 import type http from "node:http";
 import { whenAborted } from "../lib/aborted.ts";
@@ -24,7 +25,10 @@ export interface Call {
   body?: unknown;
   contentType?: string;
   accept?: string | undefined;
-  /** Given up when nothing is heard for so long, where that is shorter than what holds for all calls. */
+  /**
+   * Given up when nothing is heard for so long, where that is shorter than what holds for all
+   * calls.
+   */
   silenceMs?: number | undefined;
   /** Goes also while others use all connections. */
   urgent?: boolean;
@@ -33,7 +37,10 @@ export interface Call {
 export interface Transport {
   /** `sized` is told how long the answer is. */
   json: <T>(call: Call, signal: AbortSignal, sized?: (bytes: number) => void) => Promise<T>;
-  /** The lines of an answer that goes on; ends when the server closes it, throws when nothing is heard for `idleMs`. */
+  /**
+   * The lines of an answer that goes on; ends when the server closes it, throws when nothing is
+   * heard for `idleMs`.
+   */
   lines: (call: Call, options: { idleMs: number }, signal: AbortSignal) => AsyncGenerator<string>;
   close: () => void;
 }
@@ -62,7 +69,10 @@ export function transport(
   const root = server.pathname.replace(/\/$/, "");
 
   const renewed = shared(() => credentials.headers({ refused: true }), patience.silenceMs);
-  /** Who we are, again when the server has refused `refused`. Many who are refused at once ask for one new token. */
+  /**
+   * Who we are, again when the server has refused `refused`. Many who are refused at once ask for
+   * one new token.
+   */
   async function identity(refused: Record<string, string> | undefined): Promise<Record<string, string>> {
     const known = await credentials.headers();
     if (refused === undefined || known.authorization !== refused.authorization) return known;

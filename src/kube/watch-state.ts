@@ -1,7 +1,9 @@
 /**
- * What a watch does next and when, as a state machine without clock and network: `watch.ts` carries the states out and says what happened.
+ * What a watch does next and when, as a state machine without clock and network: `watch.ts` carries
+ * the states out and says what happened.
  *
- * Listing → Watching when the list is read; Watching → Listing when what we last saw is of no use any more; else the same once more.
+ * Listing → Watching when the list is read; Watching → Listing when what we last saw is of no use
+ * any more; else the same once more.
  */
 import { type BackOffLimits, backOffMs } from "../lib/back-off.ts";
 import { ApiError, isApiError } from "./api-error.ts";
@@ -9,7 +11,10 @@ import { isOlder } from "./resource-version.ts";
 
 /** What is remembered whatever the state. */
 interface Memory {
-  /** Failures in a row, for the back-off. A watch that brought something, or that lasted, ends the row. */
+  /**
+   * Failures in a row, for the back-off. A watch that brought something, or that lasted, ends the
+   * row.
+   */
   readonly failures: number;
   /** Failures since a list or a watch last brought something, for the log. */
   readonly errors: number;
@@ -17,11 +22,16 @@ interface Memory {
   readonly silences: number;
   /** This server sends bookmarks; not all do, for not all kinds. */
   readonly sendsBookmarks: boolean;
-  /** Lists in a row that the server refused to give: forbidden, or of a kind that it does not know. */
+  /**
+   * Lists in a row that the server refused to give: forbidden, or of a kind that it does not know.
+   */
   readonly refusals: number;
 }
 
-/** Nothing that is known can be watched from. `whole`: pages expired before they were all read, so the next list has none. */
+/**
+ * Nothing that is known can be watched from. `whole`: pages expired before they were all read, so
+ * the next list has none.
+ */
 export interface Listing extends Memory {
   readonly is: "Listing";
   readonly whole: boolean;
@@ -77,7 +87,9 @@ const refusalsUntilLeftOut = 5;
 const soonMs = 1_000;
 
 const silencesWithoutBookmarks = 10;
-/** A server that was put back from a backup and does not know our version yet stays silent for us. */
+/**
+ * A server that was put back from a backup and does not know our version yet stays silent for us.
+ */
 const silencesWithBookmarks = 2;
 
 /** After so many failures in a row a list is right, whatever they were. */
@@ -93,7 +105,10 @@ export class WentBack extends Error {
 /** The server has ended the watch with an error event: it will not be watched from there again. */
 export class StreamError extends ApiError {}
 
-/** Something was heard: this server lives, and the next failure is the first again. Throws WentBack for a bookmark of the past. */
+/**
+ * Something was heard: this server lives, and the next failure is the first again. Throws WentBack
+ * for a bookmark of the past.
+ */
 export function heard(state: Watching, version: string | undefined, { bookmark }: { bookmark: boolean }): Watching {
   if (bookmark && isOlder(version, state.since)) throw new WentBack(state.since, version);
   return {
@@ -136,7 +151,8 @@ function afterFailure(
   const state = { ...before, ...(lasted && { failures: 0 }), silences: before.silences + (silent ? 1 : 0) };
   const mostSilences = state.sendsBookmarks ? silencesWithBookmarks : silencesWithoutBookmarks;
   const tooSilent = state.silences >= mostSilences;
-  // Some kinds have no bookmarks (events, and others that the server does not cache): nothing has to be wrong.
+  // Some kinds have no bookmarks (events, and others that the server does not cache): nothing has
+  // to be wrong.
   if (silent && !state.sendsBookmarks && !tooSilent) return { state: from(state), pauseMs: 0, report: "silent" };
 
   const expired = before.is === "Watching" && isApiError(error, 410);
@@ -169,7 +185,10 @@ function from(state: WatchState): WatchState {
   return state.is === "Watching" ? { ...state, since: state.version } : state;
 }
 
-/** What we last saw is too old for the server, or it refuses the question. While it is only down or busy, all that was seen still holds. */
+/**
+ * What we last saw is too old for the server, or it refuses the question. While it is only down or
+ * busy, all that was seen still holds.
+ */
 function needsNewList(error: unknown, failures: number): boolean {
   if (error instanceof StreamError || error instanceof WentBack) return true;
   // Lists are what a server that is too busy can do least.

@@ -1,4 +1,7 @@
-/** Keeps a store like the cluster: list once, then watch, for as long as the signal lets it. No failure ends it. */
+/**
+ * Keeps a store like the cluster: list once, then watch, for as long as the signal lets it. No
+ * failure ends it.
+ */
 import type { BackOffLimits } from "../lib/back-off.ts";
 import { DeadlineError } from "../lib/deadline.ts";
 import type { Metrics } from "../lib/metrics.ts";
@@ -22,19 +25,29 @@ import {
 
 export interface WatchPatience {
   backOff: BackOffLimits;
-  /** The server is asked to end each watch after this to twice this, so that many watches do not come back at once. */
+  /**
+   * The server is asked to end each watch after this to twice this, so that many watches do not
+   * come back at once.
+   */
   leastSeconds: number;
   /** Nothing heard for so long: the connection is dead, make another. */
   idleMs: number;
-  /** The same once this server has sent a bookmark: they come each minute, a quarter of it sooner or later. */
+  /**
+   * The same once this server has sent a bookmark: they come each minute, a quarter of it sooner or
+   * later.
+   */
   idleWithBookmarksMs?: number;
   pageSize: number;
-  /** Between two lists of what this operator may not list, or of a kind that the server does not know. */
+  /**
+   * Between two lists of what this operator may not list, or of a kind that the server does not
+   * know.
+   */
   refusedMs: number;
 }
 
 export const watchPatience: WatchPatience = {
-  // Short at most, so that the end of an outage is noticed within seconds; a server that is busy says itself for how long.
+  // Short at most, so that the end of an outage is noticed within seconds; a server that is busy
+  // says itself for how long.
   backOff: { firstMs: 500, mostMs: 5_000 },
   leastSeconds: 300,
   idleMs: 180_000,

@@ -1,6 +1,9 @@
 import { setMaxListeners } from "node:events";
 
-/** Calls `act` once: at once where the signal is aborted already, else when it is. Returns what takes that back. */
+/**
+ * Calls `act` once: at once where the signal is aborted already, else when it is. Returns what
+ * takes that back.
+ */
 export function whenAborted(signal: AbortSignal, act: () => void): () => void {
   if (signal.aborted) {
     act();

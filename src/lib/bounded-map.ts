@@ -1,4 +1,6 @@
-/** A map of at most so many entries: of more, the one that was set, or used, longest ago is removed. */
+/**
+ * A map of at most so many entries: of more, the one that was set, or used, longest ago is removed.
+ */
 export class BoundedMap<Key, Value> extends Map<Key, Value> {
   readonly #most: number;
 

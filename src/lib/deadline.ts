@@ -1,11 +1,17 @@
 import { whenAborted } from "./aborted.ts";
 
-/** A signal that follows another one and also ends when nothing happened for a time. Neither leaks a listener nor a timer after `end`. */
+/**
+ * A signal that follows another one and also ends when nothing happened for a time. Neither leaks a
+ * listener nor a timer after `end`.
+ */
 export interface Deadline {
   signal: AbortSignal;
   /** Something happened: the time begins again, with another length if one is given. */
   restart(ms?: number): void;
-  /** Why the signal ended where it did, else the error itself: an abort hides its cause in what it breaks. */
+  /**
+   * Why the signal ended where it did, else the error itself: an abort hides its cause in what it
+   * breaks.
+   */
   reasonOr(error: unknown): unknown;
   end(): void;
 }

@@ -10,7 +10,10 @@ interface Issues {
   issues: readonly Issue[];
 }
 
-/** "spec.accounts.sendBurst: must be at least 1"; the rule alone where the value as a whole is wrong. */
+/**
+ * "spec.accounts.sendBurst: must be at least 1"; the rule alone where the value as a whole is
+ * wrong.
+ */
 function issueText({ path, message }: Issue, root: readonly string[] = []): string {
   const place = [...root, ...path].map(String).join(".");
   return place === "" ? message : `${place}: ${message}`;

@@ -1,10 +1,16 @@
-/** Cuts a stream of bytes into lines that end in LF. They stay bytes: a character that is cut in two is whole again in its line. */
+/**
+ * Cuts a stream of bytes into lines that end in LF. They stay bytes: a character that is cut in two
+ * is whole again in its line.
+ */
 
 export class LineTooLong extends Error {
   override readonly name = "LineTooLong";
 }
 
-/** A line that comes in single bytes is put together now and then: each piece costs more than its bytes. */
+/**
+ * A line that comes in single bytes is put together now and then: each piece costs more than its
+ * bytes.
+ */
 const mostPieces = 1000;
 
 /** Holds at most one unfinished line. */
@@ -17,7 +23,10 @@ export class LineReader {
     this.#maxBytes = maxBytes;
   }
 
-  /** Whole lines in `chunk` together with what was left before, without their LF. Throws LineTooLong. */
+  /**
+   * Whole lines in `chunk` together with what was left before, without their LF. Throws
+   * LineTooLong.
+   */
   push(chunk: Buffer): Buffer[] {
     const lines: Buffer[] = [];
     let start = 0;

@@ -73,7 +73,10 @@ export class Histogram {
 
 type Gauge = () => number | { labels: Labels; value: number }[];
 
-/** All that a process counts. Asking twice for a name gives the same counter. `Name` are the names that `count` takes. */
+/**
+ * All that a process counts. Asking twice for a name gives the same counter. `Name` are the names
+ * that `count` takes.
+ */
 export class Metrics<Name extends string = string> {
   readonly #help: Readonly<Record<string, string>>;
   readonly #counters = new Map<string, Counter>();
@@ -97,7 +100,10 @@ export class Metrics<Name extends string = string> {
     return made(this.#histograms, name, () => new Histogram());
   }
 
-  /** Asked for each time the text is made. Several may share a name, each with labels of its own. Returns what ends it. */
+  /**
+   * Asked for each time the text is made. Several may share a name, each with labels of its own.
+   * Returns what ends it.
+   */
   gauge(name: string, read: Gauge): () => void {
     const readers = made(this.#gauges, name, () => new Set<Gauge>());
     readers.add(read);

@@ -1,6 +1,7 @@
 /**
- * What waits, by name, given out in turns: each name in its turn, and of each name in the order of arrival. A name may have names below
- * it, which take turns among themselves: a path of two is a client and its accounts, say.
+ * What waits, by name, given out in turns: each name in its turn, and of each name in the order of
+ * arrival. A name may have names below it, which take turns among themselves: a path of two is a
+ * client and its accounts, say.
  */
 export class RoundRobin<T> {
   readonly #own: T[] = [];
@@ -36,7 +37,10 @@ export class RoundRobin<T> {
     below.add(path, item);
   }
 
-  /** The next one. Where `mayGo` holds it back, all behind it under its name wait too, and the name keeps its place. */
+  /**
+   * The next one. Where `mayGo` holds it back, all behind it under its name wait too, and the name
+   * keeps its place.
+   */
   take(mayGo: (item: T) => boolean = () => true): T | undefined {
     for (const [name, below] of this.#below) {
       const taken = below.take(mayGo);

@@ -1,4 +1,7 @@
-/** Callers share one pending promise. If it is still pending after `patienceMs`, the next call starts another. */
+/**
+ * Callers share one pending promise. If it is still pending after `patienceMs`, the next call
+ * starts another.
+ */
 export function shared<T>(ask: () => Promise<T>, patienceMs: number): () => Promise<T> {
   let asked: { answer: Promise<T>; at: number } | undefined;
   return () => {

@@ -5,7 +5,10 @@ function listed(items: readonly string[]): string {
   return head === "" ? last : `${head} and ${last}`;
 }
 
-/** What an unknown thrown value says, without its stack. A name that no address of answers is an AggregateError without words of its own. */
+/**
+ * What an unknown thrown value says, without its stack. A name that no address of answers is an
+ * AggregateError without words of its own.
+ */
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof AggregateError && thrown.message === "") return listed(thrown.errors.map(messageOf));
   return thrown instanceof Error ? thrown.message : String(thrown);
@@ -16,7 +19,10 @@ export function codeOf(thrown: unknown): string | undefined {
   return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;
 }
 
-/** As String.trim, for the white space of mail only: latin1 text has others, such as octet 0xA0, that stand for something else. */
+/**
+ * As String.trim, for the white space of mail only: latin1 text has others, such as octet 0xA0,
+ * that stand for something else.
+ */
 export function trimSpace(text: string): string {
   let start = 0;
   let end = text.length;

@@ -1,4 +1,7 @@
-/** Mail addresses as this project has them: `local@domain`, or `local@[1.2.3.4]` where the domain is an IPv4 address. */
+/**
+ * Mail addresses as this project has them: `local@domain`, or `local@[1.2.3.4]` where the domain is
+ * an IPv4 address.
+ */
 import { isAddressLiteral } from "../api/domain.ts";
 
 /** What stands behind the @ of an address of this mail domain. */
@@ -11,7 +14,10 @@ export function signsMail(domain: string): boolean {
   return addressDomain(domain) === domain;
 }
 
-/** The mail domain that an address belongs to ("a@[1.2.3.4]" → "1.2.3.4"), lower-case; undefined where there is not exactly one @ with text on both sides. */
+/**
+ * The mail domain that an address belongs to ("a@[1.2.3.4]" → "1.2.3.4"), lower-case; undefined
+ * where there is not exactly one @ with text on both sides.
+ */
 export function mailDomainOf(address: string): string | undefined {
   const parts = address.toLowerCase().split("@");
   const [local, domain] = parts;
@@ -21,14 +27,18 @@ export function mailDomainOf(address: string): string | undefined {
 }
 
 /**
- * What an address looks like that has one spelling and one reading everywhere, in any case: no quotes, no source route, a domain. In the local
- * part dots may stand anywhere: accounts may have such names, and Postfix takes them.
+ * What an address looks like that has one spelling and one reading everywhere, in any case: no
+ * quotes, no source route, a domain. In the local part dots may stand anywhere: accounts may have
+ * such names, and Postfix takes them.
  */
 export const addressPattern =
   "[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[a-z0-9_-]+(?:\\.[a-z0-9_-]+)*|\\[[a-z0-9][a-z0-9:._-]{0,60}\\])";
 const plain = new RegExp(`^${addressPattern}$`, "i");
 
-/** The address in lower case; undefined where it could be spelt or read in another way. "a@1.2.3.4" is not an address, "a@[1.2.3.4]" is. */
+/**
+ * The address in lower case; undefined where it could be spelt or read in another way. "a@1.2.3.4"
+ * is not an address, "a@[1.2.3.4]" is.
+ */
 export function plainAddress(text: string): string | undefined {
   const address = text.toLowerCase();
   if (text.length > 320 || !plain.test(text) || isAddressLiteral(address.slice(address.indexOf("@") + 1)))

@@ -1,10 +1,16 @@
-/** How people join a relay: the links that Delta Chat turns into an address (chatmail protocol §16.1), and the pages that show them. */
+/**
+ * How people join a relay: the links that Delta Chat turns into an address (chatmail protocol
+ * §16.1), and the pages that show them.
+ */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
 
 export type Registration = ChatmailServerSpec["accounts"]["registration"];
 
-/** A page of the relay daemon that makes up an address for its visitor; where no link does that for everybody. */
+/**
+ * A page of the relay daemon that makes up an address for its visitor; where no link does that for
+ * everybody.
+ */
 export const joinPath = "/join";
 
 /** What Delta Chat makes up for `dcaccount:DOMAIN`, in letters and digits. */
@@ -26,9 +32,11 @@ function takesWhatClientsMakeUp({ usernameMinLength, usernameMaxLength, password
 }
 
 /**
- * What everybody may know. Open: a link that is good for everybody. By the short one the client makes up the credentials and logs in; where its
- * lengths are not allowed, by the long one it asks the relay for them. Clients know no such link for an IP address, and before core 2.59 no long one
- * for a name that begins with _; there a page hands out links, each good for one. Invite and Closed: nothing.
+ * What everybody may know. Open: a link that is good for everybody. By the short one the client
+ * makes up the credentials and logs in; where its lengths are not allowed, by the long one it asks
+ * the relay for them. Clients know no such link for an IP address, and before core 2.59 no long one
+ * for a name that begins with _; there a page hands out links, each good for one. Invite and
+ * Closed: nothing.
  */
 export function publicInvite(domain: string, rules: JoinRules): { link?: string; page?: string } {
   if (rules.registration !== "Open") return {};
@@ -45,8 +53,9 @@ export function invitePage(domain: string, token: string): string {
 }
 
 /**
- * The link for holders of an invite, the same for all of them. Undefined where certificates are self-signed: clients before core 2.59 can't
- * ask nginx for an address on a name that begins with _, and none does it on an IP address; there the page hands out links.
+ * The link for holders of an invite, the same for all of them. Undefined where certificates are
+ * self-signed: clients before core 2.59 can't ask nginx for an address on a name that begins with
+ * _, and none does it on an IP address; there the page hands out links.
  */
 export function inviteLink(domain: string, token: string): string | undefined {
   return isSelfSignedDomain(domain) ? undefined : `dcaccount:https://${domain}/new?i=${token}`;
@@ -54,7 +63,10 @@ export function inviteLink(domain: string, token: string): string | undefined {
 
 const tokenPattern = /^[A-Za-z0-9_-]{8,128}$/;
 
-/** The token in a value of the Secret of invites: the text itself, or the end of a link. Undefined where there is none. */
+/**
+ * The token in a value of the Secret of invites: the text itself, or the end of a link. Undefined
+ * where there is none.
+ */
 export function inviteTokenIn(value: string): string | undefined {
   const token = value.trim().replace(/^.*[/=]/s, "");
   return tokenPattern.test(token) ? token : undefined;

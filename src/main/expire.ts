@@ -1,4 +1,7 @@
-/** One expiry run over all domains: `expire [--dry-run] [--now ISO-DATE]`. Prints one line of JSON with figures and no addresses. */
+/**
+ * One expiry run over all domains: `expire [--dry-run] [--now ISO-DATE]`. Prints one line of JSON
+ * with figures and no addresses.
+ */
 import { accessSync, constants } from "node:fs";
 import { parseArgs } from "node:util";
 import { pino } from "pino";

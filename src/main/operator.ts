@@ -61,7 +61,8 @@ const ended = config.leaderElection
     })
   : await lead(stopping.signal);
 
-// Another may lead from now on, so nothing that is still under way may go on; Kubernetes starts this one again as one that waits.
+// Another may lead from now on, so nothing that is still under way may go on; Kubernetes starts
+// this one again as one that waits.
 if (ended === "lost") process.exit(1);
 await world.events.close();
 stopping.abort(new Error("stopped"));

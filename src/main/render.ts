@@ -1,4 +1,7 @@
-/** `render PART start`, `render PART try HASH`: the configuration of one program of a relay pod, from the plan (src/pod/configure.ts). */
+/**
+ * `render PART start`, `render PART try HASH`: the configuration of one program of a relay pod,
+ * from the plan (src/pod/configure.ts).
+ */
 import { messageOf } from "../lib/text.ts";
 import { Configuration } from "../pod/configure.ts";
 import { isPart } from "../pod/files.ts";

@@ -76,7 +76,10 @@ export const OperatorConfig = z
   }));
 export type OperatorConfig = z.infer<typeof OperatorConfig>;
 
-/** Those that could not be the defaults of any server are refused: an operator with wrong ones would refuse every server. */
+/**
+ * Those that could not be the defaults of any server are refused: an operator with wrong ones would
+ * refuse every server.
+ */
 function readServerDefaults(text: string): { values: ServerDefaults } | { problem: string } {
   let values: unknown;
   try {

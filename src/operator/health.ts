@@ -2,7 +2,10 @@
 import { createServer, type Server } from "node:http";
 
 export interface Health {
-  /** Whether the stores hold the cluster: a pod that can't list must not take over from one that can. */
+  /**
+   * Whether the stores hold the cluster: a pod that can't list must not take over from one that
+   * can.
+   */
   ready(): boolean;
   /** In Prometheus' text form. */
   metrics(): string;

@@ -1,12 +1,19 @@
-/** Names of images, as the container runtimes read them (distribution reference grammar), and which of them are allowed. Pure. */
+/**
+ * Names of images, as the container runtimes read them (distribution reference grammar), and which
+ * of them are allowed. Pure.
+ */
 
-/** "docker.io/library/nginx" of "nginx:1", "registry.example:5000/a/b" of "registry.example:5000/a/b@sha256:…"; undefined for no reference. */
+/**
+ * "docker.io/library/nginx" of "nginx:1", "registry.example:5000/a/b" of
+ * "registry.example:5000/a/b@sha256:…"; undefined for no reference.
+ */
 export function repositoryOf(image: string): string | undefined {
   const [, name = "", tag, digest] = referenceForm.exec(image) ?? [];
   if (name === "" || (tag !== undefined && tag.length > 128) || (digest !== undefined && digest.length > 71))
     return undefined;
   const [first = "", ...rest] = name.split("/");
-  // A first part without dot or port is no host, so the image is one of Docker Hub; localhost is the exception.
+  // A first part without dot or port is no host, so the image is one of Docker Hub; localhost is
+  // the exception.
   const isHost = rest.length > 0 && (/[.:]/.test(first) || first === "localhost");
   if (!isHost && !pathForm.test(name)) return undefined;
   const host = isHost ? (hubNames.includes(first.toLowerCase()) ? hub : first.toLowerCase()) : hub;
@@ -32,7 +39,10 @@ export function isImageAllowed(image: string, allowed: string): boolean {
   return folder !== undefined && repository.startsWith(folder);
 }
 
-/** With "docker.io/" in front where it names no host: "registry.example/" is all of a registry, "team/" that of Docker Hub. */
+/**
+ * With "docker.io/" in front where it names no host: "registry.example/" is all of a registry,
+ * "team/" that of Docker Hub.
+ */
 function folderOf(allowed: string): string | undefined {
   const name = `${allowed}x`;
   const repository = repositoryOf(name);

@@ -1,4 +1,7 @@
-/** What `kubectl apply -f` and the chart install, but for the CRD. Pure; the chart's rules are generated from here. */
+/**
+ * What `kubectl apply -f` and the chart install, but for the CRD. Pure; the chart's rules are
+ * generated from here.
+ */
 import type { V1ClusterRole, V1Deployment, V1Role, V1RoleBinding, V1ServiceAccount } from "@kubernetes/client-node";
 import { type Kind, kinds } from "../api/kinds.ts";
 import { group } from "../api/names.ts";
@@ -34,8 +37,8 @@ export const watchRules: PolicyRule[] = [
   { apiGroups: ["apps"], resources: ["statefulsets"], verbs: [...read, ...apply] },
   { apiGroups: ["batch"], resources: ["cronjobs"], verbs: [...read, ...apply] },
   { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: [...read, ...apply] },
-  // Patched: an annotation, so that the kubelet brings what the pod mounts up to date. Created: as a dry run alone, to see whether the pod that
-  // would replace a running one is taken.
+  // Patched: an annotation, so that the kubelet brings what the pod mounts up to date. Created: as
+  // a dry run alone, to see whether the pod that would replace a running one is taken.
   { apiGroups: [""], resources: ["pods"], verbs: [...read, ...apply] },
   { apiGroups: ["batch"], resources: ["jobs"], verbs: read },
   // Why a claim is not bound or a pod not made.
@@ -50,8 +53,9 @@ export const ownRules: PolicyRule[] = [
 ];
 
 /**
- * What people may do with objects of our kinds who may view, or edit, the other objects of their namespace: Kubernetes adds
- * these rules to its own roles of these names, and those of edit to admin.
+ * What people may do with objects of our kinds who may view, or edit, the other objects of their
+ * namespace: Kubernetes adds these rules to its own roles of these names, and those of edit to
+ * admin.
  */
 export const userRules = {
   view: [{ apiGroups: [group], resources: kinds.map(({ plural }) => plural), verbs: read }],

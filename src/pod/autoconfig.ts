@@ -1,7 +1,13 @@
-/** What mail programs ask for to find the servers of an address (chatmail protocol §17), and the policy for servers that send mail here (RFC 8461). */
+/**
+ * What mail programs ask for to find the servers of an address (chatmail protocol §17), and the
+ * policy for servers that send mail here (RFC 8461).
+ */
 import { ports } from "../mail/ports.ts";
 
-/** `/.well-known/autoconfig/mail/config-v1.1.xml`. A domain has only characters that XML takes as they are. */
+/**
+ * `/.well-known/autoconfig/mail/config-v1.1.xml`. A domain has only characters that XML takes as
+ * they are.
+ */
 export function autoconfig(domain: string): string {
   const server = (direction: "incoming" | "outgoing", type: "imap" | "smtp", port: number, socket: string) =>
     `    <${direction}Server type="${type}">
@@ -28,7 +34,10 @@ ${server("outgoing", "smtp", ports.https, "SSL")}
 `;
 }
 
-/** `/.well-known/mta-sts.txt`: servers that send mail here verify the certificate, for four weeks from when they last looked. */
+/**
+ * `/.well-known/mta-sts.txt`: servers that send mail here verify the certificate, for four weeks
+ * from when they last looked.
+ */
 export function mtaStsPolicy(domain: string): string {
   return ["version: STSv1", "mode: enforce", `mx: ${domain}`, "max_age: 2419200", ""].join("\n");
 }

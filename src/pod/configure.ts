@@ -1,10 +1,12 @@
 /**
- * Makes the configuration of one program from the plan, in the container of that program: render, check with the program's own checker, use.
+ * Makes the configuration of one program from the plan, in the container of that program: render,
+ * check with the program's own checker, use.
  *
- * The folder of a part, which no other container can write to, holds what was rendered last (`plan-HASH`; with `plan-HASH.same` beside it where the
- * program has nothing to read anew: nginx reads pages for each request) and the link `current` to what the program reads. A plan that can't be
- * used leaves `current` as it is. What was found goes into a report beside the sockets, where the relay daemon reads it. `image/with-plan` moves
- * the link when the daemon says so.
+ * The folder of a part, which no other container can write to, holds what was rendered last
+ * (`plan-HASH`; with `plan-HASH.same` beside it where the program has nothing to read anew: nginx
+ * reads pages for each request) and the link `current` to what the program reads. A plan that can't
+ * be used leaves `current` as it is. What was found goes into a report beside the sockets, where
+ * the relay daemon reads it. `image/with-plan` moves the link when the daemon says so.
  */
 import { execFile } from "node:child_process";
 import {
@@ -42,7 +44,10 @@ type Checker = (folder: string) => Promise<void>;
 
 const patienceMs = 20_000;
 
-/** Postfix opens its standard output by name, which works with a pipe and not with the socket that Node gives to its children. */
+/**
+ * Postfix opens its standard output by name, which works with a pipe and not with the socket that
+ * Node gives to its children.
+ */
 const behindPipe = ["/bin/bash", "-o", "pipefail", "-c", '"$@" 2>&1 | cat >&2', "check"] as const;
 
 const run = async (...command: readonly [string, ...string[]]) => {
@@ -71,7 +76,10 @@ const checkers: Record<Part, Checker> = {
   turn: async () => {},
 };
 
-/** Those that read certificates as they start; Dovecot's checker reads them, too. Postfix's takes long enough to be done before they are there. */
+/**
+ * Those that read certificates as they start; Dovecot's checker reads them, too. Postfix's takes
+ * long enough to be done before they are there.
+ */
 const readsCertificates: Partial<Record<Part, "program" | "checker">> = { postfix: "program", dovecot: "checker" };
 
 export class Configuration {
@@ -83,7 +91,10 @@ export class Configuration {
     this.#current = partFolders[part];
   }
 
-  /** For the start: the given plan, or the last good one where that can't be used. Throws PlanError where there is neither. */
+  /**
+   * For the start: the given plan, or the last good one where that can't be used. Throws PlanError
+   * where there is neither.
+   */
   async start(): Promise<void> {
     const problems: string[] = [];
     for (const read of givenPlans(planPlaces)) {
@@ -175,7 +186,10 @@ export class Configuration {
     }
   }
 
-  /** The TURN server has no part in the daemon's folder, and starts anew with the pod whenever its configuration changes. */
+  /**
+   * The TURN server has no part in the daemon's folder, and starts anew with the pod whenever its
+   * configuration changes.
+   */
   #report(report: PlanReport): void {
     if (this.#part === "turn") return;
     const path = planReport(this.#part);

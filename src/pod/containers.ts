@@ -1,6 +1,7 @@
 /**
- * The containers of a relay pod as plain values: what each runs, as whom, with which rights and folders.
- * The operator's StatefulSet and the tests that run the same containers without a cluster both read them here.
+ * The containers of a relay pod as plain values: what each runs, as whom, with which rights and
+ * folders. The operator's StatefulSet and the tests that run the same containers without a cluster
+ * both read them here.
  */
 import { ports } from "../mail/ports.ts";
 import type { Part } from "./files.ts";
@@ -8,11 +9,14 @@ import { folders, loopback, postfix, programs, vmail } from "./layout.ts";
 import { turnConfigFile, turnSecretFile } from "./turn.ts";
 
 /**
- * `plan`: the ConfigMap with the plan, read-only. `pages`: the user's own pages, read-only, and empty where there are none. `tls`: the certificate's Secret, read-only. `run`: the emptyDir, in memory, of
- * sockets and the served key that all containers share. `data`: a folder of the volume, where not told otherwise to write to. `scratch`: an emptyDir of this container alone, on
+ * `plan`: the ConfigMap with the plan, read-only. `pages`: the user's own pages, read-only, and
+ * empty where there are none. `tls`: the certificate's Secret, read-only. `run`: the emptyDir, in
+ * memory, of sockets and the served key that all containers share. `data`: a folder of the volume,
+ * where not told otherwise to write to. `scratch`: an emptyDir of this container alone, on
  * disk or in memory. `turnSecret`: the Secret that TURN credentials are made with, read-only.
  * `dkim`: the Secret of keys to sign with, read-only; empty where the domain is an address literal.
- * `invites`: the Secret of invites, `appVersions`: the user's ConfigMap of app versions; both read-only, and empty where there is none.
+ * `invites`: the Secret of invites, `appVersions`: the user's ConfigMap of app versions; both
+ * read-only, and empty where there is none.
  */
 export type RelayMount =
   | { from: "plan"; at: string }
@@ -43,7 +47,10 @@ export const volumeFolders = {
 } as const;
 export type VolumeFolder = keyof typeof volumeFolders;
 
-/** What has to be there: a port that takes connections, a page, or success of a program that runs in the container. */
+/**
+ * What has to be there: a port that takes connections, a page, or success of a program that runs in
+ * the container.
+ */
 export type RelayProbe = ProbeOf & { everySeconds: number; failures: number };
 type ProbeOf = { tcp: number } | { http: { path: string; port: number } } | { command: readonly string[] };
 
@@ -85,7 +92,10 @@ export interface Extras {
 /** Set on the pod, so that users other than root may listen on ports below 1024. */
 export const podSysctls = { "net.ipv4.ip_unprivileged_port_start": "0" } as const;
 
-/** resolv.conf's options where the resolvers validate: glibc passes on their word for it (Postfix asks by glibc). */
+/**
+ * resolv.conf's options where the resolvers validate: glibc passes on their word for it (Postfix
+ * asks by glibc).
+ */
 export const validatingDnsOptions = ["edns0", "trust-ad"] as const;
 
 /** How long the pod may take to end: running answers, a delivery, a session that writes. */
@@ -108,7 +118,10 @@ const postfixState: RelayMount = { from: "data", subPath: "postfix", at: folders
 
 const listen = (...names: PortName[]) => names.map((name) => ({ name, port: ports[name] }));
 
-/** Looks every second until the first success, so a pod is Ready as soon as it can be; costs nothing afterwards. */
+/**
+ * Looks every second until the first success, so a pod is Ready as soon as it can be; costs nothing
+ * afterwards.
+ */
 const startup = (what: ProbeOf): RelayProbe => ({ ...what, everySeconds: 1, failures: 60 });
 
 /** Dovecot's ports are behind nginx: the probe comes from inside. */
@@ -131,8 +144,8 @@ export const prepareContainer: RelayContainer = {
 };
 
 /**
- * Young objects get 4 MB, the heap grows by two fifths of what is in use, and all threads share one malloc arena: 120 MiB after some
- * thousand mails and logins and not 158 (decision 0011).
+ * Young objects get 4 MB, the heap grows by two fifths of what is in use, and all threads share one
+ * malloc arena: 120 MiB after some thousand mails and logins and not 158 (decision 0011).
  */
 const nodeFlags = ["--max-semi-space-size=4", "--heap-growing-percent=40"];
 const nodeEnv = { MALLOC_ARENA_MAX: "1" };

@@ -1,4 +1,7 @@
-/** The keys that a relay signs with: their files in the Secret and in the pod, and the selectors under which other relays look for them. */
+/**
+ * The keys that a relay signs with: their files in the Secret and in the pod, and the selectors
+ * under which other relays look for them.
+ */
 import { signsMail } from "../mail/address.ts";
 import { domainFolder, folders } from "./layout.ts";
 

@@ -1,4 +1,7 @@
-/** Dovecot's configuration (2.4 syntax): one user for all, no capability, logins and accounts asked of the relay daemon. */
+/**
+ * Dovecot's configuration (2.4 syntax): one user for all, no capability, logins and accounts asked
+ * of the relay daemon.
+ */
 import { isAddressLiteral } from "../api/domain.ts";
 import { folders, loopback, programs, servedTls, sockets, vmail } from "./layout.ts";
 import { type DomainPlan, mainDomain, otherDomains, type Plan } from "./plan.ts";
@@ -8,8 +11,9 @@ export function dovecotFiles(plan: Plan): Record<string, string> {
 }
 
 /**
- * The contact that clients show, as a URI; nothing for an address with characters that would need escaping. Dovecot checks
- * the value before it expands variables, so a `%` in any form would keep it from starting.
+ * The contact that clients show, as a URI; nothing for an address with characters that would need
+ * escaping. Dovecot checks the value before it expands variables, so a `%` in any form would keep
+ * it from starting.
  */
 export function adminContact(mail: string | undefined): string | undefined {
   return mail !== undefined && /^[\w.!'*+=~-]+@[\w.-]+$/.test(mail) ? `mailto:${mail}` : undefined;
@@ -21,8 +25,8 @@ const loginConnections = (imapConnections: number) => Math.max(20_000, 2 * imapC
 const pushes = ({ services }: DomainPlan) => services.push.enabled;
 
 /**
- * Settings that accounts of a domain have instead of those in the file, which are the main domain's: fields of userdb (src/relay/auth). Undefined where
- * there are none.
+ * Settings that accounts of a domain have instead of those in the file, which are the main
+ * domain's: fields of userdb (src/relay/auth). Undefined where there are none.
  */
 export function dovecotFieldsOf(of: DomainPlan, plan: Plan): Record<string, string> | undefined {
   const main = mainDomain(plan);
@@ -36,7 +40,10 @@ export function dovecotFieldsOf(of: DomainPlan, plan: Plan): Record<string, stri
   return Object.keys(fields).length > 0 ? fields : undefined;
 }
 
-/** The certificate that a client gets that names one of the other domains in TLS; and the capabilities before it has logged in. */
+/**
+ * The certificate that a client gets that names one of the other domains in TLS; and the
+ * capabilities before it has logged in.
+ */
 function otherNames(plan: Plan): string {
   return otherDomains(plan)
     .filter(({ domain }) => !isAddressLiteral(domain))

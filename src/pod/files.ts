@@ -1,4 +1,7 @@
-/** All files of the programs of a relay pod, as they follow from a plan. Pure; configure.ts puts them where they belong. */
+/**
+ * All files of the programs of a relay pod, as they follow from a plan. Pure; configure.ts puts
+ * them where they belong.
+ */
 import { dovecotFiles } from "./dovecot.ts";
 import { folders } from "./layout.ts";
 import type { Plan } from "./plan.ts";

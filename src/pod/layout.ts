@@ -1,22 +1,37 @@
-/** Where things are inside a relay pod: users, ports, folders and sockets. The image, the pod and the configuration texts agree through here. */
+/**
+ * Where things are inside a relay pod: users, ports, folders and sockets. The image, the pod and
+ * the configuration texts agree through here.
+ */
 
 /** The one user of Dovecot, the relay daemon and nginx; owns all mailboxes. */
 export const vmail = { uid: 5000, gid: 5000, name: "vmail" } as const;
 
-/** Users of Postfix: its daemons, and the group that may submit mail. Fixed, since the queue on the volume belongs to them. */
+/**
+ * Users of Postfix: its daemons, and the group that may submit mail. Fixed, since the queue on the
+ * volume belongs to them.
+ */
 export const postfix = { uid: 5001, gid: 5001, name: "postfix", dropGid: 5002, dropGroup: "postdrop" } as const;
 
 /** Where files are mounted; `containers.ts` says which container has which. */
 export const folders = {
   /** A ConfigMap: plan.json. The one thing that containers are told. */
   plan: "/etc/chatmail/plan",
-  /** On the volume, by subPath `plan`: the last plan that all programs have taken. The relay daemon writes it, the others read it. */
+  /**
+   * On the volume, by subPath `plan`: the last plan that all programs have taken. The relay daemon
+   * writes it, the others read it.
+   */
   lastPlan: "/var/lib/chatmail/plan",
-  /** Each a link, in a folder of the container's own, to what it has rendered from the plan it uses (configure.ts). */
+  /**
+   * Each a link, in a folder of the container's own, to what it has rendered from the plan it uses
+   * (configure.ts).
+   */
   postfixConfig: "/etc/chatmail/postfix/current",
   dovecotConfig: "/etc/chatmail/dovecot/current",
   webConfig: "/etc/chatmail/web/current",
-  /** In the folder of each domain, a ConfigMap of the user's: the pages, where the plan says that they are the user's own. */
+  /**
+   * In the folder of each domain, a ConfigMap of the user's: the pages, where the plan says that
+   * they are the user's own.
+   */
   pages: "/srv/chatmail/pages",
   /** In the folder of each domain, a Secret: the certificate. */
   tls: "/etc/chatmail/tls",
@@ -38,14 +53,20 @@ export const folders = {
   postfixState: "/var/lib/postfix",
   /** Dovecot's inner sockets; its own emptyDir. */
   dovecotRun: "/run/dovecot",
-  /** On the volume, by subPath `mail`: DOMAIN/ADDRESS/ is a Maildir with the account's own files beside it. */
+  /**
+   * On the volume, by subPath `mail`: DOMAIN/ADDRESS/ is a Maildir with the account's own files
+   * beside it.
+   */
   mail: "/var/lib/chatmail/mail",
 } as const;
 
 /** What belongs to one domain, in one of the folders that have a folder for each. */
 export const domainFolder = (folder: string, domain: string) => `${folder}/${domain}`;
 
-/** Unix sockets in `folders.run`. The pod is the boundary: they are open to all of its containers (mode 0666), and nothing else enters the pod. */
+/**
+ * Unix sockets in `folders.run`. The pod is the boundary: they are open to all of its containers
+ * (mode 0666), and nothing else enters the pod.
+ */
 export const sockets = {
   /** Milter for mail that our own users submit. */
   outgoingMilter: `${folders.run}/outgoing-milter.sock`,
@@ -55,7 +76,10 @@ export const sockets = {
   bounceMilter: `${folders.run}/bounce-milter.sock`,
   /** Postfix's questions in Dovecot's auth protocol. */
   sasl: `${folders.run}/sasl.sock`,
-  /** HTTP: Dovecot's Lua questions (/passdb, /userdb, /users), its report of each delivery (/delivered), and nothing that the outside may reach. */
+  /**
+   * HTTP: Dovecot's Lua questions (/passdb, /userdb, /users), its report of each delivery
+   * (/delivered), and nothing that the outside may reach.
+   */
   auth: `${folders.run}/auth.sock`,
   /** HTTP: what nginx forwards (/new, /join, /i/…). */
   web: `${folders.run}/web.sock`,
@@ -79,34 +103,50 @@ export const loopback = {
   httpsDelivery: 10083,
   /** SMTP: Postfix takes what came by HTTPS. */
   received: 10026,
-  /** Behind the public ports that nginx counts clients at. It begins each connection with a PROXY header, which says whose it is. */
+  /**
+   * Behind the public ports that nginx counts clients at. It begins each connection with a PROXY
+   * header, which says whose it is.
+   */
   http: 8081,
   https: 8443,
   imap: 1143,
   imaps: 1994,
   submissions: 1466,
-  /** nginx's own, for clients with IPv4 and with IPv6 addresses: on the way to those, see web.ts. */
+  /**
+   * nginx's own, for clients with IPv4 and with IPv6 addresses: on the way to those, see web.ts.
+   */
   gates: { submissions: [1465, 1467], imaps: [1995, 1996], imap: [1144, 1145] },
 } as const;
 
-/** The files of a certificate's Secret: at any time they may change, be broken, or be two halves that don't belong together. */
+/**
+ * The files of a certificate's Secret: at any time they may change, be broken, or be two halves
+ * that don't belong together.
+ */
 export const givenTls = { certificate: "tls.crt", key: "tls.key" } as const;
 
-/** Headers of one request to /mxdeliv: a thousand recipients are one each. nginx and the daemon behind it agree on this. */
+/**
+ * Headers of one request to /mxdeliv: a thousand recipients are one each. nginx and the daemon
+ * behind it agree on this.
+ */
 export const mostMxdelivHeaders = 1100;
 
-/** All headers of a request together: a thousand recipients of 100 bytes each, and some room. nginx keeps so much for a client that has proved nothing. */
+/**
+ * All headers of a request together: a thousand recipients of 100 bytes each, and some room. nginx
+ * keeps so much for a client that has proved nothing.
+ */
 export const mostMxdelivHeaderBytes = 128 * 1024;
 
 /**
- * What is served for a domain: key and chain in one file, written by the relay daemon once it has found that they belong together, and replaced
- * by a rename. Whoever reads it, and whenever, reads a pair. While a domain has none of its own, it is a link to the file of another one.
+ * What is served for a domain: key and chain in one file, written by the relay daemon once it has
+ * found that they belong together, and replaced by a rename. Whoever reads it, and whenever, reads
+ * a pair. While a domain has none of its own, it is a link to the file of another one.
  */
 export const servedTls = (domain: string) => domainFolder(folders.servedTls, domain);
 
 /**
- * The named pipes through which the relay daemon tells programs of something new, a line each: "try HASH" and "use HASH" speak of a plan, any other line
- * makes the program read its files anew. nginx reads the certificate at each handshake, and is told of plans alone.
+ * The named pipes through which the relay daemon tells programs of something new, a line each: "try
+ * HASH" and "use HASH" speak of a plan, any other line makes the program read its files anew. nginx
+ * reads the certificate at each handshake, and is told of plans alone.
  */
 export const reloadPipes = {
   postfix: `${folders.run}/reload-postfix.pipe`,
@@ -129,15 +169,24 @@ export const programs = {
   render: "/opt/chatmail/render.js",
   /** Starts a program with addresses taken out of what it logs: `run-quietly PROGRAM ARG…`. */
   quiet: "/opt/chatmail/run-quietly",
-  /** Starts a program with the configuration that follows from the plan, and keeps it at the newest plan and certificate: `with-plan PART PROGRAM ARG…`. */
+  /**
+   * Starts a program with the configuration that follows from the plan, and keeps it at the newest
+   * plan and certificate: `with-plan PART PROGRAM ARG…`.
+   */
   withPlan: "/opt/chatmail/with-plan",
   /** Becomes Dovecot's master with the configuration file given: `start-dovecot FILE`. */
   startDovecot: "/opt/chatmail/start-dovecot",
-  /** Becomes Dovecot's login process when the auth process is ready for a crowd: `start-login FILE PROGRAM`. */
+  /**
+   * Becomes Dovecot's login process when the auth process is ready for a crowd: `start-login FILE
+   * PROGRAM`.
+   */
   startLogin: "/opt/chatmail/start-login",
   /** Becomes Postfix's master with the configuration folder given: `start-postfix FOLDER`. */
   startPostfix: "/opt/chatmail/start-postfix",
-  /** Becomes coturn: `start-turn CONFIGURATION SECRET` after it has rendered the former, with POD_IP and EXTERNAL_IP in the environment. */
+  /**
+   * Becomes coturn: `start-turn CONFIGURATION SECRET` after it has rendered the former, with POD_IP
+   * and EXTERNAL_IP in the environment.
+   */
   startTurn: "/opt/chatmail/start-turn",
   /** Makes the folders of the volume and gives them to their users; safe to repeat. */
   prepareVolume: "/opt/chatmail/prepare-volume",

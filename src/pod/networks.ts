@@ -1,6 +1,7 @@
 /**
- * Which addresses the relay may connect to. Special-purpose addresses (RFC 6890 and the IANA registries that it began) lead into the
- * cluster, the node or a private network, or nowhere; a stranger's domain or a user's mail must not make the relay connect to one.
+ * Which addresses the relay may connect to. Special-purpose addresses (RFC 6890 and the IANA
+ * registries that it began) lead into the cluster, the node or a private network, or nowhere; a
+ * stranger's domain or a user's mail must not make the relay connect to one.
  */
 import ipaddr from "ipaddr.js";
 
@@ -35,7 +36,10 @@ export const specialNetworks = {
   ],
 } as const;
 
-/** Stands for an IPv4 address, which decides (RFC 6052). A cluster with IPv6 alone reaches all of IPv4 by it. */
+/**
+ * Stands for an IPv4 address, which decides (RFC 6052). A cluster with IPv6 alone reaches all of
+ * IPv4 by it.
+ */
 export const nat64 = "64:ff9b::/96";
 
 type Range = ReturnType<typeof ipaddr.parseCIDR>;
@@ -43,7 +47,10 @@ type Range = ReturnType<typeof ipaddr.parseCIDR>;
 export interface PeerNetworks {
   /** CIDR ranges that may be connected to although they are special. */
   allowed?: readonly string[];
-  /** CIDR ranges or addresses that may not be connected to although they are not special; `allowed` goes before them. */
+  /**
+   * CIDR ranges or addresses that may not be connected to although they are not special; `allowed`
+   * goes before them.
+   */
   refused?: readonly string[];
 }
 

@@ -1,4 +1,7 @@
-/** Where plans are found: the given one in the ConfigMap, and on the volume the last one that all programs of the pod have taken. */
+/**
+ * Where plans are found: the given one in the ConfigMap, and on the volume the last one that all
+ * programs of the pod have taken.
+ */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { messageOf } from "../lib/text.ts";

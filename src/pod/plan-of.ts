@@ -1,4 +1,7 @@
-/** The plan of one server, from its spec. Pure: the same spec gives the same bytes, whatever the version of the operator. */
+/**
+ * The plan of one server, from its spec. Pure: the same spec gives the same bytes, whatever the
+ * version of the operator.
+ */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { bytesOf } from "../api/quantity.ts";
 import { DomainPlan, Plan, type WrittenPlan } from "./plan.ts";

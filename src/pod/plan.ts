@@ -1,13 +1,15 @@
 /**
- * The plan: what the operator wants of a relay pod, and all that it says to the image. A list of domains with their rules, and what they share.
- * The image makes the configuration of its programs from it, so a plan says what is wanted and never how a program is told.
+ * The plan: what the operator wants of a relay pod, and all that it says to the image. A list of
+ * domains with their rules, and what they share. The image makes the configuration of its programs
+ * from it, so a plan says what is wanted and never how a program is told.
  *
  * Operator and image may be of different versions. So that they understand each other:
- * - `version` is the least version of this format that understands the plan, not the newest that the operator knows. A field that an older image
- *   may leave out of account (a new page, a new limit of ours) does not raise it; one that must not be ignored does.
+ * - `version` is the least version of this format that understands the plan, not the newest that
+ *   the operator knows. A field that an older image may leave out of account (a new page, a new
+ *   limit of ours) does not raise it; one that must not be ignored does.
  * - Fields that are not known are ignored.
- * - A field at its built-in value is left out. The built-in values below belong to the format and never change; where a default of the operator
- *   becomes another, the operator writes it.
+ * - A field at its built-in value is left out. The built-in values below belong to the format and
+ *   never change; where a default of the operator becomes another, the operator writes it.
  */
 
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
@@ -32,7 +34,10 @@ const url = z
   .regex(/^https:\/\/[!-~]+$/, "must begin with https://");
 const words = z.string().max(4096);
 
-/** What one domain allows, who answers for it and what its users are told of. Sizes are in bytes, times in days. */
+/**
+ * What one domain allows, who answers for it and what its users are told of. Sizes are in bytes,
+ * times in days.
+ */
 export const DomainPlan = z.object({
   /** A lower-case DNS name, with _ before it or not, or an IPv4 address. */
   domain: z
@@ -85,7 +90,10 @@ export const DomainPlan = z.object({
     .prefault({}),
   certificate: z
     .object({
-      /** Browsers are told nothing that would keep them from a page whose certificate they do not know. */
+      /**
+       * Browsers are told nothing that would keep them from a page whose certificate they do not
+       * know.
+       */
       selfSigned: onOff.default(false),
     })
     .prefault({}),
@@ -110,19 +118,28 @@ export const Plan = z.object({
     .array(DomainPlan)
     .min(1)
     .refine((domains) => new Set(domains.map(({ domain }) => domain)).size === domains.length, "name a domain twice"),
-  /** What the pod calls itself in SMTP and in bounces; without it by the name of a domain (`nameDomain`), which users of the others then see. */
+  /**
+   * What the pod calls itself in SMTP and in bounces; without it by the name of a domain
+   * (`nameDomain`), which users of the others then see.
+   */
   hostname: z
     .string()
     .max(253)
     .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, "is no host name")
     .optional(),
-  /** At the same time: sessions of IMAP that are awake, sessions of submission on each port, connections of one client to nginx. */
+  /**
+   * At the same time: sessions of IMAP that are awake, sessions of submission on each port,
+   * connections of one client to nginx.
+   */
   connections: z
     .object({ imap: some.default(10_000), smtp: some.default(1_000), perClient: some.default(1_500) })
     .prefault({}),
   /** Free room on the volume below which no mail is accepted. */
   reservedBytes: count.default(1024 * mebibyte),
-  /** Where a load balancer connects from that begins each connection with a PROXY header; without it nobody may send one. */
+  /**
+   * Where a load balancer connects from that begins each connection with a PROXY header; without it
+   * nobody may send one.
+   */
   proxyProtocol: z.object({ trustedNetworks: z.array(network).min(1) }).optional(),
   /** The pod's resolvers validate DNSSEC and are trusted to say so. */
   dnssec: onOff.default(false),
@@ -159,7 +176,10 @@ export function parsePlan(text: string): Plan {
 
 type Domains = Pick<Plan, "domains">;
 
-/** The domain that a client gets that names none in TLS, or none that is here. An IP address can't be named there. */
+/**
+ * The domain that a client gets that names none in TLS, or none that is here. An IP address can't
+ * be named there.
+ */
 export function mainDomain({ domains }: Domains): DomainPlan {
   const main = domains.find(({ domain }) => isAddressLiteral(domain)) ?? domains[0];
   if (!main) throw new PlanError("it has no domain");
@@ -172,7 +192,10 @@ export function otherDomains(plan: Domains): readonly DomainPlan[] {
   return plan.domains.filter((each) => each !== main);
 }
 
-/** The domain by which the pod calls itself to other servers: the first whose name they can look up, if one is such a name. */
+/**
+ * The domain by which the pod calls itself to other servers: the first whose name they can look up,
+ * if one is such a name.
+ */
 export function nameDomain({ domains }: Domains): DomainPlan {
   const [first] = domains.toSorted((a, b) => strangeness(a.domain) - strangeness(b.domain));
   if (!first) throw new PlanError("it has no domain");

@@ -1,6 +1,7 @@
 /**
- * Postfix's configuration. Mail flow: our users submit on 465 and 587, other servers on 25; a milter of the relay daemon
- * judges both before the queue; from the queue mail goes to Dovecot by LMTP or to other servers by SMTP with verified TLS.
+ * Postfix's configuration. Mail flow: our users submit on 465 and 587, other servers on 25; a
+ * milter of the relay daemon judges both before the queue; from the queue mail goes to Dovecot by
+ * LMTP or to other servers by SMTP with verified TLS.
  */
 import { isAddressLiteral } from "../api/domain.ts";
 import { addressDomain } from "../mail/address.ts";
@@ -10,7 +11,10 @@ import { mainDomain, nameDomain, otherDomains, type Plan } from "./plan.ts";
 /** The service that tries HTTPS before SMTP; the relay daemon names it in its answers. */
 export const httpsService = "https";
 
-/** The service for domains of which no server answered HTTPS when it was looked for; the relay daemon names it in its answers. */
+/**
+ * The service for domains of which no server answered HTTPS when it was looked for; the relay
+ * daemon names it in its answers.
+ */
 export const unreachedService = "unreached";
 
 /** Deliveries at the same time by HTTPS: some 1 MB for each, while it runs. */
@@ -27,8 +31,9 @@ const incomingProcesses = 250;
 const incomingEach = 30;
 
 /**
- * Errors of a session that are answered like all else. Clients send an envelope before they read a reply: each of its recipients (1,000:
- * smtpd_recipient_limit) may be refused, and the session is still good. Whoever tries passwords waits for the relay daemon.
+ * Errors of a session that are answered like all else. Clients send an envelope before they read a
+ * reply: each of its recipients (1,000: smtpd_recipient_limit) may be refused, and the session is
+ * still good. Whoever tries passwords waits for the relay daemon.
  */
 const errorsOfSession = 1100;
 
@@ -47,7 +52,10 @@ export function postfixFiles(plan: Plan): Record<string, string> {
   };
 }
 
-/** Which certificate a client gets that names a domain in TLS. One that names none, or another, gets the main one. Read by each process as it starts. */
+/**
+ * Which certificate a client gets that names a domain in TLS. One that names none, or another, gets
+ * the main one. Read by each process as it starts.
+ */
 function serverNames(plan: Plan): string {
   const named = otherDomains(plan).filter(({ domain }) => !isAddressLiteral(domain));
   return named.map(({ domain }) => `${domain} ${servedTls(domain)}\n`).join("");
@@ -82,9 +90,11 @@ export function mainSettings(plan: Plan): Settings {
     // servers in special-purpose networks (networks.ts) do not exist for Postfix, by whatever name
     smtp_dns_reply_filter: `socketmap:unix:${sockets.routes}:dns-reply`,
     smtp_delivery_status_filter: map("delivery_status"),
-    // the way to other servers: the relay daemon knows the routes. While it is away mail waits, and never goes out unverified
+    // the way to other servers: the relay daemon knows the routes. While it is away mail waits, and
+    // never goes out unverified
     transport_maps: `socketmap:unix:${sockets.routes}:transport`,
-    // a server that does not answer is left in seconds; the route that failed counts as the first of these sessions
+    // a server that does not answer is left in seconds; the route that failed counts as the first
+    // of these sessions
     smtp_connect_timeout: "10s",
     smtp_helo_timeout: "30s",
     smtp_mx_session_limit: 4,
@@ -116,7 +126,8 @@ export function mainSettings(plan: Plan): Settings {
     minimal_backoff_time: "10s",
     queue_run_delay: "10s",
     transport_retry_time: "5s",
-    // smtpd gives up when it finds no SASL server; with the usual 60 s, a restart of the relay daemon would shut submission for that long
+    // smtpd gives up when it finds no SASL server; with the usual 60 s, a restart of the relay
+    // daemon would shut submission for that long
     service_throttle_time: "1s",
     // who may do what; each service in master.cf says more
     smtpd_relay_restrictions: "reject",
@@ -160,7 +171,10 @@ export function mainSettings(plan: Plan): Settings {
   };
 }
 
-/** What the relay calls itself to other servers. An address literal is no host name, so it takes its reverse name. */
+/**
+ * What the relay calls itself to other servers. An address literal is no host name, so it takes its
+ * reverse name.
+ */
 function hostName(domain: string): string {
   if (addressDomain(domain) === domain) return domain;
   return `${domain.split(".").reverse().join(".")}.in-addr.arpa`;
@@ -208,8 +222,9 @@ function masterServices(plan: Plan): readonly Service[] {
       },
     },
     {
-      // 465, and 443 for those who ask for it: behind nginx, which counts clients before they have begun TLS, as Postfix would not. The client is
-      // whom nginx names, never the loopback that mynetworks trusts
+      // 465, and 443 for those who ask for it: behind nginx, which counts clients before they have
+      // begun TLS, as Postfix would not. The client is whom nginx names, never the loopback that
+      // mynetworks trusts
       name: `127.0.0.1:${loopback.submissions}`,
       type: "inet",
       most,
@@ -296,7 +311,10 @@ export function settings(values: Settings): string {
     .join("\n");
 }
 
-/** Lines of master.cf: eight columns, no chroot (Debian's default), and a service's own settings below it. */
+/**
+ * Lines of master.cf: eight columns, no chroot (Debian's default), and a service's own settings
+ * below it.
+ */
 function services(all: readonly Service[]): string {
   const lines = all.flatMap((service) => {
     const isPrivate = service.type === "inet" || service.private === false ? "n" : "-";
@@ -333,15 +351,22 @@ function oneWord(value: string | number): string {
 /** Which login may use which sender: itself only. */
 const loginMap = "/^(.*)$/ $1\n";
 
-/** Taken from what our users submit: where and with what a message was written. The subject is the milter's, since it reads it first. */
+/**
+ * Taken from what our users submit: where and with what a message was written. The subject is the
+ * milter's, since it reads it first.
+ */
 const submissionHeaders = ignore("Received", "X-Originating-IP", "X-Mailer", "User-Agent");
 
-/** The end of a mail to a domain whose servers do not exist, or exist where the relay may not connect to: one sentence for both. */
+/**
+ * The end of a mail to a domain whose servers do not exist, or exist where the relay may not
+ * connect to: one sentence for both.
+ */
 export const unreachableDomain = "5.4.4 Host or domain name not found, or not reachable from here";
 
 /**
- * Postfix's own words name the server that was looked up and what the DNS said of it, so they would tell strangers which inner names exist.
- * A lookup of which the filter left nothing would be deferred for two days (4.7.0): the filter will say the same until then.
+ * Postfix's own words name the server that was looked up and what the DNS said of it, so they would
+ * tell strangers which inner names exist. A lookup of which the filter left nothing would be
+ * deferred for two days (4.7.0): the filter will say the same until then.
  */
 const nameServiceError = "^[45]\\.[0-9]\\.[0-9]+ Host or domain name not found\\. Name service error ";
 const filteredLookup = "^[45]\\.[0-9]\\.[0-9]+ Error looking up name=.*DNS reply filter drops all results";

@@ -42,22 +42,34 @@ export type DomainLimits = z.infer<typeof DomainLimits>;
 export const RelayConfig = z.object({
   /** By the raw mail domain ("1.2.3.4" for an address literal), lower-case. */
   domains: z.record(z.string(), DomainLimits),
-  /** By mail domain, the keys it signs with, in their order; a domain that is not here does not sign. */
+  /**
+   * By mail domain, the keys it signs with, in their order; a domain that is not here does not
+   * sign.
+   */
   dkim: z.record(
     z.string(),
     z.array(z.object({ selector: z.string(), file: z.string(), optional: z.boolean() })).min(1),
   ),
   mailFolder: z.string(),
   runFolder: z.string(),
-  /** Where each domain has a folder with its certificate; what is in it is served once it is found sound. */
+  /**
+   * Where each domain has a folder with its certificate; what is in it is served once it is found
+   * sound.
+   */
   tlsFolder: z.string().optional(),
   /** By mail domain, where push tokens go; devices of a domain that is not here are not woken. */
   push: z.record(z.string(), z.object({ url: z.string() })).optional(),
-  /** By mail domain, settings of Dovecot that its accounts have instead of those in the configuration. */
+  /**
+   * By mail domain, settings of Dovecot that its accounts have instead of those in the
+   * configuration.
+   */
   dovecot: z.record(z.string(), z.record(z.string(), z.string())).optional(),
   /** The resolvers validate DNSSEC and are trusted to say so. */
   dnssec: z.boolean().optional(),
-  /** Networks, as CIDR ranges, that the relay may connect to although they are special-purpose (networks.ts). */
+  /**
+   * Networks, as CIDR ranges, that the relay may connect to although they are special-purpose
+   * (networks.ts).
+   */
   privatePeers: z.array(z.string()).optional(),
   /** Networks that it may not connect to although they are not. */
   refusedPeers: z.array(z.string()).optional(),
@@ -65,7 +77,10 @@ export const RelayConfig = z.object({
   ownPages: z.array(z.string()).optional(),
   /** By mail domain, the file of JSON that clients ask for as the METADATA entry `appversions`. */
   appVersions: z.record(z.string(), z.string()).optional(),
-  /** By mail domain, the TURN server that its users are told of, with the file of the secret that credentials are made with. */
+  /**
+   * By mail domain, the TURN server that its users are told of, with the file of the secret that
+   * credentials are made with.
+   */
   turn: z.record(z.string(), z.object({ host: z.string(), port: z.int(), secretFile: z.string() })).optional(),
   /** By mail domain, the URL of the iroh relay that its users are told of. */
   iroh: z.record(z.string(), z.string()).optional(),

@@ -1,6 +1,6 @@
 /**
- * coturn, which carries calls. Whoever has an address here gets credentials (src/relay/metadata), so what it may reach is what a stranger may
- * reach: never the cluster's own networks.
+ * coturn, which carries calls. Whoever has an address here gets credentials (src/relay/metadata),
+ * so what it may reach is what a stranger may reach: never the cluster's own networks.
  */
 import { ports } from "../mail/ports.ts";
 import { folders } from "./layout.ts";
@@ -13,14 +13,19 @@ export const turnSecretKey = "secret";
 export const turnSecretFile = `${folders.turnSecret}/${turnSecretKey}`;
 export const turnConfigFile = `${folders.turnConfig}/turnserver.conf`;
 
-/** Those of one credential at the same time: a device has one for each network it is in. An account has two credentials at most that are valid. */
+/**
+ * Those of one credential at the same time: a device has one for each network it is in. An account
+ * has two credentials at most that are valid.
+ */
 const allocationsPerCredential = 6;
 /** Each way: 8 Mbit/s, twice what a video call takes. */
 const bytesPerSecond = 1_000_000;
 
 /**
- * No way into the cluster, the node or a private network: what is reserved (RFC 6890, as in networks.ts), but for the blocks kept for documentation, where nothing
- * is. In IPv6 also what stands for an IPv4 address: mapped, NAT64, 6to4, Teredo. A range that begins with :: would hold all of IPv4 for coturn
+ * No way into the cluster, the node or a private network: what is reserved (RFC 6890, as in
+ * networks.ts), but for the blocks kept for documentation, where nothing is. In IPv6 also what
+ * stands for an IPv4 address: mapped, NAT64, 6to4, Teredo. A range that begins with :: would hold
+ * all of IPv4 for coturn
  * 4.6, which refuses :: itself by its own rule.
  */
 export const deniedPeers = [
@@ -46,15 +51,19 @@ export function relayPortsOf({ firstRelayPort, relayPorts }: Turn): number[] {
 }
 
 /**
- * How many allocations there may be in all, and by one credential. Fewer than ports: near the last one coturn tries ports at random, and answers 508 and
- * not 486. An account has a good half of them at most, and of 28 or more ports less.
+ * How many allocations there may be in all, and by one credential. Fewer than ports: near the last
+ * one coturn tries ports at random, and answers 508 and not 486. An account has a good half of them
+ * at most, and of 28 or more ports less.
  */
 function quotas(ports: number): { total: number; credential: number } {
   const total = ports - Math.ceil(ports / 10);
   return { total, credential: Math.min(allocationsPerCredential, Math.max(1, Math.floor(total / 4))) };
 }
 
-/** None where there is no TURN server. The secret and the addresses are added when it starts (image/start-turn). */
+/**
+ * None where there is no TURN server. The secret and the addresses are added when it starts
+ * (image/start-turn).
+ */
 export function turnFiles(plan: Plan): Record<string, string> {
   return plan.turn ? { "turnserver.conf": turnConf(mainDomain(plan).domain, plan.turn) } : {};
 }

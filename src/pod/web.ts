@@ -1,6 +1,6 @@
 /**
- * nginx: port 443 for all by ALPN; behind it the relay's pages, the way to a new address and what clients and servers ask for, over HTTPS;
- * port 80 only points there.
+ * nginx: port 443 for all by ALPN; behind it the relay's pages, the way to a new address and what
+ * clients and servers ask for, over HTTPS; port 80 only points there.
  */
 import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
 import { joinPath } from "../mail/invite.ts";
@@ -23,7 +23,10 @@ import { icon, style } from "./pages/style.ts";
 import { type DomainPlan, mainDomain, otherDomains, type Plan } from "./plan.ts";
 import { submissionsPerClient } from "./postfix.ts";
 
-/** What a browser may load on the pages: only what comes from the relay itself. The built-in ones need a style sheet and an icon. */
+/**
+ * What a browser may load on the pages: only what comes from the relay itself. The built-in ones
+ * need a style sheet and an icon.
+ */
 const contentPolicy = (ownPages: boolean) =>
   ownPages
     ? "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; script-src 'self'; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -35,7 +38,10 @@ const mostCounted = 65_535;
 /** A request for an address has no body worth the name. */
 const bodyLimit = "4k";
 
-/** More at once are refused before the daemon sees them; it has turns for fewer, and refuses more kindly. */
+/**
+ * More at once are refused before the daemon sees them; it has turns for fewer, and refuses more
+ * kindly.
+ */
 const mxdelivRequestsPerClient = 50;
 
 /** Beside the message itself: doubled dots. Postfix's own limit is the one that counts. */
@@ -101,7 +107,10 @@ ${strictTransport(of)}    return 301 https://${of.domain}$request_uri;
 interface Balancer {
   header: string;
   trusted: string;
-  /** A connection without a header is an error to nginx, told with what was said instead, which may hold an invite; and probes are such. */
+  /**
+   * A connection without a header is an error to nginx, told with what was said instead, which may
+   * hold an invite; and probes are such.
+   */
   silence: string;
 }
 
@@ -120,10 +129,11 @@ const clientMap = `  map $binary_remote_addr $client {
 `;
 
 /**
- * Port 443 belongs to three: whoever is kept from the mail ports asks here, by ALPN, for imap or smtp. A protocol counts as a whole word, and
- * smtp before imap. TLS ends at the program that is meant. A session may be silent for as long as IDLE is (29 minutes, RFC 2177).
- * The other ports pass through here because each connection has to be counted before it has said anything: Dovecot and Postfix's TLS count
- * clients after that. 25 and 587, where Postfix speaks first, are its own.
+ * Port 443 belongs to three: whoever is kept from the mail ports asks here, by ALPN, for imap or
+ * smtp. A protocol counts as a whole word, and smtp before imap. TLS ends at the program that is
+ * meant. A session may be silent for as long as IDLE is (29 minutes, RFC 2177). The other ports
+ * pass through here because each connection has to be counted before it has said anything: Dovecot
+ * and Postfix's TLS count clients after that. 25 and 587, where Postfix speaks first, are its own.
  */
 const publicPorts = (balancer: Balancer, plan: Plan) => {
   const port = (from: number, settings: readonly string[]) => `  server {
@@ -160,8 +170,9 @@ ${port(ports.https, [clients, "ssl_preread on", "preread_timeout 10s", "proxy_pa
 };
 
 /**
- * The header that nginx writes names the client and the address that was connected to, and Dovecot and Postfix take none with one of IPv4 and
- * one of IPv6. So each family has a listener of its own on the loopback; that of IPv6 is reached by IPv4 too, since pods may be without IPv6.
+ * The header that nginx writes names the client and the address that was connected to, and Dovecot
+ * and Postfix take none with one of IPv4 and one of IPv6. So each family has a listener of its own
+ * on the loopback; that of IPv6 is reached by IPv4 too, since pods may be without IPv6.
  */
 function gate(to: keyof typeof loopback.gates, settings: readonly string[]): string {
   const [four, six] = loopback.gates[to];
@@ -177,15 +188,19 @@ ${settings.map((each) => `    ${each};\n`).join("")}    proxy_pass 127.0.0.1:${l
 `;
 }
 
-/** HSTS (RFC 6797), only where a browser accepts the certificate: else the pages could not be opened at all. */
+/**
+ * HSTS (RFC 6797), only where a browser accepts the certificate: else the pages could not be opened
+ * at all.
+ */
 const strictTransport = ({ domain, certificate }: DomainPlan) =>
   isSelfSignedDomain(domain) || certificate.selfSigned
     ? ""
     : '    add_header Strict-Transport-Security "max-age=31536000" always;\n';
 
 /**
- * A mail session takes two of these, or four behind a load balancer, a page three or four; each is 0.4 kB idle. There is room for as many
- * IMAP sessions as may be awake, and beside them for two clients that are at their limit.
+ * A mail session takes two of these, or four behind a load balancer, a page three or four; each is
+ * 0.4 kB idle. There is room for as many IMAP sessions as may be awake, and beside them for two
+ * clients that are at their limit.
  */
 const workerConnections = ({ connections, proxyProtocol }: Plan) =>
   (proxyProtocol ? 4 : 2) * connections.imap + Math.max(8192, 8 * connections.perClient);

@@ -1,4 +1,7 @@
-/** What the relay's processes are told from outside, read at the start: the environment and the plan. */
+/**
+ * What the relay's processes are told from outside, read at the start: the environment and the
+ * plan.
+ */
 
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
@@ -16,13 +19,19 @@ const Environment = z.object({
   /** Where the plan is, and where the last good one is kept. */
   RELAY_PLAN: z.string().min(1).default(planPlaces.given),
   RELAY_LAST_PLAN: z.string().min(1).default(planPlaces.last),
-  /** A file with what would follow from a plan, in its place: for the daemon outside of a pod, where folders are others. */
+  /**
+   * A file with what would follow from a plan, in its place: for the daemon outside of a pod, where
+   * folders are others.
+   */
   RELAY_CONFIG: z.string().min(1).optional(),
   /** TCP port of health and metrics; 0 takes a free one. */
   RELAY_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(ports.health),
   /** TCP port on the loopback where Postfix hands over what goes by HTTPS; 0 takes a free one. */
   RELAY_HTTPS_DELIVERY_PORT: z.coerce.number().int().min(0).max(65_535).default(loopback.httpsDelivery),
-  /** The address of the cluster's API server, as the kubelet gives it to every container; never a peer. */
+  /**
+   * The address of the cluster's API server, as the kubelet gives it to every container; never a
+   * peer.
+   */
   KUBERNETES_SERVICE_HOST: z.string().optional(),
 });
 type Environment = z.infer<typeof Environment>;

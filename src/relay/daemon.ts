@@ -125,7 +125,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       runFolder: settings.runFolder,
       log,
       check: async (wanted) => {
-        // programs that start by this plan wait for its certificates, whatever else is wrong with it
+        // programs that start by this plan wait for its certificates, whatever else is wrong with
+        // it
         await certificates.prepare(wanted.domains.map(({ domain }) => domain));
         plan.settingsFor(wanted);
       },

@@ -1,4 +1,7 @@
-/** The table of domains, as the daemon asks it: whose is this address, where does it live, what may it do. */
+/**
+ * The table of domains, as the daemon asks it: whose is this address, where does it live, what may
+ * it do.
+ */
 import { join } from "node:path";
 import { mailDomainOf, plainAddress } from "../mail/address.ts";
 import type { DomainLimits, RelayConfig } from "../pod/relay-config.ts";
@@ -15,7 +18,10 @@ export interface LocalAddress {
 
 export type Domains = Pick<RelayConfig, "domains" | "mailFolder">;
 
-/** Local parts that can be accounts. A local part of dots alone can't be a path trick: the folder's name has an @ and a domain behind it. */
+/**
+ * Local parts that can be accounts. A local part of dots alone can't be a path trick: the folder's
+ * name has an @ and a domain behind it.
+ */
 const localPart = /^[a-z0-9._-]{1,64}$/;
 
 export function limitsOfDomain(config: Domains, domain: string): DomainLimits | undefined {
@@ -33,7 +39,10 @@ export function isOurs(config: Domains, address: string): boolean {
   return ourDomainOf(config, address) !== undefined;
 }
 
-/** The account that an address means: exactly one @, one of our domains, a local part that an account can have. Undefined for all else. */
+/**
+ * The account that an address means: exactly one @, one of our domains, a local part that an
+ * account can have. Undefined for all else.
+ */
 export function localAddress(config: Domains, text: string): LocalAddress | undefined {
   const address = text.toLowerCase();
   const [local = "", domainText = ""] = address.split("@");
@@ -46,14 +55,18 @@ export function localAddress(config: Domains, text: string): LocalAddress | unde
   return { address, local, domain, limits, home: join(config.mailFolder, domain, address) };
 }
 
-/** As localAddress, for a recipient: what follows a + in the local part is a detail that delivery leaves out. */
+/**
+ * As localAddress, for a recipient: what follows a + in the local part is a detail that delivery
+ * leaves out.
+ */
 export function localRecipient(config: Domains, text: string): LocalAddress | undefined {
   return localAddress(config, text.replace(/^([^@+]+)\+[^@]*@/, "$1@"));
 }
 
 /**
- * A recipient in the one spelling that decisions are made by. Undefined for what has to be refused: Postfix would deliver other spellings of
- * an account's address (quoted, without a domain, by a source route) to that account, past what was decided for it.
+ * A recipient in the one spelling that decisions are made by. Undefined for what has to be refused:
+ * Postfix would deliver other spellings of an account's address (quoted, without a domain, by a
+ * source route) to that account, past what was decided for it.
  */
 export function plainRecipient(config: Domains, text: string): string | undefined {
   const address = plainAddress(text);

@@ -1,6 +1,7 @@
 /**
- * The lines of the daemon's log, one function each; their messages are stable, so they can be counted.
- * None takes an address, a password, a token or mail content: what chatmail/relay logs with addresses is logged here without.
+ * The lines of the daemon's log, one function each; their messages are stable, so they can be
+ * counted. None takes an address, a password, a token or mail content: what chatmail/relay logs
+ * with addresses is logged here without.
  */
 import type { Logger } from "pino";
 
@@ -102,7 +103,9 @@ export const ratesNotRead = (log: Logger, code = "invalid") =>
 export const ratesNotWritten = (log: Logger, err: unknown) =>
   log.warn({ err: withoutPaths(err) }, "rate-limit file not written");
 
-/** Paths of mailboxes hold addresses: of a failed file operation only its code and call are kept. */
+/**
+ * Paths of mailboxes hold addresses: of a failed file operation only its code and call are kept.
+ */
 function withoutPaths(thrown: unknown): unknown {
   if (!(thrown instanceof Error)) return { type: typeof thrown };
   if ("syscall" in thrown && "code" in thrown) return { type: thrown.name, code: thrown.code, syscall: thrown.syscall };

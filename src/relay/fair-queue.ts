@@ -1,6 +1,7 @@
 /**
- * A queue with turns by network, within a network by client, and within a client by account. What waits is bounded; when the total is
- * reached, the newest work of the busiest network is refused. Work of one client for one account keeps its order.
+ * A queue with turns by network, within a network by client, and within a client by account. What
+ * waits is bounded; when the total is reached, the newest work of the busiest network is refused.
+ * Work of one client for one account keeps its order.
  */
 import { RoundRobin } from "../lib/round-robin.ts";
 
@@ -52,7 +53,9 @@ export class FairQueue {
     return this.#waiting;
   }
 
-  /** Rejects with QueueFull at once, or later when the place is needed for a network with less work. */
+  /**
+   * Rejects with QueueFull at once, or later when the place is needed for a network with less work.
+   */
   run<T>(share: Share, work: () => Promise<T>): Promise<T> {
     const full = this.#running < this.#options.atOnce ? undefined : this.#makeRoom(share);
     if (full !== undefined) return Promise.reject(new QueueFull(full));

@@ -16,8 +16,9 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 /**
- * Size of a file in bytes; undefined where there is none. Asked at once, once or twice for each mail: in a folder that is in use it takes
- * microseconds, a turn of the thread pool twenty times as much (decision 0011).
+ * Size of a file in bytes; undefined where there is none. Asked at once, once or twice for each
+ * mail: in a folder that is in use it takes microseconds, a turn of the thread pool twenty times as
+ * much (decision 0011).
  */
 export function sizeIfThere(path: string): number | undefined {
   return statSync(path, { throwIfNoEntry: false })?.size;
@@ -28,7 +29,10 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   await placeFile(path, text, rename);
 }
 
-/** As replaceFile, but only where `path` does not exist yet, also against other processes; false where it does. */
+/**
+ * As replaceFile, but only where `path` does not exist yet, also against other processes; false
+ * where it does.
+ */
 export async function createFile(path: string, text: string): Promise<boolean> {
   try {
     await placeFile(path, text, link);

@@ -50,8 +50,9 @@ export class Metrics extends AnyMetrics<CounterName> {
     for (const name of Object.keys(help)) if (name !== "process_resident_memory_bytes") this.counter(name);
   }
   /**
-   * What is counted of one domain: under its name, where several are served. Of several domains it is counted for each. Only names of domains
-   * that are served may come here: whoever makes up others would make up series.
+   * What is counted of one domain: under its name, where several are served. Of several domains it
+   * is counted for each. Only names of domains that are served may come here: whoever makes up
+   * others would make up series.
    */
   of(...domains: readonly (string | undefined)[]): DomainMetrics {
     const named = this.#domains() > 1 ? [...new Set(domains.filter((each) => each !== undefined))] : [];

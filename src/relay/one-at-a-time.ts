@@ -1,4 +1,7 @@
-/** Runs work one at a time for each key; different keys run beside one another. Nothing is kept for an idle key. */
+/**
+ * Runs work one at a time for each key; different keys run beside one another. Nothing is kept for
+ * an idle key.
+ */
 export class OneAtATime {
   readonly #tails = new Map<string, Promise<unknown>>();
 

@@ -1,4 +1,7 @@
-/** Puts the routes together: what is known, the looks for more, Postfix's questions, and the courier for what goes by HTTPS. */
+/**
+ * Puts the routes together: what is known, the looks for more, Postfix's questions, and the courier
+ * for what goes by HTTPS.
+ */
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Lookup } from "../dns/lookup.ts";

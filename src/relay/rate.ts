@@ -1,4 +1,7 @@
-/** How often somebody may do something: the generic cell rate algorithm. State is in memory and forgotten once it means nothing. */
+/**
+ * How often somebody may do something: the generic cell rate algorithm. State is in memory and
+ * forgotten once it means nothing.
+ */
 
 export interface Rate {
   perMinute: number;
@@ -20,7 +23,10 @@ export class RateLimiter {
     this.#fullAt = new Map(before);
   }
 
-  /** Takes turns, one or so many. A date where there are not so many: when they will be there. More than a burst count as one. */
+  /**
+   * Takes turns, one or so many. A date where there are not so many: when they will be there. More
+   * than a burst count as one.
+   */
   take(key: string, rate: Rate, turns = 1): Date | undefined {
     const next = this.next(key, rate, turns);
     if (next) return next;

@@ -1,4 +1,7 @@
-/** The Helm chart: what it installs by default is what `kubectl apply -f install/chatmail-operator.yaml` installs. */
+/**
+ * The Helm chart: what it installs by default is what `kubectl apply -f
+ * install/chatmail-operator.yaml` installs.
+ */
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";

@@ -1,4 +1,7 @@
-/** What people do with Delta Chat on two relays, beyond a first message: files, receipts, groups, second devices, and relays that go away meanwhile. */
+/**
+ * What people do with Delta Chat on two relays, beyond a first message: files, receipts, groups,
+ * second devices, and relays that go away meanwhile.
+ */
 import { createHash, randomBytes } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";

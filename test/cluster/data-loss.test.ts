@@ -1,4 +1,7 @@
-/** A volume and a signing key that somebody deletes, with the controllers and the kubelet of a real cluster: nothing empty takes their place. */
+/**
+ * A volume and a signing key that somebody deletes, with the controllers and the kubelet of a real
+ * cluster: nothing empty takes their place.
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { ports } from "../../src/mail/ports.ts";

@@ -1,4 +1,7 @@
-/** Two relays by `kubectl apply`, two people with Delta Chat, a conversation; clear text refused; old mail gone. The demo tells the same story. */
+/**
+ * Two relays by `kubectl apply`, two people with Delta Chat, a conversation; clear text refused;
+ * old mail gone. The demo tells the same story.
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
 import { type Couple, converse, expire, join, refusals } from "../helpers/first-message.ts";

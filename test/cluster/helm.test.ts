@@ -1,4 +1,7 @@
-/** The operator by Helm, in a namespace of its own beside the one of `kubectl apply`: installed, made two, its leader lost, removed. */
+/**
+ * The operator by Helm, in a namespace of its own beside the one of `kubectl apply`: installed,
+ * made two, its leader lost, removed.
+ */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -52,7 +55,10 @@ test("a server in its namespace becomes Ready", async () => {
   expect(plan).toContain('\\"createBurst\\": 77'); // serverDefaults of the chart
 });
 
-/** What a user of this role may do with ChatmailServers; kubectl ends with an error where it prints "no". */
+/**
+ * What a user of this role may do with ChatmailServers; kubectl ends with an error where it prints
+ * "no".
+ */
 const can = (user: string, verb: string, where: string, ...more: readonly string[]) =>
   kubectl(["auth", "can-i", verb, chatmailServer.plural, "--as", user, "-n", where, ...more]).then(
     (said) => said.trim() === "yes",

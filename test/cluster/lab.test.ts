@@ -1,4 +1,7 @@
-/** The ground that the other stories stand on: storage, LoadBalancer addresses that keep the client's own, and names. */
+/**
+ * The ground that the other stories stand on: storage, LoadBalancer addresses that keep the
+ * client's own, and names.
+ */
 
 import { createSocket } from "node:dgram";
 import { resolve4, resolveMx, reverse } from "node:dns/promises";
@@ -103,7 +106,10 @@ test("a Service that is not a LoadBalancer any more loses its address, and one m
   await firstAnswer("who");
 });
 
-/** A Service of its own, whose rules are complete before the restart: docs/known-issues.md says what becomes of others. */
+/**
+ * A Service of its own, whose rules are complete before the restart: docs/known-issues.md says what
+ * becomes of others.
+ */
 test("Services stay when kube-proxy writes all its rules again, as it does every hour", async () => {
   const stays = "who-stays";
   await apply({ ...whoService, metadata: { ...whoService.metadata, name: stays } });

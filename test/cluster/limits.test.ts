@@ -1,4 +1,7 @@
-/** Where a relay says no, and what that looks like: senders in a hurry, full mailboxes, addresses that are not there, strangers without an invite. */
+/**
+ * Where a relay says no, and what that looks like: senders in a hurry, full mailboxes, addresses
+ * that are not there, strangers without an invite.
+ */
 import { request } from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";

@@ -1,6 +1,7 @@
 /**
- * Who reaches the relay pod, and whom it reaches, on a real cluster. A network that does not enforce NetworkPolicies (a bare machine's lab has
- * such a one) proves only that the policies stop nothing that has to pass; the workflow for forks has one that enforces them.
+ * Who reaches the relay pod, and whom it reaches, on a real cluster. A network that does not
+ * enforce NetworkPolicies (a bare machine's lab has such a one) proves only that the policies stop
+ * nothing that has to pass; the workflow for forks has one that enforces them.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";

@@ -1,4 +1,7 @@
-/** A relay on node ports, as its clients come through a router that forwards the standard ports to them. */
+/**
+ * A relay on node ports, as its clients come through a router that forwards the standard ports to
+ * them.
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
 import { password } from "../helpers/accounts.ts";

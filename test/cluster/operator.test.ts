@@ -1,4 +1,7 @@
-/** A relay's life as the person sees it who looks after it: made, edited, damaged, broken, deleted, made again. */
+/**
+ * A relay's life as the person sees it who looks after it: made, edited, damaged, broken, deleted,
+ * made again.
+ */
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";

@@ -1,4 +1,7 @@
-/** A delivered message wakes the device that has asked for it, through a push service on the net that the pod trusts. */
+/**
+ * A delivered message wakes the device that has asked for it, through a push service on the net
+ * that the pod trusts.
+ */
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -39,7 +42,8 @@ beforeAll(async () => {
   });
   const services = { push: { url }, appVersions: { configMapName: "awake-ca" } };
   await freshServer("awake", { domain, services });
-  // No real push service has a certificate of its own making, so the operator has no field for one: hands off, and the pod is told.
+  // No real push service has a certificate of its own making, so the operator has no field for one:
+  // hands off, and the pod is told.
   await inNamespace("patch", "cms", "awake", "--type=merge", "-p", '{"spec":{"management":"Unmanaged"}}');
   const env = `NODE_EXTRA_CA_CERTS=${domainFolder(folders.appVersions, domain)}/${appVersionsKey}`;
   await inNamespace("set", "env", "statefulset/awake", "-c", "relay", env);

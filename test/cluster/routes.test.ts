@@ -1,4 +1,7 @@
-/** Routes that an administrator points out: in by a load balancer that says who its clients are, and out by what signed DNS vouches for. */
+/**
+ * Routes that an administrator points out: in by a load balancer that says who its clients are, and
+ * out by what signed DNS vouches for.
+ */
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";

@@ -1,4 +1,7 @@
-/** One target in a process of its own: `child.ts TARGET SEED MILLISECONDS FILE`. FILE has the input under way, for when this process hangs or ends. */
+/**
+ * One target in a process of its own: `child.ts TARGET SEED MILLISECONDS FILE`. FILE has the input
+ * under way, for when this process hangs or ends.
+ */
 import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { fuzz, type Report } from "./engine.ts";
 import { targets } from "./targets.ts";

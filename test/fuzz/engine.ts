@@ -1,4 +1,7 @@
-/** Tries inputs on one target: those it begins with, the heavy ones, then mutated and made-up ones; counts, and keeps each crasher made small. */
+/**
+ * Tries inputs on one target: those it begins with, the heavy ones, then mutated and made-up ones;
+ * counts, and keeps each crasher made small.
+ */
 import { randomFrom } from "../unit/relay/random.ts";
 import { mutated } from "./mutate.ts";
 import type { Subject, Target } from "./target.ts";

@@ -1,6 +1,7 @@
 /**
- * `npm run fuzz -- hostile-load`: the relay daemon as a process of its own, and mails of 30 MiB that cost as much as mails can, four at once at each
- * of its filters. One thread answers everything, so what counts is how long it stands still: everybody else waits for that long.
+ * `npm run fuzz -- hostile-load`: the relay daemon as a process of its own, and mails of 30 MiB
+ * that cost as much as mails can, four at once at each of its filters. One thread answers
+ * everything, so what counts is how long it stands still: everybody else waits for that long.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";

@@ -1,4 +1,7 @@
-/** Loaded before a program (`--import`): measures how long its event loop stands still, and tells who started it when it is asked. */
+/**
+ * Loaded before a program (`--import`): measures how long its event loop stands still, and tells
+ * who started it when it is asked.
+ */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
 export interface LoopDelay {

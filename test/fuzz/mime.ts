@@ -1,4 +1,7 @@
-/** A message and what the filter says of it, in any split, against the plain rules in test/unit/relay/filter/reference.ts. */
+/**
+ * A message and what the filter says of it, in any split, against the plain rules in
+ * test/unit/relay/filter/reference.ts.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { MessageFacts } from "../../src/relay/filter/inspect.ts";
@@ -17,7 +20,10 @@ const first = "--b1\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1
 const second = (headers = "") => `${multipart}${first}--b1\r\nContent-Type: application/octet-stream\r\n${headers}\r\n`;
 const armor = "-----BEGIN PGP MESSAGE-----\r\n\r\n";
 
-/** Why the filter may refuse what the plain rules take: where readers could disagree, a message is never "encrypted". */
+/**
+ * Why the filter may refuse what the plain rules take: where readers could disagree, a message is
+ * never "encrypted".
+ */
 const intended: Readonly<Record<string, RegExp>> = {
   "CR or LF alone": /\r(?!\n)|(?<!\r)\n/,
   "two Content-Types or encodings":
@@ -150,7 +156,10 @@ export const target: Target = {
       async close() {},
     };
 
-    /** Whatever From header a reader takes, and however leniently: the author is the one that was judged. */
+    /**
+     * Whatever From header a reader takes, and however leniently: the author is the one that was
+     * judged.
+     */
     function oneAuthor(input: Buffer, judged: string | undefined): void {
       const froms = takenApart(input).headers.filter(({ name }) => name.toLowerCase() === "from");
       const authors = authorsForOthers(...froms.map(({ value }) => value));

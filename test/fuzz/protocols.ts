@@ -1,4 +1,7 @@
-/** Servers on real sockets: the same bytes in any split get the same answers, and after each hostile connection a normal one is answered. */
+/**
+ * Servers on real sockets: the same bytes in any split get the same answers, and after each hostile
+ * connection a normal one is answered.
+ */
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect, type NetConnectOpts } from "node:net";
@@ -25,7 +28,9 @@ interface Spoken extends Pick<Target, "words" | "heavy" | "heavyBytes"> {
   seeds: readonly (string | Buffer)[];
   /** A server at `path`, or at the port it says. */
   serve: (path: string, on: FailureHandlers) => Promise<{ port?: number; close(): Promise<unknown> }>;
-  /** What a normal peer sends, and what the answer must have in it; "closed": the server hangs up. */
+  /**
+   * What a normal peer sends, and what the answer must have in it; "closed": the server hangs up.
+   */
   normal: { says: string | Buffer; hears: string | RegExp };
   /** What differs between two connections is taken out. */
   stable?: (text: string) => string;
@@ -107,7 +112,10 @@ function spoken({
   };
 }
 
-/** Where a connection is ended for what comes later in it, answers that were under way may be missing. */
+/**
+ * Where a connection is ended for what comes later in it, answers that were under way may be
+ * missing.
+ */
 function alike(one: Heard, other: Heard, stable: (text: string) => string): boolean {
   const [a, b] = [stable(one.text), stable(other.text)];
   if (one.closed && other.closed) return a.startsWith(b) || b.startsWith(a);

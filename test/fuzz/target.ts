@@ -1,7 +1,10 @@
 /** What the fuzzer knows of a thing that takes bytes from outside. */
 import type { Random } from "../unit/relay/random.ts";
 
-/** Of an input; a refusal is what the peer is told, or a value that says no. Anything thrown is a crasher. */
+/**
+ * Of an input; a refusal is what the peer is told, or a value that says no. Anything thrown is a
+ * crasher.
+ */
 export type Outcome = "accepted" | "refused";
 
 export interface Target {

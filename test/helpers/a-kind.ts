@@ -1,4 +1,7 @@
-/** A kind that does not exist, of groups that another kind has too: what is generated has to fit any number of kinds. */
+/**
+ * A kind that does not exist, of groups that another kind has too: what is generated has to fit any
+ * number of kinds.
+ */
 import { z } from "zod";
 import { Condition } from "../../src/api/chatmail-server.ts";
 import type { Kind } from "../../src/api/kinds.ts";

@@ -1,4 +1,7 @@
-/** Whether somebody takes connections at a port. A lost SYN is repeated after a second: who may lose one asks for less, and more often. */
+/**
+ * Whether somebody takes connections at a port. A lost SYN is repeated after a second: who may lose
+ * one asks for less, and more often.
+ */
 import { connect } from "node:net";
 
 export function accepts(host: string, port: number, withinMs = 1000): Promise<boolean> {

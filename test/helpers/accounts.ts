@@ -7,7 +7,10 @@ import type { RelayPod } from "./relay-pod.ts";
 /** Of every address that tests make here. */
 export const password = "correct horse";
 
-/** For `spec.accounts`: addresses are made however busy the machine is, and however many are made from here. */
+/**
+ * For `spec.accounts`: addresses are made however busy the machine is, and however many are made
+ * from here.
+ */
 export const onAnyLoad = {
   refuseNew: { loadPerCoreAbove: 1000 },
   createRatePerMinute: 10_000,

@@ -1,6 +1,7 @@
 /**
- * A real etcd and kube-apiserver as plain processes, ready in seconds: where `src/kube` is proved. No kubelet and no controllers, so every
- * object is only what clients write. Whoever changes the cluster here does so past `src/kube`, with `request`.
+ * A real etcd and kube-apiserver as plain processes, ready in seconds: where `src/kube` is proved.
+ * No kubelet and no controllers, so every object is only what clients write. Whoever changes the
+ * cluster here does so past `src/kube`, with `request`.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
@@ -25,7 +26,10 @@ export interface Answer<T = unknown> {
 
 export interface ApiServer {
   url: URL;
-  /** PEM of the certificate that the server shows, which is its own authority; `key` so that a proxy can show it too. */
+  /**
+   * PEM of the certificate that the server shows, which is its own authority; `key` so that a proxy
+   * can show it too.
+   */
   tls: { cert: string; key: string };
   /** Never ends. */
   token: string;
@@ -38,7 +42,10 @@ export interface ApiServer {
   metrics(): Promise<string>;
   /** A namespace of this name and its ServiceAccount "default". */
   makeNamespace(name: string): Promise<void>;
-  /** A token as a kubelet gets one for a pod; it may have ended already (the API server is lenient by a minute). */
+  /**
+   * A token as a kubelet gets one for a pod; it may have ended already (the API server is lenient
+   * by a minute).
+   */
   mintToken(of: { namespace: string; name: string }, endsInSeconds: number): Promise<string>;
   /** Ends the API server (etcd stays); `start` brings it back on the same port. */
   kill(): Promise<void>;
@@ -56,7 +63,9 @@ export function apiServerIsMissing(): string | undefined {
     : "etcd and kube-apiserver are not built: `npm run lab -- up` once";
 }
 
-/** The kind whose watch cache is off: its watches are etcd's own, and end with 410 at a compaction. */
+/**
+ * The kind whose watch cache is off: its watches are etcd's own, and end with 410 at a compaction.
+ */
 export const uncachedPlural = "secrets";
 
 const issuer = "https://kubernetes.default.svc";
@@ -227,7 +236,10 @@ export async function startApiServer(options: { flags?: readonly string[] } = {}
   };
 }
 
-/** Ports that nobody has now; somebody may take one before we do, but then the start fails and says so. */
+/**
+ * Ports that nobody has now; somebody may take one before we do, but then the start fails and says
+ * so.
+ */
 async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
   await Promise.all(servers.map((server) => once(server, "listening")));

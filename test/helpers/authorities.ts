@@ -1,4 +1,7 @@
-/** Certificate authorities of a test, and certificates of them: as authorities make them, or wrong in one way. */
+/**
+ * Certificate authorities of a test, and certificates of them: as authorities make them, or wrong
+ * in one way.
+ */
 import { webcrypto } from "node:crypto";
 import type { KeyPair } from "../../src/certificates/self-signed.ts";
 

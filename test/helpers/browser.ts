@@ -1,4 +1,7 @@
-/** A real browser without a window: Debian's Chromium, driven by playwright, with axe for accessibility. */
+/**
+ * A real browser without a window: Debian's Chromium, driven by playwright, with axe for
+ * accessibility.
+ */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,8 +18,9 @@ const program = process.env.CHROMIUM || "/usr/bin/chromium";
 export const noBrowser = existsSync(program) ? undefined : `${program} is missing: apt-get install chromium`;
 
 /**
- * A browser in the network of a pod, where all that `hosts` names is found. In the network of the tests it would drop what it is loading
- * (ERR_NETWORK_CHANGED) whenever a container of another test comes or goes.
+ * A browser in the network of a pod, where all that `hosts` names is found. In the network of the
+ * tests it would drop what it is loading (ERR_NETWORK_CHANGED) whenever a container of another test
+ * comes or goes.
  */
 export async function startBrowser(pod: RelayPod, hosts: Readonly<Record<string, string>>): Promise<Browser> {
   mkdirSync(screenshotFolder, { recursive: true });

@@ -1,6 +1,7 @@
 /**
- * A mail server as others run it: Postfix with plain Maildirs, and OpenDKIM that signs what its users write and checks what comes. Postfix is
- * the relay image's, with nothing of ours in its configuration; OpenDKIM is a process beside the test.
+ * A mail server as others run it: Postfix with plain Maildirs, and OpenDKIM that signs what its
+ * users write and checks what comes. Postfix is the relay image's, with nothing of ours in its
+ * configuration; OpenDKIM is a process beside the test.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createPublicKey } from "node:crypto";
@@ -30,7 +31,10 @@ export interface ClassicServer {
 const selector = "classic";
 const milterPort = 8891;
 
-/** Takes mail for its domain from everybody and sends what this process, at the lab's own address, hands in on port 25. Needs opendkim. */
+/**
+ * Takes mail for its domain from everybody and sends what this process, at the lab's own address,
+ * hands in on port 25. Needs opendkim.
+ */
 export async function startClassicServer(domain: string): Promise<ClassicServer> {
   const image = await relayImage();
   const folder = mkdtempSync(join(tmpdir(), "classic-server-"));

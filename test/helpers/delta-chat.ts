@@ -22,12 +22,17 @@ export class DeltaChatClient {
   readonly name: string;
   readonly account: number;
   readonly rpc: StdioDeltaChat["rpc"];
-  /** Everything the core has said since it started; events may come before anybody waits for them. */
+  /**
+   * Everything the core has said since it started; events may come before anybody waits for them.
+   */
   readonly events: DcEvent[] = [];
   readonly #child: ChildProcess;
   readonly #folder: string;
 
-  /** Starts a core with an empty profile. The process must be where the relay's names resolve. `program`: another core. */
+  /**
+   * Starts a core with an empty profile. The process must be where the relay's names resolve.
+   * `program`: another core.
+   */
   static async start(name: string, program = corePath()): Promise<DeltaChatClient> {
     const folder = await mkdtemp(join(tmpdir(), "delta-chat-"));
     // RUST_LOG=error: at warn the core floods stderr with OpenPGP packet remarks.
@@ -39,8 +44,9 @@ export class DeltaChatClient {
     const core = new StdioDeltaChat(child.stdin, child.stdout, true);
     const account = await core.rpc.addAccount();
     await core.rpc.setConfig(account, "displayname", name);
-    // A person's client holds messages back that follow each other within a second, for its own rate limit; a bot's does
-    // not (measured: 870 ms instead of 60). What is tested and measured here is the relay.
+    // A person's client holds messages back that follow each other within a second, for its own
+    // rate limit; a bot's does not (measured: 870 ms instead of 60). What is tested and measured
+    // here is the relay.
     await core.rpc.setConfig(account, "bot", "1");
     return new DeltaChatClient({ name, account, core, child, folder });
   }
@@ -62,7 +68,10 @@ export class DeltaChatClient {
     });
   }
 
-  /** Gets an address by an invite link and waits until the inbox is watched. Throws with the core's reason and its last warnings. */
+  /**
+   * Gets an address by an invite link and waits until the inbox is watched. Throws with the core's
+   * reason and its last warnings.
+   */
   async join(invite: string): Promise<void> {
     try {
       await this.rpc.addTransportFromQr(this.account, invite);
@@ -97,7 +106,9 @@ export class DeltaChatClient {
     });
   }
 
-  /** Secure-join with another client; resolves with both sides' chat when both say it is complete. */
+  /**
+   * Secure-join with another client; resolves with both sides' chat when both say it is complete.
+   */
   async meet(inviter: DeltaChatClient): Promise<{ mine: number; theirs: number }> {
     const [link] = await inviter.rpc.getChatSecurejoinQrCodeSvg(inviter.account, null);
     const mine = await this.rpc.secureJoin(this.account, link);
@@ -106,7 +117,10 @@ export class DeltaChatClient {
     return { mine, theirs: done.chatId };
   }
 
-  /** Joins the group that a member has a link for; resolves with this side's chat when both sides say it is complete. */
+  /**
+   * Joins the group that a member has a link for; resolves with this side's chat when both sides
+   * say it is complete.
+   */
   async joinGroup(member: DeltaChatClient, group: number): Promise<number> {
     const from = member.events.length;
     const [link] = await member.rpc.getChatSecurejoinQrCodeSvg(member.account, group);
@@ -129,7 +143,10 @@ export class DeltaChatClient {
     return (await this.rpc.searchMessages(this.account, text, null)).length;
   }
 
-  /** Waits until it has this text, looking for the relay anew now and then: after a failed attempt a core rests for half a minute. */
+  /**
+   * Waits until it has this text, looking for the relay anew now and then: after a failed attempt a
+   * core rests for half a minute.
+   */
   async has(text: string, patience: number = patienceMs.pod): Promise<void> {
     let lookedAt = performance.now();
     const found = async () => {
@@ -158,7 +175,10 @@ export class DeltaChatClient {
     return { encrypted: (await this.rpc.getMessage(this.account, event.msgId)).showPadlock };
   }
 
-  /** Warnings and errors of the core, newest last: the only place where it names the cause of a failed connection. */
+  /**
+   * Warnings and errors of the core, newest last: the only place where it names the cause of a
+   * failed connection.
+   */
   complaints(): string {
     const said = this.events.filter((event) => event.kind === "Warning" || event.kind === "Error");
     return said

@@ -1,6 +1,7 @@
 /**
- * An API server as far as the wire goes: lists, watches, writes and errors over HTTP, told by the test what to do. It stands in for the network
- * and the faults of a real one (resets, 410, silence), which a real one does not produce on request.
+ * An API server as far as the wire goes: lists, watches, writes and errors over HTTP, told by the
+ * test what to do. It stands in for the network and the faults of a real one (resets, 410,
+ * silence), which a real one does not produce on request.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";

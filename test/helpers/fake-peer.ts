@@ -1,4 +1,6 @@
-/** A relay of another make, as far as its HTTPS goes: `/mxdeliv` with answers that the test chooses. */
+/**
+ * A relay of another make, as far as its HTTPS goes: `/mxdeliv` with answers that the test chooses.
+ */
 import {
   createSecureServer,
   type Http2SecureServer,
@@ -24,7 +26,10 @@ export interface FakePeer {
   connections(): number;
   /** Mails that came, in their order. */
   deliveries: Delivery[];
-  /** What the next mails are answered; "hold": nothing, until `answer` is something else; "cut": the connection is closed after the body. */
+  /**
+   * What the next mails are answered; "hold": nothing, until `answer` is something else; "cut": the
+   * connection is closed after the body.
+   */
   answer: { status: number; text: string } | "hold" | "cut";
   /** Answers those that are held. */
   release(answer: { status: number; text: string }): void;

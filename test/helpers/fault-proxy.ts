@@ -1,6 +1,7 @@
 /**
- * Stands between a client and the real API server and does what networks, load balancers and busy servers do. Two layers: connections
- * (reset, half-close, black hole, drip), and behind them, with the API server's own certificate, HTTP (answers, cut and mangled bodies).
+ * Stands between a client and the real API server and does what networks, load balancers and busy
+ * servers do. Two layers: connections (reset, half-close, black hole, drip), and behind them, with
+ * the API server's own certificate, HTTP (answers, cut and mangled bodies).
  */
 import { once } from "node:events";
 import type http from "node:http";
@@ -17,7 +18,10 @@ export interface FaultProxy {
   reset(): void;
   /** The server's side of every open connection ends; the client's stays open. */
   halfClose(): void;
-  /** Nothing passes any more, nothing is closed. After `heal` new connections work; those of the hole stay dead, as after a lost NAT entry. */
+  /**
+   * Nothing passes any more, nothing is closed. After `heal` new connections work; those of the
+   * hole stay dead, as after a lost NAT entry.
+   */
   blackHole(): void;
   /** Answers come in pieces of so many bytes, one each so many milliseconds. */
   drip(bytes: number, everyMs: number): void;
@@ -27,7 +31,10 @@ export interface FaultProxy {
   sayInWatches(line: string): void;
   /** Every body from now on ends, as if complete, after this share of its first piece. */
   truncate(share: number): void;
-  /** From each open watch so many bytes are lost, from the middle of a line to the middle of a later one. */
+  /**
+   * From each open watch so many bytes are lost, from the middle of a line to the middle of a later
+   * one.
+   */
   swallow(bytes: number): void;
   /** Every open watch ends as if the server had ended it. */
   endWatches(): void;
@@ -60,7 +67,10 @@ interface OpenWatch {
   toSwallow: number;
 }
 
-/** `http: false` leaves out the second layer, so that the client speaks TLS, and HTTP/2 if it likes, with the API server itself. */
+/**
+ * `http: false` leaves out the second layer, so that the client speaks TLS, and HTTP/2 if it likes,
+ * with the API server itself.
+ */
 export async function faultProxy(
   target: { url: URL; tls: { cert: string; key: string } },
   options: { http?: boolean } = {},
@@ -111,7 +121,8 @@ export async function faultProxy(
         return;
       }
       if (open.toSwallow === 0) return void outgoing.write(piece);
-      // the middle of two lines of one length is where the second begins: lost as a whole, it could be missed by nobody
+      // the middle of two lines of one length is where the second begins: lost as a whole, it could
+      // be missed by nobody
       const middle = Math.floor(piece.length / 2);
       const from = piece[middle - 1] === 0x0a ? middle + 1 : middle;
       const to = Math.min(piece.length, from + open.toSwallow);

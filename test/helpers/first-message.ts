@@ -1,6 +1,7 @@
 /**
- * The main story, told by the demo and proved by test/cluster/first-message.test.ts: two people join two relays by their invites, meet, and
- * write to each other; clear text is refused; old mail goes. Runs inside the lab.
+ * The main story, told by the demo and proved by test/cluster/first-message.test.ts: two people
+ * join two relays by their invites, meet, and write to each other; clear text is refused; old mail
+ * goes. Runs inside the lab.
  */
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
 import { ports } from "../../src/mail/ports.ts";
@@ -50,7 +51,10 @@ export async function join(
   }
 }
 
-/** Secure-join over both relays, then `rounds` messages each way. Milliseconds from sending to the other side's IncomingMsg, and whether all came encrypted. */
+/**
+ * Secure-join over both relays, then `rounds` messages each way. Milliseconds from sending to the
+ * other side's IncomingMsg, and whether all came encrypted.
+ */
 export async function converse(
   { alice, bob }: Couple,
   rounds: number,
@@ -99,7 +103,10 @@ export async function refusals(
   };
 }
 
-/** Puts a mail into a new mailbox, makes it a day older than allowed, runs the expiry job, and counts the mails before and after. */
+/**
+ * Puts a mail into a new mailbox, makes it a day older than allowed, runs the expiry job, and
+ * counts the mails before and after.
+ */
 export async function expire(server: ChatmailServer): Promise<{ before: number; after: number }> {
   const { domain, messages } = server.spec;
   const { name } = server.metadata;

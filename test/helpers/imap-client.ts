@@ -40,8 +40,8 @@ export class ImapClient {
   }
 
   /**
-   * Logged in and ready for IDLE, with the commands of Delta Chat core 2.60 in its order; compressed where that is offered.
-   * `token`: of the device, for push.
+   * Logged in and ready for IDLE, with the commands of Delta Chat core 2.60 in its order;
+   * compressed where that is offered. `token`: of the device, for push.
    */
   static async likeDeltaChat(address: Address, user: string, password: string, token?: string): Promise<ImapClient> {
     const client = await ImapClient.open(address);

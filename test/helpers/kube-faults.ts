@@ -1,4 +1,7 @@
-/** What goes wrong between a store and a real API server: the list that tests go through one by one and the soak at random. */
+/**
+ * What goes wrong between a store and a real API server: the list that tests go through one by one
+ * and the soak at random.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ApiServer, uncachedPlural } from "./api-server.ts";
 import type { FaultProxy } from "./fault-proxy.ts";
@@ -15,7 +18,9 @@ export interface Fault {
   /** How long it lasts before all is healed. */
   lastsMs?: number;
   plural?: keyof typeof kinds;
-  /** The server can't tell what happened meanwhile, so later versions may stand for earlier ones. */
+  /**
+   * The server can't tell what happened meanwhile, so later versions may stand for earlier ones.
+   */
   gap?: true;
   /** TLS goes through to the API server itself, as does HTTP/2. */
   onlyConnections?: true;
@@ -110,5 +115,8 @@ async function often(times: number, what: () => void) {
   }
 }
 
-/** Fit to follow each other in any order: on one kind, through both layers of the proxy, and over in a moment. */
+/**
+ * Fit to follow each other in any order: on one kind, through both layers of the proxy, and over in
+ * a moment.
+ */
 export const mixable = faults.filter(({ plural, onlyConnections, slow }) => !plural && !onlyConnections && !slow);

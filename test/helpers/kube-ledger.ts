@@ -1,6 +1,7 @@
 /**
- * The proof that a store loses nothing: a ledger of what was changed past `src/kube` and of what a store was told, and the hands that make
- * the changes. Of each object every version has to be told, or (after a gap that the server can't fill, such as a 410) a later one.
+ * The proof that a store loses nothing: a ledger of what was changed past `src/kube` and of what a
+ * store was told, and the hands that make the changes. Of each object every version has to be told,
+ * or (after a gap that the server can't fill, such as a 410) a later one.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { kubeClient } from "../../src/kube/client.ts";
@@ -12,7 +13,10 @@ import { keepFilled, type WatchPatience, watchPatience } from "../../src/kube/wa
 import type { ApiServer } from "./api-server.ts";
 import { patienceMs, until } from "./until.ts";
 
-/** As in production but for what would take minutes: a dead connection is noticed after two seconds, and lists have several pages. */
+/**
+ * As in production but for what would take minutes: a dead connection is noticed after two seconds,
+ * and lists have several pages.
+ */
 export const testPatience: WatchPatience = { ...watchPatience, idleMs: 2_000, pageSize: 7 };
 
 export interface Counts {
@@ -93,7 +97,10 @@ const has = (versions: readonly bigint[] | undefined, version: bigint) => versio
 const after = (versions: readonly bigint[], version: bigint | undefined) =>
   version !== undefined && (versions.at(-1) ?? 0n) > version;
 
-/** Creates, changes, deletes and makes anew objects of a namespace, one change after the other, until the signal. */
+/**
+ * Creates, changes, deletes and makes anew objects of a namespace, one change after the other,
+ * until the signal.
+ */
 export async function makeChanges(options: {
   server: ApiServer;
   plural: "configmaps" | "secrets";
@@ -131,7 +138,10 @@ export async function makeChanges(options: {
     const patch = { data: { text: text(random) } };
     ledger.made(await asked(200, "PATCH", path(of), patch, "application/merge-patch+json"));
   };
-  /** What is there now; asked until there is an answer, for a deletion that nobody knows of would count as a change that was missed. */
+  /**
+   * What is there now; asked until there is an answer, for a deletion that nobody knows of would
+   * count as a change that was missed.
+   */
   const look = async (of: string) => {
     const answer = await server.request("GET", path(of)).catch(() => undefined);
     return answer?.status === 200 || answer?.status === 404 ? answer : undefined;

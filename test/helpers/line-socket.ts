@@ -1,4 +1,7 @@
-/** A connection that is read line by line, as mail protocols are; starts in the clear or in TLS and can go over to TLS. */
+/**
+ * A connection that is read line by line, as mail protocols are; starts in the clear or in TLS and
+ * can go over to TLS.
+ */
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type SecureVersion, TLSSocket } from "node:tls";
 import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw, type InflateRaw } from "node:zlib";
@@ -85,7 +88,10 @@ export class LineSocket {
     return "getProtocol" in this.#socket;
   }
 
-  /** SHA-256 of the certificate that the server has shown, as the status has it; and the protocol that it chose by ALPN. */
+  /**
+   * SHA-256 of the certificate that the server has shown, as the status has it; and the protocol
+   * that it chose by ALPN.
+   */
   get shown(): { sha256: string; protocol: string | false | null } {
     if (!(this.#socket instanceof TLSSocket)) throw new Error("not in TLS");
     const { fingerprint256 } = this.#socket.getPeerCertificate();

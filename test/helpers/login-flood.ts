@@ -93,7 +93,10 @@ export interface Flood {
   stop(): Promise<void>;
 }
 
-/** Logs in with one wrong password after the other at each connection, for as long as it is let. What a limit turns away is left out. */
+/**
+ * Logs in with one wrong password after the other at each connection, for as long as it is let.
+ * What a limit turns away is left out.
+ */
 export async function startFlood(pod: RelayPod, service: FloodService, attack: Attack): Promise<Flood> {
   const { client, user, bytes } = attack;
   const sessions: Session[] = [];
@@ -151,7 +154,10 @@ async function honestLogin(
   return { loginMs, connectMs: connected - start };
 }
 
-/** Whoever has an account, whoever makes one, and the owner of an attacked account, who comes from where they have been before. */
+/**
+ * Whoever has an account, whoever makes one, and the owner of an attacked account, who comes from
+ * where they have been before.
+ */
 export const honestKinds = ["known", "new", "owner"] as const;
 
 export function honestClients(pod: RelayPod, service: FloodService, attacked: string) {

@@ -1,4 +1,7 @@
-/** Messages as Delta Chat sends them: PGP/MIME whose packets are well-formed and whose contents are random. */
+/**
+ * Messages as Delta Chat sends them: PGP/MIME whose packets are well-formed and whose contents are
+ * random.
+ */
 import { randomBytes, randomInt } from "node:crypto";
 
 export interface MessageOptions {

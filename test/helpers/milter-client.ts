@@ -1,4 +1,7 @@
-/** The other side of a milter socket, as Postfix is it: negotiates version 6, sends one message, and reads every answer off the wire. */
+/**
+ * The other side of a milter socket, as Postfix is it: negotiates version 6, sends one message, and
+ * reads every answer off the wire.
+ */
 import { once } from "node:events";
 import { createConnection, type Socket } from "node:net";
 
@@ -24,7 +27,10 @@ export interface MilterVerdict {
   recipients: string[];
   /** "accept", "discard", "tempfail" or the reply text, with %% as it came. */
   final: string;
-  /** Such as "insertHeader 0 Name= value", "changeHeader 1 Subject= [...]", "deleteRecipient <a@b>", "changeFrom <>". */
+  /**
+   * Such as "insertHeader 0 Name= value", "changeHeader 1 Subject= [...]", "deleteRecipient <a@b>",
+   * "changeFrom <>".
+   */
   changes: string[];
 }
 

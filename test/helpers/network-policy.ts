@@ -1,7 +1,9 @@
 /**
- * What NetworkPolicies mean, by the documentation of networking.k8s.io/v1 and not by how ours are made: a pod that no policy selects is open; a
- * selected one takes what a rule of any policy allows. A rule without `from` or `to` is for all peers, without `ports` for all ports; a peer of
- * podSelector alone is in the policy's own namespace; ipBlocks are for addresses outside of the cluster and for pods alike.
+ * What NetworkPolicies mean, by the documentation of networking.k8s.io/v1 and not by how ours are
+ * made: a pod that no policy selects is open; a selected one takes what a rule of any policy
+ * allows. A rule without `from` or `to` is for all peers, without `ports` for all ports; a peer of
+ * podSelector alone is in the policy's own namespace; ipBlocks are for addresses outside of the
+ * cluster and for pods alike.
  */
 import { BlockList, isIP } from "node:net";
 

@@ -1,6 +1,7 @@
 /**
- * The operator in this process against a real etcd and kube-apiserver. There are no other controllers and no kubelet: `bringUp` plays
- * them for one server, and `removeServer` plays the garbage collector.
+ * The operator in this process against a real etcd and kube-apiserver. There are no other
+ * controllers and no kubelet: `bringUp` plays them for one server, and `removeServer` plays the
+ * garbage collector.
  */
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
@@ -188,7 +189,10 @@ export class OperatorCluster {
     await until(`the StatefulSet and the CronJob of ${name}`, made, { patienceMs: patienceMs.client });
   }
 
-  /** What would change if the operator wrote: the versions of the server, its children and its Secrets. */
+  /**
+   * What would change if the operator wrote: the versions of the server, its children and its
+   * Secrets.
+   */
   async versions(name: string): Promise<Record<string, string | undefined>> {
     const secrets = ["-tls", "-dkim", "-invites", "-turn"].map((ending) => ["secrets", ending] as const);
     const all = [[chatmailServer.plural, ""] as const, ...childKinds, ...secrets];
@@ -201,7 +205,10 @@ export class OperatorCluster {
     return Object.fromEntries(found.flat());
   }
 
-  /** Plays scheduler, kubelet, volumes and load balancer: the pod of the present template runs, and all is ready. */
+  /**
+   * Plays scheduler, kubelet, volumes and load balancer: the pod of the present template runs, and
+   * all is ready.
+   */
   async bringUp(name: string, address = "203.0.113.77"): Promise<void> {
     const set = await this.get<KubeObject & { spec: { template: { metadata: object; spec: object } } }>(
       "statefulsets",
@@ -236,7 +243,10 @@ export class OperatorCluster {
     await this.setStatus("persistentvolumeclaims", `${name}-data`, { phase: "Bound", capacity });
   }
 
-  /** As often as the template changes: the address of the Service may be in it. Resolves when the server is Ready. */
+  /**
+   * As often as the template changes: the address of the Service may be in it. Resolves when the
+   * server is Ready.
+   */
   async runs(name: string): Promise<void> {
     const isReady = async () => {
       const { metadata, status } = await this.get<KubeObject & { status?: { observedGeneration?: number } }>(
@@ -249,7 +259,10 @@ export class OperatorCluster {
     await until(`${name} to be Ready`, isReady, { patienceMs: patienceMs.client, everyMs: 100 });
   }
 
-  /** From now on the API server refuses these objects, as an admission policy of a cluster does. Returns what ends it. */
+  /**
+   * From now on the API server refuses these objects, as an admission policy of a cluster does.
+   * Returns what ends it.
+   */
   async refuse(resource: string, names: readonly string[]): Promise<() => Promise<void>> {
     const name = `refuse-${resource}`;
     const root = "/apis/admissionregistration.k8s.io/v1";

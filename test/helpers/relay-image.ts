@@ -1,4 +1,7 @@
-/** The relay image that was built last, in the lab's engine. In the lab's network no package mirror can be reached, so it is built before. */
+/**
+ * The relay image that was built last, in the lab's engine. In the lab's network no package mirror
+ * can be reached, so it is built before.
+ */
 import { lastImages } from "../../scripts/images.ts";
 import { docker, lines, tryDocker } from "../lab/docker.ts";
 import { engineUp } from "../lab/lab.ts";

@@ -1,6 +1,7 @@
 /**
- * A relay pod without a cluster: the containers of `src/pod/containers.ts` on the lab's Docker engine, in one network
- * namespace, with the same commands, users, rights, mounts, limits of memory and read-only roots that the StatefulSet gives them.
+ * A relay pod without a cluster: the containers of `src/pod/containers.ts` on the lab's Docker
+ * engine, in one network namespace, with the same commands, users, rights, mounts, limits of memory
+ * and read-only roots that the StatefulSet gives them.
  */
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -62,13 +63,22 @@ export interface RelayPod {
   /** Address of the pod in the lab's network. */
   host: string;
   at: (port: number) => { host: string; port: number };
-  /** What the lab's name server has to say of the domain, for publishZone: where it is and which key it signs with. */
+  /**
+   * What the lab's name server has to say of the domain, for publishZone: where it is and which key
+   * it signs with.
+   */
   zone: string;
-  /** Writes a file that the pod sees, as an edit of the Secret of invites or the ConfigMap of app versions would; without a text, removes it. */
+  /**
+   * Writes a file that the pod sees, as an edit of the Secret of invites or the ConfigMap of app
+   * versions would; without a text, removes it.
+   */
   give(what: Given, file: string, text?: string, of?: string): void;
   /** Another certificate in the Secret of a domain: of the pod's own, where none is named. */
   giveCertificate(pair: KeyPair, of?: string): void;
-  /** All that a domain beside the pod's own has in Secrets. A plan that names it has to be given too. */
+  /**
+   * All that a domain beside the pod's own has in Secrets. A plan that names it has to be given
+   * too.
+   */
   giveDomain(domain: string, secrets: DomainSecrets): void;
   /** Folder of a volume folder on this machine. */
   volume(name: "mail" | "queue"): string;
@@ -78,7 +88,10 @@ export interface RelayPod {
   givePlan(text: string): void;
   /** Another plan in the ConfigMap; resolves when all of the pod goes by it. */
   usePlan(text: string): Promise<void>;
-  /** The spec has these fields from now on: gives the plan that follows from it, and resolves when all of the pod goes by it. */
+  /**
+   * The spec has these fields from now on: gives the plan that follows from it, and resolves when
+   * all of the pod goes by it.
+   */
   change(fields: RelayPodOptions["spec"]): Promise<ChatmailServerSpec>;
   /** What the pod says of its plan. */
   planStatus(): Promise<PlanStatus | undefined>;
@@ -98,19 +111,31 @@ export interface RelayPod {
   signal(name: RelayContainerName, signal: string): Promise<void>;
   /** Kills one process of a container, not its first; `pick` says which of so many. */
   killOne(name: RelayContainerName, pick: (count: number) => number): Promise<void>;
-  /** Stops all processes of a container where they are, as on a machine that stands still; `thaw` lets them go on. */
+  /**
+   * Stops all processes of a container where they are, as on a machine that stands still; `thaw`
+   * lets them go on.
+   */
   freeze(name: RelayContainerName): Promise<void>;
   thaw(name: RelayContainerName): Promise<void>;
-  /** What the pod sends to this address of its network is lost from now on, without a word to either side. Needs root. */
+  /**
+   * What the pod sends to this address of its network is lost from now on, without a word to either
+   * side. Needs root.
+   */
   cutOff(address: string): Promise<void>;
   reconnect(address: string): Promise<void>;
-  /** Argument vector that runs a command in the pod's network, where no container but its own comes and goes. Needs root: without, it is as it was. */
+  /**
+   * Argument vector that runs a command in the pod's network, where no container but its own comes
+   * and goes. Needs root: without, it is as it was.
+   */
   inNetwork(argv: readonly string[]): Promise<string[]>;
   /** How many processes of a name (`comm` of proc(5)) a container has. */
   processes(container: RelayContainerName, name: string): Promise<number>;
   /** Proportional set size of all processes of each container, in kB. */
   memory(): Promise<Record<RelayContainerName, number>>;
-  /** CPU time that all processes of each container have used, in seconds; those that have ended are in it. */
+  /**
+   * CPU time that all processes of each container have used, in seconds; those that have ended are
+   * in it.
+   */
   cpu(): Promise<Record<RelayContainerName, number>>;
   remove(): Promise<void>;
 }
@@ -127,7 +152,10 @@ export interface DomainSecrets {
 }
 
 export interface RelayPodOptions {
-  /** Fields of the spec besides the domain; addresses are made on any load, unless they say otherwise. */
+  /**
+   * Fields of the spec besides the domain; addresses are made on any load, unless they say
+   * otherwise.
+   */
   spec?: Omit<z.input<typeof ChatmailServerSpec>, "domain">;
   /** Without it, the pod's own address: a relay that other pods reach without any name server. */
   domain?: string;
@@ -147,7 +175,10 @@ export interface RelayPodOptions {
   small?: Partial<Record<"mail" | "queue", number>>;
   /** Changes what the programs render from the plan. */
   edit?: (files: Record<Part, Files>) => Record<Part, Files>;
-  /** What stands in the ConfigMap instead of the plan that follows from the spec; of a pod with this address. */
+  /**
+   * What stands in the ConfigMap instead of the plan that follows from the spec; of a pod with this
+   * address.
+   */
   plan?: string | ((host: string) => string);
   /** The last good plan that an earlier pod has left on the volume. */
   lastPlan?: string;
@@ -400,7 +431,9 @@ function editsOf(spec: ChatmailServerSpec, edit: RelayPodOptions["edit"]): Parti
   return Object.fromEntries(changed.filter(([, files]) => Object.keys(files).length > 0));
 }
 
-/** As soon as a program's configuration has been rendered, the test's files take their places in it. */
+/**
+ * As soon as a program's configuration has been rendered, the test's files take their places in it.
+ */
 function writeEdits(folder: string, edits: Partial<Record<Part, Files>>) {
   mkdirSync(folder);
   const write = (path: string, text: string) => writeFileSync(join(folder, path), text, { mode: 0o644 });
@@ -503,7 +536,8 @@ export async function waitingMails(pod: RelayPod): Promise<number> {
 
 /** What waits in Postfix's queue is tried at once, and not when its time comes. */
 export async function tryWaitingMail(pod: RelayPod): Promise<void> {
-  // postkick writes twice; the queue manager may have gone by the second time, with all that it needs
+  // postkick writes twice; the queue manager may have gone by the second time, with all that it
+  // needs
   const kick = `trap "" PIPE; exec postkick -c ${folders.postfixConfig} public qmgr ADF`;
   await pod.exec("postfix", "sh", "-c", kick);
 }
@@ -556,7 +590,10 @@ async function firstProcess(name: string): Promise<number> {
   return hostPid(pid);
 }
 
-/** The engine's own number for a process may be that of its box; the machine's number has it as second in NSpid. */
+/**
+ * The engine's own number for a process may be that of its box; the machine's number has it as
+ * second in NSpid.
+ */
 function hostPid(inner: number): number {
   const box = boxPid();
   if (box === undefined) return inner;
@@ -576,7 +613,10 @@ const pidNamespace = (pid: number): string => /\d+/.exec(readLink(`/proc/${pid}/
 
 const pss = (pid: number): number => Number(/^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
 
-/** The process and the children that it has waited for, so that nothing is lost when one ends: utime, stime, cutime and cstime of proc(5). */
+/**
+ * The process and the children that it has waited for, so that nothing is lost when one ends:
+ * utime, stime, cutime and cstime of proc(5).
+ */
 function cpuSeconds(pid: number): number {
   const stat = read(`/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

@@ -1,4 +1,6 @@
-/** ChatmailServers in the lab's cluster: made, waited for, and given their names in the lab's DNS. */
+/**
+ * ChatmailServers in the lab's cluster: made, waited for, and given their names in the lab's DNS.
+ */
 import { readFile } from "node:fs/promises";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer, labels } from "../../src/api/names.ts";
@@ -12,7 +14,10 @@ import { patienceMs, until } from "./until.ts";
 /** Where `install/chatmail-operator.yaml` puts the operator, and the namespace it watches. */
 export const namespace = "chatmail";
 
-/** Installs the operator as a user does, by `kubectl apply -f` of the generated file, with the images that were built here. */
+/**
+ * Installs the operator as a user does, by `kubectl apply -f` of the generated file, with the
+ * images that were built here.
+ */
 export async function installOperator(images: { operator: string; relay: string }): Promise<void> {
   const file = await readFile(new URL("../../install/chatmail-operator.yaml", import.meta.url), "utf8");
   await apply(withImages(file, images));
@@ -50,7 +55,10 @@ export const podOf = (name: string): Pick<RelayPod, "exec" | "logs"> => ({
     kubectl(["-n", namespace, "logs", `${name}-0`, ...(container ? ["-c", container] : ["--all-containers"])]),
 });
 
-/** Applies it in place of an earlier one, waits until it is Ready, and publishes its names. On a busy machine addresses are made all the same. */
+/**
+ * Applies it in place of an earlier one, waits until it is Ready, and publishes its names. On a
+ * busy machine addresses are made all the same.
+ */
 export async function freshServer(name: string, spec: Record<string, unknown>): Promise<ChatmailServer> {
   await removeServer(name);
   const accounts = { ...onAnyLoad, ...(spec.accounts as object | undefined) };
@@ -62,8 +70,9 @@ export async function freshServer(name: string, spec: Record<string, unknown>): 
 }
 
 /**
- * The relays of examples/, as their user applies them; besides, they may connect to each other, whose addresses are documentation's in the lab,
- * and on a busy machine addresses are made all the same.
+ * The relays of examples/, as their user applies them; besides, they may connect to each other,
+ * whose addresses are documentation's in the lab, and on a busy machine addresses are made all the
+ * same.
  */
 export async function applyExamples(): Promise<void> {
   await kubectl(["apply", "-f", "examples/chatmail.yaml", "-f", "examples/second.yaml"]);
@@ -79,7 +88,10 @@ export function getServer(name: string): Promise<ChatmailServer> {
   return kubectlJson<ChatmailServer>(["-n", namespace, "get", "chatmailserver", name]);
 }
 
-/** Waits until the server's Ready condition is True for its newest spec; throws with the last conditions when it does not come. */
+/**
+ * Waits until the server's Ready condition is True for its newest spec; throws with the last
+ * conditions when it does not come.
+ */
 export async function serverReady(name: string): Promise<ChatmailServer> {
   let last: ChatmailServer | undefined;
   const ready = async () => {

@@ -1,4 +1,7 @@
-/** DNSSEC in the lab: zones signed by BIND's own tools, for publishZone, and a resolver that validates them. */
+/**
+ * DNSSEC in the lab: zones signed by BIND's own tools, for publishZone, and a resolver that
+ * validates them.
+ */
 import { randomBytes } from "node:crypto";
 import { Resolver } from "node:dns/promises";
 import { docker, tryDocker } from "../lab/docker.ts";
@@ -11,7 +14,10 @@ export interface SignedZones {
   resolver: string;
   /** The signed text of a zone for publishZone. */
   sign(zone: string, records: string): Promise<string>;
-  /** What the resolver has to say of the certificate of a host's port 25; undefined where it says nothing, as of a record whose signature is wrong. */
+  /**
+   * What the resolver has to say of the certificate of a host's port 25; undefined where it says
+   * nothing, as of a record whose signature is wrong.
+   */
   tlsa(host: string): Promise<string | undefined>;
   remove(): Promise<void>;
 }

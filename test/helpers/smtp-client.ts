@@ -49,7 +49,9 @@ export class SmtpClient {
     return readReply(this.#socket);
   }
 
-  /** Says all of them, each in a packet of its own, and waits for no reply in between (RFC 2920). */
+  /**
+   * Says all of them, each in a packet of its own, and waits for no reply in between (RFC 2920).
+   */
   async sayAll(...lines: readonly string[]): Promise<Reply[]> {
     for (const line of lines) {
       this.#socket.write(`${line}\r\n`);

@@ -1,4 +1,7 @@
-/** A domain of somebody else's mail server, as far as DKIM goes: a key in the DNS, and mails signed with it. */
+/**
+ * A domain of somebody else's mail server, as far as DKIM goes: a key in the DNS, and mails signed
+ * with it.
+ */
 import { generateKeyPairSync } from "node:crypto";
 import { createSigner, signingKey } from "../../src/dkim/sign.ts";
 import { publicDkimKey } from "../../src/dns/dkim-key.ts";

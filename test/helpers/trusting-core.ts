@@ -1,6 +1,7 @@
 /**
- * A Delta Chat core that trusts an authority of the test as it trusts those that everybody knows: a copy of the program in which the key of one root
- * is the test's. Its checks are its own. It has no setting for this.
+ * A Delta Chat core that trusts an authority of the test as it trusts those that everybody knows: a
+ * copy of the program in which the key of one root is the test's. Its checks are its own. It has no
+ * setting for this.
  */
 import { X509Certificate } from "node:crypto";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

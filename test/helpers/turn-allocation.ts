@@ -1,4 +1,7 @@
-/** A TURN allocation that is kept until it is given back (RFC 8656), by UDP: who has how many ports is what coturn's own client can't show. */
+/**
+ * A TURN allocation that is kept until it is given back (RFC 8656), by UDP: who has how many ports
+ * is what coturn's own client can't show.
+ */
 import { createHash, createHmac, randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 import { patienceMs } from "./until.ts";
@@ -85,7 +88,10 @@ function encoded(name: number, value: Buffer): Buffer {
   return Buffer.concat([head, value, Buffer.alloc((4 - (value.length % 4)) % 4)]);
 }
 
-/** Sent again each half second, as UDP wants it. A refusal by ICMP is a lost packet like any other, and is named when no answer comes. */
+/**
+ * Sent again each half second, as UDP wants it. A refusal by ICMP is a lost packet like any other,
+ * and is named when no answer comes.
+ */
 async function exchange(socket: Socket, request: Buffer): Promise<Attributes> {
   const transaction = request.subarray(8, 20);
   const again = setInterval(() => socket.send(request), 500);

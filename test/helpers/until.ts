@@ -2,8 +2,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * How long each kind of thing may take before a test gives up, in milliseconds. One table for all suites. Long: it is spent only where something
- * is wrong, and a machine that does other work is slow.
+ * How long each kind of thing may take before a test gives up, in milliseconds. One table for all
+ * suites. Long: it is spent only where something is wrong, and a machine that does other work is
+ * slow.
  */
 export const patienceMs = {
   socket: 20_000,
@@ -13,8 +14,9 @@ export const patienceMs = {
 } as const;
 
 /**
- * Polls until `condition` gives something that is neither undefined, null nor false, and returns it.
- * Throws an error that names `what`, and the last error of the condition, when the patience ends.
+ * Polls until `condition` gives something that is neither undefined, null nor false, and returns
+ * it. Throws an error that names `what`, and the last error of the condition, when the patience
+ * ends.
  */
 export async function until<T>(
   what: string,

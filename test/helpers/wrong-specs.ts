@@ -1,4 +1,7 @@
-/** Specs that nobody should get past: the API server (CEL in the CRD) and zod refuse each, with a sentence that names field and rule. */
+/**
+ * Specs that nobody should get past: the API server (CEL in the CRD) and zod refuse each, with a
+ * sentence that names field and rule.
+ */
 
 export interface WrongSpec {
   when: string;

@@ -1,4 +1,7 @@
-/** Debian's own root file system, made by debootstrap: what images start from where there is no registry. */
+/**
+ * Debian's own root file system, made by debootstrap: what images start from where there is no
+ * registry.
+ */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildLog, cached, contentKey } from "./cache.ts";
@@ -14,8 +17,8 @@ const fileName = "rootfs.tar";
 const recipe = "1";
 
 /**
- * Path of an uncompressed tarball of a minimal Debian of this suite, made once and kept in the cache (about a minute).
- * Its sources.list has updates and security as well. Needs root.
+ * Path of an uncompressed tarball of a minimal Debian of this suite, made once and kept in the
+ * cache (about a minute). Its sources.list has updates and security as well. Needs root.
  */
 export async function debianBase(
   suite: Suite,

@@ -1,7 +1,7 @@
 /**
- * The box: on a bare machine the Docker engine and all it starts live in network, mount, process and IPC namespaces of their own.
- * Nothing of it touches the host's addresses, routes, rules or mounts, and when its first process ends the kernel ends everything
- * inside, however the rest went.
+ * The box: on a bare machine the Docker engine and all it starts live in network, mount, process
+ * and IPC namespaces of their own. Nothing of it touches the host's addresses, routes, rules or
+ * mounts, and when its first process ends the kernel ends everything inside, however the rest went.
  */
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
@@ -12,7 +12,10 @@ import { endProcesses, findProcesses, isNamespaceInit } from "./processes.ts";
 
 const marker = `${labName}-box`;
 
-/** First process of the box: sets up the network, starts the program given, ends with it; as any init it collects orphans. */
+/**
+ * First process of the box: sets up the network, starts the program given, ends with it; as any
+ * init it collects orphans.
+ */
 const init = `
 ip link set lo up
 echo 1 > /proc/sys/net/ipv4/ip_forward
@@ -66,7 +69,10 @@ export function cgroupDirs(): string[] {
   return roots.map((dir) => join(dir, labName)).filter((dir) => existsSync(dir));
 }
 
-/** Where a process writes itself to be counted with the lab; undefined without cgroups that we may make. */
+/**
+ * Where a process writes itself to be counted with the lab; undefined without cgroups that we may
+ * make.
+ */
 function accountingFile(): string | undefined {
   const v2 = existsSync("/sys/fs/cgroup/cgroup.controllers");
   const dir = join(v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory", labName, "engine");
@@ -78,7 +84,10 @@ function accountingFile(): string | undefined {
   }
 }
 
-/** Removes the lab's cgroups, innermost first; the kernel refuses while something runs in them. Returns how many went. */
+/**
+ * Removes the lab's cgroups, innermost first; the kernel refuses while something runs in them.
+ * Returns how many went.
+ */
 export function removeCgroups(): number {
   const remove = (dir: string): number => {
     let gone = 0;

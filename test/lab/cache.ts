@@ -7,9 +7,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, s
 import { join } from "node:path";
 import { cacheDir } from "./place.ts";
 
-/** Entries that nobody has used for so long are removed when a newer one of the same name is made. */
+/**
+ * Entries that nobody has used for so long are removed when a newer one of the same name is made.
+ */
 const unusedDays = 14;
-/** So many entries of other keys stay: somebody may be going back and forth between two branches. */
+/**
+ * So many entries of other keys stay: somebody may be going back and forth between two branches.
+ */
 const keptOthers = 2;
 const dayMs = 86_400_000;
 
@@ -59,7 +63,10 @@ export async function cached(name: string, key: string, make: (dir: string) => P
   return path;
 }
 
-/** Which entries may go: same name, another key, and neither recent nor lately used; drafts whose maker is dead. Pure. */
+/**
+ * Which entries may go: same name, another key, and neither recent nor lately used; drafts whose
+ * maker is dead. Pure.
+ */
 export function superseded(
   entries: readonly { file: string; usedAt: number }[],
   name: string,

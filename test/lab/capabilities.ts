@@ -1,6 +1,7 @@
 /**
- * Some machines (containers, small virtual ones) lack a capability that privileged containers ask for. There an OCI runtime of ours
- * stands before runc and takes out of each bundle what can't be had. Where nothing is missing it is not used at all.
+ * Some machines (containers, small virtual ones) lack a capability that privileged containers ask
+ * for. There an OCI runtime of ours stands before runc and takes out of each bundle what can't be
+ * had. Where nothing is missing it is not used at all.
  */
 import { readFileSync } from "node:fs";
 
@@ -14,7 +15,9 @@ const names = (
   .split(" ")
   .map((name) => `CAP_${name.toUpperCase()}`);
 
-/** Capabilities up to `last` that a bounding set (hexadecimal, as in /proc/self/status) lacks. Pure. */
+/**
+ * Capabilities up to `last` that a bounding set (hexadecimal, as in /proc/self/status) lacks. Pure.
+ */
 export function lacking(boundingSet: string, last: number): string[] {
   const bits = BigInt(`0x${boundingSet}`);
   return names.slice(0, last + 1).filter((_, bit) => ((bits >> BigInt(bit)) & 1n) === 0n);
@@ -27,7 +30,10 @@ export function missingCapabilities(): string[] {
   return lacking(/^CapBnd:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0", last);
 }
 
-/** The runtime: edits the bundle (`--bundle DIR`) or the process (`--process FILE`) that it is called with, then is runc. */
+/**
+ * The runtime: edits the bundle (`--bundle DIR`) or the process (`--process FILE`) that it is
+ * called with, then is runc.
+ */
 export function runtimeScript(missing: readonly string[]): string {
   const fit = [
     `(.capabilities // {}) |= with_entries(.value |= map(select(IN(${missing.map((name) => `"${name}"`).join(", ")}) | not)))`,

@@ -1,4 +1,7 @@
-/** The kind cluster: created, given a pod network where kind's own is missing, pointed at the lab's name server. */
+/**
+ * The kind cluster: created, given a pod network where kind's own is missing, pointed at the lab's
+ * name server.
+ */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -15,7 +18,9 @@ export interface LabNode {
   podRange: string;
 }
 
-/** Stands when the cluster was set up to the end; without it, what a crash has left is made again. */
+/**
+ * Stands when the cluster was set up to the end; without it, what a crash has left is made again.
+ */
 const complete = statePath("cluster-complete");
 
 /** What kind shall create. JSON is YAML. Pure. */
@@ -29,7 +34,8 @@ export function clusterConfig(nodes: number, ownPodNetwork: boolean): string {
       role: index === 0 ? "control-plane" : "worker",
       extraMounts: [resolver],
     })),
-    // cgroup v1 is allowed; pods that ask the node's resolver ask the lab's, while the node itself may still reach a registry
+    // cgroup v1 is allowed; pods that ask the node's resolver ask the lab's, while the node itself
+    // may still reach a registry
     kubeadmConfigPatches: [
       JSON.stringify({
         kind: "KubeletConfiguration",
@@ -136,7 +142,10 @@ async function configureNames(restart: boolean) {
   if (restart) await kubectl([...coredns, "rollout", "restart", "deployment/coredns"]);
 }
 
-/** What kind's own network plugin does, for nodes that lack it: a bridge per node, routes between them, masquerading to the outside. */
+/**
+ * What kind's own network plugin does, for nodes that lack it: a bridge per node, routes between
+ * them, masquerading to the outside.
+ */
 async function connectPods(nodes: readonly LabNode[]) {
   for (const node of nodes) {
     const routes = nodes

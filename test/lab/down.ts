@@ -1,4 +1,6 @@
-/** Taking the lab down, from what is found and not from what was noted: also after a crash half way. */
+/**
+ * Taking the lab down, from what is found and not from what was noted: also after a crash half way.
+ */
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { boxPid, cgroupDirs, cgroupPids, endBox, removeCgroups } from "./box.ts";
@@ -70,7 +72,10 @@ async function removeImages() {
   if (ours.length > 0) await tryDocker(["rmi", ...ours]);
 }
 
-/** Ends our own engine with all it runs. One that died early has left containers on disk: a short second life removes them. */
+/**
+ * Ends our own engine with all it runs. One that died early has left containers on disk: a short
+ * second life removes them.
+ */
 async function endOwnEngine(progress: Progress): Promise<boolean> {
   const leftovers = () => {
     const folder = join(dataRoot, "containers");
@@ -113,7 +118,10 @@ function removeDrafts(): boolean {
   return drafts.length > 0;
 }
 
-/** Unmounts what is still mounted under our folders, innermost first; outside the box that should be nothing. */
+/**
+ * Unmounts what is still mounted under our folders, innermost first; outside the box that should be
+ * nothing.
+ */
 function unmountAll(): boolean {
   if (!isRoot) return false;
   const ours = mountsUnder(readFileSync("/proc/self/mountinfo", "utf8"), [stateDir, imageRunDir, cacheDir]);

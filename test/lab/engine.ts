@@ -1,4 +1,7 @@
-/** Where Docker comes from: the machine's own engine, or one of ours in a box. This is one of the two differences between providers. */
+/**
+ * Where Docker comes from: the machine's own engine, or one of ours in a box. This is one of the
+ * two differences between providers.
+ */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -11,10 +14,15 @@ import { addresses, cacheDir, isRoot, labName, logDir, makeStateDir, statePath }
 import { type Progress, silent } from "./progress.ts";
 import { LabError, runSync } from "./run.ts";
 
-/** `docker`: the machine has an engine. `bare`: root on Debian, the lab brings one. Otherwise why neither works. */
+/**
+ * `docker`: the machine has an engine. `bare`: root on Debian, the lab brings one. Otherwise why
+ * neither works.
+ */
 export type Provider = "docker" | "bare" | { impossible: string };
 
-/** Images, layers and containers of our own engine; the images are a cache, containers go at `down`. */
+/**
+ * Images, layers and containers of our own engine; the images are a cache, containers go at `down`.
+ */
 export const dataRoot = join(cacheDir, `docker-${labName}`);
 
 /** Packages of the engine itself; clusters and images need some more. */
@@ -77,7 +85,10 @@ export async function needProvider(): Promise<"docker" | "bare"> {
 /** True when our own engine answers. */
 const answers = async () => (await tryDocker(["version", "--format", "{{.Server.Version}}"])).code === 0;
 
-/** Makes sure that a Docker engine with the lab's network runs; seconds. The cluster, if there is one, runs on the same. */
+/**
+ * Makes sure that a Docker engine with the lab's network runs; seconds. The cluster, if there is
+ * one, runs on the same.
+ */
 export async function startEngine(progress: Progress = silent): Promise<void> {
   const provider = await needProvider();
   makeStateDir();
@@ -122,7 +133,9 @@ async function installEngine(progress: Progress) {
   if (runSync(["docker", "--version"]).code !== 0) await needPackages(["docker-cli"]); // a package of its own since Debian 13
 }
 
-/** Containers that an engine of an earlier life still remembers: nothing of that life is running. */
+/**
+ * Containers that an engine of an earlier life still remembers: nothing of that life is running.
+ */
 async function removeLeftovers() {
   const containers = lines(await docker(["ps", "-aq"]));
   if (containers.length > 0) await docker(["rm", "-f", "-v", ...containers]);
@@ -138,5 +151,7 @@ function fittingRuntime(): string[] {
   return ["--add-runtime", `fit=${path}`, "--default-runtime", "fit"];
 }
 
-/** Argument vector that runs a command where nodes, pods and LoadBalancer addresses can be reached. */
+/**
+ * Argument vector that runs a command where nodes, pods and LoadBalancer addresses can be reached.
+ */
 export const reaching = (argv: readonly string[]): string[] => inBox(argv);

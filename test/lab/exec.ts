@@ -1,4 +1,7 @@
-/** Running commands inside the lab: where nodes, pods and LoadBalancer addresses are near and names come from the lab's name server. */
+/**
+ * Running commands inside the lab: where nodes, pods and LoadBalancer addresses are near and names
+ * come from the lab's name server.
+ */
 import { delimiter } from "node:path";
 import { boxPid, inBox } from "./box.ts";
 import { engineEnv } from "./docker.ts";
@@ -13,19 +16,26 @@ export interface LabEnv {
   DOCKER_HOST?: string;
 }
 
-/** Environment of programs in the lab. It does not by itself bring them into the lab's network: see `labExecArgs`. */
+/**
+ * Environment of programs in the lab. It does not by itself bring them into the lab's network: see
+ * `labExecArgs`.
+ */
 export function labEnv(): LabEnv {
   const host = engineEnv().DOCKER_HOST;
   const path = [...toolFolders(), process.env.PATH ?? ""];
   return { KUBECONFIG: kubeconfig, PATH: [...new Set(path)].join(delimiter), ...(host ? { DOCKER_HOST: host } : {}) };
 }
 
-/** Mounts the lab's resolv.conf, if its name server was started, over the usual one for this process tree only; becomes the command. */
+/**
+ * Mounts the lab's resolv.conf, if its name server was started, over the usual one for this process
+ * tree only; becomes the command.
+ */
 const withNames = `if [ -e "$0" ]; then mount --bind "$0" /etc/resolv.conf || exit 125; fi; exec "$@"`;
 
 /**
- * Argument vector that runs a command inside the lab; standard streams, signals and exit code pass through. Where the engine is the
- * machine's own and the user is not root, sudo or a user namespace brings the private mount; without either, names stay the machine's.
+ * Argument vector that runs a command inside the lab; standard streams, signals and exit code pass
+ * through. Where the engine is the machine's own and the user is not root, sudo or a user namespace
+ * brings the private mount; without either, names stay the machine's.
  */
 export function labExecArgs(command: readonly string[]): string[] {
   const variables = Object.entries(labEnv()).map(([name, value]) => `${name}=${value}`);

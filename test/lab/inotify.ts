@@ -1,4 +1,7 @@
-/** Dovecot and kubelets watch files; the usual 128 inotify instances per user are too few for nodes that share one kernel. */
+/**
+ * Dovecot and kubelets watch files; the usual 128 inotify instances per user are too few for nodes
+ * that share one kernel.
+ */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { statePath } from "./place.ts";
 

@@ -1,4 +1,7 @@
-/** The library by which Flux, kpt and others wait for resources, as a small program (programs/kstatus). */
+/**
+ * The library by which Flux, kpt and others wait for resources, as a small program
+ * (programs/kstatus).
+ */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { buildLog, cached, cachePath, contentKey } from "./cache.ts";

@@ -1,4 +1,6 @@
-/** A few calls to the lab's API server, with the certificate that kind wrote into the kubeconfig. */
+/**
+ * A few calls to the lab's API server, with the certificate that kind wrote into the kubeconfig.
+ */
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { parse } from "yaml";
@@ -12,7 +14,10 @@ export interface KubeApi {
   get<T>(path: string): Promise<T>;
   /** Merge patch. */
   patch(path: string, body: unknown): Promise<void>;
-  /** Calls back whenever something of the collection changes; ends, by throwing, when the connection does. */
+  /**
+   * Calls back whenever something of the collection changes; ends, by throwing, when the connection
+   * does.
+   */
   watch(path: string, changed: () => void, signal: AbortSignal): Promise<never>;
 }
 

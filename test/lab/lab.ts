@@ -1,4 +1,7 @@
-/** The lab, for tests and scripts: a real cluster, its Docker engine and its name server, up or down. */
+/**
+ * The lab, for tests and scripts: a real cluster, its Docker engine and its name server, up or
+ * down.
+ */
 import { boxPid } from "./box.ts";
 import { isReady, nodeNames, startCluster } from "./cluster.ts";
 import { type Down, takeDown } from "./down.ts";
@@ -70,7 +73,10 @@ export async function namesUp(options: { quiet?: boolean } = { quiet: true }): P
   });
 }
 
-/** Ends whatever runs of the lab and removes its traces; `cache` removes what was kept for the next time as well. */
+/**
+ * Ends whatever runs of the lab and removes its traces; `cache` removes what was kept for the next
+ * time as well.
+ */
 export async function labDown(options: { quiet?: boolean; cache?: boolean } = {}): Promise<Down> {
   const progress = progressOf(options);
   const down = await alone(progress, () => takeDown(progress, options.cache ?? false));

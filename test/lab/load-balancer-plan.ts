@@ -1,4 +1,7 @@
-/** Which Service gets which address, and over which node packets for it go. Pure; load-balancer.ts does it. */
+/**
+ * Which Service gets which address, and over which node packets for it go. Pure; load-balancer.ts
+ * does it.
+ */
 import { createHash } from "node:crypto";
 
 /** A Service, as far as it matters here. */
@@ -33,8 +36,9 @@ export const currentAddress = ({ status }: ServiceView): string | undefined =>
   status?.loadBalancer?.ingress?.map(({ ip }) => ip).find(isOurs);
 
 /**
- * An address for each Service that wants one: the one it has, else the one it asks for, else one that follows from its name, so that a
- * Service made again gets the same. Whoever has an address keeps it; the range holds 254.
+ * An address for each Service that wants one: the one it has, else the one it asks for, else one
+ * that follows from its name, so that a Service made again gets the same. Whoever has an address
+ * keeps it; the range holds 254.
  */
 export function assignAddresses(services: readonly ServiceView[]): Map<string, string> {
   const taken = new Map<string, string>(); // address → key
@@ -63,7 +67,9 @@ function byName(key: string, taken: ReadonlyMap<string, string>): string | undef
   return undefined;
 }
 
-/** What to write into a Service's status: an address, null for none any more, undefined to leave it. */
+/**
+ * What to write into a Service's status: an address, null for none any more, undefined to leave it.
+ */
 export function statusChange(service: ServiceView, address: string | undefined): string | null | undefined {
   const current = currentAddress(service);
   if (address === current) return undefined;
@@ -71,8 +77,8 @@ export function statusChange(service: ServiceView, address: string | undefined):
 }
 
 /**
- * The node for each address: the first, by name, that runs a ready endpoint; without one, or when every node will do (policy Cluster), the
- * first node of all.
+ * The node for each address: the first, by name, that runs a ready endpoint; without one, or when
+ * every node will do (policy Cluster), the first node of all.
  */
 export function planRoutes(
   addressOf: ReadonlyMap<string, string>,

@@ -1,6 +1,7 @@
 /**
- * The cloud of the lab, a process of its own (`node load-balancer.ts STATE-FOLDER`): gives LoadBalancer Services an address of the
- * documentation range and routes it to a node. kube-proxy does the rest, so the client's own address reaches the pod.
+ * The cloud of the lab, a process of its own (`node load-balancer.ts STATE-FOLDER`): gives
+ * LoadBalancer Services an address of the documentation range and routes it to a node. kube-proxy
+ * does the rest, so the client's own address reaches the pod.
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { kubeApi } from "./kube-api.ts";
@@ -73,7 +74,10 @@ async function reconcile(api: ReturnType<typeof kubeApi>, routed: Map<string, st
   }
 }
 
-/** One connection's life: watches, and reconciles on every change; throws when the API server goes away. */
+/**
+ * One connection's life: watches, and reconciles on every change; throws when the API server goes
+ * away.
+ */
 async function serve(routed: Map<string, string>) {
   const api = kubeApi(kubeconfig);
   const end = new AbortController();

@@ -16,7 +16,10 @@ interface Source {
   archive?: string;
 }
 
-/** Makes an image of the engine (by name), or the first image of a docker-archive file, known to all nodes; nothing where it is already. */
+/**
+ * Makes an image of the engine (by name), or the first image of a docker-archive file, known to all
+ * nodes; nothing where it is already.
+ */
 export async function loadImage(nameOrArchive: string): Promise<"loaded" | "present"> {
   const source = existsSync(nameOrArchive) ? await fromArchive(nameOrArchive) : await fromEngine(nameOrArchive);
   const nodes = await nodeNames();
@@ -39,7 +42,10 @@ async function fromArchive(archive: string): Promise<Source> {
   return { id: configId(first.Config), name, archive };
 }
 
-/** "sha256:…" from the path of the configuration in an archive, in either of the two layouts in use. Pure. */
+/**
+ * "sha256:…" from the path of the configuration in an archive, in either of the two layouts in use.
+ * Pure.
+ */
 export function configId(path: string): string {
   const digest = /[0-9a-f]{64}/.exec(path)?.[0] ?? path;
   return `sha256:${digest}`;

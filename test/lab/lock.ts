@@ -1,11 +1,17 @@
-/** One `up` or `down` at a time: a second one waits; the lock of a process that is gone does not count. */
+/**
+ * One `up` or `down` at a time: a second one waits; the lock of a process that is gone does not
+ * count.
+ */
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { stateDir } from "./place.ts";
 import { argvOf } from "./processes.ts";
 
-/** Runs the work while nobody else holds the lock; `waiting` is called once when somebody does. `file` is the lock, the lab's own without it. */
+/**
+ * Runs the work while nobody else holds the lock; `waiting` is called once when somebody does.
+ * `file` is the lock, the lab's own without it.
+ */
 export async function withLock<T>(
   work: () => Promise<T>,
   waiting: (pid: number) => void = () => {},
@@ -37,7 +43,9 @@ function take(file: string): boolean {
   }
 }
 
-/** The living process that holds the lock. A pid that has been given to something else is no holder. */
+/**
+ * The living process that holds the lock. A pid that has been given to something else is no holder.
+ */
 function holderOf(file: string): number | undefined {
   try {
     const text = readFileSync(file, "utf8");

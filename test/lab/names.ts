@@ -1,6 +1,6 @@
 /**
- * The lab's name server: BIND at one fixed address, the internet of every pod and of `lab exec`. It knows the zones that tests publish
- * and answers NXDOMAIN at once for everything else.
+ * The lab's name server: BIND at one fixed address, the internet of every pod and of `lab exec`. It
+ * knows the zones that tests publish and answers NXDOMAIN at once for everything else.
  */
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -30,8 +30,9 @@ function updateKey(): UpdateKey {
 }
 
 /**
- * Publishes a zone (`_nine.test`, `113.0.203.in-addr.arpa` …) from master-file text, instead of the one that was there. Without an SOA in
- * the text, SOA, NS and a TTL of 1 s are added; host names with underscores are fine. Resolves when the new text is served.
+ * Publishes a zone (`_nine.test`, `113.0.203.in-addr.arpa` …) from master-file text, instead of the
+ * one that was there. Without an SOA in the text, SOA, NS and a TTL of 1 s are added; host names
+ * with underscores are fine. Resolves when the new text is served.
  */
 export async function publishZone(zone: string, text: string, options: { updates?: boolean } = {}): Promise<void> {
   await findProvider();
@@ -76,7 +77,10 @@ export function zoneName(zone: string): string {
   return name;
 }
 
-/** The text with the head that a zone needs, if it has none; the serial is filled in where the last one is known. Pure. */
+/**
+ * The text with the head that a zone needs, if it has none; the serial is filled in where the last
+ * one is known. Pure.
+ */
 export function completeZone(text: string): string {
   if (/^[^;\n]*\sSOA\s/im.test(text)) return `${text}\n`;
   return `$TTL 1\n@ IN SOA names.test. hostmaster.test. @SERIAL@ 60 60 60 0\n@ IN NS names.test.\n${text}\n`;
@@ -85,8 +89,9 @@ export function completeZone(text: string): string {
 const zoneFolder = "/var/cache/bind/lab";
 
 /**
- * Runs in the name server's container: $1 zone, $2 whether it may be updated, text on standard input. A static zone that is there is
- * reloaded without a gap in which its names would be missing; until the serial has changed, the old text is being served.
+ * Runs in the name server's container: $1 zone, $2 whether it may be updated, text on standard
+ * input. A static zone that is there is reloaded without a gap in which its names would be missing;
+ * until the serial has changed, the old text is being served.
  */
 const publishScript = `
 set -e

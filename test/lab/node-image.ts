@@ -1,6 +1,7 @@
 /**
- * Where the node image comes from: kind's published one where Docker reaches a registry, else one of ours, from Debian packages,
- * kind's own files and the programs that we built. This is the other difference between providers.
+ * Where the node image comes from: kind's published one where Docker reaches a registry, else one
+ * of ours, from Debian packages, kind's own files and the programs that we built. This is the other
+ * difference between providers.
  */
 import { cpSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,7 +20,10 @@ const sources = join(import.meta.dirname, "node");
 /** Raised when what is done below changes. */
 const recipe = "1";
 
-/** What a node runs besides Kubernetes; with it, the lab's name server, whose container starts from the same Debian. */
+/**
+ * What a node runs besides Kubernetes; with it, the lab's name server, whose container starts from
+ * the same Debian.
+ */
 const packages = (
   "systemd systemd-sysv containerd runc containernetworking-plugins conntrack iptables nftables iproute2 ethtool util-linux " +
   "mount kmod jq procps ca-certificates curl e2fsprogs socat pigz busybox-static bind9 bind9-utils"
@@ -28,7 +32,10 @@ const packages = (
 /** Busybox, in every node: for volumes to be made, and for tests that need just any pod. */
 export const helperImage = "localhost/helper:1";
 
-/** What a node brings along: program, where it is in its image, and the name under which Kubernetes asks for it. */
+/**
+ * What a node brings along: program, where it is in its image, and the name under which Kubernetes
+ * asks for it.
+ */
 const bundled = [
   { program: "kube-apiserver", at: "/usr/local/bin", image: `registry.k8s.io/kube-apiserver:v${versions.kubernetes}` },
   {
@@ -61,7 +68,8 @@ const bundled = [
 
 /** Shell commands that write a tar of a Debian program with all it needs, run in the base image. */
 const fromDebian = {
-  // it lists protocols by name only with that file; kube-proxy would add tcp and then remove 6, each hour and whenever it starts
+  // it lists protocols by name only with that file; kube-proxy would add tcp and then remove 6,
+  // each hour and whenever it starts
   nft: "tar -C / -chf - /usr/sbin/nft /etc/protocols $(ldd /usr/sbin/nft | grep -o '/[^ ]*')",
   busybox:
     "cd /bin && for name in sh mkdir rm chmod; do ln -sf busybox /tmp/$name; done; tar --transform 's#^#bin/#S' -cf - busybox -C /tmp sh mkdir rm chmod",
@@ -81,7 +89,9 @@ const nodeKey = () =>
 const baseTag = () => `${labName}/debian:${contentKey([packages.join(), versions.nodeSuite])}`;
 const nodeTag = () => `${labName}/node:${nodeKey()}`;
 
-/** The image that names.ts starts from on a bare machine: Debian with BIND. Imported the first time. */
+/**
+ * The image that names.ts starts from on a bare machine: Debian with BIND. Imported the first time.
+ */
 export async function bareNamesImage(progress: Progress): Promise<string> {
   return importBase(lines(await docker(["images", "--format", "{{.Repository}}:{{.Tag}}", `${labName}/*`])), progress);
 }
@@ -219,7 +229,10 @@ export async function buildNamesImage(progress: Progress): Promise<string> {
   return tag;
 }
 
-/** Makes the helper image from the registry's busybox where there is a registry; the nodes have to be given it. */
+/**
+ * Makes the helper image from the registry's busybox where there is a registry; the nodes have to
+ * be given it.
+ */
 export async function pullHelperImage(): Promise<void> {
   if ((await tryDocker(["image", "inspect", helperImage])).code === 0) return;
   await docker(["pull", "-q", versions.busybox]);

@@ -1,4 +1,7 @@
-/** Debian packages the lab needs, installed when missing and kept from starting services of their own. */
+/**
+ * Debian packages the lab needs, installed when missing and kept from starting services of their
+ * own.
+ */
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { isRoot } from "./place.ts";
@@ -19,8 +22,9 @@ export function missingPackages(names: readonly string[]): string[] {
 }
 
 /**
- * Installs what is missing of the given Debian packages, without recommendations and without starting or enabling
- * any service. Safe to repeat; costs some milliseconds when all are there. Throws when not root.
+ * Installs what is missing of the given Debian packages, without recommendations and without
+ * starting or enabling any service. Safe to repeat; costs some milliseconds when all are there.
+ * Throws when not root.
  */
 export async function needPackages(names: readonly string[], log?: string): Promise<void> {
   const missing = missingPackages(names);
@@ -41,7 +45,10 @@ export async function needPackages(names: readonly string[], log?: string): Prom
 
 const aptEnv = { DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
 
-/** Another apt-get may be at work: the package lock is waited for by apt itself, the list lock by us. */
+/**
+ * Another apt-get may be at work: the package lock is waited for by apt itself, the list lock by
+ * us.
+ */
 async function update(options: { env: Record<string, string>; log?: string }) {
   for (let attempt = 1; ; attempt++) {
     const { code, stderr } = await tryRun(["apt-get", "update", "-q"], options);

@@ -1,9 +1,15 @@
-/** Where the lab lives: its names, its folders and the documentation addresses it uses (RFC 5737, RFC 3849). */
+/**
+ * Where the lab lives: its names, its folders and the documentation addresses it uses (RFC 5737,
+ * RFC 3849).
+ */
 import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** Name of the kind cluster, the Docker network, the cgroup, and the prefix of containers. LAB_NAME makes a second lab on one machine. */
+/**
+ * Name of the kind cluster, the Docker network, the cgroup, and the prefix of containers. LAB_NAME
+ * makes a second lab on one machine.
+ */
 export const labName = process.env.LAB_NAME || "chatmail-lab";
 
 export const addresses = {
@@ -11,7 +17,9 @@ export const addresses = {
   gateway: "198.51.100.1",
   /** The lab's name server: the internet of every pod. */
   names: "198.51.100.53",
-  /** Containers that do not say which address they want (the nodes among them) get one from here. */
+  /**
+   * Containers that do not say which address they want (the nodes among them) get one from here.
+   */
   dynamic: "198.51.100.128/25",
   subnet6: "2001:db8:51::/64",
   /** LoadBalancer addresses. */
@@ -19,7 +27,10 @@ export const addresses = {
   pods: "10.244.0.0/16",
 } as const;
 
-/** What relays of the lab have to connect to: all of it has addresses that are special-purpose elsewhere. */
+/**
+ * What relays of the lab have to connect to: all of it has addresses that are special-purpose
+ * elsewhere.
+ */
 export const privatePeers: string[] = [addresses.subnet, addresses.subnet6, addresses.loadBalancer];
 
 /** True where the lab may make namespaces of its own and install packages. */
@@ -28,12 +39,18 @@ export const isRoot = process.getuid?.() === 0;
 /** Folder of what is running now: sockets, logs, kubeconfig. Gone after `down`. */
 export const stateDir = runPath(labName);
 
-/** Where buildah keeps its state while it builds: one for all labs and checkouts, as its storage in the cache is. */
+/**
+ * Where buildah keeps its state while it builds: one for all labs and checkouts, as its storage in
+ * the cache is.
+ */
 export const imageRunDir = runPath("chatmail-images");
 /** Held by whoever builds images or removes what a build has left. */
 export const imageLock = `${imageRunDir}.lock`;
 
-/** Where something that is gone after a restart of the machine lies; without root, a name that no other user has. */
+/**
+ * Where something that is gone after a restart of the machine lies; without root, a name that no
+ * other user has.
+ */
 function runPath(name: string): string {
   if (isRoot) return `/run/${name}`;
   return join(process.env.XDG_RUNTIME_DIR ?? "/tmp", `${name}-${process.getuid?.()}`);

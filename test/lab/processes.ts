@@ -1,4 +1,7 @@
-/** Finding and ending processes by what they were called with; no pid is trusted that was written down earlier. */
+/**
+ * Finding and ending processes by what they were called with; no pid is trusted that was written
+ * down earlier.
+ */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 
@@ -49,7 +52,9 @@ export function isNamespaceInit(pid: number): boolean {
   }
 }
 
-/** Asks the processes to end and, after the given patience, makes them. Returns how many there were. */
+/**
+ * Asks the processes to end and, after the given patience, makes them. Returns how many there were.
+ */
 export async function endProcesses(find: () => Process[], patienceMs: number): Promise<number> {
   const all = find();
   for (const { pid } of all) signal(pid, "SIGTERM");

@@ -1,4 +1,7 @@
-/** Kubernetes and its companions, built from pinned Go modules (programs/go.mod) and kept by the hash of what goes in. */
+/**
+ * Kubernetes and its companions, built from pinned Go modules (programs/go.mod) and kept by the
+ * hash of what goes in.
+ */
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { delimiter, join } from "node:path";
@@ -23,7 +26,10 @@ export const programsKey = (): string =>
     })),
   ]);
 
-/** Folder with kubectl, helm, kind, etcd, kube-apiserver and the others; it exists only after `buildPrograms`. */
+/**
+ * Folder with kubectl, helm, kind, etcd, kube-apiserver and the others; it exists only after
+ * `buildPrograms`.
+ */
 export const programsDir = (): string => join(cachePath("programs", programsKey()), "bin");
 
 /** kind's own files for a node image, as they come in its Go module. */
@@ -31,7 +37,10 @@ export const kindFiles = (): string => join(cachePath("programs", programsKey())
 
 export const programsAreBuilt = (): boolean => isCached("programs", programsKey());
 
-/** Core-seconds of the whole build from empty caches of Go: measured 303 s to 491 s on two cores, local-path-provisioner 105 s. */
+/**
+ * Core-seconds of the whole build from empty caches of Go: measured 303 s to 491 s on two cores,
+ * local-path-provisioner 105 s.
+ */
 const coldCoreSeconds = 1200;
 
 /** Builds all programs the first time; returns their folder. */
@@ -54,7 +63,10 @@ export async function buildPrograms(progress: Progress): Promise<string> {
   return programsDir();
 }
 
-/** Builds one program of the module alone, for machines that have the others; returns the folder it is in. */
+/**
+ * Builds one program of the module alone, for machines that have the others; returns the folder it
+ * is in.
+ */
 export async function buildProgram(tool: "kind" | "kubectl" | "helm", progress: Progress): Promise<string> {
   if (programsAreBuilt()) return programsDir();
   const paths = {

@@ -1,4 +1,7 @@
-/** What the person at the terminal sees: one line per step, with the time since the start and an honest estimate for long ones. */
+/**
+ * What the person at the terminal sees: one line per step, with the time since the start and an
+ * honest estimate for long ones.
+ */
 import { availableParallelism } from "node:os";
 
 export interface Progress {
@@ -16,7 +19,10 @@ export function estimate(seconds: number, cores = availableParallelism()): strin
   return `about ${minutes} minute${minutes === 1 ? "" : "s"} on ${cores} core${cores === 1 ? "" : "s"}`;
 }
 
-/** Seconds that a job of so many core-seconds takes on this machine, if it parallelises as compilers do. */
+/**
+ * Seconds that a job of so many core-seconds takes on this machine, if it parallelises as compilers
+ * do.
+ */
 export const onThisMachine = (coreSeconds: number, cores = availableParallelism()) => coreSeconds / cores;
 
 /** Progress on standard error, so that standard output stays free for results. */

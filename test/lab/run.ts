@@ -1,4 +1,7 @@
-/** Starting programs: output is captured, a failure carries the last lines and the path of the full log. */
+/**
+ * Starting programs: output is captured, a failure carries the last lines and the path of the full
+ * log.
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
 import { dirname } from "node:path";

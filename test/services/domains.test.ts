@@ -1,4 +1,7 @@
-/** One pod with three domains, an ordinary name, a `_` name and an address literal: each is served as if it were alone. */
+/**
+ * One pod with three domains, an ordinary name, a `_` name and an address literal: each is served
+ * as if it were alone.
+ */
 import { X509Certificate } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { request } from "node:http";

@@ -1,6 +1,7 @@
 /**
- * A client sends its whole envelope before it reads a reply, for up to 1,000 recipients. Whatever is refused of it, each command gets the answer
- * that it deserves, and the session goes on: the next mail is accepted on it.
+ * A client sends its whole envelope before it reads a reply, for up to 1,000 recipients. Whatever
+ * is refused of it, each command gets the answer that it deserves, and the session goes on: the
+ * next mail is accepted on it.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
@@ -22,7 +23,10 @@ const someone = () => `${randomName(9)}@${pod.domain}`;
 /** Not one of these can be an address of the relay. */
 const impossible = (count: number) => Array.from({ length: count }, (_, at) => `"x${at} y"@${pod.domain}`);
 
-/** What each command of an envelope is answered, all of them sent at once; ended by RSET, which has to be answered well. */
+/**
+ * What each command of an envelope is answered, all of them sent at once; ended by RSET, which has
+ * to be answered well.
+ */
 async function envelope(smtp: SmtpClient, mail: string, recipients: readonly string[]): Promise<Reply[]> {
   const replies = await smtp.sayAll(mail, ...recipients.map((each) => `RCPT TO:<${each}>`), "RSET");
   expect(replies.pop()).toMatchObject({ code: 250 });

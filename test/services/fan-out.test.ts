@@ -75,7 +75,8 @@ async function arrived(user: string, mark: string): Promise<void> {
 
 test("a burst to sixty silent domains: mail to another one, which is met now, arrives while they are waited for", async () => {
   const bob = await newAccount(two);
-  // six mails for each domain: more than there are processes, if several at once tried the same silent server
+  // six mails for each domain: more than there are processes, if several at once tried the same
+  // silent server
   for (let count = 0; count < 6; count++)
     await send(
       alice,

@@ -1,4 +1,7 @@
-/** A crowd that logs in for the first time at the same moment, by IMAP and by submission: each gets an address. */
+/**
+ * A crowd that logs in for the first time at the same moment, by IMAP and by submission: each gets
+ * an address.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";

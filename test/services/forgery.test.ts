@@ -1,4 +1,7 @@
-/** Nobody writes in another's name, and nobody gets a text past the filter: each service of a relay, real Postfix and nginx behind it. */
+/**
+ * Nobody writes in another's name, and nobody gets a text past the filter: each service of a relay,
+ * real Postfix and nginx behind it.
+ */
 import { rmSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";

@@ -1,4 +1,7 @@
-/** A volume without room: what was taken is kept and comes later, what can't be taken is put off, and no account is harmed. */
+/**
+ * A volume without room: what was taken is kept and comes later, what can't be taken is put off,
+ * and no account is harmed.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import { folders } from "../../src/pod/layout.ts";

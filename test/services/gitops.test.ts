@@ -1,4 +1,7 @@
-/** How tools that wait for a resource see a server: the library of Flux and kpt, kubectl wait, and Argo CD with the script that we ship. */
+/**
+ * How tools that wait for a resource see a server: the library of Flux and kpt, kubectl wait, and
+ * Argo CD with the script that we ship.
+ */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";

@@ -1,4 +1,7 @@
-/** Clients in IDLE cost no process: their sessions hibernate, whatever they did before, and wake for new mail. */
+/**
+ * Clients in IDLE cost no process: their sessions hibernate, whatever they did before, and wake for
+ * new mail.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import type { Files } from "../../src/pod/files.ts";
@@ -19,7 +22,10 @@ beforeAll(async () => {
 });
 afterAll(() => pod?.remove());
 
-/** Sessions hibernate after a second and not after half a minute, and processes without work end as soon: the outcome is the same. */
+/**
+ * Sessions hibernate after a second and not after half a minute, and processes without work end as
+ * soon: the outcome is the same.
+ */
 function soon(files: Files): Files {
   const text = files["dovecot.conf"] ?? "";
   const edited = text
@@ -94,7 +100,9 @@ describe("what other clients do before IDLE", () => {
   });
 });
 
-/** Dovecot has no switch for the commands themselves: such a session costs its process, and works. */
+/**
+ * Dovecot has no switch for the commands themselves: such a session costs its process, and works.
+ */
 test("a client that compresses although it is not offered is served, and keeps no other session from hibernating", async () => {
   const [odd, usual] = [newAddress(), newAddress()];
   const compressed = await ImapClient.ready(pod.at(ports.imaps), odd, password);

@@ -1,4 +1,7 @@
-/** Who gets an address where registration asks for an invite, or is closed: over IMAP, submission, HTTP, and with a real Delta Chat. */
+/**
+ * Who gets an address where registration asks for an invite, or is closed: over IMAP, submission,
+ * HTTP, and with a real Delta Chat.
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import { fewNewAddresses } from "../helpers/accounts.ts";

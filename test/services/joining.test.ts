@@ -1,6 +1,7 @@
 /**
- * Every link that a relay shows is followed by a real Delta Chat core, as a person would: from the page that the status or the invite names. For each kind of
- * domain, each registration and lengths that clients make up by themselves or don't.
+ * Every link that a relay shows is followed by a real Delta Chat core, as a person would: from the
+ * page that the status or the invite names. For each kind of domain, each registration and lengths
+ * that clients make up by themselves or don't.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { z } from "zod";

@@ -1,4 +1,7 @@
-/** What src/kube asks of a real API server, and what that answers: apply, finalizers, fields that can't change, events, metadata watches. */
+/**
+ * What src/kube asks of a real API server, and what that answers: apply, finalizers, fields that
+ * can't change, events, metadata watches.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Applier } from "../../src/kube/apply.ts";
 import { Cache } from "../../src/kube/cache.ts";

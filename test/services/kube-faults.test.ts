@@ -1,6 +1,7 @@
 /**
- * What stands between a store and a real API server fails in every way we know of, while objects change. Afterwards the store holds what the
- * server holds, and of each change it was told, or of a later version of the same object.
+ * What stands between a store and a real API server fails in every way we know of, while objects
+ * change. Afterwards the store holds what the server holds, and of each change it was told, or of a
+ * later version of the same object.
  */
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -106,7 +107,10 @@ describe.skipIf(missing)("a store through faults", () => {
     ledger: Ledger;
   }
 
-  /** A store that follows a namespace of its own while objects in it change; `during` is what goes wrong. */
+  /**
+   * A store that follows a namespace of its own while objects in it change; `during` is what goes
+   * wrong.
+   */
   async function prove(
     fault: string,
     during: (stage: Stage) => Promise<unknown>,

@@ -1,4 +1,7 @@
-/** Who leads, on a real API server: through cut and swallowed connections, clocks that jump and a server that restarts, never two at once. */
+/**
+ * Who leads, on a real API server: through cut and swallowed connections, clocks that jump and a
+ * server that restarts, never two at once.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { kubeClient } from "../../src/kube/client.ts";
 import type { Lease } from "../../src/kube/kinds.ts";
@@ -31,7 +34,10 @@ describe.skipIf(missing)("a lease on a real API server", () => {
   });
   afterAll(() => server?.stop());
 
-  /** Candidates for one lease, each with a way of its own to the server; `most` is how many ever led at the same time. */
+  /**
+   * Candidates for one lease, each with a way of its own to the server; `most` is how many ever led
+   * at the same time.
+   */
   async function candidates(clocks: readonly (() => Date)[], times: LeaseTimes) {
     const name = `lease-${leases++}`;
     const field = { leading: 0, most: 0, handovers: [] as string[] };

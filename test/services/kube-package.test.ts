@@ -1,4 +1,7 @@
-/** The package as others get it: packed, unpacked elsewhere, and the operator of docs/runtime.md run from it against a real API server. */
+/**
+ * The package as others get it: packed, unpacked elsewhere, and the operator of docs/runtime.md run
+ * from it against a real API server.
+ */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

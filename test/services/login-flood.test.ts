@@ -1,6 +1,6 @@
 /**
- * Wrong passwords without end, by IMAP and by submission: who has the right one, and who is new, is let in meanwhile. How long that
- * takes is measured by `npm run bench -- flood`.
+ * Wrong passwords without end, by IMAP and by submission: who has the right one, and who is new, is
+ * let in meanwhile. How long that takes is measured by `npm run bench -- flood`.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {

@@ -1,4 +1,7 @@
-/** Mail in and out of one relay: what is accepted, what is refused and with which words, what arrives, and what the logs say. */
+/**
+ * Mail in and out of one relay: what is accepted, what is refused and with which words, what
+ * arrives, and what the logs say.
+ */
 import { execFileSync } from "node:child_process";
 import { chownSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -274,7 +277,10 @@ describe.each([
   });
 });
 
-/** Libraries of ours that take delays away; without them all is right, and slow. `npm run bench -- mail` measures what they are for. */
+/**
+ * Libraries of ours that take delays away; without them all is right, and slow. `npm run bench --
+ * mail` measures what they are for.
+ */
 describe("no delay of their own", () => {
   const shell = (name: "dovecot" | "postfix", script: string) => pod.exec(name, "sh", "-c", script);
 

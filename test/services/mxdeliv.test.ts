@@ -1,6 +1,7 @@
 /**
- * Strangers who attack `/mxdeliv` while an honest relay uses it. Who is who tells the header of a load balancer, so that one machine can be
- * many clients. What is refused early is answered early, whatever of the body is still to come.
+ * Strangers who attack `/mxdeliv` while an honest relay uses it. Who is who tells the header of a
+ * load balancer, so that one machine can be many clients. What is refused early is answered early,
+ * whatever of the body is still to come.
  */
 import { connect as connectHttp2 } from "node:http2";
 import type { TLSSocket } from "node:tls";

@@ -1,4 +1,7 @@
-/** A CRD that is newer than the operator, as between two steps of an upgrade: nothing changes, and what is missing is repaired. */
+/**
+ * A CRD that is newer than the operator, as between two steps of an upgrade: nothing changes, and
+ * what is missing is repaired.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { crdOf, type Structural } from "../../src/api/crd.ts";
@@ -13,7 +16,9 @@ const missing = apiServerIsMissing();
 if (missing) console.warn(`skipped: ${missing}`);
 const patience = { patienceMs: patienceMs.client };
 
-/** With a field and a group that have defaults, one more choice, and one more field of the status. */
+/**
+ * With a field and a group that have defaults, one more choice, and one more field of the status.
+ */
 function newerCrd(): object {
   const crd = structuredClone(crdOf(kinds[0] as Kind));
   const { spec, status } = crd.spec.versions[0]?.schema.openAPIV3Schema.properties ?? {};

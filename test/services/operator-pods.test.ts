@@ -1,4 +1,7 @@
-/** A relay pod that does not start, or whose node is lost, as the operator tells of it, against a real API server. */
+/**
+ * A relay pod that does not start, or whose node is lost, as the operator tells of it, against a
+ * real API server.
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { apiServerIsMissing } from "../helpers/api-server.ts";

@@ -1,4 +1,7 @@
-/** An edit whose pod could not start, against a real API server: the pod that runs is not replaced until all is there. */
+/**
+ * An edit whose pod could not start, against a real API server: the pod that runs is not replaced
+ * until all is there.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import type { KubeObject } from "../../src/kube/object.ts";

@@ -1,4 +1,7 @@
-/** The volume of a server as the operator sees it, against a real API server: a volume that grows, one that can't, one that is lost. */
+/**
+ * The volume of a server as the operator sees it, against a real API server: a volume that grows,
+ * one that can't, one that is lost.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeRsaKey } from "../../src/dns/dkim-key.ts";
 import type { KubeObject } from "../../src/kube/object.ts";

@@ -1,6 +1,7 @@
 /**
- * The life of a server as the operator sees it, against a real API server: created, edited, damaged, refused, paused, left alone, deleted,
- * and an operator that is cut off or killed at its work.
+ * The life of a server as the operator sees it, against a real API server: created, edited,
+ * damaged, refused, paused, left alone, deleted, and an operator that is cut off or killed at its
+ * work.
  */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { chatmailServer, group } from "../../src/api/names.ts";

@@ -1,4 +1,7 @@
-/** The operator against a real API server: what one tenant may ask of it, and what it does with what an earlier server left behind. */
+/**
+ * The operator against a real API server: what one tenant may ask of it, and what it does with what
+ * an earlier server left behind.
+ */
 import { createServer } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
@@ -323,7 +326,9 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       const job = await get<{ spec: { jobTemplate: { spec: { template: Template } } } }>("cronjobs", `${name}-expiry`);
       return { relay: set.spec.template, expiry: job.spec.jobTemplate.spec.template };
     };
-    /** What the admission of a namespace with this level says; undefined where it has no objection. */
+    /**
+     * What the admission of a namespace with this level says; undefined where it has no objection.
+     */
     const objection = async (level: string, { metadata, spec }: Template) => {
       const pod = { apiVersion: "v1", kind: "Pod", metadata: { ...metadata, name: "try", namespace: level }, spec };
       const { status, body } = await server.request<{ message?: string }>(

@@ -31,7 +31,10 @@ afterAll(async () => {
   }
 });
 
-/** Submits on one connection a mail for each of these sizes, each to all of these recipients; their marks. */
+/**
+ * Submits on one connection a mail for each of these sizes, each to all of these recipients; their
+ * marks.
+ */
 async function burst(from: string, to: readonly string[], sizes: readonly number[]): Promise<string[]> {
   const smtp = await SmtpClient.ready(one.at(ports.submissions), from, password);
   const marks: string[] = [];

@@ -48,7 +48,8 @@ test("without the relay daemon logins fail for a while, not for good, and mail i
   const idle = await ImapClient.ready(pod.at(ports.imaps), alice, password);
   const early = await SmtpClient.ready(pod.at(ports.submissions));
   expect(await pod.stop("relay")).toBe(0);
-  // an open session hears 454, a new one is closed before it could ask; neither is told that its password is wrong
+  // an open session hears 454, a new one is closed before it could ask; neither is told that its
+  // password is wrong
   expect(await early.login(alice, password)).toMatchObject({ code: 454 });
   await early.quit();
   await expect(SmtpClient.ready(pod.at(ports.submissions), alice, password)).rejects.toThrow("closed");
@@ -80,7 +81,8 @@ test("logins that come while the daemon stands still go on with it, however many
   await pod.thaw("relay");
   for (const { status } of await Promise.all(answers)) expect(status).toBe("OK");
   for (const client of clients) await client.logout();
-  // they stay for half an hour, and are 1.2 MiB each: as many as the auth process opens connections to, and itself
+  // they stay for half an hour, and are 1.2 MiB each: as many as the auth process opens connections
+  // to, and itself
   expect(await pod.processes("dovecot", "auth")).toBeLessThanOrEqual(31);
 });
 

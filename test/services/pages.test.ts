@@ -1,4 +1,7 @@
-/** The pages in a real browser: phone and desktop, light and dark, both languages; nothing but the relay is asked, and axe finds nothing. */
+/**
+ * The pages in a real browser: phone and desktop, light and dark, both languages; nothing but the
+ * relay is asked, and axe finds nothing.
+ */
 import { join } from "node:path";
 import type { Browser, BrowserContext } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

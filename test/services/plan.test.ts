@@ -1,4 +1,7 @@
-/** The plan in a real pod: an edit is in force in seconds and ends no session; a plan that somebody can't use is used by nobody. */
+/**
+ * The plan in a real pod: an edit is in force in seconds and ends no session; a plan that somebody
+ * can't use is used by nobody.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import type { WrittenPlan } from "../../src/pod/plan.ts";

@@ -1,4 +1,7 @@
-/** Nobody reaches an inner server by way of a relay: not by a name, an address or a spelling of one, and nobody learns which of them exist. */
+/**
+ * Nobody reaches an inner server by way of a relay: not by a name, an address or a spelling of one,
+ * and nobody learns which of them exist.
+ */
 import { createServer, type Server } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
@@ -104,7 +107,10 @@ test.each([`x@[${asNumber}]`, `x@[${asHex}]`, "x@[10.8]", "x@[mx._inner-mx.test]
   },
 );
 
-/** What a bounce says of the mail, without what the sender wrote and without the recipient's own address. */
+/**
+ * What a bounce says of the mail, without what the sender wrote and without the recipient's own
+ * address.
+ */
 function said(bounce: string, recipient: string): string {
   const report = bounce.slice(0, bounce.search(/Content-Description: Undelivered Message/));
   const text = /<[^>]*@[^>]*>:([\s\S]*?)\r?\n\r?\n/.exec(report)?.[1] ?? "";

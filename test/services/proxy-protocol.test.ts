@@ -1,4 +1,7 @@
-/** Behind a load balancer that says who its clients are: limits and sessions are theirs, and whoever says nothing is sent away. */
+/**
+ * Behind a load balancer that says who its clients are: limits and sessions are theirs, and whoever
+ * says nothing is sent away.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import { folders } from "../../src/pod/layout.ts";

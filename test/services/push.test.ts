@@ -1,4 +1,7 @@
-/** A delivered message wakes the devices of its address: from Dovecot over the relay daemon to an HTTPS service that the test is. */
+/**
+ * A delivered message wakes the devices of its address: from Dovecot over the relay daemon to an
+ * HTTPS service that the test is.
+ */
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -24,7 +27,10 @@ let answer: (token: string) => number | undefined;
 /** The service answers nobody before. */
 let mayAnswer: Promise<unknown>;
 
-/** The push service of this test, at the lab's own address; its certificate is trusted because the container is told to. */
+/**
+ * The push service of this test, at the lab's own address; its certificate is trusted because the
+ * container is told to.
+ */
 beforeAll(async () => {
   const { certificatePem, keyPem } = await makeSelfSigned(addresses.gateway, new Date());
   service = createServer({ cert: certificatePem, key: keyPem }, async (request, response) => {

@@ -1,4 +1,7 @@
-/** Refusals that pass look passing: over IMAP, submission and HTTPS, and to a real Delta Chat. And what 300 people behind one address need. */
+/**
+ * Refusals that pass look passing: over IMAP, submission and HTTPS, and to a real Delta Chat. And
+ * what 300 people behind one address need.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import { planHash } from "../../src/pod/plan-files.ts";

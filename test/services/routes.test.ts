@@ -1,4 +1,7 @@
-/** Two relays and the routes between them: SMTP first, HTTPS once it is known, and back when it breaks; no mail is lost, none comes twice. */
+/**
+ * Two relays and the routes between them: SMTP first, HTTPS once it is known, and back when it
+ * breaks; no mail is lost, none comes twice.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
@@ -85,7 +88,10 @@ async function arrived(marks: readonly string[]): Promise<number[]> {
 /** The answer of transport_maps for a domain. */
 const roadOf = (domain: string) => tableAnswer(one, "transport", `x@${domain}`);
 
-/** Postfix remembers the route of one address, the last that it asked for, for 30 s: a mail to another makes it ask again. */
+/**
+ * Postfix remembers the route of one address, the last that it asked for, for 30 s: a mail to
+ * another makes it ask again.
+ */
 const askAgain = () => send(alice);
 
 /** A sender whose mail needs no signature, as it has no domain. */

@@ -1,4 +1,7 @@
-/** The SASL dialogue (RFC 4954, RFC 9051 §6.2.2): real clients log in, with and without an initial response, and wrong dialogues end as the RFCs say. */
+/**
+ * The SASL dialogue (RFC 4954, RFC 9051 §6.2.2): real clients log in, with and without an initial
+ * response, and wrong dialogues end as the RFCs say.
+ */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -32,7 +35,8 @@ afterAll(async () => {
   await pod?.remove();
   if (folder) rmSync(folder, { recursive: true, force: true });
 });
-// an account of its own for each: after three wrong passwords a client that has failed often has to wait
+// an account of its own for each: after three wrong passwords a client that has failed often has to
+// wait
 beforeEach(async () => {
   user = await newAccount(pod);
 });
@@ -48,7 +52,10 @@ interface Job {
   mail: string;
 }
 
-/** An argument vector that ends with 0 after a login and, for submission, a mail that was accepted; not 0 otherwise. */
+/**
+ * An argument vector that ends with 0 after a login and, for submission, a mail that was accepted;
+ * not 0 otherwise.
+ */
 type Command = (job: Job) => { argv: readonly string[]; input?: string };
 
 const curl = (scheme: string, ...options: string[]): Command => {

@@ -1,4 +1,7 @@
-/** Port 443 is for mail programs too: which of them is meant is read from ALPN, and the client stays who it is. STARTTLS beside it. */
+/**
+ * Port 443 is for mail programs too: which of them is meant is read from ALPN, and the client stays
+ * who it is. STARTTLS beside it.
+ */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";

@@ -1,4 +1,7 @@
-/** The pages for people: links lead somewhere, decisions are numbered, files that they name are there, prose is not too wide. */
+/**
+ * The pages for people: links lead somewhere, decisions are numbered, files that they name are
+ * there, prose is not too wide.
+ */
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -45,6 +48,26 @@ describe.each(pages)("%s", (page) => {
     const wide = (line: string) => line.length > 100 && !/^\s*(\||<!--|!\[)/.test(line) && !/^ {4}/.test(line);
     expect(proseOf(page).split("\n").filter(wide)).toEqual([]);
   });
+});
+
+/** What stands on lines of its own; a word that is longer than a line can't be broken. */
+const commentLine = (file: string) =>
+  file.startsWith("image/") ? /^\s*(#|--) .*\S\s+\S/ : /^\s*(\/\/|\/?\*+) .*\S\s+\S/;
+
+test("comments are no wider than prose", () => {
+  const files = globSync("{src,test,bench,scripts,image}/**", {
+    cwd: root,
+    exclude: ["test/fixtures/**", "bench/results/**"],
+  });
+  const sources = files.filter((file) => /\.(ts|mjs|lua)$|^image\/[^.]*$/.test(file) && !file.includes("node_modules"));
+  expect(sources.length).toBeGreaterThan(400);
+  const wide = sources.flatMap((file) =>
+    textOf(file)
+      .split("\n")
+      .filter((line) => line.length > 100 && commentLine(file).test(line))
+      .map((line) => `${file}: ${line.trim()}`),
+  );
+  expect(wide).toEqual([]);
 });
 
 test("decisions are numbered without gaps, and begin with their number", () => {

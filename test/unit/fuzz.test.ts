@@ -1,4 +1,7 @@
-/** What once went wrong stays right, and a short run of each target; `npm run fuzz` has the long ones. */
+/**
+ * What once went wrong stays right, and a short run of each target; `npm run fuzz` has the long
+ * ones.
+ */
 import { describe, expect, test } from "vitest";
 import { crashersOf } from "../fuzz/corpus.ts";
 import { fuzz, replay } from "../fuzz/engine.ts";

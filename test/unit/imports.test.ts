@@ -1,11 +1,17 @@
-/** The arrows between the rooms of src/: imports run downwards only, and within a room there are no circles. */
+/**
+ * The arrows between the rooms of src/: imports run downwards only, and within a room there are no
+ * circles.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { expect, test } from "vitest";
 
 const source = resolve(import.meta.dirname, "../../src");
 
-/** For each room, the rooms it may use. Type imports count. A room that is named with its folder holds more strictly than the rest of that folder. */
+/**
+ * For each room, the rooms it may use. Type imports count. A room that is named with its folder
+ * holds more strictly than the rest of that folder.
+ */
 const mayUse: Record<string, readonly string[]> = {
   lib: [],
   api: ["lib"],

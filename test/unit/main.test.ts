@@ -1,4 +1,7 @@
-/** Each process starts under the Node that runs it: types stripped, all imports found. vitest would not notice what Node can't strip. */
+/**
+ * Each process starts under the Node that runs it: types stripped, all imports found. vitest would
+ * not notice what Node can't strip.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
@@ -8,7 +11,10 @@ import { expect, test } from "vitest";
 const root = resolve(import.meta.dirname, "../..");
 const entryPoints = readdirSync(join(root, "src/main")).filter((file) => file.endsWith(".ts"));
 
-/** Without any settings a process says what it lacks and ends; this is far enough to have read and stripped all its files. */
+/**
+ * Without any settings a process says what it lacks and ends; this is far enough to have read and
+ * stripped all its files.
+ */
 async function start(file: string): Promise<{ code: number | null; text: string }> {
   const env = { PATH: process.env.PATH ?? "", HOME: "/nonexistent" };
   const child = spawn(process.execPath, [join(root, "src/main", file)], { env, stdio: ["ignore", "pipe", "pipe"] });

@@ -1,6 +1,7 @@
 /**
- * No test measures time: on a busy machine it would fail for no fault of ours. What a test can prove is an order or a count ("the mail arrived
- * while the silent connection was still open"); how long something takes is a figure of `npm run bench`. The few exceptions say why.
+ * No test measures time: on a busy machine it would fail for no fault of ours. What a test can
+ * prove is an order or a count ("the mail arrived while the silent connection was still open"); how
+ * long something takes is a figure of `npm run bench`. The few exceptions say why.
  */
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +14,9 @@ const sources = new Map(
     .map((file) => [file, readFileSync(join(root, file), "utf8")]),
 );
 
-/** A machine may stand still for some seconds; a whole test has more than that by vitest.config.ts. */
+/**
+ * A machine may stand still for some seconds; a whole test has more than that by vitest.config.ts.
+ */
 const leastPatienceMs = 10_000;
 const leastTestMs = 180_000;
 

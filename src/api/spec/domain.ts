@@ -4,7 +4,10 @@ import { text } from "../schema.ts";
 const label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
 const ipv4 = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
 
-/** A DNS name of two labels or more that does not end in digits, `_`-prefixed or not; or an IPv4 address. */
+/**
+ * A DNS name of two labels or more that does not end in digits, `_`-prefixed or not; or an IPv4
+ * address.
+ */
 const domainPattern = `^(_?${label}([.]${label})*[.]([a-z]([a-z0-9-]{0,61}[a-z0-9])?)|${ipv4}([.]${ipv4}){3})$`;
 
 export const Domain = text({

@@ -1,4 +1,7 @@
-/** Makes what is missing. A Secret is created, never applied: of two operators that both make a key, one is refused and reads the other's. */
+/**
+ * Makes what is missing. A Secret is created, never applied: of two operators that both make a key,
+ * one is refused and reads the other's.
+ */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { isApiError } from "../../kube/client.ts";
 import { resources, type Secret } from "../../kube/kinds.ts";
@@ -32,7 +35,10 @@ export async function makeIdentity(
   world.unsaved.forget(of);
 }
 
-/** Puts labels, domain and owner of a Secret right where they are not as they have to be. What is in it is not touched. True where it was. */
+/**
+ * Puts labels, domain and owner of a Secret right where they are not as they have to be. What is in
+ * it is not touched. True where it was.
+ */
 export async function mendMetadata(
   server: ChatmailServer,
   now: Found<unknown> | undefined,

@@ -34,8 +34,9 @@ export function identitySecret(server: ChatmailServer, name: IdentityName, texts
 }
 
 /**
- * What has to change in the metadata of a Secret so that it has our labels, the domain and, unless it outlives the server, its owner: a JSON
- * merge patch. Undefined where nothing has to. What others wrote there stays.
+ * What has to change in the metadata of a Secret so that it has our labels, the domain and, unless
+ * it outlives the server, its owner: a JSON merge patch. Undefined where nothing has to. What
+ * others wrote there stays.
  */
 export function metadataPatch(server: ChatmailServer, secret: Secret): object | undefined {
   const { metadata } = secret;
@@ -62,7 +63,10 @@ export function metadataPatch(server: ChatmailServer, secret: Secret): object | 
   return Object.keys(patch).length > 0 ? patch : undefined;
 }
 
-/** Made by the operator for a server of this name: also for an earlier one that left its volume or key behind. */
+/**
+ * Made by the operator for a server of this name: also for an earlier one that left its volume or
+ * key behind.
+ */
 export function isMadeFor(server: ChatmailServer, live: KubeObject): boolean {
   const owner = live.metadata.ownerReferences?.find((reference) => reference.controller);
   if (owner && owner.uid !== server.metadata.uid && owner.kind !== chatmailServer.kind) return false;
@@ -72,5 +76,8 @@ export function isMadeFor(server: ChatmailServer, live: KubeObject): boolean {
 export const notMadeFor = ({ kind, metadata }: KubeObject) =>
   `${kind} ${metadata.name} exists but does not belong to this server: rename or delete it`;
 
-/** Carries our label: made for a server of ours, or to look so. Such a Secret is never a given certificate or a given list of invites. */
+/**
+ * Carries our label: made for a server of ours, or to look so. Such a Secret is never a given
+ * certificate or a given list of invites.
+ */
 export const isOurs = (secret: KubeObject) => secret.metadata?.labels?.[labels.server] !== undefined;

@@ -1,6 +1,6 @@
 /**
- * What is created once and outlives its server: one row for each, with its Secret, how it is judged, how it is made, and what is done where
- * it is broken. A backup has to save exactly this.
+ * What is created once and outlives its server: one row for each, with its Secret, how it is
+ * judged, how it is made, and what is done where it is broken. A backup has to save exactly this.
  */
 import { randomBytes, randomInt } from "node:crypto";
 import type { ChatmailServerSpec } from "../../api/chatmail-server.ts";
@@ -21,7 +21,10 @@ export interface IdentityValues {
   tls: CertificateFacts;
   /** What TURN credentials are made with: whoever knows it may relay through the server. */
   turn: string;
-  /** How many invites there are. The first is made here; from then on the Secret is the user's, who adds and deletes keys. */
+  /**
+   * How many invites there are. The first is made here; from then on the Secret is the user's, who
+   * adds and deletes keys.
+   */
   invites: number;
   /** The keys that the domain signs with; the operator makes the first, a person may add others. */
   dkim: { rsaKeyPem: string; published: { selector: string; key: PublicDkimKey }[] };
@@ -49,7 +52,10 @@ interface Identity<Value> {
   whenBroken: "remake" | "keep";
 }
 
-/** In the order they are made: what takes longest comes last, when the API server has taken the others. */
+/**
+ * In the order they are made: what takes longest comes last, when the API server has taken the
+ * others.
+ */
 export const identities: { readonly [Name in IdentityName]: Identity<IdentityValues[Name]> } = {
   tls: {
     secret: "tlsSecret",

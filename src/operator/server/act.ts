@@ -27,7 +27,10 @@ export interface Done {
 
 export const nothingDone = (): Done => ({ sent: [], failures: [], applied: new Set() });
 
-/** Objects that do not depend on keys. Each failure is its own: the others are applied. Throws only where the API server can't be reached. */
+/**
+ * Objects that do not depend on keys. Each failure is its own: the others are applied. Throws only
+ * where the API server can't be reached.
+ */
 export async function applyLasting(
   server: ChatmailServer,
   seen: Seen,
@@ -53,7 +56,10 @@ export async function applyPod(
   await applyChildren(server, held ? children.filter((each) => each !== set) : children, done, world, signal);
 }
 
-/** Makes the keys that are missing and puts labels and owners of the others right, each by itself. True where a key was made. */
+/**
+ * Makes the keys that are missing and puts labels and owners of the others right, each by itself.
+ * True where a key was made.
+ */
 export async function keepIdentities(
   server: ChatmailServer,
   seen: Seen,
@@ -161,7 +167,10 @@ async function noting(done: Done, of: { what: string; concern: Concern }, write:
   }
 }
 
-/** Throws Failure where mailboxes or keys of another domain are kept under the name of this server, before anything is written. */
+/**
+ * Throws Failure where mailboxes or keys of another domain are kept under the name of this server,
+ * before anything is written.
+ */
 export function refuseKeptOfOthers(server: ChatmailServer, { identity }: Seen, world: World): void {
   const secrets = Object.values(identity).map((each) => (each && "secret" in each ? each.secret : undefined));
   refuseOtherDomain(server, [...secrets, ...keptUnderTheName(server, world)]);

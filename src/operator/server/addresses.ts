@@ -7,7 +7,10 @@ import type { Seen } from "./seen.ts";
 
 export type SeenAddress = NonNullable<ChatmailServerStatus["addresses"]>[number];
 
-/** Where clients connect: the addresses of the spec, else those of the load balancer, or of the node that the pod is on. */
+/**
+ * Where clients connect: the addresses of the spec, else those of the load balancer, or of the node
+ * that the pod is on.
+ */
 export function addressesOf(
   { spec: { network } }: Pick<ChatmailServer, "spec">,
   { service, pod }: Pick<Seen, "service" | "pod">,
@@ -23,15 +26,19 @@ export function addressesOf(
   return ips.map((value) => ({ type: "IPAddress", value, from: "Node" }));
 }
 
-/** Ranges of ipaddr.js that are used inside of networks. Those for documentation, which tests use, are not among them. */
+/**
+ * Ranges of ipaddr.js that are used inside of networks. Those for documentation, which tests use,
+ * are not among them.
+ */
 const insideRanges: readonly string[] = ["private", "uniqueLocal", "carrierGradeNat", "linkLocal", "loopback"];
 
 const isPrivate = (address: string) => isIP(address) !== 0 && insideRanges.includes(ipaddr.process(address).range());
 
 /**
- * `outside`: what other relays and clients can connect to. `inside`: private addresses (RFC 1918, 4193, 6598, link-local,
- * loopback), which mean something else in every network and so must not stand in the DNS; those in `network.privatePeers` count as
- * outside, since the relays that matter are in that network.
+ * `outside`: what other relays and clients can connect to. `inside`: private addresses (RFC 1918,
+ * 4193, 6598, link-local, loopback), which mean something else in every network and so must not
+ * stand in the DNS; those in `network.privatePeers` count as outside, since the relays that matter
+ * are in that network.
  */
 export function bySide(
   { spec: { network } }: Pick<ChatmailServer, "spec">,

@@ -88,14 +88,19 @@ export function startProblem(pod: LivePod, { reason, message = "" }: Pick<LiveEv
   };
 }
 
-/** A terminating pod whose node has not confirmed its end within this time is not ending by itself. */
+/**
+ * A terminating pod whose node has not confirmed its end within this time is not ending by itself.
+ */
 export const confirmedWithinMs = 60_000;
 
 export function isOverdue({ metadata: { deletionTimestamp } }: LivePod, now: Date): boolean {
   return deletionTimestamp !== undefined && Date.parse(deletionTimestamp) + confirmedWithinMs <= now.getTime();
 }
 
-/** Whether nothing is heard of the pod's node; the control plane marks its pods, and a pod that is to end never does. Since when, if known. */
+/**
+ * Whether nothing is heard of the pod's node; the control plane marks its pods, and a pod that is
+ * to end never does. Since when, if known.
+ */
 export function lostNode(pod: LivePod, now: Date): { since?: string | undefined } | undefined {
   const { status = {}, metadata } = pod;
   if (!pod.spec?.nodeName) return undefined;
@@ -111,7 +116,9 @@ export function lostNode(pod: LivePod, now: Date): { since?: string | undefined 
   return undefined;
 }
 
-/** The words for it. Nothing is deleted by force: two Dovecots must never open the same mailboxes. */
+/**
+ * The words for it. Nothing is deleted by force: two Dovecots must never open the same mailboxes.
+ */
 export function nodeLost(pod: LivePod, since: string | undefined, claim: LiveVolumeClaim | undefined): Problem {
   const node = pod.spec?.nodeName ?? "";
   const local = localVolume(claim);

@@ -9,7 +9,9 @@ import type { Metrics } from "../../lib/metrics.ts";
 import { reconcileServer } from "./reconcile.ts";
 import type { LiveServer, World } from "./world.ts";
 
-/** `kubectl annotate cms nine chatmail.dev/log-level=debug`: more is said about this server alone. */
+/**
+ * `kubectl annotate cms nine chatmail.dev/log-level=debug`: more is said about this server alone.
+ */
 const logLevelAnnotation = `${group}/log-level`;
 const logLevels = ["error", "warn", "info", "debug", "trace"];
 

@@ -38,7 +38,9 @@ interface DesiredOptions {
 
 export const namedIn = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.name}`;
 
-/** What does not depend on keys. The plan comes first, so that the pod never starts with an old one. */
+/**
+ * What does not depend on keys. The plan comes first, so that the pod never starts with an old one.
+ */
 export function lastingChildren(server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] {
   return [
     {
@@ -55,8 +57,8 @@ export function lastingChildren(server: ChatmailServer, seen: Seen, options: Des
 }
 
 /**
- * None while the volume is lost, or is about to be: what needs it waits. Where the class can't grow the volume, the rest of the claim is
- * applied all the same.
+ * None while the volume is lost, or is about to be: what needs it waits. Where the class can't grow
+ * the volume, the rest of the claim is applied all the same.
  */
 function claimOf(server: ChatmailServer, seen: Seen): DesiredChild[] {
   const { volumeClaim: claim } = seen;
@@ -82,7 +84,10 @@ function claimOf(server: ChatmailServer, seen: Seen): DesiredChild[] {
   return [{ ...child, otherwise }];
 }
 
-/** What runs, and its volume. No pod as long as it has to wait for something; what runs then goes on as it is. */
+/**
+ * What runs, and its volume. No pod as long as it has to wait for something; what runs then goes on
+ * as it is.
+ */
 export function podChildren(server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] {
   const { certificate, identity } = seen;
   const plan = {

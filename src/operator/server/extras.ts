@@ -10,7 +10,10 @@ export function extrasOf(server: Pick<ChatmailServer, "spec">, addresses: readon
   return server.spec.services.turn.enabled ? { turn: turnOf(server, addresses) } : {};
 }
 
-/** With the outside's address of the pod: the given one, the load balancer's, or that of the node it comes to be on. */
+/**
+ * With the outside's address of the pod: the given one, the load balancer's, or that of the node it
+ * comes to be on.
+ */
 function turnOf(
   { spec: { services, network } }: Pick<ChatmailServer, "spec">,
   addresses: readonly SeenAddress[],

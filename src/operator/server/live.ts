@@ -1,4 +1,7 @@
-/** What we read of objects that Kubernetes keeps. What Kubernetes itself always sets is not optional here. */
+/**
+ * What we read of objects that Kubernetes keeps. What Kubernetes itself always sets is not optional
+ * here.
+ */
 import type { V1ContainerStatus } from "@kubernetes/client-node";
 import type { Json } from "../../kube/kinds.ts";
 

@@ -1,6 +1,7 @@
 /**
- * The data loss guard: what the status remembers of a server, held against what is there. An empty volume in the place of a lost one would
- * give existing addresses to whoever logs in first, and mail that is signed with another key is rejected. Pure.
+ * The data loss guard: what the status remembers of a server, held against what is there. An empty
+ * volume in the place of a lost one would give existing addresses to whoever logs in first, and
+ * mail that is signed with another key is rejected. Pure.
  */
 import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
 import { annotations, chatmailServer, childNames } from "../../api/names.ts";
@@ -93,15 +94,18 @@ function acceptCommand({ metadata, status }: ChatmailServer, what: Losable): str
   return isUsed ? `${annotate}-, then ${annotate}=${what}` : `${annotate}=${what} --overwrite`;
 }
 
-/** A pod that has the recorded volume still: it is older than the claim that is there now, or there is none. */
+/**
+ * A pod that has the recorded volume still: it is older than the claim that is there now, or there
+ * is none.
+ */
 export function servesLostVolume(pod: LivePod | undefined, claim: LiveVolumeClaim | undefined): boolean {
   if (pod?.status?.phase !== "Running" || pod.metadata.deletionTimestamp) return false;
   return !claim || (pod.metadata.creationTimestamp ?? "") < (claim.metadata.creationTimestamp ?? "");
 }
 
 /**
- * Whether the end of this object would be a loss: not of one that ends with an earlier server of the name, which the garbage collector may be
- * about to delete.
+ * Whether the end of this object would be a loss: not of one that ends with an earlier server of
+ * the name, which the garbage collector may be about to delete.
  */
 export function isToStay({ metadata: { uid } }: Pick<ChatmailServer, "metadata">, object: KubeObject): boolean {
   const owners = (object.metadata.ownerReferences ?? []).filter(({ kind }) => kind === chatmailServer.kind);

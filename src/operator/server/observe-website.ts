@@ -1,4 +1,7 @@
-/** The user's own files that a relay publishes: pages, and the newest versions of apps. They are read, so that the status can say what is wrong. */
+/**
+ * The user's own files that a relay publishes: pages, and the newest versions of apps. They are
+ * read, so that the status can say what is wrong.
+ */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { type ConfigMap, resources } from "../../kube/kinds.ts";
 import { appVersionsKey } from "../../pod/relay-config.ts";

@@ -1,4 +1,7 @@
-/** Reads what is known about a server: from what the watches keep, and from the API server what is not watched. */
+/**
+ * Reads what is known about a server: from what the watches keep, and from the API server what is
+ * not watched.
+ */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames } from "../../api/names.ts";
 import { resources } from "../../kube/kinds.ts";
@@ -44,8 +47,8 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
 }
 
 /**
- * Where the status remembers one, the API server itself is asked before it counts as lost: the watch may be behind, and one that a person
- * restored may lack our labels.
+ * Where the status remembers one, the API server itself is asked before it counts as lost: the
+ * watch may be behind, and one that a person restored may lack our labels.
  */
 async function claimAt({ metadata, status }: ChatmailServer, world: World, signal: AbortSignal) {
   const { namespace } = metadata;

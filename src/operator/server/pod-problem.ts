@@ -15,7 +15,10 @@ const imageReasons = [
 /** Ordinary steps on the way to a running container. */
 const onTheWay = ["ContainerCreating", "PodInitializing"];
 
-/** The first problem of a pod; undefined when all its containers are ready. `event`: the newest warning about it. */
+/**
+ * The first problem of a pod; undefined when all its containers are ready. `event`: the newest
+ * warning about it.
+ */
 export function podProblem(
   pod: LivePod,
   about: { now: Date; event?: LiveEvent | undefined; claim?: LiveVolumeClaim | undefined },
@@ -58,7 +61,10 @@ export function podProblem(
   return { reason: "PodPending", message };
 }
 
-/** Volumes and network come first; what was wrong with them is past once a container has been started. */
+/**
+ * Volumes and network come first; what was wrong with them is past once a container has been
+ * started.
+ */
 function isBeforeContainers({ status = {} }: LivePod): boolean {
   const started = status.conditions?.find(({ type }) => type === "PodReadyToStartContainers");
   if (started?.status === "True") return false;
@@ -96,7 +102,10 @@ function containerProblem(pod: LivePod, container: ContainerStatus): Problem | u
   return undefined;
 }
 
-/** The kubelet says the same cause in two ways by turns; here it is one text, so that the status does not flicker. */
+/**
+ * The kubelet says the same cause in two ways by turns; here it is one text, so that the status
+ * does not flicker.
+ */
 function pullCause(message: string | undefined, reason: string): string {
   const cause = (message ?? "").replace(/^Back-off pulling image "[^"]*"(: \w+)?(: )?/, "");
   return cause === "" ? reason.replace("ImagePullBackOff", "ErrImagePull") : cause;

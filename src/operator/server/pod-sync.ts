@@ -2,7 +2,10 @@
 import { type KubeObject, keyOf } from "../../kube/object.ts";
 import type { LivePod } from "./live.ts";
 
-/** What each pod may have mounted by now. A pod that is new to us has what there is: it mounts it as it starts. */
+/**
+ * What each pod may have mounted by now. A pod that is new to us has what there is: it mounts it as
+ * it starts.
+ */
 export class PodSync {
   readonly #mounted = new Map<string, { uid: string; state: string }>();
 

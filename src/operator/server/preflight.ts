@@ -1,6 +1,6 @@
 /**
- * Whether the pod that would replace a running one could start: asked of the API server before anything is replaced. The old pod serves until
- * all is well.
+ * Whether the pod that would replace a running one could start: asked of the API server before
+ * anything is replaced. The old pod serves until all is well.
  */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { ApiError } from "../../kube/client.ts";
@@ -13,7 +13,10 @@ import { quotaHasRoom } from "./quota.ts";
 import type { Seen } from "./seen.ts";
 import type { World } from "./world.ts";
 
-/** Undefined where the StatefulSet may be applied: its template stays, no pod is served by now, or the new one would start. */
+/**
+ * Undefined where the StatefulSet may be applied: its template stays, no pod is served by now, or
+ * the new one would start.
+ */
 export async function preflight(
   server: ChatmailServer,
   wanted: StatefulSet,
@@ -37,7 +40,10 @@ const isServing = ({ metadata, status }: LivePod) =>
 
 type Template = NonNullable<NonNullable<StatefulSet["spec"]>["template"]>;
 
-/** As the API server would keep it, with its defaults; undefined where it would refuse the StatefulSet, which the apply reports. */
+/**
+ * As the API server would keep it, with its defaults; undefined where it would refuse the
+ * StatefulSet, which the apply reports.
+ */
 async function templateAfter(wanted: StatefulSet, world: World, signal: AbortSignal): Promise<Template | undefined> {
   const how = { fieldManager: world.fieldManager, force: true, dryRun: true };
   try {
@@ -60,7 +66,10 @@ function missingReference(live: LiveStatefulSet, next: Template, { certificate }
   return isAnother || problem.reason === "CertificateMissing" ? problem.message : undefined;
 }
 
-/** What the API server says to such a pod: Pod Security, quota, LimitRange, PriorityClass, policies. Nothing is created. */
+/**
+ * What the API server says to such a pod: Pod Security, quota, LimitRange, PriorityClass, policies.
+ * Nothing is created.
+ */
 async function refusal(
   { metadata: { namespace, name } }: ChatmailServer,
   { metadata = {}, spec }: Template,

@@ -1,6 +1,7 @@
 /**
- * Whether somebody is working on what is wrong: the conditions Reconciling and Stalled, which tools go by that wait for a resource (kstatus).
- * Never both are True, and neither is where nothing is wrong. Pure.
+ * Whether somebody is working on what is wrong: the conditions Reconciling and Stalled, which tools
+ * go by that wait for a resource (kstatus). Never both are True, and neither is where nothing is
+ * wrong. Pure.
  */
 import type { Condition } from "../../api/chatmail-server.ts";
 import { deadlineMs, isStalled, type Reason } from "../../api/reasons.ts";
@@ -13,8 +14,9 @@ export interface Verdict {
 }
 
 /**
- * Of the problems in the order in which a person would solve them. What only a person solves is Stalled at once; what should pass by itself is
- * Reconciling until the deadline of its reason. `settled`: why nothing is worked on where nothing is wrong.
+ * Of the problems in the order in which a person would solve them. What only a person solves is
+ * Stalled at once; what should pass by itself is Reconciling until the deadline of its reason.
+ * `settled`: why nothing is worked on where nothing is wrong.
  */
 export function progressVerdicts(
   problems: readonly Problem[],
@@ -54,7 +56,10 @@ function lateProblem(
   return { reason, message: `for more than ${limitMs / 60_000} minutes: ${message}` };
 }
 
-/** Since when the reason has been the same: a problem has its deadline for itself, and an edit begins anew. */
+/**
+ * Since when the reason has been the same: a problem has its deadline for itself, and an edit
+ * begins anew.
+ */
 export const countsFrom = ({ type }: Pick<Condition, "type">): "status" | "reason" =>
   type === "Reconciling" ? "reason" : "status";
 

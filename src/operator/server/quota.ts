@@ -5,8 +5,9 @@ import type { Json } from "../../kube/kinds.ts";
 import type { LivePod } from "./live.ts";
 
 /**
- * The quota counts the pod that runs, which is gone when its successor is made. Undefined where the sentence is not about a quota, or names
- * something that can't be counted here; else whether there is room in the place of the pod.
+ * The quota counts the pod that runs, which is gone when its successor is made. Undefined where the
+ * sentence is not about a quota, or names something that can't be counted here; else whether there
+ * is room in the place of the pod.
  */
 export function quotaHasRoom(said: string, running: LivePod): boolean | undefined {
   const parts = /exceeded quota: [^,]+, requested: (\S+), used: (\S+), limited: (\S+)$/.exec(said.trim());

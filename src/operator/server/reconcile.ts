@@ -31,7 +31,8 @@ type ResolvedServer = ChatmailServer & KubeObject;
 
 /**
  * Brings one ChatmailServer a step closer to its spec. Safe to repeat after a crash at any line.
- * An expected failure is shown as Ready=False and tried again; anything else is shown as InternalError and thrown.
+ * An expected failure is shown as Ready=False and tried again; anything else is shown as
+ * InternalError and thrown.
  */
 export async function reconcileServer(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
   try {
@@ -158,7 +159,10 @@ function isServing(server: WrittenServer, world: World): boolean {
   return owners?.ownerReferences?.some(({ uid }) => uid === metadata.uid) ?? false;
 }
 
-/** What nobody expected: shown on the resource and thrown again, so that it is logged with its stack, counted and retried. */
+/**
+ * What nobody expected: shown on the resource and thrown again, so that it is logged with its
+ * stack, counted and retried.
+ */
 async function showInternalError(key: string, thrown: unknown, world: World, log: Log, signal: AbortSignal) {
   const server = world.stores.servers.at(key);
   if (!server || server.metadata.deletionTimestamp || signal.aborted) return;

@@ -22,7 +22,10 @@ export interface SeenCertificate {
   source: "SelfSigned" | "Secret" | "None";
   /** The Secret that the pod mounts. */
   secretName: string;
-  /** The Secret is one that may not be served: it is not mounted, and a pod that runs goes on as it is. */
+  /**
+   * The Secret is one that may not be served: it is not mounted, and a pod that runs goes on as it
+   * is.
+   */
   unusable?: true;
   facts?: CertificateFacts | undefined;
   problem?: Problem | undefined;
@@ -64,7 +67,9 @@ export interface Seen {
   jobs: LiveJob[];
   /** Kind and name of what would change if the server were not paused. */
   waiting?: readonly string[];
-  /** What the cluster last said about a claim that is not bound, or about a pod that is not made. */
+  /**
+   * What the cluster last said about a claim that is not bound, or about a pod that is not made.
+   */
   claimEvent?: string | undefined;
   setEvent?: string | undefined;
   /** The newest warning about a pod that is not ready. */
@@ -73,7 +78,9 @@ export interface Seen {
 
 /** A server with what keeps its spec from being carried out, if anything does. */
 export type Judged = {
-  /** Why nothing was done: the spec is wrong, or its domain is another's, or the operator failed. */
+  /**
+   * Why nothing was done: the spec is wrong, or its domain is another's, or the operator failed.
+   */
   refused?: Problem | undefined;
   /** What went wrong with owned objects, each by itself. */
   failures?: readonly OwnedFailure[];

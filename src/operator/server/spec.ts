@@ -32,7 +32,10 @@ const layersOf = (spec: unknown, serverDefaults: ServerDefaults): Layer[] => [
 export const isPauseAnnotated = ({ annotations: given }: Pick<WrittenServer["metadata"], "annotations">): boolean =>
   !["", "false", undefined].includes(given?.[annotations.pause]);
 
-/** The API server's CEL rules have seen most specs before us; what they could not see, or an older CRD let pass, is found here. */
+/**
+ * The API server's CEL rules have seen most specs before us; what they could not see, or an older
+ * CRD let pass, is found here.
+ */
 export function resolveServer(
   {
     spec: written,
@@ -49,9 +52,10 @@ export function resolveServer(
 }
 
 /**
- * A domain belongs to the server that is carried out, and among several to the oldest; of two made in the same second, to the one whose uid
- * sorts first. A server that can't be carried out, is Unmanaged or is being deleted keeps nobody out. A server that serves a domain
- * (`isServing`) is not stopped by an older one that becomes valid later.
+ * A domain belongs to the server that is carried out, and among several to the oldest; of two made
+ * in the same second, to the one whose uid sorts first. A server that can't be carried out, is
+ * Unmanaged or is being deleted keeps nobody out. A server that serves a domain (`isServing`) is
+ * not stopped by an older one that becomes valid later.
  */
 export function domainProblem(
   server: WrittenServer,
@@ -85,13 +89,17 @@ export interface OperatorSide {
 }
 
 function isCarriedOut(server: WrittenServer, { resolve, allowedImages }: OperatorSide): boolean {
-  // A server that was created Paused serves nothing: one that served before it was paused is found by `isServing`.
+  // A server that was created Paused serves nothing: one that served before it was paused is found
+  // by `isServing`.
   const resolved = resolve(server);
   if (server.metadata.deletionTimestamp || resolved.management !== "Managed" || !("spec" in resolved)) return false;
   return !(allowedImages && imageProblem(resolved.spec, allowedImages));
 }
 
-/** Where the spec names an image that is under none of the allowed repositories (see `isImageAllowed`). */
+/**
+ * Where the spec names an image that is under none of the allowed repositories (see
+ * `isImageAllowed`).
+ */
 export function imageProblem(
   { image: { reference: image } }: Pick<ChatmailServer["spec"], "image">,
   allowed: readonly string[],

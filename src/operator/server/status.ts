@@ -1,4 +1,7 @@
-/** What the status says. Pure: the same server, the same observations, the same minute give the same text. */
+/**
+ * What the status says. Pure: the same server, the same observations, the same minute give the same
+ * text.
+ */
 import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
 import { annotations, childNames } from "../../api/names.ts";
 import { acceptingReasons, type Reason, reasons } from "../../api/reasons.ts";
@@ -116,7 +119,10 @@ const addressIsKnown: Check = (seen, server) => {
   return { reason: "AddressPending", message: cure };
 };
 
-/** A relay for a private network says so by `network.privatePeers`. One whose domain is an address has been given it by a person. */
+/**
+ * A relay for a private network says so by `network.privatePeers`. One whose domain is an address
+ * has been given it by a person.
+ */
 function privateAlone(server: ChatmailServer, addresses: readonly SeenAddress[]): Problem | undefined {
   const { domain, network } = server.spec;
   const { inside, outside } = bySide(server, addresses);
@@ -169,7 +175,8 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
   const conditions = Object.entries(verdicts).flatMap(([type, verdict]) =>
     verdict ? [conditionOf({ type, verdict, before, generation, now })] : [],
   );
-  // A fault of the operator, or of its rights, says nothing of the relay: what is known of it stays.
+  // A fault of the operator, or of its rights, says nothing of the relay: what is known of it
+  // stays.
   if (refused?.reason === "InternalError" || refused?.reason === "NamespaceForbidden") {
     const known = before.filter(({ type }) => !(type in verdicts));
     return { ...status, observedGeneration: generation, conditions: [...conditions, ...known] };
@@ -201,7 +208,8 @@ function recordsIn(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatu
   const { domain } = server.spec;
   const found = seen.identity.dkim;
   const isUnknown = found !== undefined && found.state !== "present" && !isAccepted("dkim", server);
-  // what is published is the record of the key that was; also a Secret that is broken is not forgotten
+  // what is published is the record of the key that was; also a Secret that is broken is not
+  // forgotten
   if (isLost("dkim", server, seen) || (isUnknown && server.status?.dkim)) {
     const { dkim, dns } = server.status ?? {};
     return { ...(dkim && { dkim }), ...(dns && { dns }) };
@@ -233,7 +241,10 @@ function recordSets(records: readonly DnsRecord[]): NonNullable<NonNullable<Chat
   );
 }
 
-/** What was refused, by the condition that it belongs to; it goes before what is judged of the objects that are there. */
+/**
+ * What was refused, by the condition that it belongs to; it goes before what is judged of the
+ * objects that are there.
+ */
 function failureVerdicts(failures: readonly OwnedFailure[]): Record<string, Verdict> {
   const of = Map.groupBy(failures, ({ concern }) => concern);
   const verdicts = [...of].flatMap(([concern, [first, ...others]]): [string, Verdict][] => {
@@ -259,7 +270,10 @@ function storageOf(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatu
   };
 }
 
-/** In the order in which a person would put things right: a volume that does not grow keeps nobody from their mail. */
+/**
+ * In the order in which a person would put things right: a volume that does not grow keeps nobody
+ * from their mail.
+ */
 function problemsOf(judged: Judged, now: Date): Problem[] {
   const { refused, failures = [] } = judged;
   if (refused) return [refused];
@@ -403,7 +417,9 @@ function resizeWords(claim: LiveVolumeClaim | undefined): string {
   return errors.map(({ message, reason }) => message ?? reason ?? "").join("; ");
 }
 
-/** What may be told to everybody who may read the resource; an invite's token stays in its Secret. */
+/**
+ * What may be told to everybody who may read the resource; an invite's token stays in its Secret.
+ */
 function inviteOf({ spec }: ChatmailServer, { invites }: Seen): Pick<ChatmailServerStatus, "invite"> {
   const { registration } = spec.accounts;
   if (registration === "Closed") return {};
@@ -428,7 +444,10 @@ function invitesVerdict({ secretName, count, unusable }: SeenInvites): Verdict {
   return { status: "False", reason: "InvitesMissing", message };
 }
 
-/** Whether the pod goes by the plan that follows from the spec. One that it can't use changes nothing: what was served is served on. */
+/**
+ * Whether the pod goes by the plan that follows from the spec. One that it can't use changes
+ * nothing: what was served is served on.
+ */
 function upToDateVerdict(server: ChatmailServer, { relay, configMap, waiting = [] }: Seen): Verdict {
   if (waiting.length > 0) {
     const { message } = restVerdict(server, server.spec.management);

@@ -1,6 +1,7 @@
 /**
- * Makes the kubelet bring what a running pod mounts up to date at once. By itself it looks again after a minute and more; whenever the pod
- * object changes, it looks at once, and an annotation is a change that nobody else takes notice of (measured: decision 0027).
+ * Makes the kubelet bring what a running pod mounts up to date at once. By itself it looks again
+ * after a minute and more; whenever the pod object changes, it looks at once, and an annotation is
+ * a change that nobody else takes notice of (measured: decision 0027).
  */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { annotations, childNames } from "../../api/names.ts";

@@ -65,21 +65,29 @@ export interface World {
   eventsAbout: (of: { kind: string; namespace: string; name: string }) => LiveEvent[];
   /** The stores behind it. */
   eventStores: readonly Store<LiveEvent>[];
-  /** Names of the Secrets that others made, without what is in them: a given certificate is among them. */
+  /**
+   * Names of the Secrets that others made, without what is in them: a given certificate is among
+   * them.
+   */
   otherSecrets: Store<KubeObject>;
   /** The same of ConfigMaps. */
   otherConfigMaps: Store<KubeObject>;
   serversByDomain: Index<LiveServer>;
   /**
-   * The server, by its uid, whose objects are applied now, by domain: until its StatefulSet is known, another one of that domain must not
-   * begin.
+   * The server, by its uid, whose objects are applied now, by domain: until its StatefulSet is
+   * known, another one of that domain must not begin.
    */
   domainsAtWork: Map<string, string>;
   /** By "namespace/name" of a Secret that the spec names: a given certificate, invites. */
   serversBySecret: Index<LiveServer>;
-  /** By "namespace/name" of a ConfigMap that the spec names: authorities, pages, versions of apps. */
+  /**
+   * By "namespace/name" of a ConfigMap that the spec names: authorities, pages, versions of apps.
+   */
   serversByConfigMap: Index<LiveServer>;
-  /** Keys that were made and that the API server has not accepted yet: a Secret that is refused costs one key, not one for each retry. */
+  /**
+   * Keys that were made and that the API server has not accepted yet: a Secret that is refused
+   * costs one key, not one for each retry.
+   */
   unsaved: UnsavedKeys;
   /** By the key of their server. */
   jobsByServer: Index<LiveJob>;
@@ -121,7 +129,10 @@ const others = `!${labels.server}`;
 /** Of the many that others make, those that can't hold a certificate. */
 const otherSecretTypes = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token";
 
-/** Stores fill from now on and for as long as the signal lets them; also while another operator leads, so that taking over is quick. */
+/**
+ * Stores fill from now on and for as long as the signal lets them; also while another operator
+ * leads, so that taking over is quick.
+ */
 export function makeWorld(options: {
   client: Client;
   scopes: readonly string[];

@@ -1,8 +1,9 @@
 /**
- * Background task: what each relay pod reports of itself on its health port (`GET /status`), which the operator alone may reach.
- * Each ready pod is asked when it becomes ready and once a minute from then on. An answer that differs from the one before it triggers a
- * reconcile; figures in its message alone do not, so that the status is not written each minute. A pod that does not use the plan that it was
- * given yet is asked again soon.
+ * Background task: what each relay pod reports of itself on its health port (`GET /status`), which
+ * the operator alone may reach. Each ready pod is asked when it becomes ready and once a minute
+ * from then on. An answer that differs from the one before it triggers a reconcile; figures in its
+ * message alone do not, so that the status is not written each minute. A pod that does not use the
+ * plan that it was given yet is asked again soon.
  */
 import { get } from "node:http";
 import { isIPv6 } from "node:net";
@@ -28,7 +29,10 @@ const Report = z.object({
       z.object({ status: z.literal(false), reason: z.string().max(100), message: z.string().max(1_000) }),
     ]),
   ),
-  /** Digests of the plan that it was given and of the one that it goes by; why it does not go by the given one. */
+  /**
+   * Digests of the plan that it was given and of the one that it goes by; why it does not go by the
+   * given one.
+   */
   plan: z
     .object({
       given: z.string().max(64).optional(),
@@ -53,7 +57,10 @@ interface Known {
 
 const relayComponent: Component = "relay";
 const everyMs = 60_000;
-/** While a new plan is on its way into the pod; for two minutes, in which the kubelet looks without being told, too. */
+/**
+ * While a new plan is on its way into the pod; for two minutes, in which the kubelet looks without
+ * being told, too.
+ */
 const soonMs = 2_000;
 const mostSoon = 60;
 const withinMs = 5_000;

@@ -1,4 +1,7 @@
-/** Built-in pages that are answers: to an invite, to an address that is not there. They stand beside the user's own pages too. */
+/**
+ * Built-in pages that are answers: to an invite, to an address that is not there. They stand beside
+ * the user's own pages too.
+ */
 import { addressDomain } from "../../mail/address.ts";
 import { escapeHtml, framed, joinCard } from "./html.ts";
 import { type Language, languages } from "./language.ts";

@@ -1,4 +1,7 @@
-/** What all built-in pages share: the frame around them, the QR code, text made safe. They work without script and ask nobody else for anything. */
+/**
+ * What all built-in pages share: the frame around them, the QR code, text made safe. They work
+ * without script and ask nobody else for anything.
+ */
 import qrcode from "qrcode";
 import { type Language, languageNames, languages } from "./language.ts";
 import { texts } from "./texts.ts";
@@ -41,7 +44,10 @@ export interface Frame {
   /** What stands behind the @ of addresses here. */
   name: string;
   title: string;
-  /** Which page of the menu it is, if it is one of them; others are in one language at their address and have no link to the other. */
+  /**
+   * Which page of the menu it is, if it is one of them; others are in one language at their address
+   * and have no link to the other.
+   */
   page?: PageName;
   /** Where the menu's pages are the user's own, nothing is known of them but the first. */
   menu?: boolean;

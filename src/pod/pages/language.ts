@@ -7,8 +7,8 @@ export type Language = (typeof languages)[number];
 export const languageNames: Record<Language, string> = { en: "English", de: "Deutsch" };
 
 /**
- * The lines of nginx's `map $http_accept_language $language`: that one of our languages which the browser names first. Browsers send them in
- * their order; the weights say the same again.
+ * The lines of nginx's `map $http_accept_language $language`: that one of our languages which the
+ * browser names first. Browsers send them in their order; the weights say the same again.
  */
 export function languageMap(): string {
   const [first, ...others] = languages;

@@ -1,4 +1,7 @@
-/** How the built-in pages look: one style sheet, one icon. Colours have a contrast of 4.5 and more in both schemes (axe checks it). */
+/**
+ * How the built-in pages look: one style sheet, one icon. Colours have a contrast of 4.5 and more
+ * in both schemes (axe checks it).
+ */
 
 export const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><defs><linearGradient id="g" x1="0" y1="0" x2="1" y2="1"><stop offset="0" stop-color="#2bb3a3"/><stop offset="1" stop-color="#2463c9"/></linearGradient></defs><rect width="64" height="64" rx="16" fill="url(#g)"/><path fill="#fff" d="M20 15h24a9 9 0 0 1 9 9v12a9 9 0 0 1-9 9H32L21 54v-9h-1a9 9 0 0 1-9-9V24a9 9 0 0 1 9-9z"/><path fill="#2463c9" d="M26 28.500v-2.500a6 6 0 0 1 12 0v2.500h1a2 2 0 0 1 2 2v6.500a2 2 0 0 1-2 2H25a2 2 0 0 1-2-2v-6.500a2 2 0 0 1 2-2zm3 0h6v-2.500a3 3 0 0 0-6 0z"/></svg>
 `;

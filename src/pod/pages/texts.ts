@@ -1,4 +1,7 @@
-/** Every sentence of the built-in pages, in each of their languages. HTML; the caller escapes what it inserts. */
+/**
+ * Every sentence of the built-in pages, in each of their languages. HTML; the caller escapes what
+ * it inserts.
+ */
 import type { Language } from "./language.ts";
 
 export interface Texts {

@@ -1,4 +1,7 @@
-/** Is this the password of this address: the same answer for IMAP and submission. An address is made by the first login with it (chatmail protocol §12). */
+/**
+ * Is this the password of this address: the same answer for IMAP and submission. An address is made
+ * by the first login with it (chatmail protocol §12).
+ */
 import type { Logger } from "pino";
 import type { AcceptingReason, NotAccepting } from "../../api/reasons.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";
@@ -55,7 +58,10 @@ export class Accounts {
   readonly #options: AccountsOptions;
   readonly #creating = new OneAtATime();
   readonly #passwords: PasswordChecks;
-  /** Addresses made, by domain and client. In memory alone: a restart is rare, and gives each client one burst more. */
+  /**
+   * Addresses made, by domain and client. In memory alone: a restart is rare, and gives each client
+   * one burst more.
+   */
   readonly #made: RateLimiter;
   /** What is short, by domain. */
   readonly #short = new Map<string, Shortage>();
@@ -66,7 +72,10 @@ export class Accounts {
     this.#made = new RateLimiter(options.now);
   }
 
-  /** `from`: the address of the client, where it is known. Throws when the files of accounts can't be read or written. */
+  /**
+   * `from`: the address of the client, where it is known. Throws when the files of accounts can't
+   * be read or written.
+   */
   async login(address: string, password: string, from = ""): Promise<Login> {
     const account = localAddress(this.#options.config, address);
     if (!account || password.includes("\0")) return { kind: "unknown" };
@@ -123,7 +132,10 @@ export class Accounts {
     return { kind: "ok", account };
   }
 
-  /** Whether a new address of this domain could log in now, and why not. `from`: the address of the client, where it is known. Makes nothing. */
+  /**
+   * Whether a new address of this domain could log in now, and why not. `from`: the address of the
+   * client, where it is known. Makes nothing.
+   */
   async welcome(domain: string, limits: DomainLimits, from = ""): Promise<Later | undefined> {
     const short = await this.#shortage(domain, limits);
     if (short) return this.#notNow(domain, short);
@@ -165,7 +177,10 @@ export class Accounts {
     return { kind: "later", reason, retryMs };
   }
 
-  /** Where not everybody may make an address, the answer takes as long as a wrong password: it says nothing of who has one. */
+  /**
+   * Where not everybody may make an address, the answer takes as long as a wrong password: it says
+   * nothing of who has one.
+   */
   async #refuse(
     reason: CreationRefusal | "blocked",
     { domain, limits }: LocalAddress,

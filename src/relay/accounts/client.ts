@@ -1,4 +1,7 @@
-/** Who counts as one client: an IPv4 address, or the /64 of an IPv6 one, which is what a provider gives to one household. Pure. */
+/**
+ * Who counts as one client: an IPv4 address, or the /64 of an IPv6 one, which is what a provider
+ * gives to one household. Pure.
+ */
 import { isIPv4, isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 
@@ -13,7 +16,10 @@ export function clientKey(text: string): string | undefined {
   return `${network.join(":")}::/64`;
 }
 
-/** Of a client's key, the network that one customer of a provider may have: the /48 of an IPv6 client, the address of an IPv4 one. */
+/**
+ * Of a client's key, the network that one customer of a provider may have: the /48 of an IPv6
+ * client, the address of an IPv4 one.
+ */
 export function networkKey(client: string): string {
   const groups = client.endsWith("::/64") ? client.split(":").slice(0, 3) : [];
   return groups.length === 3 ? `${groups.join(":")}::/48` : client;

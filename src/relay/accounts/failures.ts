@@ -1,9 +1,11 @@
 /**
  * Counts wrong passwords, and delays further attempts:
  * - of one client for one account, after ten;
- * - for one account from clients that never logged in to it, after twenty, so that many clients are no way round;
- * - from one network, after ten: it has three attempts for each account, so that neighbours behind one address (carrier-grade NAT) can
- *   log in, but only few of its attempts may wait at the same time.
+ * - for one account from clients that never logged in to it, after twenty, so that many clients are
+ *   no way round;
+ * - from one network, after ten: it has three attempts for each account, so that neighbours behind
+ *   one address (carrier-grade NAT) can log in, but only few of its attempts may wait at the same
+ *   time.
  * Each further failure doubles the delay. In memory, bounded.
  */
 import { BoundedMap } from "../../lib/bounded-map.ts";
@@ -82,7 +84,10 @@ export class LoginFailures {
     this.#add(this.#networks, network, rules.network);
   }
 
-  /** Forgets the failures of this client for this account. Those of the network and of others for the account stay. */
+  /**
+   * Forgets the failures of this client for this account. Those of the network and of others for
+   * the account stay.
+   */
   right({ client, account }: Pick<Origin, "client" | "account">): void {
     this.#pairs.delete(pairKey(client, account));
   }

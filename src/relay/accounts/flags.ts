@@ -13,7 +13,10 @@ export function isDisabled(config: Domains, address: string): boolean {
   return account !== undefined && exists(join(account.home, disabledFlag));
 }
 
-/** True for addresses that can never be local accounts; false for accounts that do not exist yet (that mail bounces later). */
+/**
+ * True for addresses that can never be local accounts; false for accounts that do not exist yet
+ * (that mail bounces later).
+ */
 export function takesOnlyEncrypted(config: Domains, address: string): boolean {
   const account = localRecipient(config, address);
   return account === undefined || exists(join(account.home, encryptedOnlyFlag));

@@ -1,6 +1,6 @@
 /**
- * Password hashing off the main thread. Worker threads start when there is work and end when there has been none for a while:
- * one costs some 10 MB, and an idle relay hashes nothing.
+ * Password hashing off the main thread. Worker threads start when there is work and end when there
+ * has been none for a while: one costs some 10 MB, and an idle relay hashes nothing.
  */
 import { Worker } from "node:worker_threads";
 import type { HashJob, HashResult } from "./hash-worker.ts";
@@ -21,7 +21,10 @@ export interface HashPoolOptions {
   /** The worker's file: hash-worker.ts in development, relay-hash.js beside the bundle. */
   workerFile: URL;
   threads: number;
-  /** More than this many waiting are turned away: at 5 ms each they would wait longer than their askers do. */
+  /**
+   * More than this many waiting are turned away: at 5 ms each they would wait longer than their
+   * askers do.
+   */
   maxWaiting?: number;
   restMs?: number;
 }

@@ -1,4 +1,7 @@
-/** Entry of the worker thread that computes password hashes. Bundled as a file of its own beside the daemon (`relay-hash.js`). */
+/**
+ * Entry of the worker thread that computes password hashes. Bundled as a file of its own beside the
+ * daemon (`relay-hash.js`).
+ */
 import { parentPort } from "node:worker_threads";
 import { sha512Crypt, sha512CryptMatches } from "./sha512-crypt.ts";
 

@@ -1,6 +1,7 @@
 /**
- * Checks passwords in turns. A hash takes some milliseconds of CPU, so whoever sends many wrong passwords must not hold up others:
- * a right password that was seen before is not hashed again, a client that fails too often waits, and the rest is queued fairly.
+ * Checks passwords in turns. A hash takes some milliseconds of CPU, so whoever sends many wrong
+ * passwords must not hold up others: a right password that was seen before is not hashed again, a
+ * client that fails too often waits, and the rest is queued fairly.
  */
 import { randomBytes } from "node:crypto";
 import { FairQueue, QueueFull } from "../fair-queue.ts";
@@ -11,7 +12,10 @@ import type { Later } from "./refusals.ts";
 import { KnownClients, RememberedPasswords } from "./remembered.ts";
 import { newSetting } from "./sha512-crypt.ts";
 
-/** How many attempts may wait. At some 5 ms each, the last of `most` waits little more than a second. */
+/**
+ * How many attempts may wait. At some 5 ms each, the last of `most` waits little more than a
+ * second.
+ */
 const bounds = { most: 500, mostOfAccount: 16, mostOfPair: 4 };
 /** For a whole provider behind one address (carrier-grade NAT). */
 const mostOfNetwork = 300;

@@ -21,7 +21,10 @@ export const maxPasswordBytes = 128;
 /** A rule that a first login breaks. */
 export type CreationRefusal = "registration" | "invite" | "password" | "username";
 
-/** Why no address may be made; undefined when it may. `invites`: those that count now. Resources are asked separately, after this. */
+/**
+ * Why no address may be made; undefined when it may. `invites`: those that count now. Resources are
+ * asked separately, after this.
+ */
 export function creationRefusal(
   account: LocalAddress,
   password: string,
@@ -36,10 +39,16 @@ export function creationRefusal(
   return undefined;
 }
 
-/** Memory and disk: where this part of all that there is is less than the configured limit, it is the limit. Else a small pod or volume could take nobody. */
+/**
+ * Memory and disk: where this part of all that there is is less than the configured limit, it is
+ * the limit. Else a small pod or volume could take nobody.
+ */
 const share = 1 / 8;
 
-/** After a shortage, addresses are made again once this much more than the limit is free, or the load is as much below its limit. */
+/**
+ * After a shortage, addresses are made again once this much more than the limit is free, or the
+ * load is as much below its limit.
+ */
 const recovery = 0.1;
 
 export interface Short {
@@ -49,8 +58,9 @@ export interface Short {
 }
 
 /**
- * The first resource that is short; undefined when none is. What can't be read is left out. `before`: what was short the last time, which
- * has to recover by more than the limit, so that the answer does not change with every look.
+ * The first resource that is short; undefined when none is. What can't be read is left out.
+ * `before`: what was short the last time, which has to recover by more than the limit, so that the
+ * answer does not change with every look.
  */
 export function resourceShortage(
   limits: LocalAddress["limits"]["refuseNew"],

@@ -1,4 +1,7 @@
-/** Refusals that pass: what clients are told, in the words of each protocol. Clients show the sentences. */
+/**
+ * Refusals that pass: what clients are told, in the words of each protocol. Clients show the
+ * sentences.
+ */
 
 export type LaterReason =
   /** Too many logins wait. */

@@ -1,4 +1,7 @@
-/** Right passwords and where they came from: a client that has logged in before does not wait behind strangers. In memory, bounded. */
+/**
+ * Right passwords and where they came from: a client that has logged in before does not wait behind
+ * strangers. In memory, bounded.
+ */
 import { createHmac, randomBytes } from "node:crypto";
 import { BoundedMap } from "../../lib/bounded-map.ts";
 import { pairKey } from "./failures.ts";
@@ -26,8 +29,9 @@ class Expiring {
 }
 
 /**
- * Clients connect again and again with the same password; hashing it each time would cost 5 ms of CPU. Kept is a digest, keyed with a secret
- * of this process, of stored hash and password together: it is worth nothing outside the process, and any change of the stored hash ends it.
+ * Clients connect again and again with the same password; hashing it each time would cost 5 ms of
+ * CPU. Kept is a digest, keyed with a secret of this process, of stored hash and password together:
+ * it is worth nothing outside the process, and any change of the stored hash ends it.
  */
 export class RememberedPasswords {
   readonly #secret = randomBytes(32);

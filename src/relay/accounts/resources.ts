@@ -1,4 +1,7 @@
-/** Reads what is left of load, memory and disk. Memory is the container's where it has a limit, else the machine's. */
+/**
+ * Reads what is left of load, memory and disk. Memory is the container's where it has a limit, else
+ * the machine's.
+ */
 import { readFile, statfs } from "node:fs/promises";
 import { cpus } from "node:os";
 import type { Resources } from "./policy.ts";

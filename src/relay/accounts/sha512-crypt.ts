@@ -1,12 +1,16 @@
 /**
- * SHA512-crypt, the `$6$` of crypt(3), from its public specification ("Unix crypt using SHA-256 and SHA-512", U. Drepper, 2008).
- * Takes some 5 ms of CPU for 5,000 rounds, so it runs in a worker; see hash-pool.ts.
+ * SHA512-crypt, the `$6$` of crypt(3), from its public specification ("Unix crypt using SHA-256 and
+ * SHA-512", U. Drepper, 2008). Takes some 5 ms of CPU for 5,000 rounds, so it runs in a worker; see
+ * hash-pool.ts.
  */
 import { hash, timingSafeEqual } from "node:crypto";
 
 const defaultRounds = 5000;
 const minRounds = 1000;
-/** The specification allows 999,999,999; a stored hash that asks for more than this is not worked on. */
+/**
+ * The specification allows 999,999,999; a stored hash that asks for more than this is not worked
+ * on.
+ */
 const maxRounds = 1_000_000;
 
 const letters = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -28,7 +32,10 @@ function parseSetting(setting: string): Setting | undefined {
   return { salt: match[2] ?? "", rounds, prefix: match[1] === undefined ? "" : `rounds=${rounds}$` };
 }
 
-/** The whole text that crypt(3) gives for a password and a setting; undefined where the setting is none of SHA512-crypt. */
+/**
+ * The whole text that crypt(3) gives for a password and a setting; undefined where the setting is
+ * none of SHA512-crypt.
+ */
 export function sha512Crypt(password: string, setting: string): string | undefined {
   const parsed = parseSetting(setting);
   if (!parsed) return undefined;
@@ -70,7 +77,8 @@ function digest(key: Buffer, salt: Buffer, rounds: number): Buffer {
   const p = repeated(sha512(...Array<Buffer>(key.length).fill(key)), key.length);
   const s = repeated(sha512(...Array<Buffer>(16 + (c[0] ?? 0)).fill(salt)), salt.length);
 
-  // what goes into a round depends on its number modulo 2, 3 and 7: the eight texts are laid out once, with a gap for the last digest
+  // what goes into a round depends on its number modulo 2, 3 and 7: the eight texts are laid out
+  // once, with a gap for the last digest
   const texts = [0, 1, 2, 3, 4, 5, 6, 7].map((which) => {
     const odd = (which & 1) !== 0;
     const parts = [odd ? p : c, which & 2 ? s : none, which & 4 ? p : none, odd ? c : p];
@@ -87,7 +95,10 @@ function digest(key: Buffer, salt: Buffer, rounds: number): Buffer {
 
 const none = Buffer.alloc(0);
 
-/** The order in which crypt(3) writes the 64 bytes, three by three, each step one place on in each column. */
+/**
+ * The order in which crypt(3) writes the 64 bytes, three by three, each step one place on in each
+ * column.
+ */
 function encode(bytes: Buffer): string {
   let text = "";
   const write = (value: number, count: number) => {

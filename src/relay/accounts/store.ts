@@ -1,4 +1,7 @@
-/** An account on disk: a folder named after the address, with its password file (chatmail protocol §1). */
+/**
+ * An account on disk: a folder named after the address, with its password file (chatmail protocol
+ * §1).
+ */
 import { mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { codeOf } from "../../lib/text.ts";
@@ -31,11 +34,17 @@ export async function readPassword(account: LocalAddress): Promise<StoredPasswor
 /** A non-empty password file is what makes an address exist. */
 export const accountExists = (account: LocalAddress): boolean => (sizeIfThere(passwordFile(account)) ?? 0) > 0;
 
-/** Mail without a password: what an administrator leaves who has taken the password away. Nobody may come by it by choosing a new one. */
+/**
+ * Mail without a password: what an administrator leaves who has taken the password away. Nobody may
+ * come by it by choosing a new one.
+ */
 export const hasMailButNoPassword = (account: LocalAddress): boolean =>
   sizeIfThere(join(account.home, "cur")) !== undefined;
 
-/** Makes the account; false where it has come into being meanwhile. The password comes last: a crash before it leaves no account. */
+/**
+ * Makes the account; false where it has come into being meanwhile. The password comes last: a crash
+ * before it leaves no account.
+ */
 export async function writeAccount(account: LocalAddress, crypt: string, nowMs: number): Promise<boolean> {
   await mkdir(dirname(account.home), { recursive: true, mode: 0o700 });
   await mkdir(account.home, { recursive: true, mode: 0o700 });
@@ -48,7 +57,10 @@ export async function writeAccount(account: LocalAddress, crypt: string, nowMs: 
   return true;
 }
 
-/** Notes the day; false where there is no such account. Writes only on another day than the noted one. */
+/**
+ * Notes the day; false where there is no such account. Writes only on another day than the noted
+ * one.
+ */
 export async function noteLogin(account: LocalAddress, atMs: number): Promise<boolean> {
   const path = passwordFile(account);
   try {

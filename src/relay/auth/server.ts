@@ -1,4 +1,7 @@
-/** Dovecot's Lua questions over HTTP on a unix socket: is this the password, who is this, who is there; and its word that a message has come. */
+/**
+ * Dovecot's Lua questions over HTTP on a unix socket: is this the password, who is this, who is
+ * there; and its word that a message has come.
+ */
 import { join } from "node:path";
 import { within } from "../../lib/within.ts";
 import { vmail } from "../../pod/layout.ts";
@@ -20,7 +23,10 @@ export interface AuthTools {
   delivered(address: string, authors: readonly string[]): Promise<void>;
 }
 
-/** Less than auth.lua waits, so that the client gets the sentence. What has begun goes on: the next attempt finds it done. */
+/**
+ * Less than auth.lua waits, so that the client gets the sentence. What has begun goes on: the next
+ * attempt finds it done.
+ */
 const loginPatienceMs = 40_000;
 const busy: Later = { kind: "later", reason: "busy", retryMs: 1_000 };
 

@@ -1,12 +1,14 @@
 /**
- * Checks the Secret of each domain's certificate, and serves what it finds there once key and certificate belong together: one file for Postfix,
- * Dovecot and nginx, replaced by a rename, so that nobody ever reads two halves. Then Postfix and Dovecot are told; nginx reads it at each
+ * Checks the Secret of each domain's certificate, and serves what it finds there once key and
+ * certificate belong together: one file for Postfix, Dovecot and nginx, replaced by a rename, so
+ * that nobody ever reads two halves. Then Postfix and Dovecot are told; nginx reads it at each
  * handshake. A pair that is broken changes nothing.
  *
- * While a domain has no certificate, its file is a link to that of another domain: the programs find all files that they name, so the others are
- * served, and its own clients see a wrong name.
+ * While a domain has no certificate, its file is a link to that of another domain: the programs
+ * find all files that they name, so the others are served, and its own clients see a wrong name.
  *
- * It checks by the clock: the kubelet itself takes up to a minute, and watches (inotify) are what Dovecots on a node run short of.
+ * It checks by the clock: the kubelet itself takes up to a minute, and watches (inotify) are what
+ * Dovecots on a node run short of.
  */
 import { mkdir, readdir, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -37,7 +39,10 @@ interface GivenPair {
 /** What is known of one domain. */
 interface Known {
   checked?: GivenPair;
-  /** Where the link `..data` led then: the kubelet swaps it, and only then, when the Secret has changed. */
+  /**
+   * Where the link `..data` led then: the kubelet swaps it, and only then, when the Secret has
+   * changed.
+   */
   data?: string | undefined;
   /** Its own, and not another domain's. */
   serves: boolean;
@@ -74,7 +79,10 @@ export class Certificates {
     clearTimeout(this.#timer);
   }
 
-  /** Checks now those of the domains that are served and these: each has a file that can be read, if any domain has a certificate. */
+  /**
+   * Checks now those of the domains that are served and these: each has a file that can be read, if
+   * any domain has a certificate.
+   */
   prepare(more: readonly string[] = []): Promise<void> {
     this.#checking = this.#checking.then(async () => {
       const { tlsFolder, domains } = this.#options;
@@ -95,7 +103,10 @@ export class Certificates {
     for (const domain of left) await rm(this.#fileOf(domain), { force: true });
   }
 
-  /** By domain, why its own certificate is not served. A pair that is refused while another is served is no reason to send clients away. */
+  /**
+   * By domain, why its own certificate is not served. A pair that is refused while another is
+   * served is no reason to send clients away.
+   */
   problems(): Record<string, string> {
     const { domains, tlsFolder } = this.#options;
     if (tlsFolder === undefined) return {};

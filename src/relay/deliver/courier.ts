@@ -35,13 +35,19 @@ export class Courier {
     this.#options = options;
   }
 
-  /** Whether mail to this destination comes here: Postfix may take SMTP for half a minute after the route was found. */
+  /**
+   * Whether mail to this destination comes here: Postfix may take SMTP for half a minute after the
+   * route was found.
+   */
   isUsedFor(destination: string): boolean {
     if (this.#options.knowledge.get(destination)?.https?.state !== "yes") this.#used.delete(destination);
     return this.#used.has(destination);
   }
 
-  /** A text is the reply that sends Postfix to SMTP. The peer is connected before the message is asked for. */
+  /**
+   * A text is the reply that sends Postfix to SMTP. The peer is connected before the message is
+   * asked for.
+   */
   async open(envelope: Envelope): Promise<Parcel | string> {
     const { destination, sizeBytes = 0 } = envelope;
     const https = this.#options.knowledge.get(destination)?.https;
@@ -57,7 +63,10 @@ export class Courier {
     return this.#connect(envelope, hosts);
   }
 
-  /** The MX hosts of this moment, as far as they are known to have the route and the domain's policy lets mail go there. */
+  /**
+   * The MX hosts of this moment, as far as they are known to have the route and the domain's policy
+   * lets mail go there.
+   */
   async #hosts(destination: string, https: HttpsRoute): Promise<readonly string[]> {
     const { knowledge, resolver, now } = this.#options;
     const exchangers = await resolver.exchangers(destination);

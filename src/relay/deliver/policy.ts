@@ -9,7 +9,10 @@ export interface Outcome {
 
 const maxReplyLength = 400;
 
-/** An answer is for all recipients. Where it refuses several, SMTP has one for each: perhaps one of them alone is meant. */
+/**
+ * An answer is for all recipients. Where it refuses several, SMTP has one for each: perhaps one of
+ * them alone is meant.
+ */
 export function judgeAnswer({ status, text }: PeerAnswer, host: string, recipients: number): Outcome {
   if (status >= 200 && status < 300) return { reply: "250 2.0.0 OK (HTTPS)", https: "good" };
   const line = replyLine(text);
@@ -30,7 +33,10 @@ export function judgeAnswer({ status, text }: PeerAnswer, host: string, recipien
 
 const temporary = (host: string, status: number) => `451 4.4.0 ${host} answered ${status} to HTTPS`;
 
-/** The body as an SMTP reply of one line that refuses. A 421 would end the session with Postfix; it means "try again" like any other. */
+/**
+ * The body as an SMTP reply of one line that refuses. A 421 would end the session with Postfix; it
+ * means "try again" like any other.
+ */
 function replyLine(text: string): string | undefined {
   const [first = ""] = text.split(/[\r\n]/);
   const match = /^([45][0-9]{2})[ -]?(.*)$/.exec(first);

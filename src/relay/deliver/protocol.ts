@@ -1,4 +1,7 @@
-/** The server side of SMTP as Postfix's client speaks it to us: lines ↔ values, and where a message ends. */
+/**
+ * The server side of SMTP as Postfix's client speaks it to us: lines ↔ values, and where a message
+ * ends.
+ */
 
 export type Command =
   | { kind: "hello"; extended: boolean }
@@ -39,7 +42,10 @@ export function parseCommand(line: string): Command {
 
 const end = Buffer.from("\r\n.\r\n");
 
-/** Finds the lone dot that ends a message. What comes out is the message as it came in: dot-stuffed, without that dot. */
+/**
+ * Finds the lone dot that ends a message. What comes out is the message as it came in: dot-stuffed,
+ * without that dot.
+ */
 export class DataEnd {
   /** What may be the beginning of the end; the message begins as if after a line. */
   #held: Buffer = Buffer.from("\r\n");

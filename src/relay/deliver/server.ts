@@ -1,6 +1,7 @@
 /**
- * SMTP on the pod's loopback, where Postfix hands over what goes by HTTPS; its own client, so the queue, the order and the retries are Postfix's.
- * One transaction has recipients of one domain, as Postfix makes them. A 4xx answer sends Postfix to the next hop of its list, which is SMTP.
+ * SMTP on the pod's loopback, where Postfix hands over what goes by HTTPS; its own client, so the
+ * queue, the order and the retries are Postfix's. One transaction has recipients of one domain, as
+ * Postfix makes them. A 4xx answer sends Postfix to the next hop of its list, which is SMTP.
  */
 import { destinationOf } from "../route/domain.ts";
 import { type Answer, type Dialogue, type FailureHandlers, LastAnswer, ProtocolError } from "../wire/conversation.ts";

@@ -1,11 +1,15 @@
-/** Mail of domains that the relay no longer serves: a kept volume may hold it, and it is deleted by the same rules. */
+/**
+ * Mail of domains that the relay no longer serves: a kept volume may hold it, and it is deleted by
+ * the same rules.
+ */
 import { readdirSync } from "node:fs";
 import type { DomainLimits } from "../../pod/relay-config.ts";
 import type { Domains } from "../domains.ts";
 
 /**
- * Folders of the mail volume that are named like a domain and are none of the served ones, with the longest times of those: whoever takes a domain out
- * of a plan by mistake finds its mail again, and it is not there for ever.
+ * Folders of the mail volume that are named like a domain and are none of the served ones, with the
+ * longest times of those: whoever takes a domain out of a plan by mistake finds its mail again, and
+ * it is not there for ever.
  */
 export function leftDomains({ mailFolder, domains }: Domains): Record<string, DomainLimits> {
   const all = Object.values(domains);

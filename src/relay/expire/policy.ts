@@ -1,4 +1,7 @@
-/** When a mail or an account is deleted (chatmail protocol §15). Pure; all times in milliseconds since 1970, so no time zone comes in. */
+/**
+ * When a mail or an account is deleted (chatmail protocol §15). Pure; all times in milliseconds
+ * since 1970, so no time zone comes in.
+ */
 import type { DomainLimits } from "../../pod/relay-config.ts";
 
 const dayMs = 86_400_000;
@@ -48,7 +51,10 @@ export function trimTargetBytes(limits: Pick<DomainLimits, "quotaBytes">): numbe
   return Math.floor(limits.quotaBytes * trimTo);
 }
 
-/** Which messages of an INBOX go, oldest first, until the rest fits; none that is younger than a day. `names` may hold folders before them. */
+/**
+ * Which messages of an INBOX go, oldest first, until the rest fits; none that is younger than a
+ * day. `names` may hold folders before them.
+ */
 export function namesToTrim<T extends { name: string }>(
   messages: readonly T[],
   targetBytes: number,

@@ -1,4 +1,7 @@
-/** What an expiry run leaves behind, in figures and without an address (chatmail protocol §15.3). Pure. */
+/**
+ * What an expiry run leaves behind, in figures and without an address (chatmail protocol §15.3).
+ * Pure.
+ */
 
 const dayMs = 86_400_000;
 const activeDays = [1, 10, 30, 40, 80, 100, 150] as const;

@@ -1,6 +1,7 @@
 /**
- * One expiry run over a domain's folder (chatmail protocol §15.1). Runs as a process of its own, so it uses plain synchronous calls, which are several
- * times quicker here. It may be stopped at any point and run again: an account that goes loses its password file last.
+ * One expiry run over a domain's folder (chatmail protocol §15.1). Runs as a process of its own, so
+ * it uses plain synchronous calls, which are several times quicker here. It may be stopped at any
+ * point and run again: an account that goes loses its password file last.
  */
 import { type Dirent, lstatSync, readdirSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -101,7 +102,9 @@ class AccountExpiry {
     return ifThere(() => lstatSync(join(this.#home, "password")).mtimeMs);
   }
 
-  /** An interrupted account creation leaves only the flag file. After a day it is safe to remove. */
+  /**
+   * An interrupted account creation leaves only the flag file. After a day it is safe to remove.
+   */
   #removeIfEmpty(): void {
     const names = (entriesOf(this.#home) ?? []).map((entry) => entry.name);
     const changed = ifThere(() => lstatSync(this.#home).mtimeMs) ?? this.#run.nowMs;

@@ -1,8 +1,10 @@
 /**
- * Signs the bounces that our own Postfix writes (chatmail protocol §10), so that other relays take them. Whatever else comes by passes untouched.
+ * Signs the bounces that our own Postfix writes (chatmail protocol §10), so that other relays take
+ * them. Whatever else comes by passes untouched.
  *
- * Postfix writes all of them in the name of one domain. Where several are served, each is given the name of the domain that it is about: that of its reader, or
- * else of the recipient that failed. So who reads it learns nothing of the other domains.
+ * Postfix writes all of them in the name of one domain. Where several are served, each is given the
+ * name of the domain that it is about: that of its reader, or else of the recipient that failed. So
+ * who reads it learns nothing of the other domains.
  */
 import { addressDomain } from "../../mail/address.ts";
 import { ourDomainOf } from "../domains.ts";
@@ -14,7 +16,10 @@ import type { OutgoingTools } from "./outgoing.ts";
 import type { OwnSigning } from "./own-keys.ts";
 import { isBounce } from "./policy.ts";
 
-/** Kept of a bounce until it is known whom it is about. Postfix puts at most 50 kB of the mail into it. */
+/**
+ * Kept of a bounce until it is known whom it is about. Postfix puts at most 50 kB of the mail into
+ * it.
+ */
 const mostKeptBytes = 2 ** 20;
 
 export class BounceFilter implements MessageFilter {
@@ -23,7 +28,10 @@ export class BounceFilter implements MessageFilter {
   readonly #recipients: string[] = [];
   #headers: (readonly [name: string, value: string])[] = [];
   readonly #inspector = new MessageInspector();
-  /** Of our domains, the one in whose name Postfix has written it; undefined for whatever is no bounce of ours. */
+  /**
+   * Of our domains, the one in whose name Postfix has written it; undefined for whatever is no
+   * bounce of ours.
+   */
   #origin: string | undefined;
   /** The body, until the domain is known. */
   #kept: Buffer[] | undefined;

@@ -11,7 +11,10 @@ import { firstStepLine } from "./secure-join.ts";
 const returnedMessage = ["message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"];
 const deliveryStatus = ["message/delivery-status", "message/global-delivery-status"];
 
-/** The parts that an encrypted message, a Secure-Join request or a delivery report has, and no others. */
+/**
+ * The parts that an encrypted message, a Secure-Join request or a delivery report has, and no
+ * others.
+ */
 export class ExpectedParts implements PartHandler {
   #encrypted: boolean;
   #secureJoin: boolean;
@@ -75,7 +78,10 @@ export class ExpectedParts implements PartHandler {
     return this.#report ? this.#partOfReport(type) : undefined;
   }
 
-  /** RFC 6522 §3: a text for people, the status for programs, the mail or its headers. The first and the last may be missing. */
+  /**
+   * RFC 6522 §3: a text for people, the status for programs, the mail or its headers. The first and
+   * the last may be missing.
+   */
   #partOfReport(type: string): Sink | undefined {
     const before = this.#reported;
     if (before === "nothing" && type === "text/plain") {

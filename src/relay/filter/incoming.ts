@@ -1,4 +1,7 @@
-/** The filter for mail from other servers (chatmail protocol §3): encrypted, or allowed in the clear, and signed by the domain of its author. */
+/**
+ * The filter for mail from other servers (chatmail protocol §3): encrypted, or allowed in the
+ * clear, and signed by the domain of its author.
+ */
 import type { Verifier, Verifying } from "../../dkim/verify.ts";
 import { isDisabled, takesOnlyEncrypted } from "../accounts/flags.ts";
 import { isOurs, localRecipient, ourDomainOf, plainRecipient } from "../domains.ts";
@@ -64,7 +67,8 @@ export class IncomingFilter implements MessageFilter {
     const { from } = this.#inspector;
     const domain = from?.slice(from.lastIndexOf("@") + 1);
     if (this.#isSurelyRefused || from === undefined || domain === undefined) return;
-    // nobody else writes in our users' names: what they write does not come from outside, or it has our signature
+    // nobody else writes in our users' names: what they write does not come from outside, or it has
+    // our signature
     if (isLiteralOf(domain, this.#client) && !isOurs(config, from)) return;
     this.#origin = domain;
     this.#verifying.endOfHeaders(domain);

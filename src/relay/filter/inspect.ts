@@ -1,4 +1,7 @@
-/** Reads one message as it streams by and says what the filter's rules ask of it. Memory is bounded, whatever the size of the message. */
+/**
+ * Reads one message as it streams by and says what the filter's rules ask of it. Memory is bounded,
+ * whatever the size of the message.
+ */
 import { authorOf } from "../mime/from.ts";
 import { parseContentType, unfolded } from "../mime/headers.ts";
 import { MultipartScanner } from "../mime/multipart.ts";
@@ -7,7 +10,10 @@ import { isOnceOnly } from "./once.ts";
 import { FirstStepText, isFirstStep } from "./secure-join.ts";
 
 export interface MessageFacts {
-  /** The author's address, lower-case; undefined where there is not exactly one From header with one address that every reader finds. */
+  /**
+   * The author's address, lower-case; undefined where there is not exactly one From header with one
+   * address that every reader finds.
+   */
   from: string | undefined;
   /** The address in the Sender header: as `from`, and null where there is no such header. */
   sender: string | undefined | null;
@@ -18,11 +24,19 @@ export interface MessageFacts {
   type: string;
   /** There is an Auto-Submitted header that says something. */
   autoSubmitted: boolean;
-  /** Only OpenPGP-encrypted content (chatmail protocol §4, §4.1); `withVersionLine` where the armor has a line that only other servers' mail may have. */
+  /**
+   * Only OpenPGP-encrypted content (chatmail protocol §4, §4.1); `withVersionLine` where the armor
+   * has a line that only other servers' mail may have.
+   */
   encrypted: "no" | "yes" | "withVersionLine";
-  /** The one cleartext step of a Secure-Join handshake (chatmail protocol §5), as a multipart or as text of one line (core 2.57 to 2.59). */
+  /**
+   * The one cleartext step of a Secure-Join handshake (chatmail protocol §5), as a multipart or as
+   * text of one line (core 2.57 to 2.59).
+   */
   secureJoinRequest: boolean;
-  /** The content is a delivery status notification (RFC 3464) and nothing else, of at most 1 MiB. */
+  /**
+   * The content is a delivery status notification (RFC 3464) and nothing else, of at most 1 MiB.
+   */
   deliveryReport: boolean;
   /** A CR without LF or an LF without CR stands in the body. */
   bareNewline: boolean;
@@ -111,7 +125,9 @@ export class MessageInspector {
     return this.#first.get("subject");
   }
 
-  /** Whether the message can still turn out encrypted, a Secure-Join request or a delivery report. */
+  /**
+   * Whether the message can still turn out encrypted, a Secure-Join request or a delivery report.
+   */
   get hopeful(): boolean {
     return this.#scanner ? !this.#scanner.gaveUp : this.#line?.right === true;
   }
@@ -135,7 +151,10 @@ export class MessageInspector {
     };
   }
 
-  /** A loop over octets costs the same whatever they are; a search for each line end is slow where there is nothing else. */
+  /**
+   * A loop over octets costs the same whatever they are; a search for each line end is slow where
+   * there is nothing else.
+   */
   #lookForBareNewline(chunk: Buffer): void {
     if (this.#bareNewline) return;
     let afterCr = this.#afterCr;
@@ -156,7 +175,10 @@ const mostNames = 1000;
 
 const isWanted = (key: string): key is Wanted => (wanted as readonly string[]).includes(key);
 
-/** Several Autocrypt headers are one for each address of an author; two for one address and it is not clear which key is meant. */
+/**
+ * Several Autocrypt headers are one for each address of an author; two for one address and it is
+ * not clear which key is meant.
+ */
 const mostKeys = 100;
 const ownerOfKey = (value: string) =>
   /(?:^|;)\s*addr\s*=\s*([^;]*)/i.exec(unfolded(value))?.[1]?.trim().toLowerCase() ?? "";

@@ -1,6 +1,12 @@
-/** Headers that a message has at most once: readers choose the first or the last of several, so one reader could be shown what another judged. */
+/**
+ * Headers that a message has at most once: readers choose the first or the last of several, so one
+ * reader could be shown what another judged.
+ */
 
-/** RFC 5322 §3.6, RFC 2045 §3, RFC 3834 §5, RFC 2919 §2, and what Delta Chat acts on. From is not here: it has to be there exactly once. */
+/**
+ * RFC 5322 §3.6, RFC 2045 §3, RFC 3834 §5, RFC 2919 §2, and what Delta Chat acts on. From is not
+ * here: it has to be there exactly once.
+ */
 const once = new Set([
   "sender",
   "reply-to",

@@ -1,4 +1,7 @@
-/** What signatures say about where a mail is from (chatmail protocol §6): one must be valid and of exactly the domain in From. */
+/**
+ * What signatures say about where a mail is from (chatmail protocol §6): one must be valid and of
+ * exactly the domain in From.
+ */
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { Verification } from "../../dkim/verify.ts";
@@ -20,8 +23,8 @@ export type OriginVerdict =
     };
 
 /**
- * Relays without a domain name, `user@[192.0.2.1]`, can't sign. Their proof is the connection: the literal (RFC 5321 §4.1.3) is the IP address
- * that the mail comes from, `client`.
+ * Relays without a domain name, `user@[192.0.2.1]`, can't sign. Their proof is the connection: the
+ * literal (RFC 5321 §4.1.3) is the IP address that the mail comes from, `client`.
  */
 export function isLiteralOf(fromDomain: string, client: string | undefined): boolean {
   const literal = /^\[(?:ipv6:)?([^\]]+)\]$/i.exec(fromDomain)?.[1];

@@ -34,12 +34,14 @@ export interface OutgoingTools extends FilterTools {
 }
 
 /**
- * Headers that say something of the sender's device, and those for text that people read (decision 0015). The Received header of this hop is
- * not shown to milters; Postfix drops it.
+ * Headers that say something of the sender's device, and those for text that people read (decision
+ * 0015). The Received header of this hop is not shown to milters; Postfix drops it.
  */
 const removedHeaders = ["x-originating-ip", "x-mailer", "user-agent", "comments", "keywords"];
 const replacedSubject = " [...]";
-/** Each is a packet of the answer; a real mail has three. A mail of 30 MiB has room for millions. */
+/**
+ * Each is a packet of the answer; a real mail has three. A mail of 30 MiB has room for millions.
+ */
 const mostChanges = 1000;
 const headersTooLarge = "552 5.3.4 Message headers are too large";
 
@@ -72,8 +74,9 @@ export class OutgoingFilter implements MessageFilter {
   }
 
   /**
-   * FailureHandlers with the sender is told here and not at MAIL, as on other chatmail relays; by now Postfix has seen that the sender is who logged in,
-   * so nobody uses up somebody else's turns. A transaction takes one, whatever the number of recipients.
+   * FailureHandlers with the sender is told here and not at MAIL, as on other chatmail relays; by
+   * now Postfix has seen that the sender is who logged in, so nobody uses up somebody else's turns.
+   * A transaction takes one, whatever the number of recipients.
    */
   async recipient(address: string): Promise<string | undefined> {
     this.#maySend ??= { refusal: this.#senderRefusal() };

@@ -1,6 +1,7 @@
 /**
- * The keys that our own domains sign with, read from the Secret's folder. A domain that is to sign and has no key takes no mail: nothing goes
- * out unsigned. What is missing is looked for again whenever readiness is asked for, since a Secret may be completed while the pod runs.
+ * The keys that our own domains sign with, read from the Secret's folder. A domain that is to sign
+ * and has no key takes no mail: nothing goes out unsigned. What is missing is looked for again
+ * whenever readiness is asked for, since a Secret may be completed while the pod runs.
  */
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
@@ -40,7 +41,10 @@ export class OwnKeys {
     this.problems();
   }
 
-  /** By domain, which key is missing and why. Reads again what is missing, and forgets domains that are no longer served. */
+  /**
+   * By domain, which key is missing and why. Reads again what is missing, and forgets domains that
+   * are no longer served.
+   */
   problems(): Record<string, string> {
     const { dkim } = this.#options.config;
     for (const domain of this.#ofDomain.keys()) if (!Object.hasOwn(dkim, domain)) this.#ofDomain.delete(domain);

@@ -1,4 +1,7 @@
-/** The filter's rules (chatmail protocol §2, §3): from what a message is to what happens with it. Pure. */
+/**
+ * The filter's rules (chatmail protocol §2, §3): from what a message is to what happens with it.
+ * Pure.
+ */
 import type { MessageFacts } from "./inspect.ts";
 
 export type Verdict =
@@ -44,7 +47,10 @@ function passesOutgoingAs(facts: MessageFacts, recipients: readonly string[]) {
   return isSetupMessage(facts, recipients) ? "setupMessage" : undefined;
 }
 
-/** An Autocrypt Setup Message, which people send to themselves: its content is encrypted with a code, its outside is not. */
+/**
+ * An Autocrypt Setup Message, which people send to themselves: its content is encrypted with a
+ * code, its outside is not.
+ */
 function isSetupMessage(facts: MessageFacts, recipients: readonly string[]): boolean {
   return looksLikeSetupMessage(facts) && recipients.length === 1 && recipients[0] === facts.from;
 }
@@ -79,12 +85,18 @@ function passesIncomingAs(facts: MessageFacts, envelope: IncomingEnvelope) {
   return envelope.oneMustBeEncrypted ? undefined : "cleartext";
 }
 
-/** By its headers a bounce, as mail servers write them. Who wrote it, and what its content is, are other questions. */
+/**
+ * By its headers a bounce, as mail servers write them. Who wrote it, and what its content is, are
+ * other questions.
+ */
 export function isBounce(facts: MessageFacts): boolean {
   return facts.autoSubmitted && facts.type === "multipart/report" && facts.from?.startsWith("mailer-daemon@") === true;
 }
 
-/** Bounces to forged senders are impossible: an envelope sender that is not the author becomes the null sender. */
+/**
+ * Bounces to forged senders are impossible: an envelope sender that is not the author becomes the
+ * null sender.
+ */
 export function senderBecomesNull(facts: MessageFacts, sender: string): boolean {
   return sender !== "" && sender !== facts.from;
 }
@@ -92,7 +104,10 @@ export function senderBecomesNull(facts: MessageFacts, sender: string): boolean 
 const badFrom: Verdict = { kind: "refuse", why: "from", text: "500 Invalid FROM header" };
 const otherSender: Verdict = { kind: "refuse", why: "from", text: "554 5.6.0 Sender header names somebody else" };
 
-/** What readers would take for different things. The header's text is not repeated: it would stand in logs and bounces. */
+/**
+ * What readers would take for different things. The header's text is not repeated: it would stand
+ * in logs and bounces.
+ */
 function headerProblem({ from, repeated }: MessageFacts): Verdict | undefined {
   if (from === undefined) return badFrom;
   if (repeated === undefined) return undefined;

@@ -1,4 +1,7 @@
-/** The one step of a Secure-Join handshake that travels in the clear (chatmail protocol §5): a header that names it, and a text of one line that does too. */
+/**
+ * The one step of a Secure-Join handshake that travels in the clear (chatmail protocol §5): a
+ * header that names it, and a text of one line that does too.
+ */
 import { ExactText } from "../mime/exact-text.ts";
 import type { Sink } from "../mime/sink.ts";
 import { undoTransferEncoding } from "../mime/transfer.ts";

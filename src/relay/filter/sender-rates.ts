@@ -1,6 +1,7 @@
 /**
- * How often, and how much, each address may send, over a restart: the turns that somebody has taken and not got back yet are in a file on the volume,
- * written at the end and, after a crash, a minute old at most. The file is a help, not a truth: if it is unreadable, the table starts empty.
+ * How often, and how much, each address may send, over a restart: the turns that somebody has taken
+ * and not got back yet are in a file on the volume, written at the end and, after a crash, a minute
+ * old at most. The file is a help, not a truth: if it is unreadable, the table starts empty.
  */
 import { join } from "node:path";
 import type { Logger } from "pino";
@@ -96,7 +97,10 @@ const longest = (left: FullAt, size = 10_000): FullAt =>
 /** In the table, beside the address itself, whose turns are mails; no address has a space. */
 export const bytesKey = (address: string) => `bytes ${address}`;
 
-/** How long a burst takes to be full again. No date is further away, but where the clock was set back. */
+/**
+ * How long a burst takes to be full again. No date is further away, but where the clock was set
+ * back.
+ */
 function slowestMs({ domains }: Domains, key: string): number {
   const times = Object.values(domains).map((each) =>
     key.startsWith(bytesKey(""))

@@ -1,4 +1,7 @@
-/** How large one message may be: as the domains of its sender and its recipients allow. Postfix goes by the largest size that any domain allows. */
+/**
+ * How large one message may be: as the domains of its sender and its recipients allow. Postfix goes
+ * by the largest size that any domain allows.
+ */
 import type { DomainLimits } from "../../pod/relay-config.ts";
 
 /** As Postfix says it. */
@@ -14,7 +17,10 @@ export class Size {
     this.#declared = declared;
   }
 
-  /** A sender or recipient of this domain takes part. False where the declared size is too large for it; then it does not. */
+  /**
+   * A sender or recipient of this domain takes part. False where the declared size is too large for
+   * it; then it does not.
+   */
   fits({ maxMessageBytes }: DomainLimits): boolean {
     if (this.#declared > maxMessageBytes) return false;
     this.#most = Math.min(this.#most, maxMessageBytes);

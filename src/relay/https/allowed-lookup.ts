@@ -1,4 +1,7 @@
-/** Connections go only to addresses that the relay may connect to: judged after the look-up, on the very addresses that are then connected to. */
+/**
+ * Connections go only to addresses that the relay may connect to: judged after the look-up, on the
+ * very addresses that are then connected to.
+ */
 import { isIP, type LookupFunction } from "node:net";
 
 /** Whether an address may be connected to. */
@@ -10,7 +13,10 @@ export class PeerRefused extends Error {
   readonly code = "EPEERREFUSED";
 }
 
-/** A look-up for sockets that leaves out the addresses that may not be connected to; fails with PeerRefused where none is left. */
+/**
+ * A look-up for sockets that leaves out the addresses that may not be connected to; fails with
+ * PeerRefused where none is left.
+ */
 export function allowedLookup(lookup: LookupFunction, mayConnect: MayConnect): LookupFunction {
   return (host, options, done) => {
     lookup(host, { ...options, all: true }, (failure, found, family) => {

@@ -1,6 +1,7 @@
 /**
- * HTTPS to other relays: HTTP/2 where the peer has it, else HTTP/1.1; connections are kept and used again. A request is opened before its
- * body is there, so that a peer that can't be reached costs no mail its time.
+ * HTTPS to other relays: HTTP/2 where the peer has it, else HTTP/1.1; connections are kept and used
+ * again. A request is opened before its body is there, so that a peer that can't be reached costs
+ * no mail its time.
  */
 import http2 from "node:http2";
 import https from "node:https";
@@ -48,7 +49,10 @@ export class PeerError extends Error {
 /** A request whose headers are sent. */
 export interface OpenRequest {
   protocol: "h2" | "http/1.1";
-  /** Resolves when more may be written. After an early answer the rest of the body is thrown away. Throws PeerError. */
+  /**
+   * Resolves when more may be written. After an early answer the rest of the body is thrown away.
+   * Throws PeerError.
+   */
   write(chunk: Buffer): Promise<void>;
   /** Ends the body and waits for the answer. Throws PeerError. */
   finish(): Promise<PeerAnswer>;
@@ -57,14 +61,19 @@ export interface OpenRequest {
 
 export interface PeersOptions {
   lookup: LookupFunction;
-  /** For the addresses of names and for addresses in place of names, each time that a connection begins. */
+  /**
+   * For the addresses of names and for addresses in place of names, each time that a connection
+   * begins.
+   */
   mayConnect: MayConnect;
   port?: number;
   /** From name look-up to the end of the TLS handshake. */
   connectMs?: number;
   /** For the peer to take some bytes. A mail that is given up here is one that the peer has not. */
   stallMs?: number;
-  /** For the answer after the last byte. Given up here, it may be there already, so this is long. */
+  /**
+   * For the answer after the last byte. Given up here, it may be there already, so this is long.
+   */
   answerMs?: number;
 }
 

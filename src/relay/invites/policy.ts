@@ -1,7 +1,7 @@
 /**
- * Who has an invite. /new hands out an address with a password that proves it: part of it is made from invite and address. So nothing is
- * kept until the first login, a restart forgets nothing, and an invite that is taken back takes what was made with it and not yet used
- * along. Pure.
+ * Who has an invite. /new hands out an address with a password that proves it: part of it is made
+ * from invite and address. So nothing is kept until the first login, a restart forgets nothing, and
+ * an invite that is taken back takes what was made with it and not yet used along. Pure.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 

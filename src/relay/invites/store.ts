@@ -1,4 +1,7 @@
-/** The invites that count now: the Secret as it is mounted, one in each file. Read for each question, so taking one back needs no restart. */
+/**
+ * The invites that count now: the Secret as it is mounted, one in each file. Read for each
+ * question, so taking one back needs no restart.
+ */
 import { join } from "node:path";
 import { inviteTokenIn } from "../../mail/invite.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";

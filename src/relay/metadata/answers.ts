@@ -1,4 +1,6 @@
-/** Answers Dovecot's metadata dict: an account's push tokens, and what the server says of itself. */
+/**
+ * Answers Dovecot's metadata dict: an account's push tokens, and what the server says of itself.
+ */
 import type { Logger } from "pino";
 import { mailDomainOf } from "../../mail/address.ts";
 import type { RelayConfig } from "../../pod/relay-config.ts";

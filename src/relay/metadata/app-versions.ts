@@ -1,6 +1,7 @@
 /**
- * The newest versions of clients, as clients ask for them (chatmail protocol §13.1). Checked here: one wrong type makes a client
- * drop the whole, and a misspelt name is a default that nobody meant. Pure.
+ * The newest versions of clients, as clients ask for them (chatmail protocol §13.1). Checked here:
+ * one wrong type makes a client drop the whole, and a misspelt name is a default that nobody meant.
+ * Pure.
  */
 
 const maxBytes = 32_768;

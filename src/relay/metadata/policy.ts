@@ -1,4 +1,7 @@
-/** IMAP METADATA keys, what the server says of itself, and push tokens with their times (chatmail protocol §13). Pure. */
+/**
+ * IMAP METADATA keys, what the server says of itself, and push tokens with their times (chatmail
+ * protocol §13). Pure.
+ */
 import { createHmac } from "node:crypto";
 
 /** What a key of the metadata dict names. */
@@ -20,13 +23,18 @@ export const serverValues: Readonly<Record<string, string>> = {
   maxsmtprecipients: "1000",
 };
 
-/** TURN credentials are valid for at least so long, and for less than twice as long. Clients ask again 12 hours before the end. */
+/**
+ * TURN credentials are valid for at least so long, and for less than twice as long. Clients ask
+ * again 12 hours before the end.
+ */
 const credentialSeconds = 216_000;
 
 /**
- * The TURN server and credentials for it that end by themselves (the TURN REST scheme: the name is the Unix time of the end, the password its
- * HMAC). coturn counts allocations by the name, so an account has one name at a time: its end is moved to a second that a keyed hash of the account
- * gives, the same in every 60 hours. The name can't have another part: clients read all of it as the time. Clients split at the first three colons.
+ * The TURN server and credentials for it that end by themselves (the TURN REST scheme: the name is
+ * the Unix time of the end, the password its HMAC). coturn counts allocations by the name, so an
+ * account has one name at a time: its end is moved to a second that a keyed hash of the account
+ * gives, the same in every 60 hours. The name can't have another part: clients read all of it as
+ * the time. Clients split at the first three colons.
  */
 export function turnValue(options: {
   server: { host: string; port: number };
@@ -52,7 +60,10 @@ const tokenDays = 90;
 const futureSeconds = 60;
 /** More devices than anybody has; those that were set longest ago go. */
 export const maxTokens = 10;
-/** A client sets its token at each connection: one that was set so short a time ago is not written again. */
+/**
+ * A client sets its token at each connection: one that was set so short a time ago is not written
+ * again.
+ */
 const sameForSeconds = 86_400;
 
 /** Printable ASCII without spaces (a space stands between tokens), of at most 4096 characters. */
@@ -60,7 +71,10 @@ export function isToken(text: string): boolean {
   return /^[\x21-\x7e]{1,4096}$/.test(text);
 }
 
-/** Without those that were last set too long ago, or in the future, and of the others the ones set last. */
+/**
+ * Without those that were last set too long ago, or in the future, and of the others the ones set
+ * last.
+ */
 export function validTokens(tokens: Tokens, nowSeconds: number): Tokens {
   const isValid = (setAt: number) => setAt > nowSeconds - tokenDays * 86_400 && setAt <= nowSeconds + futureSeconds;
   const valid = Object.entries(tokens).filter(([, setAt]) => isValid(setAt));
@@ -68,7 +82,9 @@ export function validTokens(tokens: Tokens, nowSeconds: number): Tokens {
   return Object.fromEntries(valid.filter((each) => kept.has(each)));
 }
 
-/** A token that is there keeps its place and, unless it was set a short time ago, gets a new time. */
+/**
+ * A token that is there keeps its place and, unless it was set a short time ago, gets a new time.
+ */
 export function withTokens(tokens: Tokens, set: readonly string[], nowSeconds: number): Tokens {
   const valid = validTokens(tokens, nowSeconds);
   let next = valid;
@@ -85,7 +101,10 @@ export function withoutToken(tokens: Tokens, token: string, nowSeconds: number):
   return rest;
 }
 
-/** The tokens in the text of metadata.json; its old form had a list. Undefined for a text that is neither. */
+/**
+ * The tokens in the text of metadata.json; its old form had a list. Undefined for a text that is
+ * neither.
+ */
 export function parseTokens(text: string, nowSeconds: number): Tokens | undefined {
   let stored: unknown;
   try {

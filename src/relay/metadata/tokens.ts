@@ -11,7 +11,10 @@ export class TokenStore {
   readonly #log: Logger;
   readonly #now: () => number;
   readonly #writing = new OneAtATime();
-  /** Tokens that wait for a write of their account to begin, with what it comes to: all are written at once. */
+  /**
+   * Tokens that wait for a write of their account to begin, with what it comes to: all are written
+   * at once.
+   */
   readonly #toAdd = new Map<string, { tokens: string[]; written: Promise<void> }>();
 
   /** `now` in milliseconds. */

@@ -1,7 +1,9 @@
 /**
- * ASCII armor of an encrypted message (RFC 9580 §6.2), as other chatmail relays read it, see chatmail protocol §4.1: no header but one `Version: ` line,
- * CRLF ends, base64, at most one checksum line. The checksum is not computed. Stricter than the field in one thing: what may follow
- * the base64 is a checksum's five characters on a line of their own and nothing else, so no text can hide there.
+ * ASCII armor of an encrypted message (RFC 9580 §6.2), as other chatmail relays read it, see
+ * chatmail protocol §4.1: no header but one `Version: ` line, CRLF ends, base64, at most one
+ * checksum line. The checksum is not computed. Stricter than the field in one thing: what may
+ * follow the base64 is a checksum's five characters on a line of their own and nothing else, so no
+ * text can hide there.
  */
 import { armorAlphabet, Base64Reader } from "./base64.ts";
 import { PacketWalk } from "./packets.ts";
@@ -12,11 +14,17 @@ const versionField = Buffer.from("Version: ");
 /** Real ones name a program; longer ones could carry clear text (decision 0015). */
 const maxVersionLine = 100;
 
-/** A line end where the base64 had one, then the padding, the checksum and the last line with the line ends between them. */
+/**
+ * A line end where the base64 had one, then the padding, the checksum and the last line with the
+ * line ends between them.
+ */
 const tail =
   /^\n?((?:=[\r\n]*){0,2})(?:(?<=[\r\n])=[A-Za-z0-9+/]{4}[\r\n]+)?(?<=[\r\n])-----END PGP MESSAGE-----(?:\r\n)*$/;
 const maxTail = 200;
-/** Octets of line ends in a row: real armor has an empty line at its beginning. More are work without content. */
+/**
+ * Octets of line ends in a row: real armor has an empty line at its beginning. More are work
+ * without content.
+ */
 const maxLineEnds = 100;
 
 type State = "begin" | "versionField" | "versionLine" | "data" | "tail" | "wrong";

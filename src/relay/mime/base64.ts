@@ -29,7 +29,10 @@ export class Base64Reader {
     this.#table = table;
   }
 
-  /** Decodes up to `end` or the first byte that has no place in the text, and says where it stopped; `take` has what came out. */
+  /**
+   * Decodes up to `end` or the first byte that has no place in the text, and says where it stopped;
+   * `take` has what came out.
+   */
   read(bytes: Uint8Array, start: number, end: number): number {
     const table = this.#table;
     if (this.#out.length < end - start) this.#out = new Uint8Array(end - start);
@@ -63,7 +66,10 @@ export class Base64Reader {
     return this.#length === 0 || sink.write(this.#out, 0, this.#length);
   }
 
-  /** Decodes the unfinished group. False where that many = signs don't complete it, or it has bits that mean nothing. */
+  /**
+   * Decodes the unfinished group. False where that many = signs don't complete it, or it has bits
+   * that mean nothing.
+   */
   finish(padding: number): boolean {
     this.#length = 0;
     if (this.#letters === 0) return padding === 0;

@@ -1,6 +1,7 @@
 /**
- * The fields of a delivery status notification (RFC 3464 §2): a group about the message, then one for each recipient, with empty lines between.
- * Right when the fields that must be there are, and nothing stands there that is no field.
+ * The fields of a delivery status notification (RFC 3464 §2): a group about the message, then one
+ * for each recipient, with empty lines between. Right when the fields that must be there are, and
+ * nothing stands there that is no field.
  */
 import type { Sink } from "./sink.ts";
 

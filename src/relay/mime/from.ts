@@ -1,7 +1,13 @@
-/** The author of a message: the address in its From header (RFC 5322 §3.6.2), where every reader finds the same one. */
+/**
+ * The author of a message: the address in its From header (RFC 5322 §3.6.2), where every reader
+ * finds the same one.
+ */
 import { addressPattern, plainAddress } from "../../mail/address.ts";
 
-/** What an unquoted name is made of; octets above 127 are no worse than others. A `.` is obsolete syntax that everybody writes. */
+/**
+ * What an unquoted name is made of; octets above 127 are no worse than others. A `.` is obsolete
+ * syntax that everybody writes.
+ */
 const plain = '[^\\x00-\\x08\\x0a-\\x1f\\x7f"(),:;<>@[\\]\\\\]';
 const quoted = '"(?:\\\\[\\x20-\\x7e]|[^"\\\\\\x00-\\x08\\x0a-\\x1f\\x7f])*"';
 const name = `(?:${plain}|${quoted})*`;
@@ -12,8 +18,9 @@ const named = new RegExp(`^(?<name>${name})<(?<address>${addressPattern})>${comm
 /**
  * The one address of a From or Sender header, lower-case. `value` is in one line, as latin1 text.
  *
- * Undefined for whatever readers could take for another address: none or several, a group, a quoted local part, a source route, comments but
- * one at the end, and a name with an address in it that is not the author's (also where quotes or encoded words, RFC 2047, hide it).
+ * Undefined for whatever readers could take for another address: none or several, a group, a quoted
+ * local part, a source route, comments but one at the end, and a name with an address in it that is
+ * not the author's (also where quotes or encoded words, RFC 2047, hide it).
  */
 export function authorOf(value: string): string | undefined {
   const text = value.replace(/^[ \t]+|[ \t]+$/g, "");
@@ -21,7 +28,8 @@ export function authorOf(value: string): string | undefined {
   const author = plainAddress(groups?.address ?? "");
   const others = addressesIn(groups?.name ?? "").filter((each) => each !== author);
   if (author === undefined || others.length > 0) return undefined;
-  // an encoded word in the address: who decodes first finds another one; a colon outside of <>: some take what stands before it for a group's name
+  // an encoded word in the address: who decodes first finds another one; a colon outside of <>:
+  // some take what stands before it for a group's name
   return author.includes("=?") || (author.includes(":") && groups?.name === undefined) ? undefined : author;
 }
 

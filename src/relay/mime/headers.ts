@@ -1,6 +1,9 @@
 /** Header values, as latin1 text. */
 
-/** The value in one line: folds become what they are in RFC 5322 §2.2.3, nothing but their line ends go. */
+/**
+ * The value in one line: folds become what they are in RFC 5322 §2.2.3, nothing but their line ends
+ * go.
+ */
 export function unfolded(value: string): string {
   return value.replace(/\r?\n(?=[ \t])/g, "").trim();
 }
@@ -14,8 +17,9 @@ export interface ContentType {
 }
 
 /**
- * Without a value, text/plain (RFC 2045 §5.2). Where readers could disagree on the boundary there is none: it is given twice or in pieces
- * (RFC 2231), a quote has no end, or what stands between two semicolons is no parameter.
+ * Without a value, text/plain (RFC 2045 §5.2). Where readers could disagree on the boundary there
+ * is none: it is given twice or in pieces (RFC 2231), a quote has no end, or what stands between
+ * two semicolons is no parameter.
  */
 export function parseContentType(value: string | undefined): ContentType {
   if (value === undefined) return { type: "text/plain", boundary: undefined, reportType: undefined };
@@ -40,7 +44,10 @@ function onlyParameter(parameters: readonly string[], name: string): string | un
 /** Of one header; a real one has three. */
 const mostPieces = 100;
 
-/** Cuts at semicolons outside of quotes; not `whole` where a quote has no end, or where there are more than anybody writes. */
+/**
+ * Cuts at semicolons outside of quotes; not `whole` where a quote has no end, or where there are
+ * more than anybody writes.
+ */
 function splitAtSemicolons(value: string): { pieces: string[]; whole: boolean } {
   const pieces: string[] = [];
   let start = 0;
@@ -58,7 +65,9 @@ function splitAtSemicolons(value: string): { pieces: string[]; whole: boolean } 
   return { pieces: [...pieces, value.slice(start).trim()], whole: !quoted };
 }
 
-/** A value of 1 to 200 characters; anything that is not plainly a token or one quoted text is none. */
+/**
+ * A value of 1 to 200 characters; anything that is not plainly a token or one quoted text is none.
+ */
 function unquoted(text: string): string | undefined {
   const quoted = /^"((?:\\.|[^"\\])*)"$/s.exec(text);
   const value = quoted ? (quoted[1] ?? "").replace(/\\(.)/gs, "$1") : text;

@@ -1,7 +1,8 @@
 /**
- * Takes a multipart body apart while it streams by (RFC 2046 §5.1): one level, nothing kept but an unfinished line.
- * Where readers could disagree on what is a part (a line that begins like a delimiter and is none, a part header that is no header),
- * the structure counts as unclear, and an unclear message is never "encrypted".
+ * Takes a multipart body apart while it streams by (RFC 2046 §5.1): one level, nothing kept but an
+ * unfinished line. Where readers could disagree on what is a part (a line that begins like a
+ * delimiter and is none, a part header that is no header), the structure counts as unclear, and an
+ * unclear message is never "encrypted".
  */
 import type { Sink } from "./sink.ts";
 
@@ -11,19 +12,28 @@ export interface PartHeaders {
 }
 
 export interface PartHandler {
-  /** A part begins: where its content goes, or undefined when the message can't be what was hoped for. */
+  /**
+   * A part begins: where its content goes, or undefined when the message can't be what was hoped
+   * for.
+   */
   begin(index: number, headers: PartHeaders): Sink | undefined;
   /** It is complete. False when it was not right. */
   end(index: number, right: boolean): boolean;
 }
 
-/** Longest line that can be a delimiter or a part's header; one that is longer is unclear there, wherever chunks cut it. */
+/**
+ * Longest line that can be a delimiter or a part's header; one that is longer is unclear there,
+ * wherever chunks cut it.
+ */
 const maxHeldLine = 1000;
 /** Real ones have some hundred bytes. What stands in them nobody encrypts. */
 const maxPartHeaderBytes = 4096;
 /** In a row, anywhere: more are work without content, some 300 ns for two bytes. */
 const maxEmptyLines = 1000;
-/** Of the one line that some clients write above the first part for readers without MIME (decision 0015). */
+/**
+ * Of the one line that some clients write above the first part for readers without MIME (decision
+ * 0015).
+ */
 const maxPreamble = 120;
 
 const crlf = Buffer.from("\r\n");
@@ -37,7 +47,10 @@ export class MultipartScanner {
   #midLine = false;
   /** The content's last line end, which belongs to a delimiter that may follow. */
   #lineEnd: "" | "\r\n" | "\n" = "";
-  /** The line under way was a delimiter or the empty line before the content: its end is not content. */
+  /**
+   * The line under way was a delimiter or the empty line before the content: its end is not
+   * content.
+   */
   #justBegan = false;
   #parts = 0;
   #headerText = "";
@@ -114,7 +127,10 @@ export class MultipartScanner {
     else this.#outside(bytes, start, end);
   }
 
-  /** Text in no part, which is shown by readers without MIME: a line above the first, nothing behind the last. */
+  /**
+   * Text in no part, which is shown by readers without MIME: a line above the first, nothing behind
+   * the last.
+   */
   #outside(bytes: Buffer, start: number, end: number): void {
     if (end <= start) return;
     const text = bytes.toString("latin1", start, Math.min(end, start + maxPreamble + 1));

@@ -1,7 +1,13 @@
-/** Walks over OpenPGP packets (RFC 9580 §4): right is `(PKESK | SKESK)* SEIPD` and nothing behind it. Contents are passed over. */
+/**
+ * Walks over OpenPGP packets (RFC 9580 §4): right is `(PKESK | SKESK)* SEIPD` and nothing behind
+ * it. Contents are passed over.
+ */
 import type { Sink } from "./sink.ts";
 
-/** Packet types: public-key and symmetric-key encrypted session key, and encrypted integrity protected data. */
+/**
+ * Packet types: public-key and symmetric-key encrypted session key, and encrypted integrity
+ * protected data.
+ */
 const pkesk = 1;
 const skesk = 3;
 const seipd = 18;

@@ -49,7 +49,10 @@ class Base64Transfer implements Sink {
 
 const maxSpaceRun = 1000;
 
-/** Strict: `=` stands before two hexadecimal digits or the end of the line; spaces at the end of a line are taken off. */
+/**
+ * Strict: `=` stands before two hexadecimal digits or the end of the line; spaces at the end of a
+ * line are taken off.
+ */
 class QuotedPrintable implements Sink {
   readonly #next: Sink;
   /** Where an escape stands: nothing, after `=`, after `=` and CR, or after `=` and a digit. */

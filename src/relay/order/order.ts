@@ -1,7 +1,9 @@
 /**
- * Keeps the order of mail from one sender to one recipient (decision 0024). Postfix delivers in parallel and scans its queue in no order. So
- * the end of a mail is answered only when the mail before it, of the same sender and to the same recipient, has been delivered: two of them are
- * never in the queue together, and mail to others is not in each other's way. A delivery that takes too long is waited for once.
+ * Keeps the order of mail from one sender to one recipient (decision 0024). Postfix delivers in
+ * parallel and scans its queue in no order. So the end of a mail is answered only when the mail
+ * before it, of the same sender and to the same recipient, has been delivered: two of them are
+ * never in the queue together, and mail to others is not in each other's way. A delivery that takes
+ * too long is waited for once.
  */
 import { BoundedMap } from "../../lib/bounded-map.ts";
 import { within } from "../../lib/within.ts";
@@ -13,7 +15,10 @@ export interface OrderedMail {
 }
 
 export interface DeliveryOrderOptions {
-  /** Whether the end of a delivery to this address will be reported. Nothing waits for other deliveries. */
+  /**
+   * Whether the end of a delivery to this address will be reported. Nothing waits for other
+   * deliveries.
+   */
   isReported(recipient: string): boolean;
   /** A delivery took longer than the patience. */
   onLate(): void;
@@ -21,9 +26,15 @@ export interface DeliveryOrderOptions {
   patienceMs?: number;
 }
 
-/** A delivery takes 20 ms, some hundred to a relay far away, and seconds on a machine with 25 times more to do than it can. */
+/**
+ * A delivery takes 20 ms, some hundred to a relay far away, and seconds on a machine with 25 times
+ * more to do than it can.
+ */
 const builtInPatienceMs = 10_000;
-/** How long mail of a sender to a recipient does not wait after a delivery was late; a report that comes ends it. */
+/**
+ * How long mail of a sender to a recipient does not wait after a delivery was late; a report that
+ * comes ends it.
+ */
 const lateMs = 300_000;
 const mostLate = 10_000;
 
@@ -52,7 +63,10 @@ export class DeliveryOrder {
     return this.#deliveries.size;
   }
 
-  /** Resolves when the mail may be accepted. To be called last, when nothing but the acceptance is left. */
+  /**
+   * Resolves when the mail may be accepted. To be called last, when nothing but the acceptance is
+   * left.
+   */
   async turn({ sender, recipients }: OrderedMail): Promise<void> {
     // bounces have no order
     if (sender === "" || this.#stopped) return;

@@ -1,9 +1,12 @@
 /**
- * Follows the plan while the pod runs. A plan that is new is tried by everybody, which changes nothing: this daemon reads it, Postfix, Dovecot and nginx
- * render and check it in their containers (src/pod/configure.ts). Only when all of them can use it, all of them do; then it is kept on
- * the volume as the last good one. One that somebody can't use is used by nobody: the pod stays at the last good one, and `problem` says why.
+ * Follows the plan while the pod runs. A plan that is new is tried by everybody, which changes
+ * nothing: this daemon reads it, Postfix, Dovecot and nginx render and check it in their containers
+ * (src/pod/configure.ts). Only when all of them can use it, all of them do; then it is kept on the
+ * volume as the last good one. One that somebody can't use is used by nobody: the pod stays at the
+ * last good one, and `problem` says why.
  *
- * It looks by the clock, as at the certificate: watches (inotify) are what Dovecots on a node run short of.
+ * It looks by the clock, as at the certificate: watches (inotify) are what Dovecots on a node run
+ * short of.
  */
 import { basename, join } from "node:path";
 import type { Logger } from "pino";
@@ -23,7 +26,10 @@ export interface FollowerOptions {
   log: Logger;
   /** The text that the daemon has started with. */
   text: string;
-  /** Throws PlanError where the daemon can't use this plan. Makes what the programs need to try it; changes nothing that is in use. */
+  /**
+   * Throws PlanError where the daemon can't use this plan. Makes what the programs need to try it;
+   * changes nothing that is in use.
+   */
   check(plan: Plan): Promise<void>;
   /** The daemon goes by this plan from now on. */
   use(plan: Plan): Promise<void>;

@@ -1,4 +1,7 @@
-/** Wakes the devices of an address: hands each of its tokens to the push service, and again later where that fails. */
+/**
+ * Wakes the devices of an address: hands each of its tokens to the push service, and again later
+ * where that fails.
+ */
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { type Domains, localAddress, ourDomainOf } from "../domains.ts";
@@ -61,7 +64,10 @@ export class Notifier {
     }
   }
 
-  /** A message has come for this address. Resolves when its devices will be told, not when they have been. */
+  /**
+   * A message has come for this address. Resolves when its devices will be told, not when they have
+   * been.
+   */
   async messageCame(address: string): Promise<void> {
     const { config, tokens, now } = this.#options;
     const account = localAddress(config, address);
@@ -69,7 +75,8 @@ export class Notifier {
     for (const token of await tokens.list(account)) {
       const pending = { address: account.address, startedAt: Math.floor(now() / 1000), token };
       const earlier = this.#waiting.get(keyOf(pending));
-      // One that has not begun wakes the device for this message too; one that waits for its next try makes way.
+      // One that has not begun wakes the device for this message too; one that waits for its next
+      // try makes way.
       if (earlier && earlier.attempt === 0) continue;
       const stored = await storePush(join(config.mailFolder, account.domain), pending);
       const same = this.#waiting.get(keyOf(pending));
@@ -115,7 +122,10 @@ export class Notifier {
     if (same?.size === 0) this.#byAddress.delete(pending.address);
   }
 
-  /** Of this address no more than it has devices, and of all no more than there is memory for; whoever has most loses the oldest. */
+  /**
+   * Of this address no more than it has devices, and of all no more than there is memory for;
+   * whoever has most loses the oldest.
+   */
   async #dropTooMany(address: string): Promise<void> {
     const { log, metrics } = this.#options;
     const tooMany: Push[] = [];

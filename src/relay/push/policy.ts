@@ -1,4 +1,7 @@
-/** When a push is tried again, and what the push service's answer means (chatmail protocol §14). Pure. */
+/**
+ * When a push is tried again, and what the push service's answer means (chatmail protocol §14).
+ * Pure.
+ */
 
 /** One device to wake. */
 export interface Pending {
@@ -26,13 +29,19 @@ export const maxWaitingBytes = 8 * 2 ** 20;
 
 export const waitingBytes = ({ address, token }: Pending) => address.length + token.length + 256;
 
-/** How many tries run at the same time, by the number of the try: what is late must not keep what is new waiting. */
+/**
+ * How many tries run at the same time, by the number of the try: what is late must not keep what is
+ * new waiting.
+ */
 export const workersFor: readonly number[] = [4, 2, 2, 2, 2];
 
 /** After this nobody waits for the message any more: they have looked. */
 const longestSeconds = 18_000;
 
-/** When the try with this number (0 is the first) is due, in milliseconds; undefined when there is none any more. */
+/**
+ * When the try with this number (0 is the first) is due, in milliseconds; undefined when there is
+ * none any more.
+ */
 export function dueMs(pending: Pending, attempt: number, nowMs: number): number | undefined {
   if (attempt >= workersFor.length) return undefined;
   const due = attempt === 0 ? nowMs : nowMs + 8 ** attempt * 1000;

@@ -1,4 +1,7 @@
-/** Push notifications as the settings have them at the moment: for each domain by a service, or not at all. Domains with the same service share its connections. */
+/**
+ * Push notifications as the settings have them at the moment: for each domain by a service, or not
+ * at all. Domains with the same service share its connections.
+ */
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { MayConnect } from "../../pod/networks.ts";
@@ -37,7 +40,10 @@ export class Push {
     this.#tools = tools;
   }
 
-  /** Takes up what the settings say now. What waits is pushed by the new service; without one, and of a domain that has left, it is forgotten. */
+  /**
+   * Takes up what the settings say now. What waits is pushed by the new service; without one, and
+   * of a domain that has left, it is forgotten.
+   */
   async follow(): Promise<void> {
     const wanted = this.#wanted();
     for (const [url, running] of this.#running)

@@ -1,4 +1,7 @@
-/** Pushes that have not reached the push service yet, one file each beside the mailboxes, so that a restart forgets none (chatmail protocol §14). */
+/**
+ * Pushes that have not reached the push service yet, one file each beside the mailboxes, so that a
+ * restart forgets none (chatmail protocol §14).
+ */
 import { randomBytes } from "node:crypto";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,12 +30,18 @@ export async function forgetPush(stored: StoredPush): Promise<void> {
   await rm(stored.path, { force: true });
 }
 
-/** Deletes all that waits. Without push nobody would ever send it, and it names addresses and tokens. */
+/**
+ * Deletes all that waits. Without push nobody would ever send it, and it names addresses and
+ * tokens.
+ */
 export async function forgetAllPushes(domainFolder: string): Promise<void> {
   await rm(join(domainFolder, folderName), { recursive: true, force: true });
 }
 
-/** What is left from before. Files that a crash left half made, or that are not ours, are deleted and counted. */
+/**
+ * What is left from before. Files that a crash left half made, or that are not ours, are deleted
+ * and counted.
+ */
 export async function leftPushes(domainFolder: string): Promise<{ stored: StoredPush[]; spurious: number }> {
   const folder = join(domainFolder, folderName);
   const stored: StoredPush[] = [];

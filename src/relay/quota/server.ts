@@ -1,4 +1,7 @@
-/** Dovecot's quota warning over its script protocol: `VERSION script 4 0`, `noreply`, `trim`, the user, an empty line. Nothing is answered. */
+/**
+ * Dovecot's quota warning over its script protocol: `VERSION script 4 0`, `noreply`, `trim`, the
+ * user, an empty line. Nothing is answered.
+ */
 
 import { LineReader } from "../../lib/lines.ts";
 import type { Domains, LocalAddress } from "../domains.ts";

@@ -1,6 +1,7 @@
 /**
- * Which requests run and which wait. Both are bounded, for all and for each client, and so are the bytes that those who wait hold; clients take
- * turns. A client that would take the room of others is refused first.
+ * Which requests run and which wait. Both are bounded, for all and for each client, and so are the
+ * bytes that those who wait hold; clients take turns. A client that would take the room of others
+ * is refused first.
  */
 import { RoundRobin } from "../../lib/round-robin.ts";
 
@@ -103,7 +104,10 @@ export class Admission {
     }
   }
 
-  /** Whether there is room for one more of this client, if need be in place of the newest of the client that has the most. */
+  /**
+   * Whether there is room for one more of this client, if need be in place of the newest of the
+   * client that has the most.
+   */
   #makeRoom(client: string, bytes: number): boolean {
     const { waiting, waitingEach, waitingBytes } = this.#limits;
     if (this.#lines.items(client).length >= waitingEach || bytes > waitingBytes) return false;

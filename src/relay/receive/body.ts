@@ -1,4 +1,7 @@
-/** The body of a request, read piece by piece with a pace that it has to keep. What is not asked for is not read from the connection. */
+/**
+ * The body of a request, read piece by piece with a pace that it has to keep. What is not asked for
+ * is not read from the connection.
+ */
 import type { IncomingMessage } from "node:http";
 
 export interface Pace {
@@ -10,7 +13,10 @@ export interface Pace {
 /** `slow`: it comes slower than it has to; `stopped`: by `stop`. */
 export type Piece = { kind: "bytes"; bytes: Buffer } | { kind: "end" } | { kind: "slow" } | { kind: "stopped" };
 
-/** Reading has to begin before the request flows; it throws where the connection ends before the body does. */
+/**
+ * Reading has to begin before the request flows; it throws where the connection ends before the
+ * body does.
+ */
 export class Body {
   readonly #request: IncomingMessage;
   readonly #pace: Pace;

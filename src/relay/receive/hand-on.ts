@@ -1,4 +1,7 @@
-/** Hands a mail to Postfix's own smtpd for what came by HTTPS: the same milter and the same rules as port 25. */
+/**
+ * Hands a mail to Postfix's own smtpd for what came by HTTPS: the same milter and the same rules as
+ * port 25.
+ */
 import { connect, isIPv6, type Socket } from "node:net";
 import { LineReader } from "../../lib/lines.ts";
 import { drained } from "../wire/conversation.ts";
@@ -16,8 +19,9 @@ export interface Handing {
 const patienceMs = 300_000;
 
 /**
- * A text is the reply that refused the sender or a recipient. `client` is the IP address that the mail comes from: Postfix and its milters take
- * it for their client's (XCLIENT). Throws when Postfix is not there.
+ * A text is the reply that refused the sender or a recipient. `client` is the IP address that the
+ * mail comes from: Postfix and its milters take it for their client's (XCLIENT). Throws when
+ * Postfix is not there.
  */
 export async function handOn(
   port: number,

@@ -1,4 +1,7 @@
-/** What of a `/mxdeliv` request is right, and which answer a reply of our own Postfix becomes (chatmail protocol §3, §7). Pure. */
+/**
+ * What of a `/mxdeliv` request is right, and which answer a reply of our own Postfix becomes
+ * (chatmail protocol §3, §7). Pure.
+ */
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { plainAddress } from "../../mail/address.ts";
 import { type Domains, isOurs } from "../domains.ts";
@@ -63,10 +66,15 @@ export function headerBytes({ rawHeaders }: Pick<IncomingMessage, "rawHeaders">)
   return rawHeaders.reduce((sum, each) => sum + each.length + 2, 0);
 }
 
-/** What headers may take beside the recipients, and for each of them: an address has 320 bytes at most. */
+/**
+ * What headers may take beside the recipients, and for each of them: an address has 320 bytes at
+ * most.
+ */
 const headerRoom = { bytes: 4096, bytesEach: 400 };
 
-/** More than the recipients need. What waits for its turn is kept in memory with all of its headers. */
+/**
+ * More than the recipients need. What waits for its turn is kept in memory with all of its headers.
+ */
 export function hasTooLargeHeaders(request: Pick<IncomingMessage, "rawHeaders">): boolean {
   const recipients = request.rawHeaders.filter((each, at) => at % 2 === 0 && each.toLowerCase() === "x-mail-to");
   return headerBytes(request) > headerRoom.bytes + recipients.length * headerRoom.bytesEach;
@@ -74,7 +82,10 @@ export function hasTooLargeHeaders(request: Pick<IncomingMessage, "rawHeaders">)
 
 export { tooLarge };
 
-/** Whether a body is in SMTP DATA form: lines end in CRLF, CR and LF stand nowhere else, no line is a lone dot. */
+/**
+ * Whether a body is in SMTP DATA form: lines end in CRLF, CR and LF stand nowhere else, no line is
+ * a lone dot.
+ */
 export class DataForm {
   #right = true;
   /** The last two bytes of the line so far, and how long it is. */
@@ -104,7 +115,10 @@ export class DataForm {
     return this.#right && !this.#empty && this.#previous === 10;
   }
 
-  /** A piece of a line, without its LF: a CR may only be the last byte of the line, so none may be followed by another byte. */
+  /**
+   * A piece of a line, without its LF: a CR may only be the last byte of the line, so none may be
+   * followed by another byte.
+   */
   #part(chunk: Buffer, from: number, to: number): void {
     if (from === to) return;
     if (this.#lineLength === 0) this.#firstByte = chunk[from] as number;

@@ -40,7 +40,10 @@ export interface ReceiveOptions {
 /** As long as Postfix's smtpd waits for a client. */
 const idleMs = 300_000;
 
-/** Postfix has a bounded number of processes for what runs; who waits holds a connection and the headers. */
+/**
+ * Postfix has a bounded number of processes for what runs; who waits holds a connection and the
+ * headers.
+ */
 const admissionLimits: AdmissionLimits = {
   running: 50,
   runningEach: 10,
@@ -55,7 +58,9 @@ const mebibyte = 2 ** 20;
 /** Some time for nginx to read an answer that comes before the end of the request. */
 const restMs = 5000;
 
-/** On the volume, while messages come in: in any case room for two of the largest for each client. */
+/**
+ * On the volume, while messages come in: in any case room for two of the largest for each client.
+ */
 function unfinishedLimits(largestBytes: number): UnfinishedLimits {
   const each = Math.max(128 * mebibyte, 2 * largestBytes);
   return { each, total: 4 * each };
@@ -172,8 +177,9 @@ function clientOf(request: IncomingMessage): string | undefined {
 }
 
 /**
- * An answer may come before the end of the body. nginx passes it on and ends its connection; what it still sends meanwhile is read and
- * dropped, since a connection closed over unread bytes would be reset, and nginx would say 502 instead of the answer.
+ * An answer may come before the end of the body. nginx passes it on and ends its connection; what
+ * it still sends meanwhile is read and dropped, since a connection closed over unread bytes would
+ * be reset, and nginx would say 502 instead of the answer.
  */
 function respond(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
   response.writeHead(answer.status, {

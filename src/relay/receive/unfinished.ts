@@ -1,4 +1,7 @@
-/** Bytes of messages that have begun and not ended, which Postfix keeps on the disk: bounded for each client and for all. */
+/**
+ * Bytes of messages that have begun and not ended, which Postfix keeps on the disk: bounded for
+ * each client and for all.
+ */
 
 export interface UnfinishedLimits {
   each: number;
@@ -31,7 +34,10 @@ export class UnfinishedMessages {
     return this.#of(() => true);
   }
 
-  /** `drop` is called at most once, when this message has to make room: the largest of the client that has the most. */
+  /**
+   * `drop` is called at most once, when this message has to make room: the largest of the client
+   * that has the most.
+   */
   begin(client: string, drop: () => void): Unfinished {
     const part: Part = { client, bytes: 0, drop };
     this.#parts.add(part);

@@ -1,6 +1,7 @@
 /**
- * DANE for SMTP (RFC 7672): whether a domain says in signed DNS which certificates its mail servers have. Postfix looks the records up again
- * and verifies by them; here is only decided that it has to. The DNS is the memory: nothing is kept longer than its TTL, or over a restart.
+ * DANE for SMTP (RFC 7672): whether a domain says in signed DNS which certificates its mail servers
+ * have. Postfix looks the records up again and verifies by them; here is only decided that it has
+ * to. The DNS is the memory: nothing is kept longer than its TTL, or over a restart.
  */
 
 import type { Lookup } from "../../dns/lookup.ts";
@@ -8,7 +9,10 @@ import type { DnsAnswer, RecordData } from "../../dns/message.ts";
 import { BoundedMap } from "../../lib/bounded-map.ts";
 import { within } from "../../lib/within.ts";
 
-/** `unknown`: the DNS could not say, which may be an attack; never taken for `absent` (RFC 7672 §2.1.2). */
+/**
+ * `unknown`: the DNS could not say, which may be an attack; never taken for `absent` (RFC 7672
+ * §2.1.2).
+ */
 export type DaneFinding = "published" | "absent" | "unknown";
 
 interface Found {
@@ -22,10 +26,14 @@ const mostHosts = 10;
 const unknownSeconds = 5;
 const mostSeconds = 3600;
 
-/** As many digest bytes as a matching type has (RFC 6698 §2.1.3); a whole certificate has some more. */
+/**
+ * As many digest bytes as a matching type has (RFC 6698 §2.1.3); a whole certificate has some more.
+ */
 const digestBytes: Readonly<Record<number, number>> = { 1: 32, 2: 64 };
 
-/** RFC 7672 §3.1: DANE-TA and DANE-EE; what names a public authority is of no use to a mail client. */
+/**
+ * RFC 7672 §3.1: DANE-TA and DANE-EE; what names a public authority is of no use to a mail client.
+ */
 export function isUsable({ usage, selector, matching, bytes }: RecordData["TLSA"]): boolean {
   if ((usage !== 2 && usage !== 3) || selector > 1) return false;
   return matching === 0 ? bytes > 0 : bytes === digestBytes[matching];
@@ -44,7 +52,10 @@ const absent = (...answers: readonly DnsAnswer<"A" | "AAAA" | "MX" | "TLSA">[]):
   return { finding: "absent", ttlSeconds: Math.min(...ttls) };
 };
 
-/** From the MX records down: as soon as a step is not validated, what is below proves nothing and is not asked for. */
+/**
+ * From the MX records down: as soon as a step is not validated, what is below proves nothing and is
+ * not asked for.
+ */
 export async function findDane(domain: string, lookup: Lookup): Promise<Found> {
   const mx = await lookup(domain, "MX");
   if (mx.kind === "failed") return unknown;
@@ -59,7 +70,10 @@ function hostsOf(records: readonly RecordData["MX"][]): readonly string[] {
   return [...new Set(sorted)].filter((host) => host !== "").slice(0, mostHosts);
 }
 
-/** A server whose address is not validated is not asked for TLSA: many of those answer it wrongly (RFC 7672 §2.2.2). */
+/**
+ * A server whose address is not validated is not asked for TLSA: many of those answer it wrongly
+ * (RFC 7672 §2.2.2).
+ */
 async function findAtHost(host: string, lookup: Lookup): Promise<Found> {
   const addresses = await Promise.all([lookup(host, "A"), lookup(host, "AAAA")]);
   const found = addresses.filter((each) => each.kind === "found");
@@ -95,7 +109,9 @@ export class Dane {
     this.#known = new BoundedMap(options.size ?? 10_000);
   }
 
-  /** What is known after the patience; a lookup that takes longer goes on, for the next question. */
+  /**
+   * What is known after the patience; a lookup that takes longer goes on, for the next question.
+   */
   async of(domain: string, patienceMs: number): Promise<DaneFinding> {
     const known = this.#known.get(domain);
     if (known && known.endsAt > this.#options.now()) return known.finding;

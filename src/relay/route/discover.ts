@@ -1,4 +1,7 @@
-/** Looks beside the mail for what a domain offers: `/mxdeliv` on its MX hosts, and an MTA-STS policy. One look at a time for a domain. */
+/**
+ * Looks beside the mail for what a domain offers: `/mxdeliv` on its MX hosts, and an MTA-STS
+ * policy. One look at a time for a domain.
+ */
 
 import type { Logger } from "pino";
 import { within } from "../../lib/within.ts";
@@ -50,7 +53,10 @@ export class Discovery {
     else if (this.#waiting.size < mostWaiting) this.#waiting.add(destination);
   }
 
-  /** Resolves when a running look knows the domain's MTA-STS policy, or after the patience; at once when there is no look. */
+  /**
+   * Resolves when a running look knows the domain's MTA-STS policy, or after the patience; at once
+   * when there is no look.
+   */
   async stsKnown(destination: string, patienceMs: number): Promise<void> {
     const look = this.#running.get(destination);
     if (look) await within(look.sts, patienceMs, undefined);
@@ -99,7 +105,8 @@ export class Discovery {
         return thrown instanceof PeerError && thrown.reason === "refused_address" ? "no" : "unreached";
       });
       if (found === "yes") hosts.push(host);
-      // a later host is a substitute: mail does not go there by HTTPS while the first can be had by SMTP
+      // a later host is a substitute: mail does not go there by HTTPS while the first can be had by
+      // SMTP
       else if (hosts.length === 0) return { kind: found === "no" ? "none" : "unreached" };
       else break;
     }

@@ -17,7 +17,10 @@ export function isHostName(text: string): boolean {
   return text.length <= 253 && /^[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*$/.test(text);
 }
 
-/** `_` names and address literals have self-signed certificates (chatmail protocol §21); by the destination, whatever its MX is called. */
+/**
+ * `_` names and address literals have self-signed certificates (chatmail protocol §21); by the
+ * destination, whatever its MX is called.
+ */
 export function isUnverified(destination: string): boolean {
   return destination.startsWith("_") || destination.startsWith("[");
 }

@@ -1,6 +1,7 @@
 /**
- * What was learnt about domains: a table in memory of so many domains and so many bytes, from which the one used longest ago is removed first, and
- * a file on the volume that brings it back after a restart. What was not used for a month is forgotten, in the file too: it says to whom mail was
+ * What was learnt about domains: a table in memory of so many domains and so many bytes, from which
+ * the one used longest ago is removed first, and a file on the volume that brings it back after a
+ * restart. What was not used for a month is forgotten, in the file too: it says to whom mail was
  * sent. The file is a help, not a truth: if it is unreadable, the table starts empty.
  */
 import { rm } from "node:fs/promises";
@@ -18,9 +19,15 @@ export interface KnowledgeOptions {
   now: () => number;
   /** Domains remembered. */
   size?: number;
-  /** Bytes of all of them in the file: it is written in one piece, and nobody else is served meanwhile (some 7 ms for a MiB). */
+  /**
+   * Bytes of all of them in the file: it is written in one piece, and nobody else is served
+   * meanwhile (some 7 ms for a MiB).
+   */
   bytes?: number;
-  /** Changes are written together, this long after the first. A crash loses no more than what can be looked up again. */
+  /**
+   * Changes are written together, this long after the first. A crash loses no more than what can be
+   * looked up again.
+   */
   writeAfterMs?: number;
 }
 
@@ -154,7 +161,10 @@ async function readSaved({ path, log }: KnowledgeOptions): Promise<Record<string
   }
 }
 
-/** The file as it was called first, with `road` for `https`. It is removed, since it names those to whom mail was sent. */
+/**
+ * The file as it was called first, with `road` for `https`. It is removed, since it names those to
+ * whom mail was sent.
+ */
 async function takeEarlier(path: string): Promise<void> {
   const earlier = join(dirname(path), ".roads.json");
   const text = await readIfThere(earlier);

@@ -1,8 +1,10 @@
 /**
- * Which route a domain's mail takes, and how strictly its servers are verified, from what is known of it. Pure.
+ * Which route a domain's mail takes, and how strictly its servers are verified, from what is known
+ * of it. Pure.
  *
- * A route is HTTPS (`POST https://MX/mxdeliv`) or SMTP on port 25. HTTPS is taken only where it was seen to work; every mail that it does not
- * bring through takes SMTP in the same attempt, since Postfix gets both as a list of next hops.
+ * A route is HTTPS (`POST https://MX/mxdeliv`) or SMTP on port 25. HTTPS is taken only where it was
+ * seen to work; every mail that it does not bring through takes SMTP in the same attempt, since
+ * Postfix gets both as a list of next hops.
  */
 import { backOffMs } from "../../lib/back-off.ts";
 import { loopback } from "../../pod/layout.ts";
@@ -13,15 +15,23 @@ import type { StsPolicy } from "./sts.ts";
 
 /** What is known of a domain's HTTPS delivery. */
 export interface HttpsRoute {
-  /** `broken`: it was there and did not work the last time; `unreached`: no answer when it was looked for. */
+  /**
+   * `broken`: it was there and did not work the last time; `unreached`: no answer when it was
+   * looked for.
+   */
   state: "yes" | "no" | "broken" | "unreached";
   /** MX hosts that have it, in the order they are tried; only for `yes` and `broken`. */
   hosts: readonly string[];
-  /** Failures since the last mail that went through; a look that finds the route does not count as one. */
+  /**
+   * Failures since the last mail that went through; a look that finds the route does not count as
+   * one.
+   */
   failures: number;
   /** When to look again, in milliseconds since 1970. */
   lookAt: number;
-  /** Messages of this size were too large for a server on the way, though not for the relay itself. */
+  /**
+   * Messages of this size were too large for a server on the way, though not for the relay itself.
+   */
   tooLargeBytes?: number;
 }
 
@@ -48,7 +58,8 @@ export function afterDiscovery(
   now: number,
   random = Math.random,
 ): HttpsRoute {
-  // many domains are met in the same minute; spread, they are not looked at in the same minute again
+  // many domains are met in the same minute; spread, they are not looked at in the same minute
+  // again
   const soon = (ms: number) => now + Math.round(ms * (0.8 + 0.4 * random()));
   if (finding.kind === "found") {
     const { tooLargeBytes, failures = 0 } = before ?? {};
@@ -85,8 +96,8 @@ export function isDue(https: HttpsRoute | undefined, now: number): boolean {
 }
 
 /**
- * The answer of transport_maps; undefined: Postfix's own way, SMTP. Where no server answered, SMTP has processes of its own: many such domains
- * keep no mail to others waiting (decision 0026).
+ * The answer of transport_maps; undefined: Postfix's own way, SMTP. Where no server answered, SMTP
+ * has processes of its own: many such domains keep no mail to others waiting (decision 0026).
  */
 export function transportFor(destination: string, known: Known | undefined): string | undefined {
   const { state } = known?.https ?? {};
@@ -100,7 +111,10 @@ const httpsHop = `[127.0.0.1]:${loopback.httpsDelivery}`;
 /** Has no TLS at all (chatmail protocol §8). */
 const withoutTls = "nauta.cu";
 
-/** The answer of smtp_tls_policy_maps for a next hop; undefined: not a name that has a policy of its own. */
+/**
+ * The answer of smtp_tls_policy_maps for a next hop; undefined: not a name that has a policy of its
+ * own.
+ */
 export function tlsPolicyFor(
   nextHop: string,
   { known, dane }: { known: Known | undefined; dane: DaneFinding },
@@ -110,7 +124,8 @@ export function tlsPolicyFor(
   if (nextHop.startsWith(".")) return undefined;
   if (isUnverified(nextHop)) return "encrypt";
   if (nextHop === withoutTls) return "may";
-  // before MTA-STS (RFC 8461 §2). Postfix looks for itself: where the DNS can't say, it keeps the mail and says why
+  // before MTA-STS (RFC 8461 §2). Postfix looks for itself: where the DNS can't say, it keeps the
+  // mail and says why
   if (dane !== "absent") return "dane-only";
   const { sts } = known ?? {};
   if (sts === undefined || sts.mode !== "enforce" || sts.until <= now)

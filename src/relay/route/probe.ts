@@ -1,9 +1,12 @@
-/** The two questions to web servers of others: is `/mxdeliv` there, and what is the MTA-STS policy. */
+/**
+ * The two questions to web servers of others: is `/mxdeliv` there, and what is the MTA-STS policy.
+ */
 import type { Peers, Target } from "../https/peers.ts";
 
 /**
- * A relay answers 405 to a GET of `/mxdeliv` (chatmail protocol §7); any other server something else. Nothing is sent for a look, so a server
- * that says yes to everything is not taken for a relay.
+ * A relay answers 405 to a GET of `/mxdeliv` (chatmail protocol §7); any other server something
+ * else. Nothing is sent for a look, so a server that says yes to everything is not taken for a
+ * relay.
  * Throws where the server can't be reached.
  */
 export async function hasHttpsRoute(peers: Pick<Peers, "get">, target: Target): Promise<"yes" | "no" | "unreached"> {

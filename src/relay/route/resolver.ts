@@ -1,4 +1,7 @@
-/** The DNS questions of the routes. All by Node's own resolver: the system's would block its four threads for one slow name server, and would try search domains. */
+/**
+ * The DNS questions of the routes. All by Node's own resolver: the system's would block its four
+ * threads for one slow name server, and would try search domains.
+ */
 import { Resolver } from "node:dns/promises";
 import type { LookupFunction } from "node:net";
 import { codeOf, messageOf } from "../../lib/text.ts";
@@ -12,7 +15,9 @@ export type Exchangers =
   | { kind: "failed"; why: string };
 
 export interface RouteResolver {
-  /** In the order they are to be tried; a domain without MX is its own. A literal is its address. */
+  /**
+   * In the order they are to be tried; a domain without MX is its own. A literal is its address.
+   */
   exchangers(destination: string): Promise<Exchangers>;
   /** The texts of a name, none where it has none. Throws when the DNS does not answer. */
   texts(name: string): Promise<readonly string[]>;

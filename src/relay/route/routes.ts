@@ -1,7 +1,8 @@
 /**
- * Postfix's requests about routes: `transport` at once from memory, `tls-policy` too, except for a domain that is met at this very moment, and
- * `dns-reply` by rule. Domains are discovered from `tls-policy` on: it is requested for a mail that was accepted, `transport` for
- * each address that a client mentions.
+ * Postfix's requests about routes: `transport` at once from memory, `tls-policy` too, except for a
+ * domain that is met at this very moment, and `dns-reply` by rule. Domains are discovered from
+ * `tls-policy` on: it is requested for a mail that was accepted, `transport` for each address that
+ * a client mentions.
  */
 import type { MayConnect } from "../../pod/networks.ts";
 import { type Domains, limitsOfDomain } from "../domains.ts";
@@ -23,7 +24,10 @@ export interface RoutesOptions {
   now: () => number;
 }
 
-/** Postfix asks once per delivery, so waiting delays only that delivery, and even the first one sees the policy. */
+/**
+ * Postfix asks once per delivery, so waiting delays only that delivery, and even the first one sees
+ * the policy.
+ */
 const policyPatienceMs = 3000;
 
 export class Routes {

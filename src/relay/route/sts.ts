@@ -12,7 +12,10 @@ export interface StsPolicy {
 
 /** RFC 8461 §3.2: about a year. */
 const mostSeconds = 31_557_600;
-/** More than a policy needs (the largest that is known has some 20 names): as a Postfix answer, and for 10,000 domains, it must stay small. */
+/**
+ * More than a policy needs (the largest that is known has some 20 names): as a Postfix answer, and
+ * for 10,000 domains, it must stay small.
+ */
 const mostPatternBytes = 2048;
 
 /** The id of the one `_mta-sts` record; undefined where there is none, or more than one. */

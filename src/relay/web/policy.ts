@@ -1,4 +1,7 @@
-/** Decides whether a visitor may register, and creates credentials and links (chatmail protocol §16). No account is created: that happens at the first login. Pure; randomness is passed in. */
+/**
+ * Decides whether a visitor may register, and creates credentials and links (chatmail protocol
+ * §16). No account is created: that happens at the first login. Pure; randomness is passed in.
+ */
 import { isSelfSignedDomain } from "../../api/domain.ts";
 import { addressDomain } from "../../mail/address.ts";
 import { inviteLink, publicInvite } from "../../mail/invite.ts";
@@ -47,8 +50,8 @@ const passwordLetters = Array.from({ length: 94 }, (_, index) => String.fromChar
 const mostTries = 200;
 
 /**
- * For who has been let in. `below` gives a uniform random whole number from 0 up to and without its argument; `isTaken` says whether there is an
- * account of this address.
+ * For who has been let in. `below` gives a uniform random whole number from 0 up to and without its
+ * argument; `isTaken` says whether there is an account of this address.
  */
 export function newCredentials(
   { domain, limits, token }: Asker,

@@ -1,6 +1,7 @@
 /**
- * One loop for all servers on sockets. What a peer sends is cut into questions; they are answered in their order, each before the next is looked
- * at. While an answer is on its way, or the peer does not read what it was sent, nothing more is read from it.
+ * One loop for all servers on sockets. What a peer sends is cut into questions; they are answered
+ * in their order, each before the next is looked at. While an answer is on its way, or the peer
+ * does not read what it was sent, nothing more is read from it.
  */
 import type { Socket } from "node:net";
 import { LineTooLong } from "../../lib/lines.ts";
@@ -26,9 +27,14 @@ export type Answer = string | Buffer | LastAnswer | undefined;
 export interface Dialogue<Question> {
   /** Said before the peer has asked anything. */
   greeting?: string;
-  /** Cuts bytes into questions; may do so lazily, as the next one is wanted after an answer. Throws ProtocolError. */
+  /**
+   * Cuts bytes into questions; may do so lazily, as the next one is wanted after an answer. Throws
+   * ProtocolError.
+   */
   questions(chunk: Buffer): Iterable<Question>;
-  /** Throws where the connection has to end: ProtocolError is the peer's doing, anything else ours. */
+  /**
+   * Throws where the connection has to end: ProtocolError is the peer's doing, anything else ours.
+   */
   answer(question: Question): Answer | Promise<Answer>;
   /** Whether the peer waits for more than the answer that is on its way. */
   owing?(): boolean;

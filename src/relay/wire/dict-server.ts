@@ -1,4 +1,7 @@
-/** Dict server: keeps the transactions of each connection and asks a DictAnswers what keys mean. What a transaction sets takes effect at its commit. */
+/**
+ * Dict server: keeps the transactions of each connection and asks a DictAnswers what keys mean.
+ * What a transaction sets takes effect at its commit.
+ */
 
 import { LineReader } from "../../lib/lines.ts";
 import { type FailureHandlers, LastAnswer } from "./conversation.ts";

@@ -1,4 +1,7 @@
-/** Dovecot's dict proxy protocol, as 2.3 and 2.4 send it: a letter, then fields with TABs between; see chatmail protocol §11. */
+/**
+ * Dovecot's dict proxy protocol, as 2.3 and 2.4 send it: a letter, then fields with TABs between;
+ * see chatmail protocol §11.
+ */
 
 export type DictCommand =
   | { kind: "hello" }

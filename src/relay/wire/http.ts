@@ -1,4 +1,7 @@
-/** The little of HTTP that the daemon's services need: small bodies in, small texts out, no question left open. */
+/**
+ * The little of HTTP that the daemon's services need: small bodies in, small texts out, no question
+ * left open.
+ */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 
 export interface Question {

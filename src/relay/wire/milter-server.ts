@@ -1,6 +1,7 @@
 /**
- * Milter server: drives one MessageFilter for each message. A connection is one smtpd process of Postfix, reused for many messages; its
- * packets are answered strictly in order. Malformed packets end the connection, which Postfix answers with its milter_default_action (tempfail).
+ * Milter server: drives one MessageFilter for each message. A connection is one smtpd process of
+ * Postfix, reused for many messages; its packets are answered strictly in order. Malformed packets
+ * end the connection, which Postfix answers with its milter_default_action (tempfail).
  */
 import { type Answer, type Dialogue, type FailureHandlers, LastAnswer, ProtocolError } from "./conversation.ts";
 import {
@@ -19,7 +20,10 @@ import {
 } from "./milter.ts";
 import { openSocketServer, type SocketServer } from "./socket-server.ts";
 
-/** Judges one message, from MAIL to the end of its data. The methods are called in this order and never at the same time. */
+/**
+ * Judges one message, from MAIL to the end of its data. The methods are called in this order and
+ * never at the same time.
+ */
 export interface MessageFilter {
   /** A text is the SMTP reply that refuses the recipient. */
   recipient(address: string): Promise<string | undefined>;
@@ -50,7 +54,10 @@ export interface MilterOptions extends FailureHandlers {
   begin(from: Origin): MessageFilter;
 }
 
-/** Answered are a recipient and the end of the message: every other answer would be "go on", and cost a change of process on both sides. */
+/**
+ * Answered are a recipient and the end of the message: every other answer would be "go on", and
+ * cost a change of process on both sides.
+ */
 const wanted: Options = {
   version: 6,
   actions: actions.addHeader | actions.deleteRecipient | actions.changeHeader | actions.changeFrom,
@@ -66,7 +73,10 @@ const wanted: Options = {
     steps.headerLeadingSpace,
 };
 
-/** An smtpd whose client sends nothing is silent for its own timeouts (300 s); one that is silent for longer is gone. */
+/**
+ * An smtpd whose client sends nothing is silent for its own timeouts (300 s); one that is silent
+ * for longer is gone.
+ */
 const idleTimeoutMs = 3_600_000;
 
 export function openMilter(options: MilterOptions): Promise<SocketServer> {
@@ -168,7 +178,10 @@ class MilterSession implements Dialogue<Command> {
     return Buffer.concat([...judgement.modifications.map(renderModification), renderReply(judgement.reply)]);
   }
 
-  /** Runs a question of the message; a failure of ours is remembered and told, and the answer is undefined. */
+  /**
+   * Runs a question of the message; a failure of ours is remembered and told, and the answer is
+   * undefined.
+   */
   async #guard<T>(ask: (message: MessageFilter) => T | Promise<T>): Promise<T | undefined> {
     const message = this.#message;
     if (!message) throw new ProtocolError("outside of a message");

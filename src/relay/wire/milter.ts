@@ -1,6 +1,7 @@
 /**
- * Milter protocol, version 6: bytes ↔ values. A packet is `uint32 length of what follows, command byte, data`; texts in it end in NUL.
- * Header names and values are carried as latin1, one character for each byte, so nothing is lost.
+ * Milter protocol, version 6: bytes ↔ values. A packet is `uint32 length of what follows, command
+ * byte, data`; texts in it end in NUL. Header names and values are carried as latin1, one character
+ * for each byte, so nothing is lost.
  */
 import { ProtocolError } from "./conversation.ts";
 
@@ -65,7 +66,10 @@ export type Modification =
 /** Postfix sends body chunks of 65,535 bytes at most and headers of 102,400 (header_size_limit). */
 export const maxPacketBytes = 1 << 20;
 
-/** A packet that comes in single bytes is put together now and then: each piece costs more than its bytes. */
+/**
+ * A packet that comes in single bytes is put together now and then: each piece costs more than its
+ * bytes.
+ */
 const mostParts = 1000;
 
 interface Packet {
@@ -182,7 +186,10 @@ function texts(data: Buffer): string[] {
   return data.toString("latin1", 0, data.length - 1).split("\0");
 }
 
-/** What we answer to an offer: no more than we use and the MTA has. Undefined where the MTA can't do what `wanted` needs. */
+/**
+ * What we answer to an offer: no more than we use and the MTA has. Undefined where the MTA can't do
+ * what `wanted` needs.
+ */
 export function negotiate(offer: Options, wanted: Options): Options | undefined {
   if (offer.version < 6 || (offer.actions & wanted.actions) !== wanted.actions) return undefined;
   return { version: wanted.version, actions: wanted.actions, steps: offer.steps & wanted.steps };

@@ -1,4 +1,7 @@
-/** Postfix's password questions. When a password can't be checked now the connection is closed: Postfix then answers 454, "try again", and not 535, "wrong password". */
+/**
+ * Postfix's password questions. When a password can't be checked now the connection is closed:
+ * Postfix then answers 454, "try again", and not 535, "wrong password".
+ */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LineReader } from "../../lib/lines.ts";
@@ -15,13 +18,19 @@ export type PasswordVerdict =
 export interface SaslOptions extends FailureHandlers {
   path: string;
   login: (user: string, password: string, client: string | undefined) => Promise<PasswordVerdict>;
-  /** Before any answer but OK: whoever tries passwords waits, as with Dovecot (`auth_failure_delay`), also when they are not checked any more. */
+  /**
+   * Before any answer but OK: whoever tries passwords waits, as with Dovecot
+   * (`auth_failure_delay`), also when they are not checked any more.
+   */
   failureDelayMs?: number;
 }
 
 const builtInFailureDelayMs = 2_000;
 
-/** Postfix passes responses of up to 12,288 bytes (`smtpd_sasl_response_limit`): too long a one is a wrong password, not a broken connection. */
+/**
+ * Postfix passes responses of up to 12,288 bytes (`smtpd_sasl_response_limit`): too long a one is a
+ * wrong password, not a broken connection.
+ */
 const maxLineBytes = 16_384;
 
 export function openSasl(options: SaslOptions): Promise<SocketServer> {
@@ -42,8 +51,8 @@ class SaslSession {
   readonly #login: SaslOptions["login"];
   readonly #failureDelayMs: number;
   /**
-   * The one dialogue whose response is awaited: smtpd has one at a time. A client that cancels (`*`) or leaves is known to
-   * smtpd alone, so the next AUTH replaces what it left.
+   * The one dialogue whose response is awaited: smtpd has one at a time. A client that cancels
+   * (`*`) or leaves is known to smtpd alone, so the next AUTH replaces what it left.
    */
   #awaited: { id: string; client: string | undefined } | undefined;
 

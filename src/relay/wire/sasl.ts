@@ -1,4 +1,6 @@
-/** Dovecot's auth protocol, as far as Postfix's smtpd speaks it: lines of fields with TABs between. */
+/**
+ * Dovecot's auth protocol, as far as Postfix's smtpd speaks it: lines of fields with TABs between.
+ */
 
 export type ClientLine =
   /** `client`: the address that Postfix sees it at. */
@@ -46,7 +48,10 @@ export function parseClientLine(line: string): ClientLine {
 
 const isId = (text: string) => /^[0-9]{1,10}$/.test(text);
 
-/** User and password of a PLAIN response (RFC 4616); undefined where it is none, or one user asks to act as another. */
+/**
+ * User and password of a PLAIN response (RFC 4616); undefined where it is none, or one user asks to
+ * act as another.
+ */
 export function parsePlain(response: string): { user: string; password: string } | undefined {
   if (response.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(response)) return undefined;
   const [actAs, user, password, ...rest] = Buffer.from(response, "base64").toString("utf8").split("\0");

@@ -1,4 +1,7 @@
-/** Servers on unix sockets: a stale socket file is removed, the new one is open to every container of the pod, and closing lets running answers finish. */
+/**
+ * Servers on unix sockets: a stale socket file is removed, the new one is open to every container
+ * of the pod, and closing lets running answers finish.
+ */
 import { chmodSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type Conversation, converse, type Dialogue, type FailureHandlers } from "./conversation.ts";
@@ -6,7 +9,10 @@ import { type Conversation, converse, type Dialogue, type FailureHandlers } from
 export interface SocketServer {
   readonly path: string;
   listening(): boolean;
-  /** Takes no new connection; ends each open one when `idle` says that it owes no answer, and every one after `graceMs`. */
+  /**
+   * Takes no new connection; ends each open one when `idle` says that it owes no answer, and every
+   * one after `graceMs`.
+   */
   close: (graceMs: number) => Promise<void>;
 }
 
@@ -61,7 +67,10 @@ function listen(server: Server, where: { path: string } | { host: string; port: 
 
 const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
-/** Stops listening and calls `drop` again and again until nobody is left; the last call, after `graceMs`, is to drop everyone. */
+/**
+ * Stops listening and calls `drop` again and again until nobody is left; the last call, after
+ * `graceMs`, is to drop everyone.
+ */
 export function closeServer(server: Server, graceMs: number, drop: (last: boolean) => void): Promise<void> {
   return new Promise((resolve) => {
     const tick = setInterval(() => drop(false), 20);

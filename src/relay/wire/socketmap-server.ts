@@ -1,4 +1,7 @@
-/** Answers Postfix's table look-ups. A connection is one process of Postfix and is kept; its questions are answered in their order. */
+/**
+ * Answers Postfix's table look-ups. A connection is one process of Postfix and is kept; its
+ * questions are answered in their order.
+ */
 import type { FailureHandlers } from "./conversation.ts";
 import { openSocketServer, type SocketServer } from "./socket-server.ts";
 import { type Answer, NetstringReader, parseQuestion, type Question, renderAnswer } from "./socketmap.ts";

@@ -1,4 +1,7 @@
-/** What a strict TLS client would say of a given certificate. Each chain is also shown to OpenSSL, which is not our own reader. */
+/**
+ * What a strict TLS client would say of a given certificate. Each chain is also shown to OpenSSL,
+ * which is not our own reader.
+ */
 import { execFileSync } from "node:child_process";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -37,7 +40,10 @@ beforeAll(async () => {
 const judge = (pair: KeyPair, more: { domain?: string; roots?: Roots | undefined; now?: Date } = {}) =>
   judgeCertificate({ ...pair, domain, now: new Date(), roots, ...more });
 
-/** Whether OpenSSL's verification, purpose and name included, takes the chain that a server would send. */
+/**
+ * Whether OpenSSL's verification, purpose and name included, takes the chain that a server would
+ * send.
+ */
 function opensslTakes(certificatePem: string, trusted: string): boolean {
   const folder = mkdtempSync(join(tmpdir(), "chain-"));
   const file = (name: string, text: string) => {
@@ -200,7 +206,8 @@ describe("a certificate for a name that everybody must be able to verify", () =>
     const { problem } = judge(pair);
     expect(problem?.reason, problem?.message).toBe(reason);
     if (says) expect(problem?.message).toMatch(says);
-    // what we take, OpenSSL takes; only order is a matter of who looks (RFC 8446 lets clients put it right)
+    // what we take, OpenSSL takes; only order is a matter of who looks (RFC 8446 lets clients put
+    // it right)
     if (reason === undefined) expect(opensslTakes(pair.certificatePem, root.pem)).toBe(true);
     else if (!/not in order|is a CA certificate/.test(problem?.message ?? ""))
       expect(opensslTakes(pair.certificatePem, root.pem)).toBe(false);

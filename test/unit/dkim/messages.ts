@@ -1,4 +1,7 @@
-/** Messages for DKIM tests: cut into headers and body, signed and verified as the milter does it, and made up at random. */
+/**
+ * Messages for DKIM tests: cut into headers and body, signed and verified as the milter does it,
+ * and made up at random.
+ */
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { createKeyCache, type TxtAnswer } from "../../../src/dkim/keys.ts";
 import { createSigner, type SigningKey } from "../../../src/dkim/sign.ts";
@@ -10,7 +13,9 @@ export interface Message {
   body: string;
 }
 
-/** Cuts as Postfix does before a milter sees it: the value keeps its leading space, folds become LF. */
+/**
+ * Cuts as Postfix does before a milter sees it: the value keeps its leading space, folds become LF.
+ */
 export function parseMessage(bytes: Buffer): Message {
   const text = bytes.toString("latin1");
   const end = text.indexOf("\r\n\r\n");
@@ -115,7 +120,10 @@ export function chunks(body: string, cut: () => number = () => 65_535): Buffer[]
   return pieces;
 }
 
-/** A message that is legal and as odd as can be: folds, 8-bit octets, long lines, white space and empty lines in strange places. */
+/**
+ * A message that is legal and as odd as can be: folds, 8-bit octets, long lines, white space and
+ * empty lines in strange places.
+ */
 export function oddMessage(random: () => number, from: string): Message {
   const under = (most: number) => Math.floor(random() * most);
   const one = <T>(items: readonly T[]): T => items[under(items.length)] as T;

@@ -345,7 +345,8 @@ describe("hostile messages", () => {
       const changed = withHeader(small, "DKIM-Signature", () => value);
       const [why] = await whys(changed);
       const where = `seed ${seed}: ${JSON.stringify(value)}`;
-      // white space does not count in places, and the last letter of base64 has bits that say nothing
+      // white space does not count in places, and the last letter of base64 has bits that say
+      // nothing
       if (why === "valid") expect(canonical(value).slice(0, -1), where).toBe(canonical(original).slice(0, -1));
     }
   });

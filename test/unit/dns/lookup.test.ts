@@ -232,7 +232,10 @@ test.each([
 });
 
 const lines = (count: number, each: Buffer) => Array<Buffer>(count).fill(each);
-/** A record of an unknown type with pointers that lead to pointers, and an owner that is the last of them. */
+/**
+ * A record of an unknown type with pointers that lead to pointers, and an owner that is the last of
+ * them.
+ */
 function pointers(): { chain: Buffer; owner: Buffer } {
   const start = query.length - 11 + 12;
   const data = Buffer.alloc(12_000);

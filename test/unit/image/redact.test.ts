@@ -1,4 +1,7 @@
-/** What stands in the logs of Postfix, Dovecot, nginx and coturn after image/redact.sed: lines as they are, without who. */
+/**
+ * What stands in the logs of Postfix, Dovecot, nginx and coturn after image/redact.sed: lines as
+ * they are, without who.
+ */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { expect, test } from "vitest";

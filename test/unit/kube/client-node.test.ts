@@ -1,6 +1,7 @@
 /**
- * What client-node's informer does where ours goes on: docs/decisions/0025-kubernetes-runtime.md stands on it. A test that fails here after an
- * update of client-node says that it has learnt something, and that the decision is to be looked at again.
+ * What client-node's informer does where ours goes on: docs/decisions/0025-kubernetes-runtime.md
+ * stands on it. A test that fails here after an update of client-node says that it has learnt
+ * something, and that the decision is to be looked at again.
  */
 import { CoreV1Api, KubeConfig, makeInformer } from "@kubernetes/client-node";
 import { afterEach, describe, expect, test } from "vitest";
@@ -23,7 +24,10 @@ afterEach(async () => {
   await server.close();
 });
 
-/** An informer of pods: what it told, and its watches so far. `watch` answers the watch of this number, from 0. */
+/**
+ * An informer of pods: what it told, and its watches so far. `watch` answers the watch of this
+ * number, from 0.
+ */
 async function informer(watch: (nth: number) => Answer, lists: () => readonly KubeObject[] = () => []) {
   const told: string[] = [];
   const watches: URLSearchParams[] = [];

@@ -68,7 +68,10 @@ test.each([
   expect(hasAll(live, wanted)).toBe(same);
 });
 
-/** What server-side apply replaces as a whole has no fields of its own in managedFields: a nodeSelector, a list of a CRD without keys. */
+/**
+ * What server-side apply replaces as a whole has no fields of its own in managedFields: a
+ * nodeSelector, a list of a CRD without keys.
+ */
 test.each([
   { when: "it has one key less", live: { s: { a: "1", b: "2" } }, wanted: { s: { a: "1" } }, same: false },
   { when: "it is as it was", live: { s: { a: "1", b: "2" } }, wanted: { s: { b: "2", a: "1" } }, same: true },

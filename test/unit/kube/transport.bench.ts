@@ -1,6 +1,7 @@
 /**
- * `node test/unit/kube/transport.bench.ts`: our transport (node:https, one agent) beside undici's Pool with HTTP/1.1 and with HTTP/2, against
- * a real API server. Says calls a second, processor time of this process for each call, and connections' cost in memory.
+ * `node test/unit/kube/transport.bench.ts`: our transport (node:https, one agent) beside undici's
+ * Pool with HTTP/1.1 and with HTTP/2, against a real API server. Says calls a second, processor
+ * time of this process for each call, and connections' cost in memory.
  */
 import { Pool } from "undici";
 import { kubeClient } from "../../../src/kube/client.ts";

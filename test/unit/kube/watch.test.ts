@@ -30,7 +30,10 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
 
-/** Runs the loop against a server whose lists and watches are answered one after the other; the last answer is repeated. */
+/**
+ * Runs the loop against a server whose lists and watches are answered one after the other; the last
+ * answer is repeated.
+ */
 async function watching(script: { lists: Answer[]; watches: Answer[] }, own: Partial<WatchPatience> = {}) {
   const turn = (answers: Answer[]) => (answers.length > 1 ? (answers.shift() as Answer) : (answers[0] as Answer));
   const server: FakeApiServer = await fakeApiServer((request) =>

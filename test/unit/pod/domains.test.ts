@@ -1,4 +1,7 @@
-/** What the programs are told of several domains; of one domain it is what they were told when there could be no more. */
+/**
+ * What the programs are told of several domains; of one domain it is what they were told when there
+ * could be no more.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -222,7 +225,10 @@ test("the daemon has the secrets of each in folders of their own", () => {
   expect(Object.keys(config.push ?? {})).toEqual(["a.test", "192.0.2.7"]);
 });
 
-/** Bytes that pods had before there could be several domains, with the folder of the one domain where its Secrets are now. */
+/**
+ * Bytes that pods had before there could be several domains, with the folder of the one domain
+ * where its Secrets are now.
+ */
 test.each(["postfix", "dovecot", "web"] as const)("one domain: %s is told what it was told before", (part) => {
   const plan = Plan.parse(
     JSON.parse(readFileSync(join(import.meta.dirname, "../../fixtures/plan/everything.json"), "utf8")),

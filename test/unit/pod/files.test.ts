@@ -1,4 +1,7 @@
-/** The texts that the operator writes: they follow the spec, and nothing in a spec can add a line to them. */
+/**
+ * The texts that the operator writes: they follow the spec, and nothing in a spec can add a line to
+ * them.
+ */
 import { readFileSync } from "node:fs";
 import { BlockList, isIPv4 } from "node:net";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** Which addresses a relay may connect to: every special range with its edges and spellings, and the rule against plain arithmetic. */
+/**
+ * Which addresses a relay may connect to: every special range with its edges and spellings, and the
+ * rule against plain arithmetic.
+ */
 import { expect, test } from "vitest";
 import { nat64, peerRule, specialNetworks } from "../../../src/pod/networks.ts";
 import { deniedPeers } from "../../../src/pod/turn.ts";

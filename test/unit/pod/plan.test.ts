@@ -1,4 +1,7 @@
-/** The contract between operator and image: what is written, what is understood, and what is refused with which words. */
+/**
+ * The contract between operator and image: what is written, what is understood, and what is refused
+ * with which words.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -49,8 +52,9 @@ const everything = {
 };
 
 /**
- * These files are what operators of this format have written. They stay: an operator that writes other bytes for the same spec changes every relay
- * of a cluster on the day it is upgraded, and an image that reads them in another way changes every relay on the day it is.
+ * These files are what operators of this format have written. They stay: an operator that writes
+ * other bytes for the same spec changes every relay of a cluster on the day it is upgraded, and an
+ * image that reads them in another way changes every relay on the day it is.
  */
 describe("the format, version 1", () => {
   test.each([

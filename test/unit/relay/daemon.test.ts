@@ -1,4 +1,7 @@
-/** The processes as they are started in the pod, from bundles: every service opens, answers, and closes on SIGTERM. */
+/**
+ * The processes as they are started in the pod, from bundles: every service opens, answers, and
+ * closes on SIGTERM.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { request } from "node:http";

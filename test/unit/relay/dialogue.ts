@@ -1,4 +1,7 @@
-/** Line protocols as dialogues: `C: ` is sent, `S: ` must come back. `\t` and `\x01` stand for themselves as in JavaScript. */
+/**
+ * Line protocols as dialogues: `C: ` is sent, `S: ` must come back. `\t` and `\x01` stand for
+ * themselves as in JavaScript.
+ */
 import { createConnection } from "node:net";
 import { expect } from "vitest";
 import { until } from "../../helpers/until.ts";

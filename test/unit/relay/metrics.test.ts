@@ -1,4 +1,7 @@
-/** The names under which the field counts (chatmail protocol §20) are those that an administrator's dashboards know. */
+/**
+ * The names under which the field counts (chatmail protocol §20) are those that an administrator's
+ * dashboards know.
+ */
 import { expect, test } from "vitest";
 import { Metrics } from "../../../src/relay/metrics.ts";
 

@@ -28,7 +28,9 @@ export function limits(over: Partial<DomainLimits> = {}): DomainLimits {
   };
 }
 
-/** Folders under a temporary one; nothing is left to clean but what the system's own rules clean. */
+/**
+ * Folders under a temporary one; nothing is left to clean but what the system's own rules clean.
+ */
 export function settings(over: Partial<Settings> = {}): Settings {
   const folder = mkdtempSync(join(tmpdir(), "relay-"));
   mkdirSync(join(folder, "mail"));

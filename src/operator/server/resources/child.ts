@@ -21,8 +21,8 @@ export function childMeta(server: ChatmailServer, name: string, component: Compo
 }
 
 /**
- * Of what outlives the server with Retain: the domain stands on it, so that no other domain takes it over. It is found by its name when a server
- * of that name is created again.
+ * Of what outlives the server with Retain: the domain stands on it, so that no other domain takes
+ * it over. It is found by its name when a server of that name is created again.
  */
 export function keptMeta(server: ChatmailServer, name: string): ObjectMeta {
   const { namespace } = server.metadata;

@@ -1,4 +1,7 @@
-/** Who may connect to the pods of a server, and whom they may connect to, where the cluster's network enforces it. */
+/**
+ * Who may connect to the pods of a server, and whom they may connect to, where the cluster's
+ * network enforces it.
+ */
 import type { V1NetworkPolicyPeer, V1NetworkPolicyPort } from "@kubernetes/client-node";
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames, labels } from "../../../api/names.ts";
@@ -14,8 +17,9 @@ type Peer = Json<V1NetworkPolicyPeer>;
 type Policy = NonNullable<NetworkPolicy["spec"]>;
 
 /**
- * One for the relay pod and one for the pods of its clean-up. Off: none is made, and those that exist select no pod, since the operator
- * deletes nothing; one that allows everything would undo the policies of others, because policies add up.
+ * One for the relay pod and one for the pods of its clean-up. Off: none is made, and those that
+ * exist select no pod, since the operator deletes nothing; one that allows everything would undo
+ * the policies of others, because policies add up.
  */
 export function networkPolicies(
   server: ChatmailServer,
@@ -86,7 +90,8 @@ function egressOf({ spec: { services, network } }: ChatmailServer): NonNullable<
     ...(network.privatePeers && { allowed: network.privatePeers }),
     ...(network.refusedPeers && { refused: network.refusedPeers }),
   }).map((ipBlock) => ({ ipBlock }));
-  // An address that the cluster itself serves leads to the pod without leaving it, so the pod's own address is what counts.
+  // An address that the cluster itself serves leads to the pod without leaving it, so the pod's own
+  // address is what counts.
   const relays: Peer = {
     namespaceSelector: {},
     podSelector: { matchLabels: { [labels.component]: "relay" } },

@@ -6,7 +6,10 @@ import { planFile } from "../../../pod/layout.ts";
 import { type PublishedFiles, planOf, planText } from "../../../pod/plan-of.ts";
 import { childMeta } from "./child.ts";
 
-/** What the relay pod is told of the spec: the image makes the configuration of its programs from it. */
+/**
+ * What the relay pod is told of the spec: the image makes the configuration of its programs from
+ * it.
+ */
 export function planConfigMap(server: ChatmailServer, files: PublishedFiles = {}): ConfigMap {
   return {
     apiVersion: "v1",

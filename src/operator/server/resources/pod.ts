@@ -95,8 +95,9 @@ function probesOf({ startup, readiness, liveness }: RelayContainer): Probes {
 }
 
 /**
- * What the spec says goes before what is built in, for each of CPU and memory. A request of the spec above a built-in limit takes the limit
- * away; a limit of the spec below a built-in request lowers the request: the API server refuses a request above its limit.
+ * What the spec says goes before what is built in, for each of CPU and memory. A request of the
+ * spec above a built-in limit takes the limit away; a limit of the spec below a built-in request
+ * lowers the request: the API server refuses a request above its limit.
  */
 function resourcesOf(container: string, spec: ChatmailServer["spec"]): NonNullable<Container["resources"]> {
   const builtIn = builtInResources(spec)[container as keyof ReturnType<typeof builtInResources>];
@@ -191,11 +192,13 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
       return { name, projected: { sources, defaultMode: 0o440 } };
     }
     case "invites": {
-      // Our own is mounted whatever registration is now, so that Invite needs no other pod; one that a person names only once it was looked at.
+      // Our own is mounted whatever registration is now, so that Invite needs no other pod; one
+      // that a person names only once it was looked at.
       const { registration, invitesSecretName: given } = server.spec.accounts;
       if (plan.noInvites || (registration !== "Invite" && given !== undefined))
         return { name: volumeNames.invites, emptyDir: { sizeLimit: emptyLimit } };
-      // The user names the keys of this Secret, so it is mounted whole; optional, so that the pod starts without it.
+      // The user names the keys of this Secret, so it is mounted whole; optional, so that the pod
+      // starts without it.
       const secretName = given ?? names.invitesSecret;
       return { name: volumeNames.invites, secret: { secretName, defaultMode: 0o440, optional: true } };
     }
@@ -226,7 +229,10 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
   }
 }
 
-/** The keys of a Secret or ConfigMap that the pod sees, each as a file of its name: nothing else in the object reaches the pod. */
+/**
+ * The keys of a Secret or ConfigMap that the pod sees, each as a file of its name: nothing else in
+ * the object reaches the pod.
+ */
 const items = (...keys: string[]) => keys.map((key) => ({ key, path: key }));
 
 /** Of the template of a server's pods: what the spec says, and before it what is ours. */
@@ -239,7 +245,10 @@ export function podMeta(server: ChatmailServer, component: Component, own: Recor
   };
 }
 
-/** What all pods of a server have: no credentials, no variables of other Services, the spec's wishes for nodes. */
+/**
+ * What all pods of a server have: no credentials, no variables of other Services, the spec's wishes
+ * for nodes.
+ */
 export function podBasics(server: ChatmailServer): Partial<PodSpec> {
   const { scheduling, image, pod } = server.spec;
   const { nodeSelector, tolerations, priorityClassName, runtimeClassName } = scheduling;
@@ -256,7 +265,10 @@ export function podBasics(server: ChatmailServer): Partial<PodSpec> {
   };
 }
 
-/** Mailboxes belong to one group; asking only at the top of the volume keeps the start of a full one short. */
+/**
+ * Mailboxes belong to one group; asking only at the top of the volume keeps the start of a full one
+ * short.
+ */
 export const podSecurity = {
   fsGroup: vmail.gid,
   fsGroupChangePolicy: "OnRootMismatch",

@@ -10,7 +10,10 @@ import { childMeta, selectorLabels } from "./child.ts";
 /** What the outside may reach. */
 export const servedPorts = ["smtp", "submission", "submissions", "imap", "imaps", "http", "https"] as const;
 
-/** Where clients and other relays connect. Keeps the client's address, or every sender would look local. */
+/**
+ * Where clients and other relays connect. Keeps the client's address, or every sender would look
+ * local.
+ */
 export function mailService(server: ChatmailServer): Service {
   const { network } = server.spec;
   const { annotations, labels, loadBalancerClass, loadBalancerSourceRanges, allocateNodePorts } = network.service;
@@ -42,7 +45,10 @@ export function mailService(server: ChatmailServer): Service {
   };
 }
 
-/** The ports that calls pass through keep their numbers on the way, or they are of no use: node ports can't. */
+/**
+ * The ports that calls pass through keep their numbers on the way, or they are of no use: node
+ * ports can't.
+ */
 function turnPorts({ spec: { services, network } }: ChatmailServer): Json<V1ServicePort>[] {
   if (!services.turn.enabled) return [];
   const relayed = network.exposure === "LoadBalancer" ? relayPortsOf(turnPlanOf(services.turn)) : [];

@@ -24,7 +24,8 @@ export function statefulSet(plan: PodPlan, { replicas = 1 }: { replicas?: 0 | 1 
     spec: {
       replicas,
       serviceName: names.service,
-      // With OrderedReady a pod that never became ready is not replaced by its cure (kubernetes #67250).
+      // With OrderedReady a pod that never became ready is not replaced by its cure (kubernetes
+      // #67250).
       podManagementPolicy: "Parallel",
       revisionHistoryLimit: 3,
       selector: { matchLabels: selectorLabels(server, "relay") },

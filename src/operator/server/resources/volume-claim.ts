@@ -40,8 +40,9 @@ export interface VolumeSizes {
 }
 
 /**
- * Volumes never shrink, and an unbound claim can't be changed. A request that the volume has not grown to yet may be taken back to any size
- * above what the volume has: the API server takes no less.
+ * Volumes never shrink, and an unbound claim can't be changed. A request that the volume has not
+ * grown to yet may be taken back to any size above what the volume has: the API server takes no
+ * less.
  */
 export function volumeSizes({ spec }: ChatmailServer, claim: VolumeClaim | undefined): VolumeSizes {
   const { size } = spec.storage;
@@ -54,7 +55,10 @@ export function volumeSizes({ spec }: ChatmailServer, claim: VolumeClaim | undef
   return { wanted, existing, capacity };
 }
 
-/** False for sizes that are written in a way that we never write: the decision is left to the API server. */
+/**
+ * False for sizes that are written in a way that we never write: the decision is left to the API
+ * server.
+ */
 export function isLarger(one: string, other: string): boolean {
   try {
     return bytesOf(one) > bytesOf(other);

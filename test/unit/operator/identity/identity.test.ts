@@ -1,4 +1,7 @@
-/** What is made once and kept: judged and decided here, read and made in test/services/operator-stories.test.ts. */
+/**
+ * What is made once and kept: judged and decided here, read and made in
+ * test/services/operator-stories.test.ts.
+ */
 import { describe, expect, test } from "vitest";
 import { makeSelfSigned } from "../../../../src/certificates/self-signed.ts";
 import { publicDkimKey } from "../../../../src/dns/dkim-key.ts";

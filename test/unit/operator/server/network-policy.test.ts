@@ -1,4 +1,7 @@
-/** The NetworkPolicies of a server, by what they mean: who reaches the relay pod, and whom it reaches. */
+/**
+ * The NetworkPolicies of a server, by what they mean: who reaches the relay pod, and whom it
+ * reaches.
+ */
 import { isIP } from "node:net";
 import { describe, expect, test } from "vitest";
 import { selectorLabels } from "../../../../src/operator/server/resources/child.ts";

@@ -1,4 +1,7 @@
-/** The column of the reference page that says which edits replace the pod, held against the pod's template, field by field. */
+/**
+ * The column of the reference page that says which edits replace the pod, held against the pod's
+ * template, field by field.
+ */
 import { expect, test } from "vitest";
 import { ChatmailServerSpec } from "../../../../src/api/chatmail-server.ts";
 import { type Structural, structuralOf } from "../../../../src/api/crd.ts";

@@ -40,7 +40,10 @@ test.each([
   ],
 ])("%s", (setting, password, expected) => expect(sha512Crypt(password, setting)).toBe(expected));
 
-/** From OpenSSL 3 (`openssl passwd -6 -salt abcDEF./ x…`): lengths around the digest's 64 bytes, where implementations go wrong. */
+/**
+ * From OpenSSL 3 (`openssl passwd -6 -salt abcDEF./ x…`): lengths around the digest's 64 bytes,
+ * where implementations go wrong.
+ */
 test.each([
   [63, "$6$abcDEF./$ZaGpitPckdVb4e8plL6URbjl1b.hvT9SIB6szJUAokPXseN9.Gj6Y7sTRU35meHMzWHbVyEbPN/.eEWRuczbg0"],
   [64, "$6$abcDEF./$h3MfD1B8sM7F4E0zQ52bV8dDyibKHJOQm1ur7o2bnrMZzVcAzjQbnS612akpCcm.uM3bHt/ogkFZUHglNk7MV0"],

@@ -1,4 +1,7 @@
-/** Hands a message to the inspector as Postfix does: header by header with LF at folds, then the body in chunks. */
+/**
+ * Hands a message to the inspector as Postfix does: header by header with LF at folds, then the
+ * body in chunks.
+ */
 import { type MessageFacts, MessageInspector } from "../../../../src/relay/filter/inspect.ts";
 
 export interface Taken {

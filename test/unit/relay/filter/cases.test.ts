@@ -1,4 +1,6 @@
-/** Each folder of test/fixtures/filter is a message, what becomes of it in both directions, and why. */
+/**
+ * Each folder of test/fixtures/filter is a message, what becomes of it in both directions, and why.
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";

@@ -39,7 +39,9 @@ const disable = (address: string) => {
   writeFileSync(join(homeOf(address), "DISABLED"), "");
 };
 
-/** Of alice's address, and of one that nobody can have; Postfix would deliver most of them to alice. */
+/**
+ * Of alice's address, and of one that nobody can have; Postfix would deliver most of them to alice.
+ */
 const otherSpellings = [
   '"alice1234"@chat.example',
   "alice1234",

@@ -1,4 +1,7 @@
-/** Whom other programs would show as a message's author: every From header, each as a lenient library reads it, before and after decoding. */
+/**
+ * Whom other programs would show as a message's author: every From header, each as a lenient
+ * library reads it, before and after decoding.
+ */
 import { type Address, addressParser, decodeWords } from "postal-mime";
 
 /** Lower-case, each once. */

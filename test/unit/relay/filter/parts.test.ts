@@ -143,7 +143,9 @@ class Collected implements Sink {
   }
 }
 
-/** The text that comes out, or undefined where the encoding is wrong; in one piece and byte by byte. */
+/**
+ * The text that comes out, or undefined where the encoding is wrong; in one piece and byte by byte.
+ */
 function undone(encoding: string, text: string): string | undefined {
   const bytes = Buffer.from(text, "latin1");
   const results = [bytes.length, 1].map((size) => {

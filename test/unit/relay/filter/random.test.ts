@@ -1,6 +1,7 @@
 /**
- * Thousands of mutated messages: the streaming filter accepts none that the plain rules refuse, however it is chunked. Another seed each day;
- * `npm run fuzz -- mime` has the same rule for minutes.
+ * Thousands of mutated messages: the streaming filter accepts none that the plain rules refuse,
+ * however it is chunked. Another seed each day; `npm run fuzz -- mime` has the same rule for
+ * minutes.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";

@@ -1,6 +1,7 @@
 /**
- * "Is it encrypted?", "is it a Secure-Join request?" once more, slow and obvious: the whole message in memory, the plain rules one after the other
- * (chatmail protocol §4 to §5). The streaming filter must never accept what this refuses.
+ * "Is it encrypted?", "is it a Secure-Join request?" once more, slow and obvious: the whole message
+ * in memory, the plain rules one after the other (chatmail protocol §4 to §5). The streaming filter
+ * must never accept what this refuses.
  */
 import { takenApart } from "./as-postfix.ts";
 

@@ -1,4 +1,7 @@
-/** The queue itself, with a clock that the test turns; the HTTPS part has a test of its own among the services. */
+/**
+ * The queue itself, with a clock that the test turns; the HTTPS part has a test of its own among
+ * the services.
+ */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";

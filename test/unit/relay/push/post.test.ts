@@ -1,4 +1,7 @@
-/** One request to a push service that the test is, and none where its address may not be connected to. */
+/**
+ * One request to a push service that the test is, and none where its address may not be connected
+ * to.
+ */
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";

@@ -1,4 +1,7 @@
-/** Which service each domain goes by, and what of its waiting pushes becomes of an edit. Nothing is sent: no address may be connected to. */
+/**
+ * Which service each domain goes by, and what of its waiting pushes becomes of an edit. Nothing is
+ * sent: no address may be connected to.
+ */
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";

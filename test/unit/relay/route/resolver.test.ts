@@ -1,4 +1,7 @@
-/** RFC 1034 promises no order of the records of an answer: what stands behind aliases is found in any. */
+/**
+ * RFC 1034 promises no order of the records of an answer: what stands behind aliases is found in
+ * any.
+ */
 import { afterEach, describe, expect, test } from "vitest";
 import { createRouteResolver } from "../../../../src/relay/route/resolver.ts";
 import {

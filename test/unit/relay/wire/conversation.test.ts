@@ -1,4 +1,7 @@
-/** The loop that all socket servers have. Peers that ask and do not read, and transactions that never end, cost bounded memory. */
+/**
+ * The loop that all socket servers have. Peers that ask and do not read, and transactions that
+ * never end, cost bounded memory.
+ */
 import { mkdtempSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -75,7 +78,10 @@ describe("one conversation", () => {
   const ended = vi.fn();
   let server: SocketServer | undefined;
 
-  /** Answers `slow` late and `long` with a MiB, ends at `bye`, fails at `bug`, and `raw` makes what comes next one question of four bytes. */
+  /**
+   * Answers `slow` late and `long` with a MiB, ends at `bye`, fails at `bug`, and `raw` makes what
+   * comes next one question of four bytes.
+   */
   async function talk(greeting?: string): Promise<Socket> {
     heard.length = 0;
     asked.length = 0;

@@ -1,4 +1,7 @@
-/** The dict servers, by dialogues as Dovecot 2.3 and 2.4 have them (captured lines; see the reference). */
+/**
+ * The dict servers, by dialogues as Dovecot 2.3 and 2.4 have them (captured lines; see the
+ * reference).
+ */
 import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -200,8 +203,9 @@ describe("metadata", () => {
     await dialogue(metadata, `C: L${server}/turn\\t${user}\nS: N`);
     // as a person would write it, with the end of a line
     writeFileSync(turnSecretFile, "north\n");
-    // printf 'account abcdefghi@chat.example' | openssl dgst -sha256 -hmac north: the first 12 digits, modulo 216000, are 172359
-    // printf 1795348359 | openssl dgst -sha1 -hmac north -binary | base64
+    // printf 'account abcdefghi@chat.example' | openssl dgst -sha256 -hmac north: the first 12
+    // digits, modulo 216000, are 172359 printf 1795348359 | openssl dgst -sha1 -hmac north -binary
+    // | base64
     await dialogue(
       metadata,
       `C: L${server}/turn\\t${user}\nS: Ochat.example:3478:1795348359:Mgrzp0j7OX+AUYzKLcuMy203WEo=`,
