@@ -18,7 +18,9 @@ function turnOf(
   { spec: { services, network } }: Pick<ChatmailServer, "spec">,
   addresses: readonly SeenAddress[],
 ): NonNullable<Extras["turn"]> {
-  const address = addresses.find(({ from, value }) => from !== "Node" && isIPv4(value))?.value;
+  const known = addresses.filter(({ from, value }) => from !== "Node" && isIPv4(value)).map(({ value }) => value);
+  // a load balancer that tells its addresses in another order must not replace the pod
+  const [address] = network.addresses ? known : known.sort();
   const relayPorts = relayPortsOf(turnPlanOf(services.turn));
   if (address !== undefined) return { relayPorts, external: { address } };
   if (network.exposure === "LoadBalancer") return { relayPorts };

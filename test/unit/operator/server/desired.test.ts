@@ -355,6 +355,24 @@ describe("TURN", () => {
       network: { addresses: ["2001:db8::1", "192.0.2.1"] },
       external: is("192.0.2.1"),
     },
+    {
+      when: "the load balancer has two",
+      ingress: [{ ip: "203.0.113.7" }, { ip: "203.0.113.12" }],
+      network: {},
+      external: is("203.0.113.12"),
+    },
+    {
+      when: "the load balancer tells the same two the other way round",
+      ingress: [{ ip: "203.0.113.12" }, { ip: "203.0.113.7" }],
+      network: {},
+      external: is("203.0.113.12"),
+    },
+    {
+      when: "the spec has two, of which the first counts",
+      ingress: [],
+      network: { addresses: ["203.0.113.7", "192.0.2.1"] },
+      external: is("203.0.113.7"),
+    },
   ])("seen from outside as $external.value when $when", ({ ingress, network, external }) => {
     expect(turnOf(network, balanced(...ingress)).external).toEqual(external);
   });
