@@ -1,11 +1,11 @@
 /** The part of the demo that runs inside the lab: `demo-story.ts OPERATOR-IMAGE RELAY-IMAGE`. */
 import { readFile } from "node:fs/promises";
 import QRCode from "qrcode";
-import type { ChatmailServer } from "../src/api/chatmail-server.ts";
+import type { WrittenServer } from "../src/api/chatmail-server.ts";
 import { messageOf } from "../src/lib/text.ts";
 import { ports } from "../src/mail/ports.ts";
 import { accepts } from "../test/helpers/accepts.ts";
-import { converse, expire, join, refusals } from "../test/helpers/first-message.ts";
+import { converse, expire, join, keptDays, refusals } from "../test/helpers/first-message.ts";
 import { kubectl } from "../test/helpers/kubectl.ts";
 import {
   applyExamples,
@@ -28,7 +28,7 @@ const expected = (text: string, wanted: string) => {
   return text;
 };
 
-const reached = ({ spec: { domain } }: ChatmailServer) =>
+const reached = ({ spec: { domain } }: WrittenServer) =>
   until(`${domain} to be reached`, () => accepts(domain, ports.https, 100), { everyMs: 20 });
 
 async function story(): Promise<void> {
@@ -80,7 +80,7 @@ async function story(): Promise<void> {
       () => expire(nine),
       ({ before, after }) => {
         if (before !== 1 || after !== 0) throw new Error(`${before} mail before the expiry job, ${after} after it`);
-        return `a mail older than ${nine.spec.messages.deleteAfterDays} days is gone after the expiry job`;
+        return `a mail older than ${keptDays(nine)} days is gone after the expiry job`;
       },
     );
     const invite = nine.status?.invite?.link ?? "";

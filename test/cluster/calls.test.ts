@@ -1,6 +1,6 @@
 /** Two people on one relay, each behind a router that lets nobody in, call each other. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { kubectlJson } from "../helpers/kubectl.ts";
 import { freshServer, namespace, operatorIsInstalled, removeServer } from "../helpers/servers.ts";
@@ -31,7 +31,7 @@ interface Pod {
 beforeAll(operatorIsInstalled);
 
 describe.each(ways)("by $exposure", ({ exposure, name, domain, told }) => {
-  let server: ChatmailServer;
+  let server: WrittenServer;
   beforeAll(async () => {
     server = await freshServer(name, { domain, network: { exposure }, services: { turn: { enabled: true } } });
   });

@@ -6,7 +6,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { kubectl } from "../helpers/kubectl.ts";
 import { randomName } from "../helpers/messages.ts";
@@ -16,13 +16,13 @@ import { patienceMs, until } from "../helpers/until.ts";
 /** A group of ten would meet the limit that one sender has by default. */
 const accounts = { sendBurst: 1000, sendRatePerMinute: 6000 };
 const clients: DeltaChatClient[] = [];
-let left: ChatmailServer;
-let right: ChatmailServer;
+let left: WrittenServer;
+let right: WrittenServer;
 let alice: DeltaChatClient;
 let bob: DeltaChatClient;
 let chats: { mine: number; theirs: number };
 
-async function newClient(name: string, server?: ChatmailServer): Promise<DeltaChatClient> {
+async function newClient(name: string, server?: WrittenServer): Promise<DeltaChatClient> {
   const client = await DeltaChatClient.start(name);
   clients.push(client);
   if (server) await client.join(server.status?.invite?.link ?? "");

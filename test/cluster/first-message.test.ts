@@ -3,13 +3,13 @@
  * old mail gone. The demo tells the same story.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { type Couple, converse, expire, join, refusals } from "../helpers/first-message.ts";
 import { kubectl } from "../helpers/kubectl.ts";
 import { applyExamples, operatorIsInstalled, publishNames, removeServer, serverReady } from "../helpers/servers.ts";
 
-let nine: ChatmailServer;
-let ten: ChatmailServer;
+let nine: WrittenServer;
+let ten: WrittenServer;
 let couple: Couple;
 
 beforeAll(async () => {

@@ -5,7 +5,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer } from "../../src/api/names.ts";
 import { apply, kubectl, kubectlJson } from "../helpers/kubectl.ts";
 import { operatorIsInstalled, testImages } from "../helpers/servers.ts";
@@ -24,9 +24,9 @@ const readyWithBurst = (sendBurst: number) =>
   until(
     `eleven to be Ready with sendBurst ${sendBurst}`,
     async () => {
-      const { status, metadata, spec } = await kubectlJson<ChatmailServer>(["-n", namespace, "get", "cms", "eleven"]);
+      const { status, metadata, spec } = await kubectlJson<WrittenServer>(["-n", namespace, "get", "cms", "eleven"]);
       const ready = status?.conditions?.find(({ type }) => type === "Ready");
-      const current = status?.observedGeneration === metadata.generation && spec.accounts.sendBurst === sendBurst;
+      const current = status?.observedGeneration === metadata.generation && spec.accounts?.sendBurst === sendBurst;
       return current && ready?.status === "True";
     },
     { patienceMs: patienceMs.pod, everyMs: 100 },

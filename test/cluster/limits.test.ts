@@ -4,7 +4,7 @@
  */
 import { request } from "node:https";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { ports } from "../../src/mail/ports.ts";
 import { folders } from "../../src/pod/layout.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
@@ -26,8 +26,8 @@ import { patienceMs, until } from "../helpers/until.ts";
 type Account = ReturnType<typeof someAccount>;
 
 const names = ["narrow", "other", "private"];
-let narrow: ChatmailServer;
-let other: ChatmailServer;
+let narrow: WrittenServer;
+let other: WrittenServer;
 const clients: DeltaChatClient[] = [];
 
 beforeAll(async () => {
@@ -54,7 +54,7 @@ async function mailbox(of: Account): Promise<ImapClient> {
 }
 
 /** An address that is there. */
-async function newAccount(server: ChatmailServer): Promise<Account> {
+async function newAccount(server: WrittenServer): Promise<Account> {
   const account = someAccount(server.spec.domain);
   await (await mailbox(account)).logout();
   return account;
@@ -165,7 +165,7 @@ test("an address that nobody has used for 90 days is gone after the expiry job; 
 });
 
 describe("a relay for those who were asked", () => {
-  let server: ChatmailServer;
+  let server: WrittenServer;
   let member: Account;
 
   const post = (path: string) =>

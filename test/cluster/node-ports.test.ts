@@ -3,7 +3,7 @@
  * them.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { kubectlJson } from "../helpers/kubectl.ts";
@@ -16,7 +16,7 @@ import { patienceMs, until } from "../helpers/until.ts";
 const name = "node-ports";
 const domain = "_node-ports-story.test";
 const user = `${randomName(9)}@${domain}`;
-let server: ChatmailServer;
+let server: WrittenServer;
 let nodePorts: Record<string, number>;
 
 interface Service {

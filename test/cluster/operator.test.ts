@@ -4,7 +4,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
+import type { Condition, WrittenServer } from "../../src/api/chatmail-server.ts";
 import { annotations } from "../../src/api/names.ts";
 import { sha256Of } from "../../src/certificates/pair.ts";
 import { certificateNames, type KeyPair } from "../../src/certificates/self-signed.ts";
@@ -309,7 +309,7 @@ describe("a certificate that the user gives", () => {
 });
 
 describe("deleting a server", () => {
-  let first: ChatmailServer;
+  let first: WrittenServer;
 
   test("with Retain leaves mailboxes and keys", async () => {
     first = await serverReady("story");

@@ -3,7 +3,7 @@
  * join two relays by their invites, meet, and write to each other; clear text is refused; old mail
  * goes. Runs inside the lab.
  */
-import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { ports } from "../../src/mail/ports.ts";
 import { folders } from "../../src/pod/layout.ts";
 import { DeltaChatClient } from "./delta-chat.ts";
@@ -26,17 +26,14 @@ const timed = async (work: Promise<unknown>): Promise<number> => {
   return performance.now() - start;
 };
 
-const linkOf = (server: ChatmailServer): string => {
+const linkOf = (server: WrittenServer): string => {
   const link = server.status?.invite?.link;
   if (!link) throw new Error(`${server.metadata.name} has no invite link in its status`);
   return link;
 };
 
 /** Alice joins the first relay by its invite, Bob the second. */
-export async function join(
-  first: ChatmailServer,
-  second: ChatmailServer,
-): Promise<{ couple: Couple; joinMs: number[] }> {
+export async function join(first: WrittenServer, second: WrittenServer): Promise<{ couple: Couple; joinMs: number[] }> {
   const alice = await DeltaChatClient.start("Alice");
   const bob = await DeltaChatClient.start("Bob");
   const stop = async () => {
@@ -86,7 +83,7 @@ export function someAccount(domain: string): { address: string; password: string
 
 /** What a relay answers to a clear text mail from a user of its own, and to one from outside. */
 export async function refusals(
-  server: ChatmailServer,
+  server: WrittenServer,
   recipient: string,
 ): Promise<{ submitted: string; incoming: string }> {
   const { domain } = server.spec;
@@ -103,12 +100,15 @@ export async function refusals(
   };
 }
 
+/** Days after which a message is deleted, where the operator has no defaults of its own. */
+export const keptDays = ({ spec }: WrittenServer): number => spec.messages?.deleteAfterDays ?? 20;
+
 /**
  * Puts a mail into a new mailbox, makes it a day older than allowed, runs the expiry job, and
  * counts the mails before and after.
  */
-export async function expire(server: ChatmailServer): Promise<{ before: number; after: number }> {
-  const { domain, messages } = server.spec;
+export async function expire(server: WrittenServer): Promise<{ before: number; after: number }> {
+  const { domain } = server.spec;
   const { name } = server.metadata;
   const { address, password } = someAccount(domain);
   const inbox = await ImapClient.ready({ host: domain, port: ports.imaps }, address, password);
@@ -125,7 +125,7 @@ export async function expire(server: ChatmailServer): Promise<{ before: number; 
     patienceMs: patienceMs.mail,
   });
 
-  const days = `${messages.deleteAfterDays + 1} days ago`;
+  const days = `${keptDays(server) + 1} days ago`;
   const age = [
     "find",
     `${folders.mail}/${domain}/${address}`,

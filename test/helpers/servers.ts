@@ -2,7 +2,7 @@
  * ChatmailServers in the lab's cluster: made, waited for, and given their names in the lab's DNS.
  */
 import { readFile } from "node:fs/promises";
-import type { ChatmailServer } from "../../src/api/chatmail-server.ts";
+import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer, labels } from "../../src/api/names.ts";
 import { publishZone } from "../lab/names.ts";
 import { privatePeers } from "../lab/place.ts";
@@ -59,7 +59,7 @@ export const podOf = (name: string): Pick<RelayPod, "exec" | "logs"> => ({
  * Applies it in place of an earlier one, waits until it is Ready, and publishes its names. On a
  * busy machine addresses are made all the same.
  */
-export async function freshServer(name: string, spec: Record<string, unknown>): Promise<ChatmailServer> {
+export async function freshServer(name: string, spec: Record<string, unknown>): Promise<WrittenServer> {
   await removeServer(name);
   const accounts = { ...onAnyLoad, ...(spec.accounts as object | undefined) };
   const network = { privatePeers, ...(spec.network as object | undefined) };
@@ -84,16 +84,16 @@ export async function applyExamples(): Promise<void> {
 export const patchServer = (name: string, spec: Record<string, unknown>): Promise<string> =>
   kubectl(["-n", namespace, "patch", "cms", name, "--type=merge", "-p", JSON.stringify({ spec })]);
 
-export function getServer(name: string): Promise<ChatmailServer> {
-  return kubectlJson<ChatmailServer>(["-n", namespace, "get", "chatmailserver", name]);
+export function getServer(name: string): Promise<WrittenServer> {
+  return kubectlJson<WrittenServer>(["-n", namespace, "get", "chatmailserver", name]);
 }
 
 /**
  * Waits until the server's Ready condition is True for its newest spec; throws with the last
  * conditions when it does not come.
  */
-export async function serverReady(name: string): Promise<ChatmailServer> {
-  let last: ChatmailServer | undefined;
+export async function serverReady(name: string): Promise<WrittenServer> {
+  let last: WrittenServer | undefined;
   const ready = async () => {
     last = await getServer(name);
     const ready = last.status?.conditions?.find((each) => each.type === "Ready");
@@ -110,13 +110,12 @@ export async function serverReady(name: string): Promise<ChatmailServer> {
 }
 
 /** The records that the status of a ready server asks for, as lines of a zone. */
-export const zoneText = (server: ChatmailServer): string =>
+export const zoneText = (server: WrittenServer): string =>
   (server.status?.dns?.records ?? [])
     .flatMap(({ name, type, values }) => values.map((value) => `${name} ${type} ${value}`))
     .join("\n");
 
-export const publishNames = (server: ChatmailServer): Promise<void> =>
-  publishZone(server.spec.domain, zoneText(server));
+export const publishNames = (server: WrittenServer): Promise<void> => publishZone(server.spec.domain, zoneText(server));
 
 /** Removes a server and what `Retain` leaves behind. */
 export async function removeServer(name: string): Promise<void> {

@@ -194,7 +194,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     ...inviteOf(server, seen),
     ...(addresses.length > 0 && { addresses }),
     ...(facts && {
-      certificate: { source, secretName, notAfter: facts.notAfter.toISOString(), sha256: facts.sha256 },
+      certificate: { source, secretName, notAfter: timeText(facts.notAfter), sha256: facts.sha256 },
     }),
     ...recordsIn(server, seen),
     ...storageOf(server, seen),
@@ -549,6 +549,9 @@ function firstProblem(checks: readonly Check[], seen: Seen, server: ChatmailServ
   return undefined;
 }
 
+/** As Kubernetes writes times (metav1.Time): seconds, in UTC. */
+const timeText = (date: Date): string => date.toISOString().replace(/[.]\d+Z$/, "Z");
+
 function conditionOf(options: {
   type: string;
   verdict: Verdict;
@@ -561,7 +564,7 @@ function conditionOf(options: {
   const isAsBefore =
     last?.status === verdict.status &&
     (countsFrom({ type }) === "status" || (last.reason === verdict.reason && last.observedGeneration === generation));
-  const lastTransitionTime = last && isAsBefore ? last.lastTransitionTime : now.toISOString().replace(/[.]\d+Z$/, "Z");
+  const lastTransitionTime = last && isAsBefore ? last.lastTransitionTime : timeText(now);
   // The API server refuses longer ones; what matters comes first.
   const message = verdict.message.slice(0, 4_000);
   return {

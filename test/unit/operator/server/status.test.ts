@@ -272,7 +272,7 @@ test("says where the relay is, how people join, and what is served", () => {
     observedGeneration: 1,
     addresses: [{ type: "IPAddress", value: "203.0.113.9", from: "Service" }],
     invite: { link: "dcaccount:_nine.test", page: "https://_nine.test/" },
-    certificate: { source: "SelfSigned", secretName: "nine-tls", notAfter: "2126-10-30T00:00:00.000Z", sha256: "ab" },
+    certificate: { source: "SelfSigned", secretName: "nine-tls", notAfter: "2126-10-30T00:00:00Z", sha256: "ab" },
     lastExpiry: { completionTime: "2026-11-23T00:02:05Z" },
   });
 });
