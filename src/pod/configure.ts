@@ -19,6 +19,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -226,11 +227,19 @@ async function certificatesServed({ domains }: Plan): Promise<void> {
   while (!domains.every(({ domain }) => isServed(domain))) await sleep(50);
 }
 
+/**
+ * Postfix reads a file again and again until it was last changed two seconds ago, lest it be half
+ * written ("pausing to let main.cf cool down"). These are whole before anybody reads them.
+ */
+const cooledSeconds = 10;
+
 function writeFiles(folder: string, files: Files): void {
+  const cool = Date.now() / 1000 - cooledSeconds;
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true, mode: 0o755 });
     writeFileSync(join(folder, path), text, { mode: 0o644 });
+    utimesSync(join(folder, path), cool, cool);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
+import { partFolders } from "../../src/pod/files.ts";
 import type { WrittenPlan } from "../../src/pod/plan.ts";
 import { planHash } from "../../src/pod/plan-files.ts";
 import { planText } from "../../src/pod/plan-of.ts";
@@ -85,6 +86,13 @@ describe("a pod that runs", () => {
       expect(line).toBe("* 1 EXISTS");
       expect((await idle.done()).status).toBe("OK");
     }
+  });
+
+  test("Postfix need not wait until its files are old enough to be whole", async () => {
+    const stat = await pod.exec("postfix", "stat", "-L", "-c", "%Y %Z", `${partFolders.postfix}/main.cf`);
+    const [changed = 0, written = 0] = stat.split(" ").map(Number);
+    // it reads a file again and again that was changed less than two seconds before
+    expect(written - changed).toBeGreaterThan(2);
   });
 
   test("one that is for newer images, or that Dovecot can't use, is used by nobody, and the next good one is", async () => {
