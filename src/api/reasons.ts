@@ -128,7 +128,11 @@ export const reasons = {
   },
   DkimKeyInvalid: { who: "needs person", meaning: "the Secret of the DKIM key contains no valid key" },
   InvitesThere: { meaning: "there are invites for new members" },
-  InvitesMissing: { who: "needs person", aside: true, meaning: "registration requires an invite, and there is none" },
+  InvitesMissing: {
+    who: "needs person",
+    aside: true,
+    meaning: "registration requires an invite, and no invite exists",
+  },
   AccountsOpen: { meaning: "new accounts are created" },
   Closed: { meaning: "registration is Closed in the spec" },
   DiskLow: { who: "needs person", aside: true, meaning: "the volume is nearly full, so no new accounts are created" },

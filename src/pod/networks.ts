@@ -57,14 +57,25 @@ export interface PeerNetworks {
 /** Whether the relay may connect to an address. */
 export type MayConnect = (address: string) => boolean;
 
+/**
+ * Whether an address, in its one plain spelling, is in one of these CIDR ranges. Throws for a range
+ * that is not one.
+ */
+export function inNetworks(networks: readonly string[]): (address: string) => boolean {
+  const ranges = networks.map(parseRange);
+  return (text) => {
+    const address = addressIn(text);
+    return address !== undefined && ranges.some((range) => isIn(address, range));
+  };
+}
+
 /** Throws for a range that is not one. */
 export function peerRule({ allowed = [], refused = [] }: PeerNetworks = {}): MayConnect {
   const allow = allowed.map(parseRange);
   const refuse = [...specialNetworks.ipv4, ...specialNetworks.ipv6, ...refused].map(parseRange);
   const translated = parseRange(nat64);
   const may: MayConnect = (text) => {
-    // an address in any other spelling ("10.8", "0x0a000008", with a zone) is not one
-    const address = isPlain(text) ? ipaddr.parse(text) : undefined;
+    const address = addressIn(text);
     if (!address) return false;
     if (allow.some((range) => isIn(address, range))) return true;
     if (isIn(address, translated)) return may(address.toByteArray().slice(-4).join("."));
@@ -72,6 +83,9 @@ export function peerRule({ allowed = [], refused = [] }: PeerNetworks = {}): May
   };
   return may;
 }
+
+/** In any other spelling ("10.8", "0x0a000008", with a zone) it is not one. */
+const addressIn = (text: string) => (isPlain(text) ? ipaddr.parse(text) : undefined);
 
 const isPlain = (text: string): boolean =>
   text.includes(":") ? !text.includes("%") && ipaddr.IPv6.isValid(text) : ipaddr.IPv4.isValidFourPartDecimal(text);

@@ -2,7 +2,7 @@
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
-import { peerRule } from "../../pod/networks.ts";
+import { inNetworks } from "../../pod/networks.ts";
 import type { Seen } from "./seen.ts";
 
 export type SeenAddress = NonNullable<ChatmailServerStatus["addresses"]>[number];
@@ -44,7 +44,7 @@ export function bySide(
   { spec: { network } }: Pick<ChatmailServer, "spec">,
   addresses: readonly SeenAddress[],
 ): { outside: SeenAddress[]; inside: SeenAddress[] } {
-  const isPeer = peerRule({ allowed: network.privatePeers ?? [], refused: ["0.0.0.0/0", "::/0"] });
+  const isPeer = inNetworks(network.privatePeers ?? []);
   const { inside = [], outside = [] } = Object.groupBy(addresses, ({ value }) =>
     isPrivate(value) && !isPeer(value) ? "inside" : "outside",
   );

@@ -119,9 +119,10 @@ export function storageMemory(
 ): Pick<NonNullable<ChatmailServerStatus["storage"]>, "claimUID" | "volumeName"> {
   const { volumeClaim: claim } = seen;
   const before = server.status?.storage ?? {};
-  const isKnown = isLost("volume", server, seen) || claim?.metadata.uid === before.claimUID;
+  const lost = isLost("volume", server, seen);
+  const isKnown = lost || claim?.metadata.uid === before.claimUID;
   if (!isKnown && claim && !isToStay(server, claim)) return {};
-  const { claimUID, volumeName } = isLost("volume", server, seen)
+  const { claimUID, volumeName } = lost
     ? before
     : { claimUID: claim?.metadata.uid, volumeName: claim?.spec?.volumeName };
   return { ...(claimUID && { claimUID }), ...(volumeName && { volumeName }) };

@@ -10,7 +10,7 @@ import { type FoundIdentities, problemOf } from "../identity/read.ts";
 import { isOurs, textsIn } from "../identity/secret.ts";
 import { lacksPair, pairIn } from "../identity/table.ts";
 import type { Problem } from "../problem.ts";
-import type { LiveSecret } from "./live.ts";
+import { readOthers } from "./read-others.ts";
 import type { SeenCertificate } from "./seen.ts";
 import type { World } from "./world.ts";
 
@@ -46,7 +46,12 @@ async function givenCertificate(server: ChatmailServer, world: World, signal: Ab
   const secretName = server.spec.certificate.secret?.name ?? "";
   const here = { source: "Secret", secretName } as const;
   const secret =
-    world.stores.secrets.get(namespace, secretName) ?? (await secretNamed(secretName, namespace, world, signal));
+    world.stores.secrets.get(namespace, secretName) ??
+    (await readOthers(
+      resources.secret,
+      { namespace, name: secretName },
+      { watched: world.otherSecrets, client: world.client, signal },
+    ));
   const missing = (message: string): SeenCertificate => ({
     ...here,
     problem: { reason: "CertificateMissing", message },
@@ -87,15 +92,4 @@ async function rootsFor(
   if ("problem" in bundle) return bundle;
   if (bundle.read.length === 0) return { problem: `${called} contains no certificate in PEM format` };
   return new Roots(bundle.read, publicRoots());
-}
-
-/** One that others made: only its name is watched; what is in it is read when it is needed. */
-async function secretNamed(
-  name: string,
-  namespace: string,
-  world: World,
-  signal: AbortSignal,
-): Promise<LiveSecret | undefined> {
-  if (!world.otherSecrets.get(namespace, name)) return undefined;
-  return world.client.get(resources.secret, { namespace, name }, signal);
 }

@@ -5,6 +5,7 @@
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { type ConfigMap, resources } from "../../kube/kinds.ts";
 import { appVersionsKey } from "../../pod/relay-config.ts";
+import { readOthers } from "./read-others.ts";
 import type { SeenFiles } from "./seen.ts";
 import type { World } from "./world.ts";
 
@@ -17,7 +18,9 @@ export async function observeWebsite(
   const pages = website.configMapName;
   const versions = services.appVersions.configMapName;
   if (pages === undefined && versions === undefined) return undefined;
-  const read = (name: string) => configMapNamed(name, server.metadata.namespace, world, signal);
+  const { namespace } = server.metadata;
+  const { otherConfigMaps: watched, client } = world;
+  const read = (name: string) => readOthers(resources.configMap, { namespace, name }, { watched, client, signal });
   return {
     ...(pages !== undefined && {
       pages: { configMapName: pages, problem: pagesProblem(pages, await read(pages)) },
@@ -26,17 +29,6 @@ export async function observeWebsite(
       appVersions: { configMapName: versions, problem: versionsProblem(versions, await read(versions)) },
     }),
   };
-}
-
-/** Only its name is watched; what is in it is read when it is needed. */
-async function configMapNamed(
-  name: string,
-  namespace: string,
-  world: World,
-  signal: AbortSignal,
-): Promise<ConfigMap | undefined> {
-  if (!world.otherConfigMaps.get(namespace, name)) return undefined;
-  return world.client.get(resources.configMap, { namespace, name }, signal);
 }
 
 /** Also in one language alone: `index.de.html`. */
