@@ -124,12 +124,11 @@ const addressIsKnown: Check = (seen, server) => {
  * has been given it by a person.
  */
 function privateAlone(server: ChatmailServer, addresses: readonly SeenAddress[]): Problem | undefined {
-  const { domain, network } = server.spec;
+  const { domain } = server.spec;
   const { inside, outside } = bySide(server, addresses);
   if (!signsMail(domain) || outside.length > 0) return undefined;
   const which = `${valuesOf(inside)} ${inside.length === 1 ? "is a private address" : "are private addresses"}`;
-  const cure = network.addresses ? "set the public ones there" : "set network.addresses to the public ones";
-  const message = `${which}, at which other relays can't reach ${domain}: ${cure}, or list the network in network.privatePeers if all who use the relay are in it`;
+  const message = `${which}, at which other relays can't reach ${domain}: set network.addresses to the public ones, or list the network in network.privatePeers if all who use the relay are in it`;
   return { reason: "PrivateAddress", message };
 }
 
