@@ -13,6 +13,7 @@ import { browserPackages, dkimPackages, mailClientPackages } from "../test/helpe
 import { buildKstatus } from "../test/lab/kstatus.ts";
 import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
 import { needPackages } from "../test/lab/packages.ts";
+import { buildPrograms } from "../test/lab/programs.ts";
 import { terminalProgress } from "../test/lab/progress.ts";
 import { buildImages } from "./images.ts";
 import { asksForHelp, refuse } from "./options.ts";
@@ -52,6 +53,7 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
   if (suite === "services") {
     await namesUp();
     // outside the lab, from where Go modules can be reached
+    if (requireAll) await buildPrograms(terminalProgress());
     await buildKstatus(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
     // a test that misses one says so and is skipped
     await needPackages([...browserPackages, ...dkimPackages, ...mailClientPackages]).catch((thrown) =>
