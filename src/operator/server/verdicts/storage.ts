@@ -1,0 +1,112 @@
+/** The volume: whether it is there, and whether it has the size that the spec says. */
+import type { ChatmailServer, ChatmailServerStatus } from "../../../api/chatmail-server.ts";
+import { childNames } from "../../../api/names.ts";
+import type { Problem } from "../../problem.ts";
+import { localVolume } from "../cluster-words.ts";
+import type { LiveVolumeClaim } from "../live.ts";
+import { isEnding, lossesIn, storageMemory } from "../losses.ts";
+import type { Verdict } from "../progress.ts";
+import { isLarger, volumeSizes } from "../resources/volume-claim.ts";
+import type { Seen } from "../seen.ts";
+import { type Check, isAtRest, notCreated } from "./check.ts";
+
+const volumeIsThere: Check = (seen, server) => {
+  const { volumeClaim, claimEvent } = seen;
+  const phase = volumeClaim?.status?.phase;
+  const [lost] = lossesIn(server, seen).filter(({ of }) => of === "volume");
+  if (lost) return lost;
+  if (!volumeClaim && isAtRest(server)) return notCreated(server, "volume");
+  if (phase === "Lost") {
+    const volume = volumeClaim?.spec?.volumeName ?? "of the claim";
+    const message = `volume ${volume} no longer exists. Restore it under this name; to go on with another one, delete the claim and follow the message`;
+    return { reason: "VolumeLost", message };
+  }
+  if (isEnding(volumeClaim) && volumeClaim?.metadata.uid !== server.status?.storage?.claimUID) {
+    const message = `claim ${volumeClaim?.metadata.name} of an earlier server is being deleted; a new one is created when it is gone`;
+    return { reason: "VolumePending", message };
+  }
+  if (isEnding(volumeClaim)) {
+    const volume = volumeClaim?.spec?.volumeName;
+    const message = `claim ${volumeClaim?.metadata.name} was deleted: the mailboxes exist only as long as the relay pod runs, so it is not replaced. Set the reclaim policy of volume ${volume} to Retain, save the mailboxes, delete the pod, then create the claim again with volumeName: ${volume}`;
+    return { reason: "VolumeEnding", message };
+  }
+  if (phase === "Bound") return undefined;
+  const why = claimEvent ?? "the cluster has reported no cause";
+  return {
+    reason: "VolumePending",
+    message: `claim ${volumeClaim?.metadata.name ?? "for the volume"} is not bound: ${why}`,
+  };
+};
+
+/** A claim that waits for its pod is no cause: the pod's own trouble is. */
+export const volumeIsNoCause: Check = (seen, server, now) => {
+  const problem = volumeIsThere(seen, server, now);
+  const waitsForPod =
+    seen.claimEvent?.includes("waiting for first consumer") || seen.claimEvent?.includes("waiting for pod");
+  return problem?.reason === "VolumePending" && waitsForPod ? undefined : problem;
+};
+
+export function storageVerdict(server: ChatmailServer, seen: Seen, now: Date): Verdict {
+  const problem = volumeIsThere(seen, server, now) ?? resizeIsPossible(seen, server, now);
+  if (problem) return { status: "False", ...problem };
+  const growth = resizing(server, seen);
+  if (growth) return { status: "True", ...growth };
+  const { capacity, existing } = volumeSizes(server, seen.volumeClaim);
+  const local = localVolume(seen.volumeClaim);
+  const where = local ? `; it is on one node only (${local})` : "";
+  if (capacity === undefined) return { status: "True", reason: "VolumeBound", message: `the volume is bound${where}` };
+  const size = server.spec.storage.size;
+  const smaller = isLarger(existing ?? capacity, size) ? `; storage.size is ${size}, and volumes don't shrink` : "";
+  return {
+    status: "True",
+    reason: "VolumeBound",
+    message: `the volume is bound and has ${capacity}${smaller}${where}`,
+  };
+}
+
+/** What the storage driver says of a volume that is to grow. */
+export const resizeIsPossible: Check = ({ volumeClaim: claim }, server) => {
+  const { existing, capacity } = volumeSizes(server, claim);
+  const stage = claim?.status?.allocatedResourceStatuses?.storage ?? "";
+  if (!/Infeasible$/.test(stage)) return undefined;
+  const said = resizeWords(claim);
+  const message = `the volume has ${capacity} and can't grow to ${existing}${said && `: ${said}`}. Set storage.size to a smaller size, above ${capacity}`;
+  return { reason: "ResizeRefused", message };
+};
+
+/** While the volume has less than its claim requests. */
+export function resizing(server: ChatmailServer, { volumeClaim: claim }: Seen): Problem | undefined {
+  const { existing, capacity } = volumeSizes(server, claim);
+  if (existing === undefined || capacity === undefined || !isLarger(existing, capacity)) return undefined;
+  const waitsForPod = claim?.status?.conditions?.some(
+    ({ type, status }) => type === "FileSystemResizePending" && status === "True",
+  );
+  const said = resizeWords(claim);
+  const stage = waitsForPod
+    ? "the disk has grown, the file system follows on the node; if it does not, the pod has to be restarted once"
+    : said || "the storage driver is working on it";
+  return { reason: "VolumeResizing", message: `the volume has ${capacity} and grows to ${existing}: ${stage}` };
+}
+
+/** The words of an error; a step on the way has none that help. */
+function resizeWords(claim: LiveVolumeClaim | undefined): string {
+  const errors = (claim?.status?.conditions ?? []).filter(
+    ({ type, status }) => /Error$/.test(type) && status === "True",
+  );
+  return errors.map(({ message, reason }) => message ?? reason ?? "").join("; ");
+}
+
+export function storageOf(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatus, "storage"> {
+  const { volumeClaim: claim } = seen;
+  const memory = storageMemory(server, seen);
+  if (!claim && memory.claimUID === undefined) return {};
+  const { existing, capacity } = volumeSizes(server, claim);
+  return {
+    storage: {
+      claimName: childNames(server.metadata.name).volumeClaim,
+      ...memory,
+      ...(existing && { requested: existing }),
+      ...(capacity && { capacity }),
+    },
+  };
+}

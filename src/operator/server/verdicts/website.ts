@@ -1,0 +1,9 @@
+import type { Verdict } from "../progress.ts";
+import type { SeenFiles } from "../seen.ts";
+
+export function websiteVerdict({ pages, appVersions }: SeenFiles): Verdict {
+  const problems = [pages?.problem, appVersions?.problem].filter((problem) => problem !== undefined);
+  if (problems.length > 0) return { status: "False", reason: "WebsiteMissing", message: problems.join(". ") };
+  const names = [pages, appVersions].flatMap((each) => each?.configMapName ?? []);
+  return { status: "True", reason: "WebsiteServed", message: `from ConfigMap ${names.join(" and ")}` };
+}
