@@ -16,7 +16,7 @@ try {
   });
   const nowMs = values.now === undefined ? Date.now() : Date.parse(values.now);
   if (Number.isNaN(nowMs)) throw new Error(`--now: not an ISO date: ${values.now}`);
-  const { settings: config } = readStart(process.env);
+  const { settings: config } = await readStart(process.env);
   accessSync(config.mailFolder, constants.R_OK | constants.X_OK);
   const dryRun = values["dry-run"];
   const counts = noCounts();

@@ -8,16 +8,16 @@ import * as events from "../relay/events.ts";
 /** Running answers may take this long after SIGTERM. */
 const graceMs = 10_000;
 
-function startOrExit(): Start {
+async function startOrExit(): Promise<Start> {
   try {
-    return readStart(process.env);
+    return await readStart(process.env);
   } catch (thrown) {
     console.error(`relay: ${messageOf(thrown)}`);
     process.exit(1);
   }
 }
 
-const start = startOrExit();
+const start = await startOrExit();
 const log = pino({ level: start.settings.logLevel, base: null });
 /** In the image a bundle of its own beside this one; from source, Node strips the types itself. */
 const hashWorkerFile = import.meta.url.endsWith(".ts")

@@ -29,7 +29,7 @@ import { messageOf } from "../lib/text.ts";
 import { type Files, type Part, partFiles, partFolders } from "./files.ts";
 import { planReport, servedTls } from "./layout.ts";
 import { type Plan, PlanError } from "./plan.ts";
-import { type GivenPlan, givenPlans, noPlanMessage, planPlaces, readPlan } from "./plan-files.ts";
+import { type GivenPlan, planPlaces, readPlan, withPlan } from "./plan-files.ts";
 
 /** What a program has made of the plan. */
 export interface PlanReport {
@@ -97,23 +97,19 @@ export class Configuration {
    * where there is neither.
    */
   async start(): Promise<void> {
-    const problems: string[] = [];
-    for (const read of givenPlans(planPlaces)) {
-      try {
-        const given = read();
+    let refused: string | undefined;
+    try {
+      await withPlan(planPlaces, async (given, problem) => {
+        refused = problem;
         const prepared = await this.#prepare(given, { wait: true });
         if (readsCertificates[this.#part]) await certificatesServed(given.plan);
         this.#use(prepared);
-        const [problem] = problems;
-        return this.#report({ current: given.hash, ...(problem !== undefined && { tried: failedHash(), problem }) });
-      } catch (thrown) {
-        if (!(thrown instanceof PlanError)) throw thrown;
-        problems.push(thrown.message);
-      }
+        this.#report({ current: given.hash, ...(problem !== undefined && { tried: failedHash(), problem }) });
+      });
+    } catch (thrown) {
+      this.#report({ tried: failedHash(), problem: refused ?? messageOf(thrown) });
+      throw thrown;
     }
-    const [problem = "there is no plan"] = problems;
-    this.#report({ tried: failedHash(), problem });
-    throw new PlanError(noPlanMessage(problems));
   }
 
   /** Renders and checks the plan with this digest, and reports what came of it. */

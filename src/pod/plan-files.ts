@@ -43,16 +43,25 @@ export function readPlan(path: string): { text: string; hash: string; parse: () 
   return { text, hash: planHash(text), parse: () => parsePlan(text) };
 }
 
-/** Of what was wrong with the given plan and with the last one. */
-export function noPlanMessage([given, last]: readonly string[]): string {
+/**
+ * What `use` makes of the given plan, or of the last one where that can't be used; `problem` says
+ * why the given one can't. Throws PlanError where neither can.
+ */
+export async function withPlan<Used>(
+  places: PlanPlaces,
+  use: (given: GivenPlan, problem: string | undefined) => Used | Promise<Used>,
+): Promise<Used> {
+  const problems: string[] = [];
+  for (const path of [places.given, places.last]) {
+    try {
+      const { text, hash, parse } = readPlan(path);
+      return await use({ text, hash, plan: parse() }, problems[0]);
+    } catch (thrown) {
+      if (!(thrown instanceof PlanError)) throw thrown;
+      problems.push(thrown.message);
+    }
+  }
+  const [given, last] = problems;
   const earlier = last === noPlan ? "and there is no earlier one" : `nor can the last one: ${last}`;
-  return `the plan can't be used, ${earlier}. It was: ${given}`;
-}
-
-/** To be tried in this order; each throws PlanError where it can't be used. */
-export function givenPlans(places: PlanPlaces): (() => GivenPlan)[] {
-  return [places.given, places.last].map((path) => () => {
-    const { text, hash, parse } = readPlan(path);
-    return { text, hash, plan: parse() };
-  });
+  throw new PlanError(`the plan can't be used, ${earlier}. It was: ${given}`);
 }

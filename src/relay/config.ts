@@ -12,7 +12,7 @@ import { ports } from "../mail/ports.ts";
 import { loopback } from "../pod/layout.ts";
 import { peerRule } from "../pod/networks.ts";
 import { type Plan, PlanError } from "../pod/plan.ts";
-import { givenPlans, noPlanMessage, type PlanPlaces, planPlaces } from "../pod/plan-files.ts";
+import { type PlanPlaces, planPlaces, withPlan } from "../pod/plan-files.ts";
 import { RelayConfig, relayConfig } from "../pod/relay-config.ts";
 
 const Environment = z.object({
@@ -61,24 +61,15 @@ export interface Start {
   plan?: PlanSource;
 }
 
-export function readStart(environment: Record<string, string | undefined>): Start {
+/** Throws an error that says in one sentence what is wrong with the environment or the plan. */
+export async function readStart(environment: Record<string, string | undefined>): Promise<Start> {
   const parsed = Environment.safeParse(environment);
   if (!parsed.success) throw new ConfigError(`environment: ${firstIssue(parsed.error)}`);
   const { RELAY_CONFIG: path, RELAY_PLAN: given, RELAY_LAST_PLAN: last } = parsed.data;
   if (path !== undefined) return { settings: settingsOf(readConfigFile(path), parsed.data) };
   const places = { given, last };
   const settingsFor = (plan: Plan) => checkedSettings(plan, parsed.data);
-  const problems: string[] = [];
-  for (const read of givenPlans(places)) {
-    try {
-      const { text, plan } = read();
-      return { settings: settingsFor(plan), plan: { places, text, settingsFor } };
-    } catch (thrown) {
-      if (!(thrown instanceof PlanError)) throw thrown;
-      problems.push(thrown.message);
-    }
-  }
-  throw new ConfigError(noPlanMessage(problems));
+  return withPlan(places, ({ text, plan }) => ({ settings: settingsFor(plan), plan: { places, text, settingsFor } }));
 }
 
 function settingsOf(config: RelayConfig, environment: Environment): Settings {

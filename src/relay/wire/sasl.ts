@@ -8,7 +8,7 @@ export type ClientLine =
   /** The client's answer to a challenge. */
   | { kind: "continue"; id: string; response: string }
   | { kind: "ignored" }
-  | { kind: "wrong"; why: string };
+  | { kind: "wrong"; why: "another version" | "unknown command" | `malformed ${"AUTH" | "CONT"}` };
 
 /** What a server says first, without being asked. `cookie` is 32 hexadecimal digits. */
 export function greeting(options: { pid: number; connection: number; cookie: string }): string {
