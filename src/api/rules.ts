@@ -100,6 +100,15 @@ export const onlyWhen = (field: string, union: string, value: string, builtIn: s
   unused: true,
 });
 
+/** A field that has no meaning for one value of another. */
+export const unusedWhen = (field: string, union: string, value: string): GroupRule => ({
+  rule: `!has(self.${union}) || self.${union} != '${value}' || !(${isThere(field)})`,
+  message: `${field} is not used when ${union} is ${value}`,
+  fields: [field, union],
+  holds: (given, chosen) => chosen !== value || given === undefined,
+  unused: true,
+});
+
 /**
  * An optional field: a transition rule on itself would not run when it comes or goes, nor one on a
  * group that does.

@@ -95,6 +95,8 @@ export interface RelayPod {
   change(fields: RelayPodOptions["spec"]): Promise<ChatmailServerSpec>;
   /** What the pod says of its plan. */
   planStatus(): Promise<PlanStatus | undefined>;
+  /** Resolves when the kubelet would call each container ready. */
+  ready(): Promise<void>;
   /** Writes a file of what a program has rendered; the program has to be told by a signal. */
   configure(part: Part, file: string, text: string): Promise<void>;
   /** All that the containers have said, one of them or all. */
@@ -337,6 +339,9 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       await pod.usePlan(planText(planOf(wanted)));
       return wanted;
     },
+    ready: async () => {
+      await Promise.all(containers.map(({ name }) => ready(name)));
+    },
     planStatus: async () => {
       const answer = await fetch(`http://${host}:${ports.health}/status`);
       return ((await answer.json()) as { plan?: PlanStatus }).plan;
@@ -385,7 +390,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     },
   };
   try {
-    if (!options.unready) await Promise.all(containers.map(({ name }) => ready(name)));
+    if (!options.unready) await pod.ready();
   } catch (thrown) {
     if (process.env.KEEP_POD !== "1") await pod.remove();
     throw thrown;

@@ -295,6 +295,18 @@ export const wrongSpecs: readonly WrongSpec[] = [
     path: "network.service.loadBalancerClass",
   },
   {
+    when: "node ports are given where the Service has none",
+    spec: { domain, network: { exposure: "HostPort", service: { nodePorts: { smtp: 30025 } } } },
+    says: /spec\.network: .*service.nodePorts is not used when exposure is HostPort/,
+    path: "network.service.nodePorts",
+  },
+  {
+    when: "a node port is no port",
+    spec: { domain, network: { service: { nodePorts: { smtp: 70000 } } } },
+    says: /spec\.network\.service\.nodePorts\.smtp: .*less than or equal to 65535/,
+    path: "network.service.nodePorts.smtp",
+  },
+  {
     when: "a resolver is a name",
     spec: { domain, network: { dnssecResolvers: ["dns.example.org"] } },
     says: /spec\.network\.dnssecResolvers\[0\]: .*must be IP addresses such as 10\.96\.0\.53/,

@@ -80,7 +80,7 @@ describe.skipIf(missing !== undefined)("the CRD on a real API server", () => {
       messages: { maxSize: "100M", deleteAfterDays: 7, deleteLargeAfterDays: 1 },
       privacy: { postal: "Street 1\nTown", mail: "admin@example.org" },
       website: { configMapName: "pages" },
-      storage: { size: "1Ti", storageClassName: "fast.ssd", reclaimPolicy: "Delete" },
+      storage: { size: "1Ti", storageClassName: "fast.ssd", annotations: { a: "b" }, reclaimPolicy: "Delete" },
       certificate: { source: "Secret", secret: { name: "mine" }, caBundle: { configMapName: "ours", key: "root.pem" } },
       network: {
         addresses: ["203.0.113.9", "2001:db8::9"],
@@ -90,6 +90,7 @@ describe.skipIf(missing !== undefined)("the CRD on a real API server", () => {
           loadBalancerClass: "example.com/lb",
           loadBalancerSourceRanges: ["192.0.2.0/24"],
           allocateNodePorts: false,
+          nodePorts: { smtp: 30025, turn: 30478 },
         },
         ipFamilyPolicy: "SingleStack",
       },

@@ -234,6 +234,35 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     expect(others(await cluster.versions("dressed"))).toEqual(others(before));
   });
 
+  test("node ports are those of the spec; one that can't be had is said, and may be taken back", async () => {
+    interface Ported extends KubeObject {
+      spec: { ports: { name: string; nodePort?: number }[] };
+    }
+    const portOf = async (name: string) =>
+      (await get<Ported>("services", "ported")).spec.ports.find((port) => port.name === name)?.nodePort;
+    await makeServer("ported", {
+      domain: "_ported.test",
+      network: { exposure: "NodePort", service: { nodePorts: { smtp: 30_725 } } },
+      storage: { annotations: { "example.com/backup": "daily" } },
+    });
+    await setUp("ported");
+    expect(await portOf("smtp")).toBe(30_725);
+    expect((await get("persistentvolumeclaims", "ported-data")).metadata.annotations).toMatchObject({
+      "example.com/backup": "daily",
+    });
+    const chosen = await portOf("imaps");
+    await patch("ported", { network: { service: { nodePorts: { imap: 30_725 } } } });
+    expect((await conditionIs("ported", "AddressesReady", "ApplyFailed")).message).toContain("30725");
+    await patch("ported", { network: { service: { nodePorts: { imap: 30_726 } } } });
+    await until("the next one", async () => (await portOf("imap")) === 30_726);
+    expect(await portOf("imaps")).toBe(chosen);
+    await patch("ported", { network: { service: { nodePorts: null } } });
+    await until("no failure", async () => {
+      const condition = await cluster.condition("ported", "AddressesReady");
+      return condition?.reason !== "ApplyFailed" && condition?.observedGeneration === 4;
+    });
+  });
+
   test.each(wrongTogether)("a spec by which $when is refused with both values", async ({ spec, says }) => {
     await makeServer("together", spec);
     const { message } = await conditionIs("together", "Ready", "SpecInvalid");

@@ -221,6 +221,8 @@ describe.each(Object.entries(bad))("a new pod with a plan that %s", (_, text) =>
       pod.givePlan(good);
       const settled = async () => (await pod.planStatus().catch(() => undefined))?.used === planHash(good);
       await until("everybody to be at the good plan", settled, { patienceMs: 60_000, everyMs: 250 });
+      // each has reported its configuration; Dovecot may not accept connections yet
+      await pod.ready();
       expect(await login(pod, newAddress(pod))).toBe("in");
     } finally {
       await pod.remove();

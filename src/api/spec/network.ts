@@ -1,6 +1,6 @@
 /** How a relay is reached, and whom it reaches. */
 import { z } from "zod";
-import { onlyWhen, unchangedWhile, withRules } from "../rules.ts";
+import { onlyWhen, unchangedWhile, unusedWhen, withRules } from "../rules.ts";
 import { address, addressRange, entries, line } from "../schema.ts";
 
 const labelMap = entries({ atMost: 16, valueMaxLength: 63 });
@@ -47,6 +47,24 @@ const NetworkPolicy = z
     "NetworkPolicy of the pods. Incoming: everybody may connect to the served ports. Outgoing: DNS, ports 25 and 443, the push service and, with TURN, UDP; only to other relays, to addresses in privatePeers, and to addresses that are neither special-purpose (RFC 6890) nor in refusedPeers.",
   );
 
+const nodePort = (of: string) =>
+  z.int().min(1).max(65_535).optional().describe(`Node port of ${of}. Default: chosen by the cluster.`);
+
+const NodePorts = z
+  .object({
+    smtp: nodePort("25, for other mail servers"),
+    submission: nodePort("587"),
+    submissions: nodePort("465"),
+    imap: nodePort("143"),
+    imaps: nodePort("993"),
+    http: nodePort("80"),
+    https: nodePort("443"),
+    turn: nodePort("3478 (UDP), with TURN enabled"),
+  })
+  .describe(
+    "Node ports of the Service, within the cluster's range (usually 30000 to 32767), for a router or load balancer that forwards to them. Each may be taken once in the cluster.",
+  );
+
 const Service = z
   .object({
     annotations: annotationMap.optional().describe("Annotations of the Service, for example for a load balancer."),
@@ -69,6 +87,7 @@ const Service = z
       .describe(
         "Whether a Service with exposure LoadBalancer takes a node port for each port. false: for load balancers that reach the pods themselves.",
       ),
+    nodePorts: NodePorts.optional(),
   })
   .describe("The Service through which the relay is reached.");
 
@@ -152,5 +171,6 @@ export const Network = withRules(
   }),
   onlyWhen("service.loadBalancerClass", "exposure", "LoadBalancer", "LoadBalancer"),
   onlyWhen("service.loadBalancerSourceRanges", "exposure", "LoadBalancer", "LoadBalancer"),
+  unusedWhen("service.nodePorts", "exposure", "HostPort"),
   unchangedWhile("service.loadBalancerClass", "exposure", "LoadBalancer", "LoadBalancer"),
 ).describe("How the relay is reached.");

@@ -1,7 +1,7 @@
 /** Where mailboxes and the queue are kept. */
 import { z } from "zod";
 import { smallerSize, withRules } from "../rules.ts";
-import { objectName, size } from "../schema.ts";
+import { entries, objectName, size } from "../schema.ts";
 
 export const Storage = withRules(
   z.object({
@@ -16,6 +16,11 @@ export const Storage = withRules(
     storageClassName: objectName("storageClassName")
       .optional()
       .describe("StorageClass of the volume. Default: the cluster's."),
+    annotations: entries({ atMost: 50, valueMaxLength: 1024 })
+      .optional()
+      .describe(
+        "Annotations of the volume claim, for example for a backup tool. The operator's own annotations go before them.",
+      ),
     reclaimPolicy: z
       .enum(["Retain", "Delete"])
       .default("Retain")

@@ -38,7 +38,13 @@ export function mailService(server: ChatmailServer): Service {
       ipFamilyPolicy: network.ipFamilyPolicy,
       selector: selectorLabels(server, "relay"),
       ports: [
-        ...servedPorts.map((name) => ({ name, port: ports[name], targetPort: name, protocol: "TCP" })),
+        ...servedPorts.map((name) => ({
+          name,
+          port: ports[name],
+          targetPort: name,
+          protocol: "TCP",
+          ...nodePortOf(server, name),
+        })),
         ...turnPorts(server),
       ],
     },
@@ -49,11 +55,21 @@ export function mailService(server: ChatmailServer): Service {
  * The ports that calls pass through keep their numbers on the way, or they are of no use: node
  * ports can't.
  */
-function turnPorts({ spec: { services, network } }: ChatmailServer): Json<V1ServicePort>[] {
+function turnPorts({ spec }: ChatmailServer): Json<V1ServicePort>[] {
+  const { services, network } = spec;
   if (!services.turn.enabled) return [];
   const relayed = network.exposure === "LoadBalancer" ? relayPortsOf(turnPlanOf(services.turn)) : [];
   return [
-    { name: "turn", port: ports.turn, targetPort: "turn", protocol: "UDP" },
+    { name: "turn", port: ports.turn, targetPort: "turn", protocol: "UDP", ...nodePortOf({ spec }, "turn") },
     ...relayed.map((port) => ({ name: `turn-${port}`, port, targetPort: port, protocol: "UDP" })),
   ];
+}
+
+/** Where none is given, the one that the cluster has chosen stays. */
+function nodePortOf(
+  { spec: { network } }: Pick<ChatmailServer, "spec">,
+  name: (typeof servedPorts)[number] | "turn",
+): Pick<V1ServicePort, "nodePort"> {
+  const nodePort = network.exposure === "HostPort" ? undefined : network.service.nodePorts?.[name];
+  return nodePort === undefined ? {} : { nodePort };
 }

@@ -21,7 +21,7 @@ export function volumeClaim(
   return {
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
-    metadata: { ...metadata, annotations: { ...metadata.annotations, ...more } },
+    metadata: { ...metadata, annotations: { ...storage.annotations, ...metadata.annotations, ...more } },
     spec: {
       accessModes: ["ReadWriteOnce"],
       resources: { requests: { storage: size } },

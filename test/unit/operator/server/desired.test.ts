@@ -299,6 +299,27 @@ describe("what the spec says of pods and Service", () => {
     const hosted = children({ network: { exposure: "HostPort", service: { allocateNodePorts: false } } }).Service;
     expect(hosted.spec).not.toHaveProperty("allocateLoadBalancerNodePorts");
   });
+
+  test("node ports are those that are given; the cluster chooses the others", () => {
+    const nodePorts = { smtp: 30_025, turn: 30_478 };
+    const services = { turn: { enabled: true, firstRelayPort: 50_000, relayPortCount: 4 } };
+    const given = (exposure: string) =>
+      children({ services, network: { exposure, service: { nodePorts } } }).Service.spec.ports.flatMap(
+        ({ name, nodePort }: Loose) => (nodePort === undefined ? [] : [[name, nodePort]]),
+      );
+    const both = [
+      ["smtp", 30_025],
+      ["turn", 30_478],
+    ];
+    expect(given("NodePort")).toEqual(both);
+    expect(given("LoadBalancer")).toEqual(both);
+  });
+
+  test("annotations of the volume claim take the place of none of ours", () => {
+    const { annotations } = children({ storage: { annotations: { a: "b", "chatmail.dev/domain": "x" } } })
+      .PersistentVolumeClaim.metadata;
+    expect(annotations).toMatchObject({ a: "b", "chatmail.dev/domain": "_nine.test" });
+  });
 });
 
 describe("TURN", () => {

@@ -60,6 +60,7 @@ const edits: Record<string, Edit> = {
   "services.appVersions.configMapName": [{}, { services: { appVersions: { configMapName: "versions" } } }],
   "storage.size": [{}, { storage: { size: "20Gi" } }],
   "storage.reservedForMailboxes": [{}, { storage: { reservedForMailboxes: "2Gi" } }],
+  "storage.annotations": [{}, { storage: { annotations: { a: "b" } } }],
   "storage.storageClassName": [{}, { storage: { storageClassName: "fast" } }],
   "storage.reclaimPolicy": [{}, { storage: { reclaimPolicy: "Delete" } }],
   "certificate.source": [{}, { certificate: { source: "Secret", secret: { name: "mine" } } }],
@@ -136,6 +137,15 @@ const edits: Record<string, Edit> = {
     {},
     { network: { service: { loadBalancerSourceRanges: ["192.0.2.0/24"] } } },
   ],
+  ...Object.fromEntries(
+    ["smtp", "submission", "submissions", "imap", "imaps", "http", "https", "turn"].map((name) => [
+      `network.service.nodePorts.${name}`,
+      [
+        { services: { turn: { enabled: true } } },
+        { services: { turn: { enabled: true } }, network: { service: { nodePorts: { [name]: 30_025 } } } },
+      ],
+    ]),
+  ),
   "network.service.allocateNodePorts": [{}, { network: { service: { allocateNodePorts: false } } }],
   "image.reference": [{}, { image: { reference: "other:9" } }],
 };
