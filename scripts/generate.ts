@@ -11,6 +11,7 @@ import { referenceOf } from "../src/api/reference.ts";
 import { installManifests, ownRules, userRules, watchRules } from "../src/operator/manifests.ts";
 import { readOptions } from "./options.ts";
 import { recordingSvg } from "./recording.ts";
+import { metricsPage, operatorConfigurationPage } from "./reference-pages.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const hint = "# Written by npm run generate; edit src/ instead.\n";
@@ -52,6 +53,8 @@ const files: Record<string, string> = {
   ),
   [`${chart}/Chart.yaml`]: chartFile(version),
   "docs/decisions/README.md": decisionIndex(),
+  "docs/reference/operator-configuration.md": operatorConfigurationPage(),
+  "docs/reference/metrics.md": metricsPage(),
   "docs/images/demo.svg": recordingSvg(readFileSync(resolve(root, "docs/images/demo.txt"), "utf8")),
 };
 

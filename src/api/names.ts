@@ -82,6 +82,8 @@ export const annotations = {
    * "false".
    */
   pause: `${group}/pause`,
+  /** On a ChatmailServer, by a person: how much the operator logs about it. */
+  logLevel: `${group}/log-level`,
   /**
    * On a volume claim: which DKIM key the domain signs with. A cluster that is restored has no
    * status that remembers it.

@@ -129,6 +129,10 @@ function stalledText(reason: Reason): string {
   return limitMs === undefined ? "" : `after ${limitMs / 60_000} minutes`;
 }
 
+/** Where nobody has to act there is nothing to read on. */
+const reasonLink = (reason: Reason) =>
+  whoActs(reason) ? `[\`${reason}\`](../troubleshooting.md#${reason.toLowerCase()})` : `\`${reason}\``;
+
 const reasonNames = Object.keys(reasons) as Reason[];
 
 export function referenceOf({ kind, shortNames: [short], name, example, spec, status }: Kind): string {
@@ -171,7 +175,7 @@ Who must act so that it passes, and how tools that wait for a resource see it ([
 ${table(
   ["Reason", "Meaning", "Who must act", "Stalled"],
   reasonNames.map((reason) => [
-    `\`${reason}\``,
+    reasonLink(reason),
     reasons[reason].meaning,
     whoActs(reason) ?? "nobody",
     stalledText(reason),

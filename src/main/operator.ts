@@ -4,10 +4,10 @@ import { pino } from "pino";
 import { kubeClient } from "../kube/client.ts";
 import { defaultCredentials } from "../kube/default-credentials.ts";
 import { leadWithLease } from "../kube/lease.ts";
-import { kubeHelp } from "../kube/metrics.ts";
 import { Metrics } from "../lib/metrics.ts";
 import { readConfig, scopesOf } from "../operator/config.ts";
 import { serveHealth } from "../operator/health.ts";
+import { operatorHelp } from "../operator/metrics.ts";
 import { runServerController } from "../operator/server/controller.ts";
 import { makeWorld } from "../operator/server/world.ts";
 
@@ -19,12 +19,7 @@ for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop
 const credentials = await defaultCredentials(process.env);
 const ownNamespace = config.podNamespace ?? credentials.namespace ?? "default";
 const scopes = scopesOf(config.watchNamespaces, ownNamespace);
-const metrics = new Metrics({
-  ...kubeHelp,
-  chatmail_operator_servers: "ChatmailServers that the operator knows",
-  process_resident_memory_bytes: "Resident memory of the operator",
-  nodejs_heap_size_used_bytes: "Memory in use by JavaScript objects",
-});
+const metrics = new Metrics(operatorHelp);
 const client = kubeClient(credentials, {
   userAgent: "chatmail-operator",
   requests: metrics.counter("rest_client_requests_total"),

@@ -1,7 +1,8 @@
 /** What the daemon counts. No label ever holds an address. */
 import { Metrics as AnyMetrics, type Labels } from "../lib/metrics.ts";
 
-const help = {
+/** What an administrator reads beside each name. */
+export const relayHelp = {
   filtered_outgoing_mail_count: "Submitted messages that the filter checked",
   outgoing_encrypted_mail_count: "Submitted messages that are encrypted",
   outgoing_unencrypted_mail_count: "Submitted messages that are not encrypted",
@@ -32,7 +33,7 @@ const help = {
   process_resident_memory_bytes: "Resident memory of the daemon",
 } as const;
 
-export type CounterName = Exclude<keyof typeof help, "process_resident_memory_bytes">;
+export type CounterName = Exclude<keyof typeof relayHelp, "process_resident_memory_bytes">;
 
 export interface DomainMetrics {
   count(name: CounterName, labels?: Labels, by?: number): void;
@@ -43,11 +44,11 @@ export class Metrics extends AnyMetrics<CounterName> {
 
   /** `domains`: how many are served. */
   constructor(domains: () => number = () => 1) {
-    super(help);
+    super(relayHelp);
     this.#domains = domains;
     this.gauge("process_resident_memory_bytes", () => process.memoryUsage.rss());
     // each is there from the start
-    for (const name of Object.keys(help)) if (name !== "process_resident_memory_bytes") this.counter(name);
+    for (const name of Object.keys(relayHelp)) if (name !== "process_resident_memory_bytes") this.counter(name);
   }
   /**
    * What is counted of one domain: under its name, where several are served. Of several domains it

@@ -1,5 +1,5 @@
 /** Whose work a change is, and the loop that does it. */
-import { group, labels } from "../../api/names.ts";
+import { annotations, labels } from "../../api/names.ts";
 import { runController } from "../../kube/controller.ts";
 import type { Log } from "../../kube/log.ts";
 import { type KubeObject, keyOf } from "../../kube/object.ts";
@@ -9,10 +9,6 @@ import type { Metrics } from "../../lib/metrics.ts";
 import { reconcileServer } from "./reconcile.ts";
 import type { LiveServer, World } from "./world.ts";
 
-/**
- * `kubectl annotate cms nine chatmail.dev/log-level=debug`: more is said about this server alone.
- */
-const logLevelAnnotation = `${group}/log-level`;
 const logLevels = ["error", "warn", "info", "debug", "trace"];
 
 /** Looks after the servers until the signal is aborted and work in hand has ended. */
@@ -29,7 +25,7 @@ export async function runServerController(
       sources: sourcesOf(world),
       reconcile: (key, run) => reconcileServer(key, world, run.log, run.signal),
       levelOf: (key) => {
-        const level = world.stores.servers.at(key)?.metadata.annotations?.[logLevelAnnotation];
+        const level = world.stores.servers.at(key)?.metadata.annotations?.[annotations.logLevel];
         return level !== undefined && logLevels.includes(level) ? level : undefined;
       },
     }),

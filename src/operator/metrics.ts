@@ -1,0 +1,9 @@
+/** What the operator counts, as an administrator reads it beside each name. */
+import { kubeHelp } from "../kube/metrics.ts";
+
+export const operatorHelp = {
+  ...kubeHelp,
+  chatmail_operator_servers: "ChatmailServers that the operator knows",
+  process_resident_memory_bytes: "Resident memory of the operator",
+  nodejs_heap_size_used_bytes: "Memory in use by JavaScript objects",
+} as const;
