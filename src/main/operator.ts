@@ -7,8 +7,8 @@ import { leadWithLease } from "../kube/lease.ts";
 import { kubeHelp } from "../kube/metrics.ts";
 import { Metrics } from "../lib/metrics.ts";
 import { readConfig, scopesOf } from "../operator/config.ts";
+import { runControllers } from "../operator/controllers.ts";
 import { serveHealth } from "../operator/health.ts";
-import { runServerController } from "../operator/server/controller.ts";
 import { makeWorld } from "../operator/server/world.ts";
 
 const config = readConfig(process.env);
@@ -22,6 +22,7 @@ const scopes = scopesOf(config.watchNamespaces, ownNamespace);
 const metrics = new Metrics({
   ...kubeHelp,
   chatmail_operator_servers: "ChatmailServers that the operator knows",
+  chatmail_operator_fleets: "ChatmailFleets that the operator knows",
   process_resident_memory_bytes: "Resident memory of the operator",
   nodejs_heap_size_used_bytes: "Memory in use by JavaScript objects",
 });
@@ -43,12 +44,13 @@ const world = makeWorld({
   metrics,
 });
 metrics.gauge("chatmail_operator_servers", () => world.stores.servers.size);
+metrics.gauge("chatmail_operator_fleets", () => world.fleets.store.size);
 metrics.gauge("process_resident_memory_bytes", () => process.memoryUsage.rss());
 metrics.gauge("nodejs_heap_size_used_bytes", () => process.memoryUsage().heapUsed);
 const health = await serveHealth(config.healthPort, { ready: () => world.cache.filled, metrics: () => metrics.text() });
 log.info({ namespaces: scopes, relayImage: config.relayImage }, "operator started");
 
-const lead = (signal: AbortSignal) => runServerController(world, { workers: config.workers, log, signal, metrics });
+const lead = (signal: AbortSignal) => runControllers(world, { workers: config.workers, log, signal, metrics });
 const ended = config.leaderElection
   ? await leadWithLease({
       client,
