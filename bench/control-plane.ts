@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import { numberOf, readOptions, refuse } from "../scripts/options.ts";
-import { apiVersion, chatmailServer, childNames, group, labels, version } from "../src/api/names.ts";
+import { apiVersion, chatmailFleet, chatmailServer, childNames, group, labels, version } from "../src/api/names.ts";
 import type { KubeObject } from "../src/kube/object.ts";
 import { type ApiServer, startApiServer } from "../test/helpers/api-server.ts";
 import {
@@ -115,7 +115,7 @@ async function tail(server: ApiServer, path: string, heard: (type: string, objec
  */
 async function requests(server: ApiServer): Promise<{ reads: number; writes: number }> {
   const kinds = new Set(
-    "chatmailservers configmaps secrets persistentvolumeclaims services statefulsets pods cronjobs jobs events".split(
+    "chatmailservers chatmailfleets configmaps secrets persistentvolumeclaims services statefulsets pods cronjobs jobs events".split(
       " ",
     ),
   );
@@ -154,8 +154,10 @@ async function measure(program: ProgramName, size: number, folder: string): Prom
   const say = (what: string) => console.error(`${program} ${size}: ${what}`);
   const server = await startApiServer();
   try {
-    const crd = parse(await readFile(join(import.meta.dirname, "../crds/chatmailservers.yaml"), "utf8")) as object;
-    await must(server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd));
+    for (const { plural } of [chatmailServer, chatmailFleet]) {
+      const crd = parse(await readFile(join(import.meta.dirname, `../crds/${plural}.yaml`), "utf8")) as object;
+      await must(server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd));
+    }
     for (const namespace of namespaces) await server.makeNamespace(namespace);
     for (let tries = 0; (await server.request("GET", serversPath)).status !== 200; tries++) {
       if (tries > 100) throw new Error("the CRD is not served");

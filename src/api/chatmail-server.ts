@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { sizeNotGreater, unchanged, withRules } from "./rules.ts";
+import { objectName } from "./schema.ts";
 import { Accounts } from "./spec/accounts.ts";
 import { Certificate } from "./spec/certificate.ts";
 import { Domain } from "./spec/domain.ts";
@@ -18,32 +19,46 @@ import { Services } from "./spec/services.ts";
 import { Storage } from "./spec/storage.ts";
 import { Website } from "./spec/website.ts";
 
+/** What a fleet may say for its servers: all but what each has for itself. */
+export const serverGroups = {
+  management: z
+    .enum(["Managed", "Paused", "Unmanaged"])
+    .default("Managed")
+    .describe(
+      "Managed: the operator applies the spec. Paused: the pod, its volume and its Service are left as they are; keys, certificates and invites are still maintained, and health is reported. Unmanaged: the operator does nothing.",
+    ),
+  accounts: Accounts.prefault({}),
+  messages: Messages.prefault({}),
+  privacy: Privacy.prefault({}),
+  website: Website.prefault({}),
+  services: Services.prefault({}),
+  certificate: Certificate.prefault({}),
+  image: Image.prefault({}),
+  storage: Storage.prefault({}),
+  network: Network.prefault({}),
+  resources: Resources.prefault({}),
+  scheduling: Scheduling.prefault({}),
+  pod: Pod.prefault({}),
+};
+
+/** Rules over several groups, which hold for the defaults of a fleet, too. */
+export const groupRules = [sizeNotGreater("messages.maxSize", "accounts.mailboxQuota")];
+
 export const ChatmailServerSpec = withRules(
   z.object({
     domain: Domain,
-    management: z
-      .enum(["Managed", "Paused", "Unmanaged"])
-      .default("Managed")
+    fleetRef: z
+      .object({ name: objectName("name").describe("Name of the ChatmailFleet.") })
+      .optional()
       .describe(
-        "Managed: the operator applies the spec. Paused: the pod, its volume and its Service are left as they are; keys, certificates and invites are still maintained, and health is reported. Unmanaged: the operator does nothing.",
+        "The ChatmailFleet, in the same namespace, that has values for what this spec leaves out, and that decides when the relay is updated.",
       ),
-    accounts: Accounts.prefault({}),
-    messages: Messages.prefault({}),
-    privacy: Privacy.prefault({}),
-    website: Website.prefault({}),
-    services: Services.prefault({}),
-    certificate: Certificate.prefault({}),
-    image: Image.prefault({}),
-    storage: Storage.prefault({}),
-    network: Network.prefault({}),
-    resources: Resources.prefault({}),
-    scheduling: Scheduling.prefault({}),
-    pod: Pod.prefault({}),
+    ...serverGroups,
   }),
-  sizeNotGreater("messages.maxSize", "accounts.mailboxQuota"),
+  ...groupRules,
   unchanged("storage.storageClassName", "storage.storageClassName can't be changed: the volume exists"),
 ).describe(
-  "Desired state of the relay. Every field except domain may be left out: it then has the value of the operator's configuration (serverDefaults), or else the built-in value, which suits a public relay.",
+  "Desired state of the relay. Every field except domain may be left out: it then has the value of the fleet (fleetRef), of the operator's configuration (serverDefaults), or else the built-in value, which suits a public relay.",
 );
 /** With the value of each field that has a built-in one: what the operator goes by (resolve.ts). */
 export type ChatmailServerSpec = z.output<typeof ChatmailServerSpec>;

@@ -28,6 +28,7 @@ export interface Structural {
   items?: Structural;
   [celKeyword]?: CelRule[];
   "x-kubernetes-preserve-unknown-fields"?: true;
+  "x-kubernetes-int-or-string"?: true;
   "x-kubernetes-list-type"?: string;
   "x-kubernetes-list-map-keys"?: string[];
 }
@@ -48,6 +49,7 @@ const keptKeywords = [
   "maxItems",
   "maxProperties",
   "x-kubernetes-preserve-unknown-fields",
+  "x-kubernetes-int-or-string",
   "x-kubernetes-list-type",
   "x-kubernetes-list-map-keys",
   celKeyword,
@@ -57,6 +59,7 @@ const droppedKeywords = ["$schema", "propertyNames", "properties", "required", "
 
 /** Throws for a keyword that a structural schema can't hold, such as anyOf, with the path to it. */
 function toStructural(schema: Record<string, unknown>, path = ""): Structural {
+  if (schema["x-kubernetes-int-or-string"]) return numberOrText(schema, path);
   const known: readonly string[] = [...keptKeywords, ...droppedKeywords];
   const foreign = Object.keys(schema).filter((keyword) => !known.includes(keyword));
   if (foreign.length > 0) throw new Error(`${path || "schema"}: a CRD can't say ${foreign.join(", ")}`);
@@ -81,6 +84,13 @@ function toStructural(schema: Record<string, unknown>, path = ""): Structural {
   if (schema.additionalProperties && !kept["x-kubernetes-preserve-unknown-fields"])
     kept.additionalProperties = toStructural(schema.additionalProperties as Record<string, unknown>, `${path}.*`);
   return kept;
+}
+
+/** The one choice that a CRD can say: bounds of the number and form of the text, together. */
+function numberOrText({ anyOf, ...schema }: Record<string, unknown>, path: string): Structural {
+  const choices = (anyOf as Record<string, unknown>[]).map((each) => toStructural(each, path));
+  const { type: _, ...bounds } = Object.assign({}, ...choices) as Structural;
+  return { ...bounds, ...(schema as Structural) };
 }
 
 /**

@@ -13,6 +13,13 @@ export const chatmailServer = {
   shortNames: ["cms"],
 } as const;
 
+export const chatmailFleet = {
+  kind: "ChatmailFleet",
+  plural: "chatmailfleets",
+  singular: "chatmailfleet",
+  shortNames: ["cmf"],
+} as const;
+
 /** The name under which the operator owns fields in server-side apply. */
 export const fieldManager = "chatmail-operator";
 
@@ -22,6 +29,8 @@ export const labels = {
   server: `${group}/server`,
   /** On pods, and on what is made for pods: which pods of the server. */
   component: `${group}/component`,
+  /** On a ChatmailServer that a fleet made: the name of the fleet. */
+  fleet: `${group}/fleet`,
 } as const;
 
 /**

@@ -38,6 +38,10 @@ export const reasons = {
   Unmanaged: { meaning: "the operator changes nothing of this server: management is Unmanaged" },
   SpecInvalid: { who: "needs edit", meaning: "the spec is invalid; the message names the field and the rule" },
   DomainTaken: { who: "needs edit", meaning: "another server in the cluster serves the same domain" },
+  FleetMissing: {
+    who: "needs person",
+    meaning: "the ChatmailFleet that the spec names does not exist or can't be read; the relay goes on as it is",
+  },
   ImageNotAllowed: {
     who: "needs edit",
     meaning: "the operator's configuration does not allow the image that the spec names",
@@ -161,6 +165,23 @@ export const reasons = {
   },
   RelayNotAsked: { who: "moving", aside: true, meaning: "the relay pod has not reported yet" },
   RelayUnreachable: { who: "passing", aside: true, meaning: "the operator can't reach the relay pod's health port" },
+  ServersCreated: { meaning: "every server that the fleet lists exists" },
+  ServersMissing: { who: "moving", withinMinutes: 30, meaning: "servers that the fleet lists are being created" },
+  ServerConflict: {
+    who: "needs edit",
+    meaning: "a row of the fleet's domains can't be carried out: its name or its domain belongs to another server",
+  },
+  ServerUnlisted: {
+    who: "needs person",
+    aside: true,
+    meaning: "a server was removed from the fleet's domains; it is served until a person deletes it",
+  },
+  ServersStalled: { who: "needs person", meaning: "servers of the fleet are Stalled; the message names the first" },
+  ServersNotReady: {
+    who: "passing",
+    withinMinutes: 60,
+    meaning: "servers of the fleet are not Ready; the message names the first",
+  },
   ExpiryOnTime: { meaning: "the last expiry run succeeded" },
   ExpiryNotYetRun: { who: "moving", aside: true, meaning: "expiry has not run yet" },
   ExpiryLate: { who: "needs person", aside: true, meaning: "expiry has not run for two days" },

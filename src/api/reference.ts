@@ -32,6 +32,7 @@ function fieldsOf(schema: Structural, path: string): Field[] {
 }
 
 function typeOf(schema: Structural): string {
+  if (schema["x-kubernetes-int-or-string"]) return "integer, or text";
   if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(", ");
   if (schema.items) return `list of ${typeOf(schema.items)}`;
   if (schema["x-kubernetes-preserve-unknown-fields"]) return "object, as in Kubernetes";
@@ -101,19 +102,24 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
-function specTable(schema: Structural): string {
+function specTable(schema: Structural, { elsewhere = {}, hasPod }: Pick<Kind, "elsewhere" | "hasPod">): string {
+  const isElsewhere = ({ path }: Field) => Object.keys(elsewhere).some((group) => path.startsWith(`${group}.`));
   return table(
-    ["Field", "Type", "Built-in value", "Bounds and rules", "Replaces the pod", "What it does"],
-    fieldsOf(schema, "").map((field) => [
-      `\`${field.path}\``,
-      typeOf(field.schema),
-      defaultOf(field),
-      boundsOf(field.schema),
-      field.schema.properties ? "" : podReplacement(field.path),
-      field.schema.description ?? "",
-    ]),
+    ["Field", "Type", "Built-in value", "Bounds and rules", ...(hasPod ? ["Replaces the pod"] : []), "What it does"],
+    fieldsOf(schema, "")
+      .filter((field) => !isElsewhere(field))
+      .map((field) => [
+        `\`${field.path}\``,
+        typeOf(field.schema),
+        defaultOf(field),
+        boundsOf(field.schema),
+        ...(hasPod ? [field.schema.properties ? "" : podReplacement(field.path)] : []),
+        [field.schema.description, ...fieldPage(elsewhere[field.path])].join(" "),
+      ]),
   );
 }
+
+const fieldPage = (page: string | undefined) => (page === undefined ? [] : [`[Its fields](${page}.md#spec).`]);
 
 function statusTable(schema: Structural): string {
   return table(
@@ -135,31 +141,8 @@ const reasonLink = (reason: Reason) =>
 
 const reasonNames = Object.keys(reasons) as Reason[];
 
-export function referenceOf({ kind, shortNames: [short], name, example, spec, status }: Kind): string {
-  return `<!-- Written by npm run generate from src/api; edit there. -->
-
-# ${kind}
-
-\`${apiVersion}\`, namespaced, short name \`${short}\`. The smallest complete one:
-
-\`\`\`yaml
-${example}\`\`\`
-
-\`kubectl explain ${short}.spec\` says the same as this page. ${name.says}
-
-## spec
-
-A field that is left out has the value of the operator's configuration (\`serverDefaults\` in the chart), or else the built-in value. Groups of
-fields are taken together field by field; a list or a map is taken whole. The API server fills in nothing, so a spec says what a person chose.
-
-An edit takes effect in the running pod within some ten seconds and ends no session, unless the column *Replaces the pod* says otherwise.
-
-${specTable(structuralOf(spec))}
-
-## status
-
-${statusTable(structuralOf(status))}
-
+/** Of all kinds; one page lists them. */
+const reasonsText = (): string => `
 ## Reasons
 
 The word in \`reason\` of a condition is the same in events and logs. \`Ready\` shows the first thing that is wrong, in the
@@ -182,4 +165,37 @@ ${table(
   ]),
 )}
 `;
+
+export function referenceOf(of: Kind): string {
+  const {
+    kind,
+    shortNames: [short],
+    name,
+    example,
+    spec,
+    status,
+    about,
+    listsReasons,
+  } = of;
+  return `<!-- Written by npm run generate from src/api; edit there. -->
+
+# ${kind}
+
+\`${apiVersion}\`, namespaced, short name \`${short}\`. The smallest complete one:
+
+\`\`\`yaml
+${example}\`\`\`
+
+\`kubectl explain ${short}.spec\` says the same as this page. ${name.says}
+
+## spec
+
+${about}
+
+${specTable(structuralOf(spec), of)}
+
+## status
+
+${statusTable(structuralOf(status))}
+${listsReasons ? reasonsText() : "\nReasons of conditions: [all of them](chatmailserver.md#reasons).\n"}`;
 }

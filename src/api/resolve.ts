@@ -8,11 +8,13 @@ import type { Issue } from "../lib/issues.ts";
 import { type GroupRule, innerOf, rulesOf, valueAt } from "./rules.ts";
 
 /** Where a value comes from. */
-export type Origin = "spec" | "operator configuration" | "built in";
+export type Origin = "spec" | "fleet" | "operator configuration" | "built in";
 
 /** Values of which any may be missing. */
 export interface Layer {
   from: Exclude<Origin, "built in">;
+  /** Of the object that has the values, where there are several such. */
+  name?: string;
   values: unknown;
 }
 
@@ -35,17 +37,22 @@ export function resolve<Schema extends z.ZodObject>(
     schema,
     layers.map(({ values }) => values),
   );
+  const layerOf = (path: readonly string[]) => layers.find(({ values }) => valueAt(values, path) !== undefined);
+  /** With its name, for a sentence. */
+  const saidOf = (path: readonly string[]) => {
+    const { from, name } = layerOf(path) ?? { from: "built in" };
+    return name === undefined ? from : `${from} ${name}`;
+  };
   const parsed = schema.safeParse(merged);
-  if (!parsed.success) return { issues: parsed.error.issues.map(({ path, message }) => ({ path, message })) };
+  if (!parsed.success) return { issues: parsed.error.issues.map((issue) => withOrigin(issue, saidOf)) };
   const spec = parsed.data;
-  const originOf = (path: string): Origin =>
-    layers.find(({ values }) => valueAt(values, path.split(".")) !== undefined)?.from ?? "built in";
+  const originOf = (path: string): Origin => layerOf(path.split("."))?.from ?? "built in";
 
   const issues: Issue[] = [];
   for (const { rule, at } of brokenRules(schema, spec)) {
     const path = [...at, ...rule.fields[0].split(".")];
     if (rule.unused && originOf(path.join(".")) !== "spec") remove(spec, path);
-    else issues.push({ path, message: withOrigins(rule, at, spec, originOf) });
+    else issues.push({ path, message: withOrigins(rule, at, spec, saidOf) });
   }
   return issues.length > 0 ? { issues } : { spec, originOf };
 }
@@ -85,10 +92,18 @@ function* brokenRules(
   at: readonly string[] = [],
 ): Generator<{ rule: GroupRule; at: readonly string[] }> {
   const inner = innerOf(schema);
+  if (inner instanceof z.ZodArray && Array.isArray(value))
+    for (const [nth, item] of value.entries()) yield* brokenRules(inner.element, item, [...at, String(nth)]);
   if (!(inner instanceof z.ZodObject) || !isGroup(value)) return;
   for (const rule of rulesOf(inner))
     if (rule.holds?.(...rule.fields.map((field) => valueAt(value, field.split(".")))) === false) yield { rule, at };
   for (const [name, field] of Object.entries(inner.shape)) yield* brokenRules(field, value[name], [...at, name]);
+}
+
+/** A value that the spec does not have itself is not found in it. */
+function withOrigin({ path, message }: z.core.$ZodIssue, saidOf: (path: readonly string[]) => string): Issue {
+  const origin = saidOf(path.map(String));
+  return { path, message: origin === "spec" || origin === "built in" ? message : `${message} (${origin})` };
 }
 
 /** The sentence of the rule, and the values where one of them is not the spec's own. */
@@ -96,11 +111,12 @@ function withOrigins(
   rule: GroupRule,
   at: readonly string[],
   spec: unknown,
-  originOf: (path: string) => Origin,
+  saidOf: (path: readonly string[]) => string,
 ): string {
   const values = rule.fields.flatMap((field) => {
-    const value = valueAt(spec, [...at, ...field.split(".")]);
-    const origin = originOf([...at, field].join("."));
+    const path = [...at, ...field.split(".")];
+    const value = valueAt(spec, path);
+    const origin = saidOf(path);
     return value === undefined ? [] : [{ origin, text: `${field} is ${JSON.stringify(value)} (${origin})` }];
   });
   if (values.every(({ origin }) => origin === "spec")) return rule.message;

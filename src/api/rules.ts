@@ -65,6 +65,33 @@ export const notGreater = (low: string, high: string): GroupRule => ({
   holds: (less, more) => less === undefined || more === undefined || Number(less) <= Number(more),
 });
 
+/** Of fields that say the same in different ways. */
+export const atMostOneOf = (fields: readonly [string, string, ...string[]], message: string): GroupRule => {
+  const count = fields.map((field) => `(${isThere(field)} ? 1 : 0)`).join(" + ");
+  const rule = fields.length === 2 ? fields.map((field) => `!(${isThere(field)})`).join(" || ") : `${count} <= 1`;
+  return {
+    rule,
+    message,
+    fields,
+    holds: (...values) => values.filter((value) => value !== undefined).length <= 1,
+  };
+};
+
+/** Of a list of groups: only the last may have none of these fields. */
+export const onlyLastWithout = (list: string, fields: readonly [string, ...string[]], message: string): GroupRule => {
+  const hasOne = (item: string) => fields.map((field) => `has(${item}.${field})`).join(" || ");
+  const without = `self.${list}.filter(each, !(${hasOne("each")}))`;
+  const isLast = `(${without}.size() == 1 && !(${hasOne(`self.${list}[size(self.${list}) - 1]`)}))`;
+  return {
+    rule: `!has(self.${list}) || ${without}.size() == 0 || ${isLast}`,
+    message,
+    fields: [list],
+    holds: (items) =>
+      !Array.isArray(items) ||
+      items.slice(0, -1).every((item: Record<string, unknown>) => fields.some((field) => item[field] !== undefined)),
+  };
+};
+
 export const smallerSize = (small: string, large: string, message: string): GroupRule => ({
   rule: whenBoth(small, large, `${areNoSizes(small, large)} || ${compared(small, large)} < 0`),
   message,

@@ -14,12 +14,17 @@ export interface Watched<T extends KubeObject> extends Omit<Selection, "namespac
    * object left out.
    */
   trim?: (object: T) => T;
+  /**
+   * The kind may be unknown to the API server, or not be allowed: nothing waits for it then, and
+   * the namespace is not left out.
+   */
+  optional?: boolean;
 }
 
 export class Cache {
   readonly #options: { client: Client; log: Log; signal: AbortSignal; metrics?: Metrics; patience?: WatchPatience };
   readonly #namespaces: readonly string[];
-  readonly #stores: { resource: Resource; store: Store<KubeObject> }[] = [];
+  readonly #stores: { resource: Resource; store: Store<KubeObject>; optional: boolean }[] = [];
   readonly #watches: Promise<void>[] = [];
 
   /** `namespaces`: where to watch; [""], which is the default, is everywhere. */
@@ -48,7 +53,8 @@ export class Cache {
    * all may be.
    */
   leftOut(namespace: string): { plural: string; said: string } | undefined {
-    for (const { resource, store } of this.#stores) {
+    for (const { resource, store, optional } of this.#stores) {
+      if (optional) continue;
       const said = store.leftOut.get(namespace);
       if (said !== undefined) return { plural: resource.plural, said };
     }
@@ -57,9 +63,9 @@ export class Cache {
 
   /** A store of this kind, being filled from now on. */
   store<T extends KubeObject>(resource: Resource<T>, watched: Watched<T> = {}): Store<T> {
-    const { namespaces = this.#namespaces, trim, ...selection } = watched;
-    const store = new Store<T>({ scopes: namespaces, log: this.#options.log, ...(trim && { trim }) });
-    this.#stores.push({ resource, store: store as unknown as Store<KubeObject> });
+    const { namespaces = this.#namespaces, trim, optional = false, ...selection } = watched;
+    const store = new Store<T>({ scopes: namespaces, log: this.#options.log, optional, ...(trim && { trim }) });
+    this.#stores.push({ resource, store: store as unknown as Store<KubeObject>, optional });
     for (const namespace of namespaces) {
       const where = { ...selection, ...(namespace && { namespace }) };
       this.#watches.push(keepFilled({ ...this.#options, resource, selection: where, store }));

@@ -38,6 +38,7 @@ export class Store<T extends KubeObject = KubeObject> {
   readonly #waiters: (() => void)[] = [];
   readonly #trim: (object: T) => T;
   readonly #log: Log | undefined;
+  readonly #optional: boolean;
   /** By scope, how far the watch has come. */
   readonly #seen = new Map<string, string>();
   readonly #ownWrites = new OwnWrites<T>();
@@ -50,9 +51,11 @@ export class Store<T extends KubeObject = KubeObject> {
   /**
    * `scopes`: the namespaces that have to be listed once before the store counts as filled ("" for
    * all). `trim` makes an object smaller, or checks it, before it is kept: an object for which it
-   * throws is reported and left as it was.
+   * throws is reported and left as it was. `optional`: nobody has to wait for any of the scopes
+   * where they may not be listed.
    */
-  constructor(options: { scopes?: readonly string[]; trim?: (object: T) => T; log?: Log } = {}) {
+  constructor(options: { scopes?: readonly string[]; trim?: (object: T) => T; log?: Log; optional?: boolean } = {}) {
+    this.#optional = options.optional ?? false;
     this.#scopes = options.scopes ?? [""];
     this.#scopesToFill = new Set(this.#scopes);
     this.#trim = options.trim ?? ((object) => object);
@@ -60,12 +63,11 @@ export class Store<T extends KubeObject = KubeObject> {
     this.#indexes = new Indexes(options.log);
   }
 
-  /** Every scope was listed, or is left out, but not all of them are. */
+  /** Every scope was listed, or is left out; not all are left out, unless the kind is optional. */
   get filled(): boolean {
     const { size } = this.#scopesToFill;
-    return (
-      size === 0 || (size < this.#scopes.length && [...this.#scopesToFill].every((each) => this.#leftOut.has(each)))
-    );
+    const enough = this.#optional || size < this.#scopes.length;
+    return size === 0 || (enough && [...this.#scopesToFill].every((each) => this.#leftOut.has(each)));
   }
 
   /**
@@ -87,10 +89,10 @@ export class Store<T extends KubeObject = KubeObject> {
 
   /**
    * Nobody waits for this namespace any more: it may not be listed. The whole cluster can't be left
-   * out.
+   * out, but where the kind is optional.
    */
   leaveOut(scope: string, why: string): void {
-    if (scope === "") return;
+    if (scope === "" && !this.#optional) return;
     this.#leftOut.set(scope, why);
     this.#wakeIfFilled();
   }

@@ -6,9 +6,9 @@ import { defaultCredentials } from "../kube/default-credentials.ts";
 import { leadWithLease } from "../kube/lease.ts";
 import { Metrics } from "../lib/metrics.ts";
 import { readConfig, scopesOf } from "../operator/config.ts";
+import { runControllers } from "../operator/controllers.ts";
 import { serveHealth } from "../operator/health.ts";
 import { operatorHelp } from "../operator/metrics.ts";
-import { runServerController } from "../operator/server/controller.ts";
 import { makeWorld } from "../operator/server/world.ts";
 
 const config = readConfig(process.env);
@@ -38,12 +38,13 @@ const world = makeWorld({
   metrics,
 });
 metrics.gauge("chatmail_operator_servers", () => world.stores.servers.size);
+metrics.gauge("chatmail_operator_fleets", () => world.fleets.store.size);
 metrics.gauge("process_resident_memory_bytes", () => process.memoryUsage.rss());
 metrics.gauge("nodejs_heap_size_used_bytes", () => process.memoryUsage().heapUsed);
 const health = await serveHealth(config.healthPort, { ready: () => world.cache.filled, metrics: () => metrics.text() });
 log.info({ namespaces: scopes, relayImage: config.relayImage }, "operator started");
 
-const lead = (signal: AbortSignal) => runServerController(world, { workers: config.workers, log, signal, metrics });
+const lead = (signal: AbortSignal) => runControllers(world, { workers: config.workers, log, signal, metrics });
 const ended = config.leaderElection
   ? await leadWithLease({
       client,

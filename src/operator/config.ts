@@ -88,7 +88,8 @@ function readServerDefaults(text: string): { values: ServerDefaults } | { proble
     return { problem: `not JSON: ${messageOf(thrown)}` };
   }
   if (typeof values !== "object" || values === null || Array.isArray(values)) return { problem: "not a JSON object" };
-  if ("domain" in values) return { problem: "domain: each server has its own" };
+  for (const field of ["domain", "fleetRef"])
+    if (field in values) return { problem: `${field}: each server has its own` };
   const anyServer = { domain: "any.example" };
   const issues = writtenIssues(ChatmailServerSpec, { ...values, ...anyServer });
   if (issues.length > 0) return { problem: issueTexts({ issues }) };

@@ -48,3 +48,12 @@ function folderOf(allowed: string): string | undefined {
   const repository = repositoryOf(name);
   return repository?.slice(0, -1);
 }
+
+/**
+ * The image of another version in the same repository. Where it is the version that the image has,
+ * the same text: another one would replace pods.
+ */
+export function ofVersion(image: string, version: string): string {
+  const [, repository = image, tag] = /^(.+?)(?::([^/:@]+))?(?:@[^@]+)?$/.exec(image) ?? [];
+  return tag === version ? image : `${repository}:${version}`;
+}

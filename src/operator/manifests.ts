@@ -4,7 +4,7 @@
  */
 import type { V1ClusterRole, V1Deployment, V1Role, V1RoleBinding, V1ServiceAccount } from "@kubernetes/client-node";
 import { type Kind, kinds } from "../api/kinds.ts";
-import { group } from "../api/names.ts";
+import { chatmailServer, group } from "../api/names.ts";
 import type { Typed } from "../kube/kinds.ts";
 import type { KubeObject } from "../kube/object.ts";
 
@@ -29,6 +29,8 @@ export const rulesFor = (of: readonly Pick<Kind, "plural">[]): PolicyRule[] => [
 /** In each watched namespace. Nothing is ever deleted by the operator: owner references do that. */
 export const watchRules: PolicyRule[] = [
   ...rulesFor(kinds),
+  // Those that a fleet lists.
+  { apiGroups: [group], resources: [chatmailServer.plural], verbs: apply },
   {
     apiGroups: [""],
     resources: ["configmaps", "secrets", "services", "persistentvolumeclaims"],

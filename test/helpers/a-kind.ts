@@ -32,4 +32,7 @@ export const madeUpKind: Kind = {
   columns: [{ name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" }],
   selectableFields: [],
   example: `apiVersion: ${apiVersion}\nkind: ChatmailHouse\nmetadata: { name: one }\nspec: {}\n`,
+  about: "A house holds several relays.",
+  hasPod: true,
+  listsReasons: true,
 };

@@ -37,7 +37,13 @@ export interface ApiServer {
   /** For src/kube; `server` where a proxy stands between. */
   credentials(server?: URL): Credentials;
   /** Past src/kube and past any proxy. Rejects when there is no answer. */
-  request<T = KubeObject>(method: string, path: string, body?: unknown, contentType?: string): Promise<Answer<T>>;
+  request<T = KubeObject>(
+    method: string,
+    path: string,
+    body?: unknown,
+    contentType?: string,
+    accept?: string,
+  ): Promise<Answer<T>>;
   /** Text of the server's own metrics. */
   metrics(): Promise<string>;
   /** A namespace of this name and its ServiceAccount "default". */
@@ -108,11 +114,12 @@ export async function startApiServer(options: { flags?: readonly string[] } = {}
   };
   const lastWords = (program: string) => readFileSync(file(`${program}.log`), "utf8").slice(-2_000);
 
-  const request = <T>(method: string, path: string, body?: unknown, contentType = "application/json") =>
+  const request = <T>(method: string, path: string, body?: unknown, contentType = "application/json", accept = "*/*") =>
     new Promise<Answer<T>>((resolve, reject) => {
       const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
       const headers = {
         authorization: `Bearer ${token}`,
+        accept,
         ...(payload && { "content-type": contentType, "content-length": payload.length }),
       };
       const call = https.request(new URL(path, url), { method, headers, agent, timeout: 30_000 }, async (response) => {

@@ -6,11 +6,11 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
-import { apiVersion, chatmailServer, group, version } from "../../src/api/names.ts";
+import { apiVersion, chatmailFleet, chatmailServer, group, version } from "../../src/api/names.ts";
 import { type Client, kubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { allowedImages } from "../../src/operator/config.ts";
-import { runServerController } from "../../src/operator/server/controller.ts";
+import { runControllers } from "../../src/operator/controllers.ts";
 import type { ServerDefaults } from "../../src/operator/server/spec.ts";
 import { makeWorld, type World } from "../../src/operator/server/world.ts";
 import { type ApiServer, startApiServer } from "./api-server.ts";
@@ -70,10 +70,12 @@ export class OperatorCluster {
     const server = await startApiServer();
     const cluster = new OperatorCluster(server);
     for (const each of namespaces) await server.makeNamespace(each);
-    const crd = parse(await readFile("crds/chatmailservers.yaml", "utf8")) as KubeObject;
-    await server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd);
-    const served = async () => (await server.request("GET", pathOf(chatmailServer.plural, ""))).status === 200;
-    await until("the CRD to be served", served, { patienceMs: patienceMs.client });
+    for (const { plural } of [chatmailServer, chatmailFleet]) {
+      const crd = parse(await readFile(`crds/${plural}.yaml`, "utf8")) as KubeObject;
+      await server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd);
+      const served = async () => (await server.request("GET", pathOf(plural, ""))).status === 200;
+      await until("the CRD to be served", served, { patienceMs: patienceMs.client });
+    }
     return cluster;
   }
 
@@ -109,7 +111,7 @@ export class OperatorCluster {
 
   startOperator(options: OperatorOptions = {}): RunningOperator {
     const { world, client, log, stopping, close } = this.makeWorld(options);
-    const running = runServerController(world, { workers: 2, log, signal: stopping.signal });
+    const running = runControllers(world, { workers: 2, log, signal: stopping.signal });
     const stop = async () => {
       stopping.abort(new Error("stopped"));
       await running;
@@ -314,6 +316,7 @@ export class OperatorCluster {
 
 const roots: Record<string, string> = {
   [chatmailServer.plural]: `/apis/${group}/${version}`,
+  [chatmailFleet.plural]: `/apis/${group}/${version}`,
   statefulsets: "/apis/apps/v1",
   networkpolicies: "/apis/networking.k8s.io/v1",
   cronjobs: "/apis/batch/v1",

@@ -456,3 +456,89 @@ export const wrongEdits: readonly {
 
 /** Names that leave no room for the names of children. */
 export const wrongNames = ["9nine", "n".repeat(41), "nine.example"];
+
+const row = { name: "nine", domain: "_nine.test" };
+const waves = (...all: object[]) => ({ rollout: { waves: all } });
+const many = "only the last wave may be without selector, share and count";
+
+/** The same of fleets. */
+export const wrongFleets: readonly Omit<WrongSpec, "path">[] = [
+  {
+    when: "a default is out of bounds",
+    spec: { defaults: { messages: { deleteAfterDays: 90 } } },
+    says: /spec\.defaults\.messages\.deleteAfterDays.*less than or equal to 20/,
+  },
+  {
+    when: "two defaults do not fit",
+    spec: { defaults: { messages: { maxSize: "100Mi" }, accounts: { mailboxQuota: "50Mi" } } },
+    says: /messages\.maxSize must not be greater than accounts\.mailboxQuota/,
+  },
+  {
+    when: "a domain is a default",
+    spec: { defaults: { domain: "_nine.test" } },
+    says: /unknown field "spec\.defaults\.domain"/,
+  },
+  {
+    when: "a fleet is in a fleet",
+    spec: { defaults: { fleetRef: { name: "other" } } },
+    says: /unknown field "spec\.defaults\.fleetRef"/,
+  },
+  {
+    when: "two rows have a name",
+    spec: { domains: [row, { ...row, domain: "_ten.test" }] },
+    says: /spec\.domains\[1\]: Duplicate value/,
+  },
+  { when: "a row has no domain", spec: { domains: [{ name: "nine" }] }, says: /spec\.domains\[0\]\.domain: Required/ },
+  {
+    when: "a name is too long for a server",
+    spec: { domains: [{ ...row, name: "a".repeat(41) }] },
+    says: /spec\.domains\[0\]\.name: Too long/,
+  },
+  {
+    when: "a name is none of a server",
+    spec: { domains: [{ ...row, name: "9" }] },
+    says: /name must be a name of at most 40 characters/,
+  },
+  {
+    when: "a domain is none",
+    spec: { domains: [{ ...row, domain: "nine" }] },
+    says: /spec\.domains\[0\]\.domain.*must be a lower-case DNS name/,
+  },
+  {
+    when: "two waves have a name",
+    spec: waves({ name: "a", count: 1 }, { name: "a" }),
+    says: /spec\.rollout\.waves\[1\]: Duplicate value/,
+  },
+  {
+    when: "a wave says twice who is in it",
+    spec: waves({ name: "a", count: 1, share: "5%" }),
+    says: /a wave has at most one of selector, share and count/,
+  },
+  { when: "two waves have the rest", spec: waves({ name: "a" }, { name: "b" }), says: new RegExp(many) },
+  { when: "the rest is not last", spec: waves({ name: "a" }, { name: "b", count: 1 }), says: new RegExp(many) },
+  {
+    when: "a share is none",
+    spec: waves({ name: "a", share: "0%" }),
+    says: /share must be a share of the fleet such as 10%/,
+  },
+  {
+    when: "nobody may be down",
+    spec: waves({ name: "a", maxUnavailable: 0 }),
+    says: /maxUnavailable.*greater than or equal to 1/,
+  },
+  {
+    when: "no part of a wave may be down",
+    spec: waves({ name: "a", maxUnavailable: "0%" }),
+    says: /maxUnavailable.*should match/,
+  },
+  {
+    when: "the image is said twice",
+    spec: { rollout: { version: "1.4.0" }, defaults: { image: { reference: "a:1" } } },
+    says: /rollout\.version and defaults\.image\.reference both say which image/,
+  },
+  {
+    when: "a version is none",
+    spec: { rollout: { version: "one two" } },
+    says: /version must be a version such as 1\.4\.0/,
+  },
+];

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LuaFactory } from "wasmoon";
 import { parse, parseAllDocuments } from "yaml";
 import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../src/api/chatmail-server.ts";
-import { chatmailServer } from "../../src/api/names.ts";
+import { chatmailFleet, chatmailServer } from "../../src/api/names.ts";
 import { deadlineMs, isAside, isStalled, type Reason, reasons, whoActs } from "../../src/api/reasons.ts";
 import type { Seen } from "../../src/operator/server/seen.ts";
 import { statusOf } from "../../src/operator/server/status.ts";
@@ -246,12 +246,15 @@ describe("Argo CD", () => {
     expect((await healthOf(object)).status).toBe(argo);
   });
 
-  test("the ConfigMap to merge has the same script", async () => {
-    const { data } = parse(await readFile("docs/gitops/argocd/argocd-cm.yaml", "utf8")) as {
-      data: Record<string, string>;
-    };
-    expect(data[`resource.customizations.health.chatmail.dev_${chatmailServer.kind}`]).toBe(script);
-  });
+  test.each([chatmailServer, chatmailFleet])(
+    "the ConfigMap to merge has the same script for $kind",
+    async ({ kind }) => {
+      const { data } = parse(await readFile("docs/gitops/argocd/argocd-cm.yaml", "utf8")) as {
+        data: Record<string, string>;
+      };
+      expect(data[`resource.customizations.health.chatmail.dev_${kind}`]).toBe(script);
+    },
+  );
 
   test.each(["argocd/application.yaml", "flux/kustomization.yaml"])(
     "the sample %s is YAML with kinds",

@@ -1,4 +1,4 @@
--- The health of a ChatmailServer for Argo CD, which takes a kind that it does not know for healthy.
+-- The health of our kinds for Argo CD, which takes a kind that it does not know for healthy.
 local progressing = { status = "Progressing", message = "the operator has not seen this version of the resource yet" }
 local status = obj.status
 if status == nil or status.conditions == nil or status.observedGeneration ~= obj.metadata.generation then

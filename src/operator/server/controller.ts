@@ -52,6 +52,7 @@ function sourcesOf(world: World): Source[] {
         ? world.serversByDomain.get(change.object.spec?.domain ?? "").map(keyOf)
         : [],
     ),
+    world.fleets.memberSource,
     ...world.eventStores.map((store) =>
       fromMapped(store, ({ object }) => {
         const { kind, namespace, name = "" } = object.involvedObject ?? {};

@@ -13,7 +13,7 @@ import { isImageAllowed } from "../image.ts";
 import type { Problem } from "../problem.ts";
 
 /** Values for what a spec leaves out: any part of it but the domain. */
-export type ServerDefaults = Partial<Omit<WrittenSpec, "domain">>;
+export type ServerDefaults = Partial<Omit<WrittenSpec, "domain" | "fleetRef">>;
 
 export type Management = ChatmailServerSpec["management"];
 
@@ -22,9 +22,13 @@ export type ResolvedSpec =
   | { management: Management; spec: ChatmailServerSpec }
   | { management: Management; problem: Problem };
 
-/** Most specific first. The defaults of a fleet will come between the two. */
-const layersOf = (spec: unknown, serverDefaults: ServerDefaults): Layer[] => [
+/** What the fleet that a server names has for it. */
+export type FleetSide = { name: string; defaults: ServerDefaults } | { problem: Problem };
+
+/** Most specific first. */
+const layersOf = (spec: unknown, serverDefaults: ServerDefaults, fleet: FleetSide | undefined): Layer[] => [
   { from: "spec", values: spec },
+  ...(fleet && "defaults" in fleet ? [{ from: "fleet" as const, name: fleet.name, values: fleet.defaults }] : []),
   { from: "operator configuration", values: serverDefaults },
 ];
 
@@ -34,7 +38,9 @@ export const isPauseAnnotated = ({ annotations: given }: Pick<WrittenServer["met
 
 /**
  * The API server's CEL rules have seen most specs before us; what they could not see, or an older
- * CRD let pass, is found here.
+ * CRD let pass, is found here. Without the fleet that it names a server has no values: those of the
+ * operator's configuration in their place could be of another certificate, or another class of
+ * volume.
  */
 export function resolveServer(
   {
@@ -42,11 +48,15 @@ export function resolveServer(
     metadata,
   }: Pick<WrittenServer, "spec"> & { metadata: Pick<WrittenServer["metadata"], "annotations"> },
   serverDefaults: ServerDefaults,
+  fleet?: FleetSide,
 ): ResolvedSpec {
-  const resolved = resolve(ChatmailServerSpec, layersOf(written, serverDefaults));
-  const given = "spec" in resolved ? resolved.spec.management : (written?.management ?? serverDefaults.management);
+  const resolved = resolve(ChatmailServerSpec, layersOf(written, serverDefaults, fleet));
+  const ofFleet = fleet && "defaults" in fleet ? fleet.defaults.management : undefined;
+  const given =
+    "spec" in resolved ? resolved.spec.management : (written?.management ?? ofFleet ?? serverDefaults.management);
   const management =
     given === undefined || given === "Managed" ? (isPauseAnnotated(metadata) ? "Paused" : "Managed") : given;
+  if (fleet && "problem" in fleet) return { management, problem: fleet.problem };
   if ("spec" in resolved) return { management, spec: { ...resolved.spec, management } };
   return { management, problem: { reason: "SpecInvalid", message: issueTexts(resolved, ["spec"]) } };
 }

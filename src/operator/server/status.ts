@@ -184,7 +184,7 @@ export function nextDeadline(seen: Seen, now: Date): Date | undefined {
 /** As Kubernetes writes times (metav1.Time): seconds, in UTC. */
 const timeText = (date: Date): string => date.toISOString().replace(/[.]\d+Z$/, "Z");
 
-function conditionOf(options: {
+export function conditionOf(options: {
   type: string;
   verdict: Verdict;
   before: readonly Condition[];

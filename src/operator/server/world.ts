@@ -15,6 +15,7 @@ import type { Store } from "../../kube/store.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
+import { Fleets } from "../fleet/fleets.ts";
 import { UnsavedKeys } from "../identity/unsaved.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
 
@@ -78,12 +79,17 @@ export interface World {
    * known, another one of that domain must not begin.
    */
   domainsAtWork: Map<string, string>;
-  /** By "namespace/name" of a Secret that the spec names: a given certificate, invites. */
-  serversBySecret: Index<LiveServer>;
+  fleets: Fleets<LiveServer>;
   /**
-   * By "namespace/name" of a ConfigMap that the spec names: authorities, pages, versions of apps.
+   * By "namespace/name" of a Secret that the spec, or its fleet, names: a given certificate,
+   * invites.
    */
-  serversByConfigMap: Index<LiveServer>;
+  serversBySecret: Pick<Index<LiveServer>, "get">;
+  /**
+   * By "namespace/name" of a ConfigMap that the spec, or its fleet, names: authorities, pages,
+   * versions of apps.
+   */
+  serversByConfigMap: Pick<Index<LiveServer>, "get">;
   /**
    * Keys that were made and that the API server has not accepted yet: a Secret that is refused
    * costs one key, not one for each retry.
@@ -100,6 +106,8 @@ export interface World {
   relayImage: string;
   /** What `spec.image.reference` may name; see `isImageAllowed`. */
   allowedImages: readonly string[];
+  /** What the operator's configuration has for what specs and fleets leave out. */
+  serverDefaults: ServerDefaults;
   /** The values of a server's spec, with those that it leaves out. */
   resolve: (server: WrittenServer) => ResolvedSpec;
   /** Where the operator itself runs: it may read the health of the pods. */
@@ -169,11 +177,8 @@ export function makeWorld(options: {
   const eventStores = ["involvedObject.kind=PersistentVolumeClaim", "involvedObject.kind=StatefulSet", podWarnings].map(
     (fieldSelector) => cache.store(resources.event, { fieldSelector, trim: trimmedEvent }),
   );
-  const resolve = resolverOf(options.serverDefaults ?? {});
-  const specOf = (server: LiveServer) => {
-    const resolved = resolve(server);
-    return "spec" in resolved ? resolved.spec : undefined;
-  };
+  const { serverDefaults = {} } = options;
+  const fleets = new Fleets(cache, { servers: stores.servers, relayImage, fieldManager });
   const byObject = eventStores.map((store) => store.index(({ involvedObject }) => [aboutText(involvedObject)]));
   return {
     client,
@@ -187,7 +192,9 @@ export function makeWorld(options: {
     relayImage,
     allowedImages,
     operatorNamespace,
-    resolve,
+    fleets,
+    serverDefaults,
+    resolve: resolverOf(serverDefaults, fleets),
     applier: new Applier({ client, fieldManager }),
     events: new EventRecorder({ client, component: fieldManager, instance, log }),
     now: () => new Date(),
@@ -204,35 +211,31 @@ export function makeWorld(options: {
       fieldSelector: "metadata.name!=kube-root-ca.crt",
       trim: identityOnly,
     }),
-    serversByConfigMap: stores.servers.index((server) => {
-      const spec = specOf(server);
-      return [
-        spec?.certificate.caBundle?.configMapName,
-        spec?.website.configMapName,
-        spec?.services.appVersions.configMapName,
-      ].flatMap((name) => (name === undefined ? [] : [`${server.metadata.namespace}/${name}`]));
-    }),
+    serversByConfigMap: fleets.serversBy(
+      (spec) =>
+        [spec.certificate?.caBundle, spec.website, spec.services?.appVersions].map((group) => group?.configMapName),
+      serverDefaults,
+    ),
     domainsAtWork: new Map(),
     serversByDomain: stores.servers.index(({ spec }) => [spec?.domain ?? ""]),
-    serversBySecret: stores.servers.index((server) => {
-      const spec = specOf(server);
-      return [spec?.certificate.secret?.name, spec?.accounts.invitesSecretName].flatMap((name) =>
-        name === undefined ? [] : [`${server.metadata.namespace}/${name}`],
-      );
-    }),
+    serversBySecret: fleets.serversBy(
+      (spec) => [spec.certificate?.secret?.name, spec.accounts?.invitesSecretName],
+      serverDefaults,
+    ),
     unsaved: new UnsavedKeys(stores.servers),
     jobsByServer: byLabel(stores.jobs, labels.server),
   };
 }
 
-/** Resolves each version of a server once. */
-function resolverOf(serverDefaults: ServerDefaults): World["resolve"] {
-  const resolved = new WeakMap<WrittenServer, ResolvedSpec>();
+/** Resolves each version of a server once, as long as its fleet is the same. */
+function resolverOf(serverDefaults: ServerDefaults, fleets: Fleets<LiveServer>): World["resolve"] {
+  const resolved = new WeakMap<WrittenServer, { fleet: string; result: ResolvedSpec }>();
   return (server) => {
+    const fleet = fleets.versionFor(server);
     const known = resolved.get(server);
-    if (known) return known;
-    const result = resolveServer(server, serverDefaults);
-    resolved.set(server, result);
+    if (known?.fleet === fleet) return known.result;
+    const result = resolveServer(server, serverDefaults, fleets.sideOf(server));
+    resolved.set(server, { fleet, result });
     return result;
   };
 }

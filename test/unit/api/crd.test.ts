@@ -82,8 +82,11 @@ test.each([
   expect(fields.find((each) => each.path === path)?.schema.description).toMatch(says);
 });
 
-test("servers can be selected by their domain", () => {
-  expect(crdOf(kinds[0] as Kind).spec.versions[0]?.selectableFields).toEqual([{ jsonPath: ".spec.domain" }]);
+test("servers can be selected by their domain and by their fleet", () => {
+  expect(crdOf(kinds[0] as Kind).spec.versions[0]?.selectableFields).toEqual([
+    { jsonPath: ".spec.domain" },
+    { jsonPath: ".spec.fleetRef.name" },
+  ]);
 });
 
 test("conditions are a map by type", () => {

@@ -33,6 +33,20 @@ test("it is filled when every scope was listed once, and tells who waits", async
   expect(store.filled).toBe(true);
 });
 
+test.each([
+  { scopes: [""], optional: true, filled: true },
+  { scopes: [""], optional: false, filled: false },
+  { scopes: ["a", "b"], optional: true, filled: true },
+  { scopes: ["a", "b"], optional: false, filled: false },
+])("where $scopes may not be listed, it is filled: $filled (optional: $optional)", ({ scopes, optional, filled }) => {
+  const store = new Store({ scopes, optional });
+  expect(store.filled).toBe(false);
+  for (const scope of scopes) store.leaveOut(scope, "the server knows no such kind");
+  expect(store.filled).toBe(filled);
+  for (const scope of scopes) store.replace(scope, []);
+  expect([store.filled, store.leftOut.size]).toEqual([true, 0]);
+});
+
 test("who waits for a store is let go when it is stopped", async () => {
   const stopping = new AbortController();
   const waiting = new Store().whenFilled(stopping.signal);

@@ -239,6 +239,32 @@ test("a namespace that may not be listed is left out, so that nobody waits for i
   expect([cache.filled, cache.leftOut("gone")]).toEqual([true, undefined]);
 });
 
+test("a kind that the server does not know leaves nobody out where it is optional, and joins when it is known", async () => {
+  let known = false;
+  const server = await fakeApiServer((request) => {
+    if (!known) return statusAnswer(404, "NotFound", "the server could not find the requested resource");
+    return request.query.has("watch") ? open : listAnswer([aPod("p1", "1")], "1");
+  });
+  const stopping = new AbortController();
+  const options = { client: server.client, log: keptLog(), signal: stopping.signal };
+  const cache = new Cache({ ...options, patience: { ...patience, refusedMs: 50 } });
+  const store = cache.store(resources.pod, { optional: true });
+  ends.push(async () => {
+    stopping.abort();
+    await cache.ended;
+    await server.close();
+  });
+  await store.whenFilled(stopping.signal);
+  expect([cache.filled, cache.leftOut("anywhere"), store.leftOut.get("")]).toEqual([
+    true,
+    undefined,
+    expect.stringContaining("could not find"),
+  ]);
+  known = true;
+  await until("the pod", () => store.size === 1);
+  expect(store.leftOut.size).toBe(0);
+});
+
 test("who may list nothing at all is not ready", async () => {
   const run = await watching({ lists: [statusAnswer(403, "Forbidden", "no")], watches: [open] }, { refusedMs: 10 });
   await until("ten lists", () => run.lists().length >= 10);

@@ -274,7 +274,7 @@ describe("refused:", () => {
     },
     {
       change: "the domain can't be selected",
-      by: (shape) => versionOf(shape).selectableFields.pop(),
+      by: (shape) => versionOf(shape).selectableFields.shift(),
       says: /\.spec\.domain can no longer be selected/,
     },
   ];

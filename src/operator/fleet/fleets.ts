@@ -1,0 +1,129 @@
+/** The fleets as we know them, and what they have for their servers. */
+import type { WrittenFleet } from "../../api/chatmail-fleet.ts";
+import type { WrittenServer, WrittenSpec } from "../../api/chatmail-server.ts";
+import { chatmailFleet, group, version } from "../../api/names.ts";
+import type { Cache } from "../../kube/cache.ts";
+import { trimmed } from "../../kube/fields.ts";
+import type { Index } from "../../kube/indexes.ts";
+import { type KubeObject, keyOf, type Resource } from "../../kube/object.ts";
+import { fromMapped, type Source } from "../../kube/source.ts";
+import type { Store } from "../../kube/store.ts";
+import { ofVersion } from "../image.ts";
+import type { FleetSide, ServerDefaults } from "../server/spec.ts";
+
+/** As the watch brings it. */
+export type LiveFleet = WrittenFleet & KubeObject;
+
+export const chatmailFleets: Resource<LiveFleet> = {
+  group,
+  version,
+  kind: chatmailFleet.kind,
+  plural: chatmailFleet.plural,
+};
+
+type Named = Pick<WrittenSpec, "certificate" | "accounts" | "website" | "services">;
+
+/** `Server`: as the store of servers has them. */
+export class Fleets<Server extends WrittenServer & KubeObject = WrittenServer & KubeObject> {
+  /** An older CRD or Role may not know fleets: then there are none. */
+  readonly store: Store<LiveFleet>;
+  readonly #servers: Store<Server>;
+  readonly #members: Index<Server>;
+  readonly #relayImage: string;
+
+  constructor(
+    cache: Pick<Cache, "store">,
+    options: { servers: Store<Server>; relayImage: string; fieldManager: string },
+  ) {
+    this.store = cache.store(chatmailFleets, {
+      trim: (fleet) => trimmed(fleet, options.fieldManager),
+      optional: true,
+    });
+    this.#servers = options.servers;
+    this.#members = options.servers.index(keyOfFleet);
+    this.#relayImage = options.relayImage;
+  }
+
+  /** By the key of the fleet. Of a fleet that does not exist, too. */
+  membersOf(key: string): Server[] {
+    return this.#members.get(key);
+  }
+
+  /** The fleet that a server names, where it exists. */
+  of(server: WrittenServer): LiveFleet | undefined {
+    const [key] = keyOfFleet(server);
+    return key === undefined ? undefined : this.store.at(key);
+  }
+
+  /** Another text means that `sideOf` may be another. */
+  versionFor(server: WrittenServer): string {
+    const [key] = keyOfFleet(server);
+    if (key === undefined) return "";
+    const fleet = this.store.at(key);
+    return fleet ? `${key} ${fleet.metadata.uid} ${fleet.metadata.generation}` : `${key} ${this.#refusalAt(server)}`;
+  }
+
+  /** What the fleet has for this server; undefined for a server that is in none. */
+  sideOf(server: WrittenServer): FleetSide | undefined {
+    const [key] = keyOfFleet(server);
+    if (key === undefined) return undefined;
+    const fleet = this.store.at(key);
+    const name = key.slice(key.indexOf("/") + 1);
+    if (fleet) return { name, defaults: this.defaultsOf(fleet) };
+    const { namespace } = server.metadata;
+    const refusal = this.#refusalAt(server);
+    const message =
+      refusal === undefined
+        ? `there is no ChatmailFleet ${name} in namespace ${namespace}: create it, or remove fleetRef; until then the relay goes on as it is`
+        : `the operator can't read ChatmailFleets in namespace ${namespace}: ${refusal.trim()}. Install the CRD and the Role of its chart; until then the relay goes on as it is`;
+    return { problem: { reason: "FleetMissing", message } };
+  }
+
+  /** With the image of the version that it wants. */
+  defaultsOf({ spec }: WrittenFleet): ServerDefaults {
+    const { defaults = {}, rollout } = spec ?? {};
+    if (rollout?.version === undefined || defaults.image?.reference !== undefined) return defaults;
+    const reference = ofVersion(this.#relayImage, rollout.version);
+    return { ...defaults, image: { ...defaults.image, reference } };
+  }
+
+  /**
+   * Servers by the names of objects that their spec, their fleet or the operator's configuration
+   * has for them, also one that another of the three overrules.
+   */
+  serversBy(
+    namesIn: (spec: Named) => readonly (string | undefined)[],
+    serverDefaults: ServerDefaults,
+  ): Pick<Index<Server>, "get"> {
+    const keys = (namespace: string, spec: Named | undefined) =>
+      namesIn(spec ?? {}).flatMap((name) => (name === undefined ? [] : [`${namespace}/${name}`]));
+    const ofServers = this.#servers.index(({ metadata, spec }) => [
+      ...new Set([...keys(metadata.namespace, spec), ...keys(metadata.namespace, serverDefaults)]),
+    ]);
+    const ofFleets = this.store.index(({ metadata, spec }) => keys(metadata.namespace, spec?.defaults));
+    return {
+      get: (term) => [
+        ...new Set([...ofServers.get(term), ...ofFleets.get(term).flatMap((fleet) => this.membersOf(keyOf(fleet)))]),
+      ],
+    };
+  }
+
+  /** The work of each member that another spec of its fleet is. */
+  get memberSource(): Source {
+    return fromMapped(this.store, (change) => {
+      const isSame =
+        change.type === "changed" && change.before.metadata.generation === change.object.metadata.generation;
+      return isSame ? [] : this.membersOf(keyOf(change.object)).map(keyOf);
+    });
+  }
+
+  #refusalAt({ metadata }: WrittenServer): string | undefined {
+    return this.store.leftOut.get(metadata.namespace) ?? this.store.leftOut.get("");
+  }
+}
+
+/** Empty for a server that is in no fleet. */
+export function keyOfFleet({ metadata, spec }: WrittenServer): [key: string] | [] {
+  const name = spec?.fleetRef?.name;
+  return name === undefined ? [] : [`${metadata.namespace}/${name}`];
+}

@@ -1,0 +1,60 @@
+import { type Reason, reasons, whoActs } from "../../api/reasons.ts";
+import type { Outcome } from "../../kube/controller.ts";
+import type { Log } from "../../kube/log.ts";
+import { stallsAt } from "../server/progress.ts";
+import type { World } from "../server/world.ts";
+import { applyFleetStatus, applyServers } from "./act.ts";
+import { desiredServers } from "./desired.ts";
+import type { LiveFleet } from "./fleets.ts";
+import { observeFleet } from "./observe.ts";
+import { fleetStatusOf } from "./status.ts";
+
+/** Servers that are still to be created are created in portions. */
+const nextPortionMs = 1_000;
+
+/**
+ * Makes the servers that a fleet lists, and adds up the status of all that it has. Safe to repeat
+ * after a crash at any line. Deletes nothing, and writes into no server that it has not made.
+ */
+export async function reconcileFleet(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
+  const fleet = world.fleets.store.at(key);
+  if (!fleet || fleet.metadata.deletionTimestamp) return {};
+
+  let seen = observeFleet(fleet, world);
+  const wanted = desiredServers(fleet, seen);
+  const done = await applyServers(wanted, world, signal);
+  for (const failure of done.failures) log.warn({ failure }, "server of the fleet not applied, retrying");
+  if (done.sent.length > 0) {
+    log.info({ sent: done.sent, left: done.left }, "servers of the fleet applied");
+    seen = observeFleet(fleet, world);
+  }
+
+  const now = world.now();
+  const status = fleetStatusOf({ fleet, seen, conflicts: wanted.conflicts, done }, now);
+  if (await applyFleetStatus(fleet, status, world, signal)) note(fleet, status, world, log);
+
+  const stalls = stallsAt(status.conditions);
+  const waits = [
+    ...(stalls ? [Math.max(0, stalls.getTime() - now.getTime()) + 1_000] : []),
+    ...(done.left > 0 ? [nextPortionMs] : []),
+  ];
+  return {
+    ...(waits.length > 0 && { againMs: Math.min(...waits) }),
+    ...(done.failures.length > 0 && { retry: true }),
+  };
+}
+
+/** Only where Ready is another: counts change all the time. */
+function note(fleet: LiveFleet, status: LiveFleet["status"], world: World, log: Log): void {
+  const readyOf = (of: LiveFleet["status"]) => of?.conditions?.find(({ type }) => type === "Ready");
+  const [before, after] = [readyOf(fleet.status), readyOf(status)];
+  if (!after || (before?.status === after.status && before.reason === after.reason)) return;
+  const { reason, message } = after;
+  log.info({ ready: after.status, reason }, "status of the fleet changed");
+  const moving = reason in reasons && whoActs(reason as Reason) === "moving";
+  world.events.note(fleet, {
+    type: after.status === "True" || moving ? "Normal" : "Warning",
+    reason,
+    note: message,
+  });
+}
