@@ -28,6 +28,7 @@ const pages = [
   "docs/joining.md",
   "docs/gitops/README.md",
   "docs/day-two.md",
+  "docs/fleets.md",
   "docs/labels-and-annotations.md",
   "docs/events.md",
   "docs/monitoring.md",
