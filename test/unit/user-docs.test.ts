@@ -79,6 +79,15 @@ test("monitoring names only metrics that exist", () => {
   expect(named.filter((name) => !known.includes(name))).toEqual([]);
 });
 
+test("every metric of the code has its line on the page of metrics", () => {
+  const known = [...Object.keys(operatorHelp), ...Object.keys(relayHelp)];
+  const sources = globSync("src/**/*.ts", { cwd: root }).map(textOf).join("\n");
+  const used = [...sources.matchAll(/\.(?:counter|histogram|gauge|count)\(\s*"([a-z]+(?:_[a-z]+)+)"/g)];
+  const names = used.map(([, name = ""]) => name);
+  expect(names.length).toBeGreaterThan(15);
+  expect([...new Set(names)].filter((name) => !known.includes(name))).toEqual([]);
+});
+
 test("the chart sets each variable by the value that the configuration's page names", () => {
   const template = textOf("charts/chatmail-operator/templates/deployment.yaml");
   const helpers = textOf("charts/chatmail-operator/templates/_helpers.tpl");
