@@ -28,6 +28,8 @@ RUN strip --strip-unneeded /build/node
 # mean nothing
 FROM ${BASE} AS node
 RUN printf 'path-exclude=/usr/share/%s/*\n' doc man info locale lintian bash-completion > /etc/dpkg/dpkg.cfg.d/lean \
+ # licences stay with what they are about
+ && echo 'path-include=/usr/share/doc/*/copyright' >> /etc/dpkg/dpkg.cfg.d/lean \
  && apt-get update --error-on=any \
  && DEBIAN_FRONTEND=noninteractive apt-get upgrade -y \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates \
@@ -37,6 +39,7 @@ COPY --from=tools /build/node /usr/local/bin/node
 
 FROM node AS operator
 COPY dist/package.json dist/operator.js* /opt/chatmail/
+COPY dist/licences.txt /usr/share/doc/chatmail-operator/
 USER 65532:65532
 # one malloc arena for all threads: 8 MiB less after a cold start of 150 servers, and no more CPU
 # time
@@ -72,5 +75,6 @@ RUN touch /etc/postfix/master.cf && echo 'SYNC_CHROOT=' > /etc/default/postfix \
 COPY image/run-quietly image/redact.sed image/prepare-volume image/start-dovecot image/start-login image/start-postfix image/start-turn image/with-plan /opt/chatmail/
 COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/lua/auth.lua /build/lua/delivered.lua /opt/chatmail/
 COPY dist/package.json dist/relay*.js* dist/expire.js* dist/render.js* /opt/chatmail/
+COPY dist/licences.txt /usr/share/doc/chatmail-operator/
 USER 5000:5000
 ENTRYPOINT ["/usr/local/bin/node", "/opt/chatmail/relay.js"]

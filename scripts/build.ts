@@ -4,7 +4,8 @@
  */
 import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { type BuildOptions, build, type Metafile } from "esbuild";
+import { licenceTexts, nodePackage, type Package, packagesIn } from "./licences.ts";
 
 const root = join(import.meta.dirname, "..");
 export const dist = join(root, "dist");
@@ -21,17 +22,17 @@ export const bundles = {
   render: "src/main/render.ts",
 } as const;
 
+/** In dist/: licences of the packages in the bundles, and of node. */
+export const licencesFile = "licences.txt";
+
 /** CommonJS packages inside a module ask for `require`. */
 const banner = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
 
-/**
- * Makes FOLDER/NAME.js of each name: one file, shared code in all that use it, so an image has no
- * more than it runs.
- */
-export async function bundle(names: readonly (keyof typeof bundles)[], folder: string): Promise<void> {
-  mkdirSync(folder, { recursive: true });
-  await build({
+/** One file for each name, shared code in all that use it, so an image has no more than it runs. */
+const optionsFor = (names: readonly (keyof typeof bundles)[], folder: string) =>
+  ({
     entryPoints: Object.fromEntries(names.map((name) => [name, join(root, bundles[name])])),
+    absWorkingDir: root,
     outdir: folder,
     bundle: true,
     splitting: false,
@@ -40,17 +41,34 @@ export async function bundle(names: readonly (keyof typeof bundles)[], folder: s
     format: "esm",
     banner: { js: banner },
     sourcemap: true,
+    metafile: true,
+    // all of them are in licences.txt
     legalComments: "none",
     logLevel: "warning",
-  });
+  }) as const satisfies BuildOptions;
+
+/** Makes FOLDER/NAME.js of each name. Returns what is in them. */
+export async function bundle(names: readonly (keyof typeof bundles)[], folder: string): Promise<Metafile> {
+  mkdirSync(folder, { recursive: true });
+  const { metafile } = await build(optionsFor(names, folder));
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
+  return metafile;
+}
+
+const allNames = Object.keys(bundles) as (keyof typeof bundles)[];
+
+/** What the images hold beside Debian's packages. Writes nothing. */
+export async function bundledPackages(): Promise<Package[]> {
+  const { metafile } = await build({ ...optionsFor(allNames, dist), write: false, sourcemap: false });
+  return [nodePackage(), ...packagesIn(metafile)];
 }
 
 /** Builds all of them. Throws with the names of those that have no source. */
 export async function buildAll(): Promise<void> {
   const missing = Object.values(bundles).filter((source) => !existsSync(join(root, source)));
   if (missing.length > 0) throw new Error(`can't build without ${missing.join(", ")}`);
-  await bundle(Object.keys(bundles) as (keyof typeof bundles)[], dist);
+  const metafile = await bundle(allNames, dist);
+  writeFileSync(join(dist, licencesFile), licenceTexts([nodePackage(), ...packagesIn(metafile)]));
   putNode();
 }
 

@@ -9,6 +9,8 @@ import { crdOf } from "../src/api/crd.ts";
 import { kinds } from "../src/api/kinds.ts";
 import { referenceOf } from "../src/api/reference.ts";
 import { installManifests, ownRules, userRules, watchRules } from "../src/operator/manifests.ts";
+import { bundledPackages } from "./build.ts";
+import { licencesPage } from "./licences.ts";
 import { readOptions } from "./options.ts";
 import { recordingSvg } from "./recording.ts";
 import { metricsPage, operatorConfigurationPage } from "./reference-pages.ts";
@@ -55,6 +57,7 @@ const files: Record<string, string> = {
   "docs/decisions/README.md": decisionIndex(),
   "docs/reference/operator-configuration.md": operatorConfigurationPage(),
   "docs/reference/metrics.md": metricsPage(),
+  "docs/reference/licences.md": licencesPage(await bundledPackages()),
   "docs/images/demo.svg": recordingSvg(readFileSync(resolve(root, "docs/images/demo.txt"), "utf8")),
 };
 

@@ -14,7 +14,7 @@ import { needPackages } from "../test/lab/packages.ts";
 import { cacheDir, imageLock, imageRunDir, isRoot } from "../test/lab/place.ts";
 import { type Progress, terminalProgress } from "../test/lab/progress.ts";
 import { LabError, run, tryRun } from "../test/lab/run.ts";
-import { buildAll, type bundles, dist } from "./build.ts";
+import { buildAll, type bundles, dist, licencesFile } from "./build.ts";
 import { readOptions } from "./options.ts";
 
 export interface Image {
@@ -92,6 +92,7 @@ function keyOf(target: Target): string {
   const files = [
     join(root, "Dockerfile"),
     ...inside[target].map((bundle) => join(dist, `${bundle}.js`)),
+    join(dist, licencesFile),
     ...(target === "relay" ? readdirSync(join(root, "image")).map((file) => join(root, "image", file)) : []),
   ];
   // relative names and the version of node: another checkout of the same commit finds the same

@@ -4,6 +4,7 @@ import { kubeHelp } from "../kube/metrics.ts";
 export const operatorHelp = {
   ...kubeHelp,
   chatmail_operator_servers: "ChatmailServers that the operator knows",
+  chatmail_operator_fleets: "ChatmailFleets that the operator knows",
   process_resident_memory_bytes: "Resident memory of the operator",
   nodejs_heap_size_used_bytes: "Memory in use by JavaScript objects",
 } as const;

@@ -28,6 +28,7 @@ const pages = [
   "docs/joining.md",
   "docs/gitops/README.md",
   "docs/day-two.md",
+  "docs/fleets.md",
   "docs/labels-and-annotations.md",
   "docs/events.md",
   "docs/monitoring.md",
@@ -37,6 +38,10 @@ const pages = [
 const blocks = pages
   .flatMap((page) => blocksOf(page, readFileSync(join(root, page), "utf8")))
   .filter(({ runBy }) => runBy?.startsWith("test/services/docs.test.ts"));
+/** Of entries about a reason: `kubectl …` within the text, but for those that need containers. */
+const looks = [...readFileSync(join(root, "docs/troubleshooting.md"), "utf8").matchAll(/`(kubectl [^`]+)`/g)]
+  .map(([, command = ""]) => command.replaceAll(/\n +/g, " "))
+  .filter((command) => !/^kubectl( -n \w+)? (logs|exec|top)\b|-w$/.test(command));
 const isLast = ({ runBy = "" }: Block) => runBy.endsWith(", last");
 const titled = (of: readonly Block[]) => of.map((block) => ({ title: `${block.page}:${block.line}`, block }));
 const saving = blocks.filter(({ page }) => page === "docs/backup.md");
@@ -114,6 +119,13 @@ describe.skipIf(missing !== undefined)("commands of the docs", () => {
       await ran(block);
     },
   );
+
+  test("commands within the text of troubleshooting are understood", async () => {
+    const fleet = "{apiVersion: chatmail.dev/v1alpha1, kind: ChatmailFleet, metadata: {name: community}, spec: {}}";
+    await ran({ text: `kubectl apply -f - <<< '${fleet}'` });
+    expect(looks.length).toBeGreaterThan(15);
+    for (const text of new Set(looks)) await ran({ text });
+  });
 
   test("what the pages print is what they say", async () => {
     const printed = async (page: string, part: string) =>

@@ -7,7 +7,8 @@ import { basename, join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { chartValues } from "../../scripts/reference-pages.ts";
-import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
+import type { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
+import { kinds } from "../../src/api/kinds.ts";
 import { annotations, chatmailServer, keepAnnotations, labels, shownLabels } from "../../src/api/names.ts";
 import { type Reason, reasons, whoActs } from "../../src/api/reasons.ts";
 import { writtenIssues } from "../../src/api/resolve.ts";
@@ -78,6 +79,15 @@ test("monitoring names only metrics that exist", () => {
   expect(named.filter((name) => !known.includes(name))).toEqual([]);
 });
 
+test("every metric of the code has its line on the page of metrics", () => {
+  const known = [...Object.keys(operatorHelp), ...Object.keys(relayHelp)];
+  const sources = globSync("src/**/*.ts", { cwd: root }).map(textOf).join("\n");
+  const used = [...sources.matchAll(/\.(?:counter|histogram|gauge|count)\(\s*"([a-z]+(?:_[a-z]+)+)"/g)];
+  const names = used.map(([, name = ""]) => name);
+  expect(names.length).toBeGreaterThan(15);
+  expect([...new Set(names)].filter((name) => !known.includes(name))).toEqual([]);
+});
+
 test("the chart sets each variable by the value that the configuration's page names", () => {
   const template = textOf("charts/chatmail-operator/templates/deployment.yaml");
   const helpers = textOf("charts/chatmail-operator/templates/_helpers.tpl");
@@ -127,26 +137,26 @@ describe("samples", () => {
   }
   const samples = blocks
     .filter(({ language }) => language === "yaml")
-    .map((block) => ({ block, objects: parseAllDocuments(block.text).map((each) => each.toJS() as Sample) }));
+    .flatMap((block) => parseAllDocuments(block.text).map((each) => ({ block, object: each.toJS() as Sample })));
 
-  test("each is YAML, and the spec of a server is valid", () => {
-    const problems = samples.flatMap(({ block, objects }) =>
-      objects
-        .filter(({ kind = chatmailServer.kind, spec }) => kind === chatmailServer.kind && spec)
-        .flatMap(({ spec = {} }) => {
-          const problem = problemsOf({ domain: "nine.example.org", ...spec });
-          return problem ? [`${named(block)}: ${problem}`] : [];
-        }),
-    );
+  /** What has no kind is a part of a server. */
+  function problemOf({ kind: name = chatmailServer.kind, spec }: Sample): string | undefined {
+    const kind = kinds.find((each) => each.kind === name);
+    if (!kind || !spec) return undefined;
+    const domain = name === chatmailServer.kind ? { domain: "nine.example.org" } : {};
+    const issues = writtenIssues(kind.spec as typeof ChatmailServerSpec, { ...domain, ...spec });
+    return issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ") || undefined;
+  }
+
+  test("each is YAML, and the spec of our kinds is valid", () => {
+    const problems = samples.flatMap(({ block, object }) => {
+      const problem = problemOf(object);
+      return problem ? [`${named(block)}: ${problem}`] : [];
+    });
     expect(samples.length).toBeGreaterThan(8);
     expect(problems).toEqual([]);
   });
 });
-
-function problemsOf(spec: Record<string, unknown>): string {
-  const issues = writtenIssues(ChatmailServerSpec, spec);
-  return issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
-}
 
 test("figures are cited from files that exist", () => {
   const cited = pages.flatMap((page) =>
