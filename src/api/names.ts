@@ -66,6 +66,8 @@ export const childNames = (server: string) => ({
   statefulSet: server,
   pod: `${server}-0`,
   expiryCronJob: `${server}-expiry`,
+  /** And a digest of what is checked. */
+  imageCheckJob: `${server}-check-`,
   networkPolicy: server,
   expiryNetworkPolicy: `${server}-expiry`,
 });

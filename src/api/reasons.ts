@@ -157,6 +157,14 @@ export const reasons = {
     who: "needs person",
     meaning: "the running pod is not replaced, because its successor could not start; the message says what is missing",
   },
+  UpdateChecking: {
+    who: "moving",
+    withinMinutes: 15,
+    meaning: "another image is being checked on the node of the relay pod, which goes on meanwhile",
+  },
+  ImageUnchecked: {
+    meaning: "another image replaces the one of the relay pod although it could not be checked; the event says why",
+  },
   WebsiteServed: { meaning: "the files of your own are published" },
   WebsiteMissing: {
     who: "needs person",

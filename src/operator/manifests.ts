@@ -42,7 +42,9 @@ export const watchRules: PolicyRule[] = [
   // Patched: an annotation, so that the kubelet brings what the pod mounts up to date. Created: as
   // a dry run alone, to see whether the pod that would replace a running one is taken.
   { apiGroups: [""], resources: ["pods"], verbs: [...read, ...apply] },
-  { apiGroups: ["batch"], resources: ["jobs"], verbs: read },
+  // Another image is checked before it replaces one that runs; a check that is no longer needed is
+  // given a time to live of zero.
+  { apiGroups: ["batch"], resources: ["jobs"], verbs: [...read, ...apply] },
   // Why a claim is not bound or a pod not made.
   { apiGroups: [""], resources: ["events"], verbs: ["list", "watch"] },
   // What became of a server, for kubectl describe.

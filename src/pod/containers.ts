@@ -130,6 +130,7 @@ const dovecotProbe: ProbeOf = { command: ["/bin/bash", "-c", `: </dev/tcp/127.0.
 const withPlan = (part: Part) => [programs.quiet, programs.withPlan, part];
 
 const asVmail = { uid: vmail.uid, gid: vmail.gid, capabilities: [], env: {} } as const;
+const asPostfix = { uid: 0, gid: 0, capabilities: ["SETUID", "SETGID", "DAC_OVERRIDE"], env: {} } as const;
 
 /** Runs before the others and ends: gives a new volume its folders. Only it may change owners. */
 export const prepareContainer: RelayContainer = {
@@ -188,10 +189,7 @@ export function relayContainers(extras: Extras = {}): readonly (RelayContainer &
     {
       name: "postfix",
       command: [...withPlan("postfix"), programs.startPostfix, folders.postfixConfig],
-      uid: 0,
-      gid: 0,
-      capabilities: ["SETUID", "SETGID", "DAC_OVERRIDE"],
-      env: {},
+      ...asPostfix,
       mounts: [plan, lastPlan, rendered("postfix"), run, queue, postfixState],
       ports: listen("smtp", "submission"),
       startup: startup({ tcp: ports.smtp }),
@@ -225,6 +223,48 @@ function turnContainer({ relayPorts, external }: NonNullable<Extras["turn"]>) {
       ...relayPorts.map((port) => ({ name: `turn-${port}`, port, protocol: "UDP" }) as const),
     ],
   } as const satisfies RelayContainer;
+}
+
+/**
+ * What another image is asked before it replaces the one that runs: whether each program's own
+ * checker takes the configuration that the image makes of the plan with this digest. As the users
+ * and with the rights that the programs have; without the volume, keys and certificates. To be run
+ * one after the other: the first that fails says why.
+ */
+export function checkContainers(planHash: string): readonly RelayContainer[] {
+  const check = (part: Part) => [programs.node, programs.render, part, "check", planHash];
+  const emptyFolder = (name: string, at: string): RelayMount => ({ from: "scratch", name, at });
+  const state = [emptyFolder("queue", folders.queue), emptyFolder("postfix-state", folders.postfixState)];
+  return [
+    {
+      ...prepareContainer,
+      mounts: [...state, emptyFolder("mail", folders.mail), emptyFolder("last-plan", folders.lastPlan)],
+    },
+    {
+      ...asPostfix,
+      name: "postfix",
+      command: check("postfix"),
+      mounts: [plan, rendered("postfix"), run, ...state],
+      ports: [],
+    },
+    {
+      ...asVmail,
+      name: "dovecot",
+      command: check("dovecot"),
+      mounts: [
+        ...[plan, rendered("dovecot"), run],
+        ...[emptyFolder("dovecot-run", folders.dovecotRun), emptyFolder("dovecot-tmp", "/tmp")],
+      ],
+      ports: [],
+    },
+    {
+      ...asVmail,
+      name: "web",
+      command: check("web"),
+      mounts: [plan, rendered("web"), run, emptyFolder("web-tmp", "/tmp")],
+      ports: [],
+    },
+  ];
 }
 
 /** The daily clean-up: a job of its own beside the pod, on the same volume. */

@@ -14,6 +14,7 @@ import type { LivePod } from "../../src/operator/server/live.ts";
 import { planHash } from "../../src/pod/plan-files.ts";
 import { onAnyLoad } from "../helpers/accounts.ts";
 import { type Authority, makeAuthority } from "../helpers/authorities.ts";
+import { brokenNginx, sameImage } from "../helpers/derived-image.ts";
 import { someAccount } from "../helpers/first-message.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { apply, kubectl, kubectlJson } from "../helpers/kubectl.ts";
@@ -178,16 +179,49 @@ describe("one server", () => {
     await serverReady("story");
   });
 
-  test("an image that is not there is named, and its cure needs no help", async () => {
-    const { image = "" } = ((await get("pod", "story-0")) as LivePod).spec?.containers?.[0] ?? {};
+  test("an image that is not there is named while the pod goes on, and its cure needs no help", async () => {
+    const before = (await get("pod", "story-0")) as LivePod;
+    const { image = "" } = before.spec?.containers?.[0] ?? {};
     const missing = `${image.replace(/[:@][^/]*$/, "")}:no-such-tag`;
     await patch("story", { image: { reference: "registry.invalid/no-such-relay:1" } });
     await conditionIs("story", "Ready", "False ImageNotAllowed");
     await patch("story", { image: { reference: missing } });
-    const ready = await conditionIs("story", "Ready", "False ImageUnavailable").finally(() =>
+    const { message } = await conditionIs("story", "UpToDate", "False ImageUnavailable").finally(() =>
       patch("story", { image: null }),
     );
-    expect(ready.message).toContain(`${missing} can't be pulled`);
+    expect(message).toContain(`the running pod is not replaced: ${missing} can't be pulled`);
+    await conditionIs("story", "UpToDate", "True PlanUsed");
+    await serverReady("story");
+    expect((await get("pod", "story-0")).metadata.uid).toBe(before.metadata.uid);
+    await noCheckIsLeft();
+  });
+
+  /** The job of a check that is over removes itself. */
+  const noCheckIsLeft = () => {
+    const jobs = ["get", "job", "-l", "chatmail.dev/server=story,chatmail.dev/component=check", "-o", "name"];
+    const isGone = async () => (await kubectl(["-n", namespace, ...jobs])) === "";
+    return until("the job of the check to be gone", isGone, { patienceMs: patienceMs.pod, everyMs: 250 });
+  };
+
+  test("an image whose nginx is broken is found out before it replaces the pod; a sound one replaces it", async () => {
+    const before = (await get("pod", "story-0")) as LivePod;
+    const { image = "" } = before.spec?.containers?.[0] ?? {};
+    const [broken, sound] = [await brokenNginx(), await sameImage()];
+    await patch("story", { image: { reference: broken } });
+    const { message } = await conditionIs("story", "UpToDate", "False UpdateHeld");
+    expect(message).toContain(`${broken} can't use the present settings: web: nginx: [emerg] this build is broken`);
+    expect((await get("pod", "story-0")).metadata.uid).toBe(before.metadata.uid);
+    expect(
+      await getServer("story").then(({ status }) => status?.conditions?.find(({ type }) => type === "PodReady")),
+    ).toMatchObject({ status: "True" });
+    await patch("story", { image: { reference: sound } });
+    const hasIt = async () => ((await get("pod", "story-0")) as LivePod).spec?.containers?.[0]?.image === sound;
+    await until("the sound image", hasIt, { patienceMs: patienceMs.pod, everyMs: 100 });
+    await serverReady("story");
+    await noCheckIsLeft();
+    await patch("story", { image: null });
+    const isBack = async () => ((await get("pod", "story-0")) as LivePod).spec?.containers?.[0]?.image === image;
+    await until("the image of before", isBack, { patienceMs: patienceMs.pod, everyMs: 100 });
     await serverReady("story");
   });
 

@@ -31,7 +31,10 @@ interface Rule {
 export interface NetworkPolicy {
   metadata: { namespace?: string };
   spec: {
-    podSelector: { matchLabels?: Labels };
+    podSelector: {
+      matchLabels?: Labels;
+      matchExpressions?: readonly { key: string; operator: string; values?: readonly string[] }[];
+    };
     policyTypes: readonly string[];
     ingress?: Rule[];
     egress?: Rule[];
@@ -53,7 +56,7 @@ export function isAllowed(policies: readonly NetworkPolicy[], connection: Connec
     ({ metadata, spec }) =>
       metadata.namespace === pod.namespace &&
       spec.policyTypes.includes(direction) &&
-      hasLabels(pod.labels, spec.podSelector.matchLabels),
+      isSelected(pod.labels, spec.podSelector),
   );
   if (about.length === 0) return true;
   return about.some(({ metadata, spec }) =>
@@ -84,6 +87,14 @@ function isPeer({ ipBlock, podSelector, namespaceSelector }: Peer, peer: Pod | s
       )
     : peer.namespace === own;
   return inNamespace && hasLabels(peer.labels, podSelector?.matchLabels);
+}
+
+function isSelected(labels: Labels, { matchLabels, matchExpressions = [] }: NetworkPolicy["spec"]["podSelector"]) {
+  const isOneOf = ({ key, operator, values }: (typeof matchExpressions)[number]) => {
+    if (operator !== "In") throw new Error(`no policy of ours selects by ${operator}`);
+    return values?.includes(labels[key] ?? "") ?? false;
+  };
+  return hasLabels(labels, matchLabels) && matchExpressions.every(isOneOf);
 }
 
 const hasLabels = (labels: Labels, wanted: Labels = {}) =>

@@ -6,11 +6,12 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
-import { apiVersion, chatmailFleet, chatmailServer, group, version } from "../../src/api/names.ts";
+import { apiVersion, chatmailFleet, chatmailServer, group, labels, version } from "../../src/api/names.ts";
 import { type Client, kubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { allowedImages } from "../../src/operator/config.ts";
 import { runControllers } from "../../src/operator/controllers.ts";
+import type { LiveJob } from "../../src/operator/server/live.ts";
 import type { ServerDefaults } from "../../src/operator/server/spec.ts";
 import { makeWorld, type World } from "../../src/operator/server/world.ts";
 import { type ApiServer, startApiServer } from "./api-server.ts";
@@ -238,6 +239,28 @@ export class OperatorCluster {
     });
   }
 
+  /** The job that checks another image for a server, unless it is about to be removed. */
+  async imageCheck(name: string): Promise<LiveJob | undefined> {
+    const path = `${pathOf("jobs", "")}?labelSelector=${labels.server}%3D${name},${labels.component}%3Dcheck`;
+    const { body } = await this.server.request<{ items: LiveJob[] }>("GET", path);
+    return body.items.find(({ spec }) => spec?.ttlSecondsAfterFinished !== 0);
+  }
+
+  /** Plays the job's controller, scheduler and kubelet: its pod is there and has this status. */
+  async imageCheckIs(name: string, status: object): Promise<LiveJob> {
+    const job = await until(`the check of ${name}`, () => this.imageCheck(name), { patienceMs: patienceMs.client });
+    const { metadata, spec } = job;
+    const pod = `${metadata.name}-pod`;
+    if (!(await this.exists("pods", pod))) {
+      const owner = { apiVersion: "batch/v1", kind: "Job", name: metadata.name, uid: metadata.uid, controller: true };
+      const { template } = spec ?? {};
+      const own = { ...template?.metadata, name: pod, namespace, ownerReferences: [owner] };
+      await this.make("pods", { apiVersion: "v1", kind: "Pod", metadata: own, spec: template?.spec });
+    }
+    await this.setStatus("pods", pod, status);
+    return job;
+  }
+
   /** Plays the volume controller: the claim gets this volume. */
   async bindVolume(name: string, volumeName = `pv-${name}`): Promise<void> {
     await this.change("persistentvolumeclaims", `${name}-data`, { spec: { volumeName } });
@@ -320,6 +343,7 @@ const roots: Record<string, string> = {
   statefulsets: "/apis/apps/v1",
   networkpolicies: "/apis/networking.k8s.io/v1",
   cronjobs: "/apis/batch/v1",
+  jobs: "/apis/batch/v1",
 };
 
 /** How each is written where it is applied. */
@@ -331,11 +355,15 @@ const kinds: Record<string, readonly [apiVersion: string, kind: string]> = {
   pods: ["v1", "Pod"],
   statefulsets: ["apps/v1", "StatefulSet"],
   cronjobs: ["batch/v1", "CronJob"],
+  jobs: ["batch/v1", "Job"],
   networkpolicies: ["networking.k8s.io/v1", "NetworkPolicy"],
 };
 
-const labels = { try: "it" };
-const template = { metadata: { labels }, spec: { containers: [{ name: "a", image: "b" }], restartPolicy: "Never" } };
+const tryLabels = { try: "it" };
+const template = {
+  metadata: { labels: tryLabels },
+  spec: { containers: [{ name: "a", image: "b" }], restartPolicy: "Never" },
+};
 /** The spec of the smallest valid one, where one is needed. */
 const smallest: Record<string, object> = {
   services: { spec: { ports: [{ port: 1 }] } },
@@ -344,11 +372,12 @@ const smallest: Record<string, object> = {
   statefulsets: {
     spec: {
       serviceName: "a",
-      selector: { matchLabels: labels },
+      selector: { matchLabels: tryLabels },
       template: { ...template, spec: { ...template.spec, restartPolicy: "Always" } },
     },
   },
   cronjobs: { spec: { schedule: "0 0 * * *", jobTemplate: { spec: { template } } } },
+  jobs: { spec: { template } },
   networkpolicies: { spec: { podSelector: {} } },
 };
 

@@ -398,7 +398,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   return pod;
 }
 
-function makeFolders(folder: string) {
+export function makeFolders(folder: string) {
   for (const name of ["plan", "turnSecret", ...perDomain]) mkdirSync(join(folder, name));
   writeFileSync(join(folder, "turnSecret", turnSecretKey), randomBytes(32).toString("hex"), { mode: 0o644 });
   // an emptyDir is open to all; the volume and what the kubelet makes on it belong to root
@@ -480,7 +480,7 @@ function swapCertificate(folder: string, pair: KeyPair) {
   swapFolder(folder, texts);
 }
 
-function swapFolder(folder: string, texts: Readonly<Record<string, string>>) {
+export function swapFolder(folder: string, texts: Readonly<Record<string, string>>) {
   const fresh = mkdtempSync(join(folder, "..data-"));
   chmodSync(fresh, 0o755);
   for (const [name, text] of Object.entries(texts)) writeFileSync(join(fresh, name), text, { mode: 0o644 });
@@ -501,7 +501,7 @@ function zoneOf(domain: string, host: string, rsaKeyPem: string): string {
 
 const baseName = (path: string) => path.slice(path.lastIndexOf("/") + 1);
 
-function optionsOf(container: RelayContainer, volumeOf: (mount: RelayMount) => string): string[] {
+export function optionsOf(container: RelayContainer, volumeOf: (mount: RelayMount) => string): string[] {
   return [
     ...["--user", `${container.uid}:${container.gid}`, "--read-only", "--cap-drop", "ALL"],
     ...["--security-opt", "no-new-privileges", "--log-opt", "max-size=50m"],
@@ -511,7 +511,7 @@ function optionsOf(container: RelayContainer, volumeOf: (mount: RelayMount) => s
   ];
 }
 
-function volumeOf(mount: RelayMount, folder: string, diskOf: (part: string) => string | undefined): string {
+export function volumeOf(mount: RelayMount, folder: string, diskOf: (part: string) => string | undefined): string {
   switch (mount.from) {
     case "plan":
     case "pages":

@@ -297,7 +297,11 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
 
   describe("NetworkPolicies", () => {
     interface Policy extends KubeObject {
-      spec: { podSelector: { matchLabels: Record<string, string> }; ingress?: object[]; egress?: object[] };
+      spec: {
+        podSelector: { matchLabels: Record<string, string>; matchExpressions?: object[] };
+        ingress?: object[];
+        egress?: object[];
+      };
     }
     const component = async (name: string) =>
       (await get<Policy>("networkpolicies", name)).spec.podSelector.matchLabels["chatmail.dev/component"];
@@ -325,7 +329,9 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     });
 
     test("that are turned off select no pod, and come back", async () => {
-      expect([await component("walled"), await component("walled-expiry")]).toEqual(["relay", "expiry"]);
+      expect([await component("walled"), await component("walled-expiry")]).toEqual(["relay", undefined]);
+      const { matchExpressions } = (await get<Policy>("networkpolicies", "walled-expiry")).spec.podSelector;
+      expect(matchExpressions).toMatchObject([{ operator: "In", values: ["expiry", "check"] }]);
       await patch("walled", { network: { policy: { enabled: false } } });
       await until("both to select nothing", async () =>
         [await component("walled"), await component("walled-expiry")].every((each) => each === "none"),

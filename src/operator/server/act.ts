@@ -21,11 +21,13 @@ export interface Done {
   /** Kind and name of what was sent. */
   sent: string[];
   failures: OwnedFailure[];
+  /** What waits for what comes by itself. */
+  pending: OwnedFailure[];
   /** Kind and name of what is as it has to be. */
   applied: Set<string>;
 }
 
-export const nothingDone = (): Done => ({ sent: [], failures: [], applied: new Set() });
+export const nothingDone = (): Done => ({ sent: [], failures: [], pending: [], applied: new Set() });
 
 /**
  * Objects that do not depend on keys. Each failure is its own: the others are applied. Throws only
@@ -51,10 +53,14 @@ export async function applyPod(
 ): Promise<void> {
   const children = podChildren(server, seen, world);
   const set = children.find(({ resource }) => resource === resources.statefulSet);
-  const held = set && (await preflight(server, set.object, seen, world, signal));
-  if (held) done.failures.push(held);
-  await applyChildren(server, held ? children.filter((each) => each !== set) : children, done, world, signal);
+  const found = set && (await preflight(server, set.object, seen, world, signal));
+  if (found && "held" in found) done.failures.push(found.held);
+  if (found && "pending" in found) done.pending.push(found.pending);
+  await applyChildren(server, found ? children.filter((each) => !runsImage(each)) : children, done, world, signal);
 }
+
+/** The clean-up stays with the image of the pod. */
+const runsImage = ({ resource }: DesiredChild) => resource === resources.statefulSet || resource === resources.cronJob;
 
 /**
  * Makes the keys that are missing and puts labels and owners of the others right, each by itself.

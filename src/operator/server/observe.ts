@@ -3,13 +3,14 @@
  * not watched.
  */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
-import { childNames } from "../../api/names.ts";
+import { childNames, labels } from "../../api/names.ts";
 import { resources } from "../../kube/kinds.ts";
 import { readIdentities } from "../identity/read.ts";
 import type { LiveEvent, LivePod } from "./live.ts";
 import { observeCertificate } from "./observe-certificate.ts";
 import { observeInvites } from "./observe-invites.ts";
 import { observeWebsite } from "./observe-website.ts";
+import { checkComponent } from "./resources/image-check-job.ts";
 import type { Seen } from "./seen.ts";
 import type { World } from "./world.ts";
 
@@ -37,7 +38,9 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     networkPolicies: [names.networkPolicy, names.expiryNetworkPolicy].flatMap(
       (policy) => stores.networkPolicies.get(namespace, policy) ?? [],
     ),
-    jobs: world.jobsByServer.get(`${namespace}/${name}`),
+    jobs: world.jobsByServer
+      .get(`${namespace}/${name}`)
+      .filter(({ metadata }) => metadata.labels?.[labels.component] !== checkComponent),
     ...(volumeClaim?.status?.phase === "Pending" && {
       claimEvent: lastWords("PersistentVolumeClaim", names.volumeClaim),
     }),

@@ -1,17 +1,23 @@
 /**
- * Whether the pod that would replace a running one could start: asked of the API server before
- * anything is replaced. The old pod serves until all is well.
+ * Whether the pod that would replace a running one could start: asked of the API server, and where
+ * it has another image of the node, before anything is replaced. The old pod serves until all is
+ * well.
  */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
+import type { Reason } from "../../api/reasons.ts";
 import { ApiError } from "../../kube/client.ts";
 import { canonical } from "../../kube/fields.ts";
 import { type Pod, resources, type StatefulSet } from "../../kube/kinds.ts";
 import type { OwnedFailure } from "../problem.ts";
+import { checkImage, type ImageCheck, retireChecks } from "./check-image.ts";
 import { refusedPod } from "./cluster-words.ts";
 import type { LivePod, LiveStatefulSet } from "./live.ts";
 import { quotaHasRoom } from "./quota.ts";
 import type { Seen } from "./seen.ts";
 import type { World } from "./world.ts";
+
+/** `held`: a person has to act first. `pending`: the answer comes by itself. */
+export type Preflight = { held: OwnedFailure } | { pending: OwnedFailure };
 
 /**
  * Undefined where the StatefulSet may be applied: its template stays, no pod is served by now, or
@@ -23,22 +29,93 @@ export async function preflight(
   seen: Seen,
   world: World,
   signal: AbortSignal,
-): Promise<OwnedFailure | undefined> {
-  const { pod, statefulSet: live } = seen;
+): Promise<Preflight | undefined> {
+  const replaced = await replacedPod(wanted, seen, world, signal);
+  const why = replaced && (missingReference(replaced, seen) ?? (await refusal(server, replaced, world, signal)));
+  const check =
+    replaced && why === undefined && imageOf(replaced.live) !== imageOf(replaced.next)
+      ? await checkImage(server, imageOf(replaced.next), replaced.pod, world, signal)
+      : undefined;
+  await retireChecks(server, check?.name, world, signal);
+  if (why !== undefined) return { held: held(why) };
+  return replaced && check && checked(server, imageOf(replaced.next), replaced.pod, check, world);
+}
+
+const held = (why: string): OwnedFailure => ({
+  reason: "UpdateHeld",
+  message: `the running pod is not replaced: ${why}`,
+  concern: "UpToDate",
+});
+
+type Template = NonNullable<NonNullable<StatefulSet["spec"]>["template"]>;
+
+/** A pod that serves, and the templates of it and of its successor. */
+interface Replaced {
+  pod: LivePod;
+  live: Template;
+  next: Template;
+}
+
+async function replacedPod(
+  wanted: StatefulSet,
+  { pod, statefulSet }: Seen,
+  world: World,
+  signal: AbortSignal,
+): Promise<Replaced | undefined> {
+  const live = statefulSet?.spec?.template;
   if (!live || !pod || !isServing(pod) || wanted.spec?.replicas === 0) return undefined;
-  if (world.applier.isApplied(resources.statefulSet, wanted, live)) return undefined;
+  if (world.applier.isApplied(resources.statefulSet, wanted, statefulSet)) return undefined;
   const next = await templateAfter(wanted, world, signal);
-  if (!next || canonical(next) === canonical(live.spec?.template)) return undefined;
-  const why = missingReference(live, next, seen) ?? (await refusal(server, next, pod, world, signal));
-  if (why === undefined) return undefined;
-  return { reason: "UpdateHeld", message: `the running pod is not replaced: ${why}`, concern: "UpToDate" };
+  return next && canonical(next) !== canonical(live) ? { pod, live, next } : undefined;
+}
+
+/** All containers of a relay pod have the same. */
+const imageOf = ({ spec }: Template) => spec?.containers[0]?.image ?? "";
+
+/** What is made of the answer of another image. */
+function checked(
+  server: ChatmailServer,
+  image: string,
+  pod: LivePod,
+  { name, outcome }: ImageCheck,
+  world: World,
+): Preflight | undefined {
+  const node = pod.spec?.nodeName;
+  const { namespace } = server.metadata;
+  const pending = (reason: Reason, message: string): Preflight => ({
+    pending: { reason, message, concern: "UpToDate" },
+  });
+  switch (outcome.state) {
+    case "passed":
+      return undefined;
+    case "unchecked": {
+      const note = `${image} could not be checked before it replaces the image of the relay pod: ${outcome.why}`;
+      world.events.note(server, { type: "Warning", reason: "ImageUnchecked" satisfies Reason, note });
+      return undefined;
+    }
+    case "refused":
+      return {
+        held: held(
+          `${image} can't use the present settings: ${outcome.words}. To check it again: kubectl -n ${namespace} delete job ${name}`,
+        ),
+      };
+    case "interrupted":
+      return { held: held(`the check of ${image} on node ${node} was interrupted and is repeated: ${outcome.why}`) };
+    case "pending": {
+      const { problem } = outcome;
+      if (problem?.reason === "ImageUnavailable") {
+        const said = problem.message.replace(/^container \S+: /, "");
+        return pending("ImageUnavailable", `the running pod is not replaced: ${said}`);
+      }
+      const message = `the running pod goes on while ${image} is checked on node ${node}`;
+      return pending("UpdateChecking", problem ? `${message}: ${problem.message}` : message);
+    }
+  }
 }
 
 /** One that does not serve can't be hurt, and its cure must not be held back. */
 const isServing = ({ metadata, status }: LivePod) =>
   !metadata.deletionTimestamp && status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True");
-
-type Template = NonNullable<NonNullable<StatefulSet["spec"]>["template"]>;
 
 /**
  * As the API server would keep it, with its defaults; undefined where it would refuse the
@@ -56,12 +133,11 @@ async function templateAfter(wanted: StatefulSet, world: World, signal: AbortSig
 }
 
 /** The certificate is the one Secret that a person names and that the pod can't start without. */
-function missingReference(live: LiveStatefulSet, next: Template, { certificate }: Seen): string | undefined {
+function missingReference({ live, next }: Replaced, { certificate }: Seen): string | undefined {
   const { problem } = certificate;
   if (!problem) return undefined;
-  const nameIn = (template: Template | undefined) =>
-    template?.spec?.volumes?.find(({ name }) => name === "tls")?.secret?.secretName;
-  const isAnother = nameIn(live.spec?.template) !== nameIn(next);
+  const nameIn = (template: Template) => template.spec?.volumes?.find(({ name }) => name === "tls")?.secret?.secretName;
+  const isAnother = nameIn(live) !== nameIn(next);
   // one that is in use and has ended keeps nobody from an upgrade
   return isAnother || problem.reason === "CertificateMissing" ? problem.message : undefined;
 }
@@ -72,8 +148,7 @@ function missingReference(live: LiveStatefulSet, next: Template, { certificate }
  */
 async function refusal(
   { metadata: { namespace, name } }: ChatmailServer,
-  { metadata = {}, spec }: Template,
-  running: LivePod,
+  { next: { metadata = {}, spec }, pod: running }: Replaced,
   world: World,
   signal: AbortSignal,
 ): Promise<string | undefined> {

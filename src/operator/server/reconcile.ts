@@ -126,7 +126,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
     if (!(error instanceof Failure)) throw error;
     done.failures.push({ reason: error.reason, message: error.message, concern: "UpToDate" });
   }
-  const { sent, failures } = done;
+  const { sent, failures, pending } = done;
   if (sent.length > 0) {
     log.info({ sent }, "owned objects applied");
     seen = await observe(server, world, signal);
@@ -135,7 +135,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
   if (isManaged && (await syncPod(server, seen, world, signal))) log.debug({}, "pod brought up to date");
 
   if (!isManaged) seen = { ...seen, waiting: waitingChanges(server, seen, world) };
-  const status = await judge({ server, seen, failures }, world, log, signal);
+  const status = await judge({ server, seen, failures, pending }, world, log, signal);
   return { againMs: againMs(server, seen, status, world.now()), ...(failures.length > 0 && { retry: true }) };
 }
 

@@ -64,6 +64,7 @@ export interface Seen {
   /** Of ours: those that are there. */
   networkPolicies?: KubeObject[];
   cronJob?: LiveCronJob | undefined;
+  /** Runs of the clean-up. */
   jobs: LiveJob[];
   /** Kind and name of what would change if the server were not paused. */
   waiting?: readonly string[];
@@ -84,4 +85,6 @@ export type Judged = {
   refused?: Problem | undefined;
   /** What went wrong with owned objects, each by itself. */
   failures?: readonly OwnedFailure[];
+  /** What is not applied yet and waits for what comes by itself; the relay serves meanwhile. */
+  pending?: readonly OwnedFailure[];
 } & ({ server: ChatmailServer; seen: Seen } | { server: WrittenServer; management: Management; seen?: undefined });

@@ -40,7 +40,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     ...readyVerdicts(judged, now),
     ...(judged.seen && {
       ...concernVerdicts(judged.server, judged.seen, now),
-      ...failureVerdicts(judged.failures ?? []),
+      ...failureVerdicts([...(judged.failures ?? []), ...(judged.pending ?? [])]),
     }),
   };
   const before = status?.conditions ?? [];
@@ -121,7 +121,8 @@ function readyVerdicts(judged: Judged, now: Date): Record<string, Verdict> {
   const { failures = [], server } = judged;
   const problems = problemsOf(judged, now);
   const [problem] = problems;
-  const unfinished = judged.seen && !judged.refused ? unfinishedIn(judged.server, judged.seen) : [];
+  const unfinished =
+    judged.seen && !judged.refused ? [...(judged.pending ?? []), ...unfinishedIn(judged.server, judged.seen)] : [];
   const past = { before: server.status?.conditions ?? [], generation: server.metadata.generation, now };
   const management = judged.seen ? judged.server.spec.management : judged.management;
   const settled = management === "Managed" ? fine("Settled") : restVerdict(server, management);

@@ -97,6 +97,7 @@ export interface World {
   unsaved: UnsavedKeys;
   /** By the key of their server. */
   jobsByServer: Index<LiveJob>;
+  podsByServer: Index<LivePod>;
   /** What the relay pods report of themselves. */
   relays: RelayStatuses;
   /** What running pods have mounted. */
@@ -224,6 +225,7 @@ export function makeWorld(options: {
     ),
     unsaved: new UnsavedKeys(stores.servers),
     jobsByServer: byLabel(stores.jobs, labels.server),
+    podsByServer: byLabel(stores.pods, labels.server),
   };
 }
 

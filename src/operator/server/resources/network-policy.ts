@@ -17,9 +17,9 @@ type Peer = Json<V1NetworkPolicyPeer>;
 type Policy = NonNullable<NetworkPolicy["spec"]>;
 
 /**
- * One for the relay pod and one for the pods of its clean-up. Off: none is made, and those that
- * exist select no pod, since the operator deletes nothing; one that allows everything would undo
- * the policies of others, because policies add up.
+ * One for the relay pod and one for the pods of its clean-up and of image checks. Off: none is
+ * made, and those that exist select no pod, since the operator deletes nothing; one that allows
+ * everything would undo the policies of others, because policies add up.
  */
 export function networkPolicies(
   server: ChatmailServer,
@@ -27,23 +27,32 @@ export function networkPolicies(
 ): NetworkPolicy[] {
   const names = childNames(server.metadata.name);
   const { enabled } = server.spec.network.policy;
-  const of = (name: string, component: Component, rules: Pick<Policy, "ingress" | "egress">): NetworkPolicy => {
+  const of = (
+    name: string,
+    [component, ...others]: readonly [Component, ...Component[]],
+    rules: Pick<Policy, "ingress" | "egress">,
+  ): NetworkPolicy => {
     const all = selectorLabels(server, component);
+    const either = { key: labels.component, operator: "In", values: [component, ...others] };
+    const selector: Policy["podSelector"] =
+      others.length > 0
+        ? { matchLabels: { [labels.server]: server.metadata.name }, matchExpressions: [either] }
+        : { matchLabels: all };
     return {
       apiVersion: "networking.k8s.io/v1",
       kind: "NetworkPolicy",
       metadata: childMeta(server, name, component),
       spec: {
-        podSelector: { matchLabels: enabled ? all : { ...all, [labels.component]: "none" } },
+        podSelector: enabled ? selector : { matchLabels: { ...all, [labels.component]: "none" } },
         policyTypes: ["Ingress", "Egress"],
         ...(enabled && rules),
       },
     };
   };
   const both = [
-    of(names.networkPolicy, "relay", { ingress: ingressOf(server, operatorNamespace), egress: egressOf(server) }),
-    // it works on the volume alone
-    of(names.expiryNetworkPolicy, "expiry", {}),
+    of(names.networkPolicy, ["relay"], { ingress: ingressOf(server, operatorNamespace), egress: egressOf(server) }),
+    // they work on the volume, and on nothing at all
+    of(names.expiryNetworkPolicy, ["expiry", "check"], {}),
   ];
   return enabled ? both : both.filter(({ metadata }) => existing.some((each) => each.metadata.name === metadata.name));
 }

@@ -4,7 +4,7 @@
  */
 import { isIP } from "node:net";
 import { describe, expect, test } from "vitest";
-import { selectorLabels } from "../../../../src/operator/server/resources/child.ts";
+import { type Component, selectorLabels } from "../../../../src/operator/server/resources/child.ts";
 import { networkPolicies } from "../../../../src/operator/server/resources/network-policy.ts";
 import { peerBlocks, peerRule } from "../../../../src/pod/networks.ts";
 import { aServer, type SpecInput } from "../../../helpers/a-server.ts";
@@ -15,9 +15,10 @@ const operatorNamespace = "chatmail-system";
 const policiesOf = (spec: SpecInput = {}) =>
   networkPolicies(aServer(spec), { operatorNamespace, existing: [] }) as unknown as NetworkPolicy[];
 
-const labelsOf = (component: "relay" | "expiry", name = "nine") => selectorLabels(aServer({}, { name }), component);
+const labelsOf = (component: Component, name = "nine") => selectorLabels(aServer({}, { name }), component);
 const relay: Pod = { namespace: "chatmail", labels: labelsOf("relay") };
 const expiry: Pod = { namespace: "chatmail", labels: labelsOf("expiry") };
+const check: Pod = { namespace: "chatmail", labels: labelsOf("check") };
 const other: Pod = { namespace: "tenant", labels: labelsOf("relay", "ten"), address: "10.244.0.9" };
 const database: Pod = { namespace: "chatmail", labels: { app: "database" }, address: "10.244.0.8" };
 const dns: Pod = { namespace: "kube-system", labels: { "k8s-app": "kube-dns" }, address: "10.244.0.2" };
@@ -162,10 +163,14 @@ describe("out of the relay pod", () => {
   });
 });
 
-test.each(["Ingress", "Egress"] as const)("the clean-up has no network at all: %s", (direction) => {
+test.each([
+  { what: "the clean-up", pod: expiry, direction: "Ingress" },
+  { what: "the clean-up", pod: expiry, direction: "Egress" },
+  { what: "the check of an image", pod: check, direction: "Ingress" },
+  { what: "the check of an image", pod: check, direction: "Egress" },
+] as const)("$what has no network at all: $direction", ({ pod, direction }) => {
   for (const peer of ["8.8.8.8", "10.0.0.1", dns, database, operator, other])
-    for (const port of [25, 53, 443, 9090])
-      expect(isAllowed(policiesOf(), { direction, pod: expiry, peer, port })).toBe(false);
+    for (const port of [25, 53, 443, 9090]) expect(isAllowed(policiesOf(), { direction, pod, peer, port })).toBe(false);
 });
 
 test("pods of other servers and of other namespaces are not concerned", () => {
@@ -184,7 +189,7 @@ describe("turned off", () => {
     const existing = networkPolicies(aServer(), { operatorNamespace, existing: [] });
     const after = networkPolicies(aServer(off), { operatorNamespace, existing }) as unknown as NetworkPolicy[];
     expect(after).toHaveLength(2);
-    for (const pod of [relay, expiry]) {
+    for (const pod of [relay, expiry, check]) {
       const connection = { direction: "Egress", pod, peer: "10.0.0.1", port: 22 } as const;
       expect(isAllowed(after, connection)).toBe(true);
       const deny: NetworkPolicy = {

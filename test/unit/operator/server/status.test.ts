@@ -48,7 +48,7 @@ const healthy: Seen = {
 };
 const judge = (
   seen: Partial<Seen> = {},
-  more: Pick<Judged, "refused" | "failures"> = {},
+  more: Pick<Judged, "refused" | "failures" | "pending"> = {},
   server: ChatmailServer = aServer(),
 ) => statusOf({ server, seen: { ...healthy, ...seen }, ...more }, now);
 const condition = (status: ReturnType<typeof judge>, type: string) => {
@@ -410,6 +410,19 @@ test.each<{ when: string; relay: Seen["relay"]; says: string }>([
   const status = judge({ relay }, {}, aServer({ domain: "_nine.test" }));
   expect(condition(status, "AcceptingAccounts")).toBe(says);
   expect(condition(status, "Ready")).toBe("True Serving");
+});
+
+test.each([
+  { reason: "UpdateChecking", message: "the running pod goes on while an image is checked" },
+  { reason: "ImageUnavailable", message: "the running pod is not replaced: an image can't be pulled" },
+] as const)("$reason: what waits for what comes by itself keeps nobody from being served", ({ reason, message }) => {
+  const status = judge({}, { pending: [{ reason, message, concern: "UpToDate" }] });
+  expect(["Ready", "Reconciling", "Stalled", "UpToDate"].map((type) => condition(status, type))).toEqual([
+    "True Serving",
+    `True ${reason}`,
+    "False NotStalled",
+    `False ${reason}`,
+  ]);
 });
 
 test("each failure is told in the condition that it belongs to; Ready names the first, and where the others are", () => {
