@@ -17,6 +17,7 @@ import { Resources } from "./spec/resources.ts";
 import { Scheduling } from "./spec/scheduling.ts";
 import { Services } from "./spec/services.ts";
 import { Storage } from "./spec/storage.ts";
+import { UpdatePolicy } from "./spec/update-policy.ts";
 import { Website } from "./spec/website.ts";
 
 /** What a fleet may say for its servers: all but what each has for itself. */
@@ -34,6 +35,7 @@ export const serverGroups = {
   services: Services.prefault({}),
   certificate: Certificate.prefault({}),
   image: Image.prefault({}),
+  updatePolicy: UpdatePolicy.prefault({}),
   storage: Storage.prefault({}),
   network: Network.prefault({}),
   resources: Resources.prefault({}),
@@ -88,6 +90,33 @@ export const ChatmailServerStatus = z
       .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] })
       .optional()
       .describe("Ready, Reconciling and Stalled, and one for each aspect."),
+    relay: z
+      .object({
+        version: z.string().max(128).optional().describe("Version of the relay that runs: the tag of its image."),
+        image: z.string().max(512).optional().describe("Image that runs."),
+        revision: z
+          .string()
+          .max(16)
+          .optional()
+          .describe("Revision of the pod that was ready last: its image and template."),
+        previousRevision: z.string().max(16).optional().describe("The revision before it."),
+        failedRevision: z
+          .string()
+          .max(16)
+          .optional()
+          .describe(
+            "Revision that did not become ready. It is not tried again until chatmail.dev/retry-update is set.",
+          ),
+        target: z
+          .string()
+          .max(16)
+          .optional()
+          .describe("Revision that the spec and the operator's version ask for, while it is another one."),
+        targetImage: z.string().max(512).optional().describe("Image of the target, while it is another one."),
+        node: z.string().max(253).optional().describe("Node that the pod is on."),
+      })
+      .optional()
+      .describe("The relay pod."),
     addresses: z
       .array(
         z.object({

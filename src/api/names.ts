@@ -100,6 +100,21 @@ export const annotations = {
    * status that remembers it.
    */
   dkimFingerprint: `${group}/dkim-fingerprint`,
+  /**
+   * On the pod template: digest of the template itself, image included. The pod carries it, too.
+   */
+  revision: `${group}/revision`,
+  /**
+   * On a StatefulSet: what its template was made from, and the last one that was good, compressed
+   * (server/rendered.ts).
+   */
+  rendered: `${group}/rendered`,
+  /**
+   * On a ChatmailServer, by a person: the revision that it is to be updated to now, without a turn.
+   */
+  update: `${group}/update`,
+  /** On a ChatmailServer, by a person: any new value tries the revision that failed again. */
+  retryUpdate: `${group}/retry-update`,
   /** On a volume claim or Secret that may outlive its server: the domain that it belongs to. */
   domain: `${group}/domain`,
 } as const;

@@ -165,6 +165,21 @@ export const reasons = {
   ImageUnchecked: {
     meaning: "another image replaces the one of the relay pod although it could not be checked; the event says why",
   },
+  UpdateFailed: {
+    who: "needs person",
+    meaning:
+      "the pod of a new revision did not become ready in time; with onFailure Rollback the last good revision serves again",
+  },
+  UpdateWaits: {
+    who: "moving",
+    aside: true,
+    meaning: "an upgrade waits for its turn, its window or a person; the relay serves as before",
+  },
+  UpdateStopped: {
+    who: "needs person",
+    aside: true,
+    meaning: "upgrades have stopped because others failed; the relay serves as before",
+  },
   WebsiteServed: { meaning: "the files of your own are published" },
   WebsiteMissing: {
     who: "needs person",

@@ -31,6 +31,7 @@ const world = makeWorld({
   relayImage: config.relayImage,
   allowedImages: config.allowedImages,
   serverDefaults: config.serverDefaults,
+  rollout: config.rollout,
   operatorNamespace: ownNamespace,
   instance,
   signal: stopping.signal,

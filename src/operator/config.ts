@@ -6,12 +6,18 @@ import { writtenIssues } from "../api/resolve.ts";
 import { issueTexts } from "../lib/issues.ts";
 import { messageOf } from "../lib/text.ts";
 import { repositoryOf } from "./image.ts";
+import { builtInPolicy, type Policy } from "./rollout/policy.ts";
 import { resolveServer, type ServerDefaults } from "./server/spec.ts";
 
-const switchText = z
-  .enum(["true", "false"])
-  .default("true")
-  .transform((text) => text === "true");
+const switchText = (builtIn: "true" | "false") =>
+  z
+    .enum(["true", "false"])
+    .default(builtIn)
+    .transform((text) => text === "true");
+
+const seconds = z.coerce.number().int().min(0).max(604_800);
+
+const [canary, rest] = builtInPolicy.waves;
 
 export const OperatorConfig = z
   .object({
@@ -45,6 +51,31 @@ export const OperatorConfig = z
         return z.NEVER;
       })
       .describe("Values for what the specs of servers leave out, as JSON: any part of a spec but the domain."),
+    ROLLOUT_PAUSED: switchText("false").describe("true: no server is updated to another version."),
+    ROLLOUT_GATE: z
+      .enum(["Ready", "Deliverable"])
+      .default(builtInPolicy.gate)
+      .describe(
+        "What a server has to be after its update. Deliverable: ready, and not known to be unable to deliver a message.",
+      ),
+    ROLLOUT_CANARY_SOAK_SECONDS: seconds
+      .default(canary.soakSeconds)
+      .describe("How long the first server serves before others are updated."),
+    ROLLOUT_MAX_UNAVAILABLE: z
+      .string()
+      .regex(/^([1-9][0-9]*|[1-9][0-9]?%|100%)$/, "not a number of servers, 1 at least, or a share such as 5%")
+      .default(String(rest.maxUnavailable))
+      .describe("How many servers are updated at once after the first: a number, or a share such as 5%."),
+    ROLLOUT_SOAK_SECONDS: seconds
+      .default(rest.soakSeconds)
+      .describe("How long each of them serves before another one takes its place."),
+    ROLLOUT_MAX_FAILURES: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(1_000)
+      .default(builtInPolicy.maxFailures)
+      .describe("With so many failed updates no further server is updated."),
     LOG_LEVEL: z.enum(["error", "warn", "info", "debug", "trace"]).default("info").describe("How much is logged."),
     HEALTH_PORT: z.coerce
       .number()
@@ -53,7 +84,7 @@ export const OperatorConfig = z
       .max(65535)
       .default(8081)
       .describe("Port of /healthz, /readyz, /metrics."),
-    LEADER_ELECTION: switchText.describe("true: several may run, one works. false: this one works, alone."),
+    LEADER_ELECTION: switchText("true").describe("true: several may run, one works. false: this one works, alone."),
     LEASE_NAME: z
       .string()
       .min(1)
@@ -68,6 +99,15 @@ export const OperatorConfig = z
     relayImage: env.RELAY_IMAGE,
     allowedImages: allowedImages(env.RELAY_IMAGE, env.ALLOWED_IMAGES),
     serverDefaults: env.SERVER_DEFAULTS,
+    rollout: {
+      waves: [
+        { ...canary, soakSeconds: env.ROLLOUT_CANARY_SOAK_SECONDS },
+        { ...rest, maxUnavailable: env.ROLLOUT_MAX_UNAVAILABLE, soakSeconds: env.ROLLOUT_SOAK_SECONDS },
+      ],
+      gate: env.ROLLOUT_GATE,
+      maxFailures: env.ROLLOUT_MAX_FAILURES,
+      paused: env.ROLLOUT_PAUSED,
+    } satisfies Policy,
     logLevel: env.LOG_LEVEL,
     healthPort: env.HEALTH_PORT,
     leaderElection: env.LEADER_ELECTION,

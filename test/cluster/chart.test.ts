@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import type { KubeObject } from "../../src/kube/object.ts";
+import { readConfig } from "../../src/operator/config.ts";
 import { installManifests } from "../../src/operator/manifests.ts";
 
 const chart = "charts/chatmail-operator";
@@ -41,9 +42,9 @@ async function rendered(...values: string[]): Promise<KubeObject[]> {
 function comparable(object: KubeObject): unknown {
   const text = JSON.stringify(object, (key, value) => (key === "labels" || key === "annotations" ? undefined : value));
   const copy = JSON.parse(text);
-  // The chart offers a setting that the one file leaves to its default.
+  // The chart offers settings that the one file leaves to their defaults.
   for (const container of copy.spec?.template?.spec?.containers ?? [])
-    container.env = container.env.filter(({ name }: { name: string }) => name !== "WORKERS");
+    container.env = container.env.filter(({ name }: { name: string }) => !/^(WORKERS|ROLLOUT_.*)$/.test(name));
   return copy;
 }
 const named = (objects: readonly KubeObject[]) =>
@@ -85,6 +86,29 @@ test("images beside the relay's own are allowed by the administrator alone", asy
   const values = "relayImage.allowed={registry.example/team/,registry.example/relay}";
   expect(allowed(await rendered(values, "crds.enabled=false"))).toBe("registry.example/team/,registry.example/relay");
   await expect(rendered("relayImage.allowed=registry.example/relay")).rejects.toThrow(/allowed/);
+});
+
+test("rollouts are the built-in ones, or as the values say", async () => {
+  const rolloutOf = async (...values: string[]) => {
+    const [deployment] = (await rendered(...values, "crds.enabled=false")).filter(({ kind }) => kind === "Deployment");
+    const env = JSON.stringify(deployment).matchAll(/\{"name":"(RELAY_IMAGE|ROLLOUT_[A-Z_]+)","value":"([^"]*)"\}/g);
+    return readConfig(Object.fromEntries([...env].map(([, name, value]) => [name, value]))).rollout;
+  };
+  expect(await rolloutOf()).toEqual(readConfig({ RELAY_IMAGE: "relay:1" }).rollout);
+  const values = ["paused=true", "maxUnavailable=5%", "canarySoakSeconds=0", "soakSeconds=7", "maxFailures=3"];
+  expect(await rolloutOf(...values.map((value) => `rollout.${value}`), "rollout.gate=Ready")).toEqual(
+    readConfig({
+      RELAY_IMAGE: "relay:1",
+      ROLLOUT_PAUSED: "true",
+      ROLLOUT_MAX_UNAVAILABLE: "5%",
+      ROLLOUT_CANARY_SOAK_SECONDS: "0",
+      ROLLOUT_SOAK_SECONDS: "7",
+      ROLLOUT_MAX_FAILURES: "3",
+      ROLLOUT_GATE: "Ready",
+    }).rollout,
+  );
+  await expect(rendered("rollout.maxUnavailable=0")).rejects.toThrow(/maxUnavailable/);
+  await expect(rendered("rollout.gate=Never")).rejects.toThrow(/gate/);
 });
 
 test("a value that does not exist is refused", async () => {

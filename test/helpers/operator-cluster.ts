@@ -12,6 +12,7 @@ import type { KubeObject } from "../../src/kube/object.ts";
 import { allowedImages } from "../../src/operator/config.ts";
 import { runControllers } from "../../src/operator/controllers.ts";
 import type { LiveJob } from "../../src/operator/server/live.ts";
+import type { Policy } from "../../src/operator/rollout/policy.ts";
 import type { ServerDefaults } from "../../src/operator/server/spec.ts";
 import { makeWorld, type World } from "../../src/operator/server/world.ts";
 import { type ApiServer, startApiServer } from "./api-server.ts";
@@ -45,6 +46,10 @@ export interface OperatorOptions {
   url?: URL;
   /** For what specs leave out. */
   serverDefaults?: ServerDefaults;
+  /** By default that of all tests. */
+  relayImage?: string;
+  rollout?: Policy;
+  now?: () => Date;
   /** What the reconcile sees instead of the world as it was made. */
   worldOf?: (made: World) => World;
 }
@@ -92,7 +97,9 @@ export class OperatorCluster {
     const made = makeWorld({
       client,
       scopes: options.scopes ?? [""],
-      relayImage,
+      relayImage: options.relayImage ?? relayImage,
+      ...(options.rollout && { rollout: options.rollout }),
+      ...(options.now && { now: options.now }),
       allowedImages: allowedImages(relayImage, ["registry.example/team/"]),
       ...(options.serverDefaults && { serverDefaults: options.serverDefaults }),
       operatorNamespace: namespace,

@@ -36,6 +36,17 @@ export interface Policy {
   paused: boolean;
 }
 
+/** Of servers that are in no fleet, where the operator's configuration does not say. */
+export const builtInPolicy = {
+  waves: [
+    { name: "canary", count: 1, maxUnavailable: 1, soakSeconds: 300 },
+    { name: "rest", maxUnavailable: 2, soakSeconds: 30 },
+  ],
+  gate: "Deliverable",
+  maxFailures: 1,
+  paused: false,
+} as const satisfies Policy;
+
 /** As the API server reads it; an empty selector matches everything. */
 export function isSelected(labels: Readonly<Record<string, string>>, selector: LabelSelector): boolean {
   const { matchLabels = {}, matchExpressions = [] } = selector;

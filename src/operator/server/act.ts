@@ -13,7 +13,9 @@ import type { Concern, OwnedFailure } from "../problem.ts";
 import { type DesiredChild, desiredChildren, lastingChildren, namedIn, podChildren } from "./desired.ts";
 import { isLost } from "./losses.ts";
 import { preflight } from "./preflight.ts";
+import type { PodTurn, Rendered } from "./revision.ts";
 import type { Seen } from "./seen.ts";
+import { takeTurn, updateFor } from "./turn.ts";
 import { chatmailServers, storeOf, type World } from "./world.ts";
 
 /** What was written, and what was refused. */
@@ -25,9 +27,17 @@ export interface Done {
   pending: OwnedFailure[];
   /** Kind and name of what is as it has to be. */
   applied: Set<string>;
+  /** Kind and name of what the API server would not take as it is. */
+  refused: Set<string>;
 }
 
-export const nothingDone = (): Done => ({ sent: [], failures: [], pending: [], applied: new Set() });
+export const nothingDone = (): Done => ({
+  sent: [],
+  failures: [],
+  pending: [],
+  applied: new Set(),
+  refused: new Set(),
+});
 
 /**
  * Objects that do not depend on keys. Each failure is its own: the others are applied. Throws only
@@ -43,24 +53,34 @@ export async function applyLasting(
   await applyChildren(server, lastingChildren(server, seen, world), done, world, signal);
 }
 
-/** What runs: applied when all that it depends on was. */
+/**
+ * What runs: applied when all that it depends on was. A pod of another revision takes the place of
+ * the one that runs when it is the server's turn, and when it could start.
+ */
 export async function applyPod(
   server: ChatmailServer,
   seen: Seen,
   done: Done,
   world: World,
   signal: AbortSignal,
-): Promise<void> {
-  const children = podChildren(server, seen, world);
-  const set = children.find(({ resource }) => resource === resources.statefulSet);
+): Promise<PodTurn> {
+  const turn = takeTurn(server, seen, world);
+  const { update, goes } = turn;
+  const children = (pod: Rendered | undefined) =>
+    podChildren(server, seen, { relayImage: world.relayImage, pod: pod ?? "as it is" });
+  const setIn = (of: readonly DesiredChild[]) => of.find(({ resource }) => resource === resources.statefulSet);
+  const isToStay = seen.statefulSet !== undefined && !isLost("volume", server, seen);
+  const wanted = children(goes ? update.next : (update.kept ?? (isToStay ? undefined : update.next)));
+  const set = setIn(wanted);
   const found = set && (await preflight(server, set.object, seen, world, signal));
   if (found && "held" in found) done.failures.push(found.held);
   if (found && "pending" in found) done.pending.push(found.pending);
-  await applyChildren(server, found ? children.filter((each) => !runsImage(each)) : children, done, world, signal);
+  await applyChildren(server, found ? children(update.kept) : wanted, done, world, signal);
+  const isRefused = set !== undefined && done.refused.has(namedIn(set.object));
+  const isHeld = found !== undefined && "held" in found;
+  if (goes && update.needsTurn && (isHeld || isRefused)) world.rollouts.release(keyOf(server));
+  return turn;
 }
-
-/** The clean-up stays with the image of the pod. */
-const runsImage = ({ resource }: DesiredChild) => resource === resources.statefulSet || resource === resources.cronJob;
 
 /**
  * Makes the keys that are missing and puts labels and owners of the others right, each by itself.
@@ -118,9 +138,14 @@ async function applyChildren(
   }
 }
 
-/** Kind and name of the owned objects that are not as the spec says: nothing is sent. */
+/**
+ * Kind and name of the owned objects that are not as the spec says: nothing is sent. What only a
+ * new version of the operator would change is not among them.
+ */
 export function waitingChanges(server: ChatmailServer, seen: Seen, world: World): string[] {
-  return desiredChildren(server, seen, world)
+  const { next, kept } = updateFor(server, seen, world);
+  const pod = next?.cause === "edit" ? next : (kept ?? "as it is");
+  return desiredChildren(server, seen, { ...world, relayImage: world.relayImage, pod })
     .filter(({ resource, object }) => {
       const live = storeOf(world.stores, resource)?.at(keyOf(object));
       return live && !world.applier.isApplied(resource, object, live);
@@ -169,6 +194,7 @@ async function noting(done: Done, of: { what: string; concern: Concern }, write:
     await write();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    if (error.status < 500) done.refused.add(of.what);
     done.failures.push({ reason: "ApplyFailed", message: `${of.what}: ${error.message}`, concern: of.concern });
   }
 }

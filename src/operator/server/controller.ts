@@ -66,6 +66,7 @@ function sourcesOf(world: World): Source[] {
       }),
     ),
     world.relays.source(serverOf),
+    world.rollouts.source(),
     fromMapped(world.otherSecrets, ({ object }) => world.serversBySecret.get(keyOf(object)).map(keyOf)),
     fromMapped(world.otherConfigMaps, ({ object }) => world.serversByConfigMap.get(keyOf(object)).map(keyOf)),
     ...(Object.values(children) as unknown as Store<KubeObject>[]).map((store) =>

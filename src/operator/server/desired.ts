@@ -4,18 +4,19 @@ import { childNames } from "../../api/names.ts";
 import type { Reason } from "../../api/reasons.ts";
 import { resources } from "../../kube/kinds.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
-import { presentIn } from "../identity/read.ts";
 import type { Concern } from "../problem.ts";
-import { addressesOf } from "./addresses.ts";
-import { extrasOf } from "./extras.ts";
 import { isEnding, isLost, keyMemory, servesLostVolume } from "./losses.ts";
+import { podInputs } from "./pod-inputs.ts";
+import { podPlan } from "./pod-plan.ts";
 import { podWaitsFor } from "./pod-waits.ts";
+import { firstRendered, imageOf, renderedText } from "./rendered.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
 import { networkPolicies } from "./resources/network-policy.ts";
 import { planConfigMap } from "./resources/plan-config-map.ts";
 import { mailService } from "./resources/service.ts";
 import { statefulSet } from "./resources/stateful-set.ts";
 import { volumeClaim, volumeSizes } from "./resources/volume-claim.ts";
+import type { Rendered } from "./revision.ts";
 import type { Seen } from "./seen.ts";
 
 export interface DesiredChild {
@@ -31,9 +32,11 @@ export interface DesiredChild {
   otherwise?: { object: KubeObject; reason: Reason; says: (refusal: string) => string };
 }
 
-interface DesiredOptions {
-  relayImage: string;
+export interface DesiredOptions {
   operatorNamespace: string;
+  relayImage: string;
+  /** Which pod; that of a new server where it is not said. */
+  pod?: Rendered | "as it is";
 }
 
 export const namedIn = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.name}`;
@@ -41,7 +44,11 @@ export const namedIn = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.n
 /**
  * What does not depend on keys. The plan comes first, so that the pod never starts with an old one.
  */
-export function lastingChildren(server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] {
+export function lastingChildren(
+  server: ChatmailServer,
+  seen: Seen,
+  options: Pick<DesiredOptions, "operatorNamespace">,
+): DesiredChild[] {
   return [
     {
       resource: resources.configMap,
@@ -88,30 +95,42 @@ function claimOf(server: ChatmailServer, seen: Seen): DesiredChild[] {
  * What runs, and its volume. No pod as long as it has to wait for something; what runs then goes on
  * as it is.
  */
-export function podChildren(server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] {
-  const { certificate, identity } = seen;
-  const plan = {
-    server,
-    image: server.spec.image.reference ?? options.relayImage,
-    tlsSecretName: certificate.secretName,
-    dkimKeyPem: presentIn(identity.dkim)?.rsaKeyPem,
-    noInvites: seen.invites?.unusable,
-    turnSecret: presentIn(identity.turn),
-    extras: extrasOf(server, addressesOf(server, seen)),
-  };
+export function podChildren(
+  server: ChatmailServer,
+  seen: Seen,
+  options: Pick<DesiredOptions, "pod" | "relayImage">,
+): DesiredChild[] {
+  const inputs = podInputs(server, seen);
+  const targetImage = server.spec.image.reference ?? options.relayImage;
+  const given = options.pod ?? firstRendered(podPlan(server, inputs, targetImage), inputs);
+  const pod = given === "as it is" ? undefined : given;
+  const template = pod?.revision.template ?? seen.statefulSet?.spec?.template;
+  // what shares the volume is of one version
+  const image = (template && imageOf(template)) ?? targetImage;
   const names = childNames(server.metadata.name);
   const after = [`ConfigMap ${names.planConfigMap}`, `PersistentVolumeClaim ${names.volumeClaim}`];
-  const set = { resource: resources.statefulSet, object: statefulSet(plan), concern: "PodReady", after } as const;
-  const job = { resource: resources.cronJob, object: expiryCronJob(plan), concern: "ExpiryHealthy", after } as const;
+  const setOf = (of: Rendered, replicas: 0 | 1): DesiredChild => ({
+    resource: resources.statefulSet,
+    object: statefulSet(server, { template: of.revision.template, rendered: renderedText(of), replicas }),
+    concern: "PodReady",
+    after: replicas === 0 ? [] : after,
+  });
   if (isLost("volume", server, seen)) {
     // a pod that waits for the claim would start on whatever claim appears
     const stops = seen.statefulSet && !servesLostVolume(seen.pod, seen.volumeClaim);
-    return stops ? [{ ...set, object: statefulSet(plan, { replicas: 0 }), after: [] }] : [];
+    return stops && pod ? [setOf(pod, 0)] : [];
   }
   const waits = podWaitsFor(server, seen).length > 0;
   // a server that has never run has nothing that could expire
-  // it says which key there is, so it comes after the keys
-  return [...claimOf(server, seen), ...(waits ? [] : [set]), ...(waits && !seen.statefulSet ? [] : [job])];
+  const expires = !waits || seen.statefulSet !== undefined;
+  const job: DesiredChild = {
+    resource: resources.cronJob,
+    object: expiryCronJob(podPlan(server, inputs, image)),
+    concern: "ExpiryHealthy",
+    after,
+  };
+  // the claim says which key there is, so it comes after the keys
+  return [...claimOf(server, seen), ...(waits || !pod ? [] : [setOf(pod, 1)]), ...(expires ? [job] : [])];
 }
 
 /** All of them, in the order in which they are applied. */

@@ -21,10 +21,12 @@ import {
 import { lossesIn } from "./losses.ts";
 import { observe } from "./observe.ts";
 import { stallsAt } from "./progress.ts";
+import type { PodTurn, Update } from "./revision.ts";
 import type { Judged, Seen } from "./seen.ts";
 import { domainProblem, imageProblem, type ResolvedSpec } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
 import { syncPod } from "./sync-pod.ts";
+import { noteMember, updateFor } from "./turn.ts";
 import type { LiveServer, World } from "./world.ts";
 
 type ResolvedServer = ChatmailServer & KubeObject;
@@ -38,6 +40,8 @@ export async function reconcileServer(key: string, world: World, log: Log, signa
   try {
     return await reconcile(key, world, log, signal);
   } catch (thrown) {
+    // one that can't be judged must not keep all others waiting
+    if (!isPassing(thrown)) world.rollouts.note(key, undefined);
     if (!isPassing(thrown)) await showInternalError(key, thrown, world, log, signal);
     throw thrown;
   }
@@ -45,19 +49,24 @@ export async function reconcileServer(key: string, world: World, log: Log, signa
 
 async function reconcile(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
   const live = world.stores.servers.at(key);
-  if (!live || live.metadata.deletionTimestamp) return {};
+  if (!live || live.metadata.deletionTimestamp) {
+    world.rollouts.forget(key);
+    return {};
+  }
 
   const resolved = world.resolve(live);
   const { management } = resolved;
   const namespaceRefused = namespaceProblem(live, world);
   const refused = namespaceRefused ?? problemOfSpec(live, resolved, world);
   if (refused || !("spec" in resolved)) {
+    world.rollouts.note(key, undefined);
     await judge(await refusedServer(live, resolved, refused, world, signal), world, log, signal);
     // nothing tells when it may be listed again
     return namespaceRefused ? { againMs: 60_000 } : {};
   }
 
   const server = { ...live, spec: resolved.spec };
+  if (management === "Unmanaged") world.rollouts.note(key, undefined);
   if (management === "Unmanaged") return look(server, world, log, signal);
   const { domain } = server.spec;
   const { uid } = server.metadata;
@@ -113,6 +122,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
   const { management } = server.spec;
   const isManaged = management === "Managed";
   const done = nothingDone();
+  let turn: PodTurn | undefined;
   let seen = await observe(server, world, signal);
   try {
     refuseKeptOfOthers(server, seen, world);
@@ -121,7 +131,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
     const made = await keepIdentities(server, seen, done, world, signal);
     // What runs is described by what is in the cluster.
     if (made) seen = await observe(server, world, signal);
-    if (isManaged) await applyPod(server, seen, done, world, signal);
+    if (isManaged) turn = await applyPod(server, seen, done, world, signal);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     done.failures.push({ reason: error.reason, message: error.message, concern: "UpToDate" });
@@ -131,12 +141,36 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
     log.info({ sent }, "owned objects applied");
     seen = await observe(server, world, signal);
   }
+  if (turn?.goes && sent.some((what) => what.startsWith("StatefulSet "))) noteUpdate(server, turn.update, world, log);
+  seen = { ...seen, turn: turnAfter(server, seen, turn, world) };
   for (const { reason, message } of failures) log.warn({ reason, message }, "owned object not applied, retrying");
   if (isManaged && (await syncPod(server, seen, world, signal))) log.debug({}, "pod brought up to date");
 
   if (!isManaged) seen = { ...seen, waiting: waitingChanges(server, seen, world) };
   const status = await judge({ server, seen, failures, pending }, world, log, signal);
   return { againMs: againMs(server, seen, status, world.now()), ...(failures.length > 0 && { retry: true }) };
+}
+
+/** What became of a server that had its turn, or has none; its rollout is told. */
+function turnAfter(server: ResolvedServer, seen: Seen, turn: PodTurn | undefined, world: World): PodTurn {
+  const update = updateFor(server, seen, world);
+  noteMember(server, seen, update, world);
+  const waits = update.next && turn?.update.next?.revision.id === update.next.revision.id ? turn.waits : undefined;
+  return { update, goes: false, waits };
+}
+
+/** For people: why a pod is replaced. */
+function noteUpdate(server: ResolvedServer, { next, failed, kept }: Update, world: World, log: Log): void {
+  if (!next || next.cause === "created") return;
+  const { id } = next.revision;
+  log.info({ cause: next.cause, from: kept?.revision.id, to: id }, "relay pod replaced");
+  const note =
+    next.cause === "rollback"
+      ? `back to revision ${id}: ${failed?.message}`
+      : `the relay pod is replaced: revision ${id} (${next.cause}) after ${kept?.revision.id ?? "an unknown one"}`;
+  const [type, reason] =
+    next.cause === "rollback" ? (["Warning", "UpdateFailed"] as const) : (["Normal", "Updating"] as const);
+  world.events.note(server, { type, reason, note });
 }
 
 /** What a person restores without our labels is not watched. */

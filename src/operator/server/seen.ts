@@ -15,6 +15,7 @@ import type {
   LiveStatefulSet,
   LiveVolumeClaim,
 } from "./live.ts";
+import type { PodTurn } from "./revision.ts";
 import type { Management } from "./spec.ts";
 
 /** Where the certificate comes from and how it is. */
@@ -68,6 +69,8 @@ export interface Seen {
   jobs: LiveJob[];
   /** Kind and name of what would change if the server were not paused. */
   waiting?: readonly string[];
+  /** Which revision the pod is to have, and why not yet; undefined where nobody decides that. */
+  turn?: PodTurn | undefined;
   /**
    * What the cluster last said about a claim that is not bound, or about a pod that is not made.
    */

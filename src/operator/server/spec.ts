@@ -11,6 +11,7 @@ import { type Layer, resolve } from "../../api/resolve.ts";
 import { issueTexts } from "../../lib/issues.ts";
 import { isImageAllowed } from "../image.ts";
 import type { Problem } from "../problem.ts";
+import { isTimeZone } from "../rollout/window.ts";
 
 /** Values for what a spec leaves out: any part of it but the domain. */
 export type ServerDefaults = Partial<Omit<WrittenSpec, "domain" | "fleetRef">>;
@@ -57,6 +58,11 @@ export function resolveServer(
   const management =
     given === undefined || given === "Managed" ? (isPauseAnnotated(metadata) ? "Paused" : "Managed") : given;
   if (fleet && "problem" in fleet) return { management, problem: fleet.problem };
+  const timeZone = "spec" in resolved ? resolved.spec.updatePolicy.window?.timeZone : undefined;
+  if (timeZone !== undefined && !isTimeZone(timeZone)) {
+    const message = `spec.updatePolicy.window.timeZone: ${timeZone} is not a time zone, such as Europe/Berlin`;
+    return { management, problem: { reason: "SpecInvalid", message } };
+  }
   if ("spec" in resolved) return { management, spec: { ...resolved.spec, management } };
   return { management, problem: { reason: "SpecInvalid", message: issueTexts(resolved, ["spec"]) } };
 }

@@ -3,13 +3,14 @@
  * text.
  */
 import type { ChatmailServer, ChatmailServerStatus, Condition } from "../../api/chatmail-server.ts";
-import type { Reason } from "../../api/reasons.ts";
+import { isAside, type Reason } from "../../api/reasons.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
 import { addressesOf } from "./addresses.ts";
 import { confirmedWithinMs } from "./cluster-words.ts";
 import { acceptanceMemory, lossesIn } from "./losses.ts";
 import { countsFrom, progressVerdicts, type Verdict } from "./progress.ts";
 import type { Judged, Seen } from "./seen.ts";
+import { timeText } from "./time-text.ts";
 import { acceptingVerdict } from "./verdicts/accepting.ts";
 import { addressesMessage, addressIsKnown } from "./verdicts/addresses.ts";
 import { certificateIsFine, keyIsFine } from "./verdicts/certificate.ts";
@@ -20,6 +21,7 @@ import { podIsCurrent, podIsReady } from "./verdicts/pod.ts";
 import { recordsIn } from "./verdicts/records.ts";
 import { resizeIsPossible, resizing, storageOf, storageVerdict, volumeIsNoCause } from "./verdicts/storage.ts";
 import { restVerdict, upToDateVerdict } from "./verdicts/up-to-date.ts";
+import { relayOf } from "./verdicts/update.ts";
 import { websiteVerdict } from "./verdicts/website.ts";
 
 /** In the order in which a person would put things right. */
@@ -63,6 +65,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
   return {
     observedGeneration: generation,
     conditions,
+    ...relayOf(server, seen),
     ...inviteOf(server, seen),
     ...(addresses.length > 0 && { addresses }),
     ...(facts && {
@@ -139,7 +142,7 @@ function readyVerdicts(judged: Judged, now: Date): Record<string, Verdict> {
 function unfinishedIn(server: ChatmailServer, seen: Seen): Problem[] {
   const { status, reason, message } = upToDateVerdict(server, seen);
   const growth = resizing(server, seen);
-  return [...(status === "False" ? [{ reason, message }] : []), ...(growth ? [growth] : [])];
+  return [...(status === "False" && !isAside(reason) ? [{ reason, message }] : []), ...(growth ? [growth] : [])];
 }
 
 function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<string, Verdict> {
@@ -178,12 +181,10 @@ export function nextDeadline(seen: Seen, now: Date): Date | undefined {
     ...(seen.certificate.facts ? [seen.certificate.facts.changesAt] : []),
     ...(since ? [new Date(Date.parse(since) + expiryLateAfterMs)] : []),
     ...(ending ? [new Date(Date.parse(ending) + confirmedWithinMs)] : []),
+    ...[seen.turn?.update.deadline, seen.turn?.update.waits?.until].filter((date) => date !== undefined),
   ];
   return dates.filter((date) => date > now).sort((a, b) => a.getTime() - b.getTime())[0];
 }
-
-/** As Kubernetes writes times (metav1.Time): seconds, in UTC. */
-const timeText = (date: Date): string => date.toISOString().replace(/[.]\d+Z$/, "Z");
 
 export function conditionOf(options: {
   type: string;

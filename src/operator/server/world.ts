@@ -1,5 +1,5 @@
 /** What a reconcile of a server reads from and acts through. */
-import type { WrittenServer } from "../../api/chatmail-server.ts";
+import type { ChatmailServer, ChatmailServerSpec, WrittenServer, WrittenSpec } from "../../api/chatmail-server.ts";
 import { chatmailServer, childNames, fieldManager, group, labels, version } from "../../api/names.ts";
 import { Applier } from "../../kube/apply.ts";
 import { Cache } from "../../kube/cache.ts";
@@ -9,7 +9,7 @@ import { identityOnly, trimmed, withoutManagedFields } from "../../kube/fields.t
 import { byLabel, type Index } from "../../kube/indexes.ts";
 import { type ConfigMap, resources } from "../../kube/kinds.ts";
 import type { Log } from "../../kube/log.ts";
-import type { KubeObject, Resource } from "../../kube/object.ts";
+import { type KubeObject, keyOf, type Resource } from "../../kube/object.ts";
 
 import type { Store } from "../../kube/store.ts";
 import type { Metrics } from "../../lib/metrics.ts";
@@ -17,8 +17,9 @@ import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
 import { Fleets } from "../fleet/fleets.ts";
 import { UnsavedKeys } from "../identity/unsaved.ts";
+import { builtInPolicy, type Policy } from "../rollout/policy.ts";
+import { type Group, Rollouts } from "../rollout/rollouts.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
-
 import type {
   LiveCronJob,
   LiveEvent,
@@ -100,6 +101,12 @@ export interface World {
   podsByServer: Index<LivePod>;
   /** What the relay pods report of themselves. */
   relays: RelayStatuses;
+  /** Who is updated when. */
+  rollouts: Rollouts;
+  /** The rollout that a server is in. */
+  rolloutOf: (server: ChatmailServer) => Group;
+  /** What a person wrote, of a resolved spec. */
+  writtenOf: (spec: ChatmailServerSpec) => WrittenSpec;
   /** What running pods have mounted. */
   podSync: PodSync;
   /** Under which we own fields. */
@@ -149,6 +156,9 @@ export function makeWorld(options: {
   allowedImages: readonly string[];
   /** For what a spec leaves out. */
   serverDefaults?: ServerDefaults;
+  /** For servers that are in no other rollout. */
+  rollout?: Policy;
+  now?: () => Date;
   operatorNamespace: string;
   /** Which operator says what events say. */
   instance: string;
@@ -157,6 +167,7 @@ export function makeWorld(options: {
   metrics?: Metrics;
 }): World {
   const { client, scopes, relayImage, allowedImages, operatorNamespace, instance, signal, log, metrics } = options;
+  const { now = () => new Date() } = options;
   const cache = new Cache({ client, log, signal, namespaces: scopes, ...(metrics && { metrics }) });
   const applied = <T extends KubeObject>(resource: Resource<T>) =>
     cache.store(resource, { ...ours, trim: (object) => trimmed(object, fieldManager) });
@@ -179,7 +190,10 @@ export function makeWorld(options: {
     (fieldSelector) => cache.store(resources.event, { fieldSelector, trim: trimmedEvent }),
   );
   const { serverDefaults = {} } = options;
+  const rollout: Group = { id: "operator", policy: options.rollout ?? builtInPolicy };
   const fleets = new Fleets(cache, { servers: stores.servers, relayImage, fieldManager });
+  const rollouts = new Rollouts({ servers: () => stores.servers.all().map(keyOf), now });
+  const { resolve, writtenOf } = resolverOf(serverDefaults, fleets);
   const byObject = eventStores.map((store) => store.index(({ involvedObject }) => [aboutText(involvedObject)]));
   return {
     client,
@@ -188,6 +202,9 @@ export function makeWorld(options: {
     eventsAbout: (of) => byObject.flatMap((index) => index.get(aboutText(of))),
     stores,
     relays: new RelayStatuses(stores.pods, (pod) => wantedPlan(stores, pod)),
+    rollouts,
+    rolloutOf: () => rollout,
+    writtenOf,
     podSync: podSyncOf(stores.pods),
     fieldManager,
     relayImage,
@@ -195,10 +212,10 @@ export function makeWorld(options: {
     operatorNamespace,
     fleets,
     serverDefaults,
-    resolve: resolverOf(serverDefaults, fleets),
+    resolve,
     applier: new Applier({ client, fieldManager }),
     events: new EventRecorder({ client, component: fieldManager, instance, log }),
-    now: () => new Date(),
+    now,
     otherSecrets: cache.store(resources.secret, {
       metadataOnly: true,
       labelSelector: others,
@@ -229,17 +246,21 @@ export function makeWorld(options: {
   };
 }
 
-/** Resolves each version of a server once, as long as its fleet is the same. */
-function resolverOf(serverDefaults: ServerDefaults, fleets: Fleets<LiveServer>): World["resolve"] {
+/** Resolves each version of a server once, as long as its fleet is the same; knows from what. */
+function resolverOf(serverDefaults: ServerDefaults, fleets: Fleets<LiveServer>) {
   const resolved = new WeakMap<WrittenServer, { fleet: string; result: ResolvedSpec }>();
-  return (server) => {
+  const written = new WeakMap<ChatmailServerSpec, WrittenSpec>();
+  const resolve = (server: WrittenServer): ResolvedSpec => {
     const fleet = fleets.versionFor(server);
     const known = resolved.get(server);
     if (known?.fleet === fleet) return known.result;
     const result = resolveServer(server, serverDefaults, fleets.sideOf(server));
     resolved.set(server, { fleet, result });
+    if ("spec" in result) written.set(result.spec, server.spec);
     return result;
   };
+  const writtenOf = (spec: ChatmailServerSpec): WrittenSpec => written.get(spec) ?? spec;
+  return { resolve, writtenOf };
 }
 
 /** Digest of the plan in the ConfigMap of the pod's server. */

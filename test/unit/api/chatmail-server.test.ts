@@ -33,6 +33,7 @@ test("a domain is enough; the rest has defaults that suit a public relay", () =>
       appVersions: {},
     },
     image: { pullPolicy: "IfNotPresent" },
+    updatePolicy: { mode: "Automatic", progressDeadlineSeconds: 300, onFailure: "Rollback" },
     storage: { size: "10Gi", reclaimPolicy: "Retain" },
     certificate: { source: "Auto" },
     network: {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { readConfig, scopesOf } from "../../../src/operator/config.ts";
+import { builtInPolicy } from "../../../src/operator/rollout/policy.ts";
 
 test("an image is enough", () => {
   expect(readConfig({ RELAY_IMAGE: "relay:1" })).toMatchObject({
@@ -8,6 +9,35 @@ test("an image is enough", () => {
     leaderElection: true,
     workers: 4,
   });
+});
+
+test("the rollout is that of the built-in policy, or as the variables say", () => {
+  expect(readConfig({ RELAY_IMAGE: "relay:1" }).rollout).toEqual({
+    ...builtInPolicy,
+    waves: [builtInPolicy.waves[0], { ...builtInPolicy.waves[1], maxUnavailable: "2" }],
+  });
+  const given = {
+    ROLLOUT_PAUSED: "true",
+    ROLLOUT_GATE: "Ready",
+    ROLLOUT_CANARY_SOAK_SECONDS: "0",
+    ROLLOUT_MAX_UNAVAILABLE: "5%",
+    ROLLOUT_SOAK_SECONDS: "7",
+    ROLLOUT_MAX_FAILURES: "3",
+  };
+  expect(readConfig({ RELAY_IMAGE: "relay:1", ...given }).rollout).toEqual({
+    waves: [
+      { name: "canary", count: 1, maxUnavailable: 1, soakSeconds: 0 },
+      { name: "rest", maxUnavailable: "5%", soakSeconds: 7 },
+    ],
+    gate: "Ready",
+    maxFailures: 3,
+    paused: true,
+  });
+});
+
+test.each(["0", "0%", "101%", "some", "-1", ""])("ROLLOUT_MAX_UNAVAILABLE %j is refused", (given) => {
+  const read = () => readConfig({ RELAY_IMAGE: "relay:1", ROLLOUT_MAX_UNAVAILABLE: given });
+  expect(read).toThrow("ROLLOUT_MAX_UNAVAILABLE: not a number of servers");
 });
 
 test("every variable that is wrong is named", () => {

@@ -26,7 +26,7 @@ export function imageCheckJob(of: {
 }): Job {
   const { server, image, planHash, nodeName } = of;
   const containers = checkContainers(planHash);
-  const plan: PodPlan = { server, image, tlsSecretName: "", extras: {} };
+  const plan: PodPlan = { server, image, tlsSecretName: "", secretsHash: "", extras: {} };
   // it must not take the place of other pods
   const { priorityClassName: _, ...basics } = podBasics(server);
   const checks = containers.map((container) => ({

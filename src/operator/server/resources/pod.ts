@@ -24,12 +24,10 @@ export interface PodPlan {
   server: ChatmailServer;
   image: string;
   tlsSecretName: string;
-  /** Undefined where the domain does not sign, or its Secret holds no key. */
-  dkimKeyPem?: string | undefined;
+  /** Of the Secrets that the pod reads only as it starts. */
+  secretsHash: string;
   /** The Secret of invites must not be mounted: it may not hold any. */
   noInvites?: true | undefined;
-  /** Undefined where no TURN server runs. */
-  turnSecret?: string | undefined;
   extras: Extras;
 }
 

@@ -8,19 +8,45 @@ import {
   terminationGraceSeconds,
   validatingDnsOptions,
 } from "../../../pod/containers.ts";
+import type { PodTemplate } from "../revision.ts";
 import { childMeta, selectorLabels } from "./child.ts";
-import { secretsHash } from "./plan-config-map.ts";
 import { containerOf, type PodPlan, type PodSpec, podBasics, podMeta, podSecurity, volumesFor } from "./pod.ts";
 
-/** The relay pod. One, always: two Dovecots must never open the same mailbox. */
-export function statefulSet(plan: PodPlan, { replicas = 1 }: { replicas?: 0 | 1 } = {}): StatefulSet {
-  const { server, dkimKeyPem, turnSecret } = plan;
-  const names = childNames(server.metadata.name);
+/** Of the relay pod. */
+export function podTemplate(plan: PodPlan): PodTemplate {
+  const { server, secretsHash } = plan;
   const containers = relayContainers(plan.extras);
+  return {
+    metadata: podMeta(server, "relay", { [annotations.secretsHash]: secretsHash }),
+    spec: {
+      ...podBasics(server),
+      ...dnsOf(server),
+      ...affinityOf(server),
+      terminationGracePeriodSeconds: terminationGraceSeconds,
+      securityContext: {
+        ...podSecurity,
+        sysctls: Object.entries(podSysctls).map(([name, value]) => ({ name, value })),
+      },
+      initContainers: [containerOf(prepareContainer, plan)],
+      containers: containers.map((container) => containerOf(container, plan)),
+      volumes: volumesFor([prepareContainer, ...containers], plan),
+    },
+  };
+}
+
+/**
+ * The relay pod. One, always: two Dovecots must never open the same mailbox. `rendered`: the
+ * annotation that says where the template comes from.
+ */
+export function statefulSet(
+  server: ChatmailServer,
+  { template, rendered, replicas = 1 }: { template: PodTemplate; rendered: string; replicas?: 0 | 1 },
+): StatefulSet {
+  const names = childNames(server.metadata.name);
   return {
     apiVersion: "apps/v1",
     kind: "StatefulSet",
-    metadata: childMeta(server, names.statefulSet),
+    metadata: { ...childMeta(server, names.statefulSet), annotations: { [annotations.rendered]: rendered } },
     spec: {
       replicas,
       serviceName: names.service,
@@ -29,22 +55,7 @@ export function statefulSet(plan: PodPlan, { replicas = 1 }: { replicas?: 0 | 1 
       podManagementPolicy: "Parallel",
       revisionHistoryLimit: 3,
       selector: { matchLabels: selectorLabels(server, "relay") },
-      template: {
-        metadata: podMeta(server, "relay", { [annotations.secretsHash]: secretsHash(dkimKeyPem, turnSecret) }),
-        spec: {
-          ...podBasics(server),
-          ...dnsOf(server),
-          ...affinityOf(server),
-          terminationGracePeriodSeconds: terminationGraceSeconds,
-          securityContext: {
-            ...podSecurity,
-            sysctls: Object.entries(podSysctls).map(([name, value]) => ({ name, value })),
-          },
-          initContainers: [containerOf(prepareContainer, plan)],
-          containers: containers.map((container) => containerOf(container, plan)),
-          volumes: volumesFor([prepareContainer, ...containers], plan),
-        },
-      },
+      template,
     },
   };
 }

@@ -7,6 +7,7 @@ import type { Verdict } from "../progress.ts";
 import type { Judged, Seen } from "../seen.ts";
 import { isPauseAnnotated, type Management } from "../spec.ts";
 import { fine } from "./check.ts";
+import { updateVerdict } from "./update.ts";
 
 export function restVerdict({ spec, metadata }: Judged["server"], management: Management): Problem {
   switch (management) {
@@ -26,14 +27,22 @@ export function restVerdict({ spec, metadata }: Judged["server"], management: Ma
 }
 
 /**
- * Whether the pod goes by the plan that follows from the spec. One that it can't use changes
+ * Whether the pod is of the revision that spec and operator ask for, and goes by the plan that
+ * follows from the spec. One that it can't use changes
  * nothing: what was served is served on.
  */
-export function upToDateVerdict(server: ChatmailServer, { relay, configMap, waiting = [] }: Seen): Verdict {
+export function upToDateVerdict(server: ChatmailServer, seen: Seen): Verdict {
+  const { waiting = [] } = seen;
   if (waiting.length > 0) {
     const { message } = restVerdict(server, server.spec.management);
     return { status: "False", reason: "EditWaiting", message: `${message}, and ${waiting.join(", ")} would change` };
   }
+  const { failed, waits } = updateVerdict(server, seen);
+  const plan = planVerdict(seen);
+  return failed ?? (plan.status === "False" ? plan : (waits ?? plan));
+}
+
+function planVerdict({ relay, configMap }: Seen): Verdict {
   const plan = relay && "report" in relay ? relay.report.plan : undefined;
   const text = configMap?.data?.[planFile];
   if (!plan || text === undefined)
