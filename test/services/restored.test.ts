@@ -27,7 +27,7 @@ function saved({ metadata, ...object }: Saved): Saved {
 interface Place {
   cluster: OperatorCluster;
   operator: RunningOperator;
-  end(): Promise<void>;
+  end: () => Promise<void>;
 }
 async function place(): Promise<Place> {
   const cluster = await OperatorCluster.open();
