@@ -11,6 +11,7 @@ import { type Client, kubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { allowedImages } from "../../src/operator/config.ts";
 import { runControllers } from "../../src/operator/controllers.ts";
+import type { OwnershipTimes } from "../../src/operator/ownership.ts";
 import type { ServerDefaults } from "../../src/operator/server/spec.ts";
 import { makeWorld, type World } from "../../src/operator/server/world.ts";
 import { type ApiServer, startApiServer } from "./api-server.ts";
@@ -42,6 +43,9 @@ export interface OperatorOptions {
   scopes?: readonly string[];
   /** Where the operator's calls go, such as a fault proxy. */
   url?: URL;
+  /** Which operator it is, where there are several. */
+  leaseName?: string;
+  ownershipTimes?: OwnershipTimes;
   /** For what specs leave out. */
   serverDefaults?: ServerDefaults;
   /** What the reconcile sees instead of the world as it was made. */
@@ -95,6 +99,8 @@ export class OperatorCluster {
       allowedImages: allowedImages(relayImage, ["registry.example/team/"]),
       ...(options.serverDefaults && { serverDefaults: options.serverDefaults }),
       operatorNamespace: namespace,
+      leaseName: options.leaseName ?? "chatmail-operator",
+      ...(options.ownershipTimes && { ownershipTimes: options.ownershipTimes }),
       instance: "test",
       signal: stopping.signal,
       log,
@@ -320,6 +326,8 @@ const roots: Record<string, string> = {
   statefulsets: "/apis/apps/v1",
   networkpolicies: "/apis/networking.k8s.io/v1",
   cronjobs: "/apis/batch/v1",
+  jobs: "/apis/batch/v1",
+  leases: "/apis/coordination.k8s.io/v1",
 };
 
 /** How each is written where it is applied. */

@@ -40,7 +40,7 @@ const submit = async (to: string) => {
     data: encryptedMessage({ from: alice, to: [to] }),
   });
   await smtp.quit();
-  return `${code} ${text}`;
+  return code === 250 ? "250" : text;
 };
 const messagesOf = async (user: string) => {
   const client = await ImapClient.ready(pod.at(ports.imaps), user, password);
@@ -82,13 +82,13 @@ test("one that closes accepts no mail and no accounts, and serves those that it 
   await pod.usePlan(planText(planOf(spec, { closing: true })));
   expect(await submit(bob)).toMatch(closed);
   const late = await half.finish(encryptedMessage({ from: alice, to: [bob] }));
-  expect(`${late.code} ${late.text}`).toMatch(closed);
+  expect(late.text).toMatch(closed);
   const from = "x@elsewhere.example";
   const posted = await postMail(pod, { from, to: [bob], body: encryptedMessage({ from, to: [bob] }) });
   expect(posted).toMatchObject({ status: 400, body: expect.stringMatching(closed) });
   const smtp = await SmtpClient.ready(pod.at(ports.smtp));
   const refused = await smtp.send({ from, to: [bob], data: encryptedMessage({ from, to: [bob] }) });
-  expect(`${refused.code} ${refused.text}`).toMatch(closed);
+  expect(refused.text).toMatch(closed);
   await smtp.quit();
 
   expect(await messagesOf(bob)).toBe(1);

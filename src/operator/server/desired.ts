@@ -5,6 +5,7 @@ import type { Reason } from "../../api/reasons.ts";
 import { resources } from "../../kube/kinds.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
 import { presentIn } from "../identity/read.ts";
+import { isOfEarlier } from "../identity/secret.ts";
 import type { Concern } from "../problem.ts";
 import { addressesOf } from "./addresses.ts";
 import { extrasOf } from "./extras.ts";
@@ -62,7 +63,7 @@ export function lastingChildren(server: ChatmailServer, seen: Seen, options: Des
  */
 function claimOf(server: ChatmailServer, seen: Seen): DesiredChild[] {
   const { volumeClaim: claim } = seen;
-  if (isLost("volume", server, seen) || isEnding(claim)) return [];
+  if (isLost("volume", server, seen) || isEnding(claim) || (claim && isOfEarlier(server, claim))) return [];
   const dkimFingerprint = keyMemory(server, seen);
   const { wanted, existing, capacity = existing } = volumeSizes(server, claim);
   const isRecorded =

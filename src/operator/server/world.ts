@@ -17,6 +17,7 @@ import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
 import { Fleets } from "../fleet/fleets.ts";
 import { UnsavedKeys } from "../identity/unsaved.ts";
+import { Ownership, type OwnershipTimes } from "../ownership.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
 
 import type {
@@ -112,6 +113,8 @@ export interface World {
   resolve: (server: WrittenServer) => ResolvedSpec;
   /** Where the operator itself runs: it may read the health of the pods. */
   operatorNamespace: string;
+  /** Which namespaces this operator looks after, where others might, too. */
+  ownership: Ownership;
   now: () => Date;
 }
 
@@ -149,6 +152,9 @@ export function makeWorld(options: {
   /** For what a spec leaves out. */
   serverDefaults?: ServerDefaults;
   operatorNamespace: string;
+  /** Name of the lease, in that namespace, by which replicas of this operator take turns. */
+  leaseName: string;
+  ownershipTimes?: OwnershipTimes;
   /** Which operator says what events say. */
   instance: string;
   signal: AbortSignal;
@@ -179,6 +185,23 @@ export function makeWorld(options: {
   );
   const { serverDefaults = {} } = options;
   const fleets = new Fleets(cache, { servers: stores.servers, relayImage, fieldManager });
+  const events = new EventRecorder({ client, component: fieldManager, instance, log });
+  const ownership = new Ownership({
+    client,
+    identity: `${operatorNamespace}/${options.leaseName}`,
+    events,
+    log,
+    namespaces: () =>
+      new Set([...stores.servers.all(), ...fleets.store.all()].map(({ metadata }) => metadata.namespace ?? "")),
+    times: options.ownershipTimes,
+  });
+  for (const store of [stores.servers, fleets.store])
+    store.listen(({ type, object }) => {
+      if (type === "deleted") ownership.forget(object);
+    });
+  metrics?.gauge("chatmail_operator_namespaces_of_others", () =>
+    ownership.others.map((labels) => ({ labels, value: 1 })),
+  );
   const byObject = eventStores.map((store) => store.index(({ involvedObject }) => [aboutText(involvedObject)]));
   return {
     client,
@@ -196,7 +219,8 @@ export function makeWorld(options: {
     serverDefaults,
     resolve: resolverOf(serverDefaults, fleets),
     applier: new Applier({ client, fieldManager }),
-    events: new EventRecorder({ client, component: fieldManager, instance, log }),
+    events,
+    ownership,
     now: () => new Date(),
     otherSecrets: cache.store(resources.secret, {
       metadataOnly: true,

@@ -58,15 +58,15 @@ const everything = {
  */
 describe("the format, version 1", () => {
   test("a server that is being deleted takes no mail and no accounts, whatever its spec says", () => {
-  const spec = specOf("a.test", { accounts: { registration: "Open" } });
-  expect(planOf(spec, { closing: true })).toEqual({
-    version: 1,
-    closing: true,
-    domains: [{ domain: "a.test", accounts: { registration: "Closed" } }],
+    const spec = specOf("a.test", { accounts: { registration: "Open" } });
+    expect(planOf(spec, { closing: true })).toEqual({
+      version: 1,
+      closing: true,
+      domains: [{ domain: "a.test", accounts: { registration: "Closed" } }],
+    });
   });
-});
 
-test.each([
+  test.each([
     { name: "default.json", text: textOf("nine.example.org") },
     { name: "everything.json", text: textOf("nine.example.org", everything) },
   ])("$name is written byte for byte", ({ name, text }) => expect(text).toBe(fixture(name)));
