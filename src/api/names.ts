@@ -72,6 +72,17 @@ export const childNames = (server: string) => ({
   expiryNetworkPolicy: `${server}-expiry`,
 });
 
+export const eraseJobPrefix = (server: string) => `${server}-erase-`;
+/** Another one for each server that had the name: the last one's may be there for a while. */
+export const eraseJobName = ({ name, uid }: { name: string; uid: string }) =>
+  `${eraseJobPrefix(name)}${uid.slice(0, 8)}`;
+
+/**
+ * On a ChatmailServer whose deletion has to do more than Kubernetes does by itself, until that is
+ * done.
+ */
+export const deletionFinalizer = `${group}/deletion`;
+
 export const annotations = {
   /**
    * On the pod template: digest of the Secrets that are read only when the pod starts; another
@@ -95,6 +106,11 @@ export const annotations = {
   pause: `${group}/pause`,
   /** On a ChatmailServer, by a person: how much the operator logs about it. */
   logLevel: `${group}/log-level`,
+  /**
+   * On a ChatmailServer that is deleted, by a person: nothing is waited for, as long as it is there
+   * and not "false".
+   */
+  forceDelete: `${group}/force-delete`,
   /**
    * On a volume claim: which DKIM key the domain signs with. A cluster that is restored has no
    * status that remembers it.

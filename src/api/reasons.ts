@@ -35,6 +35,18 @@ export const reasons = {
     meaning:
       "the pod, its volume and its Service are left as they are: management is Paused, or the annotation chatmail.dev/pause is set",
   },
+  Deleting: {
+    who: "moving",
+    withinMinutes: 75,
+    meaning:
+      "the server is being deleted: the message says what is being done; with the annotation chatmail.dev/force-delete nothing is waited for",
+  },
+  OtherOperator: {
+    who: "needs person",
+    aside: true,
+    meaning:
+      "told in an event and in the operator's log alone: another operator looks after the namespace, and this one does nothing in it",
+  },
   Unmanaged: { meaning: "the operator changes nothing of this server: management is Unmanaged" },
   SpecInvalid: { who: "needs edit", meaning: "the spec is invalid; the message names the field and the rule" },
   DomainTaken: { who: "needs edit", meaning: "another server in the cluster serves the same domain" },

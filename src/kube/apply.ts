@@ -3,7 +3,7 @@
  * written while nothing changes.
  */
 import { createHash } from "node:crypto";
-import type { Client } from "./client.ts";
+import { type Client, isApiError } from "./client.ts";
 import { doubledLists } from "./doubled.ts";
 import { canonical, hasAll, ownedFields, ownsMoreThan, projection } from "./fields.ts";
 import { immutableFields, remakeOf } from "./immutable.ts";
@@ -136,20 +136,43 @@ export class Applier {
   ): Promise<boolean> {
     const { name, present, store, signal } = options;
     if ((object.metadata.finalizers ?? []).includes(name) === present) return false;
+    if (!present) {
+      await this.#removeFinalizer(resource, object, name, signal);
+      return true;
+    }
     const { apiVersion, kind, metadata } = object;
     // With its uid, so that an object that was deleted meanwhile is not recreated.
     const { namespace, name: of, uid } = metadata;
-    const own = {
-      name: of,
-      ...(namespace && { namespace }),
-      ...(uid && { uid }),
-      ...(present && { finalizers: [name] }),
-    };
+    const own = { name: of, ...(namespace && { namespace }), ...(uid && { uid }), finalizers: [name] };
     const how = { fieldManager: `${this.#manager}/${name.replaceAll("/", ".")}`.slice(0, 128), force: true };
     const now = await this.#client.apply(resource, { apiVersion, kind, metadata: own }, how, signal);
-    // Without its last finalizer a deleted object is gone; the watch tells.
-    if (present) store?.wrote(now as never);
+    store?.wrote(now as never);
     return true;
+  }
+
+  /**
+   * By a patch of the version that was read. Server-side apply would leave one that somebody else
+   * has applied too, such as a restored backup, and take those away that nobody has applied, such
+   * as `orphan`, which a deletion sets. Without its last finalizer a deleted object is gone; the
+   * watch tells.
+   */
+  async #removeFinalizer(resource: Resource, object: KubeObject, name: string, signal: AbortSignal): Promise<void> {
+    const { namespace, name: of, uid } = object.metadata;
+    const at = { ...(namespace && { namespace }), name: of };
+    for (let tries = 1; ; tries++) {
+      const now = await this.#client.get(resource, at, signal);
+      const finalizers = now?.metadata.finalizers ?? [];
+      if (!now || now.metadata.uid !== uid || !finalizers.includes(name)) return;
+      const { resourceVersion } = now.metadata;
+      const metadata = { resourceVersion, finalizers: finalizers.filter((each) => each !== name) };
+      try {
+        await this.#client.merge(resource, at, { metadata }, signal);
+        return;
+      } catch (error) {
+        if (isApiError(error, 404)) return;
+        if (!isApiError(error, 409) || tries >= 5) throw error;
+      }
+    }
   }
 
   /** Of how many objects it is remembered what the server made of them. */

@@ -8,6 +8,7 @@ import type {
   V1CronJob,
   V1Job,
   V1Lease,
+  V1Namespace,
   V1NetworkPolicy,
   V1PersistentVolumeClaim,
   V1Pod,
@@ -38,6 +39,7 @@ export type CronJob = Typed<V1CronJob>;
 export type CoreEvent = Typed<CoreV1Event>;
 export type Job = Typed<V1Job>;
 export type Lease = Typed<V1Lease>;
+export type Namespace = Typed<V1Namespace>;
 export type NetworkPolicy = Typed<V1NetworkPolicy>;
 export type Pod = Typed<V1Pod>;
 export type Secret = Typed<V1Secret>;
@@ -56,6 +58,7 @@ const coordination = kindOf("coordination.k8s.io");
 
 /** How each kind is addressed. */
 export const resources = {
+  namespace: { ...core<Namespace>("Namespace", "namespaces"), clusterScoped: true },
   configMap: core<ConfigMap>("ConfigMap", "configmaps"),
   secret: core<Secret>("Secret", "secrets"),
   service: core<Service>("Service", "services"),

@@ -1,4 +1,7 @@
-/** The operator: looks after ChatmailServers until SIGTERM. */
+/**
+ * The operator: looks after ChatmailServers until SIGTERM. `operator release`: lets all of them go,
+ * before it is removed.
+ */
 import { hostname } from "node:os";
 import { pino } from "pino";
 import { kubeClient } from "../kube/client.ts";
@@ -9,6 +12,8 @@ import { readConfig, scopesOf } from "../operator/config.ts";
 import { runControllers } from "../operator/controllers.ts";
 import { serveHealth } from "../operator/health.ts";
 import { operatorHelp } from "../operator/metrics.ts";
+import { releaseServers } from "../operator/release.ts";
+import { releaseWithNamespace } from "../operator/server/retire.ts";
 import { makeWorld } from "../operator/server/world.ts";
 
 const config = readConfig(process.env);
@@ -33,6 +38,7 @@ const world = makeWorld({
   serverDefaults: config.serverDefaults,
   rollout: config.rollout,
   operatorNamespace: ownNamespace,
+  leaseName: config.leaseName,
   instance,
   signal: stopping.signal,
   log,
@@ -44,6 +50,12 @@ metrics.gauge("process_resident_memory_bytes", () => process.memoryUsage.rss());
 metrics.gauge("nodejs_heap_size_used_bytes", () => process.memoryUsage().heapUsed);
 const health = await serveHealth(config.healthPort, { ready: () => world.cache.filled, metrics: () => metrics.text() });
 log.info({ namespaces: scopes, relayImage: config.relayImage }, "operator started");
+
+if (process.argv[2] === "release") {
+  const lease = { namespace: ownNamespace, name: config.leaseName };
+  await releaseServers({ world, client, lease, identity: `${instance}-release`, log, signal: stopping.signal });
+  process.exit(0);
+}
 
 const lead = (signal: AbortSignal) => runControllers(world, { workers: config.workers, log, signal, metrics });
 const ended = config.leaderElection
@@ -61,6 +73,10 @@ const ended = config.leaderElection
 // Another may lead from now on, so nothing that is still under way may go on; Kubernetes starts
 // this one again as one that waits.
 if (ended === "lost") process.exit(1);
+const released = await releaseWithNamespace(ownNamespace, world, AbortSignal.timeout(10_000)).catch((err: unknown) =>
+  log.warn({ err }, "servers not released"),
+);
+if (released) log.info({ servers: released }, "the namespace is being deleted, its servers were released");
 await world.events.close();
 stopping.abort(new Error("stopped"));
 await world.cache.ended;

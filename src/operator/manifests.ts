@@ -20,7 +20,8 @@ const apply = ["create", "patch"];
 
 /** For objects of our own kinds. */
 export const rulesFor = (of: readonly Pick<Kind, "plural">[]): PolicyRule[] => [
-  { apiGroups: [group], resources: of.map(({ plural }) => plural), verbs: read },
+  // Patched: the finalizer of its deletion, and nothing else.
+  { apiGroups: [group], resources: of.map(({ plural }) => plural), verbs: [...read, "patch"] },
   { apiGroups: [group], resources: of.map(({ plural }) => `${plural}/status`), verbs: ["patch"] },
   // Where the API server asks who may block the deletion of an owner.
   { apiGroups: [group], resources: of.map(({ plural }) => `${plural}/finalizers`), verbs: ["update"] },
@@ -43,8 +44,12 @@ export const watchRules: PolicyRule[] = [
   // a dry run alone, to see whether the pod that would replace a running one is taken.
   { apiGroups: [""], resources: ["pods"], verbs: [...read, ...apply] },
   // Another image is checked before it replaces one that runs; a check that is no longer needed is
-  // given a time to live of zero.
+  // given a time to live of zero. The mail of a deleted server whose accounts are kept is deleted.
   { apiGroups: ["batch"], resources: ["jobs"], verbs: [...read, ...apply] },
+  // Whether it is being deleted.
+  { apiGroups: [""], resources: ["namespaces"], verbs: ["get"] },
+  // Which operator looks after the namespace.
+  { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] },
   // Why a claim is not bound or a pod not made.
   { apiGroups: [""], resources: ["events"], verbs: ["list", "watch"] },
   // What became of a server, for kubectl describe.

@@ -5,6 +5,7 @@ export const operatorHelp = {
   ...kubeHelp,
   chatmail_operator_servers: "ChatmailServers that the operator knows",
   chatmail_operator_fleets: "ChatmailFleets that the operator knows",
+  chatmail_operator_namespaces_of_others: "1 for each watched namespace that another operator looks after",
   process_resident_memory_bytes: "Resident memory of the operator",
   nodejs_heap_size_used_bytes: "Memory in use by JavaScript objects",
 } as const;

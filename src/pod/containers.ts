@@ -267,6 +267,30 @@ export function checkContainers(planHash: string): readonly RelayContainer[] {
   ];
 }
 
+/**
+ * Of a server that is deleted while its identity is kept: they delete the mail in mailboxes and in
+ * the queue, each as the user whose it is. No plan is needed.
+ */
+export const eraseContainers: readonly RelayContainer[] = [
+  {
+    ...asVmail,
+    name: "erase-mail",
+    command: [programs.node, programs.expire, "--all", "mail"],
+    mounts: [mail],
+    ports: [],
+  },
+  {
+    name: "erase-queue",
+    command: [programs.node, programs.expire, "--all", "queue"],
+    uid: postfix.uid,
+    gid: postfix.gid,
+    capabilities: [],
+    env: {},
+    mounts: [queue],
+    ports: [],
+  },
+];
+
 /** The daily clean-up: a job of its own beside the pod, on the same volume. */
 export const expiryContainer: RelayContainer = {
   ...asVmail,

@@ -160,6 +160,9 @@ export const planFile = "plan.json";
 /** What a program has made of the plan, for the relay daemon: see configure.ts. */
 export const planReport = (program: string) => `${folders.run}/plan-${program}.json`;
 
+/** How much mail is left in Postfix's queue, for the relay daemon, which asks for it. */
+export const queueReport = `${folders.run}/queue.json`;
+
 /** Programs of ours in the relay image: bundled, run by the image's node. */
 export const programs = {
   node: "/usr/local/bin/node",

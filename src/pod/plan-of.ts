@@ -12,8 +12,13 @@ export interface PublishedFiles {
   ownPages?: boolean;
 }
 
+export interface PlanOptions extends PublishedFiles {
+  /** The server is being deleted: no mail and no accounts, whatever the spec says. */
+  closing?: boolean;
+}
+
 /** With the fields that differ from the built-in values of the format. */
-export function planOf(spec: ChatmailServerSpec, { ownPages = true }: PublishedFiles = {}): WrittenPlan {
+export function planOf(spec: ChatmailServerSpec, { ownPages = true, closing = false }: PlanOptions = {}): WrittenPlan {
   const { accounts, certificate, domain, messages, network, privacy, services, storage, website } = spec;
   const { turn } = services;
   const whole: Plan = {
@@ -22,7 +27,7 @@ export function planOf(spec: ChatmailServerSpec, { ownPages = true }: PublishedF
       {
         domain,
         accounts: {
-          registration: accounts.registration,
+          registration: closing ? "Closed" : accounts.registration,
           usernameMinLength: accounts.usernameMinLength,
           usernameMaxLength: accounts.usernameMaxLength,
           passwordMinLength: accounts.passwordMinLength,
@@ -66,6 +71,7 @@ export function planOf(spec: ChatmailServerSpec, { ownPages = true }: PublishedF
       smtp: network.connections.submission,
       perClient: network.connections.perClient,
     },
+    closing,
     reservedBytes: reservedBytes(storage),
     proxyProtocol: network.proxyProtocol,
     dnssec: network.dnssecResolvers !== undefined,

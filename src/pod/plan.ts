@@ -134,6 +134,11 @@ export const Plan = z.object({
   connections: z
     .object({ imap: some.default(10_000), smtp: some.default(1_000), perClient: some.default(1_500) })
     .prefault({}),
+  /**
+   * The server is about to be deleted: no mail is accepted, and the queue is sent as far as it can
+   * be.
+   */
+  closing: onOff.default(false),
   /** Free room on the volume below which no mail is accepted. */
   reservedBytes: count.default(1024 * mebibyte),
   /**

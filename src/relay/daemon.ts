@@ -17,6 +17,8 @@ import { readResources } from "./accounts/resources.ts";
 import { accountExists } from "./accounts/store.ts";
 import { answerAuth, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
 import { Certificates } from "./certificate/certificates.ts";
+import { LastMail } from "./closing/last-mail.ts";
+import { UntilClosing } from "./closing/until-closing.ts";
 import type { Settings, Start } from "./config.ts";
 import { openHttpsDelivery, reportingEnd } from "./deliver/server.ts";
 import { localRecipient, ourDomainOf } from "./domains.ts";
@@ -117,6 +119,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   mkdirSync(settings.runFolder, { recursive: true });
   const { runFolder, tlsFolder } = settings;
   const certificates = new Certificates({ runFolder, tlsFolder, domains, log });
+  const lastMail = new LastMail({ settings, log });
   const { plan } = options;
   const follower =
     plan &&
@@ -135,6 +138,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         replaceFields(settings, plan.settingsFor(wanted));
         rule = ruleOf(settings);
         keys.problems();
+        lastMail.follow();
         await push.follow();
       },
       usedByAll: () => certificates.forgetOthers(),
@@ -153,18 +157,19 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         stopping: () => stopping,
         refusals: () => accounts.refusals(),
         plan: () => follower?.status(),
+        closing: () => lastMail.status(),
       }),
     ...failuresOf("health"),
   });
   servers.push(
     await openMilter({
       path: pathOf("outgoingMilter"),
-      begin: (from) => new OutgoingFilter(from, rates, { ...tools, order, keys }),
+      begin: (from) => new UntilClosing(new OutgoingFilter(from, rates, { ...tools, order, keys }), settings),
       ...failuresOf("outgoing milter"),
     }),
     await openMilter({
       path: pathOf("incomingMilter"),
-      begin: (from) => new IncomingFilter(from, { ...tools, order, verifier }),
+      begin: (from) => new UntilClosing(new IncomingFilter(from, { ...tools, order, verifier }), settings),
       ...failuresOf("incoming milter"),
     }),
     await openMilter({
@@ -238,6 +243,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     health.listen(settings.healthPort, () => resolve());
   });
   await push.follow();
+  lastMail.follow();
   follower?.start();
   events.serving(log, Object.keys(settings.domains).length);
 
@@ -248,6 +254,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       stopping = true;
       certificates.stop();
       await follower?.stop();
+      lastMail.stop();
       order.stop();
       await Promise.all(servers.map((server) => server.close(graceMs)));
       await Promise.all([routes.close(), rates.close()]);

@@ -73,6 +73,11 @@ export const planUsed = (log: Logger, plan: string) => log.info({ plan }, "plan 
 /** The one before stays. */
 export const planRefused = (log: Logger, why: string) => log.error({ why }, "plan not used");
 
+/** From now on no mail is accepted: the server is being deleted. */
+export const closing = (log: Logger) => log.info("closing, sending what is left in the queue");
+
+export const queueEmpty = (log: Logger) => log.info("queue empty");
+
 export const reloadNotAsked = (log: Logger, program: string, err: unknown) =>
   log.warn({ program, err: withoutPaths(err) }, "reload failed");
 

@@ -106,8 +106,20 @@ test("a replica whose lease another has taken ends at once, and is started anew"
   await until("another leader", ours, { patienceMs: patienceMs.client });
 });
 
-test("helm uninstall leaves the server and its relay as they are", async () => {
+test("helm uninstall leaves the server and its relay as they are, and nothing that waits for an operator", async () => {
+  const storage = { reclaimPolicy: "Delete" };
+  await apply({ ...server, spec: { domain: "_eleven.test", accounts: { sendBurst: 30 }, storage } });
+  const finalizers = () => inNamespace("get", "cms", "eleven", "-o", "jsonpath={.metadata.finalizers}");
+  await until("the finalizer", async () => (await finalizers()) !== "", { patienceMs: patienceMs.client });
   await helm("uninstall", namespace, "--wait");
+  expect(await finalizers()).toBe("");
   expect(await inNamespace("get", "pod", "eleven-0", "-o", "jsonpath={.status.phase}")).toBe("Running");
   expect(await inNamespace("get", "deployments", "-o", "name")).toBe("");
+});
+
+test("deleted without an operator, the server takes its volume and keys with it as its policy says", async () => {
+  await inNamespace("delete", "cms", "eleven");
+  const left = async () =>
+    (await inNamespace("get", "pvc,secret", "-l", "chatmail.dev/server=eleven", "-o", "name")) === "";
+  await until("all to be gone", left, { patienceMs: patienceMs.pod, everyMs: 200 });
 });

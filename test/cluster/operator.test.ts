@@ -5,7 +5,7 @@
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Condition, WrittenServer } from "../../src/api/chatmail-server.ts";
-import { annotations } from "../../src/api/names.ts";
+import { annotations, deletionFinalizer } from "../../src/api/names.ts";
 import { sha256Of } from "../../src/certificates/pair.ts";
 import { certificateNames, type KeyPair } from "../../src/certificates/self-signed.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
@@ -377,10 +377,8 @@ describe("deleting a server", () => {
 
   test("with Delete everything goes", async () => {
     await patch("story", { storage: { reclaimPolicy: "Delete" } });
-    await until(
-      "the volume to be owned",
-      async () => (await get("pvc", "story-data")).metadata.ownerReferences?.length === 1,
-    );
+    const isHeld = async () => (await get("cms", "story")).metadata.finalizers?.includes(deletionFinalizer);
+    await until("the finalizer", isHeld);
     await kubectl(["-n", namespace, "delete", "cms", "story"]);
     const left = () =>
       Promise.all([exists("pvc", "story-data"), exists("secret", "story-tls"), exists("secret", "story-dkim")]);

@@ -13,6 +13,7 @@ import { allowedImages } from "../../src/operator/config.ts";
 import { runControllers } from "../../src/operator/controllers.ts";
 import type { LiveJob } from "../../src/operator/server/live.ts";
 import type { Policy } from "../../src/operator/rollout/policy.ts";
+import type { OwnershipTimes } from "../../src/operator/ownership.ts";
 import type { ServerDefaults } from "../../src/operator/server/spec.ts";
 import { makeWorld, type World } from "../../src/operator/server/world.ts";
 import { type ApiServer, startApiServer } from "./api-server.ts";
@@ -44,6 +45,9 @@ export interface OperatorOptions {
   scopes?: readonly string[];
   /** Where the operator's calls go, such as a fault proxy. */
   url?: URL;
+  /** Which operator it is, where there are several. */
+  leaseName?: string;
+  ownershipTimes?: OwnershipTimes;
   /** For what specs leave out. */
   serverDefaults?: ServerDefaults;
   /** By default that of all tests. */
@@ -103,6 +107,8 @@ export class OperatorCluster {
       allowedImages: allowedImages(relayImage, ["registry.example/team/"]),
       ...(options.serverDefaults && { serverDefaults: options.serverDefaults }),
       operatorNamespace: namespace,
+      leaseName: options.leaseName ?? "chatmail-operator",
+      ...(options.ownershipTimes && { ownershipTimes: options.ownershipTimes }),
       instance: "test",
       signal: stopping.signal,
       log,
@@ -351,6 +357,7 @@ const roots: Record<string, string> = {
   networkpolicies: "/apis/networking.k8s.io/v1",
   cronjobs: "/apis/batch/v1",
   jobs: "/apis/batch/v1",
+  leases: "/apis/coordination.k8s.io/v1",
 };
 
 /** How each is written where it is applied. */

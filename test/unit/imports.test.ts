@@ -39,9 +39,10 @@ const mayUseInRelay: Record<string, readonly string[]> = {
   /** Files beside the rooms: files, domains, events, metrics, rate … */
   tools: [],
   certificate: ["tools"],
+  closing: ["wire", "tools"],
   invites: ["tools"],
   accounts: ["invites", "tools"],
-  expire: ["accounts", "tools"],
+  expire: ["accounts", "metadata", "tools"],
   filter: ["accounts", "mime", "wire", "tools"],
   order: [],
   metadata: ["accounts", "wire", "tools"],

@@ -89,9 +89,9 @@ test("every metric of the code has its line on the page of metrics", () => {
 });
 
 test("the chart sets each variable by the value that the configuration's page names", () => {
-  const template = textOf("charts/chatmail-operator/templates/deployment.yaml");
   const helpers = textOf("charts/chatmail-operator/templates/_helpers.tpl");
-  const [, ...variables] = template.slice(0, template.indexOf("ports:")).split(/^ +- name: (?=[A-Z])/m);
+  const [, template = ""] = helpers.split('{{- define "chatmail-operator.env" -}}');
+  const [, ...variables] = template.split(/^- name: (?=[A-Z])/m);
   const set = new Map(variables.map((text) => [/^\w+/.exec(text)?.[0] ?? "", text]));
   // the condition around a variable stands before it
   const around = (name: string) => template.slice(template.indexOf(`name: ${name}`) - 120, template.length);

@@ -35,3 +35,63 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "chatmail-operator.namespaces" -}}
 {{- toJson (default (list .Release.Namespace) .Values.watch.namespaces) -}}
 {{- end -}}
+
+{{/* what the operator is told, also when it ends */}}
+{{- define "chatmail-operator.env" -}}
+- name: RELAY_IMAGE
+  value: {{ include "chatmail-operator.image" (list . .Values.relayImage) | quote }}
+{{- with .Values.relayImage.allowed }}
+- name: ALLOWED_IMAGES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.serverDefaults }}
+- name: SERVER_DEFAULTS
+  value: {{ toJson . | quote }}
+{{- end }}
+- name: ROLLOUT_PAUSED
+  value: {{ .Values.rollout.paused | quote }}
+- name: ROLLOUT_GATE
+  value: {{ .Values.rollout.gate | quote }}
+- name: ROLLOUT_CANARY_SOAK_SECONDS
+  value: {{ int .Values.rollout.canarySoakSeconds | quote }}
+- name: ROLLOUT_MAX_UNAVAILABLE
+  value: {{ .Values.rollout.maxUnavailable | toString | quote }}
+- name: ROLLOUT_SOAK_SECONDS
+  value: {{ int .Values.rollout.soakSeconds | quote }}
+- name: ROLLOUT_MAX_FAILURES
+  value: {{ int .Values.rollout.maxFailures | quote }}
+- name: WATCH_NAMESPACES
+  value: {{ if .Values.watch.allNamespaces }}"*"{{ else }}{{ include "chatmail-operator.namespaces" . | fromJsonArray | join "," | quote }}{{ end }}
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: LEASE_NAME
+  value: {{ include "chatmail-operator.fullname" . }}
+- name: LOG_LEVEL
+  value: {{ .Values.logLevel }}
+- name: WORKERS
+  value: {{ .Values.workers | quote }}
+{{- end -}}
+
+{{- define "chatmail-operator.placement" -}}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}

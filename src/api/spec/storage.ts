@@ -3,6 +3,9 @@ import { z } from "zod";
 import { smallerSize, withRules } from "../rules.ts";
 import { entries, objectName, size } from "../schema.ts";
 
+const ReclaimPolicy = z.enum(["Retain", "RetainIdentity", "Delete"]);
+export type ReclaimPolicy = z.infer<typeof ReclaimPolicy>;
+
 export const Storage = withRules(
   z.object({
     size: size({ name: "size", atLeast: "100Mi", atMost: "100Ti" })
@@ -21,12 +24,9 @@ export const Storage = withRules(
       .describe(
         "Annotations of the volume claim, for example for a backup tool. The operator's own annotations go before them.",
       ),
-    reclaimPolicy: z
-      .enum(["Retain", "Delete"])
-      .default("Retain")
-      .describe(
-        "What happens to mailboxes and keys when the ChatmailServer is deleted. Retain: the volume claim and the Secrets are kept. Delete: they are deleted.",
-      ),
+    reclaimPolicy: ReclaimPolicy.default("Retain").describe(
+      "What happens to mailboxes and keys when the ChatmailServer is deleted. Retain: the volume claim and the Secrets are kept as they are. RetainIdentity: they are kept, and all mail on the volume is deleted; a server of the same name and domain has the accounts, passwords and keys again. Delete: all is deleted. Before mail is deleted, the queue is sent, for five minutes at most.",
+    ),
   }),
   smallerSize(
     "reservedForMailboxes",

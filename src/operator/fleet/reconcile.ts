@@ -23,6 +23,8 @@ const notedAgainMs = 1_000;
 export async function reconcileFleet(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
   const fleet = world.fleets.store.at(key);
   if (!fleet || fleet.metadata.deletionTimestamp) return {};
+  const other = await world.ownership.otherIn(fleet.metadata.namespace ?? "", signal);
+  if (other !== undefined) return { againMs: world.ownership.leaveTo(other, fleet) };
 
   let seen = observeFleet(fleet, world);
   const wanted = desiredServers(fleet, seen);

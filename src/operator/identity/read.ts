@@ -6,7 +6,7 @@ import { rsaKey } from "../../pod/dkim.ts";
 import type { Problem } from "../problem.ts";
 import type { World } from "../server/world.ts";
 import { recordedFingerprint } from "./recorded.ts";
-import { isMadeFor, notMadeFor, secretNameOf, textsIn } from "./secret.ts";
+import { isMadeFor, isOfEarlier, notMadeFor, secretNameOf, textsIn } from "./secret.ts";
 import { type IdentityName, type IdentityValues, identities, identityNames } from "./table.ts";
 
 /** "foreign": somebody else's Secret has the name. */
@@ -56,6 +56,10 @@ export function foundIn<Name extends IdentityName>(
   const isRestored = name === "dkim" && isRecordedKey(server, secret);
   if (!isMadeFor(server, secret) && !isRestored)
     return { state: "foreign", secret, problem: { reason: "ApplyConflict", message: notMadeFor(secret) } };
+  if (isOfEarlier(server, secret)) {
+    const message = `Secret ${secret.metadata.name} of an earlier server is being deleted; a new one is created when it is gone`;
+    return { state: "foreign", secret, problem: { reason: "Progressing", message } };
+  }
   const at = { domain: server.spec.domain, now, secretName: secret.metadata.name };
   const { value, problem } = identities[name].judge(textsIn(secret), at);
   if (value === undefined || problem) return { state: "broken", secret, value, problem };

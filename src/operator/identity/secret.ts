@@ -67,11 +67,15 @@ export function metadataPatch(server: ChatmailServer, secret: Secret): object | 
  * Made by the operator for a server of this name: also for an earlier one that left its volume or
  * key behind.
  */
-export function isMadeFor(server: ChatmailServer, live: KubeObject): boolean {
+export function isMadeFor(server: Pick<ChatmailServer, "metadata">, live: KubeObject): boolean {
   const owner = live.metadata.ownerReferences?.find((reference) => reference.controller);
   if (owner && owner.uid !== server.metadata.uid && owner.kind !== chatmailServer.kind) return false;
   return live.metadata.labels?.[labels.server] === server.metadata.name;
 }
+
+/** It goes with an earlier server of the name: the garbage collector is about to delete it. */
+export const isOfEarlier = (server: Pick<ChatmailServer, "metadata">, { metadata }: KubeObject): boolean =>
+  (metadata.ownerReferences ?? []).some(({ kind, uid }) => kind === chatmailServer.kind && uid !== server.metadata.uid);
 
 export const notMadeFor = ({ kind, metadata }: KubeObject) =>
   `${kind} ${metadata.name} exists but does not belong to this server: rename or delete it`;

@@ -189,7 +189,11 @@ async function applyChild(
 }
 
 /** What the API server refuses is expected, and noted; `what` it refused begins the message. */
-async function noting(done: Done, of: { what: string; concern: Concern }, write: () => Promise<void>): Promise<void> {
+export async function noting(
+  done: Done,
+  of: { what: string; concern: Concern },
+  write: () => Promise<void>,
+): Promise<void> {
   try {
     await write();
   } catch (error) {

@@ -18,6 +18,7 @@ export async function runServerController(
 ): Promise<void> {
   const { log, signal, metrics } = options;
   await Promise.all([
+    world.ownership.run(signal),
     world.relays.run({ log, signal, ...(metrics && { metrics }) }),
     runController({
       ...options,

@@ -4,6 +4,7 @@ import { childNames } from "../../api/names.ts";
 import type { Reason } from "../../api/reasons.ts";
 import { resources } from "../../kube/kinds.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
+import { isOfEarlier } from "../identity/secret.ts";
 import type { Concern } from "../problem.ts";
 import { isEnding, isLost, keyMemory, servesLostVolume } from "./losses.ts";
 import { podInputs } from "./pod-inputs.ts";
@@ -69,7 +70,7 @@ export function lastingChildren(
  */
 function claimOf(server: ChatmailServer, seen: Seen): DesiredChild[] {
   const { volumeClaim: claim } = seen;
-  if (isLost("volume", server, seen) || isEnding(claim)) return [];
+  if (isLost("volume", server, seen) || isEnding(claim) || (claim && isOfEarlier(server, claim))) return [];
   const dkimFingerprint = keyMemory(server, seen);
   const { wanted, existing, capacity = existing } = volumeSizes(server, claim);
   const isRecorded =

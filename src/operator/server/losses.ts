@@ -4,11 +4,12 @@
  * mail that is signed with another key is rejected. Pure.
  */
 import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
-import { annotations, chatmailServer, childNames } from "../../api/names.ts";
+import { annotations, childNames } from "../../api/names.ts";
 import { dkimFingerprint, type PublicDkimKey } from "../../dns/dkim-key.ts";
 import type { KubeObject } from "../../kube/object.ts";
 import { rsaKey } from "../../pod/dkim.ts";
 import { recordedFingerprint } from "../identity/recorded.ts";
+import { isOfEarlier } from "../identity/secret.ts";
 import type { Problem } from "../problem.ts";
 import type { LivePod, LiveVolumeClaim } from "./live.ts";
 import type { Seen } from "./seen.ts";
@@ -107,10 +108,8 @@ export function servesLostVolume(pod: LivePod | undefined, claim: LiveVolumeClai
  * Whether the end of this object would be a loss: not of one that ends with an earlier server of
  * the name, which the garbage collector may be about to delete.
  */
-export function isToStay({ metadata: { uid } }: Pick<ChatmailServer, "metadata">, object: KubeObject): boolean {
-  const owners = (object.metadata.ownerReferences ?? []).filter(({ kind }) => kind === chatmailServer.kind);
-  return object.metadata.deletionTimestamp === undefined && owners.every((owner) => owner.uid === uid);
-}
+export const isToStay = (server: Pick<ChatmailServer, "metadata">, object: KubeObject): boolean =>
+  object.metadata.deletionTimestamp === undefined && !isOfEarlier(server, object);
 
 /** What the status has to remember of the volume: as long as it is lost, what it was. */
 export function storageMemory(

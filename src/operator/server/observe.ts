@@ -6,6 +6,7 @@ import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames, labels } from "../../api/names.ts";
 import { resources } from "../../kube/kinds.ts";
 import { readIdentities } from "../identity/read.ts";
+import { hasEnded, isEraseJob } from "./jobs.ts";
 import type { LiveEvent, LivePod } from "./live.ts";
 import { observeCertificate } from "./observe-certificate.ts";
 import { observeInvites } from "./observe-invites.ts";
@@ -23,6 +24,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
   const statefulSet = stores.statefulSets.get(namespace, names.statefulSet);
   const lastWords = (kind: string, about: string) => lastEvent(world, { namespace, kind, name: about });
   const identity = await readIdentities(server, world, signal);
+  const jobs = world.jobsByServer.get(`${namespace}/${name}`);
   return {
     identity,
     certificate: await observeCertificate(server, identity, world, signal),
@@ -38,9 +40,8 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     networkPolicies: [names.networkPolicy, names.expiryNetworkPolicy].flatMap(
       (policy) => stores.networkPolicies.get(namespace, policy) ?? [],
     ),
-    jobs: world.jobsByServer
-      .get(`${namespace}/${name}`)
-      .filter(({ metadata }) => metadata.labels?.[labels.component] !== checkComponent),
+    jobs: jobs.filter((job) => !isEraseJob(job) && job.metadata.labels?.[labels.component] !== checkComponent),
+    erasing: jobs.find((job) => isEraseJob(job) && !hasEnded(job))?.metadata.name,
     ...(volumeClaim?.status?.phase === "Pending" && {
       claimEvent: lastWords("PersistentVolumeClaim", names.volumeClaim),
     }),

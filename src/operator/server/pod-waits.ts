@@ -16,6 +16,9 @@ export function podWaitsFor(server: ChatmailServer, seen: Seen): string[] {
   });
   const lost = lossesIn(server, seen).filter(({ of }) => of === "dkim");
   keys.push(...lost.map(({ message }) => message).filter((message) => !keys.includes(message)));
+  // it would delete the mail of this server, too
+  if (seen.erasing !== undefined)
+    return [`Job ${seen.erasing} is deleting the mail of an earlier server of this name`, ...keys];
   if (certificate.source === "None" || certificate.unusable)
     return [certificate.problem?.message ?? "there is no certificate", ...keys];
   return keys;

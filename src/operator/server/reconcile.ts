@@ -15,6 +15,7 @@ import {
   applyStatus,
   keepIdentities,
   nothingDone,
+  noting,
   refuseKeptOfOthers,
   waitingChanges,
 } from "./act.ts";
@@ -22,6 +23,7 @@ import { lossesIn } from "./losses.ts";
 import { observe } from "./observe.ts";
 import { stallsAt } from "./progress.ts";
 import type { PodTurn, Update } from "./revision.ts";
+import { keepFinalizer, retire } from "./retire.ts";
 import type { Judged, Seen } from "./seen.ts";
 import { domainProblem, imageProblem, type ResolvedSpec } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
@@ -49,13 +51,23 @@ export async function reconcileServer(key: string, world: World, log: Log, signa
 
 async function reconcile(key: string, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
   const live = world.stores.servers.at(key);
-  if (!live || live.metadata.deletionTimestamp) {
+  if (!live) {
     world.rollouts.forget(key);
     return {};
+  }
+  const other = await world.ownership.otherIn(live.metadata.namespace, signal);
+  if (other !== undefined) {
+    world.rollouts.note(key, undefined);
+    return { againMs: world.ownership.leaveTo(other, live) };
   }
 
   const resolved = world.resolve(live);
   const { management } = resolved;
+  if (live.metadata.deletionTimestamp) {
+    world.rollouts.note(key, undefined);
+    const show = (refused: Problem) => judge({ server: live, management, refused }, world, log, signal);
+    return retire(live, { world, log, signal, show });
+  }
   const namespaceRefused = namespaceProblem(live, world);
   const refused = namespaceRefused ?? problemOfSpec(live, resolved, world);
   if (refused || !("spec" in resolved)) {
@@ -126,6 +138,10 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
   let seen = await observe(server, world, signal);
   try {
     refuseKeptOfOthers(server, seen, world);
+    // before there is anything that its end has to take care of
+    await noting(done, { what: "finalizer", concern: "UpToDate" }, async () => {
+      if (await keepFinalizer(server, seen, world, signal)) done.sent.push("finalizer");
+    });
     if (isManaged) await applyLasting(server, seen, done, world, signal);
     // Paused keeps the pod, its volume and its Service as they are, and no more.
     const made = await keepIdentities(server, seen, done, world, signal);

@@ -65,8 +65,10 @@ export interface Seen {
   /** Of ours: those that are there. */
   networkPolicies?: KubeObject[];
   cronJob?: LiveCronJob | undefined;
-  /** Runs of the clean-up. */
+  /** Of the daily clean-up. */
   jobs: LiveJob[];
+  /** The Job that deletes the mail of an earlier server of the name, while it runs. */
+  erasing?: string | undefined;
   /** Kind and name of what would change if the server were not paused. */
   waiting?: readonly string[];
   /** Which revision the pod is to have, and why not yet; undefined where nobody decides that. */

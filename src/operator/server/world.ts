@@ -17,6 +17,7 @@ import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
 import { Fleets } from "../fleet/fleets.ts";
 import { UnsavedKeys } from "../identity/unsaved.ts";
+import { Ownership, type OwnershipTimes } from "../ownership.ts";
 import { builtInPolicy, type Policy } from "../rollout/policy.ts";
 import { type Group, Rollouts } from "../rollout/rollouts.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
@@ -122,6 +123,8 @@ export interface World {
   resolve: (server: WrittenServer) => ResolvedSpec;
   /** Where the operator itself runs: it may read the health of the pods. */
   operatorNamespace: string;
+  /** Which namespaces this operator looks after, where others might, too. */
+  ownership: Ownership;
   now: () => Date;
 }
 
@@ -162,6 +165,9 @@ export function makeWorld(options: {
   rollout?: Policy;
   now?: () => Date;
   operatorNamespace: string;
+  /** Name of the lease, in that namespace, by which replicas of this operator take turns. */
+  leaseName: string;
+  ownershipTimes?: OwnershipTimes;
   /** Which operator says what events say. */
   instance: string;
   signal: AbortSignal;
@@ -197,6 +203,23 @@ export function makeWorld(options: {
   const rollouts = new Rollouts({ servers: () => stores.servers.all().map(keyOf), now });
   fleets.store.listen(() => rollouts.reconsider());
   const { resolve, writtenOf, basisOf } = resolverOf(serverDefaults, fleets);
+  const events = new EventRecorder({ client, component: fieldManager, instance, log });
+  const ownership = new Ownership({
+    client,
+    identity: `${operatorNamespace}/${options.leaseName}`,
+    events,
+    log,
+    namespaces: () =>
+      new Set([...stores.servers.all(), ...fleets.store.all()].map(({ metadata }) => metadata.namespace ?? "")),
+    times: options.ownershipTimes,
+  });
+  for (const store of [stores.servers, fleets.store])
+    store.listen(({ type, object }) => {
+      if (type === "deleted") ownership.forget(object);
+    });
+  metrics?.gauge("chatmail_operator_namespaces_of_others", () =>
+    ownership.others.map((labels) => ({ labels, value: 1 })),
+  );
   const byObject = eventStores.map((store) => store.index(({ involvedObject }) => [aboutText(involvedObject)]));
   return {
     client,
@@ -218,7 +241,8 @@ export function makeWorld(options: {
     serverDefaults,
     resolve,
     applier: new Applier({ client, fieldManager }),
-    events: new EventRecorder({ client, component: fieldManager, instance, log }),
+    events,
+    ownership,
     now,
     otherSecrets: cache.store(resources.secret, {
       metadataOnly: true,

@@ -40,6 +40,8 @@ const Report = z.object({
       problem: z.string().max(2_000).optional(),
     })
     .optional(),
+  /** Of a server that is being deleted: how much is left in its queue, once it was counted. */
+  closing: z.object({ left: z.int().min(0).optional() }).optional(),
 });
 export type RelayReport = z.infer<typeof Report>;
 
@@ -131,7 +133,7 @@ export class RelayStatuses {
       const same = before.status && "report" in before.status && outline(before.status.report) === outline(report);
       const soon = isOnTheWay(report, this.#wantedPlan(pod)) ? before.soon + 1 : 0;
       this.#keep(key, { podUid, failures: 0, soon, status: same ? before.status : { report } }, before);
-      if (soon > 0 && soon <= mostSoon) return soonMs;
+      if ((soon > 0 && soon <= mostSoon) || report.closing) return soonMs;
     } catch (thrown) {
       if (signal.aborted) return undefined;
       const failures = before.failures + 1;
@@ -159,9 +161,10 @@ function isOnTheWay({ plan }: RelayReport, wanted: string | undefined): boolean 
 }
 
 /** What of a report is worth a write: not the figures. */
-const outline = ({ acceptingAccounts, plan }: RelayReport) =>
+const outline = ({ acceptingAccounts, plan, closing }: RelayReport) =>
   JSON.stringify([
     plan,
+    closing,
     ...Object.entries(acceptingAccounts)
       .map(([domain, is]) => `${domain} ${is.status ? "" : is.reason}`)
       .sort(),

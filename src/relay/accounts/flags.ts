@@ -7,6 +7,7 @@ import { sizeIfThere } from "../files.ts";
 const disabledFlag = "DISABLED";
 /** Made with the account: cleartext from other servers is refused. */
 export const encryptedOnlyFlag = "enforceE2EEincoming";
+export const flagFiles = [disabledFlag, encryptedOnlyFlag] as const;
 
 export function isDisabled(config: Domains, address: string): boolean {
   const account = localRecipient(config, address);

@@ -15,7 +15,8 @@ const dayMs = 86_400_000;
 /** The day of the last login is kept to the day: less to write, less to know. */
 const startOfDay = (ms: number) => Math.floor(ms / dayMs) * dayMs;
 
-const passwordFile = (account: LocalAddress) => join(account.home, "password");
+export const passwordName = "password";
+const passwordFile = (account: LocalAddress) => join(account.home, passwordName);
 
 export type StoredPassword =
   | { kind: "hash"; crypt: string }

@@ -23,6 +23,8 @@ export interface HealthTools {
   refusals(): Promise<Record<string, NotAccepting | undefined>>;
   /** Which plan is used, and why the given one is not; undefined where there is none. */
   plan(): object | undefined;
+  /** What is left in the queue of a server that is about to be deleted; undefined for others. */
+  closing(): object | undefined;
 }
 
 export async function answerHealth(question: Question, tools: HealthTools): Promise<Answer> {
@@ -40,7 +42,13 @@ export async function answerHealth(question: Question, tools: HealthTools): Prom
       );
       const headers = { "Content-Type": "application/json" };
       const plan = tools.plan();
-      const report = { acceptingAccounts, problems: problemsOf(tools), ...(plan && { plan }) };
+      const closing = tools.closing();
+      const report = {
+        acceptingAccounts,
+        problems: problemsOf(tools),
+        ...(plan && { plan }),
+        ...(closing && { closing }),
+      };
       return { status: 200, body: `${JSON.stringify(report)}\n`, headers };
     }
     case "/metrics":

@@ -64,4 +64,5 @@ export class TokenStore {
   }
 }
 
-const pathOf = (account: LocalAddress) => join(account.home, "metadata.json");
+export const tokensName = "metadata.json";
+const pathOf = (account: LocalAddress) => join(account.home, tokensName);

@@ -11,9 +11,9 @@ test.each(Object.values(storeResources))("$plural may be listed and watched", ({
   expect(["get", "list", "watch"].filter((verb) => !allows(watchRules, group, plural, verb))).toEqual([]);
 });
 
-test("the operator reads objects of each of its kinds, and writes only their status", () => {
+test("the operator reads objects of each of its kinds, and writes their status and their finalizer", () => {
   expect(rulesFor([{ plural: "as" }, { plural: "bs" }])).toEqual([
-    { apiGroups: ["chatmail.dev"], resources: ["as", "bs"], verbs: ["get", "list", "watch"] },
+    { apiGroups: ["chatmail.dev"], resources: ["as", "bs"], verbs: ["get", "list", "watch", "patch"] },
     { apiGroups: ["chatmail.dev"], resources: ["as/status", "bs/status"], verbs: ["patch"] },
     { apiGroups: ["chatmail.dev"], resources: ["as/finalizers", "bs/finalizers"], verbs: ["update"] },
   ]);

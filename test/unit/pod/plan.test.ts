@@ -57,6 +57,15 @@ const everything = {
  * image that reads them in another way changes every relay on the day it is.
  */
 describe("the format, version 1", () => {
+  test("a server that is being deleted takes no mail and no accounts, whatever its spec says", () => {
+    const spec = specOf("a.test", { accounts: { registration: "Open" } });
+    expect(planOf(spec, { closing: true })).toEqual({
+      version: 1,
+      closing: true,
+      domains: [{ domain: "a.test", accounts: { registration: "Closed" } }],
+    });
+  });
+
   test.each([
     { name: "default.json", text: textOf("nine.example.org") },
     { name: "everything.json", text: textOf("nine.example.org", everything) },

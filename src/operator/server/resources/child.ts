@@ -21,8 +21,9 @@ export function childMeta(server: ChatmailServer, name: string, component: Compo
 }
 
 /**
- * Of what outlives the server with Retain: the domain stands on it, so that no other domain takes
- * it over. It is found by its name when a server of that name is created again.
+ * Of what may outlive the server: the domain stands on it, so that no other domain takes it over.
+ * It is found by its name when a server of that name is created again. Nobody owns it: what becomes
+ * of it is decided when the server is deleted (retire.ts).
  */
 export function keptMeta(server: ChatmailServer, name: string): ObjectMeta {
   const { namespace } = server.metadata;
@@ -31,11 +32,11 @@ export function keptMeta(server: ChatmailServer, name: string): ObjectMeta {
     namespace,
     labels: { [labels.server]: server.metadata.name },
     annotations: { ...keepAnnotations, [annotations.domain]: server.spec.domain },
-    ...(!isRetained(server) && { ownerReferences: [ownerOf(server)] }),
   };
 }
 
-const ownerOf = ({ metadata: { name, uid } }: ChatmailServer) => ({
+/** What has it is deleted when the server is gone. */
+export const ownerOf = ({ metadata: { name, uid } }: Pick<ChatmailServer, "metadata">) => ({
   apiVersion,
   kind: chatmailServer.kind,
   name,
@@ -43,8 +44,3 @@ const ownerOf = ({ metadata: { name, uid } }: ChatmailServer) => ({
   controller: true,
   blockOwnerDeletion: true,
 });
-
-/** Whether mailboxes and keys outlive the server. */
-function isRetained(server: ChatmailServer): boolean {
-  return server.spec.storage.reclaimPolicy === "Retain";
-}

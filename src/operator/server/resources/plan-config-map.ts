@@ -3,19 +3,19 @@ import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import type { ConfigMap } from "../../../kube/kinds.ts";
 import { planFile } from "../../../pod/layout.ts";
-import { type PublishedFiles, planOf, planText } from "../../../pod/plan-of.ts";
+import { type PlanOptions, planOf, planText } from "../../../pod/plan-of.ts";
 import { childMeta } from "./child.ts";
 
 /**
  * What the relay pod is told of the spec: the image makes the configuration of its programs from
  * it.
  */
-export function planConfigMap(server: ChatmailServer, files: PublishedFiles = {}): ConfigMap {
+export function planConfigMap(server: ChatmailServer, options: PlanOptions = {}): ConfigMap {
   return {
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: childMeta(server, childNames(server.metadata.name).planConfigMap),
-    data: { [planFile]: planText(planOf(server.spec, files)) },
+    data: { [planFile]: planText(planOf(server.spec, options)) },
   };
 }
 

@@ -98,8 +98,11 @@ function probesOf({ startup, readiness, liveness }: RelayContainer): Probes {
  * lowers the request: the API server refuses a request above its limit.
  */
 function resourcesOf(container: string, spec: ChatmailServer["spec"]): NonNullable<Container["resources"]> {
-  const builtIn = builtInResources(spec)[container as keyof ReturnType<typeof builtInResources>];
-  const given = spec.resources[(container === "expire" ? "expiry" : container) as keyof typeof spec.resources];
+  // who deletes everything needs no more than who deletes what is old
+  const isExpiry = container === "expire" || container.startsWith("erase-");
+  const builtIn =
+    builtInResources(spec)[(isExpiry ? "expire" : container) as keyof ReturnType<typeof builtInResources>];
+  const given = spec.resources[(isExpiry ? "expiry" : container) as keyof typeof spec.resources];
   const requests: Record<string, string> = {};
   const limits: Record<string, string> = {};
   for (const name of ["cpu", "memory"] as const) {

@@ -1,6 +1,7 @@
 /** The volume: whether it is there, and whether it has the size that the spec says. */
 import type { ChatmailServer, ChatmailServerStatus } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
+import { isOfEarlier } from "../../identity/secret.ts";
 import type { Problem } from "../../problem.ts";
 import { localVolume } from "../cluster-words.ts";
 import type { LiveVolumeClaim } from "../live.ts";
@@ -21,7 +22,8 @@ const volumeIsThere: Check = (seen, server) => {
     const message = `volume ${volume} no longer exists. Restore it under this name; to go on with another one, delete the claim and follow the message`;
     return { reason: "VolumeLost", message };
   }
-  if (isEnding(volumeClaim) && volumeClaim?.metadata.uid !== server.status?.storage?.claimUID) {
+  const endsWithEarlier = volumeClaim && isOfEarlier(server, volumeClaim);
+  if (endsWithEarlier || (isEnding(volumeClaim) && volumeClaim?.metadata.uid !== server.status?.storage?.claimUID)) {
     const message = `claim ${volumeClaim?.metadata.name} of an earlier server is being deleted; a new one is created when it is gone`;
     return { reason: "VolumePending", message };
   }

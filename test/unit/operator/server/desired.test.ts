@@ -63,15 +63,15 @@ test.each([
   expect(Object.keys(children({}, { ...seen, statefulSet: set })).sort()).toEqual([...before, "CronJob"].sort());
 });
 
-test.each([
-  { policy: "Retain", owned: false },
-  { policy: "Delete", owned: true },
-])("with $policy the volume belongs to the server: $owned; the rest always does", ({ policy, owned }) => {
-  const all = children({ storage: { reclaimPolicy: policy } });
-  const isOwned = (kind: string) => all[kind]?.metadata.ownerReferences !== undefined;
-  expect(isOwned("PersistentVolumeClaim")).toBe(owned);
-  expect(["ConfigMap", "Service", "StatefulSet", "CronJob"].map(isOwned)).toEqual([true, true, true, true]);
-});
+test.each(["Retain", "RetainIdentity", "Delete"])(
+  "with %s the volume belongs to nobody; the rest to the server",
+  (policy) => {
+    const all = children({ storage: { reclaimPolicy: policy } });
+    const isOwned = (kind: string) => all[kind]?.metadata.ownerReferences !== undefined;
+    expect(isOwned("PersistentVolumeClaim")).toBe(false);
+    expect(["ConfigMap", "Service", "StatefulSet", "CronJob"].map(isOwned)).toEqual([true, true, true, true]);
+  },
+);
 
 test("only the relay container sees the signing key", () => {
   const pod = children().StatefulSet.spec.template.spec;

@@ -266,7 +266,7 @@ describe("what ends with an earlier server of the name is not remembered: the ga
   test.each([
     { of: "nobody", metadata: {}, is: ["pv-1", true, true] },
     { of: "this server", metadata: ownedBy(own), is: ["pv-1", true, true] },
-    { of: "an earlier server", metadata: ownedBy("earlier"), is: [undefined, false, false] },
+    { of: "an earlier server", metadata: ownedBy("earlier"), is: [undefined, false, undefined] },
     {
       of: "nobody, and being deleted",
       metadata: { deletionTimestamp: "2026-11-20T00:00:00Z" },

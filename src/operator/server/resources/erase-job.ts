@@ -1,0 +1,39 @@
+import { eraseJobName } from "../../../api/names.ts";
+import type { Job } from "../../../kube/kinds.ts";
+import { eraseContainers } from "../../../pod/containers.ts";
+import { childLabels } from "./child.ts";
+import { containerOf, type PodPlan, podBasics, podMeta, podSecurity, volumesFor } from "./pod.ts";
+
+/** What takes longer does not end by itself. */
+const longestSeconds = 3_600;
+/** So long it can be looked at. */
+const keptSeconds = 3_600;
+
+/**
+ * Deletes the mail of a server that is being deleted. Nobody owns it: it goes on when the server is
+ * gone, and the cluster removes it some time after it has ended.
+ */
+export function eraseJob(plan: PodPlan): Job {
+  const { server } = plan;
+  const { namespace } = server.metadata;
+  return {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name: eraseJobName(server.metadata), namespace, labels: childLabels(server, "expiry") },
+    spec: {
+      backoffLimit: 3,
+      activeDeadlineSeconds: longestSeconds,
+      ttlSecondsAfterFinished: keptSeconds,
+      template: {
+        metadata: podMeta(server, "expiry"),
+        spec: {
+          ...podBasics(server),
+          restartPolicy: "Never",
+          securityContext: { ...podSecurity },
+          containers: eraseContainers.map((container) => containerOf(container, plan)),
+          volumes: volumesFor(eraseContainers, plan),
+        },
+      },
+    },
+  };
+}
