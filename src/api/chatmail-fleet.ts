@@ -79,6 +79,12 @@ export const ChatmailFleetStatus = z
       .object({
         target: z.string().max(512).optional().describe("Relay image that the servers are to have."),
         wave: z.string().max(63).optional().describe("Wave that is being updated."),
+        givenUp: z
+          .string()
+          .max(512)
+          .optional()
+          .describe("Relay image that was given up, because too many updates to it failed."),
+        instead: z.string().max(512).optional().describe("Relay image that the servers go back to."),
         startTime: z.iso.datetime().optional().describe("When the first server began to be updated."),
         message: z.string().max(4_000).optional().describe("How the update goes."),
       })

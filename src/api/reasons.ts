@@ -191,6 +191,16 @@ export const reasons = {
     aside: true,
     meaning: "a server was removed from the fleet's domains; it is served until a person deletes it",
   },
+  RollingOut: { who: "moving", withinMinutes: 10_080, meaning: "the servers of the fleet are being updated, in waves" },
+  RolloutPaused: { who: "needs person", meaning: "the rollout of the fleet is paused, and servers wait to be updated" },
+  RolloutStopped: {
+    who: "needs person",
+    meaning: "updates of the fleet have stopped, because some failed; the message names them",
+  },
+  RolledBack: {
+    who: "needs person",
+    meaning: "updates of the fleet failed, and its servers go back to the image before; another version begins anew",
+  },
   ServersStalled: { who: "needs person", meaning: "servers of the fleet are Stalled; the message names the first" },
   ServersNotReady: {
     who: "passing",

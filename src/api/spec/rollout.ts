@@ -114,3 +114,4 @@ export const Rollout = withRules(
   }),
   onlyLastWithout("waves", chosenBy, "only the last wave may be without selector, share and count: it has the rest"),
 ).describe("In which order the servers are updated, and when that stops.");
+export type Rollout = z.output<typeof Rollout>;

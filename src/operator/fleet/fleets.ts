@@ -9,7 +9,11 @@ import { type KubeObject, keyOf, type Resource } from "../../kube/object.ts";
 import { fromMapped, type Source } from "../../kube/source.ts";
 import type { Store } from "../../kube/store.ts";
 import { ofVersion } from "../image.ts";
+import type { Policy } from "../rollout/policy.ts";
+import type { Group } from "../rollout/rollouts.ts";
 import type { FleetSide, ServerDefaults } from "../server/spec.ts";
+import { policyOf } from "./policy.ts";
+import { rollbackIn } from "./rollback.ts";
 
 /** As the watch brings it. */
 export type LiveFleet = WrittenFleet & KubeObject;
@@ -30,10 +34,13 @@ export class Fleets<Server extends WrittenServer & KubeObject = WrittenServer & 
   readonly #servers: Store<Server>;
   readonly #members: Index<Server>;
   readonly #relayImage: string;
+  /** For what a fleet does not say. */
+  readonly #otherwise: Policy;
+  readonly #groups = new Map<string, Group>();
 
   constructor(
     cache: Pick<Cache, "store">,
-    options: { servers: Store<Server>; relayImage: string; fieldManager: string },
+    options: { servers: Store<Server>; relayImage: string; fieldManager: string; rollout: Policy },
   ) {
     this.store = cache.store(chatmailFleets, {
       trim: (fleet) => trimmed(fleet, options.fieldManager),
@@ -42,6 +49,7 @@ export class Fleets<Server extends WrittenServer & KubeObject = WrittenServer & 
     this.#servers = options.servers;
     this.#members = options.servers.index(keyOfFleet);
     this.#relayImage = options.relayImage;
+    this.#otherwise = options.rollout;
   }
 
   /** By the key of the fleet. Of a fleet that does not exist, too. */
@@ -49,18 +57,10 @@ export class Fleets<Server extends WrittenServer & KubeObject = WrittenServer & 
     return this.#members.get(key);
   }
 
-  /** The fleet that a server names, where it exists. */
-  of(server: WrittenServer): LiveFleet | undefined {
-    const [key] = keyOfFleet(server);
-    return key === undefined ? undefined : this.store.at(key);
-  }
-
   /** Another text means that `sideOf` may be another. */
   versionFor(server: WrittenServer): string {
     const [key] = keyOfFleet(server);
-    if (key === undefined) return "";
-    const fleet = this.store.at(key);
-    return fleet ? `${key} ${fleet.metadata.uid} ${fleet.metadata.generation}` : `${key} ${this.#refusalAt(server)}`;
+    return key === undefined ? "" : this.#versionAt(key);
   }
 
   /** What the fleet has for this server; undefined for a server that is in none. */
@@ -71,7 +71,7 @@ export class Fleets<Server extends WrittenServer & KubeObject = WrittenServer & 
     const name = key.slice(key.indexOf("/") + 1);
     if (fleet) return { name, defaults: this.defaultsOf(fleet) };
     const { namespace } = server.metadata;
-    const refusal = this.#refusalAt(server);
+    const refusal = this.#refusalAt(namespace);
     const message =
       refusal === undefined
         ? `there is no ChatmailFleet ${name} in namespace ${namespace}: create it, or remove fleetRef; until then the relay goes on as it is`
@@ -79,12 +79,50 @@ export class Fleets<Server extends WrittenServer & KubeObject = WrittenServer & 
     return { problem: { reason: "FleetMissing", message } };
   }
 
-  /** With the image of the version that it wants. */
-  defaultsOf({ spec }: WrittenFleet): ServerDefaults {
-    const { defaults = {}, rollout } = spec ?? {};
-    if (rollout?.version === undefined || defaults.image?.reference !== undefined) return defaults;
-    const reference = ofVersion(this.#relayImage, rollout.version);
-    return { ...defaults, image: { ...defaults.image, reference } };
+  /** The image that the fleet asks for. */
+  imageOf({ spec }: WrittenFleet): string {
+    const { defaults, rollout } = spec ?? {};
+    if (defaults?.image?.reference !== undefined) return defaults.image.reference;
+    return rollout?.version === undefined ? this.#relayImage : ofVersion(this.#relayImage, rollout.version);
+  }
+
+  /** Of a fleet that no longer exists: nobody gets a turn by it. */
+  policyOf(key: string): Policy {
+    const fleet = this.store.at(key);
+    return fleet ? policyOf(fleet.spec?.rollout, this.#otherwise) : { ...this.#otherwise, paused: true };
+  }
+
+  /** The rollout that a server is in: that of its fleet. It has the policy of the moment. */
+  groupOf(server: WrittenServer): Group | undefined {
+    const [key] = keyOfFleet(server);
+    if (key === undefined) return undefined;
+    return this.groupAt(key);
+  }
+
+  /** By the key of the fleet. */
+  groupAt(key: string): Group {
+    const policyOfNow = () => this.policyOf(key);
+    const basisOfNow = () => this.#versionAt(key);
+    const group: Group = this.#groups.get(key) ?? {
+      id: `fleet ${key}`,
+      get policy() {
+        return policyOfNow();
+      },
+      get basis() {
+        return basisOfNow();
+      },
+    };
+    this.#groups.set(key, group);
+    return group;
+  }
+
+  /** With the image that it asks for, or the one that it goes back to. */
+  defaultsOf(fleet: WrittenFleet): ServerDefaults {
+    const { defaults = {}, rollout } = fleet.spec ?? {};
+    const wanted = this.imageOf(fleet);
+    const back = rollbackIn(fleet, wanted);
+    if (!back && rollout?.version === undefined) return defaults;
+    return { ...defaults, image: { ...defaults.image, reference: back?.to ?? wanted } };
   }
 
   /**
@@ -111,14 +149,24 @@ export class Fleets<Server extends WrittenServer & KubeObject = WrittenServer & 
   /** The work of each member that another spec of its fleet is. */
   get memberSource(): Source {
     return fromMapped(this.store, (change) => {
-      const isSame =
-        change.type === "changed" && change.before.metadata.generation === change.object.metadata.generation;
+      const isSame = change.type === "changed" && this.#versionOf(change.before) === this.#versionOf(change.object);
       return isSame ? [] : this.membersOf(keyOf(change.object)).map(keyOf);
     });
   }
 
-  #refusalAt({ metadata }: WrittenServer): string | undefined {
-    return this.store.leftOut.get(metadata.namespace) ?? this.store.leftOut.get("");
+  /** Of the status, only what it gives to its servers. */
+  #versionOf(fleet: LiveFleet): string {
+    const { uid, generation } = fleet.metadata;
+    return `${keyOf(fleet)} ${uid} ${generation} ${rollbackIn(fleet, this.imageOf(fleet))?.to ?? ""}`;
+  }
+
+  #versionAt(key: string): string {
+    const fleet = this.store.at(key);
+    return fleet ? this.#versionOf(fleet) : `${key} ${this.#refusalAt(key.slice(0, key.indexOf("/")))}`;
+  }
+
+  #refusalAt(namespace: string): string | undefined {
+    return this.store.leftOut.get(namespace) ?? this.store.leftOut.get("");
   }
 }
 

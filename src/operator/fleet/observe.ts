@@ -1,10 +1,12 @@
 /** Reads what is known about a fleet and its servers from what the watches keep. */
-import { childNames } from "../../api/names.ts";
 import { keyOf } from "../../kube/object.ts";
+import { type MemberState, turnsOf } from "../rollout/gate.ts";
 import { resolveServer, type ServerDefaults } from "../server/spec.ts";
-import type { LiveServer, World } from "../server/world.ts";
+import type { World } from "../server/world.ts";
 import type { LiveFleet } from "./fleets.ts";
 import { isMadeBy } from "./made-by.ts";
+import { rolloutProblem } from "./policy.ts";
+import { rollbackIn } from "./rollback.ts";
 import type { Row, SeenFleet, SeenMember } from "./seen.ts";
 
 export function observeFleet(fleet: LiveFleet, world: World): SeenFleet {
@@ -13,14 +15,21 @@ export function observeFleet(fleet: LiveFleet, world: World): SeenFleet {
   const rows: readonly Row[] = fleet.spec?.domains ?? [];
   const listed = new Set(rows.map((row) => row.name));
   const defaults = world.fleets.defaultsOf(fleet);
+  const group = world.fleets.groupAt(keyOf(fleet));
+  const inRollout = world.rollouts.membersOf(group.id);
+  const turns = turnsOf(inRollout, group.policy, world.now());
+  const states = new Map(inRollout.map(({ key, state }) => [key, state]));
+  const awaited = new Set(turns.awaited);
+  const wanted = world.fleets.imageOf(fleet);
   return {
+    rollout: { wanted, rollback: rollbackIn(fleet, wanted), turns },
     members: members
       .filter(({ metadata }) => !metadata.deletionTimestamp)
       .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
-      .map((server) => ({ server, update: updateOf(server, world) })),
+      .map((server) => ({ server, update: updateOf(states.get(keyOf(server)), awaited.has(keyOf(server))) })),
     rows: rows.map((row) => ({ row, server: world.stores.servers.get(namespace, row.name) })),
     unlisted: members.filter((server) => isMadeBy(fleet, server) && !listed.has(server.metadata.name)),
-    refused: problemOfDefaults(name, defaults, world.serverDefaults),
+    refused: rolloutProblem(fleet.spec?.rollout) ?? problemOfDefaults(name, defaults, world.serverDefaults),
   };
 }
 
@@ -33,16 +42,17 @@ function problemOfDefaults(name: string, defaults: ServerDefaults, serverDefault
   return { reason, message: message.replaceAll(/\bspec\./g, "spec.defaults.") };
 }
 
-/** Whether the pod's StatefulSet has the image that the server is to have. */
-function updateOf(server: LiveServer, world: World): SeenMember["update"] {
-  const { namespace, name } = server.metadata;
-  const set = world.stores.statefulSets.get(namespace, childNames(name).statefulSet);
-  const resolved = world.resolve(server);
-  if (!set || !("spec" in resolved)) return "Waiting";
-  const image = resolved.spec.image.reference ?? world.relayImage;
-  const has = set.spec?.template.spec?.containers.every((container) => container.image === image);
-  if (!has) return "Waiting";
-  const { observedGeneration, currentRevision, updateRevision } = set.status ?? {};
-  const isDone = observedGeneration === set.metadata.generation && currentRevision === updateRevision;
-  return isDone ? "Updated" : "Updating";
+/** Undefined where its rollout does not concern it. */
+function updateOf(state: MemberState | undefined, isAwaited: boolean): SeenMember["update"] {
+  switch (state?.is) {
+    case undefined:
+      return undefined;
+    case "Waiting":
+    case "Held":
+      return "Waiting";
+    case "Failed":
+      return "Failed";
+    case "OnTarget":
+      return isAwaited ? "Updating" : "Updated";
+  }
 }

@@ -9,6 +9,7 @@ import type { LiveServer } from "../server/world.ts";
 import type { DoneServers } from "./act.ts";
 import type { DesiredServers } from "./desired.ts";
 import type { LiveFleet } from "./fleets.ts";
+import { rolloutProblems, rolloutStatus, updateCounts } from "./rollout.ts";
 import type { SeenFleet, SeenMember } from "./seen.ts";
 
 /** What was judged and what was done. */
@@ -41,6 +42,7 @@ export function fleetStatusOf(judged: JudgedFleet, now: Date): ChatmailFleetStat
     observedGeneration: generation,
     conditions,
     servers: countsOf(seen.members),
+    rollout: rolloutStatus(fleet, seen.members, seen.rollout, now),
     ...(worst.length > 0 && { worst }),
   };
 }
@@ -57,9 +59,7 @@ function countsOf(members: readonly SeenMember[]): NonNullable<ChatmailFleetStat
     ready: count(isReady),
     stalled: count(isStalled),
     paused: count(({ server }) => isTrue(server, "Paused")),
-    updated: count(({ update }) => update === "Updated"),
-    waiting: count(({ update }) => update === "Waiting"),
-    failed: count(({ update }) => update === "Failed"),
+    ...updateCounts(members),
   };
 }
 
@@ -70,22 +70,27 @@ function countText(members: readonly SeenMember[]): string {
 
 /** In the order in which a person would put things right. */
 function problemsOf({ seen, conflicts, done }: JudgedFleet): Problem[] {
-  const { members, refused } = seen;
+  const { members, refused, rollout } = seen;
   const notReady = members.filter((member) => !isReady(member));
   const stalled = members.filter(isStalled);
+  const updates = rolloutProblems(members, rollout);
   return [
     ...(refused ? [refused] : []),
     ...about("ServerConflict", conflicts),
     ...about("ApplyFailed", done.failures),
     ...(done.left > 0 ? [missing(done.left)] : []),
+    ...updates.filter(({ needsPerson }) => needsPerson).map(bare),
     ...(stalled.length > 0
       ? [{ reason: "ServersStalled", message: some(stalled, members, "need a person") } as const]
       : []),
+    ...updates.filter(({ needsPerson }) => !needsPerson).map(bare),
     ...(notReady.length > 0
       ? [{ reason: "ServersNotReady", message: some(notReady, members, "are not ready") } as const]
       : []),
   ];
 }
+
+const bare = ({ reason, message }: Problem): Problem => ({ reason, message });
 
 const about = (reason: Reason, sentences: readonly string[]): Problem[] =>
   sentences.length > 0 ? [{ reason, message: shortened(sentences) }] : [];
@@ -150,5 +155,11 @@ export function summaryOf(server: LiveServer): string {
     return `${status} ${reason}`;
   };
   const { labels, deletionTimestamp, generation } = server.metadata;
-  return JSON.stringify([...["Ready", "Stalled", "Paused"].map(shown), labels, deletionTimestamp, generation]);
+  return JSON.stringify([
+    server.status?.relay,
+    ...["Ready", "Stalled", "Paused"].map(shown),
+    labels,
+    deletionTimestamp,
+    generation,
+  ]);
 }

@@ -14,6 +14,8 @@ export interface Group {
   /** Unique among all groups. */
   id: string;
   policy: Policy;
+  /** What the targets of its servers follow from beside their own specs, where that changes. */
+  basis?: string;
 }
 
 /** A server as its reconcile found it. */
@@ -24,6 +26,8 @@ export interface Noted {
   state: MemberState | undefined;
   /** The revision that it is to have. */
   target: string;
+  /** That of its group when it was looked at. */
+  basis?: string | undefined;
 }
 
 /** Whether a server may be updated, and what it waits for. */
@@ -79,7 +83,7 @@ export class Rollouts {
     const noted = this.#noted.get(key);
     if (!noted) return { goes: false, stopped: false, message: "the server is in no rollout" };
     if (this.#given.has(key)) return { goes: true };
-    if (!this.isComplete) {
+    if (!this.isCurrent(noted.group)) {
       const stopped = noted.group.policy.paused ? "Paused" : undefined;
       return { goes: false, ...waitingFor({ stopped, failed: [] }) };
     }
@@ -147,6 +151,16 @@ export class Rollouts {
     return true;
   }
 
+  /**
+   * Whether each server of the group was looked at since its targets have changed: of those that
+   * were not, it is not known that they wait, and a wave could seem to be over.
+   */
+  isCurrent({ id, basis }: Group): boolean {
+    if (!this.isComplete) return false;
+    for (const noted of this.#noted.values()) if (noted?.group.id === id && noted.basis !== basis) return false;
+    return true;
+  }
+
   #turnsOf(group: Group): Turns {
     const known = this.#answers.get(group.id);
     if (known) return known;
@@ -171,7 +185,7 @@ export class Rollouts {
     const groups = new Map(
       [...this.#noted.values()].flatMap((noted) => (noted ? [[noted.group.id, noted.group]] : [])),
     );
-    for (const group of groups.values()) {
+    for (const group of [...groups.values()].filter((each) => this.isCurrent(each))) {
       const turns = this.#turnsOf(group);
       const { stopped } = waitingFor(turns);
       const members = this.membersOf(group.id);

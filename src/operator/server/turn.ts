@@ -22,6 +22,7 @@ export function noteMember(server: ChatmailServer, seen: Seen, update: Update, w
     labels: server.metadata.labels ?? {},
     state: memberState(server, seen, update, configuration),
     target: update.target.id,
+    basis: world.basisOf(server.spec),
   });
 }
 

@@ -106,6 +106,8 @@ export interface World {
   rolloutOf: (server: ChatmailServer) => Group;
   /** What a person wrote, of a resolved spec. */
   writtenOf: (spec: ChatmailServerSpec) => WrittenSpec;
+  /** What else a resolved spec follows from: its fleet as it was then. */
+  basisOf: (spec: ChatmailServerSpec) => string | undefined;
   /** What running pods have mounted. */
   podSync: PodSync;
   /** Under which we own fields. */
@@ -190,9 +192,10 @@ export function makeWorld(options: {
   );
   const { serverDefaults = {} } = options;
   const rollout: Group = { id: "operator", policy: options.rollout ?? builtInPolicy };
-  const fleets = new Fleets(cache, { servers: stores.servers, relayImage, fieldManager });
+  const fleets = new Fleets(cache, { servers: stores.servers, relayImage, fieldManager, rollout: rollout.policy });
   const rollouts = new Rollouts({ servers: () => stores.servers.all().map(keyOf), now });
-  const { resolve, writtenOf } = resolverOf(serverDefaults, fleets);
+  fleets.store.listen(() => rollouts.reconsider());
+  const { resolve, writtenOf, basisOf } = resolverOf(serverDefaults, fleets);
   const byObject = eventStores.map((store) => store.index(({ involvedObject }) => [aboutText(involvedObject)]));
   return {
     client,
@@ -202,8 +205,9 @@ export function makeWorld(options: {
     stores,
     relays: new RelayStatuses(stores.pods, (pod) => wantedPlan(stores, pod)),
     rollouts,
-    rolloutOf: () => rollout,
+    rolloutOf: (server) => fleets.groupOf(server) ?? rollout,
     writtenOf,
+    basisOf,
     podSync: podSyncOf(stores.pods),
     fieldManager,
     relayImage,
@@ -247,18 +251,19 @@ export function makeWorld(options: {
 /** Resolves each version of a server once, as long as its fleet is the same; knows from what. */
 function resolverOf(serverDefaults: ServerDefaults, fleets: Fleets<LiveServer>) {
   const resolved = new WeakMap<WrittenServer, { fleet: string; result: ResolvedSpec }>();
-  const written = new WeakMap<ChatmailServerSpec, WrittenSpec>();
+  const written = new WeakMap<ChatmailServerSpec, { spec: WrittenSpec; fleet: string }>();
   const resolve = (server: WrittenServer): ResolvedSpec => {
     const fleet = fleets.versionFor(server);
     const known = resolved.get(server);
     if (known?.fleet === fleet) return known.result;
     const result = resolveServer(server, serverDefaults, fleets.sideOf(server));
     resolved.set(server, { fleet, result });
-    if ("spec" in result) written.set(result.spec, server.spec);
+    if ("spec" in result) written.set(result.spec, { spec: server.spec, fleet });
     return result;
   };
-  const writtenOf = (spec: ChatmailServerSpec): WrittenSpec => written.get(spec) ?? spec;
-  return { resolve, writtenOf };
+  const writtenOf = (spec: ChatmailServerSpec): WrittenSpec => written.get(spec)?.spec ?? spec;
+  const basisOf = (spec: ChatmailServerSpec) => written.get(spec)?.fleet || undefined;
+  return { resolve, writtenOf, basisOf };
 }
 
 /** Digest of the plan in the ConfigMap of the pod's server. */

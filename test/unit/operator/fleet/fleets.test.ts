@@ -3,6 +3,7 @@ import type { Cache } from "../../../../src/kube/cache.ts";
 import type { KubeObject } from "../../../../src/kube/object.ts";
 import { Store } from "../../../../src/kube/store.ts";
 import { Fleets } from "../../../../src/operator/fleet/fleets.ts";
+import { builtInPolicy } from "../../../../src/operator/rollout/policy.ts";
 import { resolveServer } from "../../../../src/operator/server/spec.ts";
 import type { LiveServer } from "../../../../src/operator/server/world.ts";
 import { aFleet, aMember } from "../../../helpers/a-fleet.ts";
@@ -13,7 +14,7 @@ function fleetsOf(options: { relayImage?: string } = {}) {
     store: <T extends KubeObject>() => new Store<T>({ optional: true }),
   };
   const { relayImage = "registry.example/chatmail-relay:1.3.0" } = options;
-  const fleets = new Fleets<LiveServer>(cache, { servers, relayImage, fieldManager: "test" });
+  const fleets = new Fleets<LiveServer>(cache, { servers, relayImage, fieldManager: "test", rollout: builtInPolicy });
   return { servers, fleets };
 }
 
@@ -131,6 +132,34 @@ test("the values for a server are others when its fleet has another spec, and no
   expect(new Set(versions).size).toBe(4);
   fleets.store.put({ ...aFleet({}, { generation: 1, uid: "fleet-2" }), status: { servers: { total: 1 } } });
   expect(fleets.versionFor(nine)).toBe(versions.at(-1));
+});
+
+test("an image that was given up is another one for the servers, for as long as the fleet asks for it", () => {
+  const { fleets } = fleetsOf();
+  const nine = aMember("nine");
+  const [given, from] = ["registry.example/chatmail-relay:1.2.0", "registry.example/chatmail-relay:1.4.0"];
+  const status = { rollout: { givenUp: from, instead: given } };
+  const imageOf = (version: string, more: object = {}) => {
+    fleets.store.put({ ...aFleet({ rollout: { version } }), ...more });
+    const side = fleets.sideOf(nine);
+    return [side && "defaults" in side && side.defaults.image?.reference, fleets.versionFor(nine)];
+  };
+  const [before, back, next] = [imageOf("1.4.0"), imageOf("1.4.0", { status }), imageOf("1.5.0", { status })];
+  expect([before[0], back[0], next[0]]).toEqual([from, given, "registry.example/chatmail-relay:1.5.0"]);
+  expect(back[1]).not.toBe(before[1]);
+});
+
+test("the rollout of a server is that of its fleet, by the policy of the moment", () => {
+  const { fleets } = fleetsOf();
+  fleets.store.put(aFleet({ rollout: { paused: true, waves: [{ name: "rest", maxUnavailable: 7 }] } }));
+  const group = fleets.groupOf(aMember("nine"));
+  expect(group).toMatchObject({ id: "fleet chatmail/community", policy: { paused: true } });
+  fleets.store.put(aFleet({ rollout: { paused: false } }, { generation: 2 }));
+  expect(group?.policy).toMatchObject({ paused: false, waves: builtInPolicy.waves });
+  expect(fleets.groupOf(aMember("ten"))).toBe(group);
+  expect(fleets.groupOf({ ...aMember("nine"), spec: { domain: "_nine.test" } })).toBeUndefined();
+  // nobody is updated by a fleet that is gone
+  expect(fleets.groupOf(aMember("nine", { fleetRef: { name: "gone" } }))?.policy.paused).toBe(true);
 });
 
 test("servers are found by what their spec, their fleet and the operator name, also after the fleet has changed", () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ChatmailFleetStatus } from "../../../../src/api/chatmail-fleet.ts";
 import type { Condition } from "../../../../src/api/chatmail-server.ts";
 import type { DoneServers } from "../../../../src/operator/fleet/act.ts";
-import type { SeenFleet, SeenMember } from "../../../../src/operator/fleet/seen.ts";
+import type { SeenFleet, SeenMember, SeenRollout } from "../../../../src/operator/fleet/seen.ts";
 import { fleetStatusOf, summaryOf } from "../../../../src/operator/fleet/status.ts";
 import { aFleet, aMember } from "../../../helpers/a-fleet.ts";
 
@@ -22,6 +22,7 @@ const conditions: Record<State, Condition[]> = {
   paused: [condition("Ready", "True", "Serving"), condition("Paused", "True", "Paused")],
   new: [],
 };
+const nothingToDo: SeenRollout = { wanted: "relay:2", turns: { go: [], awaited: [], failed: [] } };
 const member = (name: string, state: State, update: SeenMember["update"] = "Updated"): SeenMember => ({
   server: aMember(name, {}, { status: { conditions: conditions[state] } }),
   update,
@@ -34,7 +35,7 @@ const statusOf = (
   fleetStatusOf(
     {
       fleet: { ...aFleet(), ...(more.before && { status: more.before }) },
-      seen: { members: [], rows: [], unlisted: [], ...seen },
+      seen: { members: [], rows: [], unlisted: [], rollout: nothingToDo, ...seen },
       conflicts: more.conflicts ?? [],
       done: { ...nothing, ...more.done },
     },
@@ -144,6 +145,65 @@ describe("of the domains that it lists", () => {
 
   test("a row that can't be carried out does", () => {
     expect(said(statusOf({ rows }, { conflicts: ["a is not ours"] }), "Stalled")).toMatch(/^True ServerConflict/);
+  });
+});
+
+describe("an update", () => {
+  const turns = (more: Partial<SeenRollout["turns"]>) => ({ ...nothingToDo, turns: { ...nothingToDo.turns, ...more } });
+  const members: SeenMember[] = [
+    member("a", "ready"),
+    member("b", "ready", "Waiting"),
+    member("c", "moving", "Updating"),
+    member("d", "ready", "Failed"),
+    { ...member("e", "ready"), update: undefined },
+  ];
+  test.each([
+    {
+      when: "goes on",
+      rollout: turns({ wave: "rest" }),
+      ready: /^False RollingOut: wave rest: 1 of 5 servers are updated, 1 are being updated, 1 wait$/,
+      stalled: /^False/,
+    },
+    {
+      when: "has failed",
+      rollout: turns({ wave: "rest", stopped: "Failures" }),
+      ready: /^False RolloutStopped: the update to relay:2 has stopped, because 1 server failed: d\. 1 of 5/,
+      stalled: /^True RolloutStopped/,
+    },
+    {
+      when: "is paused",
+      rollout: turns({ wave: "rest", stopped: "Paused" }),
+      ready: /^False RolloutPaused: rollout\.paused is set: 1 of 5/,
+      stalled: /^True RolloutPaused/,
+    },
+    {
+      when: "goes back",
+      rollout: { ...turns({ wave: "rest" }), rollback: { from: "relay:2", to: "relay:1" } },
+      ready: /^False RolledBack: relay:2 was given up, .* go back to relay:1: 1 of 5 have it/,
+      stalled: /^True RolledBack/,
+    },
+  ])("that $when", ({ rollout, ready, stalled }) => {
+    const status = statusOf({ members, rollout });
+    expect(said(status, "Ready")).toMatch(ready);
+    expect(said(status, "Stalled")).toMatch(stalled);
+    expect(status.rollout).toMatchObject({ wave: "rest", startTime: "2026-11-29T12:00:00Z" });
+    expect(status.rollout?.message).toMatch(/1 of 5/);
+    expect(ChatmailFleetStatus.safeParse(status).success).toBe(true);
+  });
+
+  test("keeps the time at which it began until the target is another", () => {
+    const rollout = turns({ wave: "rest" });
+    const before = statusOf({ members, rollout });
+    const later = new Date(now.getTime() + 60_000);
+    const again = statusOf({ members, rollout: { ...rollout, turns: nothingToDo.turns } }, { before, now: later });
+    expect(again.rollout).toEqual({ target: "relay:2", startTime: "2026-11-29T12:00:00Z" });
+    const next = statusOf({ members, rollout: { ...rollout, wanted: "relay:3" } }, { before: again, now: later });
+    expect(next.rollout?.startTime).toBe("2026-11-29T12:01:00Z");
+  });
+
+  test("that is paused with nobody waiting is nobody's work", () => {
+    const rollout = turns({ stopped: "Paused" });
+    expect(said(statusOf({ members: [member("a", "ready")], rollout }), "Ready")).toMatch(/^True/);
   });
 });
 
