@@ -82,7 +82,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
   /** That many servers run under the operator of the old version. */
   const running = async (count: number, spec: object = {}) => {
     tests++;
-    names = [..."abcdefgh"].slice(0, count).map(named);
+    names = "abcdefgh".slice(0, count).split("").map(named);
     for (const name of names) await cluster.makeServer(name, { domain: `_${name}.test`, ...spec });
     start();
     await allHave(old);
