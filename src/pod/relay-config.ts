@@ -64,6 +64,8 @@ export const RelayConfig = z.object({
    * configuration.
    */
   dovecot: z.record(z.string(), z.record(z.string(), z.string())).optional(),
+  /** Each connection to the public ports begins with a PROXY header. */
+  proxyProtocol: z.boolean().optional(),
   /** The resolvers validate DNSSEC and are trusted to say so. */
   dnssec: z.boolean().optional(),
   /**
@@ -134,6 +136,7 @@ export function relayConfig(plan: Plan): RelayConfig {
     mailFolder: folders.mail,
     runFolder: folders.run,
     tlsFolder: folders.tls,
+    ...(plan.proxyProtocol && { proxyProtocol: true }),
     ...(plan.dnssec && { dnssec: true }),
     ...(plan.privatePeers.length > 0 && { privatePeers: plan.privatePeers }),
     ...(plan.refusedPeers.length > 0 && { refusedPeers: plan.refusedPeers }),

@@ -35,6 +35,8 @@ import { Metrics } from "./metrics.ts";
 import { openRoutes } from "./open-routes.ts";
 import { DeliveryOrder } from "./order/order.ts";
 import { PlanFollower } from "./plan/follower.ts";
+import { ProbeAccounts } from "./probe/accounts.ts";
+import { Prober } from "./probe/prober.ts";
 import { Push } from "./push/push.ts";
 import { openQuota } from "./quota/server.ts";
 import { receiveServer } from "./receive/server.ts";
@@ -73,6 +75,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     hashesAtOnce: hashThreads,
     resources: readResources,
   });
+  const probes = new ProbeAccounts(settings);
+  const { probeEveryMs } = settings;
+  const prober =
+    probeEveryMs > 0 ? await Prober.open({ ...tools, accounts: probes, everyMs: probeEveryMs }) : undefined;
   const tokens = new TokenStore({ log, now });
   const ruleOf = ({ privatePeers = [], refusedPeers = [] }: Settings) =>
     peerRule({ allowed: privatePeers, refused: refusedPeers });
@@ -136,6 +142,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         rule = ruleOf(settings);
         keys.problems();
         await push.follow();
+        prober?.follow();
       },
       usedByAll: () => certificates.forgetOthers(),
     });
@@ -153,13 +160,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         stopping: () => stopping,
         refusals: () => accounts.refusals(),
         plan: () => follower?.status(),
+        deliverable: () => prober?.report(),
       }),
     ...failuresOf("health"),
   });
   servers.push(
     await openMilter({
       path: pathOf("outgoingMilter"),
-      begin: (from) => new OutgoingFilter(from, rates, { ...tools, order, keys }),
+      begin: (from) => new OutgoingFilter(from, rates, { ...tools, order, keys, probes }),
       ...failuresOf("outgoing milter"),
     }),
     await openMilter({
@@ -175,6 +183,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await openSasl({
       path: pathOf("sasl"),
       login: async (user, password, client) => {
+        const probe = probes.login("submission", { address: user, password }, client);
+        if (probe) return probe;
         const login = await accounts.login(user, password, client);
         metrics.of(ourDomainOf(settings, user)).count("logins_total", { service: "submission", outcome: login.kind });
         return login;
@@ -221,7 +231,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       answerAuth(question, {
         ...tools,
         accounts,
+        probes,
         delivered: async (address, authors) => {
+          if (probes.delivered(address)) return;
           for (const author of authors) order.ended({ sender: author, recipients: [address] });
           // what somebody sent to themselves wakes nobody
           const fromOthers = authors.some((author) => author.toLowerCase() !== address);
@@ -239,6 +251,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   await push.follow();
   follower?.start();
+  prober?.follow();
   events.serving(log, Object.keys(settings.domains).length);
 
   return {
@@ -248,6 +261,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       stopping = true;
       certificates.stop();
       await follower?.stop();
+      await prober?.stop();
       order.stop();
       await Promise.all(servers.map((server) => server.close(graceMs)));
       await Promise.all([routes.close(), rates.close()]);

@@ -40,9 +40,10 @@ const mayUseInRelay: Record<string, readonly string[]> = {
   tools: [],
   certificate: ["tools"],
   invites: ["tools"],
+  probe: ["tools"],
   accounts: ["invites", "tools"],
   expire: ["accounts", "tools"],
-  filter: ["accounts", "mime", "wire", "tools"],
+  filter: ["accounts", "mime", "probe", "wire", "tools"],
   order: [],
   metadata: ["accounts", "wire", "tools"],
   "last-login": ["accounts", "wire", "tools"],
@@ -51,9 +52,9 @@ const mayUseInRelay: Record<string, readonly string[]> = {
   route: ["https", "wire", "tools"],
   deliver: ["route", "https", "wire", "tools"],
   receive: ["accounts", "wire", "tools"],
-  auth: ["accounts", "wire", "tools"],
+  auth: ["accounts", "probe", "wire", "tools"],
   web: ["accounts", "invites", "wire", "tools"],
-  health: ["wire", "tools"],
+  health: ["probe", "wire", "tools"],
   plan: ["tools"],
 };
 

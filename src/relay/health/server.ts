@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { NotAccepting } from "../../api/reasons.ts";
 import { codeOf, messageOf } from "../../lib/text.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Deliverable } from "../probe/policy.ts";
 import type { Answer, Question } from "../wire/http.ts";
 import type { SocketServer } from "../wire/socket-server.ts";
 
@@ -23,6 +24,8 @@ export interface HealthTools {
   refusals(): Promise<Record<string, NotAccepting | undefined>>;
   /** Which plan is used, and why the given one is not; undefined where there is none. */
   plan(): object | undefined;
+  /** By mail domain, whether the last probes were delivered; undefined where there are none. */
+  deliverable(): Readonly<Record<string, Deliverable>> | undefined;
 }
 
 export async function answerHealth(question: Question, tools: HealthTools): Promise<Answer> {
@@ -40,7 +43,13 @@ export async function answerHealth(question: Question, tools: HealthTools): Prom
       );
       const headers = { "Content-Type": "application/json" };
       const plan = tools.plan();
-      const report = { acceptingAccounts, problems: problemsOf(tools), ...(plan && { plan }) };
+      const deliverable = tools.deliverable();
+      const report = {
+        acceptingAccounts,
+        problems: problemsOf(tools),
+        ...(deliverable && { deliverable }),
+        ...(plan && { plan }),
+      };
       return { status: 200, body: `${JSON.stringify(report)}\n`, headers };
     }
     case "/metrics":
