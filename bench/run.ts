@@ -11,7 +11,7 @@ import { engineUp, labExecArgs, labUp, loadImage } from "../test/lab/lab.ts";
 /** Those that need the lab's cluster and our images in it; the others run as they are. */
 const inTheLab = ["relay"];
 /** Those that need its engine and the relay's image only. */
-const onTheEngine = ["connections", "fan-out", "flood", "kills", "mail", "order", "start"];
+const onTheEngine = ["connections", "fan-out", "flood", "kills", "mail", "order", "probe", "start"];
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith(".ts") && !["run.ts", "machine.ts"].includes(file))
   .map((file) => file.replace(/\.ts$/, ""));

@@ -159,6 +159,17 @@ export const reasons = {
     aside: true,
     meaning: "the relay creates no new accounts, for a reason that this operator does not know",
   },
+  MessageDelivered: { meaning: "the relay's messages to itself are delivered, by the ports that clients use" },
+  NotProbed: {
+    who: "moving",
+    aside: true,
+    meaning: "the relay has not reported whether its messages to itself arrive",
+  },
+  DeliveryFailed: {
+    who: "passing",
+    withinMinutes: 10,
+    meaning: "the relay's messages to itself do not arrive; the message names the step that fails",
+  },
   PlanUsed: { meaning: "the relay pod uses the newest plan, which follows from the spec" },
   PlanPending: { who: "moving", withinMinutes: 5, meaning: "new settings are on their way to the relay pod" },
   PlanRefused: {

@@ -66,6 +66,8 @@ export const RelayConfig = z.object({
   dovecot: z.record(z.string(), z.record(z.string(), z.string())).optional(),
   /** No mail is accepted any more, and the queue is sent as far as it can be. */
   closing: z.boolean().optional(),
+  /** Each connection to the public ports begins with a PROXY header. */
+  proxyProtocol: z.boolean().optional(),
   /** The resolvers validate DNSSEC and are trusted to say so. */
   dnssec: z.boolean().optional(),
   /**
@@ -137,6 +139,7 @@ export function relayConfig(plan: Plan): RelayConfig {
     runFolder: folders.run,
     tlsFolder: folders.tls,
     ...(plan.closing && { closing: true }),
+    ...(plan.proxyProtocol && { proxyProtocol: true }),
     ...(plan.dnssec && { dnssec: true }),
     ...(plan.privatePeers.length > 0 && { privatePeers: plan.privatePeers }),
     ...(plan.refusedPeers.length > 0 && { refusedPeers: plan.refusedPeers }),

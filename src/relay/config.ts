@@ -28,6 +28,8 @@ const Environment = z.object({
   RELAY_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(ports.health),
   /** TCP port on the loopback where Postfix hands over what goes by HTTPS; 0 takes a free one. */
   RELAY_HTTPS_DELIVERY_PORT: z.coerce.number().int().min(0).max(65_535).default(loopback.httpsDelivery),
+  /** Time between two messages of the relay to itself, for each domain; 0: it sends none. */
+  RELAY_PROBE_SECONDS: z.coerce.number().min(0).max(86_400).default(60),
   /**
    * The address of the cluster's API server, as the kubelet gives it to every container; never a
    * peer.
@@ -44,6 +46,8 @@ class ConfigError extends Error {
 export interface Settings extends RelayConfig {
   healthPort: number;
   httpsDeliveryPort: number;
+  /** 0 where there are no public ports that lead to this daemon, or where nobody wants it. */
+  probeEveryMs: number;
 }
 
 /** Where the plan comes from that the settings follow from. */
@@ -66,7 +70,8 @@ export async function readStart(environment: Record<string, string | undefined>)
   const parsed = Environment.safeParse(environment);
   if (!parsed.success) throw new ConfigError(`environment: ${firstIssue(parsed.error)}`);
   const { RELAY_CONFIG: path, RELAY_PLAN: given, RELAY_LAST_PLAN: last } = parsed.data;
-  if (path !== undefined) return { settings: settingsOf(readConfigFile(path), parsed.data) };
+  if (path !== undefined)
+    return { settings: settingsOf(readConfigFile(path), { ...parsed.data, RELAY_PROBE_SECONDS: 0 }) };
   const places = { given, last };
   const settingsFor = (plan: Plan) => checkedSettings(plan, parsed.data);
   return withPlan(places, ({ text, plan }) => ({ settings: settingsFor(plan), plan: { places, text, settingsFor } }));
@@ -76,7 +81,8 @@ function settingsOf(config: RelayConfig, environment: Environment): Settings {
   const { KUBERNETES_SERVICE_HOST: api, RELAY_HEALTH_PORT: healthPort } = environment;
   const { RELAY_HTTPS_DELIVERY_PORT: httpsDeliveryPort } = environment;
   const refusedPeers = [...(config.refusedPeers ?? []), ...(api !== undefined && isIP(api) !== 0 ? [api] : [])];
-  return { ...config, refusedPeers, healthPort, httpsDeliveryPort };
+  const probeEveryMs = environment.RELAY_PROBE_SECONDS * 1000;
+  return { ...config, refusedPeers, healthPort, httpsDeliveryPort, probeEveryMs };
 }
 
 function checkedSettings(plan: Plan, environment: Environment): Settings {

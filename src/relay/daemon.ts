@@ -37,6 +37,8 @@ import { Metrics } from "./metrics.ts";
 import { openRoutes } from "./open-routes.ts";
 import { DeliveryOrder } from "./order/order.ts";
 import { PlanFollower } from "./plan/follower.ts";
+import { ProbeAccounts } from "./probe/accounts.ts";
+import { Prober } from "./probe/prober.ts";
 import { Push } from "./push/push.ts";
 import { openQuota } from "./quota/server.ts";
 import { receiveServer } from "./receive/server.ts";
@@ -75,6 +77,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     hashesAtOnce: hashThreads,
     resources: readResources,
   });
+  const probes = new ProbeAccounts(settings);
+  const { probeEveryMs } = settings;
+  const prober =
+    probeEveryMs > 0 ? await Prober.open({ ...tools, accounts: probes, everyMs: probeEveryMs }) : undefined;
   const tokens = new TokenStore({ log, now });
   const ruleOf = ({ privatePeers = [], refusedPeers = [] }: Settings) =>
     peerRule({ allowed: privatePeers, refused: refusedPeers });
@@ -140,6 +146,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         keys.problems();
         lastMail.follow();
         await push.follow();
+        prober?.follow();
       },
       usedByAll: () => certificates.forgetOthers(),
     });
@@ -158,13 +165,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         refusals: () => accounts.refusals(),
         plan: () => follower?.status(),
         closing: () => lastMail.status(),
+        deliverable: () => prober?.report(),
       }),
     ...failuresOf("health"),
   });
   servers.push(
     await openMilter({
       path: pathOf("outgoingMilter"),
-      begin: (from) => new UntilClosing(new OutgoingFilter(from, rates, { ...tools, order, keys }), settings),
+      begin: (from) =>
+        new UntilClosing(new OutgoingFilter(from, rates, { ...tools, order, keys, probes }), settings),
       ...failuresOf("outgoing milter"),
     }),
     await openMilter({
@@ -180,6 +189,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await openSasl({
       path: pathOf("sasl"),
       login: async (user, password, client) => {
+        const probe = probes.login("submission", { address: user, password }, client);
+        if (probe) return probe;
         const login = await accounts.login(user, password, client);
         metrics.of(ourDomainOf(settings, user)).count("logins_total", { service: "submission", outcome: login.kind });
         return login;
@@ -226,7 +237,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       answerAuth(question, {
         ...tools,
         accounts,
+        probes,
         delivered: async (address, authors) => {
+          if (probes.delivered(address)) return;
           for (const author of authors) order.ended({ sender: author, recipients: [address] });
           // what somebody sent to themselves wakes nobody
           const fromOthers = authors.some((author) => author.toLowerCase() !== address);
@@ -245,6 +258,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   await push.follow();
   lastMail.follow();
   follower?.start();
+  prober?.follow();
   events.serving(log, Object.keys(settings.domains).length);
 
   return {
@@ -255,6 +269,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       certificates.stop();
       await follower?.stop();
       lastMail.stop();
+      await prober?.stop();
       order.stop();
       await Promise.all(servers.map((server) => server.close(graceMs)));
       await Promise.all([routes.close(), rates.close()]);

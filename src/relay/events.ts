@@ -108,6 +108,13 @@ export const ratesNotRead = (log: Logger, code = "invalid") =>
 export const ratesNotWritten = (log: Logger, err: unknown) =>
   log.warn({ err: withoutPaths(err) }, "rate-limit file not written");
 
+/** The relay has sent itself a message by the ports of its clients, and it came. */
+export const deliverable = (log: Logger, domain: string) => log.info({ domain }, "probe message delivered");
+
+/** Twice in a row such a message did not come; `step` is one of a fixed list. */
+export const notDeliverable = (log: Logger, domain: string, step: string, why: string) =>
+  log.warn({ domain, step, why }, "probe message not delivered");
+
 /**
  * Paths of mailboxes hold addresses: of a failed file operation only its code and call are kept.
  */

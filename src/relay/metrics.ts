@@ -29,14 +29,23 @@ export const relayHelp = {
   deliveries_late_total: "Messages accepted before an earlier one of their sender was delivered, which took too long",
   push_tries_total: "Requests to the push service, by outcome",
   push_dropped_total: "Push notifications dropped: expired, or the queue was full",
+  probe_delivery_seconds: "Time from submission to IMAP of messages that the relay sends to itself",
+  probe_failures_total: "Messages that the relay sent to itself without success, by the step that failed",
   peer_errors_total: "Connections closed because of a protocol error, by service",
   process_resident_memory_bytes: "Resident memory of the daemon",
 } as const;
 
-export type CounterName = Exclude<keyof typeof relayHelp, "process_resident_memory_bytes">;
+type HistogramName = "probe_delivery_seconds";
+export type CounterName = Exclude<keyof typeof relayHelp, "process_resident_memory_bytes" | HistogramName>;
+
+const noCounters: ReadonlySet<string> = new Set<keyof typeof relayHelp>([
+  "process_resident_memory_bytes",
+  "probe_delivery_seconds",
+]);
 
 export interface DomainMetrics {
   count(name: CounterName, labels?: Labels, by?: number): void;
+  observe(name: HistogramName, value: number): void;
 }
 
 export class Metrics extends AnyMetrics<CounterName> {
@@ -48,8 +57,9 @@ export class Metrics extends AnyMetrics<CounterName> {
     this.#domains = domains;
     this.gauge("process_resident_memory_bytes", () => process.memoryUsage.rss());
     // each is there from the start
-    for (const name of Object.keys(relayHelp)) if (name !== "process_resident_memory_bytes") this.counter(name);
+    for (const name of Object.keys(relayHelp)) if (!noCounters.has(name)) this.counter(name);
   }
+
   /**
    * What is counted of one domain: under its name, where several are served. Of several domains it
    * is counted for each. Only names of domains that are served may come here: whoever makes up
@@ -61,6 +71,10 @@ export class Metrics extends AnyMetrics<CounterName> {
       count: (name, labels = {}, by) => {
         if (named.length === 0) this.count(name, labels, by);
         for (const domain of named) this.count(name, { domain, ...labels }, by);
+      },
+      observe: (name, value) => {
+        if (named.length === 0) this.histogram(name).observe(value);
+        for (const domain of named) this.histogram(name).observe(value, { domain });
       },
     };
   }

@@ -98,6 +98,11 @@ describe("one server", () => {
     expect(message).toBe("new accounts are created");
   });
 
+  test("it says that the relay delivers the messages that it sends to itself", async () => {
+    const { message } = await conditionIs("story", "Deliverable", "True MessageDelivered");
+    expect(message).toBe("the relay's messages to itself are delivered, by the ports that clients use");
+  });
+
   test("the pod holds no credentials of the cluster", async () => {
     const mounted = await kubectl([
       "-n",

@@ -163,6 +163,11 @@ export interface RelayPodOptions {
   domain?: string;
   /** Variables for the relay container that no pod of the operator has. */
   relayEnv?: Readonly<Record<string, string>>;
+  /**
+   * Time between the relay's messages to itself. By default it sends none: they would be among what
+   * tests count.
+   */
+  probeSeconds?: number;
   /** Files that `give` would write, from the start. */
   given?: Partial<Record<Given, Readonly<Record<string, string>>>>;
   /** Served instead of a self-signed certificate. */
@@ -193,7 +198,7 @@ export interface RelayPodOptions {
 }
 
 export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod> {
-  const { spec: fields, relayEnv, ownPages, certificate, edit, preload, given = {} } = options;
+  const { spec: fields, relayEnv, probeSeconds = 0, ownPages, certificate, edit, preload, given = {} } = options;
   const image = await relayImage();
   const folder = mkdtempSync(join(tmpdir(), "relay-pod-"));
   chmodSync(folder, 0o755);
@@ -260,7 +265,8 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   const resolvers = spec.network.dnssecResolvers;
 
   const create = (container: RelayContainer, command: readonly string[]) => {
-    const env = container.name === "relay" ? Object.entries(relayEnv ?? {}) : [];
+    const probes = { RELAY_PROBE_SECONDS: String(probeSeconds) };
+    const env = container.name === "relay" ? Object.entries({ ...probes, ...relayEnv }) : [];
     const options = [
       ...optionsOf(container, (mount) => volumeOf(mount, folder, (part) => small.get(part)?.name)),
       // the pod's address is the node's: it is seen from outside as it is

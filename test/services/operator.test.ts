@@ -508,10 +508,15 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       asked++;
       response.writeHead(answer.status).end(answer.body);
     });
-    const report = (accepting: object) => ({
+    const report = (accepting: object, more: object = {}) => ({
       status: 200,
-      body: JSON.stringify({ acceptingAccounts: { "_asked.test": accepting }, later: "unknown to this version" }),
+      body: JSON.stringify({
+        acceptingAccounts: { "_asked.test": accepting },
+        ...more,
+        later: "unknown to this version",
+      }),
     });
+    const delivering = (deliverable: unknown) => report({ status: true }, { deliverable });
     const refusing = (reason: string, message: string) => report({ status: false, reason, message });
     /** As the kubelet writes it; each change of the pod is a reason to ask. */
     const podSays = async (ready: "True" | "False", message = "") => {
@@ -586,6 +591,55 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       const { status, message } = await conditionIs("asked", "AcceptingAccounts", "RelayUnreachable");
       expect(status).toBe("Unknown");
       expect(message).toBe("the operator can't read the relay pod's health port, 9090: answered HTTP 503");
+    });
+
+    describe("and Deliverable", () => {
+      test("is Unknown where the relay's image does not report it, or in a way that is not known here", async () => {
+        for (const [step, next] of [
+          ["old image", report({ status: true })],
+          ["newer image", delivering({ "_asked.test": "perhaps" })],
+        ] as const) {
+          answer = next;
+          await podSays("True", step);
+          const { status, message } = await conditionIs("asked", "Deliverable", "NotProbed");
+          expect([status, message]).toEqual(["Unknown", "the relay's image does not send messages to itself"]);
+          await conditionIs("asked", "AcceptingAccounts", "AccountsOpen");
+        }
+      });
+
+      test("is asked for again soon, until there is a verdict", async () => {
+        answer = delivering({});
+        const since = asked;
+        await podSays("True", "starting");
+        await until("more questions", () => asked >= since + 3);
+        answer = delivering({ "_asked.test": { status: true, since: "2026-11-29T12:00:00Z", latencyMs: 41 } });
+        const { status } = await conditionIs("asked", "Deliverable", "MessageDelivered");
+        expect(status).toBe("True");
+      });
+
+      test("is not written again for another figure", async () => {
+        const before = await version();
+        const since = asked;
+        answer = delivering({ "_asked.test": { status: true, since: "2026-11-29T12:00:00Z", latencyMs: 58 } });
+        await podSays("True", "latency");
+        await until("the question", () => asked > since);
+        expect(await version()).toBe(before);
+      });
+
+      test("is False with step and words where messages do not arrive", async () => {
+        const since = "2026-11-29T12:01:00Z";
+        const words = "submission, port 465: 452 4.3.1 Insufficient system storage";
+        answer = delivering({ "_asked.test": { status: false, since, step: "submit", message: words } });
+        await podSays("True", "full");
+        const { status, message } = await conditionIs("asked", "Deliverable", "DeliveryFailed");
+        expect([status, message]).toEqual([
+          "False",
+          `messages of the relay to itself are not delivered: step submit fails (${words})`,
+        ]);
+        answer = delivering({ "_asked.test": { status: true, since, latencyMs: 40 } });
+        await podSays("True", "room again");
+        await conditionIs("asked", "Deliverable", "MessageDelivered");
+      });
     });
   });
 

@@ -41,9 +41,10 @@ const mayUseInRelay: Record<string, readonly string[]> = {
   certificate: ["tools"],
   closing: ["wire", "tools"],
   invites: ["tools"],
+  probe: ["tools"],
   accounts: ["invites", "tools"],
   expire: ["accounts", "metadata", "tools"],
-  filter: ["accounts", "mime", "wire", "tools"],
+  filter: ["accounts", "mime", "probe", "wire", "tools"],
   order: [],
   metadata: ["accounts", "wire", "tools"],
   "last-login": ["accounts", "wire", "tools"],
@@ -52,9 +53,9 @@ const mayUseInRelay: Record<string, readonly string[]> = {
   route: ["https", "wire", "tools"],
   deliver: ["route", "https", "wire", "tools"],
   receive: ["accounts", "wire", "tools"],
-  auth: ["accounts", "wire", "tools"],
+  auth: ["accounts", "probe", "wire", "tools"],
   web: ["accounts", "invites", "wire", "tools"],
-  health: ["wire", "tools"],
+  health: ["probe", "wire", "tools"],
   plan: ["tools"],
 };
 

@@ -15,6 +15,7 @@ import { acceptingVerdict } from "./verdicts/accepting.ts";
 import { addressesMessage, addressIsKnown } from "./verdicts/addresses.ts";
 import { certificateIsFine, keyIsFine } from "./verdicts/certificate.ts";
 import { type Check, fine, firstProblem, isAtRest, notCreated } from "./verdicts/check.ts";
+import { deliverableVerdict, mailIsDelivered } from "./verdicts/deliverable.ts";
 import { expiryLateAfterMs, expiryVerdict } from "./verdicts/expiry.ts";
 import { inviteOf, invitesVerdict } from "./verdicts/invites.ts";
 import { podIsCurrent, podIsReady } from "./verdicts/pod.ts";
@@ -31,6 +32,7 @@ const readyChecks: readonly Check[] = [
   volumeIsNoCause,
   podIsReady,
   podIsCurrent,
+  mailIsDelivered,
   addressIsKnown,
 ];
 
@@ -165,6 +167,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
     ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
     ...(seen.website && { WebsiteReady: websiteVerdict(seen.website) }),
     AcceptingAccounts: acceptingVerdict(server, seen),
+    Deliverable: deliverableVerdict(server, seen),
     UpToDate: upToDateVerdict(server, seen),
     ExpiryHealthy:
       !seen.cronJob && isAtRest(server)

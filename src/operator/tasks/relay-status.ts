@@ -30,6 +30,21 @@ const Report = z.object({
     ]),
   ),
   /**
+   * Whether its messages to itself arrive, by mail domain; one without a verdict yet is missing.
+   * Images of earlier versions send none, and what those of later ones add says nothing here.
+   */
+  deliverable: z
+    .record(
+      z.string(),
+      z.object({
+        status: z.boolean(),
+        step: z.string().max(100).optional(),
+        message: z.string().max(1_000).optional(),
+      }),
+    )
+    .optional()
+    .catch(undefined),
+  /**
    * Digests of the plan that it was given and of the one that it goes by; why it does not go by the
    * given one.
    */
@@ -53,7 +68,10 @@ interface Known {
   status: RelayStatus | undefined;
   /** Since the last answer. One that is lost changes nothing. */
   failures: number;
-  /** Questions in a row that came soon, because the pod was not at the plan that it is to have. */
+  /**
+   * Questions in a row that came soon, because the pod was not at the plan that it is to have, or
+   * had no verdict on its messages to itself.
+   */
   soon: number;
 }
 
@@ -131,7 +149,8 @@ export class RelayStatuses {
         JSON.parse(await textAt(host, AbortSignal.any([signal, AbortSignal.timeout(withinMs)]))),
       );
       const same = before.status && "report" in before.status && outline(before.status.report) === outline(report);
-      const soon = isOnTheWay(report, this.#wantedPlan(pod)) ? before.soon + 1 : 0;
+      const isSoon = isOnTheWay(report, this.#wantedPlan(pod)) || isProbing(report);
+      const soon = isSoon ? before.soon + 1 : 0;
       this.#keep(key, { podUid, failures: 0, soon, status: same ? before.status : { report } }, before);
       if ((soon > 0 && soon <= mostSoon) || report.closing) return soonMs;
     } catch (thrown) {
@@ -160,11 +179,18 @@ function isOnTheWay({ plan }: RelayReport, wanted: string | undefined): boolean 
   return plan.given !== wanted || (plan.used !== wanted && plan.problem === undefined);
 }
 
+/** Whether a verdict on the pod's messages to itself is still missing. */
+const isProbing = ({ acceptingAccounts, deliverable }: RelayReport): boolean =>
+  deliverable !== undefined && Object.keys(acceptingAccounts).some((domain) => !Object.hasOwn(deliverable, domain));
+
 /** What of a report is worth a write: not the figures. */
-const outline = ({ acceptingAccounts, plan, closing }: RelayReport) =>
+const outline = ({ acceptingAccounts, deliverable = {}, plan, closing }: RelayReport) =>
   JSON.stringify([
     plan,
     closing,
+    ...Object.entries(deliverable)
+      .map(([domain, is]) => `${domain} ${is.status ? "" : is.step}`)
+      .sort(),
     ...Object.entries(acceptingAccounts)
       .map(([domain, is]) => `${domain} ${is.status ? "" : is.reason}`)
       .sort(),

@@ -11,12 +11,15 @@ import { imapText, type Later } from "../accounts/refusals.ts";
 import { listAccounts } from "../accounts/store.ts";
 import { type Domains, type LocalAddress, ourDomainOf } from "../domains.ts";
 import type { Metrics } from "../metrics.ts";
+import type { ProbeAccounts } from "../probe/accounts.ts";
 import type { Answer, Question } from "../wire/http.ts";
 
 export const maxQuestionBytes = 4096;
 
 export interface AuthTools {
   accounts: Accounts;
+  /** Those of the relay itself, which are in no list. */
+  probes: Pick<ProbeAccounts, "login" | "mailbox">;
   config: Domains & Pick<RelayConfig, "dovecot">;
   metrics: Metrics;
   /** Dovecot has delivered messages to this address, with these addresses in their From headers. */
@@ -51,11 +54,14 @@ export async function answerAuth(question: Question, tools: AuthTools): Promise<
   }
 }
 
-async function passdb({ body, client }: Question, { accounts, config, metrics }: AuthTools): Promise<Answer> {
+async function passdb({ body, client }: Question, { accounts, probes, config, metrics }: AuthTools): Promise<Answer> {
   const end = body.indexOf("\n");
   if (end < 0) return { status: 400, body: "user and password are two lines\n" };
   const address = body.slice(0, end);
-  const asked = accounts.login(address, body.slice(end + 1), client);
+  const password = body.slice(end + 1);
+  const probe = probes.login("imap", { address, password }, client);
+  if (probe) return probe.kind === "ok" ? { status: 200, body: fields("userdb_", probe.account, config) } : no(401);
+  const asked = accounts.login(address, password, client);
   const login = await within(asked, loginPatienceMs, busy);
   metrics.of(ourDomainOf(config, address)).count("logins_total", { service: "imap", outcome: login.kind });
   if (login.kind === "ok") return { status: 200, body: fields("userdb_", login.account, config) };
@@ -63,8 +69,9 @@ async function passdb({ body, client }: Question, { accounts, config, metrics }:
   return no(login.kind === "wrongPassword" ? 401 : 404);
 }
 
-function userdb({ body }: Question, { accounts, config }: AuthTools): Answer {
-  const account = accounts.find(body.trimEnd());
+function userdb({ body }: Question, { accounts, probes, config }: AuthTools): Answer {
+  const address = body.trimEnd();
+  const account = probes.mailbox(address) ?? accounts.find(address);
   return account ? { status: 200, body: fields("", account, config) } : no(404);
 }
 

@@ -6,6 +6,7 @@ import { isDisabled } from "../accounts/flags.ts";
 import { type Domains, localAddress, localRecipient, ourDomainOf, plainRecipient } from "../domains.ts";
 import * as events from "../events.ts";
 import type { DomainMetrics, Metrics } from "../metrics.ts";
+import type { ProbeAccounts, ProbeSender } from "../probe/accounts.ts";
 import type { Rate, RateLimiter } from "../rate.ts";
 import type { Modification } from "../wire/milter.ts";
 import type { Judgement, MessageFilter, Origin } from "../wire/milter-server.ts";
@@ -31,6 +32,8 @@ export type Turns = Pick<RateLimiter, "take" | "next">;
 
 export interface OutgoingTools extends FilterTools {
   keys: OwnKeys;
+  /** Without it the relay sends nothing to itself. */
+  probes?: Pick<ProbeAccounts, "sending"> | undefined;
 }
 
 /**
@@ -54,6 +57,8 @@ export class OutgoingFilter implements MessageFilter {
   readonly #tools: OutgoingTools & OrderTools;
   readonly #rates: Turns;
   readonly #sender: string;
+  /** Where the sender is the relay's own probe: it writes to one address, and is not counted. */
+  readonly #probe: ProbeSender | undefined;
   /** As Postfix spelt them, by the spelling that is compared. */
   readonly #recipients = new Map<string, string[]>();
   readonly #size: Size;
@@ -71,6 +76,7 @@ export class OutgoingFilter implements MessageFilter {
     this.#size = new Size(size);
     this.#rates = rates;
     this.#tools = tools;
+    this.#probe = tools.probes?.sending(this.#sender);
   }
 
   /**
@@ -81,7 +87,7 @@ export class OutgoingFilter implements MessageFilter {
   async recipient(address: string): Promise<string | undefined> {
     this.#maySend ??= { refusal: this.#senderRefusal() };
     if (this.#maySend.refusal !== undefined) return this.#maySend.refusal;
-    const key = plainRecipient(this.#tools.config, address);
+    const key = this.#recipientKey(address);
     if (key === undefined) return badRecipient;
     const account = localRecipient(this.#tools.config, key);
     if (account && !this.#size.fits(account.limits)) return tooLarge;
@@ -91,12 +97,18 @@ export class OutgoingFilter implements MessageFilter {
     return undefined;
   }
 
+  #recipientKey(address: string): string | undefined {
+    if (!this.#probe) return plainRecipient(this.#tools.config, address);
+    return address.toLowerCase() === this.#probe.recipient ? this.#probe.recipient : undefined;
+  }
+
   #senderRefusal(): string | undefined {
-    const account = localAddress(this.#tools.config, this.#sender);
+    const account = this.#probe?.account ?? localAddress(this.#tools.config, this.#sender);
     if (!account) return `500 Invalid from address <${this.#sender}>`;
     if (!this.#size.fits(account.limits)) return tooLarge;
     // throws without a key: the peer is told to try again, and nothing goes out unsigned
-    this.#signing = this.#tools.keys.begin(account.domain);
+    this.#signing = this.#tools.keys.begin(account.domain, !this.#probe);
+    if (this.#probe) return undefined;
     const { sendRatePerMinute: perMinute, sendBurst: burst, maxMessageBytes } = account.limits;
     // how large the mail will be is not known yet: there has to be room for the largest
     this.#bytes = { key: bytesKey(account.address), rate: bytesRate(account.limits) };
@@ -157,7 +169,7 @@ export class OutgoingFilter implements MessageFilter {
     // only mail that is stored counts; several at once may have passed RCPT together
     const until = this.#bytes && this.#rates.take(this.#bytes.key, this.#bytes.rate, this.#bodyBytes);
     if (until) return { reply: { kind: "reply", text: this.#tooMuch(until) }, modifications: [] };
-    await this.#tools.order.turn({ sender: this.#sender, recipients: left });
+    if (!this.#probe) await this.#tools.order.turn({ sender: this.#sender, recipients: left });
     const recipients = dropped.flatMap((key) => this.#recipients.get(key) ?? []);
     return {
       reply: { kind: "accept" },
@@ -167,6 +179,8 @@ export class OutgoingFilter implements MessageFilter {
         ...this.#changes.toReversed(),
         // each goes above the one before
         ...signatures.toReversed().map((each): Modification => ({ kind: "insertHeader", ...each })),
+        // a probe that can't be delivered leaves no bounce
+        ...(this.#probe ? [{ kind: "changeFrom", sender: "<>" } as const] : []),
       ],
     };
   }
@@ -187,6 +201,8 @@ export class OutgoingFilter implements MessageFilter {
 
   #count(verdict: Verdict): void {
     const { log } = this.#tools;
+    events.verdict(log, "outgoing", verdict.kind === "pass" ? verdict.as : verdict.why);
+    if (this.#probe) return;
     const metrics = this.#metrics;
     metrics.count("filtered_outgoing_mail_count");
     if (verdict.kind === "pass") metrics.count("outgoing_encrypted_mail_count");
@@ -196,6 +212,5 @@ export class OutgoingFilter implements MessageFilter {
       metrics.count("rejected_unencrypted_mail_count");
       metrics.count("filtermail_outbound_drop_total", { reason: "unencrypted" });
     }
-    events.verdict(log, "outgoing", verdict.kind === "pass" ? verdict.as : verdict.why);
   }
 }

@@ -55,8 +55,11 @@ export class OwnKeys {
     return Object.fromEntries(problems);
   }
 
-  /** Undefined for a domain that does not sign; throws where the key is missing. */
-  begin(domain: string): OwnSigning | undefined {
+  /**
+   * Undefined for a domain that does not sign; throws where the key is missing. `isCounted`: the
+   * message is a user's.
+   */
+  begin(domain: string, isCounted = true): OwnSigning | undefined {
     if (!Object.hasOwn(this.#options.config.dkim, domain)) return undefined;
     const keys = this.#ofDomain.get(domain) ?? this.#keysOf(domain);
     if ("problem" in keys) throw new Error(keys.problem);
@@ -66,7 +69,7 @@ export class OwnKeys {
       body: (chunk) => signing.body(chunk),
       end: async () => {
         const signatures = await signing.end(domain);
-        this.#options.metrics.of(domain).count("dkim_signed", {}, signatures.length);
+        if (isCounted) this.#options.metrics.of(domain).count("dkim_signed", {}, signatures.length);
         return signatures;
       },
     };

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { NotAccepting } from "../../api/reasons.ts";
 import { codeOf, messageOf } from "../../lib/text.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Deliverable } from "../probe/policy.ts";
 import type { Answer, Question } from "../wire/http.ts";
 import type { SocketServer } from "../wire/socket-server.ts";
 
@@ -25,6 +26,8 @@ export interface HealthTools {
   plan(): object | undefined;
   /** What is left in the queue of a server that is about to be deleted; undefined for others. */
   closing(): object | undefined;
+  /** By mail domain, whether the last probes were delivered; undefined where there are none. */
+  deliverable(): Readonly<Record<string, Deliverable>> | undefined;
 }
 
 export async function answerHealth(question: Question, tools: HealthTools): Promise<Answer> {
@@ -43,9 +46,11 @@ export async function answerHealth(question: Question, tools: HealthTools): Prom
       const headers = { "Content-Type": "application/json" };
       const plan = tools.plan();
       const closing = tools.closing();
+      const deliverable = tools.deliverable();
       const report = {
         acceptingAccounts,
         problems: problemsOf(tools),
+        ...(deliverable && { deliverable }),
         ...(plan && { plan }),
         ...(closing && { closing }),
       };

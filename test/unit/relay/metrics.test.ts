@@ -46,3 +46,17 @@ test("what is counted of a domain has its name where several are served, and els
     'logins_total{outcome="unknown"} 1',
   ]);
 });
+
+test("a time is a histogram, of a domain under its name where several are served", () => {
+  let domains = 1;
+  const metrics = new Metrics(() => domains);
+  expect(metrics.text()).not.toContain("probe_delivery_seconds");
+  metrics.of("a.test").observe("probe_delivery_seconds", 0.041);
+  domains = 2;
+  metrics.of("b.test").observe("probe_delivery_seconds", 0.2);
+  const text = metrics.text();
+  expect(text).toContain("# TYPE probe_delivery_seconds histogram\n");
+  expect(text).toContain('probe_delivery_seconds_bucket{le="0.05"} 1\n');
+  expect(text).toContain("probe_delivery_seconds_count 1\n");
+  expect(text).toContain('probe_delivery_seconds_count{domain="b.test"} 1\n');
+});

@@ -43,6 +43,7 @@ export function settings(over: Partial<Settings> = {}): Settings {
     logLevel: "error",
     healthPort: 0,
     httpsDeliveryPort: 0,
+    probeEveryMs: 0,
     ...over,
   };
 }

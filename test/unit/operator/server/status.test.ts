@@ -425,6 +425,53 @@ test.each([
   ]);
 });
 
+const delivers = (
+  deliverable?: Record<string, { status: boolean; step?: string; message?: string }>,
+): Seen["relay"] => ({
+  report: { acceptingAccounts: { "_nine.test": { status: true } }, ...(deliverable && { deliverable }) },
+});
+
+test.each<{ when: string; relay: Seen["relay"]; says: string; ready?: string }>([
+  { when: "the pod has not been asked", relay: undefined, says: "Unknown NotProbed" },
+  {
+    when: "the pod can't be reached",
+    relay: { unreachable: "connect ECONNREFUSED" },
+    says: "Unknown RelayUnreachable",
+  },
+  { when: "its image knows no probe", relay: delivers(), says: "Unknown NotProbed" },
+  { when: "it has no verdict yet", relay: delivers({ "_ten.test": { status: true } }), says: "Unknown NotProbed" },
+  { when: "messages arrive", relay: delivers({ "_nine.test": { status: true } }), says: "True MessageDelivered" },
+  {
+    when: "they do not",
+    relay: delivers({ "_nine.test": { status: false, step: "submit", message: "submission, port 465: 452 4.3.1 no" } }),
+    says: "False DeliveryFailed",
+    ready: "False DeliveryFailed",
+  },
+  {
+    when: "they do not, says an image that knows other steps",
+    relay: delivers({ "_nine.test": { status: false } }),
+    says: "False DeliveryFailed",
+    ready: "False DeliveryFailed",
+  },
+  {
+    when: "those of another domain do not",
+    relay: delivers({ "_nine.test": { status: true }, "_ten.test": { status: false, step: "TLS" } }),
+    says: "True MessageDelivered",
+  },
+])("Deliverable is $says when $when", ({ relay, says, ready = "True Serving" }) => {
+  const status = judge({ relay }, {}, aServer({ domain: "_nine.test" }));
+  expect(condition(status, "Deliverable")).toBe(says);
+  expect(condition(status, "Ready")).toBe(ready);
+});
+
+test("of mail that is not delivered the step and its words are told", () => {
+  const relay = delivers({ "_nine.test": { status: false, step: "TLS", message: "IMAP, port 993: closed" } });
+  const { conditions } = judge({ relay }, {}, aServer({ domain: "_nine.test" }));
+  expect(conditions?.find(({ type }) => type === "Deliverable")?.message).toBe(
+    "messages of the relay to itself are not delivered: step TLS fails (IMAP, port 993: closed)",
+  );
+});
+
 test("each failure is told in the condition that it belongs to; Ready names the first, and where the others are", () => {
   const failures = [
     { reason: "ApplyFailed", message: "NetworkPolicy nine: no", concern: "UpToDate" },

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Accounts, Login } from "../../../../src/relay/accounts/accounts.ts";
 import { answerAuth } from "../../../../src/relay/auth/server.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
+import { ProbeAccounts } from "../../../../src/relay/probe/accounts.ts";
 import { settings } from "../settings.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -14,6 +15,7 @@ function ask(login: Promise<Login>) {
     { ...question, query: "", language: undefined, host: undefined },
     {
       accounts: { login: () => login } as unknown as Accounts,
+      probes: new ProbeAccounts(settings()),
       config: settings(),
       metrics: new Metrics(),
       delivered: async () => undefined,

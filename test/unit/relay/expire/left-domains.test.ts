@@ -7,7 +7,7 @@ import { limits } from "../settings.ts";
 
 test("every domain folder of the volume is found, by the longest times of those that are served, and nothing else", () => {
   const mailFolder = mkdtempSync(join(tmpdir(), "left-domains-"));
-  for (const name of ["_new.test", "_old.test", "older.example", "192.0.2.7", ".hidden.test", "lost+found"])
+  for (const name of ["_new.test", "_old.test", "older.example", "192.0.2.7", ".hidden.test", ".probe", "lost+found"])
     mkdirSync(join(mailFolder, name));
   symlinkSync("/", join(mailFolder, "link.test"));
   const domains = {

@@ -9,6 +9,8 @@ import { IncomingFilter } from "../../../../src/relay/filter/incoming.ts";
 import { OutgoingFilter } from "../../../../src/relay/filter/outgoing.ts";
 import { OwnKeys } from "../../../../src/relay/filter/own-keys.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
+import { ProbeAccounts } from "../../../../src/relay/probe/accounts.ts";
+import { probeMessage } from "../../../../src/relay/probe/message.ts";
 import { RateLimiter } from "../../../../src/relay/rate.ts";
 import { type MessageFilter, type Origin, openMilter } from "../../../../src/relay/wire/milter-server.ts";
 import type { SocketServer } from "../../../../src/relay/wire/socket-server.ts";
@@ -809,5 +811,80 @@ describe("incoming", () => {
     expect(failures).toHaveLength(1);
     client.send("A");
     expect((await client.deliver({ sender: alice, recipients: [bob], ...encrypted })).final).toBe("accept");
+  });
+});
+
+describe("the relay's own probe", () => {
+  let probes: ProbeAccounts;
+  let pair: ReturnType<ProbeAccounts["open"]>;
+  beforeEach(async () => {
+    probes = new ProbeAccounts(config);
+    pair = probes.open("chat.example");
+    // nobody may send any more
+    const rates = { take: () => new Date(now), next: () => new Date(now) };
+    const shared = tools();
+    const order = { turn: () => Promise.reject(new Error("asked for a turn")) };
+    await serve((from) => new OutgoingFilter(from, rates, { ...shared, order, keys: ownKeys(shared), probes }));
+  });
+
+  const messageOf = (from: string, to: string): Pick<MilterMessage, "headers" | "body"> => {
+    const data = probeMessage({ from, to, messageId: "a@chat.example", date: new Date(0) });
+    const { headers, body } = takenApart(Buffer.from(data));
+    return { headers: headers.map(({ name, value }) => [name, value] as const), body };
+  };
+
+  test("sends to the other account, whatever others may send, leaves no bounce and is not counted", async () => {
+    const [sender, recipient] = [pair.sender.address, pair.recipient.address];
+    const samples = () =>
+      metrics
+        .text()
+        .split("\n")
+        .filter((line) => !line.startsWith("process_"));
+    const before = samples();
+    const verdict = await client.deliver({ sender, recipients: [recipient], ...messageOf(sender, recipient) });
+    expect(verdict).toMatchObject({ recipients: ["continue"], final: "accept" });
+    expect(verdict.changes).toContain("changeFrom <>");
+    expect(samples()).toEqual(before);
+  });
+
+  test("sends to nobody else", async () => {
+    const { address: sender } = pair.sender;
+    for (const other of [alice, "peer@other.example", sender, pair.recipient.address.replace("@", "+x@")]) {
+      const verdict = await client.deliver({ sender, recipients: [other], headers: [], body: "" });
+      expect(verdict.recipients).toEqual(["553 5.1.3 Bad recipient address"]);
+    }
+  });
+
+  test("is no sender once its message is done, and its recipient none at all", async () => {
+    probes.close(pair);
+    for (const sender of [pair.sender.address, pair.recipient.address]) {
+      const verdict = await client.deliver({ sender, recipients: [alice], headers: [], body: "" });
+      expect(verdict.recipients).toEqual([`500 Invalid from address <${sender}>`]);
+    }
+  });
+});
+
+describe("nobody else reaches an account of the relay's own probe", () => {
+  const open = () => {
+    const probes = new ProbeAccounts(config);
+    return { probes, recipient: probes.open("chat.example").recipient.address };
+  };
+
+  test("users", async () => {
+    const { probes, recipient } = open();
+    const shared = tools();
+    const rates = new RateLimiter(() => now);
+    await serve((from) => new OutgoingFilter(from, rates, { ...shared, keys: ownKeys(shared), probes }));
+    const verdict = await client.deliver({ sender: alice, recipients: [recipient], headers: [], body: "" });
+    expect(verdict.recipients).toEqual(["553 5.1.3 Bad recipient address"]);
+  });
+
+  test("other servers", async () => {
+    const { recipient } = open();
+    const lookup = resolverOf({});
+    const verifier = createVerifier({ keys: createKeyCache({ lookup, now: Date.now }), now: Date.now });
+    await serve((from) => new IncomingFilter(from, { ...tools(), verifier }));
+    const verdict = await client.deliver({ sender: "", recipients: [recipient], headers: [], body: "" });
+    expect(verdict.recipients).toEqual(["553 5.1.3 Bad recipient address"]);
   });
 });
