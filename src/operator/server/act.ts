@@ -10,7 +10,7 @@ import { problemOf, toMake } from "../identity/read.ts";
 import { isMadeFor, notMadeFor, secretNameOf } from "../identity/secret.ts";
 import { identities, identityNames } from "../identity/table.ts";
 import type { Concern, OwnedFailure } from "../problem.ts";
-import { type DesiredChild, desiredChildren, lastingChildren, namedIn, podChildren } from "./desired.ts";
+import { type DesiredChild, desiredChildren, dnsChildren, lastingChildren, namedIn, podChildren } from "./desired.ts";
 import { isLost } from "./losses.ts";
 import { preflight } from "./preflight.ts";
 import type { Seen } from "./seen.ts";
@@ -54,6 +54,17 @@ export async function applyPod(
   const held = set && (await preflight(server, set.object, seen, world, signal));
   if (held) done.failures.push(held);
   await applyChildren(server, held ? children.filter((each) => each !== set) : children, done, world, signal);
+}
+
+/** The records of the domain, when their keys are there. */
+export async function applyRecords(
+  server: ChatmailServer,
+  seen: Seen,
+  done: Done,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
+  await applyChildren(server, dnsChildren(server, seen), done, world, signal);
 }
 
 /**

@@ -19,6 +19,7 @@ export async function runServerController(
   const { log, signal, metrics } = options;
   await Promise.all([
     world.relays.run({ log, signal, ...(metrics && { metrics }) }),
+    world.names.run({ log, signal, ...(metrics && { metrics }) }),
     runController({
       ...options,
       name: "chatmailserver",
@@ -66,6 +67,7 @@ function sourcesOf(world: World): Source[] {
       }),
     ),
     world.relays.source(serverOf),
+    world.names.source(),
     fromMapped(world.otherSecrets, ({ object }) => world.serversBySecret.get(keyOf(object)).map(keyOf)),
     fromMapped(world.otherConfigMaps, ({ object }) => world.serversByConfigMap.get(keyOf(object)).map(keyOf)),
     ...(Object.values(children) as unknown as Store<KubeObject>[]).map((store) =>

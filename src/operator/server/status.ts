@@ -14,6 +14,7 @@ import { acceptingVerdict } from "./verdicts/accepting.ts";
 import { addressesMessage, addressIsKnown } from "./verdicts/addresses.ts";
 import { certificateIsFine, keyIsFine } from "./verdicts/certificate.ts";
 import { type Check, fine, firstProblem, isAtRest, notCreated } from "./verdicts/check.ts";
+import { dnsVerdict, recordsArePublished, unpublished } from "./verdicts/dns.ts";
 import { expiryLateAfterMs, expiryVerdict } from "./verdicts/expiry.ts";
 import { inviteOf, invitesVerdict } from "./verdicts/invites.ts";
 import { podIsCurrent, podIsReady } from "./verdicts/pod.ts";
@@ -30,6 +31,7 @@ const readyChecks: readonly Check[] = [
   podIsReady,
   podIsCurrent,
   addressIsKnown,
+  recordsArePublished,
 ];
 
 export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
@@ -68,7 +70,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     ...(facts && {
       certificate: { source, secretName, notAfter: timeText(facts.notAfter), sha256: facts.sha256 },
     }),
-    ...recordsIn(server, seen),
+    ...recordsIn(server, seen, timeText(now)),
     ...storageOf(server, seen),
     ...acceptanceMemory(server),
     ...(completionTime && { lastExpiry: { completionTime } }),
@@ -128,7 +130,13 @@ function readyVerdicts(judged: Judged, now: Date): Record<string, Verdict> {
   return {
     Ready: problem
       ? { status: "False", reason: problem.reason, message: summary(problem, failures) }
-      : { status: "True", reason: "Serving", message: `${server.spec.domain} is served` },
+      : {
+          status: "True",
+          ...((judged.seen && unpublished(judged.server, judged.seen)) ?? {
+            reason: "Serving",
+            message: `${server.spec.domain} is served`,
+          }),
+        },
     ...progressVerdicts([...problems, ...unfinished], past, settled),
     Paused: { status: management === "Managed" ? "False" : "True", ...restVerdict(server, management) },
   };
@@ -157,6 +165,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
       reason: "AddressesKnown",
       message: addressesMessage(server, seen),
     }),
+    ...dnsCondition(dnsVerdict(server, seen, now)),
     PodReady: verdict(podIsReady, fine("RelayRunning")),
     ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
     ...(seen.website && { WebsiteReady: websiteVerdict(seen.website) }),
@@ -168,6 +177,8 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
         : expiryVerdict(server, seen, now),
   };
 }
+
+const dnsCondition = (verdict: Verdict | undefined) => (verdict ? { DNSReady: verdict } : {});
 
 /** When something here changes by the passing of time alone; undefined when nothing does. */
 export function nextDeadline(seen: Seen, now: Date): Date | undefined {

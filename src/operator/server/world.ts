@@ -1,4 +1,5 @@
 /** What a reconcile of a server reads from and acts through. */
+import { getServers } from "node:dns";
 import type { WrittenServer } from "../../api/chatmail-server.ts";
 import { chatmailServer, childNames, fieldManager, group, labels, version } from "../../api/names.ts";
 import { Applier } from "../../kube/apply.ts";
@@ -9,7 +10,7 @@ import { identityOnly, trimmed, withoutManagedFields } from "../../kube/fields.t
 import { byLabel, type Index } from "../../kube/indexes.ts";
 import { type ConfigMap, resources } from "../../kube/kinds.ts";
 import type { Log } from "../../kube/log.ts";
-import type { KubeObject, Resource } from "../../kube/object.ts";
+import { type KubeObject, keyOf, type Resource } from "../../kube/object.ts";
 
 import type { Store } from "../../kube/store.ts";
 import type { Metrics } from "../../lib/metrics.ts";
@@ -17,6 +18,7 @@ import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
 import { Fleets } from "../fleet/fleets.ts";
 import { UnsavedKeys } from "../identity/unsaved.ts";
+import { DomainNames } from "../tasks/dns.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
 
 import type {
@@ -99,6 +101,8 @@ export interface World {
   jobsByServer: Index<LiveJob>;
   /** What the relay pods report of themselves. */
   relays: RelayStatuses;
+  /** What is known of the records of domains. */
+  names: DomainNames;
   /** What running pods have mounted. */
   podSync: PodSync;
   /** Under which we own fields. */
@@ -149,6 +153,8 @@ export function makeWorld(options: {
   /** For what a spec leaves out. */
   serverDefaults?: ServerDefaults;
   operatorNamespace: string;
+  /** By default those of this machine. */
+  resolvers?: readonly string[];
   /** Which operator says what events say. */
   instance: string;
   signal: AbortSignal;
@@ -187,6 +193,7 @@ export function makeWorld(options: {
     eventsAbout: (of) => byObject.flatMap((index) => index.get(aboutText(of))),
     stores,
     relays: new RelayStatuses(stores.pods, (pod) => wantedPlan(stores, pod)),
+    names: namesOf(stores.servers, options.resolvers ?? getServers()),
     podSync: podSyncOf(stores.pods),
     fieldManager,
     relayImage,
@@ -219,7 +226,11 @@ export function makeWorld(options: {
     domainsAtWork: new Map(),
     serversByDomain: stores.servers.index(({ spec }) => [spec?.domain ?? ""]),
     serversBySecret: fleets.serversBy(
-      (spec) => [spec.certificate?.secret?.name, spec.accounts?.invitesSecretName],
+      (spec) => [
+        spec.certificate?.secret?.name,
+        spec.accounts?.invitesSecretName,
+        spec.dns?.rfc2136?.tsig?.secretRef?.name,
+      ],
       serverDefaults,
     ),
     unsaved: new UnsavedKeys(stores.servers),
@@ -245,6 +256,14 @@ function wantedPlan({ configMaps }: Stores, { metadata }: LivePod): string | und
   const server = metadata.labels?.[labels.server];
   const text = server && configMaps.get(metadata.namespace, childNames(server).planConfigMap)?.data?.[planFile];
   return text === undefined ? undefined : planHash(text);
+}
+
+function namesOf(servers: Store<LiveServer>, resolvers: readonly string[]): DomainNames {
+  const names = new DomainNames({ resolvers, now: () => new Date() });
+  servers.listen(({ type, object }) => {
+    if (type === "deleted") names.want(keyOf(object), undefined);
+  });
+  return names;
 }
 
 function podSyncOf(pods: Store<LivePod>): PodSync {
