@@ -9,7 +9,12 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { messageOf } from "../src/lib/text.ts";
-import { browserPackages, dkimPackages, mailClientPackages } from "../test/helpers/suite-packages.ts";
+import {
+  browserPackages,
+  dkimPackages,
+  mailClientPackages,
+  nameServerPackages,
+} from "../test/helpers/suite-packages.ts";
 import { buildKstatus } from "../test/lab/kstatus.ts";
 import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
 import { needPackages } from "../test/lab/packages.ts";
@@ -56,8 +61,8 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
     if (requireAll) await buildPrograms(terminalProgress());
     await buildKstatus(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
     // a test that misses one says so and is skipped
-    await needPackages([...browserPackages, ...dkimPackages, ...mailClientPackages]).catch((thrown) =>
-      console.warn(messageOf(thrown)),
+    await needPackages([...browserPackages, ...dkimPackages, ...mailClientPackages, ...nameServerPackages]).catch(
+      (thrown) => console.warn(messageOf(thrown)),
     );
   } else await labUp({});
   const images = await buildImages();

@@ -7,6 +7,7 @@ import { sizeNotGreater, unchanged, withRules } from "./rules.ts";
 import { objectName } from "./schema.ts";
 import { Accounts } from "./spec/accounts.ts";
 import { Certificate } from "./spec/certificate.ts";
+import { Dns } from "./spec/dns.ts";
 import { Domain } from "./spec/domain.ts";
 import { Image } from "./spec/image.ts";
 import { Messages } from "./spec/messages.ts";
@@ -33,6 +34,7 @@ export const serverGroups = {
   privacy: Privacy.prefault({}),
   website: Website.prefault({}),
   services: Services.prefault({}),
+  dns: Dns.prefault({}),
   certificate: Certificate.prefault({}),
   image: Image.prefault({}),
   updatePolicy: UpdatePolicy.prefault({}),
@@ -195,12 +197,72 @@ export const ChatmailServerStatus = z
               need: z
                 .enum(["Required", "Recommended"])
                 .describe("Required: mail fails without the record. Recommended: it helps."),
+              state: z
+                .enum(["Published", "Missing", "Different", "NotOurs", "Unknown"])
+                .optional()
+                .describe(
+                  "Published: every name server that answers has it. Missing, Different: at least one has none, or another one. NotOurs: a record that the operator did not write is in the way. Unknown: no name server answers.",
+                ),
+              seen: z
+                .array(z.string().max(2048))
+                .max(16)
+                .meta({ "x-kubernetes-list-type": "atomic" })
+                .optional()
+                .describe("What stands there instead."),
+              at: z
+                .array(z.string().max(253))
+                .max(16)
+                .meta({ "x-kubernetes-list-type": "atomic" })
+                .optional()
+                .describe("Name servers at which it is not as it has to be."),
+              since: z.iso.datetime().optional().describe("When state last changed."),
             }),
           )
           .max(64)
           .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name", "type"] })
           .optional()
           .describe("DNS records that the domain needs. Publish them in its zone."),
+        zone: z.string().max(253).optional().describe("The zone that has the domain, as its name servers say."),
+        nameServers: z
+          .array(z.string().max(253))
+          .max(16)
+          .meta({ "x-kubernetes-list-type": "atomic" })
+          .optional()
+          .describe("Name servers of the zone, as it is delegated."),
+        dnssec: z
+          .enum(["Secure", "Signed", "Insecure", "Bogus", "Unknown"])
+          .optional()
+          .describe(
+            "Whether the zone is signed. Secure, Bogus: the resolvers in network.dnssecResolvers have validated it, or refuse it. Signed: the zone above vouches for its keys. Insecure: it is not signed.",
+          ),
+        required: z
+          .string()
+          .max(16)
+          .optional()
+          .describe("How many of the required records are published, such as 6/6."),
+        recommended: z.string().max(16).optional().describe("The same of the recommended ones."),
+        reverse: z
+          .array(
+            z.object({
+              address: z.string().max(45).describe("Address of the relay."),
+              want: z.string().max(320).describe("Its reverse name as it should be."),
+              seen: z.string().max(320).optional().describe("Its reverse name as it is."),
+              state: z
+                .enum(["Published", "Missing", "Different", "Unknown"])
+                .describe("Whether the two are the same. Chatmail relays don't need it; classic providers may."),
+            }),
+          )
+          .max(16)
+          .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["address"] })
+          .optional()
+          .describe("Reverse names of the addresses. Whoever provides an address sets its name."),
+        configMapName: z
+          .string()
+          .max(253)
+          .optional()
+          .describe(
+            "ConfigMap with the records as text. records.zone: for a zone file. records.txt: to copy into a form.",
+          ),
       })
       .optional()
       .describe("DNS of the domain."),

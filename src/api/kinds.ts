@@ -78,6 +78,7 @@ export const kinds: readonly Kind[] = [
       { name: "Domain", type: "string", jsonPath: ".spec.domain" },
       { name: "Ready", type: "string", jsonPath: ofReady("status") },
       { name: "Reason", type: "string", jsonPath: ofReady("reason") },
+      { name: "DNS", type: "string", jsonPath: ".status.dns.required" },
       { name: "Cert-Until", type: "string", jsonPath: ".status.certificate.notAfter" },
       { name: "Version", type: "string", jsonPath: ".status.relay.version" },
       { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },

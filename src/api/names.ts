@@ -57,6 +57,7 @@ export const keepAnnotations = {
  */
 export const childNames = (server: string) => ({
   planConfigMap: `${server}-plan`,
+  dnsConfigMap: `${server}-dns`,
   tlsSecret: `${server}-tls`,
   dkimSecret: `${server}-dkim`,
   invitesSecret: `${server}-invites`,

@@ -26,6 +26,9 @@ type ReasonRow = { meaning: string } & (
 
 export const reasons = {
   Serving: { meaning: "all checks are passed" },
+  ServingUnpublished: {
+    meaning: "the relay serves, but DNS records that mail needs are missing; condition DNSReady says which",
+  },
   Progressing: { who: "moving", withinMinutes: 10, meaning: "changes are being applied" },
   Settled: { meaning: "all changes are applied" },
   NotStalled: { meaning: "reconciliation is not blocked" },
@@ -143,6 +146,52 @@ export const reasons = {
     meaning: "the DKIM key no longer exists or was replaced; no other key takes its place",
   },
   DkimKeyInvalid: { who: "needs person", meaning: "the Secret of the DKIM key contains no valid key" },
+  RecordsPublished: { meaning: "every name server of the zone has the records" },
+  RecordsIncomplete: {
+    who: "needs person",
+    aside: true,
+    meaning: "records are missing or different; ConfigMap NAME-dns has them as text",
+  },
+  RecordsUnknown: { who: "passing", aside: true, meaning: "the records can't be verified; the message says why" },
+  RecordsNotVerified: { who: "moving", aside: true, meaning: "the records are being verified for the first time" },
+  RecordsPending: {
+    who: "moving",
+    withinMinutes: 30,
+    meaning: "the records are being published, and not every name server has them yet",
+  },
+  RecordsNotOurs: {
+    who: "needs person",
+    meaning: "records that the operator did not write are in the way of required ones",
+  },
+  TsigSecretMissing: {
+    who: "needs person",
+    meaning: "the Secret with the TSIG key does not exist or can't be used; the message says what is wrong",
+  },
+  DnsUpdateRefused: {
+    who: "needs person",
+    meaning: "the name server refuses to change the zone, or to answer; the message says what to allow",
+  },
+  DnsZoneNotServed: { who: "needs person", meaning: "the name server is not the primary one of the zone" },
+  DnsNotInZone: { who: "needs edit", meaning: "records of the domain are not in the zone that dns.rfc2136.zone names" },
+  DnsUpdateConflict: {
+    who: "passing",
+    withinMinutes: 30,
+    meaning: "something else writes the records of the domain at the same time",
+  },
+  DnsOwnedByOther: { who: "needs person", meaning: "the zone says that another operator publishes these records" },
+  DnsServerFailed: { who: "passing", withinMinutes: 30, meaning: "the name server reports a failure of its own" },
+  DnsServerUnreachable: { who: "passing", withinMinutes: 30, meaning: "no name server of dns.rfc2136.servers answers" },
+  DnsAnswerForged: {
+    who: "passing",
+    withinMinutes: 30,
+    meaning: "an answer of the name server is not signed as it has to be, so it is not taken",
+  },
+  TsigKeyUnknown: { who: "needs person", meaning: "the name server does not know the TSIG key (BADKEY)" },
+  TsigSecretWrong: { who: "needs person", meaning: "the name server has another secret for the TSIG key (BADSIG)" },
+  TsigTimeWrong: {
+    who: "needs person",
+    meaning: "the clocks of the name server and of the operator differ by more than 300 s (BADTIME)",
+  },
   InvitesThere: { meaning: "there are invites for new members" },
   InvitesMissing: {
     who: "needs person",

@@ -1,17 +1,9 @@
 /**
  * The few DNS messages that a lookup needs (RFC 1035 §4, RFC 2308, RFC 6891, RFC 6698 §2.1): bytes
- * ↔ values. dns-packet writes the query and reads the records. What it leaves open is decided here:
- * it goes on behind what it has read, whatever length the record states (a TXT record that runs
- * past the end of the message sends it back to the beginning), and it follows any number of
- * pointers. So each record is found by its stated length, is read with nothing behind it, and has
- * to fill that length; names are measured before they are read.
+ * ↔ values.
  */
-import dnsPacket, { type Answer, type MxData, type TlsaData } from "dns-packet";
-import { messageOf } from "../lib/text.ts";
-
-export class DnsFormatError extends Error {
-  override readonly name = "DnsFormatError";
-}
+import dnsPacket, { type MxData, type TlsaData } from "dns-packet";
+import { classIn, DnsFormatError, type Place, placesOf, plainName, readRecord, types } from "./wire.ts";
 
 /** What a record of each type says. */
 export interface RecordData {
@@ -46,8 +38,6 @@ export interface DnsQuestion<Type extends RecordType = RecordType> {
   type: Type;
 }
 
-const types = { A: 1, CNAME: 5, SOA: 6, MX: 15, TXT: 16, AAAA: 28, TLSA: 52 } as const;
-const classIn = 1;
 /** Fits one packet of any path (dnsflagday.net 2020). */
 const udpBytes = 1232;
 /** For a negative answer that does not say how long it holds. */
@@ -57,20 +47,6 @@ const defaultNegativeTtlSeconds = 30;
  * for thousands.
  */
 const mostRecords = 500;
-/**
- * Labels and pointers of a name: it has 127 labels at most (RFC 1035 §2.3.4), and a pointer is of
- * use before each.
- */
-const mostSteps = 254;
-
-/** The codec of one record: exported by dns-packet, but its types do not have it. */
-const recordCodec = (
-  dnsPacket as typeof dnsPacket & { answer: { decode: { (bytes: Buffer, at: number): Answer; bytes: number } } }
-).answer;
-
-/** Which octet of a record's data begins a name that may have pointers. */
-const nameInData: Readonly<Record<number, number>> = { [types.CNAME]: 0, [types.MX]: 2 };
-
 const readers: { [Type in RecordType]: (data: never) => RecordData[Type] } = {
   A: () => undefined,
   AAAA: () => undefined,
@@ -133,8 +109,10 @@ function codeName(code: number): string {
 
 function answerFrom<Type extends RecordType>(bytes: Buffer, from: number, asked: DnsQuestion<Type>): DnsAnswer<Type> {
   const secure = (bytes.readUInt16BE(2) & 0x0020) !== 0;
-  const { places, end } = placesOf(bytes, from, bytes.readUInt16BE(6));
-  const authorities = placesOf(bytes, end, bytes.readUInt16BE(8)).places;
+  const isInternet = (place: Place) => place.class === classIn;
+  const { places: all, end } = placesOf(bytes, from, bytes.readUInt16BE(6));
+  const places = all.filter(isInternet);
+  const authorities = placesOf(bytes, end, bytes.readUInt16BE(8)).places.filter(isInternet);
   const wanted = places.filter((each) => each.type === types.CNAME || each.type === types[asked.type]);
   if (wanted.length > mostRecords) throw new DnsFormatError(`DNS answer has more than ${mostRecords} records`);
   // dns-packet puts U+FFFD in place of what is not UTF-8, so two such names could look like one; no
@@ -166,71 +144,3 @@ function answerFrom<Type extends RecordType>(bytes: Buffer, from: number, asked:
   const holds = soa ? Math.min(soa.ttlSeconds, bytes.readUInt32BE(soa.end - 4)) : defaultNegativeTtlSeconds;
   return { kind: "none", secure, ttlSeconds: Math.min(ttlSeconds, holds) };
 }
-
-interface Place {
-  type: number;
-  ttlSeconds: number;
-  start: number;
-  /** Where its data is. */
-  data: number;
-  end: number;
-}
-
-/** Where the records of the Internet's class are, and where all `count` end. */
-function placesOf(bytes: Buffer, from: number, count: number): { places: Place[]; end: number } {
-  const places: Place[] = [];
-  let at = from;
-  for (let left = count; left > 0; left--) {
-    const start = at;
-    const fixed = endOfName(bytes, start);
-    const data = fixed + 10;
-    at = data + bytes.readUInt16BE(fixed + 8);
-    if (at > bytes.length) throw new DnsFormatError("DNS record ends early");
-    if (bytes.readUInt16BE(fixed + 2) !== classIn) continue;
-    const ttl = bytes.readUInt32BE(fixed + 4);
-    // RFC 2181 §8: with the highest bit set it counts as 0
-    places.push({ type: bytes.readUInt16BE(fixed), ttlSeconds: ttl < 2 ** 31 ? ttl : 0, start, data, end: at });
-  }
-  return { places, end: at };
-}
-
-function endOfName(bytes: Buffer, from: number): number {
-  let at = from;
-  for (let size = bytes.readUInt8(at); size !== 0; size = bytes.readUInt8(at)) {
-    if (size >= 0xc0) return at + 2;
-    at += 1 + size;
-  }
-  return at + 1;
-}
-
-/** Its owner's name, plain, and its data as dns-packet has it. */
-function readRecord(bytes: Buffer, place: Place): { name: string; data: unknown } {
-  measureName(bytes, place.start);
-  const inner = nameInData[place.type];
-  if (inner !== undefined) measureName(bytes, place.data + inner);
-  let record: Answer;
-  try {
-    record = recordCodec.decode(bytes.subarray(0, place.end), place.start);
-  } catch (thrown) {
-    throw new DnsFormatError(`DNS record: ${messageOf(thrown)}`);
-  }
-  if (recordCodec.decode.bytes !== place.end - place.start || !("data" in record))
-    throw new DnsFormatError("DNS record is not as long as it says");
-  return { name: plainName(record.name), data: record.data };
-}
-
-/**
- * Throws for a name that takes more steps than one can have. Where pointers may lead, dns-packet
- * looks.
- */
-function measureName(bytes: Buffer, from: number): void {
-  let steps = 0;
-  let at = from;
-  for (let size = bytes.readUInt8(at); size !== 0; size = bytes.readUInt8(at)) {
-    if (++steps > mostSteps) throw new DnsFormatError("DNS name has too many labels or pointers");
-    at = size >= 0xc0 ? bytes.readUInt16BE(at) & 0x3fff : at + 1 + size;
-  }
-}
-
-/** Lower-case, without a dot at its end; the root is "". */
-const plainName = (name: string) => (name === "." ? "" : name.toLowerCase());

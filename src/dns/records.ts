@@ -1,19 +1,40 @@
-/** What the DNS has to say of a mail domain (chatmail protocol §18). Pure. */
+/** What the DNS has to say of a mail domain (chatmail protocol §18), as data. Pure. */
+import { createHash } from "node:crypto";
 import { isIPv4, isIPv6 } from "node:net";
+import ipaddr from "ipaddr.js";
 import { isSelfSignedDomain } from "../api/domain.ts";
 import { signsMail } from "../mail/address.ts";
 import { ports } from "../mail/ports.ts";
 import type { PublicDkimKey } from "./dkim-key.ts";
 
-export interface DnsRecord {
+/** What a record of each type says. Names have their dot at the end. */
+export interface Values {
+  A: string;
+  AAAA: string;
+  CNAME: string;
+  MX: { preference: number; host: string };
+  /** Of any length: the strings of 255 octets are a matter of the form. */
+  TXT: string;
+  SRV: { priority: number; weight: number; port: number; host: string };
+  CAA: { critical: boolean; tag: string; value: string };
+  /** Data is hexadecimal. */
+  TLSA: { usage: number; selector: number; matching: number; data: string };
+}
+export type PublishedType = keyof Values;
+
+/** Required: mail fails without the record, or is refused. Recommended: it helps. */
+export type Need = "Required" | "Recommended";
+
+interface SetOf<Type extends PublishedType> {
   /** With its dot at the end. */
   name: string;
-  type: "A" | "AAAA" | "CNAME" | "MX" | "TXT" | "SRV";
-  /** As it stands in a zone file. */
-  value: string;
-  /** Without it mail does not go or is refused; the others are advice. */
-  required: boolean;
+  type: Type;
+  values: readonly Values[Type][];
+  need: Need;
 }
+
+/** All records of one name and type, as the DNS has them. */
+export type RecordSet = { [Type in PublishedType]: SetOf<Type> }[PublishedType];
 
 export interface DomainFacts {
   domain: string;
@@ -23,45 +44,106 @@ export interface DomainFacts {
    */
   addresses: readonly string[];
   keys: readonly { selector: string; key: PublicDkimKey }[];
+  /**
+   * What `/.well-known/mta-sts.txt` says; undefined where the certificate is not for that name, or
+   * no authority signed it.
+   */
+  mtaStsPolicy?: string | undefined;
+  /** Who issues the certificate, by the name for CAA records, and for which ACME account. */
+  issuer?: { domain: string; accountUri?: string | undefined } | undefined;
+  /**
+   * SHA-256 of the public keys (SubjectPublicKeyInfo) that port 25 shows now and next, hexadecimal;
+   * only where the zone is signed and validated: elsewhere nobody goes by them.
+   */
+  tlsKeys?: readonly string[] | undefined;
 }
 
 /**
  * In the order in which a person would publish them. Nothing for an address literal: it has no
  * name.
  */
-export function recordsOf({ domain, addresses, keys }: DomainFacts): DnsRecord[] {
+export function recordsOf(facts: DomainFacts): RecordSet[] {
+  const { domain, addresses, keys, mtaStsPolicy, issuer, tlsKeys = [] } = facts;
   if (!signsMail(domain)) return [];
   const apex = `${domain}.`;
   const below = (name: string) => `${name}.${apex}`;
-  const required = (name: string, type: DnsRecord["type"], value: string) => ({ name, type, value, required: true });
-  const advised = (name: string, type: DnsRecord["type"], value: string) => ({ name, type, value, required: false });
-  const service = (name: string, port: number) => advised(below(`${name}._tcp`), "SRV", `0 1 ${port} ${apex}`);
-  return [
-    ...addresses.filter((each) => isIPv4(each)).map((each) => required(apex, "A", each)),
-    ...addresses.filter((each) => isIPv6(each)).map((each) => required(apex, "AAAA", each)),
-    required(apex, "MX", `10 ${apex}`),
+  const signed = isSelfSignedDomain(domain) ? "Recommended" : "Required";
+  const alias = (name: string, need: Need): RecordSet => ({ name: below(name), type: "CNAME", values: [apex], need });
+  const text = (name: string, value: string): RecordSet => {
+    return { name, type: "TXT", values: [value], need: "Recommended" };
+  };
+  const service = (name: string, port: number): RecordSet => ({
+    name: below(`${name}._tcp`),
+    type: "SRV",
+    values: [{ priority: 0, weight: 1, port, host: apex }],
+    need: "Recommended",
+  });
+  const sets: RecordSet[] = [
+    { name: apex, type: "A", values: addresses.filter((each) => isIPv4(each)), need: "Required" },
+    { name: apex, type: "AAAA", values: addresses.filter((each) => isIPv6(each)), need: "Required" },
+    { name: apex, type: "MX", values: [{ preference: 10, host: apex }], need: "Required" },
     ...keys.map(({ selector, key }) => dkimRecord({ domain, selector, key })),
     // a certificate authority looks www up
-    (isSelfSignedDomain(domain) ? advised : required)(below("www"), "CNAME", apex),
-    advised(apex, "TXT", txtValue("v=spf1 a ~all")),
-    advised(below("_dmarc"), "TXT", txtValue("v=DMARC1;p=reject;adkim=s;aspf=s")),
-    advised(below("_adsp._domainkey"), "TXT", txtValue("dkim=discardable")),
+    alias("www", signed),
+    ...(mtaStsPolicy === undefined
+      ? []
+      : [
+          alias("mta-sts", "Required"),
+          { ...text(below("_mta-sts"), `v=STSv1; id=${policyId(mtaStsPolicy)}`), need: "Required" as const },
+        ]),
+    text(apex, "v=spf1 a ~all"),
+    text(below("_dmarc"), "v=DMARC1;p=reject;adkim=s;aspf=s"),
+    text(below("_adsp._domainkey"), "dkim=discardable"),
+    { name: apex, type: "CAA", values: issuer ? [permission(issuer)] : [], need: "Recommended" },
+    { name: below("_25._tcp"), type: "TLSA", values: [...new Set(tlsKeys)].map(ofKey), need: "Recommended" },
     service("_submission", ports.submission),
     service("_submissions", ports.submissions),
     service("_imap", ports.imap),
     service("_imaps", ports.imaps),
   ];
+  return sets.filter(({ values }) => values.length > 0);
 }
 
 /** Where other relays find the key that a domain signs with (RFC 6376 §3.6, RFC 8463 §4). */
-export function dkimRecord(of: { domain: string; selector: string; key: PublicDkimKey }): DnsRecord {
+export function dkimRecord(of: { domain: string; selector: string; key: PublicDkimKey }): SetOf<"TXT"> {
   const { domain, selector, key } = of;
   const text = `v=DKIM1;k=${key.type};p=${key.base64};s=email;t=s`;
-  return { name: `${selector}._domainkey.${domain}.`, type: "TXT", value: txtValue(text), required: true };
+  return { name: `${selector}._domainkey.${domain}.`, type: "TXT", values: [text], need: "Required" };
 }
 
-/** Strings of a TXT record have 255 octets at most; readers put them together again. */
-function txtValue(text: string): string {
-  const strings = text.match(/.{1,255}/g) ?? [""];
-  return strings.map((each) => `"${each.replace(/["\\]/g, "\\$&")}"`).join(" ");
+/** Another one for another policy (RFC 8461 §3.1): servers fetch it again. */
+const policyId = (policy: string) => createHash("sha256").update(policy).digest("hex").slice(0, 20);
+
+/** RFC 8659, RFC 8657: nobody else issues, nor this authority for another's account. */
+const permission = ({ domain, accountUri }: NonNullable<DomainFacts["issuer"]>): Values["CAA"] => ({
+  critical: false,
+  tag: "issue",
+  value: accountUri === undefined ? domain : `${domain};accounturi=${accountUri}`,
+});
+
+/** 3 1 1: this key, whoever signed for it (RFC 7671 §5.1). */
+const ofKey = (data: string): Values["TLSA"] => ({ usage: 3, selector: 1, matching: 1, data });
+
+/** What the owner of an address has to say of it: not in the domain's own zone. */
+export interface ReverseName {
+  address: string;
+  /** Name of the PTR record. */
+  name: string;
+  /** What it says. */
+  want: string;
+}
+
+/** Relays don't look for them; classic providers do. */
+export function reverseNames({ domain, addresses }: Pick<DomainFacts, "domain" | "addresses">): ReverseName[] {
+  if (!signsMail(domain)) return [];
+  return addresses
+    .filter((each) => isIPv4(each) || isIPv6(each))
+    .map((address) => ({ address, name: reverseName(address), want: `${domain}.` }));
+}
+
+function reverseName(address: string): string {
+  const bytes = [...ipaddr.parse(address).toByteArray()];
+  if (isIPv4(address)) return `${bytes.reverse().join(".")}.in-addr.arpa.`;
+  const digits = Buffer.from(bytes).toString("hex");
+  return `${digits.split("").reverse().join(".")}.ip6.arpa.`;
 }

@@ -8,6 +8,7 @@ export type Concern =
   | "AddressesReady"
   | "CertificateReady"
   | "InvitesReady"
+  | "DNSReady"
   | "ExpiryHealthy";
 
 /** What is wrong, in one word and in one sentence. */

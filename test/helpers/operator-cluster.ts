@@ -32,6 +32,7 @@ export interface LiveSecret extends KubeObject {
 /** What the operator makes for each server, by kind and the ending of its name. */
 export const childKinds = [
   ["configmaps", "-plan"],
+  ["configmaps", "-dns"],
   ["persistentvolumeclaims", "-data"],
   ["services", ""],
   ["networkpolicies", ""],

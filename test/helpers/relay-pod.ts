@@ -27,6 +27,7 @@ import { amountOf } from "../../src/api/quantity.ts";
 import { type KeyPair, makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { makeRsaKey, publicDkimKey } from "../../src/dns/dkim-key.ts";
 import { recordsOf } from "../../src/dns/records.ts";
+import { zoneText } from "../../src/dns/zone-text.ts";
 import { signsMail } from "../../src/mail/address.ts";
 import { ports } from "../../src/mail/ports.ts";
 import { extrasOf } from "../../src/operator/server/extras.ts";
@@ -501,8 +502,7 @@ export function swapFolder(folder: string, texts: Readonly<Record<string, string
 function zoneOf(domain: string, host: string, rsaKeyPem: string): string {
   const key = publicDkimKey(rsaKeyPem);
   const keys = key ? [{ selector: rsaKey.selector, key }] : [];
-  const records = recordsOf({ domain, addresses: [host], keys });
-  return records.map(({ name, type, value }) => `${name} ${type} ${value}`).join("\n");
+  return zoneText({ domain, sets: recordsOf({ domain, addresses: [host], keys }), reverse: [], ttlSeconds: 1 });
 }
 
 const baseName = (path: string) => path.slice(path.lastIndexOf("/") + 1);

@@ -6,6 +6,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { createSigner, signingKey } from "../../src/dkim/sign.ts";
 import { publicDkimKey } from "../../src/dns/dkim-key.ts";
 import { dkimRecord } from "../../src/dns/records.ts";
+import { valueTexts } from "../../src/dns/zone-text.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
 
 export interface StrangeDomain {
@@ -22,8 +23,8 @@ export async function publishStrangeDomain(domain: string): Promise<StrangeDomai
   const pem = String(privateKey.export({ type: "pkcs8", format: "pem" }));
   const key = publicDkimKey(pem);
   if (!key) throw new Error("no key");
-  const { name, value } = dkimRecord({ domain, selector, key });
-  await publishZone(domain, `${name} TXT ${value}`);
+  const set = dkimRecord({ domain, selector, key });
+  await publishZone(domain, `${set.name} TXT ${valueTexts(set).join()}`);
   return {
     domain,
     signed: (data, as = domain) => signedBy({ domain: as, privateKey: pem }, data),

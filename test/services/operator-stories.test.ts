@@ -402,6 +402,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
 
     test.each([
       { kind: "CronJob", path: "cronjobs", ending: "-expiry", concern: "ExpiryHealthy" },
+      { kind: "ConfigMap", path: "configmaps", ending: "-dns", concern: "DNSReady" },
       { kind: "NetworkPolicy", path: "networkpolicies", ending: "", concern: "UpToDate" },
       { kind: "StatefulSet", path: "statefulsets", ending: "", concern: "PodReady" },
       { kind: "Secret", path: "secrets", ending: "-invites", concern: "InvitesReady" },
@@ -500,7 +501,10 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       expect((await cluster.get(path, name)).metadata.labels).toBeUndefined();
       const made = Object.keys(await cluster.versions("foreign"));
       // the pod waits for its keys; nothing else has to do with the name
-      const waits = kind === "Secret" ? ["statefulsets/foreign", "cronjobs/foreign-expiry"] : [];
+      const waits = [
+        ...(kind === "Secret" ? ["statefulsets/foreign", "cronjobs/foreign-expiry"] : []),
+        ...(name === "foreign-dkim" ? ["configmaps/foreign-dns"] : []),
+      ];
       const all = [...childKinds, ["secrets", "-tls"], ["secrets", "-dkim"]].map(
         ([each, end]) => `${each}/foreign${end}`,
       );
@@ -530,7 +534,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       expect(seen).toMatchObject({ certificate: { source: "SelfSigned" }, dkim: { keys: [{ selector: "chatmail" }] } });
       const secrets = ["-tls", "-dkim", "-invites", "-turn"].map((ending) => `secrets/paused${ending}`);
       expect(Object.keys(await cluster.versions("paused")).sort()).toEqual(
-        ["chatmailservers/paused", ...secrets].sort(),
+        ["chatmailservers/paused", "configmaps/paused-dns", ...secrets].sort(),
       );
       // once more: the same to the letter, so nothing is written
       const before = await cluster.versions("paused");
@@ -688,7 +692,7 @@ describe.skipIf(missing !== undefined)("an operator that ends", () => {
     const spec = { services: { turn: { enabled: true } }, accounts: { registration: "Invite" } };
     const secrets = ["-tls", "-dkim", "-invites", "-turn"];
     /** More than there are. */
-    const numbers = Array.from({ length: 16 }, (_, nth) => nth + 1);
+    const numbers = Array.from({ length: 18 }, (_, nth) => nth + 1);
     const killedAt: number[] = [];
 
     test.each(numbers)("the %i. one: the next operator completes the server, and no key changes", async (at) => {
@@ -728,7 +732,7 @@ describe.skipIf(missing !== undefined)("an operator that ends", () => {
       expect(after).not.toContain(undefined);
     });
 
-    test("was each of them: seven objects, four Secrets, the status", () => {
+    test("was each of them: eight objects, four Secrets, the status", () => {
       expect(killedAt.length).toBeGreaterThanOrEqual(12);
       expect(killedAt).toEqual(numbers.slice(0, killedAt.length));
       expect(killedAt.length).toBeLessThan(numbers.length);

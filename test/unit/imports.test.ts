@@ -16,7 +16,7 @@ const mayUse: Record<string, readonly string[]> = {
   lib: [],
   api: ["lib"],
   mail: ["api", "lib"],
-  dns: ["mail", "api", "lib"],
+  dns: ["dkim", "mail", "api", "lib"],
   certificates: ["mail", "api", "lib"],
   pod: ["mail", "api", "lib"],
   dkim: ["lib"],

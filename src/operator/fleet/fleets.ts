@@ -25,7 +25,7 @@ export const chatmailFleets: Resource<LiveFleet> = {
   plural: chatmailFleet.plural,
 };
 
-type Named = Pick<WrittenSpec, "certificate" | "accounts" | "website" | "services">;
+type Named = Pick<WrittenSpec, "certificate" | "accounts" | "website" | "services" | "dns">;
 
 /** `Server`: as the store of servers has them. */
 export class Fleets<Server extends WrittenServer & KubeObject = WrittenServer & KubeObject> {

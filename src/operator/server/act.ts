@@ -10,7 +10,7 @@ import { problemOf, toMake } from "../identity/read.ts";
 import { isMadeFor, notMadeFor, secretNameOf } from "../identity/secret.ts";
 import { identities, identityNames } from "../identity/table.ts";
 import type { Concern, OwnedFailure } from "../problem.ts";
-import { type DesiredChild, desiredChildren, lastingChildren, namedIn, podChildren } from "./desired.ts";
+import { type DesiredChild, desiredChildren, dnsChildren, lastingChildren, namedIn, podChildren } from "./desired.ts";
 import { isLost } from "./losses.ts";
 import { preflight } from "./preflight.ts";
 import type { PodTurn, Rendered } from "./revision.ts";
@@ -80,6 +80,17 @@ export async function applyPod(
   const isHeld = found !== undefined && "held" in found;
   if (goes && update.needsTurn && (isHeld || isRefused)) world.rollouts.release(keyOf(server));
   return turn;
+}
+
+/** The records of the domain, when their keys are there. */
+export async function applyRecords(
+  server: ChatmailServer,
+  seen: Seen,
+  done: Done,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
+  await applyChildren(server, dnsChildren(server, seen), done, world, signal);
 }
 
 /**

@@ -20,6 +20,7 @@ export async function runServerController(
   await Promise.all([
     world.ownership.run(signal),
     world.relays.run({ log, signal, ...(metrics && { metrics }) }),
+    world.names.run({ log, signal, ...(metrics && { metrics }) }),
     runController({
       ...options,
       name: "chatmailserver",
@@ -68,6 +69,7 @@ function sourcesOf(world: World): Source[] {
     ),
     world.relays.source(serverOf),
     world.rollouts.source(),
+    world.names.source(),
     fromMapped(world.otherSecrets, ({ object }) => world.serversBySecret.get(keyOf(object)).map(keyOf)),
     fromMapped(world.otherConfigMaps, ({ object }) => world.serversByConfigMap.get(keyOf(object)).map(keyOf)),
     ...(Object.values(children) as unknown as Store<KubeObject>[]).map((store) =>

@@ -6,11 +6,13 @@ import { resources } from "../../kube/kinds.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
 import { isOfEarlier } from "../identity/secret.ts";
 import type { Concern } from "../problem.ts";
+import { domainRecords } from "./domain-records.ts";
 import { isEnding, isLost, keyMemory, servesLostVolume } from "./losses.ts";
 import { podInputs } from "./pod-inputs.ts";
 import { podPlan } from "./pod-plan.ts";
 import { podWaitsFor } from "./pod-waits.ts";
 import { firstRendered, imageOf, renderedText } from "./rendered.ts";
+import { dnsConfigMap } from "./resources/dns-config-map.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
 import { networkPolicies } from "./resources/network-policy.ts";
 import { planConfigMap } from "./resources/plan-config-map.ts";
@@ -134,7 +136,18 @@ export function podChildren(
   return [...claimOf(server, seen), ...(waits || !pod ? [] : [setOf(pod, 1)]), ...(expires ? [job] : [])];
 }
 
-/** All of them, in the order in which they are applied. */
+/**
+ * What tells people which records to publish: also while the server is paused, as health is
+ * reported. It waits for the key.
+ */
+export function dnsChildren(server: ChatmailServer, seen: Seen): DesiredChild[] {
+  const records = domainRecords(server, seen);
+  if (!records || records.sets.length === 0 || seen.identity.dkim?.state !== "present") return [];
+  if (!records.addressed && seen.dnsConfigMap) return [];
+  return [{ resource: resources.configMap, object: dnsConfigMap(server, records), concern: "DNSReady" }];
+}
+
+/** All that waits while the server is paused, in the order in which they are applied. */
 export const desiredChildren = (server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] => [
   ...lastingChildren(server, seen, options),
   ...podChildren(server, seen, options),

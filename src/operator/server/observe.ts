@@ -9,6 +9,7 @@ import { readIdentities } from "../identity/read.ts";
 import { hasEnded, isEraseJob } from "./jobs.ts";
 import type { LiveEvent, LivePod } from "./live.ts";
 import { observeCertificate } from "./observe-certificate.ts";
+import { observeDns } from "./observe-dns.ts";
 import { observeInvites } from "./observe-invites.ts";
 import { observeWebsite } from "./observe-website.ts";
 import { checkComponent } from "./resources/image-check-job.ts";
@@ -31,6 +32,8 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     invites: await observeInvites(server, identity, world, signal),
     website: await observeWebsite(server, world, signal),
     configMap: stores.configMaps.get(namespace, names.planConfigMap),
+    dns: await observeDns(server, world, signal),
+    dnsConfigMap: stores.configMaps.get(namespace, names.dnsConfigMap),
     volumeClaim,
     service: stores.services.get(namespace, names.service),
     statefulSet,

@@ -6,12 +6,13 @@ import { isPassing } from "../../kube/api-error.ts";
 import type { Outcome } from "../../kube/controller.ts";
 import type { Note } from "../../kube/events.ts";
 import type { Log } from "../../kube/log.ts";
-import type { KubeObject } from "../../kube/object.ts";
+import { type KubeObject, keyOf } from "../../kube/object.ts";
 import { messageOf } from "../../lib/text.ts";
 import type { Problem } from "../problem.ts";
 import {
   applyLasting,
   applyPod,
+  applyRecords,
   applyStatus,
   keepIdentities,
   nothingDone,
@@ -21,9 +22,10 @@ import {
 } from "./act.ts";
 import { lossesIn } from "./losses.ts";
 import { observe } from "./observe.ts";
+import { wantedNames } from "./observe-dns.ts";
 import { stallsAt } from "./progress.ts";
-import type { PodTurn, Update } from "./revision.ts";
 import { keepFinalizer, retire } from "./retire.ts";
+import type { PodTurn, Update } from "./revision.ts";
 import type { Judged, Seen } from "./seen.ts";
 import { domainProblem, imageProblem, type ResolvedSpec } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
@@ -111,6 +113,9 @@ async function refusedServer(
 /** Reads and judges, and changes nothing. */
 async function look(server: ResolvedServer, world: World, log: Log, signal: AbortSignal): Promise<Outcome> {
   const seen = await observe(server, world, signal);
+  // it is verified, and nothing is published
+  const { update: _, ...wanted } = wantedNames(server, seen) ?? {};
+  world.names.want(keyOf(server), "domain" in wanted ? wanted : undefined);
   const status = await judge({ server, seen }, world, log, signal);
   return { againMs: againMs(server, seen, status, world.now()) };
 }
@@ -147,6 +152,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
     const made = await keepIdentities(server, seen, done, world, signal);
     // What runs is described by what is in the cluster.
     if (made) seen = await observe(server, world, signal);
+    await applyRecords(server, seen, done, world, signal);
     if (isManaged) turn = await applyPod(server, seen, done, world, signal);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
@@ -163,6 +169,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
   if (isManaged && (await syncPod(server, seen, world, signal))) log.debug({}, "pod brought up to date");
 
   if (!isManaged) seen = { ...seen, waiting: waitingChanges(server, seen, world) };
+  world.names.want(keyOf(server), wantedNames(server, seen));
   const status = await judge({ server, seen, failures, pending }, world, log, signal);
   return { againMs: againMs(server, seen, status, world.now()), ...(failures.length > 0 && { retry: true }) };
 }

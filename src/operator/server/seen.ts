@@ -1,10 +1,12 @@
 /** All that is known about one server at one moment: what deciding and judging go by. */
 import type { ChatmailServer, WrittenServer } from "../../api/chatmail-server.ts";
 import type { CertificateFacts } from "../../certificates/judge.ts";
+import type { TsigKey } from "../../dns/tsig.ts";
 import type { ConfigMap } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
 import type { FoundIdentities } from "../identity/read.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
+import type { NamesStatus } from "../tasks/dns.ts";
 import type { RelayStatus } from "../tasks/relay-status.ts";
 import type {
   LiveCronJob,
@@ -42,6 +44,14 @@ export interface SeenInvites {
   count: number;
 }
 
+/** The records of the domain at its name servers. */
+export interface SeenDns {
+  /** Undefined until they have been verified. */
+  status: NamesStatus | undefined;
+  /** By which updates are signed; only where the operator publishes. */
+  tsig?: TsigKey | { problem: Problem };
+}
+
 /** Files of a user's own, with what is wrong with them. */
 export interface SeenFiles {
   pages?: { configMapName: string; problem: string | undefined };
@@ -56,6 +66,10 @@ export interface Seen {
   /** Undefined where the spec names none. */
   website?: SeenFiles | undefined;
   configMap?: ConfigMap | undefined;
+  /** Undefined where nobody looks after the records of the domain. */
+  dns?: SeenDns | undefined;
+  /** The records of the domain as text. */
+  dnsConfigMap?: ConfigMap | undefined;
   volumeClaim?: LiveVolumeClaim | undefined;
   service?: LiveService | undefined;
   statefulSet?: LiveStatefulSet | undefined;

@@ -16,6 +16,7 @@ import { addressesMessage, addressIsKnown } from "./verdicts/addresses.ts";
 import { certificateIsFine, keyIsFine } from "./verdicts/certificate.ts";
 import { type Check, fine, firstProblem, isAtRest, notCreated } from "./verdicts/check.ts";
 import { deliverableVerdict, mailIsDelivered } from "./verdicts/deliverable.ts";
+import { dnsVerdict, recordsArePublished, unpublished } from "./verdicts/dns.ts";
 import { expiryLateAfterMs, expiryVerdict } from "./verdicts/expiry.ts";
 import { inviteOf, invitesVerdict } from "./verdicts/invites.ts";
 import { podIsCurrent, podIsReady } from "./verdicts/pod.ts";
@@ -34,6 +35,7 @@ const readyChecks: readonly Check[] = [
   podIsCurrent,
   mailIsDelivered,
   addressIsKnown,
+  recordsArePublished,
 ];
 
 export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
@@ -73,7 +75,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     ...(facts && {
       certificate: { source, secretName, notAfter: timeText(facts.notAfter), sha256: facts.sha256 },
     }),
-    ...recordsIn(server, seen),
+    ...recordsIn(server, seen, timeText(now)),
     ...storageOf(server, seen),
     ...acceptanceMemory(server),
     ...(completionTime && { lastExpiry: { completionTime } }),
@@ -134,7 +136,13 @@ function readyVerdicts(judged: Judged, now: Date): Record<string, Verdict> {
   return {
     Ready: problem
       ? { status: "False", reason: problem.reason, message: summary(problem, failures) }
-      : { status: "True", reason: "Serving", message: `${server.spec.domain} is served` },
+      : {
+          status: "True",
+          ...((judged.seen && unpublished(judged.server, judged.seen)) ?? {
+            reason: "Serving",
+            message: `${server.spec.domain} is served`,
+          }),
+        },
     ...progressVerdicts([...problems, ...unfinished], past, settled),
     Paused: { status: management === "Managed" ? "False" : "True", ...restVerdict(server, management) },
   };
@@ -163,6 +171,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
       reason: "AddressesKnown",
       message: addressesMessage(server, seen),
     }),
+    ...dnsCondition(dnsVerdict(server, seen, now)),
     PodReady: verdict(podIsReady, fine("RelayRunning")),
     ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
     ...(seen.website && { WebsiteReady: websiteVerdict(seen.website) }),
@@ -175,6 +184,8 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
         : expiryVerdict(server, seen, now),
   };
 }
+
+const dnsCondition = (verdict: Verdict | undefined) => (verdict ? { DNSReady: verdict } : {});
 
 /** When something here changes by the passing of time alone; undefined when nothing does. */
 export function nextDeadline(seen: Seen, now: Date): Date | undefined {

@@ -1,4 +1,5 @@
 /** What a reconcile of a server reads from and acts through. */
+import { getServers } from "node:dns";
 import type { ChatmailServer, ChatmailServerSpec, WrittenServer, WrittenSpec } from "../../api/chatmail-server.ts";
 import { chatmailServer, childNames, fieldManager, group, labels, version } from "../../api/names.ts";
 import { Applier } from "../../kube/apply.ts";
@@ -20,6 +21,7 @@ import { UnsavedKeys } from "../identity/unsaved.ts";
 import { Ownership, type OwnershipTimes } from "../ownership.ts";
 import { builtInPolicy, type Policy } from "../rollout/policy.ts";
 import { type Group, Rollouts } from "../rollout/rollouts.ts";
+import { DomainNames } from "../tasks/dns.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
 import type {
   LiveCronJob,
@@ -110,6 +112,8 @@ export interface World {
   writtenOf: (spec: ChatmailServerSpec) => WrittenSpec;
   /** What else a resolved spec follows from: its fleet as it was then. */
   basisOf: (spec: ChatmailServerSpec) => string | undefined;
+  /** What is known of the records of domains. */
+  names: DomainNames;
   /** What running pods have mounted. */
   podSync: PodSync;
   /** Under which we own fields. */
@@ -168,6 +172,8 @@ export function makeWorld(options: {
   /** Name of the lease, in that namespace, by which replicas of this operator take turns. */
   leaseName: string;
   ownershipTimes?: OwnershipTimes;
+  /** By default those of this machine. */
+  resolvers?: readonly string[];
   /** Which operator says what events say. */
   instance: string;
   signal: AbortSignal;
@@ -232,6 +238,7 @@ export function makeWorld(options: {
     rolloutOf: (server) => fleets.groupOf(server) ?? rollout,
     writtenOf,
     basisOf,
+    names: namesOf(stores.servers, options.resolvers ?? getServers()),
     podSync: podSyncOf(stores.pods),
     fieldManager,
     relayImage,
@@ -265,7 +272,11 @@ export function makeWorld(options: {
     domainsAtWork: new Map(),
     serversByDomain: stores.servers.index(({ spec }) => [spec?.domain ?? ""]),
     serversBySecret: fleets.serversBy(
-      (spec) => [spec.certificate?.secret?.name, spec.accounts?.invitesSecretName],
+      (spec) => [
+        spec.certificate?.secret?.name,
+        spec.accounts?.invitesSecretName,
+        spec.dns?.rfc2136?.tsig?.secretRef?.name,
+      ],
       serverDefaults,
     ),
     unsaved: new UnsavedKeys(stores.servers),
@@ -297,6 +308,14 @@ function wantedPlan({ configMaps }: Stores, { metadata }: LivePod): string | und
   const server = metadata.labels?.[labels.server];
   const text = server && configMaps.get(metadata.namespace, childNames(server).planConfigMap)?.data?.[planFile];
   return text === undefined ? undefined : planHash(text);
+}
+
+function namesOf(servers: Store<LiveServer>, resolvers: readonly string[]): DomainNames {
+  const names = new DomainNames({ resolvers, now: () => new Date() });
+  servers.listen(({ type, object }) => {
+    if (type === "deleted") names.want(keyOf(object), undefined);
+  });
+  return names;
 }
 
 function podSyncOf(pods: Store<LivePod>): PodSync {

@@ -19,7 +19,7 @@ import { begin, type Deliverable, next, type Outcome, type ProbeState } from "./
 import { Submission, submissionService } from "./submission.ts";
 
 export interface ProberOptions {
-  config: Pick<RelayConfig, "domains" | "mailFolder" | "proxyProtocol">;
+  config: Pick<RelayConfig, "closing" | "domains" | "mailFolder" | "proxyProtocol">;
   accounts: ProbeAccounts;
   metrics: Metrics;
   log: Logger;

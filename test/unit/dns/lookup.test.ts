@@ -1,7 +1,8 @@
 /** The lookup against a name server that speaks the wire, with every fault that one can have. */
 import { afterEach, expect, test } from "vitest";
 import { createLookup } from "../../../src/dns/lookup.ts";
-import { DnsFormatError, parseResponse, type RecordType, renderQuery } from "../../../src/dns/message.ts";
+import { parseResponse, type RecordType, renderQuery } from "../../../src/dns/message.ts";
+import { DnsFormatError } from "../../../src/dns/wire.ts";
 import {
   closeNameServers,
   name,

@@ -2,13 +2,14 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:cry
 import { expect, test } from "vitest";
 import { parseKeyRecord } from "../../../src/dkim/key-record.ts";
 import { makeRsaKey, publicDkimKey } from "../../../src/dns/dkim-key.ts";
-import { dkimRecord, recordsOf } from "../../../src/dns/records.ts";
+import { dkimRecord, recordsOf, reverseNames } from "../../../src/dns/records.ts";
+import { valueTexts } from "../../../src/dns/zone-text.ts";
 
 const short = { type: "rsa", base64: "MIIB" } as const;
 const keys = [{ selector: "chatmail", key: short }];
 const linesOf = (facts: Partial<Parameters<typeof recordsOf>[0]> = {}) =>
-  recordsOf({ domain: "_nine.test", addresses: ["203.0.113.9", "2001:db8::9"], keys, ...facts }).map(
-    ({ name, type, value, required }) => `${required ? "" : "; "}${name} ${type} ${value}`,
+  recordsOf({ domain: "_nine.test", addresses: ["203.0.113.9", "2001:db8::9"], keys, ...facts }).flatMap((set) =>
+    valueTexts(set).map((value) => `${set.need === "Required" ? "" : "; "}${set.name} ${set.type} ${value}`),
   );
 
 test("a _ domain", () => {
@@ -36,6 +37,42 @@ test("an ordinary domain needs its www, and all else is the same; an address lit
   expect(linesOf({ domain: "192.0.2.7" })).toEqual([]);
 });
 
+test("with a certificate of an authority: a policy with an id of its own, and its host", () => {
+  const ofPolicy = (mtaStsPolicy: string) => linesOf({ domain: "a.test", mtaStsPolicy });
+  const more = ofPolicy("mx: a.test").filter((line) => !linesOf({ domain: "a.test" }).includes(line));
+  expect(more).toEqual([
+    "mta-sts.a.test. CNAME a.test.",
+    expect.stringMatching(/^_mta-sts\.a\.test\. TXT "v=STSv1; id=[0-9a-f]{20}"$/),
+  ]);
+  expect(ofPolicy("mx: a.test")).toEqual(ofPolicy("mx: a.test"));
+  expect(ofPolicy("mx: b.test")).not.toEqual(ofPolicy("mx: a.test"));
+});
+
+test.each([
+  { account: undefined, says: '0 issue "ca.example"' },
+  { account: "https://ca.example/acct/1", says: '0 issue "ca.example;accounturi=https://ca.example/acct/1"' },
+])("who issues, for the account $account", ({ account, says }) => {
+  expect(linesOf({ issuer: { domain: "ca.example", accountUri: account } })).toContain(`; _nine.test. CAA ${says}`);
+});
+
+test("the keys of port 25, each once", () => {
+  const tlsa = linesOf({ tlsKeys: ["aa", "bb", "aa"] }).filter((line) => line.includes("TLSA"));
+  expect(tlsa).toEqual(["; _25._tcp._nine.test. TLSA 3 1 1 aa", "; _25._tcp._nine.test. TLSA 3 1 1 bb"]);
+});
+
+test("whoever provides the addresses is asked for their reverse names", () => {
+  const addresses = ["203.0.113.9", "2001:db8::9", "lb.example.net"];
+  expect(reverseNames({ domain: "_nine.test", addresses })).toEqual([
+    { address: "203.0.113.9", name: "9.113.0.203.in-addr.arpa.", want: "_nine.test." },
+    {
+      address: "2001:db8::9",
+      name: "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.",
+      want: "_nine.test.",
+    },
+  ]);
+  expect(reverseNames({ domain: "192.0.2.7", addresses })).toEqual([]);
+});
+
 test("a load balancer's host name is no address", () => {
   expect(linesOf({ addresses: ["lb.example.net"] }).join("\n")).not.toContain("lb.example.net");
 });
@@ -45,7 +82,7 @@ test("a real key is read back from its record, in strings of at most 255 octets"
   expect(createPrivateKey(pem).asymmetricKeyDetails?.modulusLength).toBe(2048);
   const key = publicDkimKey(pem);
   if (!key) throw new Error("no key");
-  const { value } = dkimRecord({ domain: "_nine.test", selector: "chatmail", key });
+  const [value = ""] = valueTexts(dkimRecord({ domain: "_nine.test", selector: "chatmail", key }));
   const strings = [...value.matchAll(/"([^"]*)"/g)].map(([, text = ""]) => text);
   expect(value).toBe(strings.map((each) => `"${each}"`).join(" "));
   expect(strings.map((each) => each.length)).toEqual([255, expect.any(Number)]);
@@ -67,7 +104,7 @@ test("an Ed25519 key is its 32 octets", () => {
   expect(key).toMatchObject({ type: "ed25519" });
   expect(Buffer.from(key?.base64 ?? "", "base64")).toHaveLength(32);
   if (!key) return;
-  const { value } = dkimRecord({ domain: "a.test", selector: "e", key });
+  const [value = ""] = dkimRecord({ domain: "a.test", selector: "e", key }).values;
   expect(parseKeyRecord(value)).toMatchObject({ key: { type: "ed25519" } });
 });
 

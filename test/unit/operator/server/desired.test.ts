@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { amountOf } from "../../../../src/api/quantity.ts";
-import { desiredChildren } from "../../../../src/operator/server/desired.ts";
+import { desiredChildren, dnsChildren } from "../../../../src/operator/server/desired.ts";
 import { expiryTime } from "../../../../src/operator/server/expiry-time.ts";
 import type { Seen } from "../../../../src/operator/server/seen.ts";
 import { relayContainers } from "../../../../src/pod/containers.ts";
@@ -535,4 +535,46 @@ describe("what each container is given", () => {
     });
     expect(volumes({ messages: { maxSize: "100M" } })).toMatchObject({ "dovecot-tmp": "12800Mi" });
   });
+});
+
+describe("the ConfigMap with the records of the domain", () => {
+  const key = { type: "rsa", base64: "MIIB" } as const;
+  const dkim = present({ rsaKeyPem: "private", published: [{ selector: "chatmail", key }] });
+  const certificate = { source: "Secret", secretName: "mine", facts } as const;
+  const zoneOf = (spec: SpecInput, seen: Partial<Seen> = {}) => {
+    const server = aServer({ network: { addresses: ["203.0.113.9"] }, ...spec });
+    const [child] = dnsChildren(server, { ...selfSigned, identity: { dkim }, ...seen });
+    return (child?.object as Loose)?.data?.["records.zone"];
+  };
+
+  test("has all that the domain needs, with the TTL of the spec", () => {
+    const zone = zoneOf({ dns: { ttlSeconds: 60 } });
+    for (const record of [
+      /^_nine\.test\. +60 IN A +203\.0\.113\.9$/m,
+      /^chatmail\._domainkey\._nine\.test\. 60 IN TXT/m,
+    ])
+      expect(zone).toMatch(record);
+    expect(zone).not.toContain("mta-sts");
+  });
+
+  test.each([
+    { when: "an authority signed the certificate", seen: { certificate }, has: true },
+    { when: "the first certificate is not there yet", seen: { certificate: { source: "None" } }, has: true },
+    { when: "the relay signed it itself", seen: {}, has: false },
+    {
+      when: "it is not for that name",
+      seen: { certificate: { ...certificate, facts: { ...facts, missingNames: ["mta-sts.nine.example.org"] } } },
+      has: false,
+    },
+  ] as { when: string; seen: Partial<Seen>; has: boolean }[])(
+    "has an MTA-STS record where $when: $has",
+    ({ seen, has }) => {
+      expect(/^_mta-sts\./m.test(zoneOf({ domain: "nine.example.org" }, seen))).toBe(has);
+    },
+  );
+
+  test.each([
+    { when: "the key is not made yet", spec: {}, seen: { identity: { dkim: absent } } },
+    { when: "the domain is an address", spec: { domain: "192.0.2.7" }, seen: {} },
+  ])("is not written where $when", ({ spec, seen }) => expect(zoneOf(spec, seen)).toBeUndefined());
 });

@@ -22,6 +22,13 @@ const resources = (name: string, of: string, kind: string): Edit => {
 };
 const toleration = (fields: object): SpecInput => ({ scheduling: { tolerations: [fields] } });
 
+const rfc2136 = (more: object): SpecInput => ({
+  dns: {
+    mode: "RFC2136",
+    rfc2136: { servers: ["192.0.2.53"], tsig: { keyName: "chatmail", secretRef: { name: "tsig" } }, ...more },
+  },
+});
+
 const edits: Record<string, Edit> = {
   management: [{}, { management: "Paused" }],
   "accounts.registration": accounts({ registration: "Invite" }),
@@ -125,6 +132,24 @@ const edits: Record<string, Edit> = {
     toleration({ key: "a", effect: "NoExecute", tolerationSeconds: 9 }),
   ],
   "scheduling.priorityClassName": [{}, { scheduling: { priorityClassName: "high" } }],
+  "dns.mode": [{}, { dns: { mode: "None" } }],
+  "dns.records": [{}, { dns: { records: "Required" } }],
+  "dns.rfc2136.servers": [{}, rfc2136({})],
+  "dns.rfc2136.zone": [rfc2136({}), rfc2136({ zone: "example.org" })],
+  "dns.rfc2136.tsig.keyName": [rfc2136({}), rfc2136({ tsig: { keyName: "other", secretRef: { name: "tsig" } } })],
+  "dns.rfc2136.tsig.algorithm": [
+    rfc2136({}),
+    rfc2136({ tsig: { keyName: "chatmail", algorithm: "HMACSHA512", secretRef: { name: "tsig" } } }),
+  ],
+  "dns.rfc2136.tsig.secretRef.name": [
+    rfc2136({}),
+    rfc2136({ tsig: { keyName: "chatmail", secretRef: { name: "other" } } }),
+  ],
+  "dns.rfc2136.tsig.secretRef.key": [
+    rfc2136({}),
+    rfc2136({ tsig: { keyName: "chatmail", secretRef: { name: "tsig", key: "x" } } }),
+  ],
+  "dns.ttlSeconds": [{}, { dns: { ttlSeconds: 3600 } }],
   "image.pullPolicy": [{}, { image: { pullPolicy: "Always" } }],
   "image.pullSecrets.name": [{ image: { pullSecrets: [{ name: "a" }] } }, { image: { pullSecrets: [{ name: "b" }] } }],
   "updatePolicy.mode": [{}, { updatePolicy: { mode: "Manual" } }],

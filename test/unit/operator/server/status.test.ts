@@ -291,6 +291,12 @@ test("says which records the domain needs, with the key that is in the cluster",
   expect(dns?.records).toContainEqual({ name: "_nine.test.", type: "A", values: ["203.0.113.9"], need: "Required" });
 });
 
+test("names the ConfigMap with the records as text, once it is there", () => {
+  expect(judge().dns?.configMapName).toBeUndefined();
+  const dnsConfigMap = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "nine-dns" } };
+  expect(judge({ dnsConfigMap }).dns?.configMapName).toBe("nine-dns");
+});
+
 test("a key that is not in the cluster yet is not for the DNS", () => {
   const { dkim, dns } = judge({ identity: { dkim: absent } });
   expect(dkim).toBeUndefined();

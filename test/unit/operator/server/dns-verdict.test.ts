@@ -1,0 +1,210 @@
+/** What the status says of the records of a domain. */
+import { expect, test } from "vitest";
+import type { Condition } from "../../../../src/api/chatmail-server.ts";
+import type { VerifiedSet } from "../../../../src/dns/verify.ts";
+import type { Seen } from "../../../../src/operator/server/seen.ts";
+import { dnsVerdict, recordsArePublished, unpublished } from "../../../../src/operator/server/verdicts/dns.ts";
+import { recordsIn } from "../../../../src/operator/server/verdicts/records.ts";
+import type { NamesStatus } from "../../../../src/operator/tasks/dns.ts";
+import { aServer } from "../../../helpers/a-server.ts";
+import { facts, present } from "../../../helpers/identities.ts";
+
+const now = new Date("2026-11-29T12:00:00Z");
+const mx = {
+  name: "_nine.test.",
+  type: "MX",
+  values: [{ preference: 10, host: "_nine.test." }],
+  need: "Required",
+} as const;
+const spf = { name: "_nine.test.", type: "TXT", values: ["v=spf1 a ~all"], need: "Recommended" } as const;
+
+type States = Partial<Record<"MX" | "TXT", VerifiedSet["state"]>>;
+const status = (states: States = {}, more: Partial<NamesStatus> = {}): NamesStatus => ({
+  verification: {
+    zone: "_nine.test",
+    nameServers: ["ns1.test", "ns2.test"],
+    dnssec: "Insecure",
+    faults: [],
+    reverse: [],
+    records: [mx, spf].map(({ name, type }) => {
+      const state = states[type] ?? "Published";
+      return { name, type, state, seen: [], at: state === "Published" ? [] : ["ns2.test"] };
+    }),
+  },
+  notOurs: [],
+  of: { domain: "_nine.test", sets: [mx, spf], reverse: [] },
+  ...more,
+});
+const tsig = { name: "k", algorithm: "hmac-sha256", secret: Buffer.from("x") } as const;
+const seen = (dns: Seen["dns"]): Seen => ({
+  certificate: { source: "SelfSigned", secretName: "nine-tls", facts },
+  identity: { dkim: present({ rsaKeyPem: "private", published: [] }) },
+  jobs: [],
+  dns,
+});
+const rfc2136 = { servers: ["192.0.2.53"], tsig: { keyName: "k", secretRef: { name: "tsig" } } };
+const byHand = aServer();
+const byUpdate = aServer({ dns: { mode: "RFC2136", rfc2136 } });
+const failed = { reason: "TsigKeyUnknown", message: "no such key" } as const;
+
+interface Row {
+  when: string;
+  dns: Seen["dns"];
+  /** DNSReady, and why Ready is what it is: by hand, and where the operator updates the zone. */
+  hand: [string | undefined, string | undefined];
+  update: [string | undefined, string | undefined];
+}
+
+test.each<Row>([
+  {
+    when: "nothing is known yet",
+    dns: { status: undefined, tsig },
+    hand: ["Unknown RecordsNotVerified", undefined],
+    update: ["False RecordsPending", "RecordsPending"],
+  },
+  {
+    when: "all is published",
+    dns: { status: status(), tsig },
+    hand: ["True RecordsPublished", undefined],
+    update: ["True RecordsPublished", undefined],
+  },
+  {
+    when: "a required record is missing",
+    dns: { status: status({ MX: "Missing" }), tsig },
+    hand: ["False RecordsIncomplete", "ServingUnpublished"],
+    update: ["False RecordsPending", "RecordsPending"],
+  },
+  {
+    when: "a recommended record is missing",
+    dns: { status: status({ TXT: "Missing" }), tsig },
+    hand: ["True RecordsPublished", undefined],
+    update: ["True RecordsPublished", undefined],
+  },
+  {
+    when: "no name server answers",
+    dns: { status: status({ MX: "Unknown", TXT: "Unknown" }), tsig },
+    hand: ["Unknown RecordsUnknown", undefined],
+    update: ["Unknown RecordsUnknown", undefined],
+  },
+  {
+    when: "there is no such zone",
+    dns: { status: status({}, { verification: { unknown: "no zone" } }), tsig },
+    hand: ["Unknown RecordsUnknown", undefined],
+    update: ["Unknown RecordsUnknown", undefined],
+  },
+  {
+    when: "the update fails, and records are missing",
+    dns: { status: status({ MX: "Missing" }, { problem: failed }), tsig },
+    hand: ["False RecordsIncomplete", "ServingUnpublished"],
+    update: ["False TsigKeyUnknown", "TsigKeyUnknown"],
+  },
+  {
+    when: "the update fails, and all is there",
+    dns: { status: status({}, { problem: failed }), tsig },
+    hand: ["True RecordsPublished", undefined],
+    update: ["True RecordsPublished", undefined],
+  },
+  {
+    when: "the Secret is missing, and so are records",
+    dns: {
+      status: status({ MX: "Missing" }),
+      tsig: { problem: { reason: "TsigSecretMissing", message: "no Secret" } },
+    },
+    hand: ["False RecordsIncomplete", "ServingUnpublished"],
+    update: ["False TsigSecretMissing", "TsigSecretMissing"],
+  },
+  {
+    when: "a record of somebody else is in the way",
+    dns: {
+      status: status({ MX: "Different" }, { notOurs: [{ name: "_nine.test.", type: "MX", seen: ["5 a."] }] }),
+      tsig,
+    },
+    hand: ["False RecordsIncomplete", "ServingUnpublished"],
+    update: ["False RecordsNotOurs", "RecordsNotOurs"],
+  },
+  { when: "nobody looks", dns: undefined, hand: [undefined, undefined], update: [undefined, undefined] },
+])("$when", ({ dns, hand, update }) => {
+  const verdicts = ([byHand, byUpdate] as const).map((server) => {
+    const verdict = dnsVerdict(server, seen(dns), now);
+    const ready = recordsArePublished(seen(dns), server, now) ?? unpublished(server, seen(dns));
+    return [verdict && `${verdict.status} ${verdict.reason}`, ready?.reason];
+  });
+  expect(verdicts).toEqual([hand, update]);
+});
+
+test("the message names each record, where it is wrong and what stands there", () => {
+  const { message } = dnsVerdict(byHand, seen({ status: status({ MX: "Missing", TXT: "Missing" }) }), now) ?? {};
+  expect(message).toBe("MX _nine.test. is missing at ns2.test; TXT _nine.test. is missing at ns2.test");
+});
+
+const serverWith = (records: object[], conditions: Condition[] = []) => ({
+  ...aServer({ network: { addresses: ["203.0.113.9"] } }),
+  status: { dns: { records: records as never, zone: "_nine.test", nameServers: ["ns1.test"] }, conditions },
+});
+const recordOf = (dns: Seen["dns"], server: ReturnType<typeof aServer>, at = "2026-11-29T12:00:00Z") =>
+  recordsIn(server, seen(dns), at).dns?.records?.find(({ type }) => type === "MX");
+
+test("since when a record is as it is stays until it changes", () => {
+  const before = [
+    { name: "_nine.test.", type: "MX", values: [], need: "Required", state: "Missing", since: "2026-01-01T00:00:00Z" },
+  ];
+  expect(recordOf({ status: status({ MX: "Missing" }) }, serverWith(before))).toMatchObject({
+    state: "Missing",
+    at: ["ns2.test"],
+    since: "2026-01-01T00:00:00Z",
+  });
+  expect(recordOf({ status: status() }, serverWith(before))).toMatchObject({
+    state: "Published",
+    since: "2026-11-29T12:00:00Z",
+  });
+});
+
+test("counts of what is published are for the column", () => {
+  const { dns } = recordsIn(byHand, seen({ status: status({ TXT: "Different" }) }), "2026-11-29T12:00:00Z");
+  expect(dns).toMatchObject({ required: "1/1", recommended: "0/1", zone: "_nine.test", dnssec: "Insecure" });
+});
+
+test("an operator that has just started says what the status remembers, so nothing is written", () => {
+  const condition: Condition = {
+    type: "DNSReady",
+    status: "True",
+    reason: "RecordsPublished",
+    message: "all are there",
+    lastTransitionTime: "2026-01-01T00:00:00Z",
+  };
+  const mxBefore = {
+    name: "_nine.test.",
+    type: "MX",
+    values: ["10 _nine.test."],
+    need: "Required",
+    state: "Published",
+    since: "2026-01-01T00:00:00Z",
+  };
+  const server = serverWith([mxBefore], [condition]);
+  expect(dnsVerdict(server, seen({ status: undefined }), now)).toMatchObject({
+    status: "True",
+    message: "all are there",
+  });
+  expect(recordOf({ status: undefined }, server)).toEqual(mxBefore);
+  expect(recordsIn(server, seen({ status: undefined }), "x").dns).toMatchObject({
+    zone: "_nine.test",
+    nameServers: ["ns1.test"],
+    required: "1/1",
+  });
+});
+
+test("an address of the other family that nobody wants is listed where it is there", () => {
+  const unwanted = { name: "_nine.test.", type: "AAAA", values: [], need: "Required" } as const;
+  const of = status({}, { of: { domain: "_nine.test", sets: [mx, spf, unwanted], reverse: [] } });
+  if ("unknown" in of.verification) throw new Error("unknown");
+  of.verification.records.push({
+    name: "_nine.test.",
+    type: "AAAA",
+    state: "Different",
+    seen: ["2001:db8::1"],
+    at: ["ns1.test"],
+  });
+  expect(recordsIn(byHand, seen({ status: of }), "x").dns?.records).toContainEqual(
+    expect.objectContaining({ type: "AAAA", values: [], state: "Different", seen: ["2001:db8::1"] }),
+  );
+});
