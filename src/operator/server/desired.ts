@@ -45,7 +45,10 @@ export function lastingChildren(server: ChatmailServer, seen: Seen, options: Des
   return [
     {
       resource: resources.configMap,
-      object: planConfigMap(server, { ownPages: !seen.website?.pages?.problem }),
+      object: planConfigMap(server, {
+        ownPages: seen.website?.pages?.hasFrontPage ?? true,
+        texts: seen.website?.pages?.texts,
+      }),
       concern: "UpToDate",
     },
     { resource: resources.service, object: mailService(server), concern: "AddressesReady" },
