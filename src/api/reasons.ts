@@ -258,6 +258,10 @@ export const reasons = {
     meaning:
       "a ConfigMap with pages or app versions of your own is missing or incomplete; the built-in pages are served",
   },
+  WebsiteTextsInvalid: {
+    who: "needs person",
+    meaning: "some texts of your own for the pages can't be used; the built-in ones stand in their place",
+  },
   RelayNotAsked: { who: "moving", aside: true, meaning: "the relay pod has not reported yet" },
   RelayUnreachable: { who: "passing", aside: true, meaning: "the operator can't reach the relay pod's health port" },
   ServersCreated: { meaning: "every server that the fleet lists exists" },

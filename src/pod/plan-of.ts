@@ -4,12 +4,15 @@
  */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { bytesOf } from "../api/quantity.ts";
+import type { OwnTexts } from "./pages/texts.ts";
 import { DomainPlan, Plan, type WrittenPlan } from "./plan.ts";
 
 /** What is there of what the spec names. */
 export interface PublishedFiles {
   /** False: the pages that the spec names can't be published, so the built-in ones are. */
   ownPages?: boolean;
+  /** Those that can be used of what the pages name. */
+  texts?: OwnTexts | undefined;
 }
 
 export interface PlanOptions extends PublishedFiles {
@@ -18,7 +21,10 @@ export interface PlanOptions extends PublishedFiles {
 }
 
 /** With the fields that differ from the built-in values of the format. */
-export function planOf(spec: ChatmailServerSpec, { ownPages = true, closing = false }: PlanOptions = {}): WrittenPlan {
+export function planOf(
+  spec: ChatmailServerSpec,
+  { ownPages = true, texts = {}, closing = false }: PlanOptions = {},
+): WrittenPlan {
   const { accounts, certificate, domain, messages, network, privacy, services, storage, website } = spec;
   const { turn } = services;
   const whole: Plan = {
@@ -56,7 +62,10 @@ export function planOf(spec: ChatmailServerSpec, { ownPages = true, closing = fa
           dataOfficer: privacy.dataOfficer,
           supervisor: privacy.supervisor,
         },
-        website: { own: ownPages && website.configMapName !== undefined },
+        website: {
+          own: ownPages && website.configMapName !== undefined,
+          texts: Object.keys(texts).length > 0 ? texts : undefined,
+        },
         certificate: { selfSigned: certificate.source === "SelfSigned" },
         services: {
           push: services.push,

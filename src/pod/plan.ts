@@ -15,6 +15,7 @@
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
 import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
 import { firstIssue } from "../lib/issues.ts";
+import { isLanguageName } from "./pages/language.ts";
 
 /** The newest version that this code understands. */
 export const planVersion = 1;
@@ -86,6 +87,10 @@ export const DomainPlan = z.object({
     .object({
       /** The pages are the user's: nothing but the first is known of them. */
       own: onOff.default(false),
+      /** By language, texts of the user's own for the built-in pages (pages/own-texts.ts). */
+      texts: z
+        .record(z.string().refine(isLanguageName, "is no language"), z.record(z.string().max(64), words))
+        .optional(),
     })
     .prefault({}),
   certificate: z

@@ -79,6 +79,8 @@ export const RelayConfig = z.object({
   refusedPeers: z.array(z.string()).optional(),
   /** Mail domains whose pages are the user's: nothing but the first is known of them. */
   ownPages: z.array(z.string()).optional(),
+  /** By mail domain and language, texts of the user's own for the built-in pages. */
+  texts: z.record(z.string(), z.record(z.string(), z.record(z.string(), z.string()))).optional(),
   /** By mail domain, the file of JSON that clients ask for as the METADATA entry `appversions`. */
   appVersions: z.record(z.string(), z.string()).optional(),
   /**
@@ -130,6 +132,7 @@ export function relayConfig(plan: Plan): RelayConfig {
   );
   const iroh = ofDomains(({ services }) => services.irohUrl);
   const ownPages = plan.domains.filter(({ website }) => website.own).map(({ domain }) => domain);
+  const texts = ofDomains(({ website }) => website.texts);
   const unlessEmpty = <Name extends string, Table extends object>(name: Name, table: Table) =>
     Object.keys(table).length > 0 ? ({ [name]: table } as Record<Name, Table>) : {};
   return {
@@ -144,6 +147,7 @@ export function relayConfig(plan: Plan): RelayConfig {
     ...(plan.privatePeers.length > 0 && { privatePeers: plan.privatePeers }),
     ...(plan.refusedPeers.length > 0 && { refusedPeers: plan.refusedPeers }),
     ...unlessEmpty("ownPages", ownPages),
+    ...unlessEmpty("texts", texts),
     ...unlessEmpty("push", push),
     ...unlessEmpty("dovecot", dovecot),
     ...unlessEmpty("appVersions", appVersions),

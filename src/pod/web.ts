@@ -17,9 +17,10 @@ import {
 } from "./layout.ts";
 import { missingPageFiles } from "./pages/answers.ts";
 import { assets } from "./pages/html.ts";
-import { languageMap, languages } from "./pages/language.ts";
+import { languageMaps } from "./pages/language.ts";
 import { pageFiles } from "./pages/site.ts";
 import { icon, style } from "./pages/style.ts";
+import { languagesWith, Wordings } from "./pages/texts.ts";
 import { type DomainPlan, mainDomain, otherDomains, type Plan } from "./plan.ts";
 import { submissionsPerClient } from "./postfix.ts";
 
@@ -61,24 +62,42 @@ interface Site {
   isAlone: boolean;
   /** Where its files are below the folder of `web`, with the slash. */
   folder: string;
+  /** Of the built-in pages. */
+  languages: readonly string[];
+  /** Which nginx variable holds that of a request. */
+  language: string;
 }
 
 const sitesOf = (plan: Plan): Site[] => {
   const isAlone = plan.domains.length === 1;
+  const sets = languageSets(plan);
+  const site = (of: DomainPlan, place: Pick<Site, "isMain" | "folder">): Site => {
+    const languages = languagesOf(of);
+    return { of, isAlone, ...place, languages, language: sets.get(languages.join(" ")) ?? "" };
+  };
   return [
-    { of: mainDomain(plan), isMain: true, isAlone, folder: "" },
-    ...otherDomains(plan).map((of) => ({ of, isMain: false, isAlone, folder: `domains/${of.domain}/` })),
+    site(mainDomain(plan), { isMain: true, folder: "" }),
+    ...otherDomains(plan).map((of) => site(of, { isMain: false, folder: `domains/${of.domain}/` })),
   ];
 };
+
+const languagesOf = ({ website }: DomainPlan) => languagesWith(website.texts);
+
+/** The variable for each set of languages: most domains have the same. */
+function languageSets({ domains }: Plan): Map<string, string> {
+  const sets = new Set([languagesWith(), ...domains.map(languagesOf)].map((each) => each.join(" ")));
+  return new Map([...sets].map((set, index) => [set, index === 0 ? "language" : `language_${index}`]));
+}
 
 /** The built-in pages, and what is there whatever pages are served. */
 function siteFiles(of: DomainPlan): Record<string, string> {
   const { domain, website } = of;
-  const pages = Object.entries(pageFiles(of)).map(([name, text]) => [`pages/${name}`, text] as const);
+  const wordings = new Wordings(website.texts);
+  const pages = Object.entries(pageFiles(of, wordings)).map(([name, text]) => [`pages/${name}`, text] as const);
   return {
     "autoconfig.xml": autoconfig(domain),
     ...(hasPolicy(domain) && { "mta-sts.txt": mtaStsPolicy(domain) }),
-    ...missingPageFiles({ domain, menu: !website.own }),
+    ...missingPageFiles({ domain, wordings, menu: !website.own }),
     ...Object.fromEntries(pages),
   };
 }
@@ -262,6 +281,7 @@ ${balancer.trusted}  real_ip_header proxy_protocol;
   uwsgi_temp_path /tmp/uwsgi;
   scgi_temp_path /tmp/scgi;
   gzip on;
+  gzip_vary on;
   gzip_types text/css text/plain image/svg+xml application/javascript;
   include /etc/nginx/mime.types;
   default_type application/octet-stream;
@@ -274,8 +294,15 @@ ${sites.map((site) => `  limit_req_zone $client zone=${zoneOfNew(site)}:1m rate=
 ${clientMap}  # a whole domain name in one bucket
   server_names_hash_bucket_size 512;
 
-  map $http_accept_language $language {
-${languageMap()}
+${[...languageSets(plan)].map(([set, name]) => languageMaps(name, set.split(" "))).join("")}
+  # which page it is depends on the browser, and the next version has the same address; the daemon says so of its own
+  map $sent_http_content_type $page_vary {
+    default "";
+    ~^text/html Accept-Language;
+  }
+  map $upstream_status$sent_http_content_type $page_cache {
+    default "";
+    "~^text/(html|css)|^image/svg" no-cache;
   }
 
   # a variable: read at each handshake, so a new certificate needs no reload, which would end idle connections
@@ -339,11 +366,13 @@ ${mxdeliv(plan)}  }
 `;
 
 const siteConf = (
-  { of, isAlone, isMain, folder }: Site,
+  { of, isAlone, isMain, folder, languages, language }: Site,
   plan: Plan,
   { accounts, domain, website } = of,
   files = `${folders.webConfig}/${folder}`,
   names = namesOf(of, plan),
+  // two languages of a page that are of one length and age would be the same to a browser
+  noValidator = website.own ? "" : "      etag off;\n      if_modified_since off;\n",
 ) => `  server {
     listen 127.0.0.1:${loopback.http} proxy_protocol${isAlone ? " default_server" : ""};
 ${isAlone ? "" : `    server_name ${[...names, ...below("www", of, plan)].join(" ")};\n`}    return 301 https://${domain}$request_uri;
@@ -352,18 +381,20 @@ ${isAlone ? "" : `    server_name ${[...names, ...below("www", of, plan)].join("
     ${listenHttps}${isAlone ? " default_server" : ""};
 ${isAlone ? "" : `    server_name ${names.join(" ")};\n`}    http2 on;
 ${headerLimits}    root ${website.own ? domainFolder(folders.pages, domain) : `${files}pages`};
-    index index.$language.html index.html;
+    index index.$${language}.html index.html;
     error_page 404 @missing;
     add_header Content-Security-Policy "${contentPolicy(website.own)}" always;
     add_header X-Content-Type-Options nosniff always;
     add_header Referrer-Policy no-referrer always;
+    add_header Vary $page_vary always;
+    add_header Cache-Control $page_cache always;
 ${strictTransport(of)}    add_header X-Robots-Tag "noindex, nofollow" always;
     location / {
-      try_files $uri $uri.$language.html $uri.html $uri/ =404;
+${noValidator}      try_files $uri $uri.$${language}.html $uri.html $uri/ =404;
     }
-    # as the pages of other chatmail relays are called; by a name, since $language is found with patterns of its own
+    # as the pages of other chatmail relays are called; by a name, since the language is found with patterns of its own
     location ~ ^/(?<page>[A-Za-z0-9_-]+)[.]html$ {
-      try_files $uri /$page.$language.html =404;
+${noValidator}      try_files $uri /$page.$${language}.html =404;
     }
     location ~ ^/(${languages.join("|")})/?$ {
       try_files /index.$1.html =404;
@@ -372,11 +403,11 @@ ${strictTransport(of)}    add_header X-Robots-Tag "noindex, nofollow" always;
       try_files /$2.$1.html =404;
     }
     location @missing {
-      try_files /404.$language.html /404.html @missing-built-in;
+      try_files /404.$${language}.html /404.html @missing-built-in;
     }
     location @missing-built-in {
       root ${files.slice(0, -1)};
-      try_files /404.$language.html =404;
+      try_files /404.$${language}.html =404;
     }
 ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.well-known/autoconfig/mail/config-v1.1.xml", `${folder}autoconfig.xml`)}${hasPolicy(domain) ? known("/.well-known/mta-sts.txt", `${folder}mta-sts.txt`) : ""}    location ~ ^(/new|/cgi-bin/newemail[.]py|${joinPath}|/i/[A-Za-z0-9_-]+)$ {
       # a failure is told with the whole request, and that may hold an invite: the daemon says itself what is wrong
@@ -388,7 +419,7 @@ ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.w
       proxy_http_version 1.1;
       # by whatever name the client has come
       proxy_set_header Host ${domain};
-      proxy_set_header Accept-Language $language;
+      proxy_set_header Accept-Language $${language};
       proxy_set_header Client-Address $remote_addr;
       proxy_set_header Connection "";
       proxy_connect_timeout 5s;

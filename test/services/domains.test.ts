@@ -209,8 +209,8 @@ describe("certificates", () => {
 describe("the site", () => {
   test("of each domain says what is its own, and nothing of the others", async () => {
     const marks = {
-      [nine]: ["Nine Street 9", "<dd>9 days</dd>", "<dd>2 MiB</dd>", "<dd>100 MiB</dd>"],
-      [under]: ["Under Street 8", "<dd>8 days</dd>", "<dd>1 MiB</dd>", "<dd>200 MiB</dd>"],
+      [nine]: ["Nine Street 9", "<dd>9 days</dd>", ">2\u00a0MiB<", ">100\u00a0MiB<"],
+      [under]: ["Under Street 8", "<dd>8 days</dd>", ">1\u00a0MiB<", ">200\u00a0MiB<"],
     };
     for (const [domain, own] of Object.entries(marks)) {
       const paths = [

@@ -189,6 +189,19 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       await cluster.change("configmaps", "my-pages", { data: { "index.html": "x" } });
       await cluster.conditionIs("pages", "WebsiteReady", "WebsiteServed");
       expect(await planOf("pages")).toContain('"website"');
+      const texts = { "texts.de.json": '{ "menu.index": "Rein" }', "texts.it.json": '{ "language.name": "Italiano" }' };
+      await cluster.change("configmaps", "my-pages", { data: { "index.html": null, "home.html": null, ...texts } });
+      const served = async () => (await cluster.condition("pages", "WebsiteReady"))?.message ?? "";
+      await until("the texts", async () => (await served()).includes("with texts in de, it ("), patience);
+      expect(await planOf("pages")).toContain('"menu.index": "Rein"');
+      expect(await planOf("pages")).not.toContain('"own"');
+      await cluster.change("configmaps", "my-pages", { data: { "texts.de.json": '{ "menu.index": "{name}" }' } });
+      const wrong = await cluster.conditionIs("pages", "WebsiteReady", "WebsiteTextsInvalid");
+      expect(wrong.message).toBe(
+        "in ConfigMap my-pages, which website.configMapName names, texts.de.json: menu.index must not contain {name}. What is wrong is left out, the rest is used",
+      );
+      expect(await planOf("pages")).toContain("Italiano");
+      await cluster.conditionIs("pages", "Ready", "Serving");
       await cluster.remove("configmaps", "my-pages");
       await cluster.conditionIs("pages", "WebsiteReady", "WebsiteMissing");
       expect(await planOf("pages")).not.toContain('"website"');

@@ -1,10 +1,11 @@
 /**
- * The pages in a real browser: phone and desktop, light and dark, both languages; nothing but the
+ * The pages in a real browser: phone and desktop, light and dark, every language; nothing but the
  * relay is asked, and axe finds nothing.
  */
 import { join } from "node:path";
 import type { Browser, BrowserContext } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tagOf } from "../../src/pod/pages/language.ts";
 import {
   isTooWide,
   type Look,
@@ -118,15 +119,84 @@ describe.skipIf(noBrowser !== undefined).each(looks)("$window, $scheme, $languag
   });
 });
 
+/** As a browser of that country has it. */
+const browsers = ["es-MX", "fr-FR", "pt-BR", "ru-RU", "uk-UA", "tr-TR", "fa-IR", "zh-CN"] as const;
+/** In every language; the rest is the same for all. Pictures only where SCREENSHOTS is set. */
+const translated = [
+  { window: "phone", scheme: "light", names: ["index", "info", "privacy", "invite"] },
+  { window: "desktop", scheme: "dark", names: ["index", "privacy"] },
+] as const;
+
+describe.skipIf(noBrowser !== undefined).each(browsers)("%s", (language) => {
+  const code = language.slice(0, 2);
+
+  test.each(translated)("$window, $scheme", async ({ window, scheme, names }) => {
+    const context = await openContext(browser, { window, scheme, language });
+    try {
+      for (const { name, host, path } of views.filter(({ name }) => (names as readonly string[]).includes(name))) {
+        const { page, failed, status } = await open(context, host, path);
+        if (process.env.SCREENSHOTS)
+          await page.screenshot({
+            path: join(screenshotFolder, `${name}-${window}-${scheme}-${code}.png`),
+            fullPage: true,
+          });
+        expect({ failed, status }, name).toEqual({ failed: [], status: 200 });
+        expect(await page.locator("html").getAttribute("lang")).toBe(tagOf(code));
+        expect(await page.locator("html").getAttribute("dir")).toBe(code === "fa" ? "rtl" : "ltr");
+        expect(await isTooWide(page), name).toBe(false);
+        expect(await violations(page), name).toEqual([]);
+        await page.close();
+      }
+    } finally {
+      await context.close();
+    }
+  });
+});
+
 describe.skipIf(noBrowser !== undefined)("going around", () => {
   let context: BrowserContext;
   beforeAll(async () => {
     if (noBrowser) return;
-    context = await openContext(browser, { window: "phone", scheme: "light", language: "fr-FR" });
+    context = await openContext(browser, { window: "phone", scheme: "light", language: "it-IT" });
   });
   afterAll(() => context?.close());
 
-  test("who asks for neither language gets English, and stays in the one that they choose", async () => {
+  test.each([
+    { path: "/info", host: "open", there: "/fa/info", status: 200 },
+    { path: "/de/privacy", host: "open", there: "/fa/privacy", status: 200 },
+    { path: "/", host: "invited", there: "/fa/", status: 200 },
+    { path: "/nothing/here?x=1", host: "open", there: "/nothing/here?lang=fa", status: 404 },
+    { path: `/i/${token}`, host: "invited", there: `/i/${token}?lang=fa`, status: 200 },
+    { path: "/join", host: "literal", there: "/join?lang=fa", status: 200 },
+  ] as const)(
+    "the language may be changed at $path, and it is the same page",
+    async ({ path, host, there, status }) => {
+      const { page } = await open(context, host, path);
+      const [response] = await Promise.all([
+        page.waitForResponse((each) => each.url() === `https://${hosts[host]}${there}`),
+        page.getByRole("link", { name: "فارسی" }).click(),
+      ]);
+      expect(response.status()).toBe(status);
+      await page.waitForURL(`https://${hosts[host]}${there}`);
+      expect(await page.locator("html").getAttribute("dir")).toBe("rtl");
+      await page.close();
+    },
+  );
+
+  test("a page that is read from the right is the mirror image of one that is read from the left", async () => {
+    const desktop = await openContext(browser, { window: "desktop", scheme: "light", language: "fa-IR" });
+    const { page } = await open(desktop, "open", "/");
+    const left = async (selector: string) => (await page.locator(selector).first().boundingBox())?.x ?? 0;
+    expect(await left(".brand")).toBeGreaterThan(await left("header nav"));
+    expect(await left(".join > div")).toBeGreaterThan(await left(".join figure"));
+    const style = (property: string) =>
+      page.evaluate(`getComputedStyle(document.querySelector(".steps li"), "::before").${property}`);
+    expect(await style("right")).toBe("0px");
+    expect(await page.evaluate('getComputedStyle(document.querySelector("h1")).letterSpacing')).toBe("normal");
+    await desktop.close();
+  });
+
+  test("who asks for none of the languages gets English, and stays in the one that they choose", async () => {
     const { page } = await open(context, "open", "/");
     const language = () => page.locator("html").getAttribute("lang");
     expect(await language()).toBe("en");

@@ -1,11 +1,14 @@
 /** The pages of a relay and the way to a new address, as a browser and a client see them. */
 import { connect } from "node:http2";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
 import { ports } from "../../src/mail/ports.ts";
+import { planOf, planText } from "../../src/pod/plan-of.ts";
 import { fewNewAddresses } from "../helpers/accounts.ts";
 import { askHttps } from "../helpers/https.ts";
 import { LineSocket } from "../helpers/line-socket.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { until } from "../helpers/until.ts";
 
 let pod: RelayPod;
 beforeAll(async () => {
@@ -38,7 +41,16 @@ test("pages come compressed to who takes them so, and over TLS 1.2 too", async (
 
 test.each([
   ["/", "de-AT,de;q=0.9,en;q=0.8", "de", 200],
-  ["/", "fr,en;q=0.5,de;q=0.3", "en", 200],
+  ["/", "it,en;q=0.5,de;q=0.3", "en", 200],
+  ["/", "en;q=0.5,fr;q=0.9", "fr", 200],
+  ["/", "de;q=0", "en", 200],
+  ["/privacy", "PT-br,pt;q=0.9", "pt", 200],
+  ["/info", "zh-CN,zh;q=0.9", "zh-Hans", 200],
+  ["/info", "zh-TW,uk;q=0.1", "uk", 200],
+  ["/info?lang=fa", "de", "fa", 200],
+  ["/info?lang=nonsense", "de", "de", 200],
+  ["/fa/info?lang=de", "en", "fa", 200],
+  ["/zh/", "", "zh-Hans", 200],
   ["/", "", "en", 200],
   ["/privacy", "de", "de", 200],
   ["/de/info", "en", "de", 200],
@@ -47,10 +59,31 @@ test.each([
   ["/info.html", "de", "de", 200],
   ["/privacy.html", "", "en", 200],
   ["/nothing", "de", "de", 404],
+  ["/nothing?lang=tr", "de", "tr", 404],
 ])("%s for a browser that wants %j is in %s, %i", async (path, wanted, language, status) => {
   const page = await ask(path, "GET", "", { "Accept-Language": wanted });
   expect(page.status).toBe(status);
-  expect(page.body).toContain(`<html lang="${language}">`);
+  expect(page.body).toContain(`<html lang="${language}" dir="${language === "fa" ? "rtl" : "ltr"}">`);
+  expect(page.headers.vary).toContain("Accept-Language");
+});
+
+test("a page is asked for again each time; a browser that has changed its language gets another one", async () => {
+  for (const path of ["/", "/info", "/info.html", "/de/info", "/nothing"]) {
+    const { headers } = await ask(path);
+    expect(headers).toMatchObject({ "cache-control": "no-cache", vary: "Accept-Encoding, Accept-Language" });
+  }
+  const { headers } = await ask("/info", "GET", "", { "Accept-Language": "de" });
+  const since = { "If-Modified-Since": String(headers["last-modified"]) };
+  expect(headers.etag).toBeUndefined();
+  expect((await ask("/info", "GET", "", { ...since, "Accept-Language": "en" })).status).toBe(200);
+  // of one language at its address, and in the way that all have in common, there is only one
+  for (const path of ["/de/info", "/chatmail.css"]) {
+    const first = await ask(path);
+    expect(first.headers["cache-control"]).toBe("no-cache");
+    expect((await ask(path, "GET", "", { "If-None-Match": String(first.headers.etag) })).status).toBe(304);
+  }
+  expect((await ask("/chatmail.css")).headers.vary).toBe("Accept-Encoding");
+  expect((await ask("/join")).headers["cache-control"]).toBe("no-store");
 });
 
 test("mail programs find the servers, in the order in which to try them", async () => {
@@ -146,6 +179,45 @@ test("who asks for addresses without end is slowed down", async () => {
 
 test("no visit is written down, whatever came of it", async () => {
   expect(await pod.logs("web")).not.toMatch(/GET|POST|HTTP\/|privacy|newemail|_web/);
+});
+
+describe("texts of one's own", () => {
+  let own: RelayPod;
+  beforeAll(async () => {
+    own = await startRelayPod({ domain: "_texts.test", spec: { accounts: { registration: "Invite" } } });
+    const spec = ChatmailServerSpec.parse({ domain: "_texts.test", accounts: { registration: "Invite" } });
+    const texts = {
+      de: { "index.title": "Servus <b>beinand</b>" },
+      it: { "language.name": "Italiano", "notValid.title": "Invito non valido", "missing.title": "Non c’è" },
+    };
+    await own.usePlan(planText(planOf(spec, { texts })));
+    // nginx reads its configuration after the signal, and the worker before goes on for a moment
+    await until("the new language", async () => (await askHttps(own, { path: "/it/" })).status === 200);
+    await until("the worker before to end", async () => (await own.processes("web", "nginx")) === 2);
+  });
+  afterAll(() => own?.remove());
+
+  const askIn = (path: string, language: string) => askHttps(own, { path, headers: { "Accept-Language": language } });
+
+  test("take the place of the built-in ones, as text", async () => {
+    expect((await askIn("/", "de")).body).toContain("<h1>Servus &lt;b&gt;beinand&lt;/b&gt;</h1>");
+    expect((await askIn("/", "de")).body).toContain("Nur mit Einladung");
+  });
+
+  test("make a language that browsers get, from nginx and from the daemon", async () => {
+    for (const [path, says] of [
+      ["/nothing", "Non c’è"],
+      ["/i/nothing", "Invito non valido"],
+      ["/info", "How it works"],
+      ["/it/privacy", "Privacy"],
+    ] as const) {
+      const { body } = await askIn(path, "it-CH,de;q=0.5");
+      expect(body, path).toContain('<html lang="it" dir="ltr">');
+      expect(body, path).toContain(says);
+    }
+    expect((await askIn("/i/nothing?lang=ru", "it")).body).toContain('<html lang="ru" dir="ltr">');
+    expect((await askIn("/fr/", "it")).body).toContain('<a href="/it/" hreflang="it" lang="it" dir="ltr">Italiano</a>');
+  });
 });
 
 describe("own pages", () => {

@@ -55,7 +55,10 @@ export function lastingChildren(
   return [
     {
       resource: resources.configMap,
-      object: planConfigMap(server, { ownPages: !seen.website?.pages?.problem }),
+      object: planConfigMap(server, {
+        ownPages: seen.website?.pages?.hasFrontPage ?? true,
+        texts: seen.website?.pages?.texts,
+      }),
       concern: "UpToDate",
     },
     { resource: resources.service, object: mailService(server), concern: "AddressesReady" },

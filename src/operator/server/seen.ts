@@ -4,6 +4,7 @@ import type { CertificateFacts } from "../../certificates/judge.ts";
 import type { TsigKey } from "../../dns/tsig.ts";
 import type { ConfigMap } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
+import type { OwnTexts } from "../../pod/pages/texts.ts";
 import type { FoundIdentities } from "../identity/read.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
 import type { NamesStatus } from "../tasks/dns.ts";
@@ -54,7 +55,16 @@ export interface SeenDns {
 
 /** Files of a user's own, with what is wrong with them. */
 export interface SeenFiles {
-  pages?: { configMapName: string; problem: string | undefined };
+  pages?: {
+    configMapName: string;
+    problem: string | undefined;
+    /** Else the built-in pages are served. */
+    hasFrontPage: boolean;
+    /** Those that can be used, and what is wrong with the others. */
+    texts: OwnTexts;
+    textsProblem: string | undefined;
+    notes: string | undefined;
+  };
   appVersions?: { configMapName: string; problem: string | undefined };
 }
 

@@ -3,50 +3,49 @@
  * the user's own pages too.
  */
 import { addressDomain } from "../../mail/address.ts";
-import { escapeHtml, framed, joinCard } from "./html.ts";
-import { type Language, languages } from "./language.ts";
-import { texts } from "./texts.ts";
+import { framed, joinCard, nameHtml } from "./html.ts";
+import type { Wording, Wordings } from "./texts.ts";
 
 export interface AnswerPage {
   domain: string;
-  language: Language;
+  wordings: Wordings;
+  wording: Wording;
   /** Whether the menu's pages are the built-in ones. */
   menu: boolean;
 }
 
 /** The way in for whoever has come here. `own`: the link holds an address that is theirs alone. */
-export function joinPage({ domain, language, menu, link, own }: AnswerPage & { link: string; own: boolean }): string {
+export function joinPage({ domain, link, own, ...page }: AnswerPage & { link: string; own: boolean }): string {
+  const { wording } = page;
   const name = addressDomain(domain);
-  const { invite } = texts[language];
-  const title = invite.title(name);
-  const content = `<h1>${invite.title(escapeHtml(name))}</h1>
-<p class="lead">${invite.lead(escapeHtml(name))}</p>
-${own ? `<p>${invite.own}</p>\n` : ""}${joinCard({ language, name, link })}`;
-  return framed({ language, name, title, menu, content });
+  const content = `<h1>${wording.html("invite.title", { name: nameHtml(name) })}</h1>
+<p class="lead">${wording.html("invite.lead", { name: `<strong>${nameHtml(name)}</strong>` })}</p>
+${own ? `<p>${wording.html("invite.own")}</p>\n` : ""}${joinCard({ wording, name, link })}`;
+  return framed({ ...page, name, title: wording.plain("invite.title", { name }), content });
 }
 
-export function notValidPage({ domain, language, menu }: AnswerPage): string {
-  const { title, text } = texts[language].notValid;
-  const content = `<h1>${title}</h1>\n<p class="lead">${text}</p>`;
-  return framed({ language, name: addressDomain(domain), title, menu, content });
+export function notValidPage(page: AnswerPage): string {
+  return shortPage(page, "notValid");
 }
 
 /** For who may have an address, but not now. */
-export function notNowPage({ domain, language, menu }: AnswerPage): string {
-  const { title, text } = texts[language].notNow;
-  const content = `<h1>${title}</h1>\n<p class="lead">${text}</p>`;
-  return framed({ language, name: addressDomain(domain), title, menu, content });
+export function notNowPage(page: AnswerPage): string {
+  return shortPage(page, "notNow");
 }
 
-function missingPage({ domain, language, menu }: AnswerPage): string {
-  const { title, text, back } = texts[language].missing;
-  const content = `<h1>${title}</h1>\n<p class="lead">${text}</p>\n<p><a class="button" href="/">${back}</a></p>`;
-  return framed({ language, name: addressDomain(domain), title, menu, content });
+function missingPage(page: AnswerPage): string {
+  return shortPage(page, "missing", `\n<p><a class="button" href="/">${page.wording.html("missing.back")}</a></p>`);
+}
+
+function shortPage({ domain, ...page }: AnswerPage, about: "notValid" | "notNow" | "missing", more = ""): string {
+  const { wording } = page;
+  const content = `<h1>${wording.html(`${about}.title`)}</h1>\n<p class="lead">${wording.html(`${about}.text`)}</p>${more}`;
+  return framed({ ...page, name: addressDomain(domain), title: wording.plain(`${about}.title`), content });
 }
 
 /** 404.LANGUAGE.html for each. */
-export function missingPageFiles(options: Omit<AnswerPage, "language">): Record<string, string> {
+export function missingPageFiles(options: Omit<AnswerPage, "wording">): Record<string, string> {
   return Object.fromEntries(
-    languages.map((language) => [`404.${language}.html`, missingPage({ ...options, language })]),
+    options.wordings.all.map((wording) => [`404.${wording.language}.html`, missingPage({ ...options, wording })]),
   );
 }

@@ -32,6 +32,7 @@ const dark = `  --ink: #e9eef3;
 
 export const style = `:root {
   color-scheme: light dark;
+  --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans";
 ${light}
 }
 @media (prefers-color-scheme: dark) {
@@ -50,8 +51,14 @@ body {
   margin: 0;
   background: var(--paper);
   color: var(--ink);
-  font: 1.0625rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
+  font: 1.0625rem/1.6 var(--sans), sans-serif;
   overflow-wrap: anywhere;
+}
+:lang(fa) {
+  --sans: system-ui, -apple-system, "Segoe UI", Vazirmatn, "Noto Sans Arabic", "Noto Naskh Arabic", "Noto Sans";
+}
+:lang(zh-Hans) {
+  --sans: system-ui, -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans SC", "Noto Sans CJK SC";
 }
 header,
 main,
@@ -78,6 +85,14 @@ header {
   color: inherit;
   font-weight: 650;
   text-decoration: none;
+}
+[dir="rtl"] body {
+  line-height: 1.75;
+}
+/* letters of these scripts are joined */
+[dir="rtl"] h1 {
+  letter-spacing: normal;
+  line-height: 1.35;
 }
 nav ul {
   display: flex;
@@ -131,6 +146,11 @@ p {
   max-width: 40rem;
   margin: 0 0 1rem;
 }
+p,
+li,
+dd {
+  text-wrap: pretty;
+}
 .lead {
   color: var(--faint);
   font-size: 1.15rem;
@@ -172,13 +192,13 @@ a:focus-visible {
 .steps li {
   position: relative;
   margin: 0.7rem 0;
-  padding-left: 2.6rem;
+  padding-inline-start: 2.6rem;
   counter-increment: step;
 }
 .steps li::before {
   content: counter(step);
   position: absolute;
-  left: 0;
+  inset-inline-start: 0;
   top: 0;
   width: 1.75rem;
   height: 1.75rem;
@@ -187,6 +207,9 @@ a:focus-visible {
   font-weight: 650;
   line-height: 1.75rem;
   text-align: center;
+}
+:lang(fa) .steps li::before {
+  content: counter(step, persian);
 }
 .button {
   display: block;
@@ -264,10 +287,6 @@ dd {
   color: var(--faint);
 }
 footer {
-  display: flex;
-  flex-wrap: wrap;
-  justify-content: space-between;
-  gap: 0 2rem;
   width: calc(100% - 2.5rem);
   max-width: 51.5rem;
   padding: 1.25rem 0 2rem;
@@ -277,6 +296,9 @@ footer {
 }
 footer p {
   margin: 0.25rem 0;
+}
+.languages {
+  margin-top: 0.5rem;
 }
 @media (min-width: 46rem) {
   .join {

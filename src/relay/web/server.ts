@@ -3,7 +3,7 @@ import { randomInt } from "node:crypto";
 import { isSelfSignedDomain } from "../../api/domain.ts";
 import { joinPath } from "../../mail/invite.ts";
 import { joinPage, notNowPage, notValidPage } from "../../pod/pages/answers.ts";
-import { isLanguage } from "../../pod/pages/language.ts";
+import { type OwnTexts, Wordings } from "../../pod/pages/texts.ts";
 import type { Accounts } from "../accounts/accounts.ts";
 import { type Later, retrySeconds, sentenceOf } from "../accounts/refusals.ts";
 import { accountExists } from "../accounts/store.ts";
@@ -25,7 +25,11 @@ import {
 export const maxQuestionBytes = 4096;
 
 export interface WebTools {
-  config: Domains & { ownPages?: readonly string[] | undefined };
+  config: Domains & {
+    ownPages?: readonly string[] | undefined;
+    /** By mail domain. */
+    texts?: Readonly<Record<string, OwnTexts>> | undefined;
+  };
   metrics: Metrics;
   accounts: Pick<Accounts, "welcome">;
 }
@@ -71,8 +75,13 @@ function freshCredentials(asker: Asker, { config }: Pick<WebTools, "config">): C
 
 async function page(question: Question, asker: Asker, { accounts, config, metrics }: WebTools): Promise<Answer> {
   if (question.method !== "GET" && question.method !== "HEAD") return html(405, "");
-  const language = isLanguage(question.language) ? question.language : "en";
-  const about = { domain: asker.domain, language, menu: !config.ownPages?.includes(asker.domain) };
+  const wordings = new Wordings(config.texts?.[asker.domain]);
+  const about = {
+    domain: asker.domain,
+    wordings,
+    wording: wordings.of(question.language),
+    menu: !config.ownPages?.includes(asker.domain),
+  };
   const way = welcome(asker);
   switch (way.kind) {
     case "firstPage":

@@ -236,8 +236,8 @@ test.each([
   expect(answer.status).toBe(status);
   expect(answer.headers).toMatchObject({ "Cache-Control": "no-store", "Content-Type": "text/html; charset=utf-8" });
   expect(answer.body).toContain(shows);
-  expect(answer.body).toContain('<html lang="en">');
-  expect((await ask("GET", host, path, "de")).body).toContain('<html lang="de">');
+  expect(answer.body).toContain('<html lang="en" dir="ltr">');
+  expect((await ask("GET", host, path, "de")).body).toContain('<html lang="de" dir="ltr">');
   expect((await ask("POST", host, path)).status).toBe(405);
 });
 
