@@ -6,10 +6,12 @@ import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { buildImages } from "../scripts/images.ts";
 import { asksForHelp, refuse } from "../scripts/options.ts";
+import { buildPrevious } from "../scripts/previous.ts";
 import { engineUp, labExecArgs, labUp, loadImage } from "../test/lab/lab.ts";
+import { terminalProgress } from "../test/lab/progress.ts";
 
 /** Those that need the lab's cluster and our images in it; the others run as they are. */
-const inTheLab = ["relay"];
+const inTheLab = ["relay", "upgrade"];
 /** Those that need its engine and the relay's image only. */
 const onTheEngine = ["connections", "fan-out", "flood", "kills", "mail", "order", "probe", "start"];
 const names = readdirSync(import.meta.dirname)
@@ -40,6 +42,11 @@ if (inTheLab.includes(name)) {
   for (const { archive } of [images.operator, images.relay]) await loadImage(archive);
   process.env.OPERATOR_IMAGE = images.operator.name;
   process.env.RELAY_IMAGE = images.relay.name;
+  if (name === "upgrade") {
+    const previous = await buildPrevious(terminalProgress());
+    await loadImage(previous.relay.archive);
+    process.env.PREVIOUS = JSON.stringify(previous);
+  }
   command = labExecArgs(command);
 }
 if (onTheEngine.includes(name)) {

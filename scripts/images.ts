@@ -80,11 +80,43 @@ async function buildImage(target: Target, progress: Progress): Promise<Image> {
   const { name, entry, key } = identityOf(target);
   if (!isCached(entry, key)) progress.step(`image ${name}`, 30);
   const folder = await cached(entry, key, async (draft) => {
-    const archive = join(draft, "image.tar");
-    if (!(await buildWithDocker(target, name, archive))) await buildWithBuildah(target, name, archive, progress);
+    await buildFrom(root, { target, name, archive: join(draft, "image.tar"), progress });
   });
   removeOthers(entry, folder);
   return { name, archive: join(folder, "image.tar") };
+}
+
+interface Build {
+  target: Target;
+  name: string;
+  /** The file that is written. */
+  archive: string;
+  progress: Progress;
+}
+
+/** From a folder with a Dockerfile, dist/ and image/. */
+async function buildFrom(context: string, build: Build): Promise<void> {
+  if (!(await buildWithDocker(context, build))) await buildWithBuildah(context, build);
+}
+
+/**
+ * Both images of another checkout, under these tags: the layers that are as in this one are made
+ * once.
+ */
+export async function buildImagesOf(
+  context: string,
+  options: { tag: string; folder: string; progress: Progress },
+): Promise<Images> {
+  const { tag, folder, progress } = options;
+  const waiting = (pid: number) => progress.step(`waiting for another build of images (process ${pid})`);
+  const build = async (target: Target) => {
+    const name = `chatmail-${target}:${tag}`;
+    progress.step(`image ${name}`, 15);
+    const archive = join(folder, `${target}.tar`);
+    await buildFrom(context, { target, name, archive, progress });
+    return { name, archive };
+  };
+  return withLock(async () => ({ operator: await build("operator"), relay: await build("relay") }), waiting, imageLock);
 }
 
 /** All that can change the image, but for what Debian's mirrors hold. */
@@ -101,9 +133,9 @@ function keyOf(target: Target): string {
 }
 
 /** False where there is no engine, or one that can't pull the base image. */
-async function buildWithDocker(target: Target, name: string, archive: string): Promise<boolean> {
+async function buildWithDocker(context: string, { target, name, archive }: Build): Promise<boolean> {
   if ((await findProvider()) !== "docker") return false;
-  const built = await tryRun(["docker", "build", "--target", target, "-t", name, root], { log });
+  const built = await tryRun(["docker", "build", "--target", target, "-t", name, context], { log });
   if (built.code !== 0) {
     if (isRoot && /pull|resolve|manifest|registry|lookup|dial tcp/i.test(built.stderr)) return false;
     throw new LabError(`docker build failed\n  ${built.stderr.trim().slice(-600)}\n  full log: ${log}`);
@@ -116,13 +148,13 @@ async function buildWithDocker(target: Target, name: string, archive: string): P
 const buildah = (args: readonly string[]) =>
   run(["buildah", "--root", join(cacheDir, "buildah"), "--runroot", imageRunDir, ...args], { log });
 
-async function buildWithBuildah(target: Target, name: string, archive: string, progress: Progress): Promise<void> {
+async function buildWithBuildah(context: string, { target, name, archive, progress }: Build): Promise<void> {
   if (!isRoot) throw new LabError("images need a Docker engine that reaches a registry, or root on Debian");
   await needPackages(["buildah"], log);
   const base = await importBase(progress);
   // isolation chroot: needs no runtime and has the host's network, where the package mirrors are
   const how = ["--layers", "--pull-never", "--isolation", "chroot", "--build-arg", `BASE=${base}`];
-  const id = await buildah(["bud", "--quiet", ...how, "--target", target, root]);
+  const id = await buildah(["bud", "--quiet", ...how, "--target", target, context]);
   await buildah(["push", "--quiet", id, `docker-archive:${archive}:docker.io/library/${name}`]);
 }
 

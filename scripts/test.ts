@@ -22,6 +22,7 @@ import { buildPrograms } from "../test/lab/programs.ts";
 import { terminalProgress } from "../test/lab/progress.ts";
 import { buildImages } from "./images.ts";
 import { asksForHelp, refuse } from "./options.ts";
+import { buildPrevious } from "./previous.ts";
 import { closingLine, type Outcome, outcomeTable, type SuiteName, suiteNames, suiteOutcome } from "./test-report.ts";
 
 const requireAll = process.env.REQUIRE_ALL === "1";
@@ -43,6 +44,8 @@ if (lost.length > 0) refuse(`${candidates.join(", ")}: no test file is called ${
 const chosen = candidates.filter(
   (suite) => files.length === 0 || filesOf(suite).some((path) => files.some((file) => path.includes(file))),
 );
+
+const isRun = (path: string) => files.length === 0 || files.some((file) => path.includes(file));
 
 /** The lab as it was found is left as it was found. */
 let startedLab = false;
@@ -69,6 +72,11 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
   process.env.OPERATOR_IMAGE = images.operator.name;
   process.env.RELAY_IMAGE = images.relay.name;
   for (const { archive } of suite === "cluster" ? [images.operator, images.relay] : []) await loadImage(archive);
+  if (suite === "cluster" && isRun("test/cluster/upgrade.test.ts")) {
+    const previous = await buildPrevious(terminalProgress());
+    for (const { archive } of [previous.operator, previous.relay]) await loadImage(archive);
+    process.env.PREVIOUS = JSON.stringify(previous);
+  }
   return undefined;
 }
 

@@ -2,6 +2,7 @@
  * ChatmailServers in the lab's cluster: made, waited for, and given their names in the lab's DNS.
  */
 import { readFile } from "node:fs/promises";
+import type { Previous } from "../../scripts/previous.ts";
 import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer, labels } from "../../src/api/names.ts";
 import { publishZone } from "../lab/names.ts";
@@ -18,9 +19,15 @@ export const namespace = "chatmail";
  * Installs the operator as a user does, by `kubectl apply -f` of the generated file, with the
  * images that were built here.
  */
-export async function installOperator(images: { operator: string; relay: string }): Promise<void> {
-  const file = await readFile(new URL("../../install/chatmail-operator.yaml", import.meta.url), "utf8");
-  await apply(withImages(file, images));
+export async function installOperator(
+  images: { operator: string; relay: string },
+  file: string | URL = new URL("../../install/chatmail-operator.yaml", import.meta.url),
+): Promise<void> {
+  await apply(withImages(await readFile(file, "utf8"), images));
+  await operatorRolledOut();
+}
+
+export async function operatorRolledOut(): Promise<void> {
   await kubectl(["-n", namespace, "rollout", "status", "deployment/chatmail-operator", "--timeout=120s"]);
 }
 
@@ -33,18 +40,25 @@ export function testImages(): { operator: string; relay: string } {
 
 export const operatorIsInstalled = (): Promise<void> => installOperator(testImages());
 
+/** What was there before the newest change, which the runner has built and loaded, too. */
+export function testPrevious(): Previous {
+  const { PREVIOUS: previous } = process.env;
+  if (!previous) throw new Error("run this by npm test test/cluster/upgrade.test.ts, which builds what is upgraded");
+  return JSON.parse(previous) as Previous;
+}
+
 /** The install file with other images: the same edit that a user of a mirror makes. */
-function withImages(file: string, images: { operator: string; relay: string }): string {
+export function withImages(file: string, images: { operator: string; relay: string }): string {
   return file
     .replaceAll(/[^\s"']*\bchatmail-operator:[^\s"']+/g, images.operator)
     .replaceAll(/[^\s"']*\bchatmail-relay:[^\s"']+/g, images.relay);
 }
 
 /** A ChatmailServer as a user writes it. */
-export const serverObject = (name: string, spec: Record<string, unknown>) => ({
+export const serverObject = (name: string, spec: Record<string, unknown>, at = namespace) => ({
   apiVersion,
   kind: chatmailServer.kind,
-  metadata: { name, namespace },
+  metadata: { name, namespace: at },
   spec,
 });
 
@@ -81,21 +95,21 @@ export async function applyExamples(): Promise<void> {
   );
 }
 
-export const patchServer = (name: string, spec: Record<string, unknown>): Promise<string> =>
-  kubectl(["-n", namespace, "patch", "cms", name, "--type=merge", "-p", JSON.stringify({ spec })]);
+export const patchServer = (name: string, spec: Record<string, unknown>, at = namespace): Promise<string> =>
+  kubectl(["-n", at, "patch", "cms", name, "--type=merge", "-p", JSON.stringify({ spec })]);
 
-export function getServer(name: string): Promise<WrittenServer> {
-  return kubectlJson<WrittenServer>(["-n", namespace, "get", "chatmailserver", name]);
+export function getServer(name: string, at = namespace): Promise<WrittenServer> {
+  return kubectlJson<WrittenServer>(["-n", at, "get", "chatmailserver", name]);
 }
 
 /**
  * Waits until the server's Ready condition is True for its newest spec; throws with the last
  * conditions when it does not come.
  */
-export async function serverReady(name: string): Promise<WrittenServer> {
+export async function serverReady(name: string, at = namespace): Promise<WrittenServer> {
   let last: WrittenServer | undefined;
   const ready = async () => {
-    last = await getServer(name);
+    last = await getServer(name, at);
     const ready = last.status?.conditions?.find((each) => each.type === "Ready");
     return ready?.status === "True" && last.status?.observedGeneration === last.metadata.generation ? last : undefined;
   };

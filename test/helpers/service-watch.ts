@@ -1,0 +1,66 @@
+/** For how long a relay does not serve while something is done to it. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect } from "node:tls";
+import type { Address } from "./line-socket.ts";
+
+const everyMs = 50;
+const withinMs = 2_000;
+
+/** Asks for the greeting of IMAP again and again. */
+export class ServiceWatch {
+  readonly #address: Address;
+  readonly #ended = new AbortController();
+  readonly #running: Promise<void>;
+  /** Since the last `lap`, from the last greeting to the next one wherever one was missing. */
+  #lostMs = 0;
+  #servedAt = performance.now();
+  #isLost = false;
+
+  constructor(address: Address) {
+    this.#address = address;
+    this.#running = this.#run();
+  }
+
+  /**
+   * Seconds without service since it was asked last; an interruption that lasts is counted so far.
+   */
+  lap(): number {
+    const now = performance.now();
+    const lost = this.#lostMs + (this.#isLost ? now - this.#servedAt : 0);
+    this.#lostMs = 0;
+    if (this.#isLost) this.#servedAt = now;
+    return Math.round(lost / 100) / 10;
+  }
+
+  async stop(): Promise<void> {
+    this.#ended.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#ended.signal.aborted) {
+      const startedAt = performance.now();
+      if (await greets(this.#address)) {
+        if (this.#isLost) this.#lostMs += startedAt - this.#servedAt;
+        this.#isLost = false;
+        this.#servedAt = startedAt;
+      } else this.#isLost = true;
+      await sleep(everyMs);
+    }
+  }
+}
+
+function greets({ host, port }: Address): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, rejectUnauthorized: false });
+    const end = (served: boolean) => {
+      socket.destroy();
+      resolve(served);
+    };
+    socket.setTimeout(withinMs, () => end(false));
+    socket.on("error", () => end(false));
+    socket.on("close", () => end(false));
+    socket.on("data", (chunk: Buffer) => end(chunk.toString("latin1").startsWith("* OK")));
+  });
+}
