@@ -172,8 +172,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   servers.push(
     await openMilter({
       path: pathOf("outgoingMilter"),
-      begin: (from) =>
-        new UntilClosing(new OutgoingFilter(from, rates, { ...tools, order, keys, probes }), settings),
+      begin: (from) => new UntilClosing(new OutgoingFilter(from, rates, { ...tools, order, keys, probes }), settings),
       ...failuresOf("outgoing milter"),
     }),
     await openMilter({
