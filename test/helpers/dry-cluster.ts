@@ -8,6 +8,7 @@ import { childNames, labels } from "../../src/api/names.ts";
 import { Cache } from "../../src/kube/cache.ts";
 import { kubeClient } from "../../src/kube/client.ts";
 import { resources, type StatefulSet } from "../../src/kube/kinds.ts";
+import type { LiveJob } from "../../src/operator/server/live.ts";
 import { keptLog } from "./fake-api-server.ts";
 import { namespace, type OperatorCluster, pathOf } from "./operator-cluster.ts";
 
@@ -20,6 +21,7 @@ export class DryCluster {
   readonly #cluster: OperatorCluster;
   readonly #stopping = new AbortController();
   readonly #waiting = new Set<string>();
+  readonly #checks = new Map<string, LiveJob>();
   readonly #sets = new Map<string, StatefulSet>();
   readonly #done = new Map<string, string>();
   readonly #isBroken: (pod: Replaced) => boolean;
@@ -41,6 +43,10 @@ export class DryCluster {
       if (type === "deleted") return;
       this.#sets.set(object.metadata.name, object);
       this.#waiting.add(object.metadata.name);
+    });
+    const checks = cache.store<LiveJob>(resources.job, { labelSelector: `${labels.component}=check` });
+    checks.listen(({ type, object }) => {
+      if (type !== "deleted") this.#checks.set(object.metadata.name, object);
     });
     const workers = Array.from({ length: 8 }, () => this.#work(signal));
     this.#ended = Promise.all([...workers, cache.ended.then(() => client.close())]);
@@ -64,8 +70,12 @@ export class DryCluster {
 
   async #work(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      const [check] = this.#checks.values();
       const [name] = this.#waiting;
-      if (name === undefined) await sleep(5);
+      if (check) {
+        this.#checks.delete(check.metadata.name);
+        await this.#cluster.passImageCheck(check);
+      } else if (name === undefined) await sleep(5);
       else {
         this.#waiting.delete(name);
         const set = this.#sets.get(name);

@@ -3,8 +3,10 @@
  * cluster: a pod of another template takes the place of the one that runs. It counts how many
  * servers are without service.
  */
+import { labels } from "../../src/api/names.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { wait } from "../../src/lib/wait.ts";
+import type { LiveJob } from "../../src/operator/server/live.ts";
 import { imageOf } from "../../src/operator/server/rendered.ts";
 import type { PodTemplate } from "../../src/operator/server/revision.ts";
 import { namespace, type OperatorCluster, pathOf } from "./operator-cluster.ts";
@@ -55,6 +57,7 @@ export class PlayedPods {
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
+      await this.#passImageChecks();
       const { body } = await this.#cluster.server.request<{ items: LiveSet[] }>("GET", pathOf("statefulsets", ""));
       for (const gone of [...this.#known.keys()].filter(
         (name) => !body.items.some((set) => set.metadata.name === name),
@@ -71,6 +74,12 @@ export class PlayedPods {
       for (const set of replaced) await this.#make(set);
       await wait(30, signal).catch(() => undefined);
     }
+  }
+
+  async #passImageChecks(): Promise<void> {
+    const path = `${pathOf("jobs", "")}?labelSelector=${labels.component}%3Dcheck`;
+    const { body } = await this.#cluster.server.request<{ items: LiveJob[] }>("GET", path);
+    for (const job of body.items) await this.#cluster.passImageCheck(job);
   }
 
   #count(): void {

@@ -123,6 +123,7 @@ describe.skipIf(missing !== undefined)("commands of the docs", () => {
   test("commands within the text of troubleshooting are understood", async () => {
     const fleet = "{apiVersion: chatmail.dev/v1alpha1, kind: ChatmailFleet, metadata: {name: community}, spec: {}}";
     await ran({ text: `kubectl apply -f - <<< '${fleet}'` });
+    await ran({ text: "kubectl -n chatmail create secret generic dns-key --from-literal=key=example" });
     expect(looks.length).toBeGreaterThan(15);
     for (const text of new Set(looks)) await ran({ text });
   });
