@@ -6,8 +6,11 @@ import { containerOf, type PodPlan, podBasics, podMeta, podSecurity, volumesFor 
 
 /** What takes longer does not end by itself. */
 const longestSeconds = 3_600;
-/** So long it can be looked at. */
-const keptSeconds = 3_600;
+/**
+ * So long the operator can see what came of it. Also a pod that has ended keeps the claim from being
+ * deleted.
+ */
+const keptSeconds = 30;
 
 /**
  * Deletes the mail of a server that is being deleted. Nobody owns it: it goes on when the server is
