@@ -58,7 +58,7 @@ test("kubectl explain says what a field does", async () => {
 
 test("the short name, the category and the columns are there", async () => {
   const [head = ""] = (await kubectl(["-n", namespace, "get", "cms"])).split("\n");
-  expect(head.split(/\s{2,}/)).toEqual(["NAME", "DOMAIN", "READY", "REASON", "CERT-UNTIL", "AGE"]);
+  expect(head.split(/\s{2,}/)).toEqual(["NAME", "DOMAIN", "READY", "REASON", "DNS", "CERT-UNTIL", "VERSION", "AGE"]);
   const wide = await kubectl(["-n", namespace, "get", "chatmail", "-o", "wide"]);
-  expect(wide).toMatch(/AGE\s+ADDRESS\s+INVITE\s+MESSAGE/);
+  expect(wide).toMatch(/AGE\s+ADDRESS\s+INVITE\s+NODE\s+MESSAGE/);
 });

@@ -27,8 +27,8 @@ afterAll(async () => {
 
 test("kubectl get shows what a person asks first", async () => {
   const [header = "", row = ""] = (await kubectl(["-n", "chatmail", "get", "chatmailserver", "nine"])).split("\n");
-  expect(header.split(/\s{2,}/)).toEqual(["NAME", "DOMAIN", "READY", "REASON", "CERT-UNTIL", "AGE"]);
-  expect(row).toMatch(/^nine\s+_nine\.test\s+True\s+Serving\s+\d{4}-\d\d-\d\dT[\d:]+Z\s/);
+  expect(header.split(/\s{2,}/)).toEqual(["NAME", "DOMAIN", "READY", "REASON", "DNS", "CERT-UNTIL", "VERSION", "AGE"]);
+  expect(row).toMatch(/^nine\s+_nine\.test\s+True\s+Serving\s+\d{4}-\d\d-\d\dT[\d:]+Z\s+dev-\w+\s/);
 });
 
 test("two people join by the invites in the status", async () => {

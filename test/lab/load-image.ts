@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { createReadStream, existsSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
+import { messageOf } from "../../src/lib/text.ts";
 import { nodeNames } from "./cluster.ts";
 import { docker, engineEnv, tryDocker } from "./docker.ts";
 import { LabError, run } from "./run.ts";
@@ -80,10 +81,11 @@ async function stream(source: Source, into: readonly string[]): Promise<void> {
     sink.on("error", reject);
     sink.on("close", (code) => resolve(code ?? 1));
   });
-  if (source.archive) await pipeline(createReadStream(source.archive), sink.stdin);
-  else {
-    const save = spawn("docker", ["save", source.name], { env, stdio: ["ignore", "pipe", "inherit"] });
-    await pipeline(save.stdout, sink.stdin);
-  }
-  if ((await ended) !== 0) throw new LabError(`${source.name} could not be loaded: ${said.trim()}`);
+  const bytes = source.archive
+    ? createReadStream(source.archive)
+    : spawn("docker", ["save", source.name], { env, stdio: ["ignore", "pipe", "inherit"] }).stdout;
+  // ctr reads no further than the end of the archive: what is left after it may find nobody.
+  const unsent = await pipeline(bytes, sink.stdin).catch(messageOf);
+  if ((await ended) === 0) return;
+  throw new LabError(`${source.name} could not be loaded: ${said.trim() || unsent || "ctr does not say why"}`);
 }
