@@ -3,6 +3,7 @@
  * engine, in one network namespace, with the same commands, users, rights, mounts, limits of memory
  * and read-only roots that the StatefulSet gives them.
  */
+
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
@@ -18,8 +19,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text as bodyOf } from "node:stream/consumers";
 import { promisify } from "node:util";
 import type { z } from "zod";
 import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
@@ -350,8 +353,8 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       await Promise.all(containers.map(({ name }) => ready(name)));
     },
     planStatus: async () => {
-      const answer = await fetch(`http://${host}:${ports.health}/status`);
-      return ((await answer.json()) as { plan?: PlanStatus }).plan;
+      const text = await textAt(`http://${host}:${ports.health}/status`);
+      return (JSON.parse(text) as { plan?: PlanStatus }).plan;
     },
     volume: (name) => join(folder, "data", name),
     socket: (name) => join(folder, "run", baseName(sockets[name])),
@@ -403,6 +406,17 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     throw thrown;
   }
   return pod;
+}
+
+/** By a connection of its own: one that is kept may have been closed by a pod that is busy. */
+function textAt(url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = get(url, { agent: false, timeout: patienceMs.socket }, (answer) => {
+      bodyOf(answer).then(resolve, reject);
+    });
+    asked.on("timeout", () => asked.destroy(new Error(`no answer from ${url}`)));
+    asked.on("error", reject);
+  });
 }
 
 export function makeFolders(folder: string) {

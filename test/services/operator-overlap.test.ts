@@ -72,7 +72,6 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     await isOwnedBy("first");
     await cluster.bindVolume("nine");
     await cluster.runs("nine");
-    const before = await cluster.versions("nine");
     const lease = (await owner()).metadata.resourceVersion;
 
     const second = start("second", { ...setDefaults(22), ownershipTimes: quick });
@@ -88,7 +87,10 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     const reads = () => second.client.requests.total({ resource: "leases" });
     const readsBefore = reads();
     await until("some looks", () => reads() > readsBefore + 4, patience);
-    expect(await cluster.versions("nine")).toEqual(before);
+    const sent = (labels: Record<string, string>) => second.client.requests.total(labels);
+    for (const method of ["PATCH", "PUT", "DELETE"]) expect([method, sent({ method })]).toEqual([method, 0]);
+    expect(sent({ method: "POST", resource: "events" })).toBe(1);
+    expect(sent({ method: "POST" })).toBe(1);
     expect((await owner()).metadata.resourceVersion).toBe(lease);
     expect((await eventsAbout("nine")).length).toBe(1);
     expect(lines()).toHaveLength(1);
