@@ -7,8 +7,8 @@ import { containerOf, type PodPlan, podBasics, podMeta, podSecurity, volumesFor 
 /** What takes longer does not end by itself. */
 const longestSeconds = 3_600;
 /**
- * So long the operator can see what came of it. Also a pod that has ended keeps the claim from being
- * deleted.
+ * So long the operator can see what came of it. Even a pod that has ended keeps its claim from
+ * being deleted.
  */
 const keptSeconds = 30;
 
