@@ -5,6 +5,7 @@ import { atMostOneOf, withRules } from "./rules.ts";
 import { entries, text } from "./schema.ts";
 import { Domain } from "./spec/domain.ts";
 import { Rollout } from "./spec/rollout.ts";
+import type { StoredMetadata } from "./stored-metadata.ts";
 
 /** What the API server can count of the rules of each row. */
 const mostDomains = 1_000;
@@ -110,17 +111,7 @@ export type ChatmailFleetStatus = z.infer<typeof ChatmailFleetStatus>;
 export interface WrittenFleet {
   apiVersion: string;
   kind: string;
-  metadata: {
-    name: string;
-    namespace: string;
-    uid: string;
-    generation: number;
-    resourceVersion?: string;
-    creationTimestamp?: string;
-    deletionTimestamp?: string;
-    labels?: Record<string, string>;
-    annotations?: Record<string, string>;
-  };
+  metadata: StoredMetadata;
   spec: WrittenFleetSpec;
   status?: ChatmailFleetStatus;
 }

@@ -20,6 +20,7 @@ import { Services } from "./spec/services.ts";
 import { Storage } from "./spec/storage.ts";
 import { UpdatePolicy } from "./spec/update-policy.ts";
 import { Website } from "./spec/website.ts";
+import type { StoredMetadata } from "./stored-metadata.ts";
 
 /** What a fleet may say for its servers: all but what each has for itself. */
 export const serverGroups = {
@@ -294,17 +295,7 @@ export type ChatmailServerStatus = z.infer<typeof ChatmailServerStatus>;
 interface ServerOf<Spec> {
   apiVersion: string;
   kind: string;
-  metadata: {
-    name: string;
-    namespace: string;
-    uid: string;
-    generation: number;
-    resourceVersion?: string;
-    creationTimestamp?: string;
-    deletionTimestamp?: string;
-    labels?: Record<string, string>;
-    annotations?: Record<string, string>;
-  };
+  metadata: StoredMetadata;
   spec: Spec;
   status?: ChatmailServerStatus;
 }

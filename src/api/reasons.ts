@@ -283,7 +283,8 @@ export const reasons = {
   },
   RolledBack: {
     who: "needs person",
-    meaning: "updates of the fleet failed, and its servers go back to the image before; another version begins anew",
+    meaning:
+      "updates of the fleet failed, and its servers go back to the image before; another version starts a new rollout",
   },
   ServersStalled: { who: "needs person", meaning: "servers of the fleet are Stalled; the message names the first" },
   ServersNotReady: {

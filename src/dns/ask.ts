@@ -41,7 +41,7 @@ export async function askServer(
       if (!reply.truncated) return judged(reply);
       return await askByTcp(server, questioned()).then(judged, (thrown: unknown) => ({
         fault: "truncated" as const,
-        says: `its answer by UDP is truncated, and by TCP there is none (${textOf(thrown)}): open port 53 for TCP, too`,
+        says: `its answer by UDP is truncated, and no answer comes by TCP (${textOf(thrown)}): open port 53 for TCP, too`,
       }));
     } catch (thrown) {
       last = faultOf(thrown, timeoutMs);

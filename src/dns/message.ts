@@ -3,7 +3,7 @@
  * ↔ values.
  */
 import dnsPacket, { type MxData, type TlsaData } from "dns-packet";
-import { classIn, DnsFormatError, type Place, placesOf, plainName, readRecord, types } from "./wire.ts";
+import { classIn, DnsFormatError, type Place, placesOf, plainName, readRecord, types, udpBytes } from "./wire.ts";
 
 /** What a record of each type says. */
 export interface RecordData {
@@ -38,8 +38,6 @@ export interface DnsQuestion<Type extends RecordType = RecordType> {
   type: Type;
 }
 
-/** Fits one packet of any path (dnsflagday.net 2020). */
-const udpBytes = 1232;
 /** For a negative answer that does not say how long it holds. */
 const defaultNegativeTtlSeconds = 30;
 /**

@@ -3,7 +3,7 @@
  * §4): who answers, with which right, and what stands in which section.
  */
 import { nameBytes, type SeenType, type SeenValues, valueFrom } from "./values.ts";
-import { classIn, DnsFormatError, endOfName, placesOf, readRecord, types } from "./wire.ts";
+import { classIn, DnsFormatError, endOfName, placesOf, readRecord, types, udpBytes } from "./wire.ts";
 
 export interface Question {
   id: number;
@@ -52,9 +52,6 @@ const codes: Readonly<Record<number, string>> = {
 };
 
 export const codeOf = (flags: number): string => codes[flags & 0xf] ?? `code ${flags & 0xf}`;
-
-/** Fits one packet of any path (dnsflagday.net 2020). */
-export const udpBytes = 1232;
 
 /** Header flags. */
 const [recursionDesired, authenticData] = [0x0100, 0x0020];

@@ -27,6 +27,10 @@ export const types = {
   CAA: 257,
 } as const;
 export const classIn = 1;
+
+/** Fits one packet of any path (dnsflagday.net 2020). */
+export const udpBytes = 1232;
+
 /**
  * Labels and pointers of a name: it has 127 labels at most (RFC 1035 §2.3.4), and a pointer is of
  * use before each.

@@ -18,12 +18,12 @@ import {
   readOwnership,
   textsOf,
 } from "../publication.ts";
-import { codeOf, type Question, type Reply, readReply, renderQuestion, type SeenRecord, udpBytes } from "../query.ts";
+import { codeOf, type Question, type Reply, readReply, renderQuestion, type SeenRecord } from "../query.ts";
 import type { PublishedType, RecordSet } from "../records.ts";
 import { signMessage, type TsigKey, verifyAnswer } from "../tsig.ts";
 import { type Prerequisite, renderUpdate, type Update } from "../update.ts";
 import { dataOf } from "../values.ts";
-import { DnsFormatError } from "../wire.ts";
+import { DnsFormatError, udpBytes } from "../wire.ts";
 
 export interface Rfc2136Options {
   domain: string;

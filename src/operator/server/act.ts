@@ -13,9 +13,9 @@ import type { Concern, OwnedFailure } from "../problem.ts";
 import { type DesiredChild, desiredChildren, dnsChildren, lastingChildren, namedIn, podChildren } from "./desired.ts";
 import { isLost } from "./losses.ts";
 import { preflight } from "./preflight.ts";
-import type { PodTurn, Rendered } from "./revision.ts";
+import type { PodTurn, Rendered, Update } from "./revision.ts";
 import type { Seen } from "./seen.ts";
-import { takeTurn, updateFor } from "./turn.ts";
+import { takeTurn } from "./turn.ts";
 import { chatmailServers, storeOf, type World } from "./world.ts";
 
 /** What was written, and what was refused. */
@@ -153,10 +153,10 @@ async function applyChildren(
  * Kind and name of the owned objects that are not as the spec says: nothing is sent. What only a
  * new version of the operator would change is not among them.
  */
-export function waitingChanges(server: ChatmailServer, seen: Seen, world: World): string[] {
-  const { next, kept } = updateFor(server, seen, world);
+export function waitingChanges(server: ChatmailServer, seen: Seen, { next, kept }: Update, world: World): string[] {
+  const { relayImage, operatorNamespace } = world;
   const pod = next?.cause === "edit" ? next : (kept ?? "as it is");
-  return desiredChildren(server, seen, { ...world, relayImage: world.relayImage, pod })
+  return desiredChildren(server, seen, { relayImage, operatorNamespace, pod })
     .filter(({ resource, object }) => {
       const live = storeOf(world.stores, resource)?.at(keyOf(object));
       return live && !world.applier.isApplied(resource, object, live);

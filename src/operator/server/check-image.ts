@@ -4,11 +4,13 @@
  */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames, labels } from "../../api/names.ts";
-import { ApiError, isApiError } from "../../kube/client.ts";
-import { type Job, type Pod, resources } from "../../kube/kinds.ts";
+import { isApiError } from "../../kube/client.ts";
+import { type Job, resources } from "../../kube/kinds.ts";
+import { keyOf } from "../../kube/object.ts";
 import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
 import { refusedPod } from "./cluster-words.ts";
+import { dryRunError } from "./dry-run.ts";
 import { type CheckOutcome, checkOutcome } from "./image-check.ts";
 import type { LiveJob, LivePod } from "./live.ts";
 import { checkComponent, imageCheckJob } from "./resources/image-check-job.ts";
@@ -69,27 +71,11 @@ async function begin(wanted: Job, world: World, signal: AbortSignal): Promise<Ch
 
 /** Such as a quota that the running pod has used up. */
 async function podRefusal(wanted: Job, world: World, signal: AbortSignal): Promise<string | undefined> {
-  const { metadata, spec } = wanted.spec?.template ?? {};
   const { name, namespace } = wanted.metadata;
-  const pod: Pod = {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: {
-      name,
-      ...(namespace && { namespace }),
-      ...(metadata?.labels && { labels: metadata.labels }),
-      ...(metadata?.annotations && { annotations: metadata.annotations }),
-    },
-    ...(spec && { spec }),
-  };
-  try {
-    await world.client.create(resources.pod, pod, signal, { dryRun: true });
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    const isOfPod = isApiError(error, 403, 422) && !/cannot create resource "pods"/.test(error.message);
-    return isOfPod ? refusedPod(error.message) : undefined;
-  }
+  const template = wanted.spec?.template ?? {};
+  const error = await dryRunError(template, { name, ...(namespace && { namespace }) }, world, signal);
+  const isOfPod = isApiError(error, 403, 422) && !/cannot create resource "pods"/.test(error.message);
+  return isOfPod ? refusedPod(error.message) : undefined;
 }
 
 /**
@@ -116,17 +102,15 @@ async function retire({ metadata, spec }: LiveJob, world: World, signal: AbortSi
   }
 }
 
-const keyOfServer = ({ metadata: { namespace, name } }: ChatmailServer) => `${namespace}/${name}`;
-
 function checksOf(server: ChatmailServer, { jobsByServer }: Pick<World, "jobsByServer">): LiveJob[] {
   return jobsByServer
-    .get(keyOfServer(server))
+    .get(keyOf(server))
     .filter(({ metadata }) => metadata.labels?.[labels.component] === checkComponent);
 }
 
 function podOf({ metadata: { uid } }: LiveJob, server: ChatmailServer, { podsByServer }: Pick<World, "podsByServer">) {
   const isOfJob = ({ metadata }: LivePod) => metadata.ownerReferences?.some((owner) => owner.uid === uid);
   const time = ({ metadata }: LivePod) => metadata.creationTimestamp ?? "";
-  const pods = podsByServer.get(keyOfServer(server)).filter(isOfJob);
+  const pods = podsByServer.get(keyOf(server)).filter(isOfJob);
   return pods.sort((a, b) => (time(a) < time(b) ? 1 : -1))[0];
 }

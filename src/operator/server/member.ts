@@ -4,7 +4,7 @@ import type { MemberState } from "../rollout/gate.ts";
 import { renderedOf } from "./rendered.ts";
 import type { Update } from "./revision.ts";
 import type { Seen } from "./seen.ts";
-import { isServing, readySince, runsRevision } from "./update.ts";
+import { isServing, readySince, runsRevision } from "./serving.ts";
 
 /**
  * Undefined where the rollout does not concern it: it is paused, waits for a person, has never

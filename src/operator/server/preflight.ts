@@ -7,13 +7,17 @@ import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import type { Reason } from "../../api/reasons.ts";
 import { ApiError } from "../../kube/client.ts";
 import { canonical } from "../../kube/fields.ts";
-import { type Pod, resources, type StatefulSet } from "../../kube/kinds.ts";
+import { resources, type StatefulSet } from "../../kube/kinds.ts";
 import type { OwnedFailure } from "../problem.ts";
 import { checkImage, type ImageCheck, retireChecks } from "./check-image.ts";
 import { refusedPod } from "./cluster-words.ts";
+import { dryRunError } from "./dry-run.ts";
 import type { LivePod, LiveStatefulSet } from "./live.ts";
 import { quotaHasRoom } from "./quota.ts";
+import { imageOf } from "./rendered.ts";
+import type { PodTemplate } from "./revision.ts";
 import type { Seen } from "./seen.ts";
+import { isServing } from "./serving.ts";
 import type { World } from "./world.ts";
 
 /** `held`: a person has to act first. `pending`: the answer comes by itself. */
@@ -32,13 +36,17 @@ export async function preflight(
 ): Promise<Preflight | undefined> {
   const replaced = await replacedPod(wanted, seen, world, signal);
   const why = replaced && (missingReference(replaced, seen) ?? (await refusal(server, replaced, world, signal)));
-  const check =
-    replaced && why === undefined && imageOf(replaced.live) !== imageOf(replaced.next)
-      ? await checkImage(server, imageOf(replaced.next), replaced.pod, world, signal)
-      : undefined;
-  await retireChecks(server, check?.name, world, signal);
+  const image = replaced && why === undefined ? otherImage(replaced) : undefined;
+  const check = replaced && image !== undefined && (await checkImage(server, image, replaced.pod, world, signal));
+  await retireChecks(server, check ? check.name : undefined, world, signal);
   if (why !== undefined) return { held: held(why) };
-  return replaced && check && checked(server, imageOf(replaced.next), replaced.pod, check, world);
+  return check ? checked(server, image, replaced.pod, check, world) : undefined;
+}
+
+/** That of the successor, where it is another one. All containers of a relay pod have the same. */
+function otherImage({ live, next }: Replaced): string | undefined {
+  const image = imageOf(next);
+  return image === imageOf(live) ? undefined : image;
 }
 
 const held = (why: string): OwnedFailure => ({
@@ -47,13 +55,11 @@ const held = (why: string): OwnedFailure => ({
   concern: "UpToDate",
 });
 
-type Template = NonNullable<NonNullable<StatefulSet["spec"]>["template"]>;
-
 /** A pod that serves, and the templates of it and of its successor. */
 interface Replaced {
   pod: LivePod;
-  live: Template;
-  next: Template;
+  live: PodTemplate;
+  next: PodTemplate;
 }
 
 async function replacedPod(
@@ -63,14 +69,12 @@ async function replacedPod(
   signal: AbortSignal,
 ): Promise<Replaced | undefined> {
   const live = statefulSet?.spec?.template;
+  // one that does not serve can't be hurt, and its cure must not be held back
   if (!live || !pod || !isServing(pod) || wanted.spec?.replicas === 0) return undefined;
   if (world.applier.isApplied(resources.statefulSet, wanted, statefulSet)) return undefined;
   const next = await templateAfter(wanted, world, signal);
   return next && canonical(next) !== canonical(live) ? { pod, live, next } : undefined;
 }
-
-/** All containers of a relay pod have the same. */
-const imageOf = ({ spec }: Template) => spec?.containers[0]?.image ?? "";
 
 /** What is made of the answer of another image. */
 function checked(
@@ -113,15 +117,11 @@ function checked(
   }
 }
 
-/** One that does not serve can't be hurt, and its cure must not be held back. */
-const isServing = ({ metadata, status }: LivePod) =>
-  !metadata.deletionTimestamp && status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True");
-
 /**
  * As the API server would keep it, with its defaults; undefined where it would refuse the
  * StatefulSet, which the apply reports.
  */
-async function templateAfter(wanted: StatefulSet, world: World, signal: AbortSignal): Promise<Template | undefined> {
+async function templateAfter(wanted: StatefulSet, world: World, signal: AbortSignal): Promise<PodTemplate | undefined> {
   const how = { fieldManager: world.fieldManager, force: true, dryRun: true };
   try {
     const after = (await world.client.apply(resources.statefulSet, wanted, how, signal)) as LiveStatefulSet;
@@ -136,7 +136,8 @@ async function templateAfter(wanted: StatefulSet, world: World, signal: AbortSig
 function missingReference({ live, next }: Replaced, { certificate }: Seen): string | undefined {
   const { problem } = certificate;
   if (!problem) return undefined;
-  const nameIn = (template: Template) => template.spec?.volumes?.find(({ name }) => name === "tls")?.secret?.secretName;
+  const nameIn = (template: PodTemplate) =>
+    template.spec?.volumes?.find(({ name }) => name === "tls")?.secret?.secretName;
   const isAnother = nameIn(live) !== nameIn(next);
   // one that is in use and has ended keeps nobody from an upgrade
   return isAnother || problem.reason === "CertificateMissing" ? problem.message : undefined;
@@ -148,25 +149,13 @@ function missingReference({ live, next }: Replaced, { certificate }: Seen): stri
  */
 async function refusal(
   { metadata: { namespace, name } }: ChatmailServer,
-  { next: { metadata = {}, spec }, pod: running }: Replaced,
+  { next, pod: running }: Replaced,
   world: World,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const { labels, annotations } = metadata;
-  const pod: Pod = {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { name: `${name}-preflight`, namespace, ...(labels && { labels }), ...(annotations && { annotations }) },
-    ...(spec && { spec }),
-  };
-  try {
-    await world.client.create(resources.pod, pod, signal, { dryRun: true });
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (saysNothing(error.message) || quotaHasRoom(error.message, running)) return undefined;
-    return `the cluster would refuse its successor: ${refusedPod(error.message)}`;
-  }
+  const error = await dryRunError(next, { namespace, name: `${name}-preflight` }, world, signal);
+  if (!error || saysNothing(error.message) || quotaHasRoom(error.message, running)) return undefined;
+  return `the cluster would refuse its successor: ${refusedPod(error.message)}`;
 }
 
 /** A Role of an earlier version, or a webhook that can't be asked: no news about the pod. */

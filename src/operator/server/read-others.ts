@@ -1,6 +1,6 @@
 /**
  * Objects that a spec names and others made. Only their names and versions are watched; what is in
- * one is read when it is needed, and not asked for where there is none.
+ * one is read when it is needed, and not requested where it is missing.
  */
 import type { Client } from "../../kube/client.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";

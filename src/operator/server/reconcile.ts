@@ -44,9 +44,11 @@ export async function reconcileServer(key: string, world: World, log: Log, signa
   try {
     return await reconcile(key, world, log, signal);
   } catch (thrown) {
-    // one that can't be judged must not keep all others waiting
-    if (!isPassing(thrown)) world.rollouts.note(key, undefined);
-    if (!isPassing(thrown)) await showInternalError(key, thrown, world, log, signal);
+    if (!isPassing(thrown)) {
+      // one that can't be judged must not keep all others waiting
+      world.rollouts.note(key, undefined);
+      await showInternalError(key, thrown, world, log, signal);
+    }
     throw thrown;
   }
 }
@@ -80,8 +82,10 @@ async function reconcile(key: string, world: World, log: Log, signal: AbortSigna
   }
 
   const server = { ...live, spec: resolved.spec };
-  if (management === "Unmanaged") world.rollouts.note(key, undefined);
-  if (management === "Unmanaged") return look(server, world, log, signal);
+  if (management === "Unmanaged") {
+    world.rollouts.note(key, undefined);
+    return look(server, world, log, signal);
+  }
   const { domain } = server.spec;
   const { uid } = server.metadata;
   const atWork = world.domainsAtWork.get(domain);
@@ -164,11 +168,13 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
     seen = await observe(server, world, signal);
   }
   if (turn?.goes && sent.some((what) => what.startsWith("StatefulSet "))) noteUpdate(server, turn.update, world, log);
-  seen = { ...seen, turn: turnAfter(server, seen, turn, world) };
+  // where nothing was sent, the server is as it was when it asked for its turn
+  const after = turn && sent.length === 0 ? { ...turn, goes: false } : turnAfter(server, seen, turn, world);
+  seen = { ...seen, turn: after };
   for (const { reason, message } of failures) log.warn({ reason, message }, "owned object not applied, retrying");
   if (isManaged && (await syncPod(server, seen, world, signal))) log.debug({}, "pod brought up to date");
 
-  if (!isManaged) seen = { ...seen, waiting: waitingChanges(server, seen, world) };
+  if (!isManaged) seen = { ...seen, waiting: waitingChanges(server, seen, after.update, world) };
   world.names.want(keyOf(server), wantedNames(server, seen));
   const status = await judge({ server, seen, failures, pending }, world, log, signal);
   return { againMs: againMs(server, seen, status, world.now()), ...(failures.length > 0 && { retry: true }) };

@@ -7,7 +7,7 @@ import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { annotations } from "../../api/names.ts";
 import type { Problem } from "../problem.ts";
 import { opensAt } from "../rollout/window.ts";
-import type { LivePod, LiveStatefulSet } from "./live.ts";
+import type { LiveStatefulSet } from "./live.ts";
 import { podInputs } from "./pod-inputs.ts";
 import { podPlan } from "./pod-plan.ts";
 import { podProblem } from "./pod-problem.ts";
@@ -15,6 +15,7 @@ import { imageOf, renderedOf, revisionOf } from "./rendered.ts";
 import { podTemplate } from "./resources/stateful-set.ts";
 import type { Cause, FailedRevision, Rendered, Revision, Update } from "./revision.ts";
 import type { Seen } from "./seen.ts";
+import { isServing, runsRevision } from "./serving.ts";
 import { timeText } from "./time-text.ts";
 
 /** What the operator brings with it. */
@@ -151,17 +152,3 @@ function podFailure({ pod, podEvent, setEvent, volumeClaim }: Seen, now: Date): 
   const message = setEvent ?? (pod ? "the pod of the revision before it was not replaced" : "there is no pod");
   return { reason: "PodMissing", message };
 }
-
-/** Clients reach it. */
-export const isServing = (pod: LivePod | undefined): boolean => readySince(pod) !== undefined;
-
-/** Since when the pod has been ready; undefined where it is not, or is ending. */
-export function readySince(pod: LivePod | undefined): Date | undefined {
-  if (!pod || pod.metadata.deletionTimestamp) return undefined;
-  const ready = pod.status?.conditions?.find(({ type, status }) => type === "Ready" && status === "True");
-  return ready && new Date(ready.lastTransitionTime ?? pod.metadata.creationTimestamp ?? 0);
-}
-
-/** It is ready, and of this revision. */
-export const runsRevision = (pod: LivePod | undefined, id: string): boolean =>
-  isServing(pod) && pod?.metadata.annotations?.[annotations.revision] === id;

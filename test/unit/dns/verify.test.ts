@@ -176,7 +176,7 @@ test.each<{ behaviour: Behaviour; says: RegExp }>([
   { behaviour: "refusing", says: /answers REFUSED: it does not serve the zone, or not for everybody/ },
   { behaviour: "failing", says: /answers SERVFAIL: see its log/ },
   { behaviour: "lame", says: /without authority: it does not serve the zone/ },
-  { behaviour: "truncated", says: /truncated, and by TCP there is none .*: open port 53 for TCP, too/ },
+  { behaviour: "truncated", says: /truncated, and no answer comes by TCP .*: open port 53 for TCP, too/ },
   { behaviour: "garbled", says: /its answer can't be read/ },
 ])("one of two name servers is $behaviour: it is named, and the other one counts", async ({ behaviour, says }) => {
   two.behaviour = behaviour;

@@ -6,7 +6,7 @@ import type { Verdict } from "../progress.ts";
 import { imageOf, renderedOf } from "../rendered.ts";
 import type { PodTurn } from "../revision.ts";
 import type { Seen } from "../seen.ts";
-import { runsRevision } from "../update.ts";
+import { runsRevision } from "../serving.ts";
 
 /** A revision that failed, or one that is not used yet; undefined where neither is. */
 export function updateVerdict(server: ChatmailServer, { turn }: Seen): { failed?: Verdict; waits?: Verdict } {
