@@ -74,8 +74,8 @@ export class Fleets<Server extends WrittenServer & KubeObject = WrittenServer & 
     const refusal = this.#refusalAt(namespace);
     const message =
       refusal === undefined
-        ? `there is no ChatmailFleet ${name} in namespace ${namespace}: create it, or remove fleetRef; until then the relay goes on as it is`
-        : `the operator can't read ChatmailFleets in namespace ${namespace}: ${refusal.trim()}. Install the CRD and the Role of its chart; until then the relay goes on as it is`;
+        ? `there is no ChatmailFleet ${name} in namespace ${namespace}: create it, or remove fleetRef; until then nothing changes: a relay that runs goes on, a new one waits`
+        : `the operator can't read ChatmailFleets in namespace ${namespace}: ${refusal.trim()}. Install the CRD and the Role of its chart; until then nothing changes: a relay that runs goes on, a new one waits`;
     return { problem: { reason: "FleetMissing", message } };
   }
 
