@@ -140,7 +140,10 @@ export const reasons = {
     who: "needs person",
     meaning: "the certificate is not signed by an authority that clients trust",
   },
-  CertificateSourceMissing: { who: "needs edit", meaning: "this version cannot obtain a certificate for this domain" },
+  CertificateSourceMissing: {
+    who: "needs edit",
+    meaning: "nothing says where the certificate comes from; the message names what to set",
+  },
   DKIMKeyLost: {
     who: "needs person",
     meaning: "the DKIM key no longer exists or was replaced; no other key takes its place",

@@ -116,16 +116,26 @@ export const neededWhen = (field: string, union: string, value: string): GroupRu
 });
 
 /**
- * A field that has no meaning but for one value of another. `builtIn`: the value that the other has
- * where it is left out.
+ * A field that has no meaning but for one value of another, or for some. `builtIn`: the value that
+ * the other has where it is left out.
  */
-export const onlyWhen = (field: string, union: string, value: string, builtIn: string): GroupRule => ({
-  rule: `(has(self.${union}) ? self.${union} : '${builtIn}') == '${value}' || !(${isThere(field)})`,
-  message: `${field} is only used when ${union} is ${value}`,
-  fields: [field, union],
-  holds: (given, chosen) => (chosen ?? builtIn) === value || given === undefined,
-  unused: true,
-});
+export const onlyWhen = (
+  field: string,
+  union: string,
+  values: string | readonly string[],
+  builtIn: string,
+): GroupRule => {
+  const any = [values].flat();
+  const other = `(has(self.${union}) ? self.${union} : '${builtIn}')`;
+  const isOne = any.length === 1 ? `== '${any[0]}'` : `in [${any.map((value) => `'${value}'`).join(", ")}]`;
+  return {
+    rule: `${other} ${isOne} || !(${isThere(field)})`,
+    message: `${field} is only used when ${union} is ${any.join(" or ")}`,
+    fields: [field, union],
+    holds: (given, chosen) => any.some((value) => value === (chosen ?? builtIn)) || given === undefined,
+    unused: true,
+  };
+};
 
 /** A field that has no meaning for one value of another. */
 export const unusedWhen = (field: string, union: string, value: string): GroupRule => ({

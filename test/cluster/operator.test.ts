@@ -293,7 +293,7 @@ describe("a certificate that the user gives", () => {
     await apply(server("given", { domain, accounts: onAnyLoad }));
     const first = await conditionIs("given", "CertificateReady", "False CertificateSourceMissing");
     expect(first.message).toMatch(
-      /put one into a Secret of type kubernetes\.io\/tls and set certificate to source: Secret/,
+      /or put one into a Secret of type kubernetes\.io\/tls and set certificate to source: Secret/,
     );
 
     await patch("given", { certificate: { source: "Secret", secret: { name: "given-cert" } } });

@@ -263,9 +263,33 @@ export const wrongSpecs: readonly WrongSpec[] = [
   },
   {
     when: "authorities are named for a certificate that none of them signs",
-    spec: { domain, certificate: { caBundle: { configMapName: "mine" } } },
-    says: /spec\.certificate: .*caBundle is only used when source is Secret/,
+    spec: { domain, certificate: { source: "SelfSigned", caBundle: { configMapName: "mine" } } },
+    says: /spec\.certificate: .*caBundle is not used when source is SelfSigned/,
     path: "certificate.caBundle",
+  },
+  {
+    when: "an issuer is named that nobody asks",
+    spec: { domain, certificate: { source: "ACME", certManager: { issuerRef: { name: "letsencrypt" } } } },
+    says: /spec\.certificate: .*certManager is only used when source is CertManager or Auto/,
+    path: "certificate.certManager",
+  },
+  {
+    when: "an ACME account is given for a certificate of one's own",
+    spec: { domain, certificate: { source: "Secret", secret: { name: "a" }, acme: { email: "a@b.example" } } },
+    says: /spec\.certificate: .*acme is only used when source is ACME or Auto/,
+    path: "certificate.acme",
+  },
+  {
+    when: "the ACME server has no https",
+    spec: { domain, certificate: { acme: { directoryURL: "http://acme.example/directory" } } },
+    says: /spec\.certificate\.acme\.directoryURL: .*directoryURL must be a URL that begins with https/,
+    path: "certificate.acme.directoryURL",
+  },
+  {
+    when: "the address of the ACME account is two",
+    spec: { domain, certificate: { acme: { email: "a@b.example,c@d.example" } } },
+    says: /spec\.certificate\.acme\.email: .*email must be one e-mail address/,
+    path: "certificate.acme.email",
   },
   {
     when: "the key of the authorities is a path",

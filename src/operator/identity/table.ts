@@ -3,8 +3,8 @@
  * judged, how it is made, and what is done where it is broken. A backup has to save exactly this.
  */
 import { randomBytes, randomInt } from "node:crypto";
+import { certificateSource } from "../../api/certificate-source.ts";
 import type { ChatmailServerSpec } from "../../api/chatmail-server.ts";
-import { isSelfSignedDomain } from "../../api/domain.ts";
 import { annotations, type childNames } from "../../api/names.ts";
 import { type CertificateFacts, judgeCertificate } from "../../certificates/judge.ts";
 import { makeSelfSigned } from "../../certificates/self-signed.ts";
@@ -62,8 +62,7 @@ export const identities: { readonly [Name in IdentityName]: Identity<IdentityVal
     type: "kubernetes.io/tls",
     podNeedsIt: true,
     concern: "CertificateReady",
-    isFor: ({ domain, certificate: { source } }) =>
-      source === "SelfSigned" || (source === "Auto" && isSelfSignedDomain(domain)),
+    isFor: (spec) => certificateSource(spec).source === "SelfSigned",
     judge(texts, { domain, now, secretName }) {
       const pair = pairIn(texts);
       if (!pair) return { problem: { reason: "CertificateMissing", message: lacksPair(secretName) } };

@@ -1,4 +1,5 @@
 /** Which certificate a server has, and whether it can serve with it. */
+import { certificateSource } from "../../api/certificate-source.ts";
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { isSelfSignedDomain } from "../../api/domain.ts";
 import { childNames } from "../../api/names.ts";
@@ -20,19 +21,33 @@ export async function observeCertificate(
   world: World,
   signal: AbortSignal,
 ): Promise<SeenCertificate> {
-  const { spec, metadata } = server;
-  const { domain } = spec;
-  const { source } = spec.certificate;
-  const ownName = childNames(metadata.name).tlsSecret;
-  if (source === "Secret") return givenCertificate(server, world, signal);
-  if (source === "Auto" && !isSelfSignedDomain(domain)) {
-    const message = `this version can't obtain a certificate for ${domain}: put one into a Secret of type kubernetes.io/tls and set certificate to source: Secret with its name in secret.name, or to source: SelfSigned for a test`;
-    return { source: "None", secretName: ownName, problem: { reason: "CertificateSourceMissing", message } };
+  const ownName = childNames(server.metadata.name).tlsSecret;
+  const chosen = certificateSource(server.spec);
+  const none = (message: string): SeenCertificate => ({
+    source: "None",
+    secretName: ownName,
+    problem: { reason: "CertificateSourceMissing", message },
+  });
+  switch (chosen.source) {
+    case "None":
+      return none(chosen.missing);
+    case "Secret":
+      return givenCertificate(server, world, signal);
+    case "SelfSigned": {
+      const facts = tls && "value" in tls ? tls.value : undefined;
+      return { source: "SelfSigned", secretName: ownName, facts, problem: tls && ownProblem(tls, ownName) };
+    }
+    case "CertManager":
+    case "ACME":
+      return none(notYet[chosen.source]);
   }
-
-  const facts = tls && "value" in tls ? tls.value : undefined;
-  return { source: "SelfSigned", secretName: ownName, facts, problem: tls && ownProblem(tls, ownName) };
 }
+
+const other = "put one into a Secret of type kubernetes.io/tls and set certificate.source to Secret";
+const notYet = {
+  CertManager: `this version does not ask cert-manager for a certificate: let a Certificate of your own do so and set certificate.source to Secret`,
+  ACME: `this version orders no certificate itself: ${other}`,
+} as const;
 
 /** What keeps our own certificate from being served. */
 function ownProblem(tls: NonNullable<FoundIdentities["tls"]>, secretName: string): Problem | undefined {

@@ -1,5 +1,6 @@
 /** Whether a spec can be carried out at all. Pure. */
 
+import { isSourceOf } from "../../api/certificate-source.ts";
 import {
   type ChatmailServer,
   ChatmailServerSpec,
@@ -27,11 +28,23 @@ export type ResolvedSpec =
 export type FleetSide = { name: string; defaults: ServerDefaults } | { problem: Problem };
 
 /** Most specific first. */
-const layersOf = (spec: unknown, serverDefaults: ServerDefaults, fleet: FleetSide | undefined): Layer[] => [
-  { from: "spec", values: spec },
-  ...(fleet && "defaults" in fleet ? [{ from: "fleet" as const, name: fleet.name, values: fleet.defaults }] : []),
-  { from: "operator configuration", values: serverDefaults },
-];
+const layersOf = (spec: unknown, serverDefaults: ServerDefaults, fleet: FleetSide | undefined): Layer[] => {
+  const layers: Layer[] = [
+    { from: "spec", values: spec },
+    ...(fleet && "defaults" in fleet ? [{ from: "fleet" as const, name: fleet.name, values: fleet.defaults }] : []),
+    { from: "operator configuration", values: serverDefaults },
+  ];
+  const domain = (spec as { domain?: unknown } | undefined)?.domain;
+  return layers.map((layer) => withSourceOf(domain, layer));
+};
+
+/** Without a source of the certificate that leaves it to the next layer (`isSourceOf`). */
+function withSourceOf(domain: unknown, layer: Layer): Layer {
+  const values = layer.values as { certificate?: { source?: unknown } } | undefined;
+  const source = values?.certificate?.source;
+  if (source === undefined || isSourceOf(domain, source, layer.from === "spec")) return layer;
+  return { ...layer, values: { ...values, certificate: { ...values?.certificate, source: undefined } } };
+}
 
 /** Anything but "false" pauses: who sets it wants that nothing changes. */
 export const isPauseAnnotated = ({ annotations: given }: Pick<WrittenServer["metadata"], "annotations">): boolean =>

@@ -29,6 +29,16 @@ const rfc2136 = (more: object): SpecInput => ({
   },
 });
 
+const acme = (before: object, after: object): Edit => [
+  { certificate: { source: "ACME", acme: { email: "a@b.example", ...before } } },
+  { certificate: { source: "ACME", acme: { email: "a@b.example", ...after } } },
+];
+const binding = { keyID: "a", secretRef: { name: "b", key: "c" } };
+const certManager = (before: object, after: object): Edit => [
+  { certificate: { source: "CertManager", certManager: { issuerRef: { name: "a" }, ...before } } },
+  { certificate: { source: "CertManager", certManager: { issuerRef: { name: "a" }, ...after } } },
+];
+
 const edits: Record<string, Edit> = {
   management: [{}, { management: "Paused" }],
   "accounts.registration": accounts({ registration: "Invite" }),
@@ -75,6 +85,29 @@ const edits: Record<string, Edit> = {
     { certificate: { source: "Secret", secret: { name: "mine" } } },
     { certificate: { source: "Secret", secret: { name: "other" } } },
   ],
+  "certificate.acme.directoryURL": acme({}, { directoryURL: "https://acme.example/directory" }),
+  "certificate.acme.email": acme({}, { email: "b@b.example" }),
+  "certificate.acme.termsOfServiceAgreed": acme({}, { termsOfServiceAgreed: true }),
+  "certificate.acme.challenge": acme({}, { challenge: "DNS01" }),
+  "certificate.acme.profile": acme({}, { profile: "tlsserver" }),
+  "certificate.acme.accountSecretName": acme({}, { accountSecretName: "other" }),
+  "certificate.acme.externalAccountBinding.keyID": acme(
+    { externalAccountBinding: binding },
+    { externalAccountBinding: { ...binding, keyID: "x" } },
+  ),
+  "certificate.acme.externalAccountBinding.secretRef.name": acme(
+    { externalAccountBinding: binding },
+    { externalAccountBinding: { ...binding, secretRef: { name: "x", key: "c" } } },
+  ),
+  "certificate.acme.externalAccountBinding.secretRef.key": acme(
+    { externalAccountBinding: binding },
+    { externalAccountBinding: { ...binding, secretRef: { name: "b", key: "x" } } },
+  ),
+  "certificate.certManager.issuerRef.name": certManager({}, { issuerRef: { name: "b" } }),
+  "certificate.certManager.issuerRef.kind": certManager({}, { issuerRef: { name: "a", kind: "Issuer" } }),
+  "certificate.certManager.issuerRef.group": certManager({}, { issuerRef: { name: "a", group: "b.example" } }),
+  "certificate.certManager.privateKey.algorithm": certManager({}, { privateKey: { algorithm: "RSA" } }),
+  "certificate.certManager.privateKey.rotationPolicy": certManager({}, { privateKey: { rotationPolicy: "Always" } }),
   "certificate.caBundle.configMapName": [
     { certificate: { source: "Secret", secret: { name: "mine" } } },
     { certificate: { source: "Secret", secret: { name: "mine" }, caBundle: { configMapName: "ours" } } },
