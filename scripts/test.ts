@@ -18,6 +18,7 @@ import {
 import { buildKstatus } from "../test/lab/kstatus.ts";
 import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
 import { needPackages } from "../test/lab/packages.ts";
+import { buildPebble } from "../test/lab/pebble.ts";
 import { buildPrograms } from "../test/lab/programs.ts";
 import { terminalProgress } from "../test/lab/progress.ts";
 import { buildImages } from "./images.ts";
@@ -62,7 +63,8 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
     await namesUp();
     // outside the lab, from where Go modules can be reached
     if (requireAll) await buildPrograms(terminalProgress());
-    await buildKstatus(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
+    for (const build of [buildKstatus, buildPebble])
+      await build(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
     // a test that misses one says so and is skipped
     await needPackages([...browserPackages, ...dkimPackages, ...mailClientPackages, ...nameServerPackages]).catch(
       (thrown) => console.warn(messageOf(thrown)),

@@ -86,13 +86,18 @@ export async function buildProgram(tool: "kind" | "kubectl" | "helm", progress: 
 }
 
 /** Builds one program of a module of ours. */
-export async function buildGoProgram(
+export const buildGoProgram = (folder: string, to: string, how: { progress: Progress; log: string }): Promise<void> =>
+  buildGoTool(folder, to, ".", how);
+
+/** Builds a program of another module, in the version that the module in `folder` pins. */
+export async function buildGoTool(
   folder: string,
   to: string,
+  tool: string,
   { progress, log }: { progress: Progress; log: string },
 ): Promise<void> {
   const go = await findGo(progress);
-  await run([go, "build", "-trimpath", "-buildvcs=false", "-o", to, "."], { cwd: folder, env: goEnv(go), log });
+  await run([go, "build", "-trimpath", "-buildvcs=false", "-o", to, tool], { cwd: folder, env: goEnv(go), log });
 }
 
 const stamp = "k8s.io/component-base/version";
