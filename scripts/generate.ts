@@ -4,12 +4,14 @@
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { crdOf } from "../src/api/crd.ts";
 import { kinds } from "../src/api/kinds.ts";
 import { referenceOf } from "../src/api/reference.ts";
 import { installManifests, ownRules, userRules, watchRules } from "../src/operator/manifests.ts";
 import { bundledPackages } from "./build.ts";
+import { chartFiles, operatorChart, serversChart } from "./chart/files.ts";
+import { kustomizationFiles } from "./chart/kustomization.ts";
 import { licencesPage } from "./licences.ts";
 import { readOptions } from "./options.ts";
 import { recordingSvg } from "./recording.ts";
@@ -53,27 +55,15 @@ const files: Record<string, string> = {
   ...Object.fromEntries(
     Object.entries(userRules).map(([verb, rules]) => [`${chart}/generated/${verb}-rules.yaml`, yaml(rules)]),
   ),
-  [`${chart}/Chart.yaml`]: chartFile(version),
+  ...chartFiles(operatorChart(kinds.map(({ example }) => parse(example))), version, yaml),
+  ...chartFiles(serversChart, version, yaml),
+  ...kustomizationFiles(yaml),
   "docs/decisions/README.md": decisionIndex(),
   "docs/reference/operator-configuration.md": operatorConfigurationPage(),
   "docs/reference/metrics.md": metricsPage(),
   "docs/reference/licences.md": licencesPage(await bundledPackages()),
   "docs/images/demo.svg": recordingSvg(readFileSync(resolve(root, "docs/images/demo.txt"), "utf8")),
 };
-
-function chartFile(chartVersion: string): string {
-  return yaml({
-    apiVersion: "v2",
-    name: "chatmail-operator",
-    description: "Runs chatmail relays (minimal e-mail servers for Delta Chat) as Kubernetes objects",
-    type: "application",
-    version: chartVersion,
-    appVersion: chartVersion,
-    kubeVersion: ">=1.31.0-0",
-    keywords: ["chatmail", "delta chat", "e-mail", "operator"],
-    annotations: { "artifacthub.io/license": "Apache-2.0" },
-  });
-}
 
 function decisionIndex(): string {
   const folder = resolve(root, "docs/decisions");

@@ -61,6 +61,15 @@ async function previousCommit(asked: string | undefined): Promise<string> {
   );
 }
 
+/** These folders of that commit, put into another one. */
+export async function previousFolders(names: readonly string[], into: string): Promise<void> {
+  const commit = await previousCommit(process.env.UPGRADE_FROM);
+  const archive = join(into, "previous.tar");
+  await run(["git", "-C", root, "archive", "--output", archive, commit, ...names]);
+  await run(["tar", "-xf", archive, "-C", into]);
+  rmSync(archive);
+}
+
 async function buildInto(draft: string, of: { commit: string; tag: string; progress: Progress }): Promise<void> {
   const log = buildLog("previous");
   const tree = join(draft, "tree");

@@ -14,9 +14,9 @@ export const chartValues: Readonly<Record<keyof z.input<typeof OperatorConfig>, 
   WATCH_NAMESPACES: ["watch.namespaces", "watch.allNamespaces"],
   POD_NAMESPACE: [],
   POD_NAME: [],
-  RELAY_IMAGE: ["relayImage"],
+  RELAY_IMAGE: ["relayImage.registry", "relayImage.repository", "relayImage.tag", "relayImage.digest"],
   ALLOWED_IMAGES: ["relayImage.allowed"],
-  SERVER_DEFAULTS: ["serverDefaults"],
+  SERVER_DEFAULTS: ["serverDefaults", "relayImage.pullPolicy", "relayImage.pullSecrets"],
   ROLLOUT_PAUSED: ["rollout.paused"],
   ROLLOUT_GATE: ["rollout.gate"],
   ROLLOUT_CANARY_SOAK_SECONDS: ["rollout.canarySoakSeconds"],
@@ -24,7 +24,7 @@ export const chartValues: Readonly<Record<keyof z.input<typeof OperatorConfig>, 
   ROLLOUT_SOAK_SECONDS: ["rollout.soakSeconds"],
   ROLLOUT_MAX_FAILURES: ["rollout.maxFailures"],
   LOG_LEVEL: ["logLevel"],
-  HEALTH_PORT: [],
+  HEALTH_PORT: ["healthPort"],
   LEADER_ELECTION: [],
   LEASE_NAME: [],
   WORKERS: ["workers"],
@@ -57,7 +57,7 @@ the chart's value; with the one-file install, edit the variables of the Deployme
 ${table(["Variable", "Value of the chart", "Default", "Values", "What it does"], rows)}
 
 The chart sets \`POD_NAMESPACE\`, \`POD_NAME\` and \`LEASE_NAME\` by itself. It has no value for the others without one in the table.
-All values of the chart, also those that are no variable: [values.yaml](../../charts/chatmail-operator/values.yaml).
+All values of the chart, also those that are no variable: its [README](../../charts/chatmail-operator/README.md).
 `;
 }
 

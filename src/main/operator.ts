@@ -1,6 +1,6 @@
 /**
  * The operator: looks after ChatmailServers until SIGTERM. `operator release`: lets all of them go,
- * before it is removed.
+ * before it is removed. `operator check`: whether one that is installed works.
  */
 import { hostname } from "node:os";
 import { pino } from "pino";
@@ -8,6 +8,8 @@ import { kubeClient } from "../kube/client.ts";
 import { defaultCredentials } from "../kube/default-credentials.ts";
 import { leadWithLease } from "../kube/lease.ts";
 import { Metrics } from "../lib/metrics.ts";
+import { messageOf } from "../lib/text.ts";
+import { checkInstallation } from "../operator/check.ts";
 import { readConfig, scopesOf } from "../operator/config.ts";
 import { runControllers } from "../operator/controllers.ts";
 import { serveHealth } from "../operator/health.ts";
@@ -30,6 +32,19 @@ const client = kubeClient(credentials, {
   requests: metrics.counter("rest_client_requests_total"),
 });
 const instance = config.podName ?? hostname();
+const lease = { namespace: ownNamespace, name: config.leaseName };
+
+if (process.argv[2] === "check") {
+  try {
+    const leader = await checkInstallation({ client, lease, scopes, signal: stopping.signal });
+    console.log(`${leader} leads, and the operator may read its kinds in ${scopes.join(", ") || "all namespaces"}`);
+    process.exit(0);
+  } catch (thrown) {
+    console.error(messageOf(thrown));
+    process.exit(1);
+  }
+}
+
 const world = makeWorld({
   client,
   scopes,
@@ -52,7 +67,6 @@ const health = await serveHealth(config.healthPort, { ready: () => world.cache.f
 log.info({ namespaces: scopes, relayImage: config.relayImage }, "operator started");
 
 if (process.argv[2] === "release") {
-  const lease = { namespace: ownNamespace, name: config.leaseName };
   await releaseServers({ world, client, lease, identity: `${instance}-release`, log, signal: stopping.signal });
   process.exit(0);
 }

@@ -86,7 +86,10 @@ export interface InstallOptions {
 
 const name = "chatmail-operator";
 
-/** The operator in one namespace, looking after that namespace. In the order of `kubectl apply`. */
+/**
+ * The operator in one namespace, looking after its own: no field names the namespace but
+ * `namespace`, so that kustomize can set another. In the order of `kubectl apply`.
+ */
 export function installManifests(options: InstallOptions): KubeObject[] {
   const { namespace, operatorImage, relayImage, version } = options;
   const selector = { "app.kubernetes.io/name": name, "app.kubernetes.io/instance": name };
@@ -141,7 +144,6 @@ export function installManifests(options: InstallOptions): KubeObject[] {
               imagePullPolicy: "IfNotPresent",
               env: [
                 { name: "RELAY_IMAGE", value: relayImage },
-                { name: "WATCH_NAMESPACES", value: namespace },
                 { name: "POD_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } },
                 { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
                 { name: "LEASE_NAME", value: name },

@@ -55,6 +55,10 @@ test("a server in its namespace becomes Ready", async () => {
   expect(plan).toContain('\\"createBurst\\": 77'); // serverDefaults of the chart
 });
 
+test("helm test finds that it works", async () => {
+  expect((await helm("test", namespace)).stdout).toMatch(/Phase:\s+Succeeded/);
+});
+
 /**
  * What a user of this role may do with ChatmailServers; kubectl ends with an error where it prints
  * "no".

@@ -5,14 +5,14 @@
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { apiServerIsMissing } from "../helpers/api-server.ts";
 import { type Block, blocksOf } from "../helpers/docs.ts";
+import { programsPath, writeKubeconfig } from "../helpers/kubeconfig.ts";
 import { type LiveSecret, namespace, OperatorCluster, type RunningOperator } from "../helpers/operator-cluster.ts";
 import { patienceMs, until } from "../helpers/until.ts";
-import { programsDir } from "../lab/programs.ts";
 
 const missing = apiServerIsMissing();
 if (missing) console.warn(`skipped: ${missing}`);
@@ -57,7 +57,7 @@ describe.skipIf(missing !== undefined)("commands of the docs", () => {
       const env = {
         ...process.env,
         KUBECONFIG: join(folder, "kubeconfig"),
-        PATH: `${programsDir()}${delimiter}${process.env.PATH}`,
+        PATH: programsPath(),
       };
       execFile("bash", ["-euo", "pipefail", "-c", text], { cwd: folder, env }, (error, stdout, stderr) =>
         error ? failed(new Error(`${text}\n${stderr}`)) : done(stdout),
@@ -68,17 +68,7 @@ describe.skipIf(missing !== undefined)("commands of the docs", () => {
   beforeAll(async () => {
     cluster = await OperatorCluster.open();
     operator = cluster.startOperator();
-    const { url, tls, token } = cluster.server;
-    const ca = Buffer.from(tls.cert).toString("base64");
-    const config = {
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [{ name: "it", cluster: { server: url.origin, "certificate-authority-data": ca } }],
-      users: [{ name: "admin", user: { token } }],
-      contexts: [{ name: "it", context: { cluster: "it", user: "admin", namespace } }],
-      "current-context": "it",
-    };
-    writeFileSync(join(folder, "kubeconfig"), JSON.stringify(config), { mode: 0o600 });
+    writeKubeconfig(cluster.server, folder, namespace);
     for (const name of ["examples", "install", "charts"]) symlinkSync(join(root, name), join(folder, name));
     const { certificatePem, keyPem } = await makeSelfSigned("_nine.test", new Date());
     writeFileSync(join(folder, "fullchain.pem"), certificatePem);

@@ -6,7 +6,6 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { chartValues } from "../../scripts/reference-pages.ts";
 import type { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
 import { kinds } from "../../src/api/kinds.ts";
 import { annotations, chatmailServer, keepAnnotations, labels, shownLabels } from "../../src/api/names.ts";
@@ -84,20 +83,6 @@ test("every metric of the code has its line on the page of metrics", () => {
   const names = used.map(([, name = ""]) => name);
   expect(names.length).toBeGreaterThan(15);
   expect([...new Set(names)].filter((name) => !known.includes(name))).toEqual([]);
-});
-
-test("the chart sets each variable by the value that the configuration's page names", () => {
-  const helpers = textOf("charts/chatmail-operator/templates/_helpers.tpl");
-  const [, template = ""] = helpers.split('{{- define "chatmail-operator.env" -}}');
-  const [, ...variables] = template.split(/^- name: (?=[A-Z])/m);
-  const set = new Map(variables.map((text) => [/^\w+/.exec(text)?.[0] ?? "", text]));
-  // the condition around a variable stands before it
-  const around = (name: string) => template.slice(template.indexOf(`name: ${name}`) - 120, template.length);
-  for (const [name, values] of Object.entries(chartValues)) {
-    for (const value of values)
-      expect(`${around(name)}${helpers}`, `${name} by ${value}`).toContain(`.Values.${value}`);
-    if (values.length > 0) expect([...set.keys()]).toContain(name);
-  }
 });
 
 test("the index names every page", () => {

@@ -1,3 +1,6 @@
+{{/* Values that an earlier chart did not have are absent with --reuse-values, so groups of them are
+     read in brackets: (.Values.group).value is empty then. */}}
+
 {{- define "chatmail-operator.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
@@ -15,53 +18,99 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{- define "chatmail-operator.labels" -}}
+{{- $own := include "chatmail-operator.ownLabels" . | fromYaml -}}
+{{- toYaml (mergeOverwrite (dict) (default dict .Values.commonLabels) $own) -}}
+{{- end -}}
+
+{{- define "chatmail-operator.ownLabels" -}}
 {{ include "chatmail-operator.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Name, namespace, labels and annotations of an object: (list . "-suffix" annotations). */}}
+{{- define "chatmail-operator.metadata" -}}
+{{- $root := index . 0 -}}
+name: {{ include "chatmail-operator.fullname" $root }}{{ index . 1 }}
+namespace: {{ $root.Release.Namespace }}
+{{ include "chatmail-operator.marks" (list $root (index . 2)) }}
+{{- end -}}
+
+{{/* Labels and annotations alone: (list . annotations). */}}
+{{- define "chatmail-operator.marks" -}}
+{{- $root := index . 0 -}}
+labels:
+  {{- include "chatmail-operator.labels" $root | nindent 2 }}
+{{- with mergeOverwrite (dict) (default dict $root.Values.commonAnnotations) (default dict (index . 1)) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{- define "chatmail-operator.serviceAccount" -}}
-{{- default (include "chatmail-operator.fullname" .) .Values.serviceAccount.name -}}
+{{- if ne (toString (.Values.serviceAccount).create) "false" -}}
+{{- default (include "chatmail-operator.fullname" .) (.Values.serviceAccount).name -}}
+{{- else -}}
+{{- default "default" (.Values.serviceAccount).name -}}
+{{- end -}}
 {{- end -}}
 
+{{/* REGISTRY/REPOSITORY:TAG@DIGEST. The tag stays beside a digest: it tells the version. */}}
 {{- define "chatmail-operator.image" -}}
 {{- $root := index . 0 -}}
 {{- $image := index . 1 -}}
-{{- printf "%s:%s" $image.repository (default $root.Chart.AppVersion $image.tag) -}}
+{{- with default $image.registry ($root.Values.global).imageRegistry }}{{ . }}/{{ end -}}
+{{- $image.repository }}:{{ default $root.Chart.AppVersion $image.tag }}
+{{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
 {{/* JSON list of the watched namespaces */}}
 {{- define "chatmail-operator.namespaces" -}}
-{{- toJson (default (list .Release.Namespace) .Values.watch.namespaces) -}}
+{{- toJson (default (list .Release.Namespace) (.Values.watch).namespaces) -}}
+{{- end -}}
+
+{{/* serverDefaults, with what relayImage says of pulling; serverDefaults go before it. JSON. */}}
+{{- define "chatmail-operator.serverDefaults" -}}
+{{- $image := dict -}}
+{{- with .Values.relayImage.pullPolicy }}{{- $_ := set $image "pullPolicy" . }}{{ end -}}
+{{- with concat (default list (.Values.global).imagePullSecrets) (default list .Values.relayImage.pullSecrets) -}}
+{{- $_ := set $image "pullSecrets" (uniq .) -}}
+{{- end -}}
+{{- $defaults := dict -}}
+{{- if $image }}{{- $_ := set $defaults "image" $image }}{{ end -}}
+{{- toJson (mergeOverwrite $defaults (deepCopy (default dict .Values.serverDefaults))) -}}
 {{- end -}}
 
 {{/* what the operator is told, also when it ends */}}
 {{- define "chatmail-operator.env" -}}
 - name: RELAY_IMAGE
   value: {{ include "chatmail-operator.image" (list . .Values.relayImage) | quote }}
-{{- with .Values.relayImage.allowed }}
+{{- with (.Values.relayImage).allowed }}
 - name: ALLOWED_IMAGES
   value: {{ join "," . | quote }}
 {{- end }}
-{{- with .Values.serverDefaults }}
+{{- $defaults := include "chatmail-operator.serverDefaults" . }}
+{{- if ne $defaults "{}" }}
 - name: SERVER_DEFAULTS
-  value: {{ toJson . | quote }}
+  value: {{ $defaults | quote }}
 {{- end }}
+{{- with .Values.rollout }}
 - name: ROLLOUT_PAUSED
-  value: {{ .Values.rollout.paused | quote }}
+  value: {{ .paused | quote }}
 - name: ROLLOUT_GATE
-  value: {{ .Values.rollout.gate | quote }}
+  value: {{ .gate | quote }}
 - name: ROLLOUT_CANARY_SOAK_SECONDS
-  value: {{ int .Values.rollout.canarySoakSeconds | quote }}
+  value: {{ int .canarySoakSeconds | quote }}
 - name: ROLLOUT_MAX_UNAVAILABLE
-  value: {{ .Values.rollout.maxUnavailable | toString | quote }}
+  value: {{ .maxUnavailable | toString | quote }}
 - name: ROLLOUT_SOAK_SECONDS
-  value: {{ int .Values.rollout.soakSeconds | quote }}
+  value: {{ int .soakSeconds | quote }}
 - name: ROLLOUT_MAX_FAILURES
-  value: {{ int .Values.rollout.maxFailures | quote }}
+  value: {{ int .maxFailures | quote }}
+{{- end }}
 - name: WATCH_NAMESPACES
-  value: {{ if .Values.watch.allNamespaces }}"*"{{ else }}{{ include "chatmail-operator.namespaces" . | fromJsonArray | join "," | quote }}{{ end }}
+  value: {{ if (.Values.watch).allNamespaces }}"*"{{ else }}{{ include "chatmail-operator.namespaces" . | fromJsonArray | join "," | quote }}{{ end }}
 - name: POD_NAMESPACE
   valueFrom:
     fieldRef:
@@ -76,22 +125,108 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   value: {{ .Values.logLevel }}
 - name: WORKERS
   value: {{ .Values.workers | quote }}
+- name: HEALTH_PORT
+  value: {{ default 8081 .Values.healthPort | quote }}
 {{- end -}}
 
-{{- define "chatmail-operator.placement" -}}
-{{- with .Values.priorityClassName }}
+{{/* Variables beside those: one that both have would be set twice. */}}
+{{- define "chatmail-operator.extraEnv" -}}
+{{- $names := list "ALLOWED_IMAGES" "SERVER_DEFAULTS" -}}
+{{- range include "chatmail-operator.env" . | fromYamlArray }}{{- $names = append $names .name }}{{ end -}}
+{{- range .Values.extraEnv -}}
+{{- if has .name $names }}{{- fail (printf "extraEnv: %s is set by other values of this chart: docs/reference/operator-configuration.md says by which" .name) }}{{ end -}}
+{{- end -}}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end -}}
+{{- end -}}
+
+{{/* The pod of the operator, of its removal and of its test: (list . containerName args). What
+     only one that goes on has (probes, ports) is in "running". */}}
+{{- define "chatmail-operator.pod" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $args := index . 2 -}}
+{{- with $root.Values -}}
+serviceAccountName: {{ include "chatmail-operator.serviceAccount" $root }}
+enableServiceLinks: false
+{{- with .priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-{{- with .Values.nodeSelector }}
-nodeSelector:
+{{- if .hostNetwork }}
+hostNetwork: true
+{{- end }}
+{{- with .dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- range $field := list "dnsConfig" "hostAliases" "nodeSelector" "affinity" "tolerations" }}
+{{- with index $root.Values $field }}
+{{ $field }}:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.affinity }}
-affinity:
+{{- end }}
+{{- $user := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault") }}
+{{- with default $user .podSecurityContext }}
+securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.tolerations }}
-tolerations:
+{{- with concat (default list ($root.Values.global).imagePullSecrets) (default list .imagePullSecrets) }}
+imagePullSecrets:
+  {{- toYaml (uniq .) | nindent 2 }}
+{{- end }}
+{{- with .extraVolumes }}
+volumes:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+containers:
+  - name: {{ $name }}
+    image: {{ include "chatmail-operator.image" (list $root .image) | quote }}
+    imagePullPolicy: {{ .image.pullPolicy }}
+    {{- with $args }}
+    args:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    env:
+      {{- include "chatmail-operator.env" $root | nindent 6 }}
+      {{- with include "chatmail-operator.extraEnv" $root | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
+    {{- if not $args }}
+    {{- include "chatmail-operator.running" $root | nindent 4 }}
+    {{- end }}
+    {{- with .resources }}
+    resources:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- $rights := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) }}
+    {{- with default $rights .securityContext }}
+    securityContext:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with .extraVolumeMounts }}
+    volumeMounts:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "chatmail-operator.running" -}}
+ports:
+  - name: health
+    containerPort: {{ default 8081 .Values.healthPort }}
+    protocol: TCP
+livenessProbe:
+  httpGet:
+    path: /healthz
+    port: health
+  {{- with default (dict "periodSeconds" 20) .Values.livenessProbe }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+readinessProbe:
+  httpGet:
+    path: /readyz
+    port: health
+  {{- with default (dict "periodSeconds" 5) .Values.readinessProbe }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end -}}
