@@ -1,0 +1,68 @@
+/** Makes a backup, looks whether it is what was written, and removes those that are old. */
+import { createHash } from "node:crypto";
+import { type End, type Manifest, packArchive } from "./archive.ts";
+import { type Collected, collect, type Sources } from "./collect.ts";
+import type { Destination, Written } from "./destination.ts";
+import { encrypted } from "./encryption.ts";
+import { backupName, namesToDelete } from "./naming.ts";
+import { BackupProblem } from "./problem.ts";
+
+export interface BackupOptions {
+  manifest: Omit<Manifest, "format" | "contents">;
+  sources: Sources;
+  /** age keys (age1…). */
+  recipients: readonly string[];
+  destination: Destination;
+  /** How many stay. */
+  keep: number;
+  signal?: AbortSignal;
+}
+
+export interface BackupReport extends Collected, End {
+  name: string;
+  /** Of the encrypted file. */
+  size: number;
+  sha256: string;
+  deleted: string[];
+}
+
+/** Older ones go only when the new one is there. Throws BackupProblem, or an error of the disk. */
+export async function makeBackup(options: BackupOptions): Promise<BackupReport> {
+  const { sources, recipients, destination, keep, signal } = options;
+  const manifest: Manifest = { format: 1, contents: sources.contents, ...options.manifest };
+  const counts: Collected = { accounts: 0, messages: 0 };
+  let end: End | undefined;
+  const archive = packArchive(manifest, collect(sources, counts), (told) => {
+    end = told;
+  });
+  const sent = digesting();
+  const stream = (await encrypted(archive, recipients)).pipeThrough(sent.transform);
+  const name = backupName(manifest);
+  await destination.write(name, stream, signal);
+  if (!end) throw new Error("the archive was not written to its end");
+  const written = sent.result();
+  const read = digesting();
+  await (await destination.read(name)).pipeThrough(read.transform).pipeTo(new WritableStream());
+  const found = read.result();
+  if (found.sha256 !== written.sha256)
+    throw new BackupProblem(
+      `${name} in ${destination.where} is not what was written (${found.bytes} bytes of ${written.bytes}): do not use it`,
+    );
+  const deleted = namesToDelete(await destination.list(), manifest.server, keep);
+  for (const old of deleted) await destination.delete(old);
+  return { name, size: written.bytes, sha256: written.sha256, deleted, ...counts, ...end };
+}
+
+/** Counts and digests what passes. */
+function digesting() {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  const transform = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      hash.update(chunk);
+      bytes += chunk.length;
+      controller.enqueue(chunk);
+    },
+  });
+  return { transform, result: (): Written => ({ bytes, sha256: hash.digest("hex") }) };
+}

@@ -1,0 +1,97 @@
+/**
+ * A backup becomes a volume again. Everything is written beside what will be used, and moved into
+ * place when it is complete, so a restore that is interrupted leaves nothing half done: the next one
+ * begins anew, or goes on moving.
+ */
+import { createWriteStream } from "node:fs";
+import { mkdir, open, readdir, rename, rm, utimes } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { codeOf } from "../lib/text.ts";
+import { type Manifest, openArchive } from "./archive.ts";
+import { BackupProblem } from "./problem.ts";
+
+export interface Restored {
+  manifest: Manifest;
+  accounts: number;
+  files: number;
+}
+
+/** Names in the mail folder that are no domains. */
+const unfinished = ".restoring";
+const complete = ".restored";
+
+/**
+ * The mail part of a backup, decrypted, into a mail folder that has no accounts yet. Throws
+ * BackupProblem where it has, or where the backup is damaged; nothing is restored then.
+ */
+export async function restoreMail(stream: ReadableStream<Uint8Array>, mailFolder: string): Promise<Restored> {
+  const { manifest, entries } = await openArchive(stream);
+  if (await namesIn(join(mailFolder, complete))) {
+    await stream.cancel().catch(() => undefined);
+    throw new BackupProblem("an earlier restore is complete and has to be moved into place first");
+  }
+  const there = await domainsIn(mailFolder);
+  if (there.length > 0)
+    throw new BackupProblem(
+      `the volume has accounts of ${there.join(", ")} already: a backup is restored into a new volume only`,
+    );
+  const folder = join(mailFolder, unfinished);
+  await rm(folder, { recursive: true, force: true });
+  const accounts = new Set<string>();
+  let files = 0;
+  for await (const { name, modified, body } of entries) {
+    const [kind, domain = "", address = "", ...rest] = name.split("/");
+    if (kind !== "mail") {
+      await body.cancel();
+      continue;
+    }
+    if (rest.length === 0 || !address.endsWith(`@${domain}`))
+      throw new BackupProblem(`this backup holds ${JSON.stringify(name)}, which is no account's: it is damaged`);
+    const path = join(folder, domain, address, ...rest);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await pipeline(Readable.fromWeb(body as never), createWriteStream(path, { mode: 0o600, flags: "wx", flush: true }));
+    await utimes(path, modified, modified);
+    accounts.add(address);
+    files++;
+  }
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  // from here on the restore has happened: what is left is to move it
+  await rename(folder, join(mailFolder, complete));
+  await syncFolder(mailFolder);
+  await moveIntoPlace(mailFolder);
+  return { manifest, accounts: accounts.size, files };
+}
+
+/** What a complete restore has not moved yet; true where there was one. */
+export async function moveIntoPlace(mailFolder: string): Promise<boolean> {
+  const folder = join(mailFolder, complete);
+  const domains = await namesIn(folder);
+  if (!domains) return false;
+  for (const domain of domains) await rename(join(folder, domain), join(mailFolder, domain));
+  await rm(folder, { recursive: true });
+  await syncFolder(mailFolder);
+  return true;
+}
+
+const domainsIn = async (mailFolder: string) =>
+  ((await namesIn(mailFolder)) ?? []).filter((name) => !name.startsWith(".") && name !== "lost+found");
+
+async function namesIn(folder: string): Promise<string[] | undefined> {
+  try {
+    return await readdir(folder);
+  } catch (thrown) {
+    if (codeOf(thrown) === "ENOENT") return undefined;
+    throw thrown;
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
