@@ -19,6 +19,7 @@ export const bundles = {
   relay: "src/main/relay.ts",
   "relay-hash": "src/relay/accounts/hash-worker.ts",
   expire: "src/main/expire.ts",
+  backup: "src/main/backup.ts",
   render: "src/main/render.ts",
 } as const;
 

@@ -41,7 +41,7 @@ const recipe = "2";
 /** Which bundles each image has; of image/, the operator has nothing. */
 const inside: Record<Target, readonly (keyof typeof bundles)[]> = {
   operator: ["operator"],
-  relay: ["relay", "relay-hash", "expire", "render"],
+  relay: ["relay", "relay-hash", "expire", "backup", "render"],
 };
 
 export async function buildImages(options: { progress?: Progress } = {}): Promise<Images> {

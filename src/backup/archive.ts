@@ -1,9 +1,9 @@
 /**
- * What is inside a backup once it is decrypted: a tar archive, compressed with gzip. Its first entry
- * is `manifest.json`, its last one `end.json`; a file without the last one was cut off.
+ * What is inside a backup once it is decrypted: a tar archive, compressed with gzip. Its first
+ * entry is `manifest.json`, its last one `end.json`; a file without the last one was cut off.
  *
  *     manifest.json
- *     identity/KIND/DOMAIN/FILE      keys, as the pod mounts them: certificates, DKIM, invites, TURN
+ *     identity/KIND/DOMAIN/FILE      keys, as the pod mounts them: certificates, DKIM, invites
  *     mail/DOMAIN/ADDRESS/FILE       an account's own files and, with contents All, its mail
  *     end.json
  *
@@ -16,7 +16,7 @@ import { messageOf } from "../lib/text.ts";
 import { BackupProblem } from "./problem.ts";
 
 /** What this version writes, and the newest that it reads. */
-export const formatVersion = 1;
+const formatVersion = 1;
 
 export const Manifest = z.object({
   format: z.literal(formatVersion),
@@ -47,7 +47,7 @@ const endName = "end.json";
 /** A manifest that is larger is none of ours. */
 const mostManifestBytes = 1024 * 1024;
 
-/** The archive, written as it is read. `onEnd` is told what it holds when the last byte is on its way. */
+/** The archive, written as it is read. `onEnd` is told what it holds when all of it was packed. */
 export function packArchive(
   manifest: Manifest,
   entries: AsyncIterable<ArchiveEntry>,
@@ -73,7 +73,7 @@ export function packArchive(
     onEnd(end);
   };
   writeAll().catch((thrown: unknown) => controller.error(thrown));
-  return readable.pipeThrough(new CompressionStream("gzip") as ReadableWritablePair<Uint8Array, Uint8Array>);
+  return readable.pipeThrough(new CompressionStream("gzip"));
 }
 
 /** An archive that is being read. */

@@ -102,7 +102,7 @@ async function* entryOf(name: string, path: string): AsyncGenerator<ArchiveEntry
 
 const chunkBytes = 64 * 1024;
 
-/** Exactly `size` bytes, also of a file that grows meanwhile; an error where it has become shorter. */
+/** Exactly `size` bytes, also of a file that grows; an error where it has become shorter. */
 function bodyOf(file: FileHandle, size: number, path: string): ReadableStream<Uint8Array> {
   let at = 0;
   return new ReadableStream({

@@ -1,7 +1,7 @@
 /**
  * A backup becomes a volume again. Everything is written beside what will be used, and moved into
- * place when it is complete, so a restore that is interrupted leaves nothing half done: the next one
- * begins anew, or goes on moving.
+ * place when it is complete, so a restore that is interrupted leaves nothing half done: the next
+ * one begins anew, or goes on moving.
  */
 import { createWriteStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, utimes } from "node:fs/promises";

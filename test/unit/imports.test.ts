@@ -21,14 +21,15 @@ const mayUse: Record<string, readonly string[]> = {
   pod: ["mail", "api", "lib"],
   dkim: ["lib"],
   kube: ["lib"],
+  backup: ["pod", "lib"],
   operator: ["kube", "certificates", "dns", "pod", "mail", "api", "lib"],
   relay: ["certificates", "dns", "dkim", "pod", "mail", "api", "lib"],
   "relay/wire": ["lib"],
   "relay/https": ["lib"],
   /** From is an address as this project has them. */
   "relay/mime": ["mail", "lib"],
-  cli: ["operator", "relay", "kube", "certificates", "dns", "dkim", "pod", "mail", "api", "lib"],
-  main: ["operator", "relay", "kube", "certificates", "dns", "dkim", "pod", "mail", "api", "lib"],
+  cli: ["operator", "relay", "backup", "kube", "certificates", "dns", "dkim", "pod", "mail", "api", "lib"],
+  main: ["operator", "relay", "backup", "kube", "certificates", "dns", "dkim", "pod", "mail", "api", "lib"],
 };
 
 /** The same for the rooms of the relay, of each other. */
