@@ -1,4 +1,5 @@
 /** Which certificate a server has, and whether it can serve with it. */
+import type { X509Certificate } from "node:crypto";
 import { certificateSource } from "../../api/certificate-source.ts";
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { isSelfSignedDomain } from "../../api/domain.ts";
@@ -11,6 +12,7 @@ import { type FoundIdentities, problemOf } from "../identity/read.ts";
 import { isOurs, textsIn } from "../identity/secret.ts";
 import { lacksPair, pairIn } from "../identity/table.ts";
 import type { Problem } from "../problem.ts";
+import { acmeCertificate } from "./observe-acme.ts";
 import { readOthers } from "./read-others.ts";
 import type { SeenCertificate } from "./seen.ts";
 import type { World } from "./world.ts";
@@ -37,17 +39,14 @@ export async function observeCertificate(
       const facts = tls && "value" in tls ? tls.value : undefined;
       return { source: "SelfSigned", secretName: ownName, facts, problem: tls && ownProblem(tls, ownName) };
     }
-    case "CertManager":
     case "ACME":
-      return none(notYet[chosen.source]);
+      return acmeCertificate(server, tls, await bundleOf(server, world, signal), world, signal);
+    case "CertManager":
+      return none(
+        "this version does not ask cert-manager for a certificate: let a Certificate of your own do so and set certificate.source to Secret",
+      );
   }
 }
-
-const other = "put one into a Secret of type kubernetes.io/tls and set certificate.source to Secret";
-const notYet = {
-  CertManager: `this version does not ask cert-manager for a certificate: let a Certificate of your own do so and set certificate.source to Secret`,
-  ACME: `this version orders no certificate itself: ${other}`,
-} as const;
 
 /** What keeps our own certificate from being served. */
 function ownProblem(tls: NonNullable<FoundIdentities["tls"]>, secretName: string): Problem | undefined {
@@ -89,13 +88,24 @@ async function givenCertificate(server: ChatmailServer, world: World, signal: Ab
 
 /** Undefined where clients take a certificate that nobody signed. */
 async function rootsFor(
-  { metadata: { namespace }, spec }: ChatmailServer,
+  server: ChatmailServer,
   world: World,
   signal: AbortSignal,
 ): Promise<Roots | { problem: string } | undefined> {
-  if (isSelfSignedDomain(spec.domain)) return undefined;
+  if (isSelfSignedDomain(server.spec.domain)) return undefined;
+  const bundle = await bundleOf(server, world, signal);
+  if (!bundle) return publicRoots();
+  return "problem" in bundle ? bundle : new Roots(bundle.read, publicRoots());
+}
+
+/** The authorities of the spec; undefined where it names none. */
+async function bundleOf(
+  { metadata: { namespace }, spec }: ChatmailServer,
+  world: World,
+  signal: AbortSignal,
+): Promise<{ pem: string; read: X509Certificate[] } | { problem: string } | undefined> {
   const { caBundle } = spec.certificate;
-  if (!caBundle) return publicRoots();
+  if (!caBundle) return undefined;
   const { configMapName: name, key } = caBundle;
   const found = await world.client.get(resources.configMap, { namespace, name }, signal);
   if (!found)
@@ -106,5 +116,5 @@ async function rootsFor(
   const bundle = certificatesIn(text, called);
   if ("problem" in bundle) return bundle;
   if (bundle.read.length === 0) return { problem: `${called} contains no certificate in PEM format` };
-  return new Roots(bundle.read, publicRoots());
+  return { pem: text, read: bundle.read };
 }

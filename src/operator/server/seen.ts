@@ -7,6 +7,7 @@ import type { KubeObject } from "../../kube/object.ts";
 import type { OwnTexts } from "../../pod/pages/texts.ts";
 import type { FoundIdentities } from "../identity/read.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
+import type { CertificateStatus, WantedAccount } from "../tasks/certificates.ts";
 import type { NamesStatus } from "../tasks/dns.ts";
 import type { RelayStatus } from "../tasks/relay-status.ts";
 import type {
@@ -23,7 +24,7 @@ import type { Management } from "./spec.ts";
 
 /** Where the certificate comes from and how it is. */
 export interface SeenCertificate {
-  source: "SelfSigned" | "Secret" | "None";
+  source: "SelfSigned" | "Secret" | "ACME" | "None";
   /** The Secret that the pod mounts. */
   secretName: string;
   /**
@@ -33,6 +34,21 @@ export interface SeenCertificate {
   unusable?: true;
   facts?: CertificateFacts | undefined;
   problem?: Problem | undefined;
+  /** Self-signed, until one of an authority takes its place. */
+  onItsWay?: true;
+  /** Where the operator orders it itself. */
+  acme?: SeenAcme;
+}
+
+/** The account and the order. */
+export interface SeenAcme {
+  /** The Secret of the account does not exist yet. */
+  missing: boolean;
+  thumbprint?: string;
+  /** Undefined where it can't be used. */
+  account?: WantedAccount;
+  /** Undefined until the task has looked. */
+  status: CertificateStatus | undefined;
 }
 
 /** Who holds one gets an address; only where registration asks for it. */

@@ -13,12 +13,13 @@ import type { Judged, Seen } from "./seen.ts";
 import { timeText } from "./time-text.ts";
 import { acceptingVerdict } from "./verdicts/accepting.ts";
 import { addressesMessage, addressIsKnown } from "./verdicts/addresses.ts";
-import { certificateIsFine, keyIsFine } from "./verdicts/certificate.ts";
+import { certificateIsFine, certificateOrigin, keyIsFine } from "./verdicts/certificate.ts";
 import { type Check, fine, firstProblem, isAtRest, notCreated } from "./verdicts/check.ts";
 import { deliverableVerdict, mailIsDelivered } from "./verdicts/deliverable.ts";
 import { dnsVerdict, recordsArePublished, unpublished } from "./verdicts/dns.ts";
 import { expiryLateAfterMs, expiryVerdict } from "./verdicts/expiry.ts";
 import { inviteOf, invitesVerdict } from "./verdicts/invites.ts";
+import { orderIn, renewalNote } from "./verdicts/order.ts";
 import { podIsCurrent, podIsReady } from "./verdicts/pod.ts";
 import { recordsIn } from "./verdicts/records.ts";
 import { resizeIsPossible, resizing, storageOf, storageVerdict, volumeIsNoCause } from "./verdicts/storage.ts";
@@ -73,7 +74,13 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     ...inviteOf(server, seen),
     ...(addresses.length > 0 && { addresses }),
     ...(facts && {
-      certificate: { source, secretName, notAfter: timeText(facts.notAfter), sha256: facts.sha256 },
+      certificate: {
+        source,
+        secretName,
+        ...(!seen.certificate.onItsWay && { notAfter: timeText(facts.notAfter) }),
+        sha256: facts.sha256,
+        ...orderIn(server, seen),
+      },
     }),
     ...recordsIn(server, seen, timeText(now)),
     ...storageOf(server, seen),
@@ -160,12 +167,15 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
     const problem = check(seen, server, now);
     return problem ? { status: "False", ...problem } : { status: "True", ...fine };
   };
-  const { facts, source } = seen.certificate;
-  const from = source === "SelfSigned" ? "self-signed" : `from Secret ${seen.certificate.secretName}`;
+  const { facts } = seen.certificate;
+  const from = certificateOrigin(server, seen);
   const until = facts ? `, until ${facts.changesAt.toISOString().slice(0, 10)}` : "";
   const missing = facts?.missingNames.length ? `; not for ${facts.missingNames.join(" and ")}` : "";
   return {
-    CertificateReady: verdict(certificateIsFine, { reason: "CertificateIssued", message: `${from}${until}${missing}` }),
+    CertificateReady: verdict(certificateIsFine, {
+      reason: "CertificateIssued",
+      message: `${from}${until}${missing}${renewalNote(seen)}`,
+    }),
     StorageReady: storageVerdict(server, seen, now),
     AddressesReady: verdict(addressIsKnown, {
       reason: "AddressesKnown",
