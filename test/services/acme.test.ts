@@ -163,6 +163,11 @@ describe.skipIf(missing !== undefined)("with a real ACME server and a real name 
     expect((await run(client, { domain }, { replaces: id })).order.is).toBe("Idle");
   });
 
+  test("an address has a certificate for some days", async () => {
+    const { certificatePem } = await run(clientOf(usual), { domain: at.relay }, { profile: "shortlived" });
+    expect(firstCertificate(certificatePem)?.checkIP(at.relay)).toBe(at.relay);
+  });
+
   test("a profile that the authority does not have is said", async () => {
     const { order } = await run(clientOf(usual), { domain }, { profile: "none" });
     expect(order.memory.lastError).toMatch(/profile/i);

@@ -31,6 +31,8 @@ const zone = "zone.test";
 const httpPort = 5080;
 const patience = { patienceMs: patienceMs.client, everyMs: 100 };
 const dayMs = 86_400_000;
+/** Of those that are not asked for by name Pebble takes any. */
+const profiles = { usual: 90 * 86_400, shortlived: 6 * 86_400 };
 
 describe.skipIf(missing !== undefined)("with a real API server, name server and ACME server", () => {
   const keys: Keys = { writer: newKey("writer"), reader: newKey("reader") };
@@ -80,14 +82,14 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
       nameServer: `${at.resolver}:53`,
       httpPort,
       blocked: [`blocked.${zone}`],
-      profiles: { default: 90 * 86_400 },
+      profiles,
     });
     cluster = await OperatorCluster.open();
     const authorities = `${pebble.authority}${await pebble.root()}`;
     await cluster.make("configmaps", { metadata: { name: "authorities", namespace }, data: { "ca.crt": authorities } });
     await cluster.makeSecret("tsig", "Opaque", { secret: base64(keys.writer.secret.toString("base64")) });
     // every relay is at one address: the server is told apart by the name in the request
-    const nameFor = (host = "") => host.split(".").at(-3)?.replace(/:.*$/, "") ?? "";
+    const nameFor = (host = "") => (host.startsWith(at.relay) ? "address" : (host.split(".").at(-3) ?? ""));
     const web = createServer((question, answer) => {
       void planNow(nameFor(question.headers.host)).then((plan) => {
         const [, thumbprint] = /"acmeThumbprint": "([^"]+)"/.exec(plan) ?? [];
@@ -108,8 +110,15 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
 
   const rfc2136 = { servers: [at.zone], tsig: { keyName: "writer", secretRef: { name: "tsig" } } };
   const network = { addresses: [at.relay], privatePeers: ["127.0.0.0/8"] };
+  const usual = { profile: "usual" };
   const makeServer = (name: string, more: object = {}) =>
-    cluster.makeServer(name, { domain: `${name}.${zone}`, network, dns: { mode: "RFC2136", rfc2136 }, ...more });
+    cluster.makeServer(name, {
+      domain: `${name}.${zone}`,
+      network,
+      certificate: { acme: usual },
+      dns: { mode: "RFC2136", rfc2136 },
+      ...more,
+    });
   /** Each pod reports at an address of its own that it uses the plan that its server has. */
   let pods = 0;
   const podRuns = async (name: string) => {
@@ -204,6 +213,18 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
     expect(JSON.parse(kept ?? "{}")).toMatchObject({ memory: { failures: 1 } });
   });
 
+  test("an authority that can't be reached is named; another one is tried at once", async () => {
+    const at = (directoryURL: string) => ({ certificate: { acme: { ...usual, directoryURL } } });
+    await makeServer("down", at("https://127.0.0.1:1/dir"));
+    await podRuns("down");
+    const { message } = await cluster.conditionIs("down", "CertificateReady", "CertificateOrderFailed");
+    expect(message).toMatch(
+      /no certificate from 127\.0\.0\.1:1 yet: 127\.0\.0\.1:1 can't be reached: .*tried again at/,
+    );
+    await cluster.patch("down", at(pebble.directoryUrl));
+    await cluster.conditionIs("down", "CertificateReady", "CertificateIssued");
+  });
+
   test("by hand: it waits for the address of the domain, and orders when it is there", async () => {
     await makeServer("manual", { dns: { mode: "Manual" } });
     await podRuns("manual");
@@ -215,7 +236,7 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
   });
 
   test("by records: neither port 80 nor an address is needed, and no record is left", async () => {
-    const acme = { challenge: "DNS01" };
+    const acme = { ...usual, challenge: "DNS01" };
     await makeServer("records", { certificate: { acme }, network: { addresses: ["203.0.113.99"] } });
     await cluster.conditionIs("records", "CertificateReady", "CertificateIssued");
     await hasAll("records");
@@ -232,6 +253,21 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
       return "reply" in answer && answer.reply.code === "NXDOMAIN";
     };
     await until("the record of the challenge to be removed", isRemoved, patience);
+  });
+
+  test("an address is served with a self-signed certificate, and with one of some days where that is asked for", async () => {
+    const spec = { domain: at.relay, network, certificate: { source: "ACME" }, dns: { mode: "None" } };
+    await cluster.makeServer("address", spec);
+    await podRuns("address");
+    // clients expect no more
+    const issuerIs = async (isAuthority: boolean) => {
+      const { issuer, subject } = await certificateOf("address");
+      return (issuer !== subject) === isAuthority;
+    };
+    await until("a certificate of the authority", () => issuerIs(true), patience);
+    const { validFrom, validTo } = await certificateOf("address");
+    expect((Date.parse(validTo) - Date.parse(validFrom)) / dayMs).toBeCloseTo(6, 1);
+    expect((await cluster.condition("address", "CertificateReady"))?.status).toBe("True");
   });
 
   test("a Secret that was deleted: self-signed at once, then another certificate", async () => {

@@ -38,6 +38,8 @@ export interface HeldCertificate {
   order: KeptOrder;
 }
 
+export type IssuedPair = Pick<HeldCertificate, "certificatePem" | "keyPem">;
+
 export interface SecretName {
   namespace: string;
   name: string;
@@ -46,8 +48,11 @@ export interface SecretName {
 export interface OrderStore {
   /** Undefined where there is no pair. */
   read: (at: SecretName) => HeldCertificate | undefined;
-  /** With a certificate, where one is given. The key stays. */
-  save: (at: SecretName, order: KeptOrder, certificatePem: string | undefined, signal: AbortSignal) => Promise<void>;
+  /**
+   * With a certificate for the key that is there, where one is given: for another key that has come
+   * meanwhile nothing is written.
+   */
+  save: (at: SecretName, order: KeptOrder, issued: IssuedPair | undefined, signal: AbortSignal) => Promise<void>;
 }
 
 const orderIn = (text: string | undefined): KeptOrder => {
@@ -68,14 +73,14 @@ export const orderStore = ({ secrets, client }: { secrets: Store<LiveSecret>; cl
     if (!pair) return undefined;
     return { ...pair, order: orderIn(secret.metadata.annotations?.[annotations.acmeOrder]) };
   },
-  save: async (at, order, certificatePem, signal) => {
+  save: async (at, order, issued, signal) => {
     for (let tried = 1; ; tried++) {
       const secret = (await client.get(resources.secret, at, signal)) ?? undefined;
-      if (!secret) return;
+      if (!secret || (issued && textsIn(secret)["tls.key"] !== issued.keyPem)) return;
       const { resourceVersion } = secret.metadata;
       const patch = {
         metadata: { resourceVersion, annotations: { [annotations.acmeOrder]: JSON.stringify(order) } },
-        ...(certificatePem !== undefined && { data: dataOf({ "tls.crt": certificatePem }) }),
+        ...(issued && { data: dataOf({ "tls.crt": issued.certificatePem }) }),
       };
       try {
         secrets.wrote(await client.merge(resources.secret, at, patch, signal));

@@ -22,6 +22,7 @@ import { certificateId, firstCertificate, type RenewalWindow, renewalTime } from
 import { type Run, runController } from "../../kube/controller.ts";
 import type { Log } from "../../kube/log.ts";
 import type { Source } from "../../kube/source.ts";
+import { backOffMs } from "../../lib/back-off.ts";
 import { BoundedMap } from "../../lib/bounded-map.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import { wait } from "../../lib/wait.ts";
@@ -84,6 +85,8 @@ interface Known {
 interface Shared {
   client: AcmeClient;
   pacing: Pacing;
+  /** The account can't be used: all its servers wait for one attempt. */
+  failed?: { failures: number; until: number; problem: Problem };
 }
 
 const workers = 8;
@@ -165,7 +168,7 @@ export class Certificates {
     const { wanted } = known;
     const now = this.#options.now();
     const shared = this.#sharedOf(wanted.account);
-    const account = await accountOf(shared, run.signal);
+    const account = await accountOf(shared, now, run.signal);
     const order = orderOf(known, held);
     const certificate = firstCertificate(held.certificatePem);
     const isFirst = !certificate || signedItself(certificate);
@@ -178,8 +181,9 @@ export class Certificates {
     }
     const status = { ...basis, renewalTime: due };
     if (account.problem) {
-      this.#show(key, status);
-      return againMs * 5;
+      const until = shared.failed?.until ?? now.getTime() + againMs;
+      this.#show(key, { ...status, retryTime: new Date(until) });
+      return until - now.getTime() + Math.random() * 1_000;
     }
     if (wanted.waits) {
       this.#show(key, { ...status, problem: wanted.waits });
@@ -214,7 +218,8 @@ export class Certificates {
     let kept: KeptOrder = held.order;
     const save = async (next: KeptOrder, pem?: string) => {
       if (pem === undefined && JSON.stringify(next) === JSON.stringify(kept)) return;
-      await store.save(wanted.secret, next, pem, signal);
+      const issued = pem === undefined ? undefined : { certificatePem: pem, keyPem: held.keyPem };
+      await store.save(wanted.secret, next, issued, signal);
       kept = next;
     };
     const tools: OrderTools = {
@@ -372,17 +377,25 @@ export class Certificates {
 
 /** The account at the server, which is created where there is none. */
 async function accountOf(
-  { client }: Shared,
+  shared: Shared,
+  now: Date,
   signal: AbortSignal,
 ): Promise<Pick<CertificateStatus, "accountUri" | "caaIdentity" | "problem">> {
+  const { client, failed } = shared;
+  if (failed && failed.until > now.getTime()) return { problem: failed.problem };
   try {
     const accountUri = await client.account(signal);
     const [caaIdentity] = (await client.directory(signal)).meta.caaIdentities;
+    delete shared.failed;
     return { accountUri, ...(caaIdentity !== undefined && { caaIdentity }) };
   } catch (thrown) {
     if (!(thrown instanceof AcmeError)) throw thrown;
     const reason = ofAccount.includes(thrown.type) ? "AcmeAccountInvalid" : "CertificateOrderFailed";
-    return { problem: { reason, message: thrown.message } };
+    const problem = { reason, message: thrown.message } as const;
+    const failures = (failed?.failures ?? 0) + 1;
+    const waitMs = Math.max(thrown.retryAfterMs ?? 0, backOffMs(failures - 1, accountBackOff));
+    shared.failed = { failures, until: now.getTime() + waitMs, problem };
+    return { problem };
   }
 }
 
@@ -411,6 +424,8 @@ async function profileOf(
 }
 
 const shortLived = "shortlived";
+
+const accountBackOff = { firstMs: 30_000, mostMs: 3_600_000 };
 
 const fromOf = ({ account, profile }: WantedCertificate) => [account.directoryUrl, profile ?? ""].join(" ").trim();
 
