@@ -22,11 +22,13 @@ const folder = "/proc/sys/fs/binfmt_misc";
 /** Runs this while programs for the processor can be started; then the kernel is as it was. */
 export async function withEmulation<T>(architecture: Architecture, work: () => Promise<T>): Promise<T> {
   const { qemu, machine } = architectures[architecture];
-  if (architecture === ownArchitecture() || (await isEmulated(qemu))) return work();
+  // elsewhere Docker has a Linux of its own, which brings an emulator
+  if (architecture === ownArchitecture() || process.platform !== "linux") return work();
+  if (isEmulated(qemu)) return work();
   if (!isRoot) throw new LabError(`programs for ${architecture} need QEMU's emulator, and root to tell the kernel`);
   await needPackages(["qemu-user-static"]);
   if (!existsSync(`${folder}/register`)) await run(["mount", "-t", "binfmt_misc", "binfmt_misc", folder]);
-  if (await isEmulated(qemu)) return work(); // the package has done it
+  if (isEmulated(qemu)) return work(); // the package has done it
   const name = `chatmail-${qemu}`;
   if (!existsSync(`${folder}/${name}`)) writeFileSync(`${folder}/register`, registration(name, qemu, machine));
   try {
@@ -36,11 +38,10 @@ export async function withEmulation<T>(architecture: Architecture, work: () => P
   }
 }
 
-async function isEmulated(qemu: string): Promise<boolean> {
-  for (const name of [`qemu-${qemu}`, `chatmail-${qemu}`])
-    if (existsSync(`${folder}/${name}`) && readFileSync(`${folder}/${name}`, "utf8").startsWith("enabled")) return true;
-  return false;
-}
+const isEmulated = (qemu: string): boolean =>
+  [`qemu-${qemu}`, `chatmail-${qemu}`]
+    .map((name) => `${folder}/${name}`)
+    .some((path) => existsSync(path) && readFileSync(path, "utf8").startsWith("enabled"));
 
 /**
  * A line for the kernel's binfmt_misc: 64-bit little-endian ELF programs (types 2 and 3) of this
