@@ -45,7 +45,7 @@ interface Config {
   rootfs: { type: "layers"; diff_ids: string[] };
 }
 
-export const mediaTypes = {
+const mediaTypes = {
   index: "application/vnd.oci.image.index.v1+json",
   manifest: "application/vnd.oci.image.manifest.v1+json",
   config: "application/vnd.oci.image.config.v1+json",
@@ -54,7 +54,7 @@ export const mediaTypes = {
 
 export const digestOf = (bytes: Buffer | string) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 const blobPath = (layout: string, digest: string) => join(layout, "blobs", ...digest.split(":"));
-export const platformName = ({ os, architecture }: Platform) => `${os}/${architecture}`;
+const platformName = ({ os, architecture }: Platform) => `${os}/${architecture}`;
 
 function putBlob(layout: string, bytes: Buffer, mediaType: string): Descriptor {
   const digest = digestOf(bytes);

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { parse, parseAllDocuments } from "yaml";
-import { type ImageName, imageNames, layoutFolder, sbomFile, sumProblems } from "./assets.ts";
+import { type ImageName, imageNames, layoutFolder, referenceOf, sbomFile, sumProblems } from "./assets.ts";
 import { filesIn, imagesIn, layoutProblems } from "./oci.ts";
 import { debianPackages } from "./sbom.ts";
 import { entriesOf } from "./tar.ts";
@@ -30,9 +30,6 @@ export function releaseProblems(folder: string, platforms: readonly string[]): s
   ];
 }
 
-const reference = ({ registry, version, digests }: About, name: ImageName) =>
-  `${registry}/${name}:${version}@${digests[name]}`;
-
 function imageProblems(folder: string, name: ImageName, about: About, platforms: readonly string[]): string[] {
   const layout = layoutFolder(folder, name);
   const problems = layoutProblems(layout).map((problem) => `${name}: ${problem}`);
@@ -41,7 +38,8 @@ function imageProblems(folder: string, name: ImageName, about: About, platforms:
   if (index.manifests[0]?.digest !== about.digests[name]) problems.push(`${name}: its index has another digest`);
   const images = imagesIn(layout);
   const there = images.map(({ platform }) => platform.architecture).sort();
-  if (there.join() !== [...platforms].sort().join()) problems.push(`${name} is for ${there}, not for ${platforms}`);
+  const [has, needs] = [there, [...platforms].sort()].map((each) => each.join());
+  if (has !== needs) problems.push(`${name} is for ${has}, not for ${needs}`);
   for (const { platform, manifest } of images) {
     const file = sbomFile(name, platform);
     const sbom = JSON.parse(readFileSync(join(folder, file), "utf8")) as {
@@ -78,8 +76,10 @@ function installProblems(folder: string, about: About): string[] {
   const [container] = objects.find(({ kind }) => kind === "Deployment")?.spec.template.spec.containers ?? [];
   const relay = container?.env.find(({ name }) => name === "RELAY_IMAGE")?.value;
   const wrong = [
-    ...(container?.image === reference(about, "chatmail-operator") ? [] : [`the operator's image ${container?.image}`]),
-    ...(relay === reference(about, "chatmail-relay") ? [] : [`the relay's image ${relay}`]),
+    ...(container?.image === referenceOf(about, "chatmail-operator")
+      ? []
+      : [`the operator's image ${container?.image}`]),
+    ...(relay === referenceOf(about, "chatmail-relay") ? [] : [`the relay's image ${relay}`]),
   ];
   return wrong.map((what) => `install.yaml names ${what}`);
 }
