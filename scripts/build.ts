@@ -58,9 +58,9 @@ export async function bundle(names: readonly (keyof typeof bundles)[], folder: s
 
 const allNames = Object.keys(bundles) as (keyof typeof bundles)[];
 
-/** What the images hold beside Debian's packages. Writes nothing. */
-export async function bundledPackages(): Promise<Package[]> {
-  const { metafile } = await build({ ...optionsFor(allNames, dist), write: false, sourcemap: false });
+/** What an image with these bundles holds beside Debian's packages. Writes nothing. */
+export async function bundledPackages(names: readonly (keyof typeof bundles)[] = allNames): Promise<Package[]> {
+  const { metafile } = await build({ ...optionsFor(names, dist), write: false, sourcemap: false });
   return [nodePackage(), ...packagesIn(metafile)];
 }
 
