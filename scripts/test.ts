@@ -14,6 +14,7 @@ import {
   dkimPackages,
   mailClientPackages,
   nameServerPackages,
+  prometheusPackages,
 } from "../test/helpers/suite-packages.ts";
 import { buildKstatus } from "../test/lab/kstatus.ts";
 import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
@@ -66,9 +67,8 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
     for (const build of [buildKstatus, buildPebble])
       await build(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
     // a test that misses one says so and is skipped
-    await needPackages([...browserPackages, ...dkimPackages, ...mailClientPackages, ...nameServerPackages]).catch(
-      (thrown) => console.warn(messageOf(thrown)),
-    );
+    const packages = [browserPackages, dkimPackages, mailClientPackages, nameServerPackages, prometheusPackages].flat();
+    await needPackages(packages).catch((thrown) => console.warn(messageOf(thrown)));
   } else await labUp({});
   const images = await buildImages();
   process.env.OPERATOR_IMAGE = images.operator.name;

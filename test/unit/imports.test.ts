@@ -29,7 +29,8 @@ const mayUse: Record<string, readonly string[]> = {
   /** From is an address as this project has them. */
   "relay/mime": ["mail", "lib"],
   cli: ["operator", "relay", "backup", "kube", "certificates", "dns", "dkim", "pod", "mail", "api", "lib"],
-  main: ["operator", "relay", "backup", "kube", "certificates", "dns", "dkim", "pod", "mail", "api", "lib"],
+  // ..: the version of package.json
+  main: ["..", "operator", "relay", "backup", "kube", "certificates", "dns", "dkim", "pod", "mail", "api", "lib"],
 };
 
 /** The same for the rooms of the relay, of each other. */
@@ -56,7 +57,8 @@ const mayUseInRelay: Record<string, readonly string[]> = {
   receive: ["accounts", "wire", "tools"],
   auth: ["accounts", "probe", "wire", "tools"],
   web: ["accounts", "invites", "wire", "tools"],
-  health: ["probe", "wire", "tools"],
+  figures: ["accounts", "tools"],
+  health: ["probe", "certificate", "figures", "wire", "tools"],
   plan: ["tools"],
 };
 

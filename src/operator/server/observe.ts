@@ -6,6 +6,7 @@ import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames, labels } from "../../api/names.ts";
 import { resources } from "../../kube/kinds.ts";
 import { readIdentities } from "../identity/read.ts";
+import { expiryCounts } from "./expiry-counts.ts";
 import { hasEnded, isEraseJob } from "./jobs.ts";
 import type { LiveEvent, LivePod } from "./live.ts";
 import { observeCertificate } from "./observe-certificate.ts";
@@ -44,6 +45,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
       (policy) => stores.networkPolicies.get(namespace, policy) ?? [],
     ),
     jobs: jobs.filter((job) => !isEraseJob(job) && job.metadata.labels?.[labels.component] !== checkComponent),
+    expiryCounts: expiryCounts(world.podsByServer.get(`${namespace}/${name}`)),
     erasing: jobs.find((job) => isEraseJob(job) && !hasEnded(job))?.metadata.name,
     ...(volumeClaim?.status?.phase === "Pending" && {
       claimEvent: lastWords("PersistentVolumeClaim", names.volumeClaim),

@@ -10,6 +10,7 @@ import type { OwnedFailure, Problem } from "../problem.ts";
 import type { CertificateStatus, WantedAccount } from "../tasks/certificates.ts";
 import type { NamesStatus } from "../tasks/dns.ts";
 import type { RelayStatus } from "../tasks/relay-status.ts";
+import type { expiryCounts } from "./expiry-counts.ts";
 import type {
   LiveCronJob,
   LiveEvent,
@@ -107,6 +108,8 @@ export interface Seen {
   cronJob?: LiveCronJob | undefined;
   /** Of the daily clean-up. */
   jobs: LiveJob[];
+  /** What the last of these has counted; undefined where that can't be read any more. */
+  expiryCounts?: ReturnType<typeof expiryCounts>;
   /** The Job that deletes the mail of an earlier server of the name, while it runs. */
   erasing?: string | undefined;
   /** Kind and name of what would change if the server were not paused. */
