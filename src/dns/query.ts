@@ -11,6 +11,8 @@ export interface Question {
   type: SeenType;
   /** Ask a resolver, and to be told whether it has validated the answer. */
   recursive?: boolean;
+  /** It is to answer also what it can't validate (CD, RFC 4035 §3.2.2). */
+  unchecked?: boolean;
 }
 
 /** Of a type that we read. */
@@ -54,12 +56,13 @@ const codes: Readonly<Record<number, string>> = {
 export const codeOf = (flags: number): string => codes[flags & 0xf] ?? `code ${flags & 0xf}`;
 
 /** Header flags. */
-const [recursionDesired, authenticData] = [0x0100, 0x0020];
+const [recursionDesired, authenticData, checkingDisabled] = [0x0100, 0x0020, 0x0010];
 
 export function renderQuestion(asked: Question): Buffer {
   const header = Buffer.alloc(12);
   header.writeUInt16BE(asked.id, 0);
-  header.writeUInt16BE(asked.recursive ? recursionDesired | authenticData : 0, 2);
+  const flags = (asked.recursive ? recursionDesired | authenticData : 0) | (asked.unchecked ? checkingDisabled : 0);
+  header.writeUInt16BE(flags, 2);
   header.writeUInt16BE(1, 4);
   header.writeUInt16BE(1, 10);
   // OPT (RFC 6891): root, type 41, how much we take

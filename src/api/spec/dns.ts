@@ -79,6 +79,12 @@ export const Dns = withRules(
       .default(300)
       .describe("Time in seconds for which resolvers may keep the records."),
     rfc2136: Rfc2136.optional(),
+    onDelete: z
+      .enum(["Remove", "Keep"])
+      .default("Remove")
+      .describe(
+        "What becomes of the records that the operator has published when the server is deleted. Remove: the MX record first, the others when its TTL is over. Keep: they stay.",
+      ),
   }),
   neededWhen("rfc2136", "mode", "RFC2136"),
   onlyWhen("rfc2136", "mode", "RFC2136", "Manual"),

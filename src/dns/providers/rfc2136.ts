@@ -87,21 +87,21 @@ export async function publish(wanted: readonly RecordSet[], options: Rfc2136Opti
 }
 
 /**
- * Takes our records away, in two steps: the MX record, and when its TTL is over the rest. What it
- * waits for is in the zone: call it again after `waitMs`, also from another process. `hurry`: all
- * at once. Throws Failure as `publish` does.
+ * Takes our records away. routes: the MX record alone. all: whatever is left. Safe to repeat, also
+ * from another process: what it has to remember is in the zone. `routesUntil`: when nobody
+ * remembers the MX record any more, where it was ours. Throws Failure as `publish` does.
  */
-export async function withdraw(options: Rfc2136Options & { hurry?: boolean }): Promise<{ waitMs?: number }> {
-  const { domain, owners, ttlSeconds, now, hurry = false } = options;
+export async function withdraw(part: "routes" | "all", options: Rfc2136Options): Promise<{ routesUntil?: Date }> {
+  const { domain, owners, ttlSeconds, now } = options;
   const session = await openSession(options);
   for (let tried = 1; ; tried++) {
     const { ownership, found } = await readZone(session, []);
     const nowSeconds = Math.floor(now().getTime() / 1000);
-    const plan = planWithdrawal({ domain, owners, ttlSeconds, ownership, found, nowSeconds, hurry });
-    const wait = plan.waitSeconds === undefined ? {} : { waitMs: plan.waitSeconds * 1000 };
-    if (plan.changes.length === 0) return wait;
+    const plan = planWithdrawal({ domain, owners, ttlSeconds, ownership, found, nowSeconds, part });
+    const result = plan.routesUntil === undefined ? {} : { routesUntil: new Date(plan.routesUntil * 1000) };
+    if (plan.changes.length === 0) return result;
     const code = await send(session, plan);
-    if (code === "NOERROR") return wait;
+    if (code === "NOERROR") return result;
     if (tried === mostTries)
       throw new Failure(
         "DnsUpdateConflict",

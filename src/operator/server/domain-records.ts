@@ -26,8 +26,9 @@ export function domainRecords(server: ChatmailServer, seen: Seen): DomainRecords
   if (isLost("dkim", server, seen) || (isUnknown && server.status?.dkim)) return undefined;
   const keys = presentIn(found)?.published ?? [];
   const addresses = bySide(server, addressesOf(server, seen)).outside.map(({ value }) => value);
-  const { source } = seen.certificate;
   const policy = hasPolicy(domain, seen) ? mtaStsPolicy(domain) : undefined;
+  const { source, issuer, keptKeys } = seen.certificate;
+  const tlsKeys = isValidated(server, seen) ? keptKeys : undefined;
   return {
     addressed: addresses.length > 0,
     sets: recordsOf({
@@ -36,9 +37,24 @@ export function domainRecords(server: ChatmailServer, seen: Seen): DomainRecords
       keys,
       mtaStsPolicy: policy,
       isOrdered: source === "ACME" && !isSelfSignedDomain(domain),
+      issuer,
+      tlsKeys,
     }),
     reverse: reverseNames({ domain, addresses }),
   };
+}
+
+/**
+ * Whether resolvers that validate have the zone as secure: elsewhere nobody goes by TLSA records.
+ * While none of them answers, those that were listed stay.
+ */
+function isValidated({ status }: Pick<ChatmailServer, "status">, { dns }: Seen): boolean {
+  if (!dns) return false;
+  const verification = dns.status?.verification;
+  const now = verification && "dnssec" in verification ? verification.dnssec : undefined;
+  const is = now ?? status?.dns?.dnssec;
+  if (is === "Secure") return true;
+  return is !== "Insecure" && (status?.dns?.records ?? []).some(({ type }) => type === "TLSA");
 }
 
 /**

@@ -124,11 +124,18 @@ export function dnsVerdict(server: ChatmailServer, seen: Seen, now: Date): Verdi
   const wrong = sets.filter(isWrong);
   const notes = [...named(wrong.filter(isNeeded)), ...named(wrong.filter((each) => !isNeeded(each)))];
   const faults = [...verification.faults, ...(status.problem ? [status.problem.message] : [])];
-  const rest = [...faults, ...(verification.issuerProblem ? [verification.issuerProblem] : [])];
+  const { issuerProblem } = verification;
+  const bogus =
+    verification.dnssec === "Bogus"
+      ? `the DNSSEC signatures of zone ${verification.zone} are wrong: the resolvers in network.dnssecResolvers refuse its records, as others that validate do. Sign the zone again, or correct the DS record above it`
+      : undefined;
+  const rest = [bogus, issuerProblem, ...faults].filter((each) => each !== undefined);
   if (wrong.some(isNeeded))
     return { status: "False", reason: "RecordsIncomplete", message: [...notes, ...rest].join("; ") };
   if (sets.some((each) => isNeeded(each) && each.state === "Unknown"))
     return { status: "Unknown", reason: "RecordsUnknown", message: rest.join("; ") || "no name server answers" };
+  const [aside] = [bogus && "DnssecBogus", issuerProblem && "CaaForbidsIssuer"].filter((each) => each !== undefined);
+  if (aside) return { status: "False", reason: aside as Reason, message: [...rest, ...notes].join("; ") };
   const all = `${publishedOf(sets, "Required")} required and ${publishedOf(sets, "Recommended")} recommended records are at every name server of zone ${verification.zone}`;
   return { status: "True", reason: "RecordsPublished", message: [all, ...notes, ...rest].join("; ") };
 }

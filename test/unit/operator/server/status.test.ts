@@ -26,6 +26,7 @@ const healthy: Seen = {
       notAfter: new Date("2126-10-30T00:00:00Z"),
       changesAt: new Date("2126-10-30T00:00:00Z"),
       sha256: "ab",
+      keySha256: "cd",
       missingNames: [],
     },
   },
@@ -353,6 +354,7 @@ test("the next look is when expiry would be late, or the certificate or one of i
     notAfter: new Date("2027-11-24T00:00:00Z"),
     changesAt: new Date("2026-11-24T00:00:00Z"),
     sha256: "",
+    keySha256: "",
     missingNames: [],
   };
   const certificate = { ...healthy.certificate, facts };
