@@ -198,6 +198,10 @@ export const reasons = {
     who: "needs person",
     meaning: "the Secret with the TSIG key does not exist or can't be used; the message says what is wrong",
   },
+  ExternalDNSMissing: {
+    who: "needs person",
+    meaning: "the cluster lacks the kind DNSEndpoint, by which external-dns is told of records",
+  },
   DnsUpdateRefused: {
     who: "needs person",
     meaning: "the name server refuses to change the zone, or to answer; the message says what to allow",

@@ -186,7 +186,7 @@ describe.skipIf(missing !== undefined).each([
     const { reason, message } = await failureOf(publish(wantedFor(domain), optionsFor(domain)));
     expect(reason).toBe("DnsOwnedByOther");
     expect(message).toContain(`_chatmail-owner.${domain}.`);
-    expect(await failureOf(withdraw(optionsFor(domain)))).toMatchObject({ reason: "DnsOwnedByOther" });
+    expect(await failureOf(withdraw("all", optionsFor(domain)))).toMatchObject({ reason: "DnsOwnedByOther" });
     // a key that was rotated is still known
     await publish(wantedFor(domain), optionsFor(domain, { owners: ["owner-3", "owner-2"] }));
     expect((await valuesAt(`_chatmail-owner.${domain}.`, "TXT")).join()).toContain("owner=owner-3 ");

@@ -2,7 +2,7 @@
  * The end of servers whose records the operator has published, against a real API server and a real
  * BIND: what is taken away, in which order, and what happens where that fails.
  */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { chatmailServer } from "../../src/api/names.ts";
 import { askServer } from "../../src/dns/ask.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
@@ -57,6 +57,10 @@ describe.skipIf(missing !== undefined)("with a real API server and a real name s
     await operator?.stop();
     await cluster?.close();
     await bind?.stop();
+  });
+
+  beforeEach(() => {
+    aheadMs = 0;
   });
 
   const tsig = { secret: base64(keys.writer.secret.toString("base64")) };

@@ -155,6 +155,21 @@ test("the message names each record, where it is wrong and what stands there", (
   expect(message).toBe("MX _nine.test. is missing at ns2.test; TXT _nine.test. is missing at ns2.test");
 });
 
+test("with external-dns required records gate Ready, and what it can't publish is told", () => {
+  const server = aServer({ dns: { mode: "ExternalDNS" } });
+  const pending = recordsArePublished(seen({ status: status({ MX: "Missing" }) }), server, now);
+  expect(pending?.reason).toBe("RecordsPending");
+  expect(pending?.message).toMatch(/MX _nine\.test\. is missing .*external-dns publishes DNSEndpoint nine/);
+  const caa = { name: "_nine.test.", type: "CAA", values: [], need: "Recommended" } as const;
+  const of = status({}, { of: { domain: "_nine.test", sets: [mx, spf, caa], reverse: [] } });
+  if ("unknown" in of.verification) throw new Error("unknown");
+  of.verification.records.push({ name: caa.name, type: "CAA", state: "Missing", seen: [], at: ["ns1.test"] });
+  expect(recordsArePublished(seen({ status: of }), server, now)).toBeUndefined();
+  const says = (of: typeof server, dns: Seen["dns"]) => dnsVerdict(of, seen(dns), now)?.message;
+  expect(says(server, { status: of })).toMatch(/external-dns can't publish CAA records: publish them by hand/);
+  expect(says(byHand, { status: of })).not.toMatch(/external-dns/);
+});
+
 const serverWith = (records: object[], conditions: Condition[] = []) => ({
   ...aServer({ network: { addresses: ["203.0.113.9"] } }),
   status: { dns: { records: records as never, zone: "_nine.test", nameServers: ["ns1.test"] }, conditions },
