@@ -1,8 +1,8 @@
 /**
  * The end of a server. What runs belongs to it and is deleted by the cluster; what is decided here
  * is what becomes of its mail, its accounts and its keys, by the spec as it is at the deletion. The
- * finalizer that holds the server until then is on those alone that need it: with Retain nothing
- * has to be done, so nothing can be stuck.
+ * finalizer that holds the server until then is on those alone that need it: with Retain, and no
+ * DNS records to remove, nothing has to be done, so nothing can be stuck.
  */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { annotations, chatmailServer, childNames, deletionFinalizer, eraseJobName } from "../../api/names.ts";
@@ -21,7 +21,7 @@ import { extrasOf } from "./extras.ts";
 import { isComplete, isFailed } from "./jobs.ts";
 import type { LiveJob, LivePod } from "./live.ts";
 import { observe } from "./observe.ts";
-import { failingWithinMs } from "./records-end.ts";
+import { failingWithinMs, type RecordsStep } from "./records-end.ts";
 import { ownerOf } from "./resources/child.ts";
 import { eraseJob } from "./resources/erase-job.ts";
 import { planConfigMap } from "./resources/plan-config-map.ts";
@@ -190,7 +190,7 @@ async function stepWithRecords(
     return { step: await stepOf(live, server, retiring, deleted) };
   }
   const sinceMs = now.getTime() - deleted.getTime();
-  const routes = records.areGoing ? ({ is: "done" } as const) : records.next("routes", sinceMs);
+  const routes: RecordsStep = records.areGoing ? { is: "done" } : records.next("routes", sinceMs);
   if (routes.is === "wait") return { step: routes };
   const closedAt =
     routes.is === "givenUp" ? new Date(Math.min(now.getTime(), deleted.getTime() + failingWithinMs)) : routes.at;

@@ -207,13 +207,18 @@ export class DomainNames {
     if (!isSame) for (const listener of this.#statusListeners) listener(key);
     // a name server that does not answer now may have something else when it does again
     const isWhole = "faults" in verification && verification.faults.length === 0;
-    const isRight = !problem && notOurs.length === 0 && isWhole && isAllPublished(verification, wanted.sets);
+    const isRight =
+      !problem && notOurs.length === 0 && isWhole && isSound(verification) && isAllPublished(verification, wanted.sets);
     const ms = isRight ? restMs : Math.min(latestMs, soonestMs * 1.5 ** same);
     return ms * (0.75 + Math.random() * 0.5);
   }
 }
 
 const outline = ({ verification, notOurs, problem }: NamesStatus) => JSON.stringify([verification, notOurs, problem]);
+
+/** Neither signed wrongly, nor closed to the authority of the certificate. */
+const isSound = (verification: NamesStatus["verification"]) =>
+  "dnssec" in verification && verification.dnssec !== "Bogus" && verification.issuerProblem === undefined;
 
 /** Each of these, and at no name server anything else. */
 function isAllPublished(verification: NamesStatus["verification"], sets: readonly RecordSet[]): boolean {
