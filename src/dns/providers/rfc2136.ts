@@ -18,7 +18,8 @@ import {
   readOwnership,
   textsOf,
 } from "../publication.ts";
-import { codeOf, type Question, type Reply, readReply, renderQuestion, type SeenRecord } from "../query.ts";
+import { type Question, type Reply, readReply, type SeenRecord } from "../query.ts";
+import { codeOf, flag, renderQuestion } from "../question.ts";
 import type { PublishedType, RecordSet } from "../records.ts";
 import { signMessage, type TsigKey, verifyAnswer } from "../tsig.ts";
 import { type Prerequisite, renderUpdate, type Update } from "../update.ts";
@@ -278,7 +279,7 @@ async function exchange(session: Session, message: Buffer, isAnswer: (bytes: Buf
   let answer: Buffer;
   try {
     const byUdp = query.length <= udpBytes ? await askByUdp(server, asking).catch(() => undefined) : undefined;
-    const isWhole = byUdp && (byUdp.readUInt16BE(2) & 0x0200) === 0;
+    const isWhole = byUdp && (byUdp.readUInt16BE(2) & flag.truncated) === 0;
     answer = isWhole ? byUdp : await askByTcp(server, asking);
   } catch (thrown) {
     throw new Failure("DnsServerUnreachable", `name server ${name}: ${messageOf(thrown)}`, { cause: thrown });
