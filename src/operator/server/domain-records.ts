@@ -1,7 +1,7 @@
 /** Which records a server's domain needs now. Pure. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { isSelfSignedDomain } from "../../api/domain.ts";
-import { type RecordSet, type ReverseName, recordsOf, reverseNames } from "../../dns/records.ts";
+import { type CaaIssuer, type RecordSet, type ReverseName, recordsOf, reverseNames } from "../../dns/records.ts";
 import { mtaStsPolicy } from "../../pod/autoconfig.ts";
 import { presentIn } from "../identity/read.ts";
 import { addressesOf, bySide } from "./addresses.ts";
@@ -27,7 +27,8 @@ export function domainRecords(server: ChatmailServer, seen: Seen): DomainRecords
   const keys = presentIn(found)?.published ?? [];
   const addresses = bySide(server, addressesOf(server, seen)).outside.map(({ value }) => value);
   const policy = hasPolicy(domain, seen) ? mtaStsPolicy(domain) : undefined;
-  const { source, issuer, keptKeys } = seen.certificate;
+  const { source, keptKeys } = seen.certificate;
+  const issuer = issuerOf(server, seen);
   const tlsKeys = isValidated(server, seen) ? keptKeys : undefined;
   return {
     addressed: addresses.length > 0,
@@ -42,6 +43,20 @@ export function domainRecords(server: ChatmailServer, seen: Seen): DomainRecords
     }),
     reverse: reverseNames({ domain, addresses }),
   };
+}
+
+/**
+ * Until the authority has been asked again, after a restart, what the status remembers: a record
+ * that is published stays.
+ */
+function issuerOf(
+  { status }: Pick<ChatmailServer, "status">,
+  { certificate: { source, issuer } }: Seen,
+): CaaIssuer | undefined {
+  if (issuer || ["SelfSigned", "Secret", "None"].includes(source)) return issuer;
+  const [value = ""] = status?.dns?.records?.find(({ type }) => type === "CAA")?.values ?? [];
+  const [, domain, accountURI] = /^0 issue "([^;"]+)(?:;accounturi=([^"]+))?"$/.exec(value) ?? [];
+  return domain === undefined ? undefined : { domain, accountURI };
 }
 
 /**

@@ -290,3 +290,26 @@ describe("TLSA records are listed", () => {
     expect(of({}, undefined, dns, [])).toEqual([]);
   });
 });
+
+describe("the CAA record", () => {
+  const caaOf = (certificate: Partial<Seen["certificate"]>, before?: string) => {
+    const records = before === undefined ? [] : [{ name: "_nine.test.", type: "CAA", values: [before], need: "Recommended" }];
+    const server = { ...aServer({ network: { addresses: ["203.0.113.9"] } }), status: { dns: { records } } as never };
+    const of = { secretName: "x", facts, source: "ACME", ...certificate } as const;
+    const sets = domainRecords(server, { ...seen({ status: undefined }), certificate: of })?.sets ?? [];
+    return sets.filter(({ type }) => type === "CAA").flatMap(valueTexts);
+  };
+  const before = '0 issue "ca.example;accounturi=https://ca.example/acct/1"';
+
+  test("names the authority and the account, once they are known", () => {
+    expect(caaOf({})).toEqual([]);
+    expect(caaOf({ issuer: { domain: "ca.example", accountURI: "https://ca.example/acct/1" } })).toEqual([before]);
+  });
+
+  test("stays while nobody has asked the authority, after a restart, and goes with another source", () => {
+    expect(caaOf({}, before)).toEqual([before]);
+    expect(caaOf({}, '0 issue "ca.example"')).toEqual(['0 issue "ca.example"']);
+    expect(caaOf({ issuer: { domain: "other.example" } }, before)).toEqual(['0 issue "other.example"']);
+    expect(caaOf({ source: "Secret" }, before)).toEqual([]);
+  });
+});
