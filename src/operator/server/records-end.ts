@@ -44,7 +44,8 @@ export function recordsStep({ part, status, problem, sinceMs, now }: RecordsEndi
   const { routesUntil: until } = status;
   if (part === "all" || !until) return { is: "done" };
   if (until <= now) return { is: "done", at: until };
-  if (sinceMs >= routesWithinMs) return { is: "done", at: now };
+  // a time that stays: what comes after has its own from then on
+  if (sinceMs >= routesWithinMs) return { is: "done", at: new Date(now.getTime() - (sinceMs - routesWithinMs)) };
   const says = `the MX record is removed, and new mail may come until ${until.toISOString()}, when its TTL is over`;
   return { is: "wait", says };
 }

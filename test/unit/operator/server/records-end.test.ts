@@ -53,6 +53,13 @@ test("since when no mail comes is told, so that the queue has its time from then
   const at = (seen: Partial<RecordsEnding>) => recordsStep({ ...ending, ...seen });
   expect(at({ status: { is: "done", routesUntil: before } })).toEqual({ is: "done", at: before });
   expect(at({ status: { is: "done" } })).toEqual({ is: "done" });
+  // with a TTL of a day it is ten minutes after the deletion, whenever one looks
+  const sinceMs = routesWithinMs + 60_000;
+  const tomorrow = new Date(now.getTime() + 86_400_000);
+  expect(at({ status: { is: "done", routesUntil: tomorrow }, sinceMs })).toEqual({
+    is: "done",
+    at: new Date(now.getTime() - 60_000),
+  });
 });
 
 test("what is left in the zone fits an event, however much it is", () => {
