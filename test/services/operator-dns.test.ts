@@ -7,7 +7,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatmailServerStatus } from "../../src/api/chatmail-server.ts";
 import { DomainNames } from "../../src/operator/tasks/dns.ts";
 import { apiServerIsMissing } from "../helpers/api-server.ts";
-import { anchorOf, type Keys, nameServersAreMissing, newKey, type RealServer, startBind } from "../helpers/dns-servers.ts";
+import {
+  anchorOf,
+  type Keys,
+  nameServersAreMissing,
+  newKey,
+  type RealServer,
+  startBind,
+} from "../helpers/dns-servers.ts";
 import { base64, type LiveSecret, OperatorCluster, type RunningOperator } from "../helpers/operator-cluster.ts";
 import { until } from "../helpers/until.ts";
 
@@ -34,7 +41,10 @@ describe.skipIf(missing !== undefined)("with a real API server and real name ser
     return two;
   };
   beforeAll(async () => {
-    const one = await startBind({ address: at.one, keys, zones: [
+    const one = await startBind({
+      address: at.one,
+      keys,
+      zones: [
         { name: zone, servers, signed: true, serial: 100 },
         { name: wrong, servers: servers.slice(0, 1), signed: true },
       ],
@@ -50,7 +60,11 @@ describe.skipIf(missing !== undefined)("with a real API server and real name ser
         { name: "test", servers: ["root-server.test."], records: `${delegation}\n${glue}` },
       ],
     });
-    const resolver = await startBind({ address: at.resolver, zones: [], resolver: { root: at.root, trusts: [anchorOf(ds), `"${wrong}" static-ds 1 13 2 "${"00".repeat(32)}"`] } });
+    const resolver = await startBind({
+      address: at.resolver,
+      zones: [],
+      resolver: { root: at.root, trusts: [anchorOf(ds), `"${wrong}" static-ds 1 13 2 "${"00".repeat(32)}"`] },
+    });
     running.push(one, root, resolver);
     cluster = await OperatorCluster.open();
     operator = cluster.startOperator({
@@ -176,7 +190,9 @@ describe.skipIf(missing !== undefined)("with a real API server and real name ser
     expect(secure.dns?.dnssec).toBe("Secure");
     const { data = {} } = await cluster.get<LiveSecret>("secrets", "first-tls");
     const certificate = new X509Certificate(Buffer.from(data["tls.crt"] ?? "", "base64"));
-    const key = createHash("sha256").update(certificate.publicKey.export({ type: "spki", format: "der" })).digest("hex");
+    const key = createHash("sha256")
+      .update(certificate.publicKey.export({ type: "spki", format: "der" }))
+      .digest("hex");
     expect(secure.dns?.records?.find(({ type }) => type === "TLSA")).toMatchObject({
       name: `_25._tcp.first.${zone}.`,
       values: [`3 1 1 ${key}`],

@@ -293,7 +293,8 @@ describe("TLSA records are listed", () => {
 
 describe("the CAA record", () => {
   const caaOf = (certificate: Partial<Seen["certificate"]>, before?: string) => {
-    const records = before === undefined ? [] : [{ name: "_nine.test.", type: "CAA", values: [before], need: "Recommended" }];
+    const records =
+      before === undefined ? [] : [{ name: "_nine.test.", type: "CAA", values: [before], need: "Recommended" }];
     const server = { ...aServer({ network: { addresses: ["203.0.113.9"] } }), status: { dns: { records } } as never };
     const of = { secretName: "x", facts, source: "ACME", ...certificate } as const;
     const sets = domainRecords(server, { ...seen({ status: undefined }), certificate: of })?.sets ?? [];

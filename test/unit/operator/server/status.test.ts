@@ -362,7 +362,13 @@ test("the next look is when expiry would be late, or the certificate or one of i
 });
 
 test("names that a given certificate lacks are told, and keep nobody out", () => {
-  const facts = { notAfter: now, changesAt: now, sha256: "ab", keySha256: "cd", missingNames: ["www.a.example", "mta-sts.a.example"] };
+  const facts = {
+    notAfter: now,
+    changesAt: now,
+    sha256: "ab",
+    keySha256: "cd",
+    missingNames: ["www.a.example", "mta-sts.a.example"],
+  };
   const status = judge({ certificate: { source: "Secret", secretName: "mine", facts } });
   expect(status.conditions?.find(({ type }) => type === "CertificateReady")).toMatchObject({
     status: "True",
