@@ -16,6 +16,7 @@ import {
   nameServerPackages,
   prometheusPackages,
 } from "../test/helpers/suite-packages.ts";
+import { buildExternalDns } from "../test/lab/external-dns.ts";
 import { buildKstatus } from "../test/lab/kstatus.ts";
 import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
 import { needPackages } from "../test/lab/packages.ts";
@@ -64,7 +65,7 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
     await namesUp();
     // outside the lab, from where Go modules can be reached
     if (requireAll) await buildPrograms(terminalProgress());
-    for (const build of [buildKstatus, buildPebble])
+    for (const build of [buildKstatus, buildPebble, buildExternalDns])
       await build(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
     // a test that misses one says so and is skipped
     const packages = [browserPackages, dkimPackages, mailClientPackages, nameServerPackages, prometheusPackages].flat();

@@ -58,6 +58,7 @@ export const keepAnnotations = {
 export const childNames = (server: string) => ({
   planConfigMap: `${server}-plan`,
   dnsConfigMap: `${server}-dns`,
+  dnsEndpoint: server,
   tlsSecret: `${server}-tls`,
   dkimSecret: `${server}-dkim`,
   invitesSecret: `${server}-invites`,

@@ -183,6 +183,16 @@ export const reasons = {
     aside: true,
     meaning: "records are missing or different; ConfigMap NAME-dns has them as text",
   },
+  DnssecBogus: {
+    who: "needs person",
+    aside: true,
+    meaning: "the zone is signed wrongly: resolvers that validate refuse its records",
+  },
+  CaaForbidsIssuer: {
+    who: "needs person",
+    aside: true,
+    meaning: "CAA records do not let the authority of the certificate issue one",
+  },
   RecordsUnknown: { who: "passing", aside: true, meaning: "the records can't be verified; the message says why" },
   RecordsNotVerified: { who: "moving", aside: true, meaning: "the records are being verified for the first time" },
   RecordsPending: {
@@ -197,6 +207,10 @@ export const reasons = {
   TsigSecretMissing: {
     who: "needs person",
     meaning: "the Secret with the TSIG key does not exist or can't be used; the message says what is wrong",
+  },
+  ExternalDNSMissing: {
+    who: "needs person",
+    meaning: "the cluster lacks the kind DNSEndpoint, by which external-dns is told of records",
   },
   DnsUpdateRefused: {
     who: "needs person",

@@ -2,7 +2,7 @@
  * A certificate with its chain and its key, as a Secret has them. What the operator judges and what
  * the relay serves are both read here. Pure.
  */
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import { remembered } from "../lib/remembered.ts";
 import { type PemBlock, pemBlocks } from "./pem.ts";
@@ -148,6 +148,11 @@ const partsOf = ({ certificate, chain, key }: ReadPair) => ({
 /** Hexadecimal, lower-case, without colons. */
 export const sha256Of = (certificate: X509Certificate): string =>
   certificate.fingerprint256.replaceAll(":", "").toLowerCase();
+
+export const keySha256Of = ({ publicKey }: X509Certificate): string =>
+  createHash("sha256")
+    .update(publicKey.export({ type: "spki", format: "der" }) as Buffer)
+    .digest("hex");
 
 /**
  * Key and chain in one text, the key first as Postfix wants it, written again from what was read:

@@ -387,6 +387,7 @@ const roots: Record<string, string> = {
   cronjobs: "/apis/batch/v1",
   jobs: "/apis/batch/v1",
   leases: "/apis/coordination.k8s.io/v1",
+  dnsendpoints: "/apis/externaldns.k8s.io/v1alpha1",
 };
 
 const checkPodOf = ({ metadata }: KubeObject) => `${metadata.name}-pod`;

@@ -1,6 +1,7 @@
 /** All that is known about one server at one moment: what deciding and judging go by. */
 import type { ChatmailServer, WrittenServer } from "../../api/chatmail-server.ts";
 import type { CertificateFacts } from "../../certificates/judge.ts";
+import type { CaaIssuer } from "../../dns/records.ts";
 import type { TsigKey } from "../../dns/tsig.ts";
 import type { ConfigMap } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
@@ -39,6 +40,13 @@ export interface SeenCertificate {
   onItsWay?: true;
   /** Where the operator orders it itself. */
   acme?: SeenAcme;
+  /** Who issues it, as CAA records name them; undefined where nobody does, or it is not known. */
+  issuer?: CaaIssuer | undefined;
+  /**
+   * SHA-256 of the public keys that it has now and next, hexadecimal, for TLSA records; only where
+   * a renewal keeps the key, or the next one is known before it is served.
+   */
+  keptKeys?: readonly string[] | undefined;
 }
 
 /** The account and the order. */
