@@ -14,6 +14,7 @@ import { chartFiles, operatorChart, serversChart } from "./chart/files.ts";
 import { kustomizationFiles } from "./chart/kustomization.ts";
 import { licencesPage } from "./licences.ts";
 import { readOptions } from "./options.ts";
+import { pluginPage } from "./plugin-page.ts";
 import { recordingSvg } from "./recording.ts";
 import { metricsPage, operatorConfigurationPage } from "./reference-pages.ts";
 
@@ -61,6 +62,7 @@ const files: Record<string, string> = {
   "docs/decisions/README.md": decisionIndex(),
   "docs/reference/operator-configuration.md": operatorConfigurationPage(),
   "docs/reference/metrics.md": metricsPage(),
+  "docs/kubectl-chatmail.md": pluginPage(),
   "docs/reference/licences.md": licencesPage(await bundledPackages()),
   "docs/images/demo.svg": recordingSvg(readFileSync(resolve(root, "docs/images/demo.txt"), "utf8")),
 };
