@@ -95,7 +95,7 @@ FROM node AS relay
 COPY --from=relay-root / /
 COPY image/run-quietly image/redact.sed image/prepare-volume image/start-dovecot image/start-login image/start-postfix image/start-turn image/with-plan /opt/chatmail/
 COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/lua/auth.lua /build/lua/delivered.lua /opt/chatmail/
-COPY dist/package.json dist/relay*.js* dist/expire.js* dist/backup.js* dist/render.js* /opt/chatmail/
+COPY dist/package.json dist/relay*.js* dist/expire.js* dist/users.js* dist/backup.js* dist/render.js* /opt/chatmail/
 COPY dist/licences.txt /usr/share/doc/chatmail-operator/
 USER 5000:5000
 ENTRYPOINT ["/usr/local/bin/node", "/opt/chatmail/relay.js"]

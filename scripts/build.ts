@@ -20,6 +20,7 @@ export const bundles = {
   "relay-hash": "src/relay/accounts/hash-worker.ts",
   expire: "src/main/expire.ts",
   backup: "src/main/backup.ts",
+  users: "src/main/users.ts",
   render: "src/main/render.ts",
 } as const;
 

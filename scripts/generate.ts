@@ -16,6 +16,7 @@ import { licencesPage } from "./licences.ts";
 import { alertsPage, ruleGroups } from "./monitoring/alerts.ts";
 import { dashboard } from "./monitoring/dashboard.ts";
 import { readOptions } from "./options.ts";
+import { pluginPage } from "./plugin-page.ts";
 import { recordingSvg } from "./recording.ts";
 import { metricsPage, operatorConfigurationPage } from "./reference-pages.ts";
 
@@ -66,6 +67,7 @@ const files: Record<string, string> = {
   "docs/decisions/README.md": decisionIndex(),
   "docs/reference/operator-configuration.md": operatorConfigurationPage(),
   "docs/reference/metrics.md": metricsPage(),
+  "docs/kubectl-chatmail.md": pluginPage(),
   "docs/reference/licences.md": licencesPage(await bundledPackages()),
   "docs/images/demo.svg": recordingSvg(readFileSync(resolve(root, "docs/images/demo.txt"), "utf8")),
 };

@@ -17,7 +17,7 @@ import type { Policy } from "../../src/operator/rollout/policy.ts";
 import type { LiveJob } from "../../src/operator/server/live.ts";
 import type { ServerDefaults } from "../../src/operator/server/spec.ts";
 import { makeWorld, type World } from "../../src/operator/server/world.ts";
-import { type ApiServer, startApiServer } from "./api-server.ts";
+import { type ApiServer, type ApiServerOptions, startApiServer } from "./api-server.ts";
 import { keptLog } from "./fake-api-server.ts";
 import { patienceMs, until } from "./until.ts";
 
@@ -81,8 +81,11 @@ export class OperatorCluster {
   }
 
   /** With the CRD and these namespaces. */
-  static async open(namespaces: readonly string[] = [namespace]): Promise<OperatorCluster> {
-    const server = await startApiServer();
+  static async open(
+    namespaces: readonly string[] = [namespace],
+    options: ApiServerOptions = {},
+  ): Promise<OperatorCluster> {
+    const server = await startApiServer(options);
     const cluster = new OperatorCluster(server);
     for (const each of namespaces) await server.makeNamespace(each);
     for (const { plural } of [chatmailServer, chatmailFleet]) {
