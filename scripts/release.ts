@@ -10,7 +10,7 @@ import { run } from "../test/lab/run.ts";
 import { bundledPackages, dist } from "./build.ts";
 import { buildImagesFor, type Images, inside } from "./images.ts";
 import { readOptions, refuse } from "./options.ts";
-import { imageNames, layoutFolder, type Release, writeAssets, writeSums } from "./release/assets.ts";
+import { imageNames, layoutFolder, packageFile, type Release, writeAssets, writeSums } from "./release/assets.ts";
 import { imagesIn, layoutOfArchive, mergeLayouts, type Stamp } from "./release/oci.ts";
 import { publishCommands } from "./release/publish.ts";
 import { releaseProblems } from "./release/verify.ts";
@@ -92,8 +92,9 @@ try {
   const files = writeAssets(release, { root, folder, bundled });
 
   progress.step("npm package");
-  const printed = await run(["npm", "pack", "--silent", "--pack-destination", folder], { cwd: root });
-  files.push(printed.split("\n").at(-1) ?? "");
+  const printed = await run(["npm", "pack", "--silent", "--pack-destination", drafts], { cwd: root });
+  cpSync(join(drafts, printed.split("\n").at(-1) ?? ""), join(folder, packageFile(version)));
+  files.push(packageFile(version));
   // `kubectl chatmail` and the manifest by which krew installs it
   const plugin = join(root, "scripts/plugin.ts");
   if (existsSync(plugin)) {

@@ -47,8 +47,14 @@ export const referenceOf = ({ registry, version, digests }: Omit<Release, "stamp
 
 export const layoutFolder = (folder: string, name: ImageName) => join(folder, "images", name);
 
-export const sbomFile = (name: ImageName, { os, architecture }: Platform) =>
-  `sbom/${name}-${os}-${architecture}.spdx.json`;
+/**
+ * Names without folders: the files of a release on GitHub lie beside each other, and `sha256sum
+ * --check` looks for them there.
+ */
+export const sbomFile = (name: ImageName, { os, architecture }: Platform) => `${name}-${os}-${architecture}.spdx.json`;
+export const chartFile = (chart: (typeof charts)[number], version: string) => `${chart}-${version}.tgz`;
+/** npm's own name for it is that of the chart. */
+export const packageFile = (version: string) => `chatmail-operator-npm-${version}.tgz`;
 
 /** Writes all files; returns their paths in the folder. */
 export function writeAssets(release: Release, sources: Sources): string[] {
@@ -80,7 +86,7 @@ export function writeAssets(release: Release, sources: Sources): string[] {
     stamp.epochSeconds,
   );
   for (const chart of charts)
-    files[`charts/${chart}-${version}.tgz`] = packed(chartFiles(sources, chart, release), stamp.epochSeconds);
+    files[chartFile(chart, version)] = packed(chartFiles(sources, chart, release), stamp.epochSeconds);
   for (const name of imageNames) for (const [file, text] of sbomsOf(name, release, sources)) files[file] = text;
 
   for (const [path, content] of Object.entries(files)) {

@@ -1,5 +1,14 @@
 /** The commands that bring dist/release to a registry. Pure. */
-import { charts, type ImageName, imageNames, layoutFolder, type Release, sbomFile } from "./assets.ts";
+import {
+  chartFile,
+  charts,
+  type ImageName,
+  imageNames,
+  layoutFolder,
+  packageFile,
+  type Release,
+  sbomFile,
+} from "./assets.ts";
 import type { Platform } from "./oci.ts";
 
 /** What an image has for each platform. */
@@ -25,8 +34,8 @@ export function publishCommands(release: Release, images: PublishedImages, folde
         ...["--predicate", `${folder}/${sbomFile(name, platform)}`, at(name, digest)],
       ]),
     ),
-    ...charts.map((chart) => ["helm", "push", `${folder}/charts/${chart}-${version}.tgz`, `oci://${registry}/charts`]),
+    ...charts.map((chart) => ["helm", "push", `${folder}/${chartFile(chart, version)}`, `oci://${registry}/charts`]),
     ["cosign", "sign-blob", "--yes", "--bundle", `${folder}/SHA256SUMS.sigstore.json`, `${folder}/SHA256SUMS`],
-    ["npm", "publish", "--provenance", "--access", "public", `${folder}/chatmail-operator-${version}.tgz`],
+    ["npm", "publish", "--provenance", "--access", "public", `${folder}/${packageFile(version)}`],
   ];
 }

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { parse, parseAllDocuments } from "yaml";
-import { type ImageName, imageNames, layoutFolder, referenceOf, sbomFile, sumProblems } from "./assets.ts";
+import { chartFile, type ImageName, imageNames, layoutFolder, referenceOf, sbomFile, sumProblems } from "./assets.ts";
 import { filesIn, imagesIn, layoutProblems } from "./oci.ts";
 import { debianPackages } from "./sbom.ts";
 import { entriesOf } from "./tar.ts";
@@ -85,7 +85,7 @@ function installProblems(folder: string, about: About): string[] {
 }
 
 function chartProblems(folder: string, about: About): string[] {
-  const archive = gunzipSync(readFileSync(join(folder, `charts/chatmail-operator-${about.version}.tgz`)));
+  const archive = gunzipSync(readFileSync(join(folder, chartFile("chatmail-operator", about.version))));
   const entry = [...entriesOf(archive)].find(({ path }) => path === "chatmail-operator/values.yaml");
   const values = parse(entry?.content.toString() ?? "") as Record<string, Record<string, string>>;
   const names: Record<string, ImageName> = { image: "chatmail-operator", relayImage: "chatmail-relay" };

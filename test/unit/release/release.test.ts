@@ -6,7 +6,14 @@ import { join, relative, resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nodePackages } from "../../../scripts/node-for.ts";
-import { imageNames, layoutFolder, type Release, writeAssets, writeSums } from "../../../scripts/release/assets.ts";
+import {
+  imageNames,
+  layoutFolder,
+  packageFile,
+  type Release,
+  writeAssets,
+  writeSums,
+} from "../../../scripts/release/assets.ts";
 import {
   digestOf,
   imagesIn,
@@ -108,17 +115,21 @@ describe("a release", () => {
 
   test("holds together", () => {
     expect(releaseProblems(made.folder, names)).toEqual([]);
-    expect(Object.keys(filesOf(made.folder)).filter((path) => !path.startsWith("images/"))).toEqual([
+    const files = Object.keys(filesOf(made.folder)).filter((path) => !path.startsWith("images/"));
+    expect(files).toEqual([
       "SHA256SUMS",
-      "charts/chatmail-operator-9.8.7.tgz",
-      "charts/chatmail-servers-9.8.7.tgz",
+      "chatmail-operator-9.8.7.tgz",
+      "chatmail-operator-linux-amd64.spdx.json",
+      "chatmail-operator-linux-arm64.spdx.json",
+      "chatmail-relay-linux-amd64.spdx.json",
+      "chatmail-relay-linux-arm64.spdx.json",
+      "chatmail-servers-9.8.7.tgz",
       "install.yaml",
       "kustomization.tar.gz",
       "release.json",
-      ...["operator-linux-amd64", "operator-linux-arm64", "relay-linux-amd64", "relay-linux-arm64"].map(
-        (name) => `sbom/chatmail-${name}.spdx.json`,
-      ),
     ]);
+    // npm's package beside the chart
+    expect(files).not.toContain(packageFile("9.8.7"));
   });
 
   test("built again at another time it has the same bytes", () => {
@@ -131,12 +142,12 @@ describe("a release", () => {
       ([path, digest]) => filesOf(made.folder)[path] === digest,
     );
     expect(same.map(([path]) => path).filter((path) => !/^images[/].*[/](blobs|oci-layout)/.test(path))).toEqual([
-      "charts/chatmail-servers-9.8.7.tgz",
+      "chatmail-servers-9.8.7.tgz",
     ]);
   });
 
   test("the SBOM has the packages of dpkg and of the bundles, and what was removed is not in it", () => {
-    const sbom = JSON.parse(readFileSync(join(made.folder, "sbom/chatmail-relay-linux-arm64.spdx.json"), "utf8"));
+    const sbom = JSON.parse(readFileSync(join(made.folder, "chatmail-relay-linux-arm64.spdx.json"), "utf8"));
     const [image, ...others] = sbom.packages as { SPDXID: string; name: string; externalRefs: object[] }[];
     expect(image?.name).toBe("registry.example/mail/chatmail-relay");
     expect(others).toHaveLength(61);
@@ -154,7 +165,7 @@ describe("a release", () => {
   });
 
   test("tar and gzip read the archives", () => {
-    for (const path of ["charts/chatmail-operator-9.8.7.tgz", "kustomization.tar.gz"]) {
+    for (const path of ["chatmail-operator-9.8.7.tgz", "kustomization.tar.gz"]) {
       const list = execFileSync("tar", ["-tzf", join(made.folder, path)], { encoding: "utf8" });
       expect(list).toContain("chatmail-operator/");
     }
@@ -184,15 +195,14 @@ describe("a release", () => {
     },
     {
       when: "the SBOM lacks a package",
-      change: (folder: string) =>
-        edit(folder, "sbom/chatmail-relay-linux-amd64.spdx.json", '"name": "lib7"', '"name": "x"'),
-      says: "sbom/chatmail-relay-linux-amd64.spdx.json lacks lib7 1:2.3-4+deb13u1",
+      change: (folder: string) => edit(folder, "chatmail-relay-linux-amd64.spdx.json", '"name": "lib7"', '"name": "x"'),
+      says: "chatmail-relay-linux-amd64.spdx.json lacks lib7 1:2.3-4+deb13u1",
     },
     {
       when: "the SBOM lacks what is in a bundle",
       change: (folder: string) =>
-        edit(folder, "sbom/chatmail-operator-linux-amd64.spdx.json", '"name": "left-pad"', '"name": "x"'),
-      says: "sbom/chatmail-operator-linux-amd64.spdx.json lacks left-pad",
+        edit(folder, "chatmail-operator-linux-amd64.spdx.json", '"name": "left-pad"', '"name": "x"'),
+      says: "chatmail-operator-linux-amd64.spdx.json lacks left-pad",
     },
     {
       when: "the install file names another image",
@@ -224,7 +234,7 @@ describe("a release", () => {
     );
     const attested = commands.filter((command) => command.startsWith("cosign attest "));
     expect(attested).toHaveLength(imageNames.length * platforms.length);
-    expect(attested[1]).toContain(`sbom/chatmail-operator-linux-arm64.spdx.json`);
+    expect(attested[1]).toContain(`chatmail-operator-linux-arm64.spdx.json`);
     expect(attested[1]).toContain(`chatmail-operator@${operator?.[1]?.digest}`);
     expect(commands.at(-1)).toContain("npm publish --provenance");
   });
