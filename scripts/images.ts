@@ -124,8 +124,8 @@ export async function buildImagesOf(
 }
 
 /**
- * Both images for a processor. For another one than this machine's they are built under emulation:
- * a quarter of an hour on two idle cores.
+ * Both images for a processor. For another one than this machine's they are built under emulation,
+ * which is slow.
  */
 export async function buildImagesFor(
   architecture: Architecture,
