@@ -21,7 +21,7 @@ export interface Outcome {
   failure?: string;
 }
 
-export interface TimedFile {
+interface TimedFile {
   name: string;
   seconds: number;
 }

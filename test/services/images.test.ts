@@ -38,14 +38,19 @@ test("no program has a setuid or setgid bit, and no link of the system's leads n
 /** What Dovecot has libraries for that are not linked by name. */
 test("a search finds words whatever their case and character set", async () => {
   const settings = [
-    ...["dovecot_config_version = 2.4.1", "dovecot_storage_version = 2.4.1", "base_dir = /tmp", "mail_driver = maildir"],
+    ...[
+      "dovecot_config_version = 2.4.1",
+      "dovecot_storage_version = 2.4.1",
+      "base_dir = /tmp",
+      "mail_driver = maildir",
+    ],
     ...["mail_path = /tmp/mail", "mail_home = /tmp/home", "mail_uid = 5000", "mail_gid = 5000"],
   ];
   const mail = [
     ...["Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=", "Content-Type: text/plain; charset=iso-8859-1", ""],
     "Stra\\337e",
   ].join("\\r\\n");
-  const [subject, body] = ["GR\u00dcSSE".replace("SS", "\u00df"), "STRA\u00dfE"];
+  const [subject, body] = ["GR\u00dc\u00dfE", "STRA\u00dfE"];
   const literal = (text: string) => `{${Buffer.byteLength(text)}+}\r\n${text}`;
   const session = [
     `a SELECT INBOX`,
