@@ -39,11 +39,7 @@ export async function readOperator(session: Session, namespace: string): Promise
 }
 
 /** Pure. */
-function operatorOf(
-  found: readonly Deployment[],
-  namespace: string,
-  leaseName: string,
-): Omit<OperatorSide, "owner"> {
+function operatorOf(found: readonly Deployment[], namespace: string, leaseName: string): Omit<OperatorSide, "owner"> {
   const named = found.find((each) => (variableOf(each, "LEASE_NAME") ?? "chatmail-operator") === leaseName);
   if (!named) return { unknown: `namespace ${namespace} has no Deployment of the operator ${leaseName}` };
   const text = variableOf(named, "SERVER_DEFAULTS");

@@ -30,7 +30,21 @@ const mayUse: Record<string, readonly string[]> = {
   "relay/mime": ["mail", "lib"],
   cli: ["operator", "relay", "backup", "kube", "certificates", "dns", "dkim", "pod", "mail", "api", "lib"],
   // ..: the version of package.json
-  main: ["..", "cli", "operator", "relay", "backup", "kube", "certificates", "dns", "dkim", "pod", "mail", "api", "lib"],
+  main: [
+    "..",
+    "cli",
+    "operator",
+    "relay",
+    "backup",
+    "kube",
+    "certificates",
+    "dns",
+    "dkim",
+    "pod",
+    "mail",
+    "api",
+    "lib",
+  ],
 };
 
 /** The same for the rooms of the relay, of each other. */

@@ -50,7 +50,7 @@ export class Redactor {
   }
 }
 
-/** In this order: what holds another kind within it comes first. Each has the groups before and it. */
+/** In this order: what holds another kind comes first. Each has the groups before and it. */
 const rules = [
   {
     kind: "key",

@@ -1,4 +1,4 @@
-/** What the doctor finds: nothing where all is well, and each of the planted faults with its cure. */
+/** What the doctor finds: nothing where all is well, and each planted fault with its cure. */
 import { describe, expect, test } from "vitest";
 import type { ChatmailServerStatus, Condition, WrittenServer } from "../../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer } from "../../../src/api/names.ts";
