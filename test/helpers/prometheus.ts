@@ -53,7 +53,10 @@ export class Prometheus {
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (text) => (this.#log += text));
   }
 
-  /** Scrapes every few seconds, which is also how long an answer may take; `rules`: as a file of rules has them. Resolves when it answers. */
+  /**
+   * Scrapes every few seconds, which is also how long an answer may take. `rules`: as a file of
+   * rules has them. Resolves when it answers.
+   */
   static async start(options: { targets: readonly Target[]; rules: object }): Promise<Prometheus> {
     const folder = mkdtempSync(join(tmpdir(), "prometheus-"));
     const port = await freePort();
