@@ -199,6 +199,15 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
     );
     expect(status).toMatchObject({ source: "ACME", secretName: "first-tls" });
     expect(status.acme).toEqual({ accountURI: expect.stringMatching(/^https:\/\/127\.0\.0\.1:\d+\/my-account\//) });
+    const caa = `0 issue "pebble.letsencrypt.org;accounturi=${status.acme?.accountURI}"`;
+    await until(
+      "the record that lets this account alone have certificates",
+      async () =>
+        (await cluster.statusOf("first")).dns?.records?.some(
+          ({ type, values, state }) => type === "CAA" && values.includes(caa) && state === "Published",
+        ),
+      patience,
+    );
     // only now may senders insist on the certificate
     await until(
       "the record of MTA-STS",
