@@ -34,7 +34,7 @@ const cluster: Check = ({ clusterVersion: seen }) => {
 };
 
 const operator: Check = ({ operator: { owner, deployment, unknown: why }, server }) => {
-  const { namespace = "" } = server.metadata;
+  const { namespace } = server.metadata;
   if (owner === undefined && why?.startsWith("no operator"))
     return [problem(why, `Install the operator so that it watches ${namespace} (watch.namespaces in the chart)`)];
   if (!deployment) return unknown(why ?? "the operator was not found");

@@ -24,7 +24,7 @@ export interface LookOptions {
 const connectMs = 8_000;
 
 export async function lookAt(session: Session, server: WrittenServer, options: LookOptions): Promise<Facts> {
-  const { namespace = "" } = server.metadata;
+  const { namespace } = server.metadata;
   const now = session.around.now();
   session.progress.at("looking at the cluster");
   const version = await seen(() => versionAndClock(session));
@@ -71,7 +71,7 @@ async function labelsOf(session: Session, name: string) {
   return found?.metadata.labels ?? {};
 }
 
-async function storageOf(session: Session, { metadata: { namespace = "", name } }: WrittenServer) {
+async function storageOf(session: Session, { metadata: { namespace, name } }: WrittenServer) {
   const client = await session.client();
   const at = { namespace, name: childNames(name).volumeClaim };
   const claim = await client.get<VolumeClaim>(resources.volumeClaim, at, session.signal);
@@ -109,7 +109,7 @@ socket.once("close", () => print("the connection was closed"));
 `;
 
 async function insideOf(session: Session, server: WrittenServer, mailHost: string): Promise<InsideFacts> {
-  const { namespace = "", name } = server.metadata;
+  const { namespace, name } = server.metadata;
   const at = { namespace, pod: childNames(name).pod, container: "relay" };
   const command = [programs.node, "-e", insideProgram, mailHost, folders.mail];
   const { code, stdout, stderr } = await execIn(await session.credentials(), at, command, session.signal);

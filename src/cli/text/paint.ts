@@ -21,7 +21,7 @@ export function paintFor(output: Pick<Output, "isTerminal">, environment: Surrou
 }
 
 /** Without colours. */
-export const widthOf = (text: string): number => [...stripVTControlCharacters(text)].length;
+export const widthOf = (text: string): number => Array.from(stripVTControlCharacters(text)).length;
 
 /**
  * Text of others may hold what a terminal takes for commands: those characters are shown as marks.

@@ -61,7 +61,7 @@ async function printText(session: Session, server: string, key: string) {
   throw new CliError("missing", `the operator has not written the records yet: there is no ConfigMap ${name}`);
 }
 
-async function watchRecords(session: Session, { metadata: { namespace = "", name } }: WrittenServer) {
+async function watchRecords(session: Session, { metadata: { namespace, name } }: WrittenServer) {
   const client = await session.client();
   let before = "";
   for await (const found of watchOne<KubeObject & WrittenServer>(

@@ -28,7 +28,7 @@ export const expire: Verb = {
       .action(
         action<[string], unknown>(async (session, [name]) => {
           const server = await readServer(session, name);
-          const { namespace = "" } = server.metadata;
+          const { namespace } = server.metadata;
           const client = await session.client();
           const at = { namespace, name: childNames(name).expiryCronJob };
           const cronJob = await client.get<CronJob>(resources.cronJob, at, session.signal);

@@ -79,7 +79,7 @@ async function all(session: Session, server: WrittenServer): Promise<Invite[]> {
 /** Throws where there is no Secret of invites. */
 async function dataOf(session: Session, server: WrittenServer): Promise<Readonly<Record<string, string>>> {
   const name = secretNameOf(server);
-  const { namespace = "" } = server.metadata;
+  const { namespace } = server.metadata;
   if (name === undefined)
     throw new CliError(
       "missing",

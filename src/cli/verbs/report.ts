@@ -65,7 +65,7 @@ const owned: readonly Resource[] = [
 
 async function gather(session: Session, name: string, options: { tailLines: number; network: boolean }) {
   const server = await readServer(session, name);
-  const { namespace = "" } = server.metadata;
+  const { namespace } = server.metadata;
   const client = await session.client();
   const at = (what: string) => session.progress.at(`reading ${what}`);
   const of = async <T>(what: string, read: () => Promise<T>): Promise<T | { notRead: string }> => {

@@ -67,7 +67,7 @@ const show = (session: Session, fleet: WrittenFleet) =>
 
 async function change(session: Session, { metadata }: WrittenFleet, rolloutSpec: object, says: string): Promise<void> {
   const client = await session.client();
-  const { namespace = "", name } = metadata;
+  const { namespace, name } = metadata;
   await client.merge(fleets, { namespace, name }, { spec: { rollout: rolloutSpec } }, session.signal);
   session.print(`${name} ${says}\n`);
 }
@@ -96,7 +96,7 @@ async function before(
   );
 }
 
-async function watchRollout(session: Session, { metadata: { namespace = "", name } }: WrittenFleet) {
+async function watchRollout(session: Session, { metadata: { namespace, name } }: WrittenFleet) {
   const client = await session.client();
   let last = "";
   for await (const fleet of watchOne<KubeObject & WrittenFleet>(client, fleets, { namespace, name }, session.signal)) {

@@ -24,7 +24,7 @@ export const spec: Verb = {
       .action(
         action<[string], { set?: boolean }>(async (session, [name], { set }) => {
           const server = await readServer(session, name);
-          const { namespace = "" } = server.metadata;
+          const { namespace } = server.metadata;
           const fleetName = server.spec.fleetRef?.name;
           const fleet = fleetName === undefined ? undefined : await readFleet(session, fleetName);
           const operator = await readOperator(session, namespace);

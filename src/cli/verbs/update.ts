@@ -32,7 +32,7 @@ export const update: Verb = {
           await annotate(session, servers, server, step.annotations);
           session.print(`${name} is updated to ${step.image ?? `revision ${step.revision}`}\n`);
           if (!wait) return "done";
-          const { namespace = "" } = server.metadata;
+          const { namespace } = server.metadata;
           const client = await session.client();
           let tried = before === undefined;
           for await (const seen of watchOne<KubeObject & WrittenServer>(

@@ -36,7 +36,7 @@ function* leavesOf(
   }
   if (typeof value !== "object" || value === null) return;
   const group = value as Record<string, unknown>;
-  for (const [name, field] of Object.entries(inner.shape as Record<string, z.core.$ZodType>))
+  for (const [name, field] of Object.entries(inner.shape))
     yield* leavesOf(field, group[name], [...path, name]);
 }
 
