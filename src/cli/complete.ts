@@ -8,11 +8,11 @@ import { type GlobalOptions, Session } from "./session.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Whoever presses a key does not wait longer. */
-const patienceMs = 3_000;
+const keyPressMs = 3_000;
 
 const kindsOf = { servers, fleets, namespaces: resources.namespace } as const;
 
-export async function complete(words: readonly string[], around: Surroundings): Promise<void> {
+export async function complete(words: readonly string[], around: Surroundings, patienceMs = keyPressMs): Promise<void> {
   const completion = completionOf(programOf(), words);
   if ("words" in completion) return around.out.write(completionText(completion));
   const { objects, partial } = completion;

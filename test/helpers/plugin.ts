@@ -1,8 +1,10 @@
 /** Calls of the kubectl plugin in this process, and what they printed. */
 import { writeFileSync } from "node:fs";
+import { complete } from "../../src/cli/complete.ts";
 import { run } from "../../src/cli/program.ts";
 import type { Surroundings } from "../../src/cli/surroundings.ts";
 import type { ApiServer } from "./api-server.ts";
+import { patienceMs } from "./until.ts";
 
 export interface Called {
   code: number;
@@ -21,10 +23,22 @@ export interface CallOptions {
 
 /** `words` as after `kubectl chatmail`. */
 export async function callPlugin(words: readonly string[], options: CallOptions = {}): Promise<Called> {
-  const { environment = {}, isTerminal = false, now, signal = new AbortController().signal, onOut } = options;
   const called = { code: 0, out: "", err: "" };
+  called.code = await run(words, surroundings(called, options));
+  return called;
+}
+
+/** What is offered for the last word. */
+export async function completePlugin(words: readonly string[], options: CallOptions = {}): Promise<string> {
+  const called = { code: 0, out: "", err: "" };
+  await complete(words, surroundings(called, options), patienceMs.client);
+  return called.out;
+}
+
+function surroundings(called: Called, options: CallOptions): Surroundings {
+  const { environment = {}, isTerminal = false, now, signal = new AbortController().signal, onOut } = options;
   const columns = isTerminal ? 100 : undefined;
-  const around: Surroundings = {
+  return {
     environment,
     out: {
       write: (text) => {
@@ -45,8 +59,6 @@ export async function callPlugin(words: readonly string[], options: CallOptions 
     now: () => now ?? new Date(),
     signal,
   };
-  called.code = await run(words, around);
-  return called;
 }
 
 /** A kubeconfig for a real API server, with its all-powerful token or another one. */
