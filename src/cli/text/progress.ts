@@ -17,7 +17,9 @@ export function progressOn(err: Output, paint: Paint): Progress {
       if (text === shown) return;
       shown = text;
       if (!err.isTerminal) return err.write(`${text}\n`);
-      const fitting = Array.from(text).slice(0, Math.max(10, (err.columns ?? 80) - 1)).join("");
+      const fitting = Array.from(text)
+        .slice(0, Math.max(10, (err.columns ?? 80) - 1))
+        .join("");
       err.write(`${erase}${paint("quiet", fitting)}`);
     },
     end() {

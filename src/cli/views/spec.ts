@@ -36,8 +36,7 @@ function* leavesOf(
   }
   if (typeof value !== "object" || value === null) return;
   const group = value as Record<string, unknown>;
-  for (const [name, field] of Object.entries(inner.shape))
-    yield* leavesOf(field, group[name], [...path, name]);
+  for (const [name, field] of Object.entries(inner.shape)) yield* leavesOf(field, group[name], [...path, name]);
 }
 
 const valueText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
