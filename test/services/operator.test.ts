@@ -504,7 +504,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     let answer = { status: 200, body: "" };
     let asked = 0;
     const relay = createServer(({ url }, response) => {
-      expect(url).toBe("/status");
+      expect(url).toBe("/status?destinations");
       asked++;
       response.writeHead(answer.status).end(answer.body);
     });
