@@ -165,11 +165,23 @@ export class OwnKeys {
     try {
       const files = readdirSync(place);
       const selectors = signingSelectors(files, read);
-      const keys = selectors.map((selector) => keyFrom(domain, selector, folder, read(keyFileOf(selector))));
-      // many servers verify no other
-      if (!keys.some(({ key }) => key.asymmetricKeyType === "rsa")) return { problem: `${folder} has no RSA key` };
       const isSaid = files.includes(rotationFile);
-      return { signer: createSigner({ keys, now }), keys, selectors, mark, isSaid };
+      const found = selectors.map((selector) => keyFrom(domain, selector, folder, read));
+      const problems = found.flatMap((each) => ("problem" in each ? [each.problem] : []));
+      const keys = found.flatMap((each) => ("problem" in each ? [] : [each]));
+      // many servers verify no other
+      const isEnough = keys.some(({ key }) => key.asymmetricKeyType === "rsa");
+      const [problem] = problems;
+      // where nobody says which files are keys, some may be something else
+      if (problem !== undefined && (isSaid || !isEnough)) return { problem };
+      if (!isEnough) return { problem: `${folder} has no RSA key` };
+      return {
+        signer: createSigner({ keys, now }),
+        keys,
+        selectors: keys.map(({ selector }) => selector),
+        mark,
+        isSaid,
+      };
     } catch (thrown) {
       const code = codeOf(thrown);
       return { problem: code === undefined ? messageOf(thrown) : `${folder} can't be read: ${code}` };
@@ -185,11 +197,17 @@ function replacedKey(domain: string, before: ReadKeys, after: ReadKeys): string 
   return other && `the key ${other.selector} of ${domain} was replaced by another`;
 }
 
-function keyFrom(domain: string, selector: string, folder: string, privateKey: string): SigningKey {
+function keyFrom(
+  domain: string,
+  selector: string,
+  folder: string,
+  read: (file: string) => string,
+): SigningKey | { problem: string } {
+  const privateKey = read(keyFileOf(selector));
   try {
     return signingKey({ domain, selector, privateKey });
   } catch (thrown) {
-    throw new Error(`${join(folder, keyFileOf(selector))}: ${messageOf(thrown)}`, { cause: thrown });
+    return { problem: `${join(folder, keyFileOf(selector))}: ${messageOf(thrown)}` };
   }
 }
 

@@ -46,6 +46,8 @@ test.each([
   { files: { "rsa.pem": rsa, [rotationFile]: "{" }, signing: undefined },
   { files: { "notes.txt": "x" }, signing: undefined },
   { files: { "ed25519.pem": ed }, signing: undefined },
+  { files: { "rsa.pem": rsa, "ca.pem": "a certificate" }, signing: ["chatmail"] },
+  { files: { "rsa.pem": "-----BEGIN", "ed25519.pem": ed }, signing: undefined },
 ])("it signs with $signing", ({ files, signing }) => {
   swapFolder(folder, files);
   open();
