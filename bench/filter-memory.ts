@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { numberOf, readOptions } from "../scripts/options.ts";
+import { rsaKey } from "../src/pod/dkim.ts";
 import { encryptedMessage } from "../test/helpers/messages.ts";
 import { MilterClient } from "../test/helpers/milter-client.ts";
 import { until } from "../test/helpers/until.ts";
@@ -32,8 +33,9 @@ const folder = mkdtempSync(join(tmpdir(), "filter-memory-"));
 const runFolder = join(folder, "run");
 for (const name of ["mail", "run"]) mkdirSync(join(folder, name));
 const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-const keyFile = join(folder, "rsa.pem");
-writeFileSync(keyFile, privateKey.export({ type: "pkcs8", format: "pem" }));
+const keyFolder = join(folder, "keys");
+mkdirSync(keyFolder);
+writeFileSync(join(keyFolder, rsaKey.file), privateKey.export({ type: "pkcs8", format: "pem" }));
 const configFile = join(folder, "relay.json");
 writeFileSync(
   configFile,
@@ -41,7 +43,7 @@ writeFileSync(
     // mail from an address literal that is the client needs no signature, so no name server is
     // asked
     domains: { "chat.example": limits({ sendBurst: 10_000 }) },
-    dkim: { "chat.example": [{ selector: "chatmail", file: keyFile, optional: false }] },
+    dkim: { "chat.example": keyFolder },
     mailFolder: join(folder, "mail"),
     runFolder,
     logLevel: "info",

@@ -5,8 +5,9 @@
 import { type ChatmailServer, ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer } from "../../src/api/names.ts";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
-import { makeRsaKey, publicDkimKey } from "../../src/dns/dkim-key.ts";
+import { makeRsaKey } from "../../src/dns/dkim-key.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
+import { readDkimKeys } from "../../src/operator/identity/dkim.ts";
 import { identitySecret } from "../../src/operator/identity/secret.ts";
 import { desiredChildren, dnsChildren } from "../../src/operator/server/desired.ts";
 import { statusOf } from "../../src/operator/server/status.ts";
@@ -45,8 +46,9 @@ export async function renderTemplate(relayImage: string): Promise<Template> {
   const tls = identitySecret(server, "tls", { "tls.crt": certificatePem, "tls.key": keyPem });
   const dkim = identitySecret(server, "dkim", { [rsaKey.file]: rsaKeyPem });
   const certificate = { source: "SelfSigned" as const, secretName: tls.metadata.name };
-  const key = publicDkimKey(rsaKeyPem);
-  const value = { rsaKeyPem, published: key ? [{ selector: rsaKey.selector, key }] : [] };
+  const read = readDkimKeys({ [rsaKey.file]: rsaKeyPem }, "2026-01-01T00:00:00Z");
+  if ("problem" in read) throw new Error(read.problem);
+  const { value } = read;
   const identity = { dkim: { state: "present", secret: dkim, value } as const };
   const seen = { certificate, identity, jobs: [] };
   const options = { relayImage, operatorNamespace: "chatmail" };

@@ -7,6 +7,7 @@ import { sizeNotGreater, unchanged, withRules } from "./rules.ts";
 import { objectName } from "./schema.ts";
 import { Accounts } from "./spec/accounts.ts";
 import { Certificate } from "./spec/certificate.ts";
+import { Dkim } from "./spec/dkim.ts";
 import { Dns } from "./spec/dns.ts";
 import { Domain } from "./spec/domain.ts";
 import { Image } from "./spec/image.ts";
@@ -37,6 +38,7 @@ export const serverGroups = {
   services: Services.prefault({}),
   dns: Dns.prefault({}),
   certificate: Certificate.prefault({}),
+  dkim: Dkim.prefault({}),
   image: Image.prefault({}),
   updatePolicy: UpdatePolicy.prefault({}),
   storage: Storage.prefault({}),
@@ -173,11 +175,26 @@ export const ChatmailServerStatus = z
       .describe("The certificate that the relay uses."),
     dkim: z
       .object({
+        signing: z
+          .array(z.string().max(63))
+          .max(16)
+          .meta({ "x-kubernetes-list-type": "atomic" })
+          .optional()
+          .describe("Selectors that mail is signed with, as the relay pod says; without a pod, that it is to be."),
+        nextRotationTime: z.iso.datetime().optional().describe("When a new key is created next."),
+        message: z.string().max(1024).optional().describe("What a rotation waits for."),
         keys: z
           .array(
             z.object({
               selector: z.string().max(63).describe("Selector of the key."),
               algorithm: z.enum(["RSA", "Ed25519"]).describe("Algorithm of the key."),
+              state: z
+                .enum(["Pending", "Publishing", "Published", "Active", "Retiring"])
+                .optional()
+                .describe(
+                  "Pending: nobody verifies its record. Publishing: its record is not yet at every name server. Published: it is, and the key signs after two TTLs. Active: mail is signed with it. Retiring: mail was signed with it; its record stays for a while.",
+                ),
+              since: z.iso.datetime().optional().describe("When state last changed."),
               fingerprint: z.string().max(64).optional().describe("SHA-256 of the public key, hexadecimal."),
               record: z
                 .object({

@@ -101,6 +101,13 @@ export const annotations = {
    * new one.
    */
   acceptDataLoss: `${group}/accept-data-loss`,
+  /** On a ChatmailServer, by a person: any new value starts one rotation of the DKIM keys. */
+  rotateDkim: `${group}/rotate-dkim`,
+  /**
+   * On a ChatmailServer, by a person: selectors of DKIM keys that others may have. A new key takes
+   * their place as soon as it is published, and their records are withdrawn.
+   */
+  dkimCompromised: `${group}/dkim-compromised`,
   /**
    * On a ChatmailServer, by a person: as management: Paused, for as long as it is there and not
    * "false".

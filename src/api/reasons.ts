@@ -177,6 +177,11 @@ export const reasons = {
     meaning: "the DKIM key no longer exists or was replaced; no other key takes its place",
   },
   DkimKeyInvalid: { who: "needs person", meaning: "the Secret of the DKIM key contains no valid key" },
+  DKIMRotationWaits: {
+    who: "needs person",
+    aside: true,
+    meaning: "a new DKIM key waits until a person publishes its record; mail is signed with the key before",
+  },
   RecordsPublished: { meaning: "every name server of the zone has the records" },
   RecordsIncomplete: {
     who: "needs person",

@@ -15,6 +15,12 @@ export async function makeRsaKey(): Promise<string> {
   return privateKey.export({ type: "pkcs8", format: "pem" }) as string;
 }
 
+/** A new one that signs faster and is shorter, and that not everybody verifies. PKCS#8 in PEM. */
+export async function makeEd25519Key(): Promise<string> {
+  const { privateKey } = await promisify(generateKeyPair)("ed25519");
+  return privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+}
+
 export interface PublicDkimKey {
   /** As in the tag k=. */
   type: "rsa" | "ed25519";

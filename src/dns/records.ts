@@ -51,7 +51,8 @@ export interface DomainFacts {
    * other records: they are left out.
    */
   addresses: readonly string[];
-  keys: readonly { selector: string; key: PublicDkimKey }[];
+  /** `signs`: mail is signed with it, which it is where nothing is said. */
+  keys: readonly { selector: string; key: PublicDkimKey; signs?: boolean }[];
   /**
    * What `/.well-known/mta-sts.txt` says; undefined where the certificate is not for that name, or
    * no authority signed it.
@@ -92,7 +93,11 @@ export function recordsOf(facts: DomainFacts): RecordSet[] {
     { name: apex, type: "A", values: addresses.filter((each) => isIPv4(each)), need: "Required" },
     { name: apex, type: "AAAA", values: addresses.filter((each) => isIPv6(each)), need: "Required" },
     { name: apex, type: "MX", values: [{ preference: 10, host: apex }], need: "Required" },
-    ...keys.map(({ selector, key }) => dkimRecord({ domain, selector, key })),
+    // one that does not sign yet, or any more, keeps nobody's mail
+    ...keys.map(({ selector, key, signs = true }) => ({
+      ...dkimRecord({ domain, selector, key }),
+      need: signs ? ("Required" as const) : ("Recommended" as const),
+    })),
     // a certificate authority looks www up
     alias("www", signed),
     ...(mtaStsPolicy === undefined

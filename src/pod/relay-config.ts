@@ -3,9 +3,8 @@
  * A table of domains from the first day, so that one daemon can answer for many.
  */
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
-import { signsMail } from "../mail/address.ts";
 import { ports } from "../mail/ports.ts";
-import { signingKeyFiles } from "./dkim.ts";
+import { dkimFolder } from "./dkim.ts";
 import { dovecotFieldsOf } from "./dovecot.ts";
 import { domainFolder, folders } from "./layout.ts";
 import type { DomainPlan, Plan } from "./plan.ts";
@@ -42,14 +41,8 @@ export type DomainLimits = z.infer<typeof DomainLimits>;
 export const RelayConfig = z.object({
   /** By the raw mail domain ("1.2.3.4" for an address literal), lower-case. */
   domains: z.record(z.string(), DomainLimits),
-  /**
-   * By mail domain, the keys it signs with, in their order; a domain that is not here does not
-   * sign.
-   */
-  dkim: z.record(
-    z.string(),
-    z.array(z.object({ selector: z.string(), file: z.string(), optional: z.boolean() })).min(1),
-  ),
+  /** By mail domain, the folder of its keys (dkim.ts); a domain that is not here does not sign. */
+  dkim: z.record(z.string(), z.string()),
   mailFolder: z.string(),
   runFolder: z.string(),
   /**
@@ -139,7 +132,7 @@ export function relayConfig(plan: Plan): RelayConfig {
     Object.keys(table).length > 0 ? ({ [name]: table } as Record<Name, Table>) : {};
   return {
     domains: ofDomains(limitsOf),
-    dkim: ofDomains(({ domain }) => (signsMail(domain) ? signingKeyFiles(domain) : undefined)),
+    dkim: ofDomains(({ domain }) => dkimFolder(domain)),
     mailFolder: folders.mail,
     runFolder: folders.run,
     tlsFolder: folders.tls,

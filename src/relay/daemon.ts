@@ -172,6 +172,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         servers: () => servers,
         domains,
         keyProblems: () => keys.problems(),
+        signing: () => keys.signing(),
         certificateProblems: () => certificates.problems(),
         stopping: () => stopping,
         refusals: () => accounts.refusals(),
@@ -274,6 +275,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   follower?.start();
   prober?.follow();
   reports.start();
+  keys.start();
   events.serving(log, Object.keys(settings.domains).length);
 
   return {
@@ -282,6 +284,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     async stop(graceMs) {
       stopping = true;
       certificates.stop();
+      keys.stop();
       await follower?.stop();
       lastMail.stop();
       reports.stop();

@@ -56,6 +56,10 @@ export const originRefused = (log: Logger, reply: string, why: string) =>
 export const signingKeyMissing = (log: Logger, domain: string, why: string) =>
   log.error({ domain, why }, "DKIM key missing, submitted mail is deferred");
 
+/** The keys before stay in use. */
+export const signingKeyRefused = (log: Logger, domain: string, why: string) =>
+  log.error({ domain, why }, "DKIM keys changed and can't be used, the ones before stay in use");
+
 export const signingKeyFound = (log: Logger, domain: string, selectors: readonly string[]) =>
   log.info({ domain, selectors }, "DKIM keys loaded");
 

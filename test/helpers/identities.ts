@@ -1,5 +1,7 @@
 /** Identities as reading finds them. */
 import type { Secret } from "../../src/kube/kinds.ts";
+import type { DkimKey, DkimKeys } from "../../src/operator/identity/dkim.ts";
+import type { KeyState } from "../../src/operator/identity/rotation.ts";
 
 const secret = (name: string): Secret => ({ apiVersion: "v1", kind: "Secret", metadata: { name } });
 
@@ -15,4 +17,16 @@ export const facts = {
   sha256: "ab",
   keySha256: "cd",
   missingNames: [],
+};
+
+/** Keys of a domain; all of them sign where nothing else is said. */
+export const dkimKeys = (...keys: (Pick<DkimKey, "selector" | "key"> & { state?: KeyState })[]): DkimKeys => {
+  const since = "2026-11-01T00:00:00Z";
+  const sets = Map.groupBy(keys, ({ state = "Active" }) => state);
+  return {
+    rotation: {
+      sets: [...sets].map(([state, of]) => ({ state, since, selectors: of.map(({ selector }) => selector) })),
+    },
+    keys: keys.map(({ state = "Active", ...key }) => ({ ...key, state, since })),
+  };
 };

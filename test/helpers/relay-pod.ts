@@ -77,6 +77,10 @@ export interface RelayPod {
    * versions would; without a text, removes it.
    */
   give(what: Given, file: string, text?: string, of?: string): void;
+  /** The RSA key that it signs with from the start. */
+  dkimKeyPem: string;
+  /** What is in the Secret of the pod's own DKIM keys from now on, as the kubelet mounts it. */
+  giveKeys(texts: Readonly<Record<string, string>>): void;
   /** Another certificate in the Secret of a domain: of the pod's own, where none is named. */
   giveCertificate(pair: KeyPair, of?: string): void;
   /**
@@ -337,6 +341,8 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       else writeFileSync(path, text, { mode: 0o644 });
     },
     giveCertificate: (pair, of = domain) => swapCertificate(join(folder, "tls", of), pair),
+    dkimKeyPem: rsaKeyPem,
+    giveKeys: (texts) => swapFolder(join(folder, "dkim", domain), texts),
     giveDomain: (name, secrets) => giveDomain(folder, name, secrets),
     givePlan: (text) => swapFolder(join(folder, "plan"), { [planFile]: text }),
     usePlan: async (text) => {

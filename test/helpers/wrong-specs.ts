@@ -15,6 +15,24 @@ export interface WrongSpec {
 const domain = "_wrong.test";
 
 export const wrongSpecs: readonly WrongSpec[] = [
+  {
+    when: "no DKIM key is of RSA",
+    spec: { domain, dkim: { algorithms: ["Ed25519"] } },
+    says: /spec\.dkim\.algorithms: .*algorithms must contain RSA2048/,
+    path: "dkim.algorithms",
+  },
+  {
+    when: "the prefix of selectors is no label",
+    spec: { domain, dkim: { selectorPrefix: "Mail.1" } },
+    says: /spec\.dkim\.selectorPrefix: .*must be lower-case letters, digits and -/,
+    path: "dkim.selectorPrefix",
+  },
+  {
+    when: "an old DKIM key is kept for less than mail is in a queue",
+    spec: { domain, dkim: { rotation: { keepOldDays: 2 } } },
+    says: /spec\.dkim\.rotation\.keepOldDays.*greater than or equal to 3/,
+    path: "dkim.rotation.keepOldDays",
+  },
   { when: "the domain is missing", spec: {}, says: /spec\.domain: Required value/, path: "domain" },
   { when: "the domain is empty", spec: { domain: "" }, says: /spec\.domain.*at least 1 char/, path: "domain" },
   {

@@ -20,7 +20,9 @@ export async function makeIdentity(
 ): Promise<void> {
   const now = found[name];
   const of = { uid: server.metadata.uid, name };
-  const texts = await world.unsaved.texts(of, () => identities[name].make(server.spec.domain, world.now()));
+  const texts = await world.unsaved.texts(of, () =>
+    identities[name].make(server.spec.domain, world.now(), server.spec),
+  );
   try {
     if (now?.state === "broken") await change(now.secret, { data: dataOf(texts) }, world, signal);
     else
@@ -53,7 +55,7 @@ export async function mendMetadata(
 }
 
 /** Only in the version that was read. */
-async function change(
+export async function change(
   { metadata: { namespace = "", name, resourceVersion } }: Secret,
   patch: { metadata?: object; data?: object },
   world: World,

@@ -1,11 +1,11 @@
 /** Which identities of a server there are. Reading makes nothing. */
 import { certificateSource } from "../../api/certificate-source.ts";
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
-import { dkimFingerprint, publicDkimKey } from "../../dns/dkim-key.ts";
 import { resources, type Secret } from "../../kube/kinds.ts";
-import { rsaKey } from "../../pod/dkim.ts";
 import type { Problem } from "../problem.ts";
+import { timeText } from "../server/time-text.ts";
 import type { World } from "../server/world.ts";
+import { knowsKey, readDkimKeys } from "./dkim.ts";
 import { recordedFingerprint } from "./recorded.ts";
 import { isMadeFor, isOfEarlier, notMadeFor, secretNameOf, textsIn } from "./secret.ts";
 import { type IdentityName, type IdentityValues, identities, identityNames } from "./table.ts";
@@ -54,15 +54,15 @@ export function foundIn<Name extends IdentityName>(
   now: Date,
 ): Found<IdentityValues[Name]> {
   if (!secret) return { state: "absent" };
-  const isRestored = name === "dkim" && isRecordedKey(server, secret);
-  if (!isMadeFor(server, secret) && !isRestored)
+  if (!isMadeFor(server, secret) && !(name === "dkim" && isRecordedKey(server, secret)))
     return { state: "foreign", secret, problem: { reason: "ApplyConflict", message: notMadeFor(secret) } };
   if (isOfEarlier(server, secret)) {
     const message = `Secret ${secret.metadata.name} of an earlier server is being deleted; a new one is created when it is gone`;
     return { state: "foreign", secret, problem: { reason: "Progressing", message } };
   }
+  const { name: secretName } = secret.metadata;
   const ordered = certificateSource(server.spec).source === "ACME";
-  const at = { domain: server.spec.domain, now, secretName: secret.metadata.name, ordered };
+  const at = { domain: server.spec.domain, now, secretName, ordered, madeAt: madeAt(secret, now) };
   const { value, problem } = identities[name].judge(textsIn(secret), at);
   if (value === undefined || problem) return { state: "broken", secret, value, problem };
   return { state: "present", secret, value };
@@ -70,10 +70,13 @@ export function foundIn<Name extends IdentityName>(
 
 /** A person has put the key back that the status remembers, without our labels. */
 function isRecordedKey({ status }: ChatmailServer, secret: Secret): boolean {
-  const key = publicDkimKey(textsIn(secret)[rsaKey.file] ?? "");
+  const read = readDkimKeys(textsIn(secret), "");
+  const recorded = recordedFingerprint(status);
   const isControlled = secret.metadata.ownerReferences?.some(({ controller }) => controller);
-  return !isControlled && key !== undefined && dkimFingerprint(key) === recordedFingerprint(status);
+  return !isControlled && recorded !== undefined && "value" in read && knowsKey(read.value, recorded);
 }
+
+const madeAt = ({ metadata }: Secret, now: Date) => metadata.creationTimestamp ?? timeText(now);
 
 export function presentIn<Value>(found: Found<Value> | undefined): Value | undefined {
   return found?.state === "present" ? found.value : undefined;

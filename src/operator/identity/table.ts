@@ -8,12 +8,11 @@ import type { ChatmailServerSpec } from "../../api/chatmail-server.ts";
 import { annotations, type childNames } from "../../api/names.ts";
 import { type CertificateFacts, judgeCertificate } from "../../certificates/judge.ts";
 import { makeSelfSigned } from "../../certificates/self-signed.ts";
-import { makeRsaKey, type PublicDkimKey, publicDkimKey } from "../../dns/dkim-key.ts";
 import { signsMail } from "../../mail/address.ts";
 import { invitePage, inviteTokenIn } from "../../mail/invite.ts";
-import { dkimKeyFiles, rsaKey } from "../../pod/dkim.ts";
 import { turnSecretKey } from "../../pod/turn.ts";
 import type { Concern, Problem } from "../problem.ts";
+import { type DkimKeys, firstKeys, readDkimKeys } from "./dkim.ts";
 
 /** What programs and the status need of each. */
 export interface IdentityValues {
@@ -29,8 +28,8 @@ export interface IdentityValues {
    * adds and deletes keys.
    */
   invites: number;
-  /** The keys that the domain signs with; the operator makes the first, a person may add others. */
-  dkim: { rsaKeyPem: string; published: { selector: string; key: PublicDkimKey }[] };
+  /** The keys that the domain signs with, will sign with and has signed with. */
+  dkim: DkimKeys;
 }
 
 export type IdentityName = keyof IdentityValues;
@@ -38,18 +37,25 @@ export type IdentityName = keyof IdentityValues;
 /** The contents of a Secret, decoded. */
 export type Texts = Readonly<Record<string, string>>;
 
+interface JudgedAt {
+  domain: string;
+  now: Date;
+  secretName: string;
+  /** When the Secret was created. */
+  madeAt: string;
+  /** A certificate is ordered from an authority. */
+  ordered: boolean;
+}
+
 interface Identity<Value> {
   /** Which of the names of a server its Secret has. */
   secret: keyof ReturnType<typeof childNames>;
   type: "kubernetes.io/tls" | "Opaque";
   isFor: (spec: ChatmailServerSpec) => boolean;
   /** Pure. Broken is what has no value or a problem. */
-  judge: (
-    texts: Texts,
-    at: { domain: string; now: Date; secretName: string; ordered: boolean },
-  ) => { value?: Value; problem?: Problem };
+  judge: (texts: Texts, at: JudgedAt) => { value?: Value; problem?: Problem };
   /** The texts of a new one. */
-  make: (domain: string, now: Date) => Promise<Texts> | Texts;
+  make: (domain: string, now: Date, spec: Pick<ChatmailServerSpec, "dkim">) => Promise<Texts> | Texts;
   /** The pod can't do without it. */
   podNeedsIt: boolean;
   /** The condition that tells of it. */
@@ -110,18 +116,13 @@ export const identities: { readonly [Name in IdentityName]: Identity<IdentityVal
     podNeedsIt: true,
     concern: "PodReady",
     isFor: ({ domain }) => signsMail(domain),
-    judge(texts, { secretName }) {
-      const published = dkimKeyFiles.flatMap(({ file, selector }) => {
-        const key = publicDkimKey(texts[file] ?? "");
-        return key ? [{ selector, key }] : [];
-      });
-      const rsaKeyPem = texts[rsaKey.file];
-      if (rsaKeyPem !== undefined && published[0]?.selector === rsaKey.selector)
-        return { value: { rsaKeyPem, published } };
-      const message = `Secret ${secretName} has no private key in ${rsaKey.file}: restore it. To get a new key instead, delete the Secret, accept the loss with the annotation ${annotations.acceptDataLoss}=dkim, and publish the new record`;
+    judge(texts, { secretName, madeAt }) {
+      const read = readDkimKeys(texts, madeAt);
+      if ("value" in read) return read;
+      const message = `Secret ${secretName} has ${read.problem}: restore it. To get a new key instead, delete the Secret, accept the loss with the annotation ${annotations.acceptDataLoss}=dkim, and publish the new record`;
       return { problem: { reason: "DkimKeyInvalid", message } };
     },
-    make: async () => ({ [rsaKey.file]: await makeRsaKey() }),
+    make: (_domain, _now, { dkim }) => firstKeys(dkim),
     // its public half is in the DNS
     whenBroken: "keep",
   },

@@ -4,6 +4,12 @@ import type { Store } from "../../kube/store.ts";
 import { BoundedMap } from "../../lib/bounded-map.ts";
 import type { IdentityName, Texts } from "./table.ts";
 
+interface Unsaved {
+  uid: string;
+  /** "nextDkim": the keys that are to take the place of those that sign. */
+  name: IdentityName | "nextDkim";
+}
+
 /** Of so many Secrets at most, some 2 kB each. */
 const mostUnsaved = 1_000;
 
@@ -18,7 +24,7 @@ export class UnsavedKeys {
   }
 
   /** Those that are kept, or new ones. */
-  async texts(of: { uid: string; name: IdentityName }, make: () => Promise<Texts> | Texts): Promise<Texts> {
+  async texts(of: Unsaved, make: () => Promise<Texts> | Texts): Promise<Texts> {
     const key = keyFor(of);
     const kept = this.#texts.use(key);
     if (kept) return kept;
@@ -27,9 +33,9 @@ export class UnsavedKeys {
     return made;
   }
 
-  forget(of: { uid: string; name: IdentityName }): void {
+  forget(of: Unsaved): void {
     this.#texts.delete(keyFor(of));
   }
 }
 
-const keyFor = ({ uid, name }: { uid: string; name: IdentityName }) => `${uid} ${name}`;
+const keyFor = ({ uid, name }: Unsaved) => `${uid} ${name}`;

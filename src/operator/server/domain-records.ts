@@ -3,6 +3,7 @@ import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { isSelfSignedDomain } from "../../api/domain.ts";
 import { type CaaIssuer, type RecordSet, type ReverseName, recordsOf, reverseNames } from "../../dns/records.ts";
 import { mtaStsPolicy } from "../../pod/autoconfig.ts";
+import { publishedKeys } from "../identity/dkim.ts";
 import { presentIn } from "../identity/read.ts";
 import { addressesOf, bySide } from "./addresses.ts";
 import { isAccepted, isLost } from "./losses.ts";
@@ -24,7 +25,8 @@ export function domainRecords(server: ChatmailServer, seen: Seen): DomainRecords
   const found = seen.identity.dkim;
   const isUnknown = found !== undefined && found.state !== "present" && !isAccepted("dkim", server);
   if (isLost("dkim", server, seen) || (isUnknown && server.status?.dkim)) return undefined;
-  const keys = presentIn(found)?.published ?? [];
+  const present = presentIn(found);
+  const keys = present ? publishedKeys(present) : [];
   const addresses = bySide(server, addressesOf(server, seen)).outside.map(({ value }) => value);
   const policy = hasPolicy(domain, seen) ? mtaStsPolicy(domain) : undefined;
   const { source, keptKeys } = seen.certificate;

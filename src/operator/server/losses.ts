@@ -5,9 +5,9 @@
  */
 import type { ChatmailServer, ChatmailServerStatus } from "../../api/chatmail-server.ts";
 import { annotations, childNames } from "../../api/names.ts";
-import { dkimFingerprint, type PublicDkimKey } from "../../dns/dkim-key.ts";
+import { dkimFingerprint } from "../../dns/dkim-key.ts";
 import type { KubeObject } from "../../kube/object.ts";
-import { rsaKey } from "../../pod/dkim.ts";
+import { type DkimKeys, knowsKey, requiredKey } from "../identity/dkim.ts";
 import { recordedFingerprint } from "../identity/recorded.ts";
 import { isOfEarlier } from "../identity/secret.ts";
 import type { Problem } from "../problem.ts";
@@ -61,18 +61,15 @@ function keyLoss(server: ChatmailServer, { identity, volumeClaim }: Seen): Loss 
     return { of: "dkim", reason: "DKIMKeyLost", message };
   }
   // a Secret without a key has a problem of its own
-  const key = identity.dkim.state === "present" ? requiredKey(identity.dkim.value.published) : undefined;
-  if (!key || dkimFingerprint(key) === recorded) return undefined;
+  // one that a rotation has replaced is not lost, whatever was written of it before
+  if (identity.dkim.state !== "present" || knowsKey(identity.dkim.value, recorded)) return undefined;
   const message = `the DKIM key in Secret ${name} was replaced: its record is another than the one in the status. A relay pod that runs goes on with the key that it has. ${restore}`;
   return { of: "dkim", reason: "DKIMKeyLost", message };
 }
 
-/** The key that mail can't do without; others may come and go. */
-const requiredKey = (published: readonly { selector: string; key: PublicDkimKey }[]): PublicDkimKey | undefined =>
-  published.find(({ selector }) => selector === rsaKey.selector)?.key;
-
-function fingerprintIn(published: Parameters<typeof requiredKey>[0]): string | undefined {
-  const key = requiredKey(published);
+/** Of the key that mail can't do without; others may come and go. */
+function fingerprintIn(keys: DkimKeys): string | undefined {
+  const key = requiredKey(keys);
   return key && dkimFingerprint(key);
 }
 
@@ -132,10 +129,10 @@ export function keyMemory(server: ChatmailServer, seen: Seen): string | undefine
   const found = seen.identity.dkim;
   if (!found) return undefined;
   const recorded = recordedFingerprint(server.status, seen.volumeClaim);
-  if (isAccepted("dkim", server)) return found.state === "present" ? fingerprintIn(found.value.published) : undefined;
+  if (isAccepted("dkim", server)) return found.state === "present" ? fingerprintIn(found.value) : undefined;
   if (found.state !== "present" || isLost("dkim", server, seen)) return recorded;
   if (!isToStay(server, found.secret)) return recorded;
-  return fingerprintIn(found.value.published);
+  return fingerprintIn(found.value);
 }
 
 /** The annotation that has been acted on. */

@@ -1,9 +1,10 @@
 /** How the records of a domain are published, and what is known of them. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
-import { dkimFingerprint } from "../../dns/dkim-key.ts";
+import { dkimRecord } from "../../dns/records.ts";
 import type { TsigAlgorithm, TsigKey } from "../../dns/tsig.ts";
 import { resources } from "../../kube/kinds.ts";
 import { keyOf } from "../../kube/object.ts";
+import { ownersOf, publishedKeys } from "../identity/dkim.ts";
 import { presentIn } from "../identity/read.ts";
 import { isOurs, textsIn } from "../identity/secret.ts";
 import type { Problem } from "../problem.ts";
@@ -98,7 +99,8 @@ export function removalTarget(
   { spec, status }: Pick<ChatmailServer, "spec" | "status">,
   { dns: seenDns, identity }: Seen,
 ): Omit<WantedUpdate, "records"> | { problem: Problem } | undefined {
-  const now = (presentIn(identity.dkim)?.published ?? []).map(({ key }) => dkimFingerprint(key));
+  const keys = presentIn(identity.dkim);
+  const now = keys ? ownersOf(keys) : [];
   // a key that was deleted with its server has marked them all the same
   const before = (status?.dkim?.keys ?? []).flatMap(({ fingerprint }) => fingerprint ?? []);
   const [first, ...others] = [...new Set([...now, ...before].map(ownerOf))];
@@ -125,17 +127,18 @@ function wantedUpdate(
   { dns: seenDns, identity }: Seen,
   sets: WantedUpdate["records"],
 ): WantedUpdate | undefined {
-  const { dns } = spec;
+  const { domain, dns } = spec;
   const tsig = seenDns?.tsig;
-  const [first, ...others] = (presentIn(identity.dkim)?.published ?? []).map(({ key }) =>
-    ownerOf(dkimFingerprint(key)),
-  );
+  const keys = presentIn(identity.dkim);
+  const [first, ...others] = keys ? ownersOf(keys) : [];
+  // also one that is about to sign, or has signed
+  const ofKeys = new Set((keys ? publishedKeys(keys) : []).map((of) => dkimRecord({ domain, ...of }).name));
   const [server, ...servers] = dns.rfc2136?.servers ?? [];
   if (!tsig || "problem" in tsig || first === undefined || server === undefined) return undefined;
   return {
     ...placeOf(spec, [server, ...servers]),
     owners: [first, ...others],
     key: tsig,
-    records: sets.filter(({ need }) => need === "Required" || dns.records === "Recommended"),
+    records: sets.filter(({ need, name }) => need === "Required" || dns.records === "Recommended" || ofKeys.has(name)),
   };
 }

@@ -29,6 +29,8 @@ import { stallsAt } from "./progress.ts";
 import { keepFinalizer, retire } from "./retire.ts";
 import { letRecordsGo } from "./retire-records.ts";
 import type { PodTurn, Update } from "./revision.ts";
+import { rotateKeys } from "./rotate-keys.ts";
+import { freshLook, rotationDeadline } from "./rotation-step.ts";
 import type { Judged, Seen } from "./seen.ts";
 import { domainProblem, imageProblem, type ResolvedSpec } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
@@ -164,6 +166,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
     const made = (await keepIdentities(server, seen, done, world, signal)) || madeAccount;
     // What runs is described by what is in the cluster.
     if (made) seen = await observe(server, world, signal);
+    seen = await rotateKeys(server, seen, done, world, signal);
     await applyRecords(server, seen, done, world, signal);
     if (isManaged) turn = await applyPod(server, seen, done, world, signal);
   } catch (error) {
@@ -185,7 +188,10 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
   if (!isManaged) seen = { ...seen, waiting: waitingChanges(server, seen, after.update, world) };
   // its Secrets, and our rights, may be gone before it is deleted itself
   if (ends) await letRecordsGo(server, world, signal);
-  else world.names.want(keyOf(server), wantedNames(server, seen));
+  else {
+    const names = wantedNames(server, seen);
+    world.names.want(keyOf(server), names && { ...names, ...freshLook(server, seen, world.now()) });
+  }
   world.certificates.want(keyOf(server), wantedCertificate(server, seen));
   const status = await judge({ server, seen, failures, pending }, world, log, signal);
   return { againMs: againMs(server, seen, status, world.now()), ...(failures.length > 0 && { retry: true }) };
@@ -278,7 +284,9 @@ const readyOf = (status: LiveServer["status"]) => status?.conditions?.find((cond
 
 /** Until something changes by the passing of time alone. */
 function againMs(server: ChatmailServer, seen: Seen, status: ChatmailServerStatus, now: Date): number | undefined {
-  const dates = [nextDeadline(seen, now), stallsAt(status.conditions)].filter((date) => date !== undefined);
+  const dates = [nextDeadline(seen, now), stallsAt(status.conditions), rotationDeadline(server, seen, now)].filter(
+    (date) => date !== undefined,
+  );
   const waits = dates.map((date) => Math.max(0, date.getTime() - now.getTime()) + 1_000);
   if (lossesIn(server, seen).length > 0) waits.push(lossAgainMs);
   return waits.length > 0 ? Math.min(...waits) : undefined;

@@ -26,6 +26,7 @@ function mountedState(server: ChatmailServer, seen: Seen, world: World): string 
   return [
     seen.configMap,
     secret(seen.certificate.secretName),
+    secret(names.dkimSecret),
     secret(spec.accounts.invitesSecretName ?? names.invitesSecret),
     other(spec.website.configMapName),
     other(spec.services.appVersions.configMapName),

@@ -24,6 +24,8 @@ export interface WantedUpdate extends Omit<Rfc2136Options, "random" | "now" | "s
 
 /** What a domain needs. */
 export interface WantedNames extends VerifyFacts {
+  /** Another value has them verified again. */
+  asOf?: string | undefined;
   update?: WantedUpdate | undefined;
 }
 

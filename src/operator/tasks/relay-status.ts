@@ -57,6 +57,11 @@ const Report = z.object({
       problem: z.string().max(2_000).optional(),
     })
     .optional(),
+  /** By mail domain, the selectors that its mail is signed with; earlier images say none. */
+  signing: z
+    .record(z.string(), z.array(z.string().max(63)).max(32))
+    .optional()
+    .catch(undefined),
   /** Of a server that is being deleted: how much is left in its queue, once it was counted. */
   closing: z.object({ left: z.int().min(0).optional() }).optional(),
 });
@@ -195,10 +200,11 @@ const isAlike = (before: RelayReport, now: RelayReport): boolean =>
   outline(before) === outline(now) && figuresAreAlike(before, now);
 
 /** What of a report is worth a write, beside figures that pass a threshold. */
-const outline = ({ acceptingAccounts, deliverable = {}, plan, closing }: RelayReport) =>
+const outline = ({ acceptingAccounts, deliverable = {}, plan, closing, signing }: RelayReport) =>
   JSON.stringify([
     plan,
     closing,
+    signing,
     ...Object.entries(deliverable)
       .map(([domain, is]) => `${domain} ${is.status ? "" : is.step}`)
       .sort(),

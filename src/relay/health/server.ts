@@ -19,6 +19,8 @@ export interface HealthTools {
   domains(): readonly string[];
   /** By mail domain, why it can't sign what goes out. */
   keyProblems(): Readonly<Record<string, string>>;
+  /** By mail domain, the selectors that its mail is signed with. */
+  signing(): Readonly<Record<string, readonly string[]>>;
   /** By mail domain, why its certificate is not served. */
   certificateProblems(): Readonly<Record<string, string>>;
   stopping(): boolean;
@@ -60,6 +62,7 @@ export async function answerHealth(question: Question, tools: HealthTools): Prom
         certificates: tools.served(),
         ...shown(await tools.figures.read(), { destinations }),
         problems: problemsOf(tools),
+        signing: tools.signing(),
         ...(deliverable && { deliverable }),
         ...(plan && { plan }),
         ...(closing && { closing }),

@@ -37,6 +37,7 @@ test("a domain is enough; the rest has defaults that suit a public relay", () =>
     storage: { size: "10Gi", reclaimPolicy: "Retain" },
     dns: { mode: "Manual", onDelete: "Remove", records: "Recommended", ttlSeconds: 300 },
     certificate: { source: "Auto" },
+    dkim: { algorithms: ["RSA2048"], selectorPrefix: "chatmail", rotation: { keepOldDays: 7 } },
     network: {
       exposure: "LoadBalancer",
       ipFamilyPolicy: "PreferDualStack",

@@ -12,7 +12,6 @@ import {
   type RelayMount,
   type RelayProbe,
 } from "../../../pod/containers.ts";
-import { dkimKeyFiles } from "../../../pod/dkim.ts";
 import { domainFolder, givenTls, planFile, vmail } from "../../../pod/layout.ts";
 import { appVersionsKey } from "../../../pod/relay-config.ts";
 import { builtInResources, emptyLimit, runLimit, scratchLimit } from "../../../pod/resources.ts";
@@ -187,10 +186,8 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
     case "dkim": {
       const name = volumeNames.dkim;
       if (!signsMail(server.spec.domain)) return { name, emptyDir: { sizeLimit: emptyLimit } };
-      const sources = dkimKeyFiles.map(({ file, optional }) => ({
-        secret: { name: names.dkimSecret, items: items(file), ...(optional && ({ optional } as const)) },
-      }));
-      return { name, projected: { sources, defaultMode: 0o440 } };
+      // whole: keys come and go while the pod runs
+      return { name, secret: { secretName: names.dkimSecret, defaultMode: 0o440 } };
     }
     case "invites": {
       // Our own is mounted whatever registration is now, so that Invite needs no other pod; one

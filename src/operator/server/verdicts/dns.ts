@@ -8,6 +8,7 @@ import type { Problem } from "../../problem.ts";
 import type { Verdict } from "../progress.ts";
 import type { Seen } from "../seen.ts";
 import type { Check } from "./check.ts";
+import { rotationWaits } from "./dkim.ts";
 
 /** A record set with what is known of it. */
 export interface KnownSet extends Omit<VerifiedSet, "state"> {
@@ -150,6 +151,8 @@ export function dnsVerdict(server: ChatmailServer, seen: Seen, now: Date): Verdi
     return { status: "Unknown", reason: "RecordsUnknown", message: rest.join("; ") || "no name server answers" };
   const [aside] = [bogus && "DnssecBogus", issuerProblem && "CaaForbidsIssuer"].filter((each) => each !== undefined);
   if (aside) return { status: "False", reason: aside as Reason, message: [...rest, ...notes].join("; ") };
+  const waits = rotationWaits(server, seen, now);
+  if (waits) return { status: "False", ...waits };
   const all = `${publishedOf(sets, "Required")} required and ${publishedOf(sets, "Recommended")} recommended records are at every name server of zone ${verification.zone}`;
   return { status: "True", reason: "RecordsPublished", message: [all, ...notes, ...rest].join("; ") };
 }

@@ -1,30 +1,18 @@
 import type { ChatmailServer, ChatmailServerStatus } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
-import { dkimFingerprint, type PublicDkimKey } from "../../../dns/dkim-key.ts";
-import { dkimRecord } from "../../../dns/records.ts";
 import { valueTexts } from "../../../dns/zone-text.ts";
-import { presentIn } from "../../identity/read.ts";
 import { domainRecords } from "../domain-records.ts";
-import { isToStay } from "../losses.ts";
 import type { Seen, SeenDns } from "../seen.ts";
+import { dkimOf } from "./dkim.ts";
 import { knownSets, publishedOf } from "./dns.ts";
 
-/** A key that is not yet in the cluster is not for the DNS. `now`: as Kubernetes writes times. */
+/** `now`: as Kubernetes writes times. */
 export function recordsIn(server: ChatmailServer, seen: Seen, now: string): Pick<ChatmailServerStatus, "dkim" | "dns"> {
   const wanted = domainRecords(server, seen);
   if (!wanted) {
     const { dkim, dns } = server.status ?? {};
     return { ...(dkim && { dkim }), ...(dns && { dns }) };
   }
-  const { domain } = server.spec;
-  const found = seen.identity.dkim;
-  const stays = found?.state === "present" && isToStay(server, found.secret);
-  const keys = (presentIn(found)?.published ?? []).map(({ selector, key }) => {
-    const set = dkimRecord({ domain, selector, key });
-    const fingerprint = stays ? { fingerprint: dkimFingerprint(key) } : {};
-    const record = { name: set.name, value: valueTexts(set).join() };
-    return { selector, algorithm: keyAlgorithms[key.type], ...fingerprint, record };
-  });
   const { dns: seenDns } = seen;
   const known = knownSets(server, seen);
   const states = new Map(known?.map((set) => [`${set.name} ${set.type}`, set]));
@@ -53,7 +41,7 @@ export function recordsIn(server: ChatmailServer, seen: Seen, now: string): Pick
   const zone = seenDns && zoneStatus(server, seenDns);
   const configMapName = seen.dnsConfigMap && childNames(server.metadata.name).dnsConfigMap;
   return {
-    ...(keys.length > 0 && { dkim: { keys } }),
+    ...dkimOf(server, seen, new Date(now)),
     ...(records.length > 0 && {
       dns: {
         records,
@@ -86,5 +74,3 @@ function zoneStatus({ status: before }: ChatmailServer, { status }: SeenDns): Ch
     ...(reverse.length > 0 && { reverse: reverse.slice(0, 16) }),
   };
 }
-
-const keyAlgorithms = { rsa: "RSA", ed25519: "Ed25519" } as const satisfies Record<PublicDkimKey["type"], string>;

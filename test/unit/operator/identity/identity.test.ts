@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { makeSelfSigned } from "../../../../src/certificates/self-signed.ts";
-import { publicDkimKey } from "../../../../src/dns/dkim-key.ts";
+import { makeEd25519Key, publicDkimKey } from "../../../../src/dns/dkim-key.ts";
 import { inviteTokenIn } from "../../../../src/mail/invite.ts";
 import { foundIn, toMake } from "../../../../src/operator/identity/read.ts";
 import { identitySecret, metadataPatch, textsIn } from "../../../../src/operator/identity/secret.ts";
@@ -21,7 +21,7 @@ const askedFor = (spec: SpecInput) => {
 };
 
 test.each(identityNames)("%s that was made is present, and each is another", async (name) => {
-  const made = await Promise.all([1, 2].map(async () => identities[name].make("_nine.test", now)));
+  const made = await Promise.all([1, 2].map(async () => identities[name].make("_nine.test", now, server.spec)));
   expect(made[0]).not.toEqual(made[1]);
   expect(found(name, made[0] as Texts).state).toBe("present");
   expect(textsIn(identitySecret(server, name, made[0] as Texts))).toEqual(made[0]);
@@ -29,7 +29,11 @@ test.each(identityNames)("%s that was made is present, and each is another", asy
 
 test("names, types and keys are those of the relays that run", async () => {
   const shape = async (name: IdentityName) => {
-    const { metadata, type, data = {} } = identitySecret(server, name, await identities[name].make("_nine.test", now));
+    const {
+      metadata,
+      type,
+      data = {},
+    } = identitySecret(server, name, await identities[name].make("_nine.test", now, server.spec));
     return [metadata.name, type, ...Object.keys(data)];
   };
   expect(await Promise.all(identityNames.map(shape))).toEqual([
@@ -83,20 +87,20 @@ describe("judging", () => {
   });
 
   test("the first invite is a link to hand out", async () => {
-    const { link = "" } = await identities.invites.make("_nine.test", now);
+    const { link = "" } = await identities.invites.make("_nine.test", now, server.spec);
     expect(link).toMatch(/^https:\/\/_nine\.test\/i\/[a-z2-9]{20}$/);
     expect(inviteTokenIn(link)).toHaveLength(20);
   });
 
   test("a DKIM Secret without its key is broken; with a second key, both are for the DNS", async () => {
-    const texts = await identities.dkim.make("_nine.test", now);
+    const texts = await identities.dkim.make("_nine.test", now, server.spec);
     expect(publicDkimKey(texts["rsa.pem"] ?? "")).toMatchObject({ type: "rsa" });
-    for (const broken of [{}, { "rsa.pem": "no key" }, { "ed25519.pem": texts["rsa.pem"] ?? "" }])
+    for (const broken of [{}, { "rsa.pem": "no key" }, { "ed25519.pem": await makeEd25519Key() }])
       expect(found("dkim", broken)).toMatchObject({ state: "broken", problem: { reason: "DkimKeyInvalid" } });
-    const both = found("dkim", { ...texts, "ed25519.pem": texts["rsa.pem"] ?? "", "note.txt": "mine" });
+    const both = found("dkim", { ...texts, "ed25519.pem": await makeEd25519Key(), "note.txt": "mine" });
     expect(both).toMatchObject({
       state: "present",
-      value: { published: [{ selector: "chatmail" }, { selector: "chatmail-ed25519" }] },
+      value: { keys: [{ selector: "chatmail" }, { selector: "chatmail-ed25519" }] },
     });
   });
 

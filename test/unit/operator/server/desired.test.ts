@@ -5,11 +5,11 @@ import { expiryTime } from "../../../../src/operator/server/expiry-time.ts";
 import type { Seen } from "../../../../src/operator/server/seen.ts";
 import { relayContainers } from "../../../../src/pod/containers.ts";
 import { aServer, type SpecInput } from "../../../helpers/a-server.ts";
-import { absent, facts, present } from "../../../helpers/identities.ts";
+import { absent, dkimKeys, facts, present } from "../../../helpers/identities.ts";
 
 const selfSigned: Seen = {
   certificate: { source: "SelfSigned", secretName: "nine-tls", facts },
-  identity: { tls: present(facts), dkim: present({ rsaKeyPem: "private", published: [] }) },
+  identity: { tls: present(facts), dkim: present(dkimKeys()) },
   jobs: [],
 };
 
@@ -78,13 +78,7 @@ test("only the relay container sees the signing key", () => {
   const who = pod.containers.filter((each: Loose) => each.volumeMounts.some(({ name }: Loose) => name === "dkim"));
   expect(who.map(({ name }: Loose) => name)).toEqual(["relay"]);
   const volume = pod.volumes.find(({ name }: Loose) => name === "dkim");
-  expect(volume.projected).toEqual({
-    sources: [
-      { secret: { name: "nine-dkim", items: [{ key: "rsa.pem", path: "rsa.pem" }] } },
-      { secret: { name: "nine-dkim", items: [{ key: "ed25519.pem", path: "ed25519.pem" }], optional: true } },
-    ],
-    defaultMode: 0o440,
-  });
+  expect(volume.secret).toEqual({ secretName: "nine-dkim", defaultMode: 0o440 });
 });
 
 test("an address literal has no signing key, and its pod waits for none", () => {
@@ -539,7 +533,7 @@ describe("what each container is given", () => {
 
 describe("the ConfigMap with the records of the domain", () => {
   const key = { type: "rsa", base64: "MIIB" } as const;
-  const dkim = present({ rsaKeyPem: "private", published: [{ selector: "chatmail", key }] });
+  const dkim = present(dkimKeys({ selector: "chatmail", key }));
   const certificate = { source: "Secret", secretName: "mine", facts } as const;
   const zoneOf = (spec: SpecInput, seen: Partial<Seen> = {}) => {
     const server = aServer({ network: { addresses: ["203.0.113.9"] }, ...spec });

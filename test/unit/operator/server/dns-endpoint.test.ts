@@ -2,12 +2,12 @@ import { expect, test } from "vitest";
 import { dnsChildren } from "../../../../src/operator/server/desired.ts";
 import type { Seen } from "../../../../src/operator/server/seen.ts";
 import { aServer } from "../../../helpers/a-server.ts";
-import { facts, present } from "../../../helpers/identities.ts";
+import { dkimKeys, facts, present } from "../../../helpers/identities.ts";
 
 const key = { type: "ed25519", base64: "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=" } as const;
 const seen: Seen = {
   certificate: { source: "SelfSigned", secretName: "nine-tls", facts },
-  identity: { dkim: present({ rsaKeyPem: "private", published: [{ selector: "chatmail", key }] }) },
+  identity: { dkim: present(dkimKeys({ selector: "chatmail", key })) },
   jobs: [],
 };
 const network = { addresses: ["203.0.113.9"] };

@@ -9,7 +9,7 @@ import { dnsVerdict, recordsArePublished, unpublished } from "../../../../src/op
 import { recordsIn } from "../../../../src/operator/server/verdicts/records.ts";
 import type { NamesStatus } from "../../../../src/operator/tasks/dns.ts";
 import { aServer } from "../../../helpers/a-server.ts";
-import { facts, present } from "../../../helpers/identities.ts";
+import { dkimKeys, facts, present } from "../../../helpers/identities.ts";
 
 const now = new Date("2026-11-29T12:00:00Z");
 const mx = {
@@ -44,7 +44,7 @@ const verified = (more: Partial<Verification>): NamesStatus => {
 const tsig = { name: "k", algorithm: "hmac-sha256", secret: Buffer.from("x") } as const;
 const seen = (dns: Seen["dns"]): Seen => ({
   certificate: { source: "SelfSigned", secretName: "nine-tls", facts },
-  identity: { dkim: present({ rsaKeyPem: "private", published: [] }) },
+  identity: { dkim: present(dkimKeys()) },
   jobs: [],
   dns,
 });

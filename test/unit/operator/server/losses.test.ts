@@ -7,7 +7,7 @@ import { acceptanceMemory, lossesIn, storageMemory } from "../../../../src/opera
 import type { Seen } from "../../../../src/operator/server/seen.ts";
 import { statusOf } from "../../../../src/operator/server/status.ts";
 import { aServer } from "../../../helpers/a-server.ts";
-import { absent, facts, present } from "../../../helpers/identities.ts";
+import { absent, dkimKeys, facts, present } from "../../../helpers/identities.ts";
 
 const claim = (uid: string, volumeName?: string, metadata: object = {}): LiveVolumeClaim => ({
   apiVersion: "v1",
@@ -22,10 +22,7 @@ const pod = (creationTimestamp: string, phase = "Running"): LivePod => ({
   metadata: { name: "nine-0", creationTimestamp },
   status: { phase },
 });
-const key = (base64: string) => ({
-  rsaKeyPem: "x",
-  published: [{ selector: "chatmail", key: { type: "rsa", base64 } as const }],
-});
+const key = (base64: string) => dkimKeys({ selector: "chatmail", key: { type: "rsa", base64 } });
 const status: ChatmailServerStatus = {
   storage: { claimUID: "first", volumeName: "pv-1" },
   dkim: {

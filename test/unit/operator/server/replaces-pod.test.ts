@@ -9,7 +9,7 @@ import { podReplacement } from "../../../../src/api/reference.ts";
 import { desiredChildren } from "../../../../src/operator/server/desired.ts";
 import type { Seen } from "../../../../src/operator/server/seen.ts";
 import { aServer, type SpecInput } from "../../../helpers/a-server.ts";
-import { facts, present } from "../../../helpers/identities.ts";
+import { dkimKeys, facts, present } from "../../../helpers/identities.ts";
 
 /** From which other value of the field to which; fields that belong to it are in both. */
 type Edit = [before: SpecInput, after: SpecInput];
@@ -165,6 +165,10 @@ const edits: Record<string, Edit> = {
     toleration({ key: "a", effect: "NoExecute", tolerationSeconds: 9 }),
   ],
   "scheduling.priorityClassName": [{}, { scheduling: { priorityClassName: "high" } }],
+  "dkim.algorithms": [{}, { dkim: { algorithms: ["RSA2048", "Ed25519"] } }],
+  "dkim.selectorPrefix": [{}, { dkim: { selectorPrefix: "mail" } }],
+  "dkim.rotation.everyDays": [{}, { dkim: { rotation: { everyDays: 180 } } }],
+  "dkim.rotation.keepOldDays": [{}, { dkim: { rotation: { keepOldDays: 14 } } }],
   "dns.mode": [{}, { dns: { mode: "None" } }],
   "dns.onDelete": [{}, { dns: { onDelete: "Keep" } }],
   "dns.externalDNS.labels": [
@@ -243,7 +247,7 @@ function templateOf(spec: SpecInput): string {
   const secretName = server.spec.certificate.secret?.name ?? "nine-tls";
   const seen: Seen = {
     certificate: { source: "Secret", secretName, facts },
-    identity: { dkim: present({ rsaKeyPem: "private", published: [] }), turn: present("x") },
+    identity: { dkim: present(dkimKeys()), turn: present("x") },
     jobs: [],
   };
   const children = desiredChildren(server, seen, { relayImage: "relay:1", operatorNamespace: "chatmail" });

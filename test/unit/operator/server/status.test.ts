@@ -5,7 +5,7 @@ import type { LiveCronJob, LiveJob } from "../../../../src/operator/server/live.
 import type { Judged, Seen } from "../../../../src/operator/server/seen.ts";
 import { nextDeadline, statusOf } from "../../../../src/operator/server/status.ts";
 import { aServer } from "../../../helpers/a-server.ts";
-import { absent, present } from "../../../helpers/identities.ts";
+import { absent, dkimKeys, present } from "../../../helpers/identities.ts";
 
 const now = new Date("2026-11-23T12:00:00Z");
 /** With the fields that a case needs and no others. */
@@ -282,11 +282,15 @@ const key = { type: "rsa", base64: "MIIB" } as const;
 
 test("says which records the domain needs, with the key that is in the cluster", () => {
   const { dkim, dns } = judge({
-    identity: { dkim: present({ rsaKeyPem: "private", published: [{ selector: "chatmail", key }] }) },
+    identity: { dkim: present(dkimKeys({ selector: "chatmail", key })) },
   });
   const record = { name: "chatmail._domainkey._nine.test.", value: '"v=DKIM1;k=rsa;p=MIIB;s=email;t=s"' };
   const fingerprint = expect.stringMatching(/^[0-9a-f]{64}$/);
-  expect(dkim).toEqual({ keys: [{ selector: "chatmail", algorithm: "RSA", fingerprint, record }] });
+  const is = { state: "Active", since: "2026-11-01T00:00:00Z" };
+  expect(dkim).toEqual({
+    signing: ["chatmail"],
+    keys: [{ selector: "chatmail", algorithm: "RSA", ...is, fingerprint, record }],
+  });
   const { name, value } = record;
   expect(dns?.records).toContainEqual({ name, type: "TXT", values: [value], need: "Required" });
   expect(dns?.records).toContainEqual({ name: "_nine.test.", type: "A", values: ["203.0.113.9"], need: "Required" });

@@ -10,7 +10,7 @@ import { type OperatorTarget, updateOf } from "../../../../src/operator/server/u
 import { upToDateVerdict } from "../../../../src/operator/server/verdicts/up-to-date.ts";
 import { relayOf, versionOf } from "../../../../src/operator/server/verdicts/update.ts";
 import { aServer, type SpecInput } from "../../../helpers/a-server.ts";
-import { facts, present } from "../../../helpers/identities.ts";
+import { dkimKeys, facts, present } from "../../../helpers/identities.ts";
 
 const begin = new Date("2026-12-01T00:00:00Z");
 const after = (seconds: number) => new Date(begin.getTime() + seconds * 1_000);
@@ -27,7 +27,7 @@ class Played {
   operator: Operator = { image: "relay:1" };
   seen: Seen = {
     certificate: { source: "SelfSigned", secretName: "nine-tls", facts },
-    identity: { tls: present(facts), dkim: present({ rsaKeyPem: "private", published: [] }) },
+    identity: { tls: present(facts), dkim: present(dkimKeys()) },
     jobs: [],
   };
   now = begin;
@@ -193,7 +193,7 @@ describe("which revision, and when", () => {
     nine.seen = { ...nine.seen, certificate: { ...nine.seen.certificate, secretName: "mine" } };
     expect(nine.update.next).toMatchObject({ cause: "edit" });
     const ten = Played.running();
-    const dkim = present({ rsaKeyPem: "another", published: [] });
+    const dkim = present(dkimKeys({ selector: "chatmail", key: { type: "rsa", base64: "MIIB" } }));
     ten.seen = { ...ten.seen, identity: { ...ten.seen.identity, dkim } };
     expect(ten.update.next).toMatchObject({ cause: "edit" });
   });

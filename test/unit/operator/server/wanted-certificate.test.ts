@@ -7,7 +7,7 @@ import { renewalNote } from "../../../../src/operator/server/verdicts/order.ts";
 import { planFile } from "../../../../src/pod/layout.ts";
 import { planHash } from "../../../../src/pod/plan-files.ts";
 import { aServer, type SpecInput } from "../../../helpers/a-server.ts";
-import { facts, present } from "../../../helpers/identities.ts";
+import { dkimKeys, facts, present } from "../../../helpers/identities.ts";
 
 const domain = "nine.example.org";
 const plan = '{"acmeThumbprint": "thumb"}';
@@ -123,7 +123,7 @@ test.each<{
         tsig: { name: "chatmail", algorithm: "hmac-sha256", secret: Buffer.from("x") },
       } as Seen["dns"],
       identity: {
-        dkim: present({ rsaKeyPem: "x", published: [{ selector: "chatmail", key: { type: "rsa", base64: "AAAA" } }] }),
+        dkim: present(dkimKeys({ selector: "chatmail", key: { type: "rsa", base64: "AAAA" } })),
       },
     },
     spec: { dns: { mode: "RFC2136", rfc2136 } },
