@@ -14,7 +14,7 @@ import { makeAuthority } from "../helpers/authorities.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
-import { servedCertificates } from "../helpers/served-certificates.ts";
+import { allPorts, servedCertificates, statesOfPorts } from "../helpers/served-certificates.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 
@@ -96,6 +96,9 @@ test("two certificates, one right after the other: everybody who is connected st
   expect(await getOver(agent)).toEqual({ status: 200, reused: true });
   pod.giveCertificate(second);
   await servedEverywhere(second);
+  const asOperator = { host: pod.host, domain: pod.domain, proxyProtocol: false };
+  expect(await statesOfPorts({ ...asOperator, sha256: digest(second) })).toEqual(allPorts("Current"));
+  expect(await statesOfPorts({ ...asOperator, sha256: digest(first) })).toEqual(allPorts("Outdated"));
 
   const data = encryptedMessage({ from, to, headers: { "Chat-Mark": "through" } });
   expect(await inTheMiddle.finish(data)).toMatchObject({ code: 250 });

@@ -21,6 +21,7 @@ export async function runServerController(
     world.ownership.run(signal),
     world.relays.run({ log, signal, ...(metrics && { metrics }) }),
     world.names.run({ log, signal, ...(metrics && { metrics }) }),
+    world.served.run({ log, signal, ...(metrics && { metrics }) }),
     runController({
       ...options,
       name: "chatmailserver",
@@ -70,6 +71,7 @@ function sourcesOf(world: World): Source[] {
     world.relays.source(serverOf),
     world.rollouts.source(),
     world.names.source(),
+    world.served.source(),
     fromMapped(world.otherSecrets, ({ object }) => world.serversBySecret.get(keyOf(object)).map(keyOf)),
     fromMapped(world.otherConfigMaps, ({ object }) => world.serversByConfigMap.get(keyOf(object)).map(keyOf)),
     ...(Object.values(children) as unknown as Store<KubeObject>[]).map((store) =>

@@ -5,7 +5,9 @@
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames, labels } from "../../api/names.ts";
 import { resources } from "../../kube/kinds.ts";
+import { keyOf } from "../../kube/object.ts";
 import { readIdentities } from "../identity/read.ts";
+import type { ServedStatus } from "../tasks/served.ts";
 import { hasEnded, isEraseJob } from "./jobs.ts";
 import type { LiveEvent, LivePod } from "./live.ts";
 import { observeCertificate } from "./observe-certificate.ts";
@@ -39,6 +41,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     statefulSet,
     pod,
     relay: pod && world.relays.of(pod),
+    served: pod && servedBy(pod, world.served.of(keyOf(server))),
     cronJob: stores.cronJobs.get(namespace, names.expiryCronJob),
     networkPolicies: [names.networkPolicy, names.expiryNetworkPolicy].flatMap(
       (policy) => stores.networkPolicies.get(namespace, policy) ?? [],
@@ -52,6 +55,10 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     ...(pod && !isReady(pod) && { podEvent: warningAbout(pod, world) }),
   };
 }
+
+/** Of this very pod, while it is ready. */
+const servedBy = (pod: LivePod, served: ServedStatus | undefined) =>
+  isReady(pod) && served?.of.podUid === pod.metadata.uid ? served : undefined;
 
 /**
  * Where the status remembers one, the API server itself is asked before it counts as lost: the

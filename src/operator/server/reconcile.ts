@@ -31,6 +31,7 @@ import { domainProblem, imageProblem, type ResolvedSpec } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
 import { syncPod } from "./sync-pod.ts";
 import { noteMember, updateFor } from "./turn.ts";
+import { endingNote, wantedServed } from "./verdicts/served.ts";
 import type { LiveServer, World } from "./world.ts";
 
 type ResolvedServer = ChatmailServer & KubeObject;
@@ -120,6 +121,7 @@ async function look(server: ResolvedServer, world: World, log: Log, signal: Abor
   // it is verified, and nothing is published
   const { update: _, ...wanted } = wantedNames(server, seen) ?? {};
   world.names.want(keyOf(server), "domain" in wanted ? wanted : undefined);
+  world.served.want(keyOf(server), wantedServed(server, seen));
   const status = await judge({ server, seen }, world, log, signal);
   return { againMs: againMs(server, seen, status, world.now()) };
 }
@@ -176,6 +178,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
 
   if (!isManaged) seen = { ...seen, waiting: waitingChanges(server, seen, after.update, world) };
   world.names.want(keyOf(server), wantedNames(server, seen));
+  world.served.want(keyOf(server), wantedServed(server, seen));
   const status = await judge({ server, seen, failures, pending }, world, log, signal);
   return { againMs: againMs(server, seen, status, world.now()), ...(failures.length > 0 && { retry: true }) };
 }
@@ -251,6 +254,8 @@ async function judge(
   const before = readyOf(server.status);
   const after = readyOf(status);
   if (!(await applyStatus(server, status, world, signal))) return status;
+  const ending = endingNote(server.status, status);
+  if (ending) world.events.note(server, ending);
   if (before?.status === after?.status && before?.reason === after?.reason) return status;
   log.info({ ready: after?.status, reason: after?.reason }, "status changed");
   if (after) world.events.note(server, transitionNote(after));

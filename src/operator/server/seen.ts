@@ -9,6 +9,7 @@ import type { FoundIdentities } from "../identity/read.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
 import type { NamesStatus } from "../tasks/dns.ts";
 import type { RelayStatus } from "../tasks/relay-status.ts";
+import type { ServedStatus } from "../tasks/served.ts";
 import type {
   LiveCronJob,
   LiveEvent,
@@ -32,6 +33,8 @@ export interface SeenCertificate {
    */
   unusable?: true;
   facts?: CertificateFacts | undefined;
+  /** Of the last one that could be served, where the Secret has none. */
+  last?: Pick<CertificateFacts, "notAfter" | "sha256"> | undefined;
   problem?: Problem | undefined;
 }
 
@@ -72,6 +75,8 @@ export interface Seen {
   /** Keys and Secrets of our own that the spec asks for. */
   identity: FoundIdentities;
   certificate: SeenCertificate;
+  /** What the ports of this pod present; undefined until they have been asked. */
+  served?: ServedStatus | undefined;
   invites?: SeenInvites | undefined;
   /** Undefined where the spec names none. */
   website?: SeenFiles | undefined;

@@ -23,6 +23,7 @@ import { builtInPolicy, type Policy } from "../rollout/policy.ts";
 import { type Group, Rollouts } from "../rollout/rollouts.ts";
 import { DomainNames } from "../tasks/dns.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
+import { ServedCertificates } from "../tasks/served.ts";
 import type {
   LiveCronJob,
   LiveEvent,
@@ -114,6 +115,8 @@ export interface World {
   basisOf: (spec: ChatmailServerSpec) => string | undefined;
   /** What is known of the records of domains. */
   names: DomainNames;
+  /** Which certificates the relay pods present. */
+  served: ServedCertificates;
   /** What running pods have mounted. */
   podSync: PodSync;
   /** Under which we own fields. */
@@ -239,6 +242,7 @@ export function makeWorld(options: {
     writtenOf,
     basisOf,
     names: namesOf(stores.servers, options.resolvers ?? getServers()),
+    served: servedOf(stores.servers, metrics),
     podSync: podSyncOf(stores.pods),
     fieldManager,
     relayImage,
@@ -316,6 +320,20 @@ function namesOf(servers: Store<LiveServer>, resolvers: readonly string[]): Doma
     if (type === "deleted") names.want(keyOf(object), undefined);
   });
   return names;
+}
+
+function servedOf(servers: Store<LiveServer>, metrics: Metrics | undefined): ServedCertificates {
+  const served = new ServedCertificates();
+  servers.listen(({ type, object }) => {
+    if (type === "deleted") served.want(keyOf(object), undefined);
+  });
+  metrics?.gauge("chatmail_server_certificate_expiration_timestamp_seconds", () =>
+    [...served.ends()].map(([key, end]) => {
+      const [namespace = "", name = ""] = key.split("/");
+      return { labels: { namespace, name }, value: end.getTime() / 1_000 };
+    }),
+  );
+  return served;
 }
 
 function podSyncOf(pods: Store<LivePod>): PodSync {

@@ -15,6 +15,7 @@ import type { Log } from "../../kube/log.ts";
 import type { Source } from "../../kube/source.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import type { Problem } from "../problem.ts";
+import { keyedSource } from "./keyed-source.ts";
 
 /** Where and how the records are published; `records`: what of them. */
 export interface WantedUpdate extends Omit<Rfc2136Options, "random" | "now" | "signal"> {
@@ -89,7 +90,7 @@ export class DomainNames {
 
   /** Changes of what is known, as work of the servers by their keys. */
   source(): Source {
-    return sourceOf(this.#statusListeners);
+    return keyedSource(this.#statusListeners);
   }
 
   /** Resolves when the signal is aborted; questions in flight are given up. */
@@ -98,7 +99,7 @@ export class DomainNames {
       ...options,
       name: "dns",
       workers,
-      sources: [sourceOf(this.#wantedListeners, () => this.#known.keys())],
+      sources: [keyedSource(this.#wantedListeners, () => this.#known.keys())],
       reconcile: async (key, run) => ({ againMs: await this.#look(key, run) }),
     });
   }
@@ -160,17 +161,4 @@ function isAllPublished(verification: NamesStatus["verification"], sets: readonl
     const state = states.get(`${name} ${type}`);
     return state === "Published" || (state === undefined && values.length === 0);
   });
-}
-
-function sourceOf(listeners: Set<(key: string) => void>, all: () => Iterable<string> = () => []): Source {
-  return {
-    whenFilled: async () => undefined,
-    start: (queue) => {
-      const listener = (key: string) => queue.add(key, "change");
-      listeners.add(listener);
-      for (const key of all()) listener(key);
-      return () => listeners.delete(listener);
-    },
-    sweep: () => undefined,
-  };
 }
