@@ -59,6 +59,8 @@ export const childNames = (server: string) => ({
   planConfigMap: `${server}-plan`,
   dnsConfigMap: `${server}-dns`,
   tlsSecret: `${server}-tls`,
+  /** A copy of the last certificate that could be served, where it comes from another Secret. */
+  lastTlsSecret: `${server}-tls-last`,
   dkimSecret: `${server}-dkim`,
   invitesSecret: `${server}-invites`,
   turnSecret: `${server}-turn`,

@@ -1,9 +1,9 @@
 /** Which certificate a relay shows, at each port and for each protocol that the port speaks. */
 import { ports } from "../../src/mail/ports.ts";
 import { ServedCertificates, type ServedState, type WantedServed } from "../../src/operator/tasks/served.ts";
+import { keptLog } from "./fake-api-server.ts";
 import { ImapClient } from "./imap-client.ts";
 import { type Address, LineSocket } from "./line-socket.ts";
-import { keptLog } from "./fake-api-server.ts";
 import { SmtpClient } from "./smtp-client.ts";
 import { patienceMs, until } from "./until.ts";
 
@@ -44,7 +44,9 @@ export async function statesOfPorts(wanted: Omit<WantedServed, "podUid">): Promi
   const running = served.run({ signal: stopping.signal, log: keptLog() });
   try {
     served.want("a/pod", { ...wanted, podUid: "1" });
-    const found = await until("the ports to be asked", async () => served.of("a/pod"), { patienceMs: patienceMs.client });
+    const found = await until("the ports to be asked", async () => served.of("a/pod"), {
+      patienceMs: patienceMs.client,
+    });
     return Object.fromEntries(found.ports.map(({ port, state }) => [port, state]));
   } finally {
     stopping.abort(new Error("stopped"));

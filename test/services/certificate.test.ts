@@ -154,3 +154,25 @@ test("a key that is not the certificate's changes nothing, is told of, and its c
   pod.giveCertificate(one);
   await servedEverywhere(one);
 });
+
+test("a Secret that is gone takes nothing away, and a pod that starts without it serves the last one", async () => {
+  const kept = await newPair();
+  pod.giveCertificate(kept);
+  await servedEverywhere(kept);
+  const { idle } = await idler(ports.imaps);
+  pod.takeCertificate(kept);
+  const missed = async () => (await pod.logs("relay")).includes("it can't be read or written: ENOENT");
+  await until("the daemon to say so", missed, { patienceMs: patienceMs.mail });
+  expect(Object.values(await served())).toEqual(Object.keys(await served()).map(() => digest(kept)));
+  expect((await idle.done()).status).toBe("OK");
+
+  const names = ["web", "postfix", "dovecot", "relay"] as const;
+  for (const name of names) await pod.stop(name);
+  pod.clearRun();
+  for (const name of [...names].reverse()) await pod.start(name);
+  await pod.ready();
+  await servedEverywhere(kept);
+  const other = await newPair();
+  pod.giveCertificate(other);
+  await servedEverywhere(other);
+});

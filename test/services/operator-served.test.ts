@@ -121,11 +121,23 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       events.body.items.filter(({ regarding }) => regarding.name === "third").map(({ reason }) => reason);
     expect(told()).toEqual(expect.arrayContaining(["CertificateEnding"]));
 
+    const { sha256 } = (await cluster.statusOf("third")).certificate ?? {};
     await cluster.remove("secrets", "third-cert");
     await cluster.conditionIs("third", "CertificateReady", "CertificateMissing");
     await says("third", "CertificateEndsSoon");
     expect(await served("third")).toEqual(all("Current"));
-    expect((await cluster.statusOf("third")).certificate?.sha256).toMatch(/^[0-9a-f]{64}$/);
+    expect((await cluster.statusOf("third")).certificate?.sha256).toBe(sha256);
+    // what another pod would start with
+    const kept = await cluster.get<{ data: object }>("secrets", "third-tls-last");
+    expect(kept.data).toEqual(tlsData(late));
+    // one that is broken takes nothing away either
+    await cluster.makeSecret("third-cert", "kubernetes.io/tls", {
+      ...tlsData(old),
+      "tls.key": tlsData(late)["tls.key"],
+    });
+    await cluster.conditionIs("third", "CertificateReady", "CertificateInvalid");
+    expect((await cluster.statusOf("third")).certificate?.sha256).toBe(sha256);
+    expect((await cluster.get<{ data: object }>("secrets", "third-tls-last")).data).toEqual(tlsData(late));
   });
 
   test("when all is right nothing is written, and no port is asked again soon", async () => {

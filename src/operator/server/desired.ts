@@ -14,6 +14,7 @@ import { podWaitsFor } from "./pod-waits.ts";
 import { firstRendered, imageOf, renderedText } from "./rendered.ts";
 import { dnsConfigMap } from "./resources/dns-config-map.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
+import { lastCertificate } from "./resources/last-certificate.ts";
 import { networkPolicies } from "./resources/network-policy.ts";
 import { planConfigMap } from "./resources/plan-config-map.ts";
 import { mailService } from "./resources/service.ts";
@@ -149,6 +150,18 @@ export function dnsChildren(server: ChatmailServer, seen: Seen): DesiredChild[] 
   if (!records.addressed && seen.dnsConfigMap) return [];
   return [{ resource: resources.configMap, object: dnsConfigMap(server, records), concern: "DNSReady" }];
 }
+
+/**
+ * A copy of a certificate that can be served, whatever else is wrong with it: it is served. Also
+ * while the server is paused, as certificates are looked after.
+ */
+export const certificateChildren = (
+  server: ChatmailServer,
+  { certificate: { pair, facts } }: Pick<Seen, "certificate">,
+): DesiredChild[] =>
+  pair && facts
+    ? [{ resource: resources.secret, object: lastCertificate(server, pair), concern: "CertificateReady" }]
+    : [];
 
 /** All that waits while the server is paused, in the order in which they are applied. */
 export const desiredChildren = (server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] => [

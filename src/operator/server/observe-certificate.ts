@@ -84,7 +84,7 @@ async function givenCertificate(server: ChatmailServer, world: World, signal: Ab
   const roots = await rootsFor(server, world, signal);
   if (roots && "problem" in roots)
     return { ...here, problem: { reason: "CertificateUntrusted", message: roots.problem } };
-  return { ...here, ...judgeCertificate({ ...pair, domain: server.spec.domain, now: world.now(), roots }) };
+  return { ...here, pair, ...judgeCertificate({ ...pair, domain: server.spec.domain, now: world.now(), roots }) };
 }
 
 /** Undefined where clients take a certificate that nobody signed. */

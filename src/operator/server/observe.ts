@@ -13,6 +13,7 @@ import type { LiveEvent, LivePod } from "./live.ts";
 import { observeCertificate } from "./observe-certificate.ts";
 import { observeDns } from "./observe-dns.ts";
 import { observeInvites } from "./observe-invites.ts";
+import { withLast } from "./observe-last-certificate.ts";
 import { observeWebsite } from "./observe-website.ts";
 import { checkComponent } from "./resources/image-check-job.ts";
 import type { Seen } from "./seen.ts";
@@ -30,7 +31,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
   const jobs = world.jobsByServer.get(`${namespace}/${name}`);
   return {
     identity,
-    certificate: await observeCertificate(server, identity, world, signal),
+    certificate: withLast(server, await observeCertificate(server, identity, world, signal), world),
     invites: await observeInvites(server, identity, world, signal),
     website: await observeWebsite(server, world, signal),
     configMap: stores.configMaps.get(namespace, names.planConfigMap),

@@ -10,9 +10,9 @@ import { type KubeObject, keyOf } from "../../kube/object.ts";
 import { messageOf } from "../../lib/text.ts";
 import type { Problem } from "../problem.ts";
 import {
+  applyDomain,
   applyLasting,
   applyPod,
-  applyRecords,
   applyStatus,
   keepIdentities,
   nothingDone,
@@ -158,7 +158,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
     const made = await keepIdentities(server, seen, done, world, signal);
     // What runs is described by what is in the cluster.
     if (made) seen = await observe(server, world, signal);
-    await applyRecords(server, seen, done, world, signal);
+    await applyDomain(server, seen, done, world, signal);
     if (isManaged) turn = await applyPod(server, seen, done, world, signal);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;

@@ -1,6 +1,7 @@
 /** All that is known about one server at one moment: what deciding and judging go by. */
 import type { ChatmailServer, WrittenServer } from "../../api/chatmail-server.ts";
 import type { CertificateFacts } from "../../certificates/judge.ts";
+import type { KeyPair } from "../../certificates/self-signed.ts";
 import type { TsigKey } from "../../dns/tsig.ts";
 import type { ConfigMap } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
@@ -33,6 +34,8 @@ export interface SeenCertificate {
    */
   unusable?: true;
   facts?: CertificateFacts | undefined;
+  /** Of which a copy is kept, since it may vanish: another Secret's. */
+  pair?: KeyPair | undefined;
   /** Of the last one that could be served, where the Secret has none. */
   last?: Pick<CertificateFacts, "notAfter" | "sha256"> | undefined;
   problem?: Problem | undefined;
