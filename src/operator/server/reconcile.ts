@@ -63,6 +63,7 @@ async function reconcile(key: string, world: World, log: Log, signal: AbortSigna
   const other = await world.ownership.otherIn(live.metadata.namespace, signal);
   if (other !== undefined) {
     world.rollouts.note(key, undefined);
+    world.served.want(key, undefined);
     return { againMs: world.ownership.leaveTo(other, live) };
   }
 
@@ -70,6 +71,8 @@ async function reconcile(key: string, world: World, log: Log, signal: AbortSigna
   const { management } = resolved;
   if (live.metadata.deletionTimestamp) {
     world.rollouts.note(key, undefined);
+    // the address of its pod may soon be another's
+    world.served.want(key, undefined);
     const show = (refused: Problem) => judge({ server: live, management, refused }, world, log, signal);
     return retire(live, { world, log, signal, show });
   }

@@ -67,7 +67,7 @@ const warnings = [21, 7] as const;
 const usualDays = 90;
 
 /** When it is told that no renewed certificate has come: at first, and once more. */
-export function warningDates(ports: readonly ServedPort[]): Date[] {
+function warningDates(ports: readonly ServedPort[]): Date[] {
   const [first] = ports
     .flatMap(({ notBefore, notAfter }) => (notBefore && notAfter ? [{ notBefore, notAfter }] : []))
     .sort((a, b) => a.notAfter.getTime() - b.notAfter.getTime());

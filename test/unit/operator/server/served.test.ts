@@ -138,10 +138,8 @@ describe("what is asked", () => {
   test("nothing, while the pod is not ready, is ending or is not there", () => {
     expect(wanted({ pod: undefined })).toBeUndefined();
     expect(wanted({ pod: pod({ deletionTimestamp: "2026-11-23T11:59:00Z" }) })).toBeUndefined();
-    expect(wanted({ pod: { ...pod(), status: { podIP: "10.0.0.9" } } as LivePod })).toBeUndefined();
-    expect(
-      wanted({ pod: { ...pod(), status: { conditions: [{ type: "Ready", status: "True" }] } } as LivePod }),
-    ).toBeUndefined();
+    expect(wanted({ pod: { ...pod(), status: { podIP: "10.0.0.9" } } })).toBeUndefined();
+    expect(wanted({ pod: { ...pod(), status: { conditions: [{ type: "Ready", status: "True" }] } } })).toBeUndefined();
   });
   test("with a Secret that is gone, what was served last", () => {
     const before = { ...aServer(), status: { certificate: { sha256: "cd" } } };
