@@ -15,6 +15,7 @@ import {
   mailClientPackages,
   nameServerPackages,
 } from "../test/helpers/suite-packages.ts";
+import { buildCertManager } from "../test/lab/cert-manager.ts";
 import { buildKstatus } from "../test/lab/kstatus.ts";
 import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
 import { needPackages } from "../test/lab/packages.ts";
@@ -63,7 +64,8 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
     await namesUp();
     // outside the lab, from where Go modules can be reached
     if (requireAll) await buildPrograms(terminalProgress());
-    for (const build of [buildKstatus, buildPebble])
+    const certManager = isRun("test/services/operator-cert-manager.test.ts") ? [buildCertManager] : [];
+    for (const build of [buildKstatus, buildPebble, ...certManager])
       await build(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
     // a test that misses one says so and is skipped
     await needPackages([...browserPackages, ...dkimPackages, ...mailClientPackages, ...nameServerPackages]).catch(

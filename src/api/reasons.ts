@@ -140,6 +140,10 @@ export const reasons = {
     who: "needs person",
     meaning: "the certificate is not signed by an authority that clients trust",
   },
+  CertManagerMissing: {
+    who: "needs person",
+    meaning: "the cluster has no cert-manager, or the operator may not use it",
+  },
   CertificateCurrent: { meaning: "every port presents the certificate" },
   CertificateNotChecked: {
     who: "moving",

@@ -123,7 +123,10 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
 
     const { sha256 } = (await cluster.statusOf("third")).certificate ?? {};
     await cluster.remove("secrets", "third-cert");
-    await cluster.conditionIs("third", "CertificateReady", "CertificateMissing");
+    const { message } = await cluster.conditionIs("third", "CertificateReady", "CertificateMissing");
+    expect(message).toMatch(
+      /^there is no Secret third-cert in namespace chatmail\. The one before is served, until \d{4}-\d\d-\d\d$/,
+    );
     await says("third", "CertificateEndsSoon");
     expect(await served("third")).toEqual(all("Current"));
     expect((await cluster.statusOf("third")).certificate?.sha256).toBe(sha256);

@@ -11,6 +11,7 @@ import { type FoundIdentities, problemOf } from "../identity/read.ts";
 import { isOurs, textsIn } from "../identity/secret.ts";
 import { lacksPair, pairIn } from "../identity/table.ts";
 import type { Problem } from "../problem.ts";
+import { withCertManager } from "./observe-cert-manager.ts";
 import { readOthers } from "./read-others.ts";
 import type { SeenCertificate } from "./seen.ts";
 import type { World } from "./world.ts";
@@ -21,7 +22,8 @@ export async function observeCertificate(
   world: World,
   signal: AbortSignal,
 ): Promise<SeenCertificate> {
-  const ownName = childNames(server.metadata.name).tlsSecret;
+  const { tlsSecret: ownName, issuedTlsSecret } = childNames(server.metadata.name);
+  const { secret } = server.spec.certificate;
   const chosen = certificateSource(server.spec);
   const none = (message: string): SeenCertificate => ({
     source: "None",
@@ -32,22 +34,22 @@ export async function observeCertificate(
     case "None":
       return none(chosen.missing);
     case "Secret":
-      return givenCertificate(server, world, signal);
+      return givenCertificate(server, { source: "Secret", secretName: secret?.name ?? "" }, world, signal);
     case "SelfSigned": {
       const facts = tls && "value" in tls ? tls.value : undefined;
       return { source: "SelfSigned", secretName: ownName, facts, problem: tls && ownProblem(tls, ownName) };
     }
-    case "CertManager":
+    case "CertManager": {
+      const here = { source: "CertManager", secretName: issuedTlsSecret } as const;
+      return withCertManager(server, await givenCertificate(server, here, world, signal), world, signal);
+    }
     case "ACME":
-      return none(notYet[chosen.source]);
+      return none(notYet);
   }
 }
 
-const other = "put one into a Secret of type kubernetes.io/tls and set certificate.source to Secret";
-const notYet = {
-  CertManager: `this version does not ask cert-manager for a certificate: let a Certificate of your own do so and set certificate.source to Secret`,
-  ACME: `this version orders no certificate itself: ${other}`,
-} as const;
+const notYet =
+  "this version orders no certificate itself: put one into a Secret of type kubernetes.io/tls and set certificate.source to Secret";
 
 /** What keeps our own certificate from being served. */
 function ownProblem(tls: NonNullable<FoundIdentities["tls"]>, secretName: string): Problem | undefined {
@@ -56,10 +58,15 @@ function ownProblem(tls: NonNullable<FoundIdentities["tls"]>, secretName: string
   return { reason: "CertificateMissing", message };
 }
 
-async function givenCertificate(server: ChatmailServer, world: World, signal: AbortSignal): Promise<SeenCertificate> {
+/** Of a Secret that others fill. */
+async function givenCertificate(
+  server: ChatmailServer,
+  here: Pick<SeenCertificate, "source" | "secretName">,
+  world: World,
+  signal: AbortSignal,
+): Promise<SeenCertificate> {
   const { namespace } = server.metadata;
-  const secretName = server.spec.certificate.secret?.name ?? "";
-  const here = { source: "Secret", secretName } as const;
+  const { secretName } = here;
   const secret =
     world.stores.secrets.get(namespace, secretName) ??
     (await readOthers(

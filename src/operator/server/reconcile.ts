@@ -22,6 +22,7 @@ import {
 } from "./act.ts";
 import { lossesIn } from "./losses.ts";
 import { observe } from "./observe.ts";
+import { askIssuerAgainMs } from "./observe-cert-manager.ts";
 import { wantedNames } from "./observe-dns.ts";
 import { stallsAt } from "./progress.ts";
 import { keepFinalizer, retire } from "./retire.ts";
@@ -278,5 +279,8 @@ function againMs(server: ChatmailServer, seen: Seen, status: ChatmailServerStatu
   const dates = [nextDeadline(seen, now), stallsAt(status.conditions)].filter((date) => date !== undefined);
   const waits = dates.map((date) => Math.max(0, date.getTime() - now.getTime()) + 1_000);
   if (lossesIn(server, seen).length > 0) waits.push(lossAgainMs);
+  const lacking = status.conditions?.find(({ type }) => type === "CertificateReady")?.lastTransitionTime;
+  const askMs = askIssuerAgainMs(seen, lacking === undefined ? undefined : new Date(lacking), now);
+  if (askMs !== undefined) waits.push(askMs);
   return waits.length > 0 ? Math.min(...waits) : undefined;
 }

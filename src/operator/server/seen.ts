@@ -6,6 +6,7 @@ import type { TsigKey } from "../../dns/tsig.ts";
 import type { ConfigMap } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
 import type { OwnTexts } from "../../pod/pages/texts.ts";
+import type { IssuerRef } from "../cert-manager.ts";
 import type { FoundIdentities } from "../identity/read.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
 import type { NamesStatus } from "../tasks/dns.ts";
@@ -25,7 +26,7 @@ import type { Management } from "./spec.ts";
 
 /** Where the certificate comes from and how it is. */
 export interface SeenCertificate {
-  source: "SelfSigned" | "Secret" | "None";
+  source: "SelfSigned" | "Secret" | "CertManager" | "None";
   /** The Secret that the pod mounts. */
   secretName: string;
   /**
@@ -39,6 +40,10 @@ export interface SeenCertificate {
   /** Of the last one that could be served, where the Secret has none. */
   last?: Pick<CertificateFacts, "notAfter" | "sha256"> | undefined;
   problem?: Problem | undefined;
+  /** What else there is to say of one that is fine. */
+  note?: string | undefined;
+  /** Who is asked for it, where cert-manager can be asked. */
+  issuerRef?: IssuerRef | undefined;
 }
 
 /** Who holds one gets an address; only where registration asks for it. */

@@ -161,10 +161,14 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
   };
   const { facts, source } = seen.certificate;
   const from = source === "SelfSigned" ? "self-signed" : `from Secret ${seen.certificate.secretName}`;
+  const note = seen.certificate.note === undefined ? "" : `; ${seen.certificate.note}`;
   const until = facts ? `, until ${facts.changesAt.toISOString().slice(0, 10)}` : "";
   const missing = facts?.missingNames.length ? `; not for ${facts.missingNames.join(" and ")}` : "";
   return {
-    CertificateReady: verdict(certificateIsFine, { reason: "CertificateIssued", message: `${from}${until}${missing}` }),
+    CertificateReady: verdict(certificateIsFine, {
+      reason: "CertificateIssued",
+      message: `${from}${until}${missing}${note}`,
+    }),
     ...condition("CertificateServed", servedVerdict(server, seen, now)),
     StorageReady: storageVerdict(server, seen, now),
     AddressesReady: verdict(addressIsKnown, {

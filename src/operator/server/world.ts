@@ -16,6 +16,7 @@ import type { Store } from "../../kube/store.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
+import { CertManager } from "../cert-manager.ts";
 import { Fleets } from "../fleet/fleets.ts";
 import { UnsavedKeys } from "../identity/unsaved.ts";
 import { Ownership, type OwnershipTimes } from "../ownership.ts";
@@ -115,6 +116,8 @@ export interface World {
   basisOf: (spec: ChatmailServerSpec) => string | undefined;
   /** What is known of the records of domains. */
   names: DomainNames;
+  /** Who issues certificates, where the cluster has it. */
+  certManager: CertManager;
   /** Which certificates the relay pods present. */
   served: ServedCertificates;
   /** What running pods have mounted. */
@@ -242,6 +245,7 @@ export function makeWorld(options: {
     writtenOf,
     basisOf,
     names: namesOf(stores.servers, options.resolvers ?? getServers()),
+    certManager: new CertManager(client),
     served: servedOf(stores.servers, metrics),
     podSync: podSyncOf(stores.pods),
     fieldManager,
