@@ -53,3 +53,9 @@ export function isSourceOf(domain: unknown, source: unknown, isOwn: boolean): bo
   const isOrdered = source === "ACME" || source === "CertManager";
   return isOwn || !isOrdered || typeof domain !== "string" || !isSelfSignedDomain(domain);
 }
+
+/** The host of the ACME server. */
+export function authorityOf({ certificate }: Pick<ChatmailServerSpec, "certificate">): string {
+  const url = certificate.acme?.directoryURL ?? "";
+  return URL.canParse(url) ? new URL(url).host : url;
+}

@@ -156,6 +156,15 @@ export const ChatmailServerStatus = z
         secretName: z.string().max(253).optional().describe("Secret that the relay pod mounts."),
         notAfter: z.iso.datetime().optional().describe("When the certificate expires."),
         sha256: z.string().max(128).optional().describe("SHA-256 of the certificate, hexadecimal."),
+        renewalTime: z.iso.datetime().optional().describe("When the operator orders the next one, if it does."),
+        acme: z
+          .object({
+            accountURI: z.string().max(512).optional().describe("The account, as CAA records name it."),
+            lastError: z.string().max(2048).optional().describe("Why nothing was issued the last time."),
+            retryTime: z.iso.datetime().optional().describe("When it is tried again."),
+          })
+          .optional()
+          .describe("The order, if the operator orders the certificate itself."),
         served: z
           .array(
             z.object({

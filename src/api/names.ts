@@ -140,6 +140,8 @@ export const annotations = {
   update: `${group}/update`,
   /** On a ChatmailServer, by a person: any new value tries the revision that failed again. */
   retryUpdate: `${group}/retry-update`,
+  /** On the Secret of a certificate that is ordered by ACME: the order, and what was refused. */
+  acmeOrder: `${group}/acme-order`,
   /** On a volume claim or Secret that may outlive its server: the domain that it belongs to. */
   domain: `${group}/domain`,
 } as const;

@@ -176,6 +176,24 @@ export const reasons = {
     who: "needs edit",
     meaning: "nothing says where the certificate comes from; the message names what to set",
   },
+  CertificatePending: {
+    who: "moving",
+    withinMinutes: 30,
+    meaning: "a first certificate is being ordered; a self-signed one is served meanwhile",
+  },
+  CertificateWaits: {
+    who: "needs person",
+    meaning: "a first certificate is ordered as soon as the records that the message names are published",
+  },
+  CertificateOrderFailed: {
+    who: "passing",
+    withinMinutes: 60,
+    meaning: "the authority did not issue a certificate; the message has its words and when it is tried again",
+  },
+  AcmeAccountInvalid: {
+    who: "needs person",
+    meaning: "the ACME account can't be used: its Secret, or what the authority wants of its holder",
+  },
   DKIMKeyLost: {
     who: "needs person",
     meaning: "the DKIM key no longer exists or was replaced; no other key takes its place",

@@ -49,6 +49,8 @@ export interface DomainFacts {
    * no authority signed it.
    */
   mtaStsPolicy?: string | undefined;
+  /** The certificate is ordered: the authority has to find each name that it is to be for. */
+  isOrdered?: boolean;
   /** Who issues the certificate, by the name for CAA records, and for which ACME account. */
   issuer?: { domain: string; accountUri?: string | undefined } | undefined;
   /**
@@ -86,7 +88,9 @@ export function recordsOf(facts: DomainFacts): RecordSet[] {
     // a certificate authority looks www up
     alias("www", signed),
     ...(mtaStsPolicy === undefined
-      ? []
+      ? facts.isOrdered
+        ? [alias("mta-sts", "Recommended")]
+        : []
       : [
           alias("mta-sts", "Required"),
           { ...text(below("_mta-sts"), `v=STSv1; id=${policyId(mtaStsPolicy)}`), need: "Required" as const },

@@ -18,12 +18,14 @@ export interface PublishedFiles {
 export interface PlanOptions extends PublishedFiles {
   /** The server is being deleted: no mail and no accounts, whatever the spec says. */
   closing?: boolean;
+  /** Of the ACME account that may get certificates for the domain. */
+  acmeThumbprint?: string | undefined;
 }
 
 /** With the fields that differ from the built-in values of the format. */
 export function planOf(
   spec: ChatmailServerSpec,
-  { ownPages = true, texts = {}, closing = false }: PlanOptions = {},
+  { ownPages = true, texts = {}, closing = false, acmeThumbprint }: PlanOptions = {},
 ): WrittenPlan {
   const { accounts, certificate, domain, messages, network, privacy, services, storage, website } = spec;
   const { turn } = services;
@@ -66,7 +68,7 @@ export function planOf(
           own: ownPages && website.configMapName !== undefined,
           texts: Object.keys(texts).length > 0 ? texts : undefined,
         },
-        certificate: { selfSigned: certificate.source === "SelfSigned" },
+        certificate: { selfSigned: certificate.source === "SelfSigned", acmeThumbprint },
         services: {
           push: services.push,
           turn: turn.enabled,

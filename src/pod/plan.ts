@@ -100,6 +100,14 @@ export const DomainPlan = z.object({
        * know.
        */
       selfSigned: onOff.default(false),
+      /**
+       * Of the ACME account that orders certificates (RFC 7638): by which port 80 answers for any
+       * token that this account, and no other, is to be found there (RFC 8555 §8.3).
+       */
+      acmeThumbprint: z
+        .string()
+        .regex(/^[A-Za-z0-9_-]{43}$/, "is no thumbprint")
+        .optional(),
     })
     .prefault({}),
   services: z

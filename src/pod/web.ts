@@ -351,6 +351,20 @@ const headerLimits = `    large_client_header_buffers ${mostMxdelivHeaderBytes /
     max_headers ${mostMxdelivHeaders};
 `;
 
+/**
+ * What an authority finds that verifies the domain (RFC 8555 §8.3): for any token the same account.
+ * So nothing has to reach the relay while a certificate is ordered, and nobody else can have one
+ * ordered through it (decision 0041).
+ */
+const acmeAnswer = ({ certificate: { acmeThumbprint } }: DomainPlan) =>
+  acmeThumbprint === undefined
+    ? ""
+    : `    location ~ ^/[.]well-known/acme-challenge/(?<token>[A-Za-z0-9_-]+)$ {
+      default_type text/plain;
+      return 200 "$token.${acmeThumbprint}";
+    }
+`;
+
 /** Where there are several domains, one that is asked for by a name of none of them shows none. */
 const namelessSite = (plan: Plan) => `  server {
     listen 127.0.0.1:${loopback.http} proxy_protocol default_server;
@@ -375,7 +389,9 @@ const siteConf = (
   noValidator = website.own ? "" : "      etag off;\n      if_modified_since off;\n",
 ) => `  server {
     listen 127.0.0.1:${loopback.http} proxy_protocol${isAlone ? " default_server" : ""};
-${isAlone ? "" : `    server_name ${[...names, ...below("www", of, plan)].join(" ")};\n`}    return 301 https://${domain}$request_uri;
+${isAlone ? "" : `    server_name ${[...names, ...below("www", of, plan)].join(" ")};\n`}${acmeAnswer(of)}    location / {
+      return 301 https://${domain}$request_uri;
+    }
   }
   server {
     ${listenHttps}${isAlone ? " default_server" : ""};

@@ -55,6 +55,8 @@ export interface OperatorOptions {
   relayImage?: string;
   rollout?: Policy;
   now?: () => Date;
+  /** By which it finds name servers; by default those of this machine. */
+  resolvers?: readonly string[];
   /** What the reconcile sees instead of the world as it was made. */
   worldOf?: (made: World) => World;
 }
@@ -105,6 +107,7 @@ export class OperatorCluster {
       relayImage: options.relayImage ?? relayImage,
       ...(options.rollout && { rollout: options.rollout }),
       ...(options.now && { now: options.now }),
+      ...(options.resolvers && { resolvers: options.resolvers }),
       allowedImages: allowedImages(relayImage, ["registry.example/team/"]),
       ...(options.serverDefaults && { serverDefaults: options.serverDefaults }),
       operatorNamespace: namespace,

@@ -16,6 +16,18 @@ beforeAll(async () => {
 });
 afterAll(() => pod?.remove());
 
+const portEighty = async (path: string, host: string) => {
+  const socket = await LineSocket.open(pod.at(ports.http), undefined);
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nX-Forwarded-Host: evil.example\r\nConnection: close\r\n\r\n`);
+  const status = await socket.line();
+  const head: string[] = [];
+  for (let line = await socket.line(); line !== ""; line = await socket.line()) head.push(line);
+  const length = Number(head.find((line) => line.startsWith("Content-Length: "))?.slice(16) ?? 0);
+  const body = (await socket.bytes(length)).toString();
+  socket.destroy();
+  return { status, head, body };
+};
+
 const ask = (path: string, method = "GET", body = "", headers: Record<string, string> = {}) =>
   askHttps(pod, { path, method, body, headers });
 
@@ -130,15 +142,28 @@ test.each(["/nothing", "/../etc/passwd", "/%2e%2e/nginx.conf", "/new/more"])("%s
 test.each(["_web.test", "www._web.test", "evil.example", "evil.example:8080", "[::1]"])(
   "port 80 asked as %s points to the domain and nowhere else",
   async (host) => {
-    const socket = await LineSocket.open(pod.at(ports.http), undefined);
-    socket.write(`GET /x?y HTTP/1.1\r\nHost: ${host}\r\nX-Forwarded-Host: evil.example\r\nConnection: close\r\n\r\n`);
-    expect(await socket.line()).toMatch(/^HTTP\/1\.1 301 /);
-    const head: string[] = [];
-    for (let line = await socket.line(); line !== ""; line = await socket.line()) head.push(line);
-    socket.destroy();
+    const { status, head } = await portEighty("/x?y", host);
+    expect(status).toMatch(/^HTTP\/1\.1 301 /);
     expect(head).toContain("Location: https://_web.test/x?y");
   },
 );
+
+test("an authority finds the ACME account of the plan at any token, and all else on port 80 is as before", async () => {
+  const challenge = "/.well-known/acme-challenge";
+  const thumbprint = "t-_".padEnd(43, "T");
+  const spec = ChatmailServerSpec.parse({ domain: "_web.test", accounts: fewNewAddresses });
+  expect((await portEighty(`${challenge}/aB-_9`, "_web.test")).status).toMatch(/ 301 /);
+  await pod.usePlan(planText(planOf(spec, { acmeThumbprint: thumbprint })));
+  for (const host of ["_web.test", "www._web.test", "mta-sts._web.test"])
+    expect(await portEighty(`${challenge}/aB-_9`, host)).toMatchObject({
+      status: "HTTP/1.1 200 OK",
+      body: `aB-_9.${thumbprint}`,
+    });
+  for (const path of ["/", "/a/b", "/a.b", "/a%0d%0aX: y", ""])
+    expect((await portEighty(challenge + path, "_web.test")).status).toMatch(/ 301 /);
+  await pod.usePlan(planText(planOf(spec)));
+  expect((await portEighty(`${challenge}/aB-_9`, "_web.test")).status).toMatch(/ 301 /);
+});
 
 test("a name whose certificate no browser accepts asks for no strict transport: the page could not be opened again", async () => {
   for (const path of ["/", "/nothing", "/new"])

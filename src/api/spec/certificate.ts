@@ -62,6 +62,9 @@ const ExternalAccount = z
   })
   .describe("Ties the ACME account to an account that you have with the authority (external account binding).");
 
+/** Where a spec names none. */
+export const builtInAccountSecret = "chatmail-acme-account";
+
 const Acme = z
   .object({
     directoryURL: httpsUrl("directoryURL")
@@ -96,7 +99,7 @@ const Acme = z
       .optional()
       .describe("Profile of the certificate, as the directory lists them. Default: the authority's own choice."),
     accountSecretName: objectName("accountSecretName")
-      .default("chatmail-acme-account")
+      .default(builtInAccountSecret)
       .describe(
         "Secret with the key of the ACME account. The operator creates it where it does not exist; servers that name the same Secret share the account.",
       ),

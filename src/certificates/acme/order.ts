@@ -92,9 +92,12 @@ const passing: readonly string[] = ["unreachable", "serverInternal", "rateLimite
 export const storedOf = (order: Order): StoredOrder =>
   "url" in order ? { memory: order.memory, current: { url: order.url, names: order.names } } : { memory: order.memory };
 
-/** It is looked at before anything else is done with it. */
-export const resumed = ({ memory, current }: StoredOrder, now: Date): Order =>
-  current ? { is: "Validating", ...current, since: now.toISOString(), memory } : { is: "Idle", memory };
+/**
+ * It is looked at before anything else is done with it; challenges that nobody has answered yet are
+ * answered then.
+ */
+export const resumed = ({ memory, current }: StoredOrder): Order =>
+  current ? { is: "Authorizing", ...current, memory } : { is: "Idle", memory };
 
 export function next(order: Order, event: OrderEvent, now: Date): Step {
   switch (event.is) {
@@ -120,8 +123,8 @@ function wanted(order: Order, { domain, optional }: Extract<OrderEvent, { is: "w
   if (memory.retryTime !== undefined && new Date(memory.retryTime) > now)
     return { order, task: { do: "wait", until: memory.retryTime } };
   if ("url" in order) {
-    const going: Order = { ...order, is: "Validating", since: now.toISOString() };
-    return { order: going, task: { do: "look", url: order.url, afterMs: 0 } };
+    const { names, url } = order;
+    return { order: { is: "Authorizing", names, url, memory }, task: { do: "look", url, afterMs: 0 } };
   }
   const names = [domain, ...optional.filter((name) => !isLeft(memory, name, now))];
   return { order: { is: "Creating", names, memory }, task: { do: "create", names } };

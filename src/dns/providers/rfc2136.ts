@@ -120,7 +120,7 @@ interface Session {
 }
 
 /** The first server that answers, and the zone. */
-async function openSession(options: Rfc2136Options): Promise<Session> {
+export async function openSession(options: Rfc2136Options): Promise<Session> {
   const silent: string[] = [];
   for (const name of options.servers) {
     options.signal?.throwIfAborted();
@@ -240,7 +240,7 @@ const probe = (session: Session, prerequisite: Prerequisite) =>
 const conflicts: readonly string[] = ["YXDOMAIN", "YXRRSET", "NXRRSET", "NXDOMAIN"];
 
 /** NOERROR, or which prerequisite does not hold. */
-async function send(
+export async function send(
   session: Session,
   { prerequisites, changes }: Pick<Update, "prerequisites" | "changes">,
 ): Promise<string> {

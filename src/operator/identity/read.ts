@@ -1,4 +1,5 @@
 /** Which identities of a server there are. Reading makes nothing. */
+import { certificateSource } from "../../api/certificate-source.ts";
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { dkimFingerprint, publicDkimKey } from "../../dns/dkim-key.ts";
 import { resources, type Secret } from "../../kube/kinds.ts";
@@ -60,7 +61,8 @@ export function foundIn<Name extends IdentityName>(
     const message = `Secret ${secret.metadata.name} of an earlier server is being deleted; a new one is created when it is gone`;
     return { state: "foreign", secret, problem: { reason: "Progressing", message } };
   }
-  const at = { domain: server.spec.domain, now, secretName: secret.metadata.name };
+  const ordered = certificateSource(server.spec).source === "ACME";
+  const at = { domain: server.spec.domain, now, secretName: secret.metadata.name, ordered };
   const { value, problem } = identities[name].judge(textsIn(secret), at);
   if (value === undefined || problem) return { state: "broken", secret, value, problem };
   return { state: "present", secret, value };

@@ -17,7 +17,10 @@ import type { Concern, Problem } from "../problem.ts";
 
 /** What programs and the status need of each. */
 export interface IdentityValues {
-  /** The self-signed certificate: clients remember its key. */
+  /**
+   * The self-signed certificate: clients remember its key. Where one is ordered by ACME, that one,
+   * with the key of the self-signed one that is served until it is there.
+   */
   tls: CertificateFacts;
   /** What TURN credentials are made with: whoever knows it may relay through the server. */
   turn: string;
@@ -41,7 +44,10 @@ interface Identity<Value> {
   type: "kubernetes.io/tls" | "Opaque";
   isFor: (spec: ChatmailServerSpec) => boolean;
   /** Pure. Broken is what has no value or a problem. */
-  judge: (texts: Texts, at: { domain: string; now: Date; secretName: string }) => { value?: Value; problem?: Problem };
+  judge: (
+    texts: Texts,
+    at: { domain: string; now: Date; secretName: string; ordered: boolean },
+  ) => { value?: Value; problem?: Problem };
   /** The texts of a new one. */
   make: (domain: string, now: Date) => Promise<Texts> | Texts;
   /** The pod can't do without it. */
@@ -62,11 +68,13 @@ export const identities: { readonly [Name in IdentityName]: Identity<IdentityVal
     type: "kubernetes.io/tls",
     podNeedsIt: true,
     concern: "CertificateReady",
-    isFor: (spec) => certificateSource(spec).source === "SelfSigned",
-    judge(texts, { domain, now, secretName }) {
+    isFor: (spec) => ["SelfSigned", "ACME"].includes(certificateSource(spec).source),
+    judge(texts, { domain, now, secretName, ordered }) {
       const pair = pairIn(texts);
       if (!pair) return { problem: { reason: "CertificateMissing", message: lacksPair(secretName) } };
       const { facts, problem } = judgeCertificate({ ...pair, domain, now });
+      // one of an authority is renewed by another one, not by a self-signed one
+      if (ordered && facts && problem?.reason !== "CertificateMismatch") return { value: facts };
       return { ...(facts && { value: facts }), ...(problem && { problem }) };
     },
     async make(domain, now) {

@@ -5,6 +5,7 @@ import { annotations, apiVersion, chatmailServer, childNames } from "../../api/n
 import { ApiError, isApiError } from "../../kube/client.ts";
 import { resources } from "../../kube/kinds.ts";
 import { type KubeObject, keyOf } from "../../kube/object.ts";
+import { accountSecretOf, makeAccount } from "../identity/acme-account.ts";
 import { makeIdentity, mendMetadata } from "../identity/make.ts";
 import { problemOf, toMake } from "../identity/read.ts";
 import { isMadeFor, notMadeFor, secretNameOf } from "../identity/secret.ts";
@@ -132,6 +133,23 @@ export async function keepIdentities(
     await noting(done, { what, concern }, write);
   }
   return made;
+}
+
+/** True where the key of the ACME account was made. */
+export async function keepAccount(
+  server: ChatmailServer,
+  seen: Seen,
+  done: Done,
+  world: World,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (!seen.certificate.acme?.missing) return false;
+  const what = `Secret ${accountSecretOf(server)}`;
+  await noting(done, { what, concern: "CertificateReady" }, async () => {
+    await makeAccount(server, world, signal);
+    done.sent.push(what);
+  });
+  return true;
 }
 
 async function applyChildren(

@@ -21,6 +21,7 @@ export async function runServerController(
     world.ownership.run(signal),
     world.relays.run({ log, signal, ...(metrics && { metrics }) }),
     world.names.run({ log, signal, ...(metrics && { metrics }) }),
+    world.certificates.run({ log, signal, ...(metrics && { metrics }) }),
     world.served.run({ log, signal, ...(metrics && { metrics }) }),
     runController({
       ...options,
@@ -71,6 +72,7 @@ function sourcesOf(world: World): Source[] {
     world.relays.source(serverOf),
     world.rollouts.source(),
     world.names.source(),
+    world.certificates.source(),
     world.served.source(),
     fromMapped(world.otherSecrets, ({ object }) => world.serversBySecret.get(keyOf(object)).map(keyOf)),
     // what cert-manager has issued

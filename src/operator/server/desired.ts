@@ -61,6 +61,7 @@ export function lastingChildren(
       object: planConfigMap(server, {
         ownPages: seen.website?.pages?.hasFrontPage ?? true,
         texts: seen.website?.pages?.texts,
+        acmeThumbprint: seen.certificate.acme?.thumbprint,
       }),
       concern: "UpToDate",
     },

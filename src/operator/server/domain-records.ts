@@ -26,10 +26,17 @@ export function domainRecords(server: ChatmailServer, seen: Seen): DomainRecords
   if (isLost("dkim", server, seen) || (isUnknown && server.status?.dkim)) return undefined;
   const keys = presentIn(found)?.published ?? [];
   const addresses = bySide(server, addressesOf(server, seen)).outside.map(({ value }) => value);
+  const { source } = seen.certificate;
   const policy = hasPolicy(domain, seen) ? mtaStsPolicy(domain) : undefined;
   return {
     addressed: addresses.length > 0,
-    sets: recordsOf({ domain, addresses, keys, mtaStsPolicy: policy }),
+    sets: recordsOf({
+      domain,
+      addresses,
+      keys,
+      mtaStsPolicy: policy,
+      isOrdered: source === "ACME" && !isSelfSignedDomain(domain),
+    }),
     reverse: reverseNames({ domain, addresses }),
   };
 }
@@ -38,7 +45,7 @@ export function domainRecords(server: ChatmailServer, seen: Seen): DomainRecords
  * Who sends mail to a domain that signed its own certificate can't verify it. A certificate that is
  * not for the name mta-sts could not serve the policy.
  */
-function hasPolicy(domain: string, { certificate: { source, facts } }: Seen): boolean {
-  if (isSelfSignedDomain(domain) || source === "SelfSigned") return false;
+function hasPolicy(domain: string, { certificate: { source, facts, onItsWay } }: Seen): boolean {
+  if (isSelfSignedDomain(domain) || source === "SelfSigned" || onItsWay) return false;
   return !facts?.missingNames.includes(`mta-sts.${domain}`);
 }

@@ -1,4 +1,5 @@
 /** Which certificate a server has, and whether it can serve with it. */
+import type { X509Certificate } from "node:crypto";
 import { certificateSource } from "../../api/certificate-source.ts";
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { isSelfSignedDomain } from "../../api/domain.ts";
@@ -11,6 +12,7 @@ import { type FoundIdentities, problemOf } from "../identity/read.ts";
 import { isOurs, textsIn } from "../identity/secret.ts";
 import { lacksPair, pairIn } from "../identity/table.ts";
 import type { Problem } from "../problem.ts";
+import { acmeCertificate } from "./observe-acme.ts";
 import { withCertManager } from "./observe-cert-manager.ts";
 import { readOthers } from "./read-others.ts";
 import type { SeenCertificate } from "./seen.ts";
@@ -39,17 +41,14 @@ export async function observeCertificate(
       const facts = tls && "value" in tls ? tls.value : undefined;
       return { source: "SelfSigned", secretName: ownName, facts, problem: tls && ownProblem(tls, ownName) };
     }
+    case "ACME":
+      return acmeCertificate(server, tls, await bundleOf(server, world, signal), world, signal);
     case "CertManager": {
       const here = { source: "CertManager", secretName: issuedTlsSecret } as const;
       return withCertManager(server, await givenCertificate(server, here, world, signal), world, signal);
     }
-    case "ACME":
-      return none(notYet);
   }
 }
-
-const notYet =
-  "this version orders no certificate itself: put one into a Secret of type kubernetes.io/tls and set certificate.source to Secret";
 
 /** What keeps our own certificate from being served. */
 function ownProblem(tls: NonNullable<FoundIdentities["tls"]>, secretName: string): Problem | undefined {
@@ -96,13 +95,24 @@ async function givenCertificate(
 
 /** Undefined where clients take a certificate that nobody signed. */
 async function rootsFor(
-  { metadata: { namespace }, spec }: ChatmailServer,
+  server: ChatmailServer,
   world: World,
   signal: AbortSignal,
 ): Promise<Roots | { problem: string } | undefined> {
-  if (isSelfSignedDomain(spec.domain)) return undefined;
+  if (isSelfSignedDomain(server.spec.domain)) return undefined;
+  const bundle = await bundleOf(server, world, signal);
+  if (!bundle) return publicRoots();
+  return "problem" in bundle ? bundle : new Roots(bundle.read, publicRoots());
+}
+
+/** The authorities of the spec; undefined where it names none. */
+async function bundleOf(
+  { metadata: { namespace }, spec }: ChatmailServer,
+  world: World,
+  signal: AbortSignal,
+): Promise<{ pem: string; read: X509Certificate[] } | { problem: string } | undefined> {
   const { caBundle } = spec.certificate;
-  if (!caBundle) return publicRoots();
+  if (!caBundle) return undefined;
   const { configMapName: name, key } = caBundle;
   const found = await world.client.get(resources.configMap, { namespace, name }, signal);
   if (!found)
@@ -113,5 +123,5 @@ async function rootsFor(
   const bundle = certificatesIn(text, called);
   if ("problem" in bundle) return bundle;
   if (bundle.read.length === 0) return { problem: `${called} contains no certificate in PEM format` };
-  return new Roots(bundle.read, publicRoots());
+  return { pem: text, read: bundle.read };
 }

@@ -80,6 +80,12 @@ export function wantedNames(server: ChatmailServer, seen: Seen): WantedNames | u
   };
 }
 
+/** Where the operator may write records of the domain. Pure. */
+export function wantedRecords(server: ChatmailServer, seen: Seen): Omit<WantedUpdate, "records"> | undefined {
+  const { records: _, ...update } = wantedUpdate(server, seen, []) ?? {};
+  return "domain" in update ? update : undefined;
+}
+
 /** Records are ours that were written for one of the domain's keys: also in a restored cluster. */
 function wantedUpdate(
   { spec }: ChatmailServer,

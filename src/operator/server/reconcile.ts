@@ -14,6 +14,7 @@ import {
   applyLasting,
   applyPod,
   applyStatus,
+  keepAccount,
   keepIdentities,
   nothingDone,
   noting,
@@ -22,6 +23,7 @@ import {
 } from "./act.ts";
 import { lossesIn } from "./losses.ts";
 import { observe } from "./observe.ts";
+import { wantedCertificate } from "./observe-acme.ts";
 import { askIssuerAgainMs } from "./observe-cert-manager.ts";
 import { wantedNames } from "./observe-dns.ts";
 import { stallsAt } from "./progress.ts";
@@ -125,6 +127,7 @@ async function look(server: ResolvedServer, world: World, log: Log, signal: Abor
   // it is verified, and nothing is published
   const { update: _, ...wanted } = wantedNames(server, seen) ?? {};
   world.names.want(keyOf(server), "domain" in wanted ? wanted : undefined);
+  world.certificates.want(keyOf(server), undefined);
   world.served.want(keyOf(server), wantedServed(server, seen));
   const status = await judge({ server, seen }, world, log, signal);
   return { againMs: againMs(server, seen, status, world.now()) };
@@ -159,7 +162,8 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
     });
     if (isManaged) await applyLasting(server, seen, done, world, signal);
     // Paused keeps the pod, its volume and its Service as they are, and no more.
-    const made = await keepIdentities(server, seen, done, world, signal);
+    const madeAccount = await keepAccount(server, seen, done, world, signal);
+    const made = (await keepIdentities(server, seen, done, world, signal)) || madeAccount;
     // What runs is described by what is in the cluster.
     if (made) seen = await observe(server, world, signal);
     await applyDomain(server, seen, done, world, signal);
@@ -182,6 +186,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
 
   if (!isManaged) seen = { ...seen, waiting: waitingChanges(server, seen, after.update, world) };
   world.names.want(keyOf(server), wantedNames(server, seen));
+  world.certificates.want(keyOf(server), wantedCertificate(server, seen));
   world.served.want(keyOf(server), wantedServed(server, seen));
   const status = await judge({ server, seen, failures, pending }, world, log, signal);
   return { againMs: againMs(server, seen, status, world.now()), ...(failures.length > 0 && { retry: true }) };

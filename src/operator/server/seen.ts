@@ -9,6 +9,7 @@ import type { OwnTexts } from "../../pod/pages/texts.ts";
 import type { IssuerRef } from "../cert-manager.ts";
 import type { FoundIdentities } from "../identity/read.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
+import type { CertificateStatus, WantedAccount } from "../tasks/certificates.ts";
 import type { NamesStatus } from "../tasks/dns.ts";
 import type { RelayStatus } from "../tasks/relay-status.ts";
 import type { ServedStatus } from "../tasks/served.ts";
@@ -26,7 +27,7 @@ import type { Management } from "./spec.ts";
 
 /** Where the certificate comes from and how it is. */
 export interface SeenCertificate {
-  source: "SelfSigned" | "Secret" | "CertManager" | "None";
+  source: "SelfSigned" | "Secret" | "CertManager" | "ACME" | "None";
   /** The Secret that the pod mounts. */
   secretName: string;
   /**
@@ -44,6 +45,21 @@ export interface SeenCertificate {
   note?: string | undefined;
   /** Who is asked for it, where cert-manager can be asked. */
   issuerRef?: IssuerRef | undefined;
+  /** Self-signed, until one of an authority takes its place. */
+  onItsWay?: true;
+  /** Where the operator orders it itself. */
+  acme?: SeenAcme;
+}
+
+/** The account and the order. */
+export interface SeenAcme {
+  /** The Secret of the account does not exist yet. */
+  missing: boolean;
+  thumbprint?: string;
+  /** Undefined where it can't be used. */
+  account?: WantedAccount;
+  /** Undefined until the task has looked. */
+  status: CertificateStatus | undefined;
 }
 
 /** Who holds one gets an address; only where registration asks for it. */

@@ -13,12 +13,13 @@ import type { Judged, Seen } from "./seen.ts";
 import { timeText } from "./time-text.ts";
 import { acceptingVerdict } from "./verdicts/accepting.ts";
 import { addressesMessage, addressIsKnown } from "./verdicts/addresses.ts";
-import { certificateIsFine, keyIsFine } from "./verdicts/certificate.ts";
+import { certificateIsFine, certificateOrigin, keyIsFine } from "./verdicts/certificate.ts";
 import { type Check, fine, firstProblem, isAtRest, notCreated } from "./verdicts/check.ts";
 import { deliverableVerdict, mailIsDelivered } from "./verdicts/deliverable.ts";
 import { dnsVerdict, recordsArePublished, unpublished } from "./verdicts/dns.ts";
 import { expiryLateAfterMs, expiryVerdict } from "./verdicts/expiry.ts";
 import { inviteOf, invitesVerdict } from "./verdicts/invites.ts";
+import { renewalNote } from "./verdicts/order.ts";
 import { podIsCurrent, podIsReady } from "./verdicts/pod.ts";
 import { recordsIn } from "./verdicts/records.ts";
 import { certificateIn, servedDeadlines, servedIsValid, servedVerdict } from "./verdicts/served.ts";
@@ -159,15 +160,14 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
     const problem = check(seen, server, now);
     return problem ? { status: "False", ...problem } : { status: "True", ...fine };
   };
-  const { facts, source } = seen.certificate;
-  const from = source === "SelfSigned" ? "self-signed" : `from Secret ${seen.certificate.secretName}`;
-  const note = seen.certificate.note === undefined ? "" : `; ${seen.certificate.note}`;
+  const { facts } = seen.certificate;
+  const from = certificateOrigin(server, seen);
   const until = facts ? `, until ${facts.changesAt.toISOString().slice(0, 10)}` : "";
   const missing = facts?.missingNames.length ? `; not for ${facts.missingNames.join(" and ")}` : "";
   return {
     CertificateReady: verdict(certificateIsFine, {
       reason: "CertificateIssued",
-      message: `${from}${until}${missing}${note}`,
+      message: `${from}${until}${missing}${renewalNote(seen)}`,
     }),
     ...condition("CertificateServed", servedVerdict(server, seen, now)),
     StorageReady: storageVerdict(server, seen, now),

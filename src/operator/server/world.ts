@@ -2,6 +2,7 @@
 import { getServers } from "node:dns";
 import type { ChatmailServer, ChatmailServerSpec, WrittenServer, WrittenSpec } from "../../api/chatmail-server.ts";
 import { chatmailServer, childNames, fieldManager, group, labels, version } from "../../api/names.ts";
+import { builtInAccountSecret } from "../../api/spec/certificate.ts";
 import { Applier } from "../../kube/apply.ts";
 import { Cache } from "../../kube/cache.ts";
 import type { Client } from "../../kube/client.ts";
@@ -18,10 +19,13 @@ import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
 import { CertManager } from "../cert-manager.ts";
 import { Fleets } from "../fleet/fleets.ts";
+import { orderStore } from "../identity/order-store.ts";
 import { UnsavedKeys } from "../identity/unsaved.ts";
 import { Ownership, type OwnershipTimes } from "../ownership.ts";
 import { builtInPolicy, type Policy } from "../rollout/policy.ts";
 import { type Group, Rollouts } from "../rollout/rollouts.ts";
+import { Certificates } from "../tasks/certificates.ts";
+import { ChallengeRecords } from "../tasks/challenge-records.ts";
 import { DomainNames } from "../tasks/dns.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
 import { ServedCertificates } from "../tasks/served.ts";
@@ -120,6 +124,8 @@ export interface World {
   certManager: CertManager;
   /** Which certificates the relay pods present. */
   served: ServedCertificates;
+  /** What is known of certificates that are ordered. */
+  certificates: Certificates;
   /** What running pods have mounted. */
   podSync: PodSync;
   /** Under which we own fields. */
@@ -247,6 +253,7 @@ export function makeWorld(options: {
     names: namesOf(stores.servers, options.resolvers ?? getServers()),
     certManager: new CertManager(client),
     served: servedOf(stores.servers, metrics),
+    certificates: certificatesOf(stores, client, { now, resolvers: options.resolvers ?? getServers() }),
     podSync: podSyncOf(stores.pods),
     fieldManager,
     relayImage,
@@ -284,6 +291,8 @@ export function makeWorld(options: {
         spec.certificate?.secret?.name,
         spec.accounts?.invitesSecretName,
         spec.dns?.rfc2136?.tsig?.secretRef?.name,
+        spec.certificate?.acme?.externalAccountBinding?.secretRef?.name,
+        spec.certificate?.acme && (spec.certificate.acme.accountSecretName ?? builtInAccountSecret),
       ],
       serverDefaults,
     ),
@@ -338,6 +347,22 @@ function servedOf(servers: Store<LiveServer>, metrics: Metrics | undefined): Ser
     }),
   );
   return served;
+}
+
+function certificatesOf(
+  stores: Stores,
+  client: Client,
+  { now, resolvers }: { now: () => Date; resolvers: readonly string[] },
+): Certificates {
+  const certificates = new Certificates({
+    store: orderStore({ secrets: stores.secrets, client }),
+    records: new ChallengeRecords({ resolvers, now: () => new Date() }),
+    now,
+  });
+  stores.servers.listen(({ type, object }) => {
+    if (type === "deleted") certificates.want(keyOf(object), undefined);
+  });
+  return certificates;
 }
 
 function podSyncOf(pods: Store<LivePod>): PodSync {

@@ -303,7 +303,7 @@ describe("accepted:", () => {
     },
     {
       change: "a choice comes",
-      by: (shape) => at(shape, "spec.certificate.source").enum?.push("ACME"),
+      by: (shape) => at(shape, "spec.certificate.source").enum?.push("Broker"),
     },
     {
       change: "bounds are wider",
@@ -318,9 +318,9 @@ describe("accepted:", () => {
     {
       change: "a new field has rules with old ones",
       by: (shape) => {
-        group(shape, "spec.certificate").acme = { type: "object", properties: { email: text } };
-        addRule(shape, "spec.certificate", onlyWhen("acme", "source", "ACME", "Auto"));
-        addRule(shape, "spec.certificate", onlyWhen("acme.email", "source", "ACME", "Auto"));
+        group(shape, "spec.certificate").broker = { type: "object", properties: { email: text } };
+        addRule(shape, "spec.certificate", onlyWhen("broker", "source", "Broker", "Auto"));
+        addRule(shape, "spec.certificate", onlyWhen("broker.email", "source", "Broker", "Auto"));
         group(shape, "spec.accounts").least = { type: "integer" };
         addRule(shape, "spec.accounts", notGreater("least", "sendBurst"));
       },

@@ -1,3 +1,5 @@
+import { authorityOf } from "../../../api/certificate-source.ts";
+import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { problemOf } from "../../identity/read.ts";
 import type { Problem } from "../../problem.ts";
 import { lossesIn } from "../losses.ts";
@@ -14,6 +16,13 @@ function withLast({ problem, last }: Seen["certificate"]): Problem | undefined {
   if (!problem || !last) return problem;
   const until = last.notAfter.toISOString().slice(0, 10);
   return { ...problem, message: `${problem.message}. The one before is served, until ${until}` };
+}
+
+/** Where it comes from, for a sentence. */
+export function certificateOrigin({ spec }: ChatmailServer, { certificate }: Pick<Seen, "certificate">): string {
+  const { source, secretName, onItsWay } = certificate;
+  if (source === "SelfSigned" || onItsWay) return "self-signed";
+  return source === "ACME" ? `from ${authorityOf(spec)}` : `from Secret ${secretName}`;
 }
 
 export const keyIsFine: Check = (seen, server) =>

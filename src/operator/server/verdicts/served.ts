@@ -9,6 +9,7 @@ import type { Seen } from "../seen.ts";
 import { isServing } from "../serving.ts";
 import { timeText } from "../time-text.ts";
 import type { Check } from "./check.ts";
+import { orderIn } from "./order.ts";
 
 /** What is asked of the pod; undefined while it is not ready, or where nothing is known to compare. */
 export function wantedServed(server: ChatmailServer, { certificate, pod }: Seen): WantedServed | undefined {
@@ -96,11 +97,11 @@ function endedPorts(ports: readonly ServedPort[], now: Date): Problem | undefine
 
 /** The certificate in the status. What was known of one that is gone stays: it is served on. */
 export function certificateIn(server: ChatmailServer, seen: Seen): Pick<ChatmailServerStatus, "certificate"> {
-  const { facts, last, source, secretName } = seen.certificate;
+  const { facts, last, source, secretName, onItsWay } = seen.certificate;
   const { notAfter, sha256 } = server.status?.certificate ?? {};
   const from = facts ?? last;
   const known = from
-    ? { notAfter: timeText(from.notAfter), sha256: from.sha256 }
+    ? { ...(!onItsWay && { notAfter: timeText(from.notAfter) }), sha256: from.sha256 }
     : { ...(notAfter && { notAfter }), ...(sha256 && { sha256 }) };
   if (!from && (source === "None" || sha256 === undefined || !seen.statefulSet)) return {};
   const served = seen.served?.ports.map(({ port, state, notAfter: end }) => ({
@@ -108,7 +109,7 @@ export function certificateIn(server: ChatmailServer, seen: Seen): Pick<Chatmail
     state,
     ...(end && { notAfter: timeText(end) }),
   }));
-  return { certificate: { source, secretName, ...known, ...(served && { served }) } };
+  return { certificate: { source, secretName, ...known, ...orderIn(server, seen), ...(served && { served }) } };
 }
 
 const shortReasons: readonly Reason[] = ["CertificateEnding", "CertificateEndsSoon"];
