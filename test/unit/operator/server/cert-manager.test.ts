@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ApiError } from "../../../../src/kube/api-error.ts";
-import { type CertCondition, type Certificate, CertManager } from "../../../../src/operator/cert-manager.ts";
+import { type CertCondition, CertManager } from "../../../../src/operator/cert-manager.ts";
 import { askIssuerAgainMs, withCertManager } from "../../../../src/operator/server/observe-cert-manager.ts";
 import { certManagerCertificate } from "../../../../src/operator/server/resources/certificate.ts";
 import type { SeenCertificate } from "../../../../src/operator/server/seen.ts";
@@ -183,7 +183,7 @@ describe("what is asked for", () => {
     certManagerCertificate(
       aServer({ domain, certificate: { source: "CertManager", certManager: { issuerRef, ...certManager } } }),
       issuerRef,
-    ).spec as Certificate["spec"];
+    ).spec;
   test("the names of the domain, and a key that stays", () => {
     expect(specOf("nine.example")).toEqual({
       secretName: "nine-tls-issued",
