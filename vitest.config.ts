@@ -1,14 +1,41 @@
 import { availableParallelism } from "node:os";
+import { basename } from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Patience of a whole test, in milliseconds, one figure per suite; inside a test `until` waits. */
 const patienceMs = { unit: 30_000, services: 180_000, cluster: 360_000 };
 
 /**
- * Their faults last for a second or two, in which a loop has to have its turns, so nothing else
- * runs beside the two of them.
+ * Their faults last for a second or two, in which a loop has to have its turns, so nothing of their
+ * suite runs beside the two of them.
  */
 const alone = ["test/services/kube-faults.test.ts", "test/services/kube-lease.test.ts"];
+
+/**
+ * They replace or stop the operator of all, or the rules of kube-proxy: nothing else of the cluster
+ * runs beside them.
+ */
+const onWholeCluster = ["deletion", "lab", "upgrade"].map((name) => `test/cluster/${name}.test.ts`);
+
+/**
+ * Files of a minute and more, the longest first. They start first: one that comes last would run
+ * alone for as long. `npm test` prints how long each took.
+ */
+const longest = [
+  ...["pages", "probe", "operator-stories", "login-flood", "joining", "plan", "fleet-rollout", "sasl"],
+  ...["operator", "limits", "conversation", "rollback"],
+].map((name) => `${name}.test.ts`);
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const at = longest.indexOf(basename(moduleId));
+      return at < 0 ? longest.length : at;
+    };
+    return (await super.sort(files)).toSorted((one, other) => place(one) - place(other));
+  }
+}
 
 interface Part {
   name: string;
@@ -38,13 +65,16 @@ const part = (suite: keyof typeof patienceMs, { name, files, workers, turn = 0, 
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       part("unit", { name: "unit", shared: true, workers: availableParallelism() }),
       // most of a file's time is waiting: each has relays of its own, and names of its own in the
       // lab's DNS
-      part("services", { name: "services", files: { exclude: alone }, workers: 3, turn: 1 }),
+      part("services", { name: "services", files: { exclude: alone }, workers: 5, turn: 1 }),
       part("services", { name: "services, alone", files: { include: alone }, workers: 2, turn: 2 }),
-      part("cluster", { name: "cluster", workers: 1, turn: 3 }),
+      // each has servers of its own; all share one operator
+      part("cluster", { name: "cluster", files: { exclude: onWholeCluster }, workers: 3, turn: 3 }),
+      part("cluster", { name: "cluster, alone", files: { include: onWholeCluster }, workers: 1, turn: 4 }),
     ],
   },
 });

@@ -20,6 +20,7 @@ export const bundles = {
   "relay-hash": "src/relay/accounts/hash-worker.ts",
   expire: "src/main/expire.ts",
   backup: "src/main/backup.ts",
+  users: "src/main/users.ts",
   render: "src/main/render.ts",
 } as const;
 
@@ -58,9 +59,9 @@ export async function bundle(names: readonly (keyof typeof bundles)[], folder: s
 
 const allNames = Object.keys(bundles) as (keyof typeof bundles)[];
 
-/** What the images hold beside Debian's packages. Writes nothing. */
-export async function bundledPackages(): Promise<Package[]> {
-  const { metafile } = await build({ ...optionsFor(allNames, dist), write: false, sourcemap: false });
+/** What an image with these bundles holds beside Debian's packages. Writes nothing. */
+export async function bundledPackages(names: readonly (keyof typeof bundles)[] = allNames): Promise<Package[]> {
+  const { metafile } = await build({ ...optionsFor(names, dist), write: false, sourcemap: false });
   return [nodePackage(), ...packagesIn(metafile)];
 }
 

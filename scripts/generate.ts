@@ -13,7 +13,10 @@ import { bundledPackages } from "./build.ts";
 import { chartFiles, operatorChart, serversChart } from "./chart/files.ts";
 import { kustomizationFiles } from "./chart/kustomization.ts";
 import { licencesPage } from "./licences.ts";
+import { alertsPage, ruleGroups } from "./monitoring/alerts.ts";
+import { dashboard } from "./monitoring/dashboard.ts";
 import { readOptions } from "./options.ts";
+import { pluginPage } from "./plugin-page.ts";
 import { recordingSvg } from "./recording.ts";
 import { metricsPage, operatorConfigurationPage } from "./reference-pages.ts";
 
@@ -58,9 +61,13 @@ const files: Record<string, string> = {
   ...chartFiles(operatorChart(kinds.map(({ example }) => parse(example))), version, yaml),
   ...chartFiles(serversChart, version, yaml),
   ...kustomizationFiles(yaml),
+  [`${chart}/generated/rules.yaml`]: yaml(ruleGroups()),
+  [`${chart}/generated/dashboard.json`]: `${JSON.stringify(dashboard(), undefined, 1)}\n`,
+  "docs/reference/alerts.md": alertsPage(),
   "docs/decisions/README.md": decisionIndex(),
   "docs/reference/operator-configuration.md": operatorConfigurationPage(),
   "docs/reference/metrics.md": metricsPage(),
+  "docs/kubectl-chatmail.md": pluginPage(),
   "docs/reference/licences.md": licencesPage(await bundledPackages()),
   "docs/images/demo.svg": recordingSvg(readFileSync(resolve(root, "docs/images/demo.txt"), "utf8")),
 };

@@ -4,10 +4,11 @@
  * archives for `kind load image-archive` or `docker load`, kept by the hash of what went in: an
  * unchanged tree costs a second.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { debianBase } from "../test/lab/base-image.ts";
 import { cached, contentKey, isCached } from "../test/lab/cache.ts";
+import { type Architecture, ownArchitecture, withEmulation } from "../test/lab/emulation.ts";
 import { findProvider } from "../test/lab/engine.ts";
 import { withLock } from "../test/lab/lock.ts";
 import { needPackages } from "../test/lab/packages.ts";
@@ -15,6 +16,7 @@ import { cacheDir, imageLock, imageRunDir, isRoot } from "../test/lab/place.ts";
 import { type Progress, terminalProgress } from "../test/lab/progress.ts";
 import { LabError, run, tryRun } from "../test/lab/run.ts";
 import { buildAll, type bundles, dist, licencesFile } from "./build.ts";
+import { putNodeFor } from "./node-for.ts";
 import { readOptions } from "./options.ts";
 
 export interface Image {
@@ -39,7 +41,7 @@ const last = join(dist, "images.json");
 const recipe = "2";
 
 /** Which bundles each image has; of image/, the operator has nothing. */
-const inside: Record<Target, readonly (keyof typeof bundles)[]> = {
+export const inside: Record<Target, readonly (keyof typeof bundles)[]> = {
   operator: ["operator"],
   relay: ["relay", "relay-hash", "expire", "backup", "render"],
 };
@@ -88,6 +90,8 @@ async function buildImage(target: Target, progress: Progress): Promise<Image> {
 
 interface Build {
   target: Target;
+  /** By default that of this machine. */
+  architecture?: Architecture | undefined;
   name: string;
   /** The file that is written. */
   archive: string;
@@ -105,18 +109,39 @@ async function buildFrom(context: string, build: Build): Promise<void> {
  */
 export async function buildImagesOf(
   context: string,
-  options: { tag: string; folder: string; progress: Progress },
+  options: { tag: string; folder: string; progress: Progress; architecture?: Architecture },
 ): Promise<Images> {
-  const { tag, folder, progress } = options;
+  const { tag, folder, progress, architecture } = options;
   const waiting = (pid: number) => progress.step(`waiting for another build of images (process ${pid})`);
   const build = async (target: Target) => {
     const name = `chatmail-${target}:${tag}`;
     progress.step(`image ${name}`, 15);
     const archive = join(folder, `${target}.tar`);
-    await buildFrom(context, { target, name, archive, progress });
+    await buildFrom(context, { target, name, archive, progress, architecture });
     return { name, archive };
   };
   return withLock(async () => ({ operator: await build("operator"), relay: await build("relay") }), waiting, imageLock);
+}
+
+/**
+ * Both images for a processor. For another one than this machine's they are built under emulation:
+ * a quarter of an hour on two idle cores.
+ */
+export async function buildImagesFor(
+  architecture: Architecture,
+  options: { folder: string; progress: Progress },
+): Promise<Images> {
+  const { folder, progress } = options;
+  if (architecture === ownArchitecture()) return buildImages({ progress });
+  await buildAll();
+  const context = join(folder, "context");
+  mkdirSync(join(context, "dist"), { recursive: true });
+  for (const name of ["Dockerfile", "image"]) cpSync(join(root, name), join(context, name), { recursive: true });
+  for (const name of readdirSync(dist))
+    if (/[.](js|map|json|txt)$/.test(name)) cpSync(join(dist, name), join(context, "dist", name));
+  await putNodeFor(architecture, join(context, "dist/node"));
+  const tag = `dev-${contentKey([keyOf("relay"), architecture])}`;
+  return withEmulation(architecture, () => buildImagesOf(context, { tag, folder, progress, architecture }));
 }
 
 /** All that can change the image, but for what Debian's mirrors hold. */
@@ -133,9 +158,10 @@ function keyOf(target: Target): string {
 }
 
 /** False where there is no engine, or one that can't pull the base image. */
-async function buildWithDocker(context: string, { target, name, archive }: Build): Promise<boolean> {
+async function buildWithDocker(context: string, { target, name, archive, architecture }: Build): Promise<boolean> {
   if ((await findProvider()) !== "docker") return false;
-  const built = await tryRun(["docker", "build", "--target", target, "-t", name, context], { log });
+  const platform = architecture ? ["--platform", `linux/${architecture}`] : [];
+  const built = await tryRun(["docker", "build", ...platform, "--target", target, "-t", name, context], { log });
   if (built.code !== 0) {
     if (isRoot && /pull|resolve|manifest|registry|lookup|dial tcp/i.test(built.stderr)) return false;
     throw new LabError(`docker build failed\n  ${built.stderr.trim().slice(-600)}\n  full log: ${log}`);
@@ -148,23 +174,28 @@ async function buildWithDocker(context: string, { target, name, archive }: Build
 const buildah = (args: readonly string[]) =>
   run(["buildah", "--root", join(cacheDir, "buildah"), "--runroot", imageRunDir, ...args], { log });
 
-async function buildWithBuildah(context: string, { target, name, archive, progress }: Build): Promise<void> {
+async function buildWithBuildah(
+  context: string,
+  { target, name, archive, progress, architecture }: Build,
+): Promise<void> {
   if (!isRoot) throw new LabError("images need a Docker engine that reaches a registry, or root on Debian");
   await needPackages(["buildah"], log);
-  const base = await importBase(progress);
+  const base = await importBase(progress, architecture);
   // isolation chroot: needs no runtime and has the host's network, where the package mirrors are
   const how = ["--layers", "--pull-never", "--isolation", "chroot", "--build-arg", `BASE=${base}`];
+  if (architecture) how.push("--arch", architecture);
   const id = await buildah(["bud", "--quiet", ...how, "--target", target, context]);
   await buildah(["push", "--quiet", id, `docker-archive:${archive}:docker.io/library/${name}`]);
 }
 
-async function importBase(progress: Progress): Promise<string> {
-  const tarball = await debianBase("trixie", { progress });
+async function importBase(progress: Progress, architecture?: Architecture): Promise<string> {
+  const tarball = await debianBase("trixie", { progress, architecture });
   const name = `localhost/debian:${contentKey([tarball])}`;
   const there = await buildah(["images", "--quiet", "--filter", `reference=${name}`]);
   if (there !== "") return name;
   const container = await buildah(["from", "scratch"]);
   await buildah(["add", "--quiet", container, tarball, "/"]);
+  if (architecture) await buildah(["config", "--arch", architecture, container]);
   await buildah(["commit", "--quiet", "--rm", container, name]);
   return name;
 }

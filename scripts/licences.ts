@@ -12,7 +12,10 @@ export interface Package {
   name: string;
   version: string;
   licence: string;
-  /** Whole texts of its licence files; empty where it brings none. */
+  /**
+   * Whole texts of its licence files. Empty where it brings none, unless it is Apache-2.0, whose
+   * text is the same everywhere.
+   */
   text: string;
 }
 
@@ -43,7 +46,8 @@ function packageAt(folder: string): Package {
     license?: string;
   };
   const files = readdirSync(folder).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file));
-  const text = files.map((file) => readFileSync(join(folder, file), "utf8").trim()).join("\n\n");
+  const own = files.map((file) => readFileSync(join(folder, file), "utf8").trim()).join("\n\n");
+  const text = own === "" && license === "Apache-2.0" ? readFileSync(join(root, "LICENSE"), "utf8").trim() : own;
   return { name, version, licence: license ?? "not named", text };
 }
 

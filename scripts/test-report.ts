@@ -1,7 +1,8 @@
 /**
- * What a test run says at its end: counts by suite from vitest's own reports, and what was left
- * out, why, and how to run it. Pure.
+ * What a test run says at its end: counts by suite from vitest's own reports, what was left out,
+ * why, and how to run it, and which files took longest. Pure.
  */
+import { relative } from "node:path";
 import { columns } from "./columns.ts";
 
 export const suiteNames = ["unit", "services", "cluster"] as const;
@@ -13,13 +14,20 @@ export interface Outcome {
   failed: number;
   skipped: number;
   seconds?: number;
+  files?: readonly TimedFile[];
   /** Why the whole suite did not run. */
   leftOut?: string;
   /** What kept the suite from running although it should have. */
   failure?: string;
 }
 
+export interface TimedFile {
+  name: string;
+  seconds: number;
+}
+
 interface VitestReport {
+  testResults?: { name: string; startTime: number; endTime: number }[];
   numPassedTests: number;
   numFailedTests: number;
   numPendingTests: number;
@@ -40,7 +48,11 @@ export function suiteOutcome(suite: SuiteName, status: number, report: string | 
   const skipped = counts.numPendingTests + counts.numTodoTests;
   const failed = counts.numFailedTests > 0 || status === 0 ? counts.numFailedTests : 1;
   if (passed + failed + skipped === 0) return { suite, passed, failed: 1, skipped, failure: "no test was found" };
-  return { suite, passed, failed, skipped };
+  const files = (counts.testResults ?? []).map(({ name, startTime, endTime }) => ({
+    name: relative("", name),
+    seconds: (endTime - startTime) / 1000,
+  }));
+  return { suite, passed, failed, skipped, files };
 }
 
 /** One row for each suite. */
@@ -54,6 +66,13 @@ export function outcomeTable(outcomes: readonly Outcome[]): string {
     each.failure ?? (each.leftOut ? `left out: ${each.leftOut}; to run it: npm run test:${each.suite}` : ""),
   ]);
   return columns([["suite", "passed", "failed", "skipped", "time", ""], ...rows]);
+}
+
+/** The ten files that took longest, from half a minute on; "" where there is none. */
+export function slowestFiles(outcomes: readonly Outcome[]): string {
+  const slow = outcomes.flatMap(({ files = [] }) => files).filter(({ seconds }) => seconds >= 30);
+  const first = slow.toSorted((one, other) => other.seconds - one.seconds).slice(0, 10);
+  return columns(first.map(({ name, seconds }) => [name, `${seconds.toFixed(0)} s`]));
 }
 
 /** The line that continuous integration reads. A suite that was left out counts as one skipped. */

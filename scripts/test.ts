@@ -1,7 +1,8 @@
 /**
  * `npm test [unit|services|cluster …] [FILE …]`: runs every suite that this machine can run now and
- * ends with a table of what ran and what did not. A suite or a file of one named on the command
- * line, or REQUIRE_ALL=1, builds what is missing first; with REQUIRE_ALL=1 a skip is a failure.
+ * ends with a table of what ran and what did not, and the files that took longest. A suite or a
+ * file of one named on the command line, or REQUIRE_ALL=1, builds what is missing first; with
+ * REQUIRE_ALL=1 a skip is a failure.
  */
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
@@ -14,18 +15,28 @@ import {
   dkimPackages,
   mailClientPackages,
   nameServerPackages,
+  prometheusPackages,
 } from "../test/helpers/suite-packages.ts";
 import { buildCertManager } from "../test/lab/cert-manager.ts";
+import { buildExternalDns } from "../test/lab/external-dns.ts";
 import { buildKstatus } from "../test/lab/kstatus.ts";
 import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
 import { needPackages } from "../test/lab/packages.ts";
 import { buildPebble } from "../test/lab/pebble.ts";
 import { buildPrograms } from "../test/lab/programs.ts";
 import { terminalProgress } from "../test/lab/progress.ts";
-import { buildImages } from "./images.ts";
+import { buildImages, type Images } from "./images.ts";
 import { asksForHelp, refuse } from "./options.ts";
 import { buildPrevious } from "./previous.ts";
-import { closingLine, type Outcome, outcomeTable, type SuiteName, suiteNames, suiteOutcome } from "./test-report.ts";
+import {
+  closingLine,
+  type Outcome,
+  outcomeTable,
+  type SuiteName,
+  slowestFiles,
+  suiteNames,
+  suiteOutcome,
+} from "./test-report.ts";
 
 const requireAll = process.env.REQUIRE_ALL === "1";
 const usage = `npm test [${suiteNames.join("|")} …] [FILE …]`;
@@ -52,9 +63,16 @@ const isRun = (path: string) => files.length === 0 || files.some((file) => path.
 /** The lab as it was found is left as it was found. */
 let startedLab = false;
 
-/** Makes ready what a suite needs; returns why not when it must be left out. */
-async function prepare(suite: SuiteName): Promise<string | undefined> {
-  if (suite === "unit") return undefined;
+/** Once: what is built must not change under a suite that runs. */
+let images: Promise<Images> | undefined;
+const builtImages = () => {
+  images ??= buildImages();
+  return images;
+};
+
+/** What a suite's own processes are told; a sentence where it must be left out. */
+async function prepare(suite: SuiteName): Promise<Record<string, string> | string> {
+  if (suite === "unit") return {};
   const lab = await labAvailability();
   if (lab.state === "impossible") return lab.why;
   if (lab.state === "long" && !requireAll && words.length === 0) return lab.why;
@@ -65,38 +83,36 @@ async function prepare(suite: SuiteName): Promise<string | undefined> {
     // outside the lab, from where Go modules can be reached
     if (requireAll) await buildPrograms(terminalProgress());
     const certManager = isRun("test/services/operator-cert-manager.test.ts") ? [buildCertManager] : [];
-    for (const build of [buildKstatus, buildPebble, ...certManager])
+    for (const build of [buildKstatus, buildPebble, buildExternalDns, ...certManager])
       await build(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
     // a test that misses one says so and is skipped
-    await needPackages([...browserPackages, ...dkimPackages, ...mailClientPackages, ...nameServerPackages]).catch(
-      (thrown) => console.warn(messageOf(thrown)),
-    );
-  } else await labUp({});
-  const images = await buildImages();
-  process.env.OPERATOR_IMAGE = images.operator.name;
-  process.env.RELAY_IMAGE = images.relay.name;
-  for (const { archive } of suite === "cluster" ? [images.operator, images.relay] : []) await loadImage(archive);
-  if (suite === "cluster" && isRun("test/cluster/upgrade.test.ts")) {
-    const previous = await buildPrevious(terminalProgress());
-    for (const { archive } of [previous.operator, previous.relay]) await loadImage(archive);
-    process.env.PREVIOUS = JSON.stringify(previous);
+    const packages = [browserPackages, dkimPackages, mailClientPackages, nameServerPackages, prometheusPackages].flat();
+    await needPackages(packages).catch((thrown) => console.warn(messageOf(thrown)));
   }
-  return undefined;
+  const { operator, relay } = await builtImages();
+  const env = { OPERATOR_IMAGE: operator.name, RELAY_IMAGE: relay.name };
+  if (suite === "services") return env;
+  const isUpgraded = isRun("test/cluster/upgrade.test.ts");
+  // the cluster waits while it comes up
+  const [previous] = await Promise.all([isUpgraded ? buildPrevious(terminalProgress()) : undefined, labUp({})]);
+  for (const { archive } of [operator, relay, ...(previous ? [previous.operator, previous.relay] : [])])
+    await loadImage(archive);
+  return { ...env, ...(previous && { PREVIOUS: JSON.stringify(previous) }) };
 }
+
+/** Suites that wait for most of their time run beside each other. */
+const alone = chosen.filter((suite) => suite === "unit");
+const besides = chosen.filter((suite) => suite !== "unit");
 
 /**
  * Runs one suite with vitest, inside the lab where it needs one, and counts from vitest's own
  * report.
  */
-async function run(suite: SuiteName): Promise<Outcome> {
-  const left = await prepare(suite).catch((thrown) => ({ failure: messageOf(thrown) }));
-  if (typeof left === "string") return { suite, passed: 0, failed: 0, skipped: 0, leftOut: left };
-  if (left !== undefined) return { suite, passed: 0, failed: 1, skipped: 0, failure: left.failure };
-
+async function run(suite: SuiteName, prepared: Record<string, string>): Promise<Outcome> {
   // Whatever tests put aside goes with the suite; of one that failed it stays.
   const folder = await mkdtemp(join(tmpdir(), "chatmail-test-"));
   const report = join(folder, "report.json");
-  const env = { ...process.env, TMPDIR: folder };
+  const env = { ...process.env, ...prepared, TMPDIR: folder };
   const vitest = [
     "vitest",
     "run",
@@ -107,10 +123,14 @@ async function run(suite: SuiteName): Promise<Outcome> {
     ...files,
   ];
   const [program = "", ...args] = suite === "unit" ? vitest : labExecArgs(vitest);
+  // two at one terminal would both draw on its last lines
+  const output = besides.length > 1 ? "pipe" : "inherit";
   const status = await new Promise<number>((resolve, reject) => {
-    const child = spawn(program, args, { env, stdio: ["ignore", "inherit", "inherit"] });
+    const child = spawn(program, args, { env, stdio: ["ignore", output, output] });
+    child.stdout?.pipe(process.stdout, { end: false });
+    child.stderr?.pipe(process.stderr, { end: false });
     child.on("error", reject);
-    child.on("exit", (code) => resolve(code ?? 1));
+    child.on("close", (code) => resolve(code ?? 1));
   });
   const text = await readFile(report, "utf8").catch(() => undefined);
   if (status === 0) await rm(folder, { recursive: true, force: true });
@@ -118,18 +138,41 @@ async function run(suite: SuiteName): Promise<Outcome> {
   return suiteOutcome(suite, status, text);
 }
 
+/** How a suite ends that may begin after `turn`; its time includes what had to be built for it. */
+function outcomeOf(suite: SuiteName, turn: Promise<unknown>) {
+  let started = 0;
+  const prepared = turn.then(() => {
+    started = performance.now();
+    return prepare(suite);
+  });
+  const none = { suite, passed: 0, failed: 0, skipped: 0 };
+  const ends = async (): Promise<Outcome> => {
+    const left = await prepared;
+    return typeof left === "string" ? { ...none, leftOut: left } : run(suite, left);
+  };
+  const outcome = ends()
+    .catch((thrown) => ({ ...none, failed: 1, failure: messageOf(thrown) }))
+    .then((ended) => ({ ...ended, seconds: (performance.now() - started) / 1000 }));
+  return { prepared: prepared.catch(() => {}), outcome };
+}
+
 const outcomes: Outcome[] = [];
 try {
-  for (const suite of chosen) {
-    const started = performance.now();
-    const outcome = await run(suite);
-    outcomes.push({ ...outcome, seconds: (performance.now() - started) / 1000 });
-  }
+  for (const suite of alone) outcomes.push(await outcomeOf(suite, Promise.resolve()).outcome);
+  let turn: Promise<unknown> = Promise.resolve();
+  const running = besides.map((suite) => {
+    const { prepared, outcome } = outcomeOf(suite, turn);
+    turn = prepared;
+    return outcome;
+  });
+  outcomes.push(...(await Promise.all(running)));
 } finally {
   if (startedLab && process.env.KEEP_LAB !== "1") await labDown();
 }
 
 console.log(`\n${outcomeTable(outcomes)}\n`);
+const slow = slowestFiles(outcomes);
+if (slow !== "") console.log(`${slow}\n`);
 console.log(closingLine(outcomes));
 const skips = outcomes.some((each) => each.skipped > 0 || each.leftOut !== undefined);
 if (requireAll && skips) console.log("REQUIRE_ALL=1: a skip is a failure");

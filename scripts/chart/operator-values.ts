@@ -172,6 +172,20 @@ export const operatorValues: Values = {
     minAvailable: leaf("A number or a share; goes before maxUnavailable.", "", count),
     maxUnavailable: leaf("A number or a share.", 1, count),
   }),
+  monitoring: group({
+    podMonitors: leaf(
+      "PodMonitors for the Prometheus Operator: the operator, and all relays. Its kinds have to be installed.",
+      false,
+      schemas.flag,
+    ),
+    rules: leaf("A PrometheusRule with alerts: docs/reference/alerts.md.", false, schemas.flag),
+    dashboard: leaf("A ConfigMap that Grafana's sidecar finds by its label grafana_dashboard.", false, schemas.flag),
+    labels: leaf(
+      "By which your Prometheus selects PodMonitors and rules, such as release: prometheus.",
+      {},
+      schemas.texts,
+    ),
+  }),
   networkPolicy: group({
     enabled: leaf(
       "A NetworkPolicy for the operator's pods. Those of relays are in spec.network.policy.",

@@ -70,6 +70,9 @@ export type ChatmailServerSpec = z.output<typeof ChatmailServerSpec>;
 /** As a person writes it. */
 export type WrittenSpec = z.input<typeof ChatmailServerSpec>;
 
+/** Of something counted. */
+const count = z.int().min(0);
+
 export const Condition = z.object({
   type: z.string().max(316).describe("Type of the condition, such as Ready or CertificateReady."),
   status: z.enum(["True", "False", "Unknown"]).describe("True, False or Unknown."),
@@ -307,9 +310,19 @@ export const ChatmailServerStatus = z
       .max(63)
       .optional()
       .describe("Value of the annotation chatmail.dev/accept-data-loss that has taken effect."),
+    accounts: count
+      .optional()
+      .describe("Accounts of the domain. Told again when the number has changed by more than a twentieth."),
     lastExpiry: z
       .object({
         completionTime: z.iso.datetime().optional().describe("When the last expiry job succeeded."),
+        accounts: count.optional().describe("Accounts after the last run whose figures are known."),
+        accountsActive: count.optional().describe("How many of them had logged in within 30 days."),
+        accountsRemoved: count.optional().describe("Accounts that the run removed."),
+        messages: count.optional().describe("Messages after the run."),
+        messagesRemoved: count.optional().describe("Messages that the run removed."),
+        bytes: count.optional().describe("Size of the messages after the run, uncompressed."),
+        bytesRemoved: count.optional().describe("Size of the messages that the run removed."),
       })
       .optional()
       .describe("The last daily expiry run."),

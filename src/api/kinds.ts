@@ -83,6 +83,7 @@ export const kinds: readonly Kind[] = [
       { name: "Version", type: "string", jsonPath: ".status.relay.version" },
       { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
       { name: "Address", type: "string", jsonPath: ".status.addresses[0].value", priority: 1 },
+      { name: "Accounts", type: "integer", jsonPath: ".status.accounts", priority: 1 },
       { name: "Invite", type: "string", jsonPath: ".status.invite.link", priority: 1 },
       { name: "Node", type: "string", jsonPath: ".status.relay.node", priority: 1 },
       { name: "Message", type: "string", jsonPath: ofReady("message"), priority: 1 },

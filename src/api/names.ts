@@ -61,6 +61,7 @@ export const issuedTlsEnding = "-tls-issued";
 export const childNames = (server: string) => ({
   planConfigMap: `${server}-plan`,
   dnsConfigMap: `${server}-dns`,
+  dnsEndpoint: server,
   tlsSecret: `${server}-tls`,
   /** A Certificate of cert-manager, and the Secret that it fills. */
   certificate: `${server}-tls`,

@@ -89,6 +89,11 @@ export const reasons = {
     who: "needs person",
     meaning: "the volume's claim was deleted: the volume exists only as long as the relay pod runs",
   },
+  VolumeNearlyFull: {
+    who: "needs person",
+    aside: true,
+    meaning: "the volume has little room left; soon no accounts are created and no mail is accepted",
+  },
   RelayRunning: { meaning: "all containers of the relay pod are ready" },
   PodMissing: { who: "moving", withinMinutes: 10, meaning: "the relay pod does not exist yet" },
   PodPending: { who: "moving", withinMinutes: 10, meaning: "the relay pod is not running yet" },
@@ -121,6 +126,11 @@ export const reasons = {
     meaning: "other relays can't reach the relay: its addresses are those of a private network",
   },
   AddressPending: { who: "moving", withinMinutes: 10, meaning: "the Service has no address yet" },
+  SourceAddressHidden: {
+    who: "needs person",
+    aside: true,
+    meaning: "nearly all clients arrive from one address, so limits for one client meet all of them",
+  },
   CertificateIssued: { meaning: "a valid certificate is used" },
   CertificateMissing: { who: "passing", withinMinutes: 30, meaning: "there is no certificate yet" },
   CertificateExpired: {
@@ -205,6 +215,16 @@ export const reasons = {
     aside: true,
     meaning: "records are missing or different; ConfigMap NAME-dns has them as text",
   },
+  DnssecBogus: {
+    who: "needs person",
+    aside: true,
+    meaning: "the zone is signed wrongly: resolvers that validate refuse its records",
+  },
+  CaaForbidsIssuer: {
+    who: "needs person",
+    aside: true,
+    meaning: "CAA records do not let the authority of the certificate issue one",
+  },
   RecordsUnknown: { who: "passing", aside: true, meaning: "the records can't be verified; the message says why" },
   RecordsNotVerified: { who: "moving", aside: true, meaning: "the records are being verified for the first time" },
   RecordsPending: {
@@ -219,6 +239,10 @@ export const reasons = {
   TsigSecretMissing: {
     who: "needs person",
     meaning: "the Secret with the TSIG key does not exist or can't be used; the message says what is wrong",
+  },
+  ExternalDNSMissing: {
+    who: "needs person",
+    meaning: "the cluster lacks the kind DNSEndpoint, by which external-dns is told of records",
   },
   DnsUpdateRefused: {
     who: "needs person",
@@ -271,6 +295,12 @@ export const reasons = {
     who: "passing",
     withinMinutes: 10,
     meaning: "the relay's messages to itself do not arrive; the message names the step that fails",
+  },
+  QueueMoving: { meaning: "mail in the queue is delivered, or is retried as it should be" },
+  QueueStuck: {
+    who: "needs person",
+    aside: true,
+    meaning: "mail stays in the relay's queue; the message says where it is to go",
   },
   PlanUsed: { meaning: "the relay pod uses the newest plan, which follows from the spec" },
   PlanPending: { who: "moving", withinMinutes: 5, meaning: "new settings are on their way to the relay pod" },

@@ -2,7 +2,7 @@
 import { isAddressLiteral } from "../api/domain.ts";
 import type { Reason } from "../api/reasons.ts";
 import { chainProblem } from "./chain.ts";
-import { readPair, sha256Of } from "./pair.ts";
+import { keySha256Of, readPair, sha256Of } from "./pair.ts";
 import type { Roots } from "./roots.ts";
 import { certificateNames } from "./self-signed.ts";
 
@@ -10,6 +10,8 @@ export interface CertificateFacts {
   notAfter: Date;
   /** Hexadecimal, lower-case, without colons. */
   sha256: string;
+  /** SHA-256 of the public key (SubjectPublicKeyInfo), as TLSA records have it. */
+  keySha256: string;
   /** When the verdict changes automatically: it begins, or it or one of its chain ends. */
   changesAt: Date;
   /** Of www and mta-sts, those that it is not for: no relay needs them, browsers and MTA-STS do. */
@@ -56,6 +58,7 @@ export function judgeCertificate(options: {
   const facts = {
     notAfter,
     sha256: sha256Of(certificate),
+    keySha256: keySha256Of(certificate),
     changesAt: begins > now ? begins : notAfter,
     missingNames: certificateNames(domain).filter((name) => name !== domain && !isFor(name)),
   };

@@ -1,6 +1,6 @@
 /** Whether a name server has what the domain needs. Pure. */
 import { parseKeyRecord } from "../dkim/key-record.ts";
-import type { PublishedType, RecordSet, Values } from "./records.ts";
+import type { CaaIssuer, PublishedType, RecordSet, Values } from "./records.ts";
 import { valueText, valueTexts } from "./zone-text.ts";
 
 export type Agreement = "Published" | "Missing" | "Different";
@@ -53,22 +53,19 @@ const tagsOf = (text: string) =>
 
 /**
  * Whether the CAA records of a name, or of the next one above that has some, let an authority issue
- * (RFC 8659 §4). An account that is named has to be ours (RFC 8657).
+ * (RFC 8659 §4). An account that is named has to be ours (RFC 8657 §3), where ours is known.
  */
-export function permitsIssuer(
-  records: readonly Values["CAA"][],
-  issuer: { domain: string; accountUri?: string | undefined },
-): boolean {
+export function permitsIssuer(records: readonly Values["CAA"][], issuer: CaaIssuer): boolean {
   const unknown = records.some(({ critical, tag }) => critical && !["issue", "issuewild", "iodef"].includes(tag));
   if (unknown) return false;
   const issue = records.filter(({ tag }) => tag === "issue");
-  return (
-    issue.length === 0 ||
-    issue.some(({ value }) => {
-      const [name = "", ...parameters] = value.split(";").map((each) => each.trim());
-      const account = parameters.find((each) => each.startsWith("accounturi="))?.slice("accounturi=".length);
-      const isOurs = account === undefined || account === issuer.accountUri;
-      return name.toLowerCase() === issuer.domain.toLowerCase() && isOurs;
-    })
-  );
+  return issue.length === 0 || issue.some(({ value }) => isFor(value, issuer));
+}
+
+function isFor(value: string, { domain, accountURI }: CaaIssuer): boolean {
+  const [name = "", ...parameters] = value.split(";").map((each) => each.trim());
+  if (name.toLowerCase().replace(/\.$/, "") !== domain.toLowerCase()) return false;
+  const accounts = parameters.flatMap((each) => /^accounturi\s*=\s*(.*)$/i.exec(each)?.[1] ?? []);
+  if (accounts.length > 1) return false;
+  return accounts.length === 0 || accountURI === undefined || accounts[0] === accountURI;
 }

@@ -1,6 +1,7 @@
 /** One question to one name server, or what is wrong with the server. */
 import { askByTcp, askByUdp, type NameServer } from "./exchange.ts";
-import { type Question, type Reply, readReply, renderQuestion } from "./query.ts";
+import { type Question, type Reply, readReply } from "./query.ts";
+import { renderQuestion } from "./question.ts";
 import { DnsFormatError } from "./wire.ts";
 
 export type ServerFault =

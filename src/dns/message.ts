@@ -2,8 +2,9 @@
  * The few DNS messages that a lookup needs (RFC 1035 §4, RFC 2308, RFC 6891, RFC 6698 §2.1): bytes
  * ↔ values.
  */
-import dnsPacket, { type MxData, type TlsaData } from "dns-packet";
-import { classIn, DnsFormatError, type Place, placesOf, plainName, readRecord, types, udpBytes } from "./wire.ts";
+import type { MxData, TlsaData } from "dns-packet";
+import { codeOf, flag, headOf, renderQuestion } from "./question.ts";
+import { classIn, DnsFormatError, isName, type Place, placesOf, plainName, readRecord, types } from "./wire.ts";
 
 /** What a record of each type says. */
 export interface RecordData {
@@ -56,18 +57,10 @@ const readers: { [Type in RecordType]: (data: never) => RecordData[Type] } = {
 };
 
 /** Undefined for a name that can't be asked for. `name` is ASCII, without a dot at its end. */
-export function renderQuery({ id, name, type }: DnsQuestion): Buffer | undefined {
-  if (name.length > 253 || !name.split(".").every((label) => /^[\x21-\x7e]{1,63}$/.test(label))) return undefined;
-  const opt = { type: "OPT", name: ".", udpPayloadSize: udpBytes, flags: 0 } as const;
-  return dnsPacket.encode({
-    type: "query",
-    id,
-    // AD asks to be told whether the answer was validated (RFC 6840 §5.7)
-    flags: dnsPacket.RECURSION_DESIRED | dnsPacket.AUTHENTIC_DATA,
-    questions: [{ name, type }],
-    additionals: [{ ...opt, extendedRcode: 0, ednsVersion: 0, flag_do: false, options: [] }],
-  });
-}
+export const renderQuery = (asked: DnsQuestion): Buffer | undefined =>
+  asked.name !== "" && isName(asked.name) && !asked.name.endsWith(".")
+    ? renderQuestion({ ...asked, recursive: true })
+    : undefined;
 
 /**
  * Undefined where the message is not the answer to this question. Throws DnsFormatError where it is
@@ -77,36 +70,22 @@ export function parseResponse<Type extends RecordType>(
   bytes: Buffer,
   asked: DnsQuestion<Type>,
 ): DnsResponse<Type> | undefined {
-  if (bytes.length < 12 || bytes.readUInt16BE(0) !== asked.id) return undefined;
-  const flags = bytes.readUInt16BE(2);
-  if ((flags & 0x8000) === 0 || bytes.readUInt16BE(4) !== 1) return undefined;
-  const question = questionText(asked);
-  const end = 12 + question.length;
-  // servers may answer in another case; no length and no type that is asked for is a letter
-  if (bytes.toString("latin1", 12, end).toLowerCase() !== question) return undefined;
-  if ((flags & 0x0200) !== 0) return { kind: "truncated" };
-  const code = flags & 0xf;
-  if (code !== 0 && code !== 3) return { kind: "failed", why: `name server answered ${codeName(code)}` };
+  const head = headOf(bytes, asked);
+  if (!head) return undefined;
+  const { flags, from } = head;
+  if ((flags & flag.truncated) !== 0) return { kind: "truncated" };
+  const code = codeOf(flags);
+  if (code !== "NOERROR" && code !== "NXDOMAIN") return { kind: "failed", why: `name server answered ${code}` };
   try {
-    return answerFrom(bytes, end, asked);
+    return answerFrom(bytes, from, asked);
   } catch (thrown) {
     if (thrown instanceof RangeError) throw new DnsFormatError("DNS message ends early");
     throw thrown;
   }
 }
 
-/** A question as it stands in a message, in latin1 and lower case. */
-function questionText({ name, type }: DnsQuestion): string {
-  const labels = name.split(".").map((label) => String.fromCharCode(label.length) + label.toLowerCase());
-  return `${labels.join("")}\0\0${String.fromCharCode(types[type])}\0${String.fromCharCode(classIn)}`;
-}
-
-function codeName(code: number): string {
-  return { 1: "FORMERR", 2: "SERVFAIL", 4: "NOTIMP", 5: "REFUSED" }[code] ?? `code ${code}`;
-}
-
 function answerFrom<Type extends RecordType>(bytes: Buffer, from: number, asked: DnsQuestion<Type>): DnsAnswer<Type> {
-  const secure = (bytes.readUInt16BE(2) & 0x0020) !== 0;
+  const secure = (bytes.readUInt16BE(2) & flag.authenticData) !== 0;
   const isInternet = (place: Place) => place.class === classIn;
   const { places: all, end } = placesOf(bytes, from, bytes.readUInt16BE(6));
   const places = all.filter(isInternet);

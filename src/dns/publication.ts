@@ -260,46 +260,45 @@ function conflicts({ name, type, text }: { name: string; type: string; text: str
 const addressesFirst = (a: Change, b: Change) => Number(isAddress(b)) - Number(isAddress(a));
 const isAddress = ({ type }: Change) => type === "A" || type === "AAAA";
 
-/** One step of taking everything away that is ours. */
+/** Takes away what is ours. */
 export interface Withdrawal extends Omit<Publication, "notOurs"> {
-  /** How long the rest has to stay, for mail on its way; undefined: nothing is left. */
-  waitSeconds?: number;
+  /**
+   * When nobody remembers the MX record any more, in seconds since 1970; undefined where it was not
+   * ours.
+   */
+  routesUntil?: number;
 }
 
 /**
- * First no new mail is sent here; when nobody remembers the MX record any more, the rest goes.
- * `hurry`: all at once.
+ * routes: the MX record alone, so that no new mail comes; the zone remembers until when others may
+ * remember it. all: whatever is ours.
  */
 export function planWithdrawal(
-  options: Omit<PublicationOptions, "wanted"> & { nowSeconds: number; hurry: boolean },
+  options: Omit<PublicationOptions, "wanted"> & { nowSeconds: number; part: "routes" | "all" },
 ): Withdrawal {
-  const { ownership, found, domain, nowSeconds, hurry } = options;
+  const { ownership, found, nowSeconds, part } = options;
   if (!ownership) return { prerequisites: [], changes: [] };
-  const left = (ownership.restAfter ?? nowSeconds) - nowSeconds;
-  if (left > 0 && !hurry) return { prerequisites: [], changes: [], waitSeconds: left };
   const owned = found.flatMap((set) => {
     const digests = ownership.digests.get(keyOf(set)) ?? [];
     const values = set.values.filter((value) =>
       digests.includes(digestOf(valueText(set.type as never, value as never))),
     );
-    return values.length > 0 ? [{ set, values }] : [];
+    return values.length > 0 && (part === "all" || set.type === "MX") ? [{ set, values }] : [];
   });
-  const routes = owned.filter(({ set }) => set.type === "MX");
-  const isFirst = routes.length > 0 && !hurry;
-  const going = isFirst ? routes : owned;
-  const waitSeconds = Math.max(...routes.map(({ set }) => set.ttlSeconds), 0);
-  const digests = new Map([...ownership.digests].filter(([key]) => isFirst && !key.endsWith(" MX")));
-  const owner = isFirst
-    ? ownerChange({ owner: ownership.owner, digests, restAfter: nowSeconds + waitSeconds }, options)
-    : ownerChange({ owner: ownership.owner, digests: new Map() }, { ...options, domain });
+  const { owner, restAfter } = ownership;
+  if (part === "routes" && owned.length === 0)
+    return { prerequisites: [], changes: [], ...(restAfter !== undefined && { routesUntil: restAfter }) };
+  const until = nowSeconds + Math.max(...owned.map(({ set }) => set.ttlSeconds), 0);
+  const digests = new Map([...ownership.digests].filter(([key]) => part === "routes" && !key.endsWith(" MX")));
+  const record = ownerChange({ owner, digests, ...(part === "routes" && { restAfter: until }) }, options);
   return {
-    prerequisites: [...going.map(({ set }) => exactly(set)), ...owner.prerequisites],
+    prerequisites: [...owned.map(({ set }) => exactly(set)), ...record.prerequisites],
     changes: [
-      ...going.flatMap(({ set: { name, type }, values }) =>
+      ...owned.flatMap(({ set: { name, type }, values }) =>
         values.map((value) => ({ change: "delete", name, type, value }) as Change),
       ),
-      ...owner.changes,
+      ...record.changes,
     ],
-    ...(isFirst && { waitSeconds }),
+    ...(part === "routes" && { routesUntil: until }),
   };
 }

@@ -2,16 +2,12 @@
  * Questions to one name server and its whole reply, as verification and updates need them (RFC 1035
  * §4): who answers, with which right, and what stands in which section.
  */
-import { nameBytes, type SeenType, type SeenValues, valueFrom } from "./values.ts";
-import { classIn, DnsFormatError, endOfName, placesOf, readRecord, types, udpBytes } from "./wire.ts";
+import { type AskedFor, codeOf, flag, headOf } from "./question.ts";
+import { type SeenType, type SeenValues, valueFrom } from "./values.ts";
+import { classIn, DnsFormatError, endOfName, placesOf, readRecord, types } from "./wire.ts";
 
-export interface Question {
-  id: number;
-  name: string;
-  type: SeenType;
-  /** Ask a resolver, and to be told whether it has validated the answer. */
-  recursive?: boolean;
-}
+/** Of a type whose values are read. */
+export type Question = AskedFor & { type: SeenType };
 
 /** Of a type that we read. */
 export type SeenRecord = {
@@ -37,45 +33,6 @@ export interface Reply {
   additionals: SeenRecord[];
 }
 
-const codes: Readonly<Record<number, string>> = {
-  0: "NOERROR",
-  1: "FORMERR",
-  2: "SERVFAIL",
-  3: "NXDOMAIN",
-  4: "NOTIMP",
-  5: "REFUSED",
-  6: "YXDOMAIN",
-  7: "YXRRSET",
-  8: "NXRRSET",
-  9: "NOTAUTH",
-  10: "NOTZONE",
-};
-
-export const codeOf = (flags: number): string => codes[flags & 0xf] ?? `code ${flags & 0xf}`;
-
-/** Header flags. */
-const [recursionDesired, authenticData] = [0x0100, 0x0020];
-
-export function renderQuestion(asked: Question): Buffer {
-  const header = Buffer.alloc(12);
-  header.writeUInt16BE(asked.id, 0);
-  header.writeUInt16BE(asked.recursive ? recursionDesired | authenticData : 0, 2);
-  header.writeUInt16BE(1, 4);
-  header.writeUInt16BE(1, 10);
-  // OPT (RFC 6891): root, type 41, how much we take
-  const opt = Buffer.alloc(11);
-  opt.writeUInt16BE(41, 1);
-  opt.writeUInt16BE(udpBytes, 3);
-  return Buffer.concat([header, questionBytes(asked), opt]);
-}
-
-function questionBytes({ name, type }: Pick<Question, "name" | "type">): Buffer {
-  const kind = Buffer.alloc(4);
-  kind.writeUInt16BE(types[type], 0);
-  kind.writeUInt16BE(classIn, 2);
-  return Buffer.concat([nameBytes(name), kind]);
-}
-
 /** As many as a message of an honest server has at most. */
 const mostRecords = 500;
 
@@ -84,25 +41,17 @@ const mostRecords = 500;
  * and can't be read.
  */
 export function readReply(bytes: Buffer, asked: Question): Reply | undefined {
-  if (bytes.length < 12 || bytes.readUInt16BE(0) !== asked.id) return undefined;
-  const flags = bytes.readUInt16BE(2);
-  if ((flags & 0x8000) === 0) return undefined;
-  const question = questionBytes(asked);
-  const echoed = bytes.readUInt16BE(4) === 1;
-  // a server that refuses may leave the question out
-  if (!echoed && ((flags & 0xf) === 0 || bytes.readUInt16BE(4) !== 0)) return undefined;
-  const from = echoed ? 12 + question.length : 12;
-  // servers may answer in another case; no length and no type that is asked for is a letter
-  const same = (text: Buffer) => text.toString("latin1").toLowerCase();
-  if (echoed && same(bytes.subarray(12, from)) !== same(question)) return undefined;
-  const truncated = (flags & 0x0200) !== 0;
+  const head = headOf(bytes, asked);
+  if (!head) return undefined;
+  const { flags, from } = head;
+  const truncated = (flags & flag.truncated) !== 0;
   try {
     const [answers, authorities, additionals] = truncated ? [[], [], []] : sectionsOf(bytes, from);
     return {
       code: codeOf(flags),
-      authoritative: (flags & 0x0400) !== 0,
+      authoritative: (flags & flag.authoritative) !== 0,
       truncated,
-      validated: (flags & authenticData) !== 0,
+      validated: (flags & flag.authenticData) !== 0,
       answers,
       authorities,
       additionals,

@@ -22,6 +22,14 @@ export interface Values {
 }
 export type PublishedType = keyof Values;
 
+/** Who may issue certificates for a domain, as CAA records name them (RFC 8659, RFC 8657). */
+export interface CaaIssuer {
+  /** The authority's own name for CAA records, such as letsencrypt.org. */
+  domain: string;
+  /** The ACME account; undefined where it is not known. */
+  accountURI?: string | undefined;
+}
+
 /** Required: mail fails without the record, or is refused. Recommended: it helps. */
 export type Need = "Required" | "Recommended";
 
@@ -51,8 +59,8 @@ export interface DomainFacts {
   mtaStsPolicy?: string | undefined;
   /** The certificate is ordered: the authority has to find each name that it is to be for. */
   isOrdered?: boolean;
-  /** Who issues the certificate, by the name for CAA records, and for which ACME account. */
-  issuer?: { domain: string; accountUri?: string | undefined } | undefined;
+  /** Who issues the certificate. */
+  issuer?: CaaIssuer | undefined;
   /**
    * SHA-256 of the public keys (SubjectPublicKeyInfo) that port 25 shows now and next, hexadecimal;
    * only where the zone is signed and validated: elsewhere nobody goes by them.
@@ -119,10 +127,10 @@ export function dkimRecord(of: { domain: string; selector: string; key: PublicDk
 const policyId = (policy: string) => createHash("sha256").update(policy).digest("hex").slice(0, 20);
 
 /** RFC 8659, RFC 8657: nobody else issues, nor this authority for another's account. */
-const permission = ({ domain, accountUri }: NonNullable<DomainFacts["issuer"]>): Values["CAA"] => ({
+const permission = ({ domain, accountURI }: CaaIssuer): Values["CAA"] => ({
   critical: false,
   tag: "issue",
-  value: accountUri === undefined ? domain : `${domain};accounturi=${accountUri}`,
+  value: accountURI === undefined ? domain : `${domain};accounturi=${accountURI}`,
 });
 
 /** 3 1 1: this key, whoever signed for it (RFC 7671 §5.1). */

@@ -5,8 +5,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { messageOf } from "../lib/text.ts";
 import { endOfQuestions } from "./query.ts";
-import { nameBytes } from "./values.ts";
-import { DnsFormatError, endOfName, placesOf, plainNameAt } from "./wire.ts";
+import { DnsFormatError, endOfName, nameBytes, placesOf, plainNameAt } from "./wire.ts";
 
 export type TsigAlgorithm = "hmac-sha256" | "hmac-sha384" | "hmac-sha512";
 

@@ -1,7 +1,7 @@
 /** Messages that change a zone (RFC 2136). Pure. */
 import type { PublishedType, Values } from "./records.ts";
-import { dataOf, nameBytes } from "./values.ts";
-import { classIn, types } from "./wire.ts";
+import { dataOf } from "./values.ts";
+import { classIn, nameBytes, types } from "./wire.ts";
 
 /** One record: its name has its dot at the end. */
 export type OneRecord = { [Type in PublishedType]: { name: string; type: Type; value: Values[Type] } }[PublishedType];

@@ -53,21 +53,11 @@ const writers: { [Type in PublishedType]: (value: Values[Type]) => unknown } = {
   },
 };
 
-/** Exported by dns-packet, but its types do not have them. */
+/** Exported by dns-packet, but its types do not have it. */
 const codecs = dnsPacket as typeof dnsPacket & {
-  name: { encode: (name: string) => Buffer };
   record: (type: string) => { encode: (data: unknown) => Buffer };
 };
 
 /** The data of a record, with its length of two octets before it. */
 export const dataOf = <Type extends PublishedType>(type: Type, value: Values[Type]): Buffer =>
   codecs.record(type).encode(writers[type](value));
-
-/** A name on the wire, uncompressed. Throws for one that has no place there. */
-export function nameBytes(name: string): Buffer {
-  const plain = name.replace(/\.$/, "");
-  const fits = plain.length <= 253 && plain.split(".").every((label) => /^[\x21-\x7e]{1,63}$/.test(label));
-  if (plain !== "" && !fits) throw new RangeError(`${name} is not a DNS name`);
-  // dns-packet gives the root two octets
-  return plain === "" ? Buffer.alloc(1) : codecs.name.encode(plain);
-}

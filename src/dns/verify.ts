@@ -5,7 +5,7 @@
 import { BoundedMap } from "../lib/bounded-map.ts";
 import { type Agreement, agreementOf, permitsIssuer } from "./agreement.ts";
 import type { Asked } from "./ask.ts";
-import type { DomainFacts, PublishedType, RecordSet, ReverseName, Values } from "./records.ts";
+import type { CaaIssuer, DomainFacts, PublishedType, RecordSet, ReverseName, Values } from "./records.ts";
 import type { Zone, ZoneServer, Zones } from "./zone.ts";
 import { valueText } from "./zone-text.ts";
 
@@ -159,30 +159,45 @@ export class Verifier {
 
   async #dnssec(zone: Zone, validators: readonly string[] = []): Promise<Verification["dnssec"]> {
     if (zone.hasKeys === false) return "Insecure";
-    const asked = await this.#zones.resolve({ name: `${zone.name}.`, type: "SOA" }, validators);
-    if ("reply" in asked) return asked.reply.validated ? "Secure" : "Insecure";
-    if (asked.fault === "failing" && zone.hasKeys) return "Bogus";
-    return zone.hasKeys ? "Signed" : "Unknown";
+    const of = { name: `${zone.name}.`, type: "SOA" } as const;
+    const asked = await this.#zones.resolve(of, validators);
+    if ("reply" in asked && asked.reply.validated) return "Secure";
+    // it has an answer, and gives it only to who does not ask whether it is right
+    if ("fault" in asked && asked.fault === "failing") {
+      const unchecked = await this.#zones.resolve({ ...of, unchecked: true }, validators);
+      if ("reply" in unchecked) return "Bogus";
+    }
+    if (zone.hasKeys) return "Signed";
+    return "reply" in asked ? "Insecure" : "Unknown";
   }
 
   /** CAA records of the nearest name that has some (RFC 8659 §3). */
-  async #issuerProblem(
-    domain: string,
-    issuer: NonNullable<DomainFacts["issuer"]>,
-    serving: readonly ZoneServer[],
-  ): Promise<string | undefined> {
-    const [server] = serving;
+  async #issuerProblem(domain: string, issuer: CaaIssuer, serving: readonly ZoneServer[]): Promise<string | undefined> {
     for (let name = domain; name !== ""; name = name.includes(".") ? name.slice(name.indexOf(".") + 1) : "") {
       const of = { name: `${name}.`, type: "CAA" } as const;
-      const asked = name === domain && server ? await this.#zones.ask(server, of) : await this.#zones.resolve(of);
+      const asked = name === domain ? await this.#askAny(serving, of) : await this.#zones.resolve(of);
       const records =
-        "reply" in asked ? asked.reply.answers.flatMap((each) => (each.type === "CAA" ? [each.value] : [])) : [];
+        asked && "reply" in asked
+          ? asked.reply.answers.flatMap((each) => (each.type === "CAA" ? [each.value] : []))
+          : [];
       if (records.length === 0) continue;
       if (permitsIssuer(records, issuer)) return undefined;
       const says = records.map((value) => valueText("CAA", value)).join(", ");
-      return `the CAA records of ${name} (${says}) do not let ${issuer.domain} issue a certificate${issuer.accountUri ? ` for the account ${issuer.accountUri}` : ""}`;
+      const account = issuer.accountURI === undefined ? "" : ` for the account ${issuer.accountURI}`;
+      const own = valueText("CAA", { critical: false, tag: "issue", value: issuer.domain });
+      return `the CAA records of ${name} (${says}) do not let ${issuer.domain} issue a certificate${account}: add CAA ${own} at ${domain}, or correct them`;
     }
     return undefined;
+  }
+
+  /** The first of them that replies. */
+  async #askAny(servers: readonly ZoneServer[], of: { name: string; type: "CAA" }): Promise<Asked | undefined> {
+    let last: Asked | undefined;
+    for (const server of servers) {
+      last = await this.#zones.ask(server, of);
+      if ("reply" in last) return last;
+    }
+    return last;
   }
 }
 

@@ -131,4 +131,22 @@ export function plainNameAt(bytes: Buffer, at: number): string {
   return plainName(nameCodec.decode(bytes, at));
 }
 
-const nameCodec = (dnsPacket as typeof dnsPacket & { name: { decode: (bytes: Buffer, at: number) => string } }).name;
+/** Whether the DNS has a place for it; a dot at its end does not count, and the root is one. */
+export function isName(name: string): boolean {
+  const plain = name.replace(/\.$/, "");
+  return plain === "" || (plain.length <= 253 && plain.split(".").every((label) => /^[\x21-\x7e]{1,63}$/.test(label)));
+}
+
+/** A name on the wire, uncompressed. Throws for one that has no place there. */
+export function nameBytes(name: string): Buffer {
+  if (!isName(name)) throw new RangeError(`${name} is not a DNS name`);
+  const plain = name.replace(/\.$/, "");
+  // dns-packet gives the root two octets
+  return plain === "" ? Buffer.alloc(1) : nameCodec.encode(plain);
+}
+
+const nameCodec = (
+  dnsPacket as typeof dnsPacket & {
+    name: { decode: (bytes: Buffer, at: number) => string; encode: (name: string) => Buffer };
+  }
+).name;

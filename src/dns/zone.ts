@@ -75,7 +75,7 @@ export class Zones {
 
   /** Asks the resolvers in turn; never rejects. */
   async resolve(
-    of: { name: string; type: SeenType },
+    of: { name: string; type: SeenType; unchecked?: boolean },
     resolvers: readonly string[] = this.#options.resolvers,
   ): Promise<Asked> {
     let last: Asked = { fault: "silent", says: "no resolver is configured" };

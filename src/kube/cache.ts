@@ -41,6 +41,12 @@ export class Cache {
     this.#namespaces = namespaces ?? [""];
     this.#options.metrics?.gauge("kube_store_objects", () => this.#byResource(({ size }) => size));
     this.#options.metrics?.gauge("kube_store_unreadable_objects", () => this.#byResource((store) => store.unreadable));
+    this.#options.metrics?.gauge("kube_store_filled", () =>
+      [...Map.groupBy(this.#stores, ({ resource }) => resource.plural)].map(([resource, stores]) => ({
+        labels: { resource },
+        value: stores.every(({ store }) => store.filled) ? 1 : 0,
+      })),
+    );
     this.#options.metrics?.gauge("kube_store_left_out", () =>
       this.#stores.flatMap(({ resource, store }) =>
         [...store.leftOut.keys()].map((namespace) => ({ labels: { resource: resource.plural, namespace }, value: 1 })),

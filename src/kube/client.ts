@@ -97,8 +97,27 @@ export interface Client {
     signal: AbortSignal,
     options?: { propagation?: Propagation; onlyIfUnchanged?: boolean },
   ): Promise<void>;
+  /** What is no object, such as /version, and the server's own time. */
+  getPath<T>(path: string, signal: AbortSignal): Promise<{ value: T; date: Date | undefined }>;
+  /** What a container has written: lines, of which those that are empty are left out. */
+  logs(pod: { namespace: string; name: string }, options: LogSelection, signal: AbortSignal): AsyncGenerator<string>;
   close: () => void;
 }
+
+export interface LogSelection {
+  container: string;
+  /** Goes on with what is written from now on, until the container or the signal ends. */
+  follow?: boolean | undefined;
+  /** At most so many of the last lines. */
+  tailLines?: number | undefined;
+  sinceSeconds?: number | undefined;
+  /** Of the container before the one that runs. */
+  previous?: boolean | undefined;
+  timestamps?: boolean | undefined;
+}
+
+/** As long as a timer can wait: some programs write nothing for days. */
+const longestSilenceMs = 2 ** 31 - 1;
 
 export function kubeClient(credentials: Credentials, options: { userAgent: string; requests?: Counter }): Client {
   const requests = options.requests ?? new Counter();
@@ -138,8 +157,8 @@ export function kubeClient(credentials: Credentials, options: { userAgent: strin
       const accept = metadataOnly ? metadataOf("PartialObjectMetadataList") : undefined;
       const call = { method: "GET", path, query, accept, silenceMs, ...counted("list", resource) } as const;
       let bytes = 0;
-      const list = await json<List>(call, signal, (size) => {
-        bytes = size;
+      const list = await json<List>(call, signal, (answer) => {
+        bytes = answer.bytes;
       });
       const type = { apiVersion: apiVersionOf(resource), kind: resource.kind };
       const items = (list.items ?? []).map((item) => ({ ...item, ...type }));
@@ -211,8 +230,35 @@ export function kubeClient(credentials: Credentials, options: { userAgent: strin
         if (!isApiError(error, 404)) throw error;
       }
     },
+
+    async getPath<T>(path: string, signal: AbortSignal) {
+      let date: Date | undefined;
+      const call = { method: "GET", path, verb: "get", resource: path } as const;
+      const value = await json<T>(call, signal, (answer) => {
+        if (answer.date !== undefined) date = new Date(answer.date);
+      });
+      return { value, date };
+    },
+
+    logs(pod, { container, follow, tailLines, sinceSeconds, previous, timestamps }, signal) {
+      const flag = (is: boolean | undefined) => (is ? "true" : undefined);
+      const count = (value: number | undefined) => (value === undefined ? undefined : String(value));
+      const query = {
+        container,
+        follow: flag(follow),
+        previous: flag(previous),
+        timestamps: flag(timestamps),
+        tailLines: count(tailLines),
+        sinceSeconds: count(sinceSeconds),
+      };
+      const path = pathOf(resources.pod, { ...pod, subresource: "log" });
+      const call = { method: "GET", path, query, accept: "*/*", ...counted("get", resources.pod, "log") } as const;
+      return lines(call, { idleMs: follow ? longestSilenceMs : answerSilenceMs }, signal);
+    },
   };
 }
+
+const answerSilenceMs = 30_000;
 
 const dryRunQuery = { dryRun: "All" };
 

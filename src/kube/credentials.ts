@@ -5,6 +5,9 @@
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 
+/** A list is a header that is sent several times. */
+export type IdentityHeaders = Readonly<Record<string, string | string[]>>;
+
 export interface Credentials {
   server: URL;
   tls: { ca?: string | Buffer; cert?: string | Buffer; key?: string | Buffer; servername?: string; insecure?: boolean };
@@ -12,7 +15,7 @@ export interface Credentials {
    * Headers that go with every request (`authorization`, say); called for each, so it answers from
    * memory. `refused`: the last ones were (HTTP 401); get new ones. A rejection is the call's.
    */
-  headers(options?: { refused?: boolean }): Promise<Record<string, string>>;
+  headers(options?: { refused?: boolean }): Promise<IdentityHeaders>;
   /** The namespace that the credentials belong to. */
   namespace: string | undefined;
 }

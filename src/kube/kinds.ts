@@ -6,6 +6,7 @@ import type {
   CoreV1Event,
   V1ConfigMap,
   V1CronJob,
+  V1Deployment,
   V1Job,
   V1Lease,
   V1Namespace,
@@ -15,6 +16,7 @@ import type {
   V1Secret,
   V1Service,
   V1StatefulSet,
+  V1StorageClass,
 } from "@kubernetes/client-node";
 import type { KubeObject, Resource } from "./object.ts";
 
@@ -37,6 +39,7 @@ export type ConfigMap = Typed<V1ConfigMap>;
 export type CronJob = Typed<V1CronJob>;
 /** As the core group has it, which is how the events of the cluster itself are watched. */
 export type CoreEvent = Typed<CoreV1Event>;
+export type Deployment = Typed<V1Deployment>;
 export type Job = Typed<V1Job>;
 export type Lease = Typed<V1Lease>;
 export type Namespace = Typed<V1Namespace>;
@@ -45,6 +48,7 @@ export type Pod = Typed<V1Pod>;
 export type Secret = Typed<V1Secret>;
 export type Service = Typed<V1Service>;
 export type StatefulSet = Typed<V1StatefulSet>;
+export type StorageClass = Typed<V1StorageClass>;
 export type VolumeClaim = Typed<V1PersistentVolumeClaim>;
 
 const kindOf =
@@ -54,6 +58,7 @@ const core = kindOf("");
 const apps = kindOf("apps");
 const batch = kindOf("batch");
 const networking = kindOf("networking.k8s.io");
+const storage = kindOf("storage.k8s.io");
 const coordination = kindOf("coordination.k8s.io");
 
 /** How each kind is addressed. */
@@ -65,6 +70,8 @@ export const resources = {
   pod: core<Pod>("Pod", "pods"),
   event: core<CoreEvent>("Event", "events"),
   volumeClaim: core<VolumeClaim>("PersistentVolumeClaim", "persistentvolumeclaims"),
+  deployment: apps<Deployment>("Deployment", "deployments"),
+  storageClass: { ...storage<StorageClass>("StorageClass", "storageclasses"), clusterScoped: true },
   statefulSet: apps<StatefulSet>("StatefulSet", "statefulsets"),
   cronJob: batch<CronJob>("CronJob", "cronjobs"),
   job: batch<Job>("Job", "jobs"),

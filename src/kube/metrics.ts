@@ -21,6 +21,7 @@ export const kubeHelp = {
   workqueue_work_duration_seconds: "How long the work for a key took",
   workqueue_longest_running_processor_seconds: "How long the longest running reconcile has taken so far",
   kube_store_objects: "Objects in the cache, by resource",
+  kube_store_filled: "1 for each resource whose objects have all been read, 0 for one that is waited for",
   kube_store_left_out: "Namespaces that may not be listed, with the resource: 1 each",
   kube_store_unreadable_objects: "Objects that the API server has and that can't be read, by resource",
 } as const;

@@ -12,7 +12,7 @@ import { shared } from "../lib/shared.ts";
 import { wait } from "../lib/wait.ts";
 import { ApiError, apiErrorOf } from "./api-error.ts";
 import { agentFor, attempt } from "./attempt.ts";
-import type { Credentials } from "./credentials.ts";
+import type { Credentials, IdentityHeaders } from "./credentials.ts";
 import { afterAttempt, pauseAfter } from "./retry.ts";
 
 export interface Call {
@@ -35,8 +35,8 @@ export interface Call {
 }
 
 export interface Transport {
-  /** `sized` is told how long the answer is. */
-  json: <T>(call: Call, signal: AbortSignal, sized?: (bytes: number) => void) => Promise<T>;
+  /** `told` gets what is known of the answer itself. */
+  json: <T>(call: Call, signal: AbortSignal, told?: Told) => Promise<T>;
   /**
    * The lines of an answer that goes on; ends when the server closes it, throws when nothing is
    * heard for `idleMs`.
@@ -44,6 +44,9 @@ export interface Transport {
   lines: (call: Call, options: { idleMs: number }, signal: AbortSignal) => AsyncGenerator<string>;
   close: () => void;
 }
+
+/** How long the text of an answer is, and the server's own time, where it names that. */
+type Told = (answer: { bytes: number; date: string | undefined }) => void;
 
 const patience = {
   connectMs: 5_000,
@@ -73,13 +76,13 @@ export function transport(
    * Who we are, again when the server has refused `refused`. Many who are refused at once ask for
    * one new token.
    */
-  async function identity(refused: Record<string, string> | undefined): Promise<Record<string, string>> {
+  async function identity(refused: IdentityHeaders | undefined): Promise<IdentityHeaders> {
     const known = await credentials.headers();
     if (refused === undefined || known.authorization !== refused.authorization) return known;
     return renewed();
   }
 
-  function headersFor(call: Call, payload: Buffer | undefined, who: Record<string, string>) {
+  function headersFor(call: Call, payload: Buffer | undefined, who: IdentityHeaders) {
     return {
       ...who,
       accept: call.accept ?? "application/json",
@@ -94,7 +97,7 @@ export function transport(
     const query = Object.entries(call.query ?? {}).filter((pair): pair is [string, string] => pair[1] !== undefined);
     const path = `${root}${call.path}${query.length > 0 ? `?${new URLSearchParams(query).toString()}` : ""}`;
     const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
-    let refused: Record<string, string> | undefined;
+    let refused: IdentityHeaders | undefined;
     for (;;) {
       // A plugin or a file that does not answer must not hold whoever no longer waits.
       const who = await unlessAborted(identity(refused), signal);
@@ -116,7 +119,7 @@ export function transport(
 
   const count = ({ method, verb, resource }: Call, code: string) => requests.add({ code, method, verb, resource });
 
-  async function once<T>(call: Call, outer: AbortSignal, sized?: (bytes: number) => void): Promise<T> {
+  async function once<T>(call: Call, outer: AbortSignal, told?: Told): Promise<T> {
     const within = deadline(
       outer,
       Math.min(patience.silenceMs, call.silenceMs ?? Number.POSITIVE_INFINITY),
@@ -126,7 +129,7 @@ export function transport(
       const response = await send(call, call.urgent ? unlimited : calls, within.signal);
       const text = await readAll(response, () => within.restart());
       if (!isFine(response)) throw errorOf(response, text);
-      sized?.(text.length);
+      told?.({ bytes: text.length, date: response.headers.date });
       return parsed<T>(text, response);
     } catch (error) {
       throw within.reasonOr(error);
@@ -136,11 +139,11 @@ export function transport(
   }
 
   return {
-    async json<T>(call: Call, outer: AbortSignal, sized?: (bytes: number) => void): Promise<T> {
+    async json<T>(call: Call, outer: AbortSignal, told?: Told): Promise<T> {
       const endsAt = performance.now() + patience.callMs;
       for (let tries = 1; ; tries++) {
         try {
-          return await once<T>(call, outer, sized);
+          return await once<T>(call, outer, told);
         } catch (error) {
           const pauseMs = pauseAfter(error, { tries, leftMs: endsAt - performance.now() });
           if (pauseMs === undefined) throw error;

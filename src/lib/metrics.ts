@@ -82,6 +82,7 @@ export class Metrics<Name extends string = string> {
   readonly #counters = new Map<string, Counter>();
   readonly #histograms = new Map<string, Histogram>();
   readonly #gauges = new Map<string, Set<Gauge>>();
+  readonly #readings = new Map<string, () => number>();
 
   /** `help`: by name, what an administrator reads beside it. */
   constructor(help: Readonly<Record<string, string>> = {}) {
@@ -110,6 +111,11 @@ export class Metrics<Name extends string = string> {
     return () => void readers.delete(read);
   }
 
+  /** A counter that something else keeps, asked for each time the text is made. */
+  reading(name: string, read: () => number): void {
+    this.#readings.set(name, read);
+  }
+
   /** A counter that was made elsewhere, such as a client's. */
   include(name: string, counter: Counter): void {
     this.#counters.set(name, counter);
@@ -118,6 +124,7 @@ export class Metrics<Name extends string = string> {
   text(): string {
     const parts: string[] = [];
     for (const [name, counter] of this.#counters) parts.push(this.#head(name, "counter"), counter.text(name));
+    for (const [name, read] of this.#readings) parts.push(this.#head(name, "counter"), line(name, "", read()));
     for (const [name, each] of this.#histograms) parts.push(this.#head(name, "histogram"), each.text(name));
     for (const [name, readers] of this.#gauges) {
       const values = new Map<string, number>();

@@ -11,6 +11,7 @@ import { folders } from "../pod/layout.ts";
 import { readStart } from "../relay/config.ts";
 import { eraseMail, eraseQueue, nothingErased } from "../relay/expire/erase.ts";
 import { leftDomains } from "../relay/expire/left-domains.ts";
+import { leaveSummary } from "../relay/expire/summary.ts";
 import { expireDomain, noCounts } from "../relay/expire/walk.ts";
 
 try {
@@ -50,5 +51,6 @@ async function expire(values: { "dry-run": boolean; now?: string | undefined }):
     expireDomain(domain, limits, { config: { ...config, domains }, nowMs, dryRun }, counts);
   }
   const seconds = Math.round(performance.now() - start) / 1000;
+  if (!dryRun) leaveSummary(counts);
   pino({ base: null }).info({ dryRun, domains: Object.keys(domains).length, ...counts, seconds }, "expiry finished");
 }

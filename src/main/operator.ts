@@ -4,10 +4,12 @@
  */
 import { hostname } from "node:os";
 import { pino } from "pino";
+import manifest from "../../package.json" with { type: "json" };
 import { kubeClient } from "../kube/client.ts";
 import { defaultCredentials } from "../kube/default-credentials.ts";
 import { leadWithLease } from "../kube/lease.ts";
 import { Metrics } from "../lib/metrics.ts";
+import { addProcessMetrics } from "../lib/process-metrics.ts";
 import { messageOf } from "../lib/text.ts";
 import { checkInstallation } from "../operator/check.ts";
 import { readConfig, scopesOf } from "../operator/config.ts";
@@ -17,6 +19,7 @@ import { operatorHelp } from "../operator/metrics.ts";
 import { releaseServers } from "../operator/release.ts";
 import { releaseWithNamespace } from "../operator/server/retire.ts";
 import { makeWorld } from "../operator/server/world.ts";
+import { addServerMetrics } from "../operator/server-metrics.ts";
 
 const config = readConfig(process.env);
 const log = pino({ name: "operator", level: config.logLevel });
@@ -61,7 +64,8 @@ const world = makeWorld({
 });
 metrics.gauge("chatmail_operator_servers", () => world.stores.servers.size);
 metrics.gauge("chatmail_operator_fleets", () => world.fleets.store.size);
-metrics.gauge("process_resident_memory_bytes", () => process.memoryUsage.rss());
+addProcessMetrics(metrics);
+metrics.gauge("chatmail_operator_info", () => [{ labels: { version: manifest.version }, value: 1 }]);
 metrics.gauge("nodejs_heap_size_used_bytes", () => process.memoryUsage().heapUsed);
 const health = await serveHealth(config.healthPort, { ready: () => world.cache.filled, metrics: () => metrics.text() });
 log.info({ namespaces: scopes, relayImage: config.relayImage }, "operator started");
@@ -71,7 +75,19 @@ if (process.argv[2] === "release") {
   process.exit(0);
 }
 
-const lead = (signal: AbortSignal) => runControllers(world, { workers: config.workers, log, signal, metrics });
+let leads = false;
+addServerMetrics(metrics, {
+  servers: () => world.stores.servers.all(),
+  fleets: () => world.fleets.store.all(),
+  leads: () => leads,
+  name: config.leaseName,
+});
+const lead = (signal: AbortSignal) => {
+  leads = true;
+  return runControllers(world, { workers: config.workers, log, signal, metrics }).finally(() => {
+    leads = false;
+  });
+};
 const ended = config.leaderElection
   ? await leadWithLease({
       client,

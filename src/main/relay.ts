@@ -1,5 +1,6 @@
 /** The relay daemon of a relay pod: answers the questions of Postfix, Dovecot and nginx. */
 import { pino } from "pino";
+import manifest from "../../package.json" with { type: "json" };
 import { messageOf } from "../lib/text.ts";
 import { readStart, type Start } from "../relay/config.ts";
 import { startDaemon } from "../relay/daemon.ts";
@@ -25,7 +26,7 @@ const hashWorkerFile = import.meta.url.endsWith(".ts")
   : new URL("./relay-hash.js", import.meta.url);
 
 try {
-  const daemon = await startDaemon({ ...start, log, hashWorkerFile });
+  const daemon = await startDaemon({ ...start, log, hashWorkerFile, version: manifest.version });
   let stopping = false;
   const stop = async (signal: string) => {
     if (stopping) return;

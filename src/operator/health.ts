@@ -13,14 +13,14 @@ export interface Health {
 
 export async function serveHealth(port: number, health: Health): Promise<Server> {
   const server = createServer((request, response) => {
-    const answer = (status: number, text: string) => {
-      response.writeHead(status, { "content-type": "text/plain; charset=utf-8" });
+    const answer = (status: number, text: string, type = "text/plain; charset=utf-8") => {
+      response.writeHead(status, { "content-type": type });
       response.end(text);
     };
     if (request.url === "/healthz") return answer(200, "ok\n");
     if (request.url === "/readyz")
       return health.ready() ? answer(200, "ok\n") : answer(503, "not all watches have answered\n");
-    if (request.url === "/metrics") return answer(200, health.metrics());
+    if (request.url === "/metrics") return answer(200, health.metrics(), "text/plain; version=0.0.4; charset=utf-8");
     answer(404, "not found\n");
   });
   await new Promise<void>((resolve, reject) => {

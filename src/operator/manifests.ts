@@ -7,6 +7,7 @@ import { type Kind, kinds } from "../api/kinds.ts";
 import { chatmailServer, group } from "../api/names.ts";
 import type { Typed } from "../kube/kinds.ts";
 import type { KubeObject } from "../kube/object.ts";
+import { dnsEndpoints } from "./external-dns.ts";
 
 export interface PolicyRule {
   apiGroups: string[];
@@ -46,6 +47,8 @@ export const watchRules: PolicyRule[] = [
   // Another image is checked before it replaces one that runs; a check that is no longer needed is
   // given a time to live of zero. The mail of a deleted server whose accounts are kept is deleted.
   { apiGroups: ["batch"], resources: ["jobs"], verbs: [...read, ...apply] },
+  // What external-dns is to publish. Read by name, as the cluster may lack the kind.
+  { apiGroups: [dnsEndpoints.group], resources: [dnsEndpoints.plural], verbs: ["get", ...apply] },
   // Whether it is being deleted.
   { apiGroups: [""], resources: ["namespaces"], verbs: ["get"] },
   // Asked for certificates, where the cluster has it: the operator reads what became of it.

@@ -174,6 +174,8 @@ export const programs = {
   node: "/usr/local/bin/node",
   relay: "/opt/chatmail/relay.js",
   expire: "/opt/chatmail/expire.js",
+  /** What an administrator does with accounts, by exec. */
+  users: "/opt/chatmail/users.js",
   /** Renders the configuration of one program from the plan: configure.ts. */
   render: "/opt/chatmail/render.js",
   /** Starts a program with addresses taken out of what it logs: `run-quietly PROGRAM ARG…`. */

@@ -88,6 +88,8 @@ export const RelayConfig = z.object({
    * credentials are made with.
    */
   turn: z.record(z.string(), z.object({ host: z.string(), port: z.int(), secretFile: z.string() })).optional(),
+  /** The ports of the TURN server that carry calls. */
+  turnPorts: z.object({ first: z.int(), count: z.int() }).optional(),
   /** By mail domain, the URL of the iroh relay that its users are told of. */
   iroh: z.record(z.string(), z.string()).optional(),
   logLevel: z.enum(["error", "warn", "info", "debug", "trace"]),
@@ -157,6 +159,7 @@ export function relayConfig(plan: Plan): RelayConfig {
         services.turn ? { host: domain, port: ports.turn, secretFile: turnSecretFile } : undefined,
       ),
     }),
+    ...(plan.turn && { turnPorts: { first: plan.turn.firstRelayPort, count: plan.turn.relayPorts } }),
     ...unlessEmpty("iroh", iroh),
     logLevel: "info",
   };

@@ -24,6 +24,9 @@ import { openHttpsDelivery, reportingEnd } from "./deliver/server.ts";
 import { localRecipient, ourDomainOf } from "./domains.ts";
 import * as events from "./events.ts";
 import { trimMailbox } from "./expire/trim.ts";
+import { ClientAddresses } from "./figures/clients.ts";
+import { RelayFigures } from "./figures/figures.ts";
+import { ProgramReports } from "./figures/reports.ts";
 import { BounceFilter } from "./filter/bounce.ts";
 import { IncomingFilter } from "./filter/incoming.ts";
 import { OutgoingFilter } from "./filter/outgoing.ts";
@@ -60,22 +63,30 @@ export interface Daemon {
 export interface DaemonOptions extends Start {
   log: Logger;
   hashWorkerFile: URL;
+  /** Of this program, as it is released. */
+  version?: string;
   now?: () => number;
 }
 
 const hashThreads = 2;
 
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
-  const { settings, log, now = Date.now } = options;
+  const { settings, log, version = "unknown", now = Date.now } = options;
   const domains = () => Object.keys(settings.domains);
   const metrics = new Metrics(() => domains().length);
   const tools = { config: settings, metrics, log, now };
+  metrics.gauge("chatmail_relay_info", () => [{ labels: { version }, value: 1 }]);
+  const clients = new ClientAddresses(now);
+  const reports = new ProgramReports({ settings, log, now });
+  const figures = new RelayFigures({ settings, reports, clients, now });
+  figures.addTo(metrics);
   const hashes = new HashPool({ workerFile: options.hashWorkerFile, threads: hashThreads });
   const accounts = new Accounts({
     ...tools,
     hash: (job) => hashes.run(job),
     hashesAtOnce: hashThreads,
     resources: readResources,
+    onLogin: ({ address }, from) => clients.note(address, from),
   });
   const probes = new ProbeAccounts(settings);
   const { probeEveryMs } = settings;
@@ -96,6 +107,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const routes = await openRoutes({ ...tools, lookup, mayConnect });
   const order = new DeliveryOrder({
     isReported: (recipient) => isReported(recipient),
+    onEnded: (ms) => metrics.histogram("chatmail_message_delivery_seconds").observe(ms / 1000),
     onLate: () => metrics.count("deliveries_late_total"),
     now,
   });
@@ -166,6 +178,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         plan: () => follower?.status(),
         closing: () => lastMail.status(),
         deliverable: () => prober?.report(),
+        version,
+        figures,
+        served: () => certificates.served(),
       }),
     ...failuresOf("health"),
   });
@@ -258,6 +273,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   lastMail.follow();
   follower?.start();
   prober?.follow();
+  reports.start();
   events.serving(log, Object.keys(settings.domains).length);
 
   return {
@@ -268,6 +284,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       certificates.stop();
       await follower?.stop();
       lastMail.stop();
+      reports.stop();
       await prober?.stop();
       order.stop();
       await Promise.all(servers.map((server) => server.close(graceMs)));

@@ -60,5 +60,5 @@ test("the short name, the category and the columns are there", async () => {
   const [head = ""] = (await kubectl(["-n", namespace, "get", "cms"])).split("\n");
   expect(head.split(/\s{2,}/)).toEqual(["NAME", "DOMAIN", "READY", "REASON", "DNS", "CERT-UNTIL", "VERSION", "AGE"]);
   const wide = await kubectl(["-n", namespace, "get", "chatmail", "-o", "wide"]);
-  expect(wide).toMatch(/AGE\s+ADDRESS\s+INVITE\s+NODE\s+MESSAGE/);
+  expect(wide).toMatch(/AGE\s+ADDRESS\s+ACCOUNTS\s+INVITE\s+NODE\s+MESSAGE/);
 });

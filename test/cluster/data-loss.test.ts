@@ -8,7 +8,7 @@ import { ports } from "../../src/mail/ports.ts";
 import { onAnyLoad } from "../helpers/accounts.ts";
 import { someAccount } from "../helpers/first-message.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
-import { apply, kubectl, kubectlJson } from "../helpers/kubectl.ts";
+import { apply, kubectl, kubectlJson, objectIn, theObject } from "../helpers/kubectl.ts";
 import { encryptedMessage } from "../helpers/messages.ts";
 import {
   getServer,
@@ -27,8 +27,8 @@ const { address, password } = someAccount(domain);
 let volume = "";
 
 const inNamespace = (...args: string[]) => kubectl(["-n", namespace, ...args]);
-const exists = async (what: string) => (await inNamespace("get", what, "--ignore-not-found", "-o", "name")) !== "";
-const get = <T = KubeObject>(what: string) => kubectlJson<T>(["-n", namespace, "get", what]);
+const exists = async (what: string) => (await objectIn(namespace, what)) !== undefined;
+const get = <T = KubeObject>(what: string) => theObject<T>(namespace, what);
 const says = (type: string, reason: string) =>
   until(
     `${type} to be ${reason}`,

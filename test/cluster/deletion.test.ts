@@ -10,7 +10,7 @@ import type { KubeObject } from "../../src/kube/object.ts";
 import { ports } from "../../src/mail/ports.ts";
 import { someAccount } from "../helpers/first-message.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
-import { apply, kubectl, kubectlJson } from "../helpers/kubectl.ts";
+import { apply, kubectl, kubectlJson, objectIn, theObject } from "../helpers/kubectl.ts";
 import { encryptedMessage } from "../helpers/messages.ts";
 import {
   freshServer,
@@ -33,8 +33,8 @@ const other = "ending-namespace";
 const patience = { patienceMs: patienceMs.pod, everyMs: 200 };
 
 const inNamespace = (...args: string[]) => kubectl(["-n", namespace, ...args]);
-const exists = async (what: string) => (await inNamespace("get", what, "--ignore-not-found", "-o", "name")) !== "";
-const get = <T = KubeObject>(what: string) => kubectlJson<T>(["-n", namespace, "get", what]);
+const exists = async (what: string) => (await objectIn(namespace, what)) !== undefined;
+const get = <T = KubeObject>(what: string) => theObject<T>(namespace, what);
 const at = async (name: string, port: number) => ({
   host: (await getServer(name)).status?.addresses?.[0]?.value ?? "",
   port,

@@ -17,7 +17,7 @@ import { type Authority, makeAuthority } from "../helpers/authorities.ts";
 import { brokenNginx, sameImage } from "../helpers/derived-image.ts";
 import { someAccount } from "../helpers/first-message.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
-import { apply, kubectl, kubectlJson } from "../helpers/kubectl.ts";
+import { apply, kubectl, kubectlJson, objectIn, theObject } from "../helpers/kubectl.ts";
 import { encryptedMessage } from "../helpers/messages.ts";
 import { servedCertificates } from "../helpers/served-certificates.ts";
 import {
@@ -35,10 +35,9 @@ import { patienceMs, until } from "../helpers/until.ts";
 const names = ["story", "twin", "given"];
 
 const get = (kind: string, name: string) =>
-  kubectlJson<KubeObject & { data?: Record<string, string> }>(["-n", namespace, "get", kind, name]);
+  theObject<KubeObject & { data?: Record<string, string> }>(namespace, `${kind}/${name}`);
 
-const exists = async (kind: string, name: string) =>
-  (await kubectl(["-n", namespace, "get", kind, name, "--ignore-not-found", "-o", "name"])) !== "";
+const exists = async (kind: string, name: string) => (await objectIn(namespace, `${kind}/${name}`)) !== undefined;
 
 /** Waits for a condition with this status and reason, and gives it. */
 function conditionIs(name: string, type: string, statusAndReason: string): Promise<Condition> {
@@ -178,7 +177,7 @@ describe("one server", () => {
   test("what a person changes in a child is put back", async () => {
     await kubectl(["-n", namespace, "scale", "statefulset/story", "--replicas=0"]);
     await until("one replica again", async () => {
-      const { spec } = await kubectlJson<{ spec: { replicas: number } }>(["-n", namespace, "get", "sts", "story"]);
+      const { spec } = await theObject<{ spec: { replicas: number } }>(namespace, "sts/story");
       return spec.replicas === 1;
     });
     await serverReady("story");
@@ -326,7 +325,7 @@ describe("a certificate that the user gives", () => {
     await client.say("SELECT INBOX");
     const idle = await client.idle();
     const pod = async () => {
-      const { metadata, status } = await kubectlJson<LivePod>(["-n", namespace, "get", "pod", "given-0"]);
+      const { metadata, status } = await theObject<LivePod>(namespace, "pod/given-0");
       return { uid: metadata.uid, restarts: status?.containerStatuses?.map(({ restartCount }) => restartCount) };
     };
     const before = await pod();

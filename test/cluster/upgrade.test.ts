@@ -16,7 +16,7 @@ import { onAnyLoad } from "../helpers/accounts.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { someAccount } from "../helpers/first-message.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
-import { apply, kubectl, kubectlJson } from "../helpers/kubectl.ts";
+import { apply, kubectl, theObject } from "../helpers/kubectl.ts";
 import { randomName } from "../helpers/messages.ts";
 import {
   getServer,
@@ -86,8 +86,8 @@ async function newRelay(name: string, at: string, spec: object): Promise<Relay> 
   return { name, at, domain, host, watch: new ServiceWatch({ host, port: ports.imaps }) };
 }
 
-const setOf = ({ name, at }: Relay) => kubectlJson<StatefulSet>(["-n", at, "get", "statefulset", name]);
-const podOf = ({ name, at }: Relay) => kubectlJson<LivePod>(["-n", at, "get", "pod", `${name}-0`]);
+const setOf = ({ name, at }: Relay) => theObject<StatefulSet>(at, `sts/${name}`);
+const podOf = ({ name, at }: Relay) => theObject<LivePod>(at, `pod/${name}-0`);
 const imageOf = (pod: LivePod) => pod.spec?.containers[0]?.image;
 
 /** Gives its turn to a relay that waits for a person. */

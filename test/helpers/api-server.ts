@@ -77,7 +77,13 @@ export const uncachedPlural = "secrets";
 const issuer = "https://kubernetes.default.svc";
 const startsWithinMs = 60_000;
 
-export async function startApiServer(options: { flags?: readonly string[] } = {}): Promise<ApiServer> {
+export interface ApiServerOptions {
+  flags?: readonly string[];
+  /** By default everybody may do everything; with RBAC the token of `credentials` may. */
+  authorization?: "AlwaysAllow" | "RBAC";
+}
+
+export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
   const programs = programsAreBuilt() ? programsDir() : await buildPrograms(terminalProgress());
   const folder = await mkdtemp(join(tmpdir(), "chatmail-api-server-"));
   const [etcdPort, peerPort, port] = await freePorts(3);
@@ -151,7 +157,7 @@ export async function startApiServer(options: { flags?: readonly string[] } = {}
       `--cert-dir=${folder}`,
       "--anonymous-auth=false",
       `--token-auth-file=${file("tokens.csv")}`,
-      "--authorization-mode=AlwaysAllow",
+      `--authorization-mode=${options.authorization ?? "AlwaysAllow"}`,
       `--service-account-issuer=${issuer}`,
       `--service-account-key-file=${file("accounts.pub")}`,
       `--service-account-signing-key-file=${file("accounts.key")}`,

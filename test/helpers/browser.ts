@@ -9,8 +9,8 @@ import axe from "axe-core";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import type { RelayPod } from "./relay-pod.ts";
 
-/** Where screenshots are put for people to look at. */
-export const screenshotFolder = process.env.SCREENSHOTS || join(tmpdir(), "chatmail-screenshots");
+/** Where screenshots are put for people to look at, if they are wanted. */
+export const screenshotFolder = process.env.SCREENSHOTS;
 
 const program = process.env.CHROMIUM || "/usr/bin/chromium";
 
@@ -23,7 +23,7 @@ export const noBrowser = existsSync(program) ? undefined : `${program} is missin
  * comes or goes.
  */
 export async function startBrowser(pod: RelayPod, hosts: Readonly<Record<string, string>>): Promise<Browser> {
-  mkdirSync(screenshotFolder, { recursive: true });
+  if (screenshotFolder) mkdirSync(screenshotFolder, { recursive: true });
   const folder = mkdtempSync(join(tmpdir(), "browser-"));
   const start = join(folder, "start");
   const words = await pod.inNetwork([program]);

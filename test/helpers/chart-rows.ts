@@ -173,6 +173,31 @@ export const chartRows: readonly ChartRow[] = [
     has: { [`PodDisruptionBudget ${name}`]: { spec: { minAvailable: 1 } } },
   },
   {
+    when: "Prometheus and Grafana are there",
+    values: { monitoring: { podMonitors: true, rules: true, dashboard: true, labels: { release: "prometheus" } } },
+    has: {
+      [`PodMonitor ${name}`]: { metadata: { labels: { release: "prometheus" } } },
+      [`PodMonitor ${name}-relays`]: {
+        metadata: { labels: { release: "prometheus" } },
+        spec: {
+          selector: { matchLabels: { "chatmail.dev/component": "relay" } },
+          namespaceSelector: { matchNames: ["chatmail"] },
+        },
+      },
+      [`PrometheusRule ${name}`]: { spec: { groups: [{ name: "chatmail" }] } },
+      [`ConfigMap ${name}-dashboard`]: {
+        metadata: { labels: { grafana_dashboard: "1" } },
+        data: { "chatmail.json": expect.stringMatching(/^[{].*"title": "Chatmail"/s) },
+      },
+    },
+  },
+  {
+    when: "relays of all namespaces are scraped",
+    values: { monitoring: { podMonitors: true }, watch: { allNamespaces: true } },
+    has: { [`PodMonitor ${name}-relays`]: { spec: { namespaceSelector: { any: true } } } },
+    lacks: [`PrometheusRule ${name}`, `ConfigMap ${name}-dashboard`],
+  },
+  {
     when: "the network is closed",
     values: { networkPolicy: { enabled: true } },
     has: { [`NetworkPolicy ${name}`]: { spec: { ingress: [{ ports: [{ port: "health" }] }], egress: [{}] } } },

@@ -126,6 +126,12 @@ ${zoneTexts.join("\n")}
   return { ...server, stop };
 }
 
+/** How a resolver trusts the keys of a zone, from its DS record. */
+export function anchorOf(ds: string): string {
+  const [, zone, tag, algorithm, digest] = /^(\S+?)\.? (?:\d+ )?IN DS (\d+) (\d+) 2 ([0-9A-Fa-f ]+)/m.exec(ds) ?? [];
+  return `"${zone}" static-ds ${tag} ${algorithm} 2 "${digest?.replaceAll(" ", "")}"`;
+}
+
 export async function startKnot({ address, zones, keys }: StartOptions): Promise<RealServer> {
   const folder = mkdtempSync(join(tmpdir(), "chatmail-knot-"));
   const file = (name: string) => join(folder, name);

@@ -13,5 +13,6 @@ export const facts = {
   notAfter: new Date("2126-10-30T00:00:00Z"),
   changesAt: new Date("2126-10-30T00:00:00Z"),
   sha256: "ab",
+  keySha256: "cd",
   missingNames: [],
 };

@@ -1,5 +1,7 @@
 /** kubectl as a user has it: run inside the lab, where KUBECONFIG and PATH are set. */
 import { execFile } from "node:child_process";
+import { apiVersion, chatmailServer } from "../../src/api/names.ts";
+import { type KubeApi, kubeApi } from "../lab/kube-api.ts";
 
 /** Runs kubectl and returns what it printed. Throws with its own words when it fails. */
 export function kubectl(args: readonly string[], input?: string): Promise<string> {
@@ -22,4 +24,45 @@ export async function kubectlJson<T>(args: readonly string[]): Promise<T> {
 export function apply(...objects: readonly (object | string)[]): Promise<string> {
   const documents = objects.map((each) => (typeof each === "string" ? each : JSON.stringify(each)));
   return kubectl(["apply", "-f", "-"], documents.join("\n---\n"));
+}
+
+const core = (plural: string) => ({ root: "/api/v1", plural });
+const apps = (plural: string) => ({ root: "/apis/apps/v1", plural });
+const servers = { root: `/apis/${apiVersion}`, plural: chatmailServer.plural };
+const kinds: Record<string, { root: string; plural: string }> = {
+  cms: servers,
+  chatmailserver: servers,
+  pod: core("pods"),
+  pvc: core("persistentvolumeclaims"),
+  secret: core("secrets"),
+  service: core("services"),
+  configmap: core("configmaps"),
+  sts: apps("statefulsets"),
+  statefulset: apps("statefulsets"),
+  cronjob: { root: "/apis/batch/v1", plural: "cronjobs" },
+};
+
+let api: KubeApi | undefined;
+
+/**
+ * The object KIND/NAME as it is now; undefined where there is none. By one connection that is kept:
+ * what waits asks ten times a second, and a kubectl for each time takes most of a processor.
+ */
+export async function objectIn<T>(namespace: string, what: string): Promise<T | undefined> {
+  const [kind = "", name = ""] = what.split("/");
+  const found = kinds[kind];
+  if (!found || !name) throw new Error(`${what}: of no kind that is known here`);
+  api ??= kubeApi(process.env.KUBECONFIG ?? "");
+  const path = `${found.root}/namespaces/${namespace}/${found.plural}/${name}`;
+  return api.get<T>(path).catch((thrown: Error) => {
+    if (thrown.message.startsWith(`GET ${path}: 404 `)) return undefined;
+    throw thrown;
+  });
+}
+
+/** As `objectIn`, of what has to be there. */
+export async function theObject<T>(namespace: string, what: string): Promise<T> {
+  const found = await objectIn<T>(namespace, what);
+  if (found === undefined) throw new Error(`there is no ${what} in namespace ${namespace}`);
+  return found;
 }

@@ -9,6 +9,7 @@ import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts
 import { apiVersion, chatmailFleet, chatmailServer, group, labels, version } from "../../src/api/names.ts";
 import { type Client, kubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
+import type { Metrics } from "../../src/lib/metrics.ts";
 import { allowedImages } from "../../src/operator/config.ts";
 import { runControllers } from "../../src/operator/controllers.ts";
 import type { OwnershipTimes } from "../../src/operator/ownership.ts";
@@ -16,7 +17,7 @@ import type { Policy } from "../../src/operator/rollout/policy.ts";
 import type { LiveJob } from "../../src/operator/server/live.ts";
 import type { ServerDefaults } from "../../src/operator/server/spec.ts";
 import { makeWorld, type World } from "../../src/operator/server/world.ts";
-import { type ApiServer, startApiServer } from "./api-server.ts";
+import { type ApiServer, type ApiServerOptions, startApiServer } from "./api-server.ts";
 import { keptLog } from "./fake-api-server.ts";
 import { patienceMs, until } from "./until.ts";
 
@@ -57,6 +58,7 @@ export interface OperatorOptions {
   now?: () => Date;
   /** By which it finds name servers; by default those of this machine. */
   resolvers?: readonly string[];
+  metrics?: Metrics;
   /** What the reconcile sees instead of the world as it was made. */
   worldOf?: (made: World) => World;
 }
@@ -79,8 +81,11 @@ export class OperatorCluster {
   }
 
   /** With the CRD and these namespaces. */
-  static async open(namespaces: readonly string[] = [namespace]): Promise<OperatorCluster> {
-    const server = await startApiServer();
+  static async open(
+    namespaces: readonly string[] = [namespace],
+    options: ApiServerOptions = {},
+  ): Promise<OperatorCluster> {
+    const server = await startApiServer(options);
     const cluster = new OperatorCluster(server);
     for (const each of namespaces) await server.makeNamespace(each);
     for (const { plural } of [chatmailServer, chatmailFleet]) {
@@ -100,7 +105,11 @@ export class OperatorCluster {
   makeWorld(options: OperatorOptions = {}) {
     const stopping = new AbortController();
     const log = keptLog();
-    const client = kubeClient(this.server.credentials(options.url), { userAgent: "test" });
+    const requests = options.metrics?.counter("rest_client_requests_total");
+    const client = kubeClient(this.server.credentials(options.url), {
+      userAgent: "test",
+      ...(requests && { requests }),
+    });
     const made = makeWorld({
       client,
       scopes: options.scopes ?? [""],
@@ -116,6 +125,7 @@ export class OperatorCluster {
       instance: "test",
       signal: stopping.signal,
       log,
+      ...(options.metrics && { metrics: options.metrics }),
     });
     const world = options.worldOf?.(made) ?? made;
     const close = async () => {
@@ -129,7 +139,8 @@ export class OperatorCluster {
 
   startOperator(options: OperatorOptions = {}): RunningOperator {
     const { world, client, log, stopping, close } = this.makeWorld(options);
-    const running = runControllers(world, { workers: 2, log, signal: stopping.signal });
+    const { metrics } = options;
+    const running = runControllers(world, { workers: 2, log, signal: stopping.signal, ...(metrics && { metrics }) });
     const stop = async () => {
       stopping.abort(new Error("stopped"));
       await running;
@@ -381,6 +392,7 @@ const roots: Record<string, string> = {
   leases: "/apis/coordination.k8s.io/v1",
   certificates: "/apis/cert-manager.io/v1",
   issuers: "/apis/cert-manager.io/v1",
+  dnsendpoints: "/apis/externaldns.k8s.io/v1alpha1",
 };
 
 const checkPodOf = ({ metadata }: KubeObject) => `${metadata.name}-pod`;

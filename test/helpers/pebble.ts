@@ -23,6 +23,8 @@ export interface PebbleOptions {
   nameServer: string;
   /** Where it looks for the answers of HTTP-01, at the address of the name. */
   httpPort: number;
+  /** Its own; by default 127.0.0.1. */
+  address?: string;
   /** Of a hundred nonces, how many are refused. */
   badNonces?: number;
   /** Of a hundred valid authorizations, how many are used again. */
@@ -48,19 +50,28 @@ export interface Pebble {
 }
 
 export async function startPebble(options: PebbleOptions): Promise<Pebble> {
-  const { nameServer, httpPort, badNonces = 5, reuse = 0, externalAccounts, blocked = [], profiles } = options;
+  const {
+    address = "127.0.0.1",
+    nameServer,
+    httpPort,
+    badNonces = 5,
+    reuse = 0,
+    externalAccounts,
+    blocked = [],
+    profiles,
+  } = options;
   const program = await buildPebble(terminalProgress());
   const folder = mkdtempSync(join(tmpdir(), "chatmail-pebble-"));
   const file = (name: string) => join(folder, name);
-  const [port, management] = [await freePort(), await freePort()];
-  const { certificatePem, keyPem } = await makeSelfSigned("127.0.0.1", new Date());
+  const [port, management] = [await freePort(address), await freePort(address)];
+  const { certificatePem, keyPem } = await makeSelfSigned(address, new Date());
   writeFileSync(file("cert.pem"), certificatePem);
   writeFileSync(file("key.pem"), keyPem);
   const days = 86_400;
   const validity = profiles ?? { default: 90 * days, shortlived: 6 * days };
   const config = {
-    listenAddress: `127.0.0.1:${port}`,
-    managementListenAddress: `127.0.0.1:${management}`,
+    listenAddress: `${address}:${port}`,
+    managementListenAddress: `${address}:${management}`,
     certificate: file("cert.pem"),
     privateKey: file("key.pem"),
     httpPort,
@@ -97,9 +108,9 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
     }
     rmSync(folder, { recursive: true, force: true });
   };
-  const directoryUrl = `https://127.0.0.1:${port}/dir`;
+  const directoryUrl = `https://${address}:${port}/dir`;
   const ask = (url: string, body?: string) => answerOf(url, certificatePem, body);
-  const manage = (path: string, body?: string) => ask(`https://127.0.0.1:${management}${path}`, body);
+  const manage = (path: string, body?: string) => ask(`https://${address}:${management}${path}`, body);
   const isUp = async () => {
     if (child.exitCode !== null) throw new Error("it has ended");
     return (await Promise.all([ask(directoryUrl), manage("/roots/0")])).every(Boolean);
@@ -146,13 +157,13 @@ function answerOf(url: string, ca: string, body: string | undefined): Promise<st
   });
 }
 
-async function freePort(): Promise<number> {
+async function freePort(address: string): Promise<number> {
   const server = createServer();
-  server.listen(0, "127.0.0.1");
+  server.listen(0, address);
   await once(server, "listening");
-  const address = server.address();
+  const bound = server.address();
   server.close();
   await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+  if (bound === null || typeof bound === "string") throw new Error("no port");
+  return bound.port;
 }

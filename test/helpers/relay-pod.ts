@@ -297,7 +297,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   await create(prepareContainer, ["run", "--rm"]);
   options.beforeStart?.(host);
   const restart = options.restarts ? ["--restart", "always"] : [];
-  for (const container of containers) await create(container, ["run", "-d", ...restart]);
+  await Promise.all(containers.map((container) => create(container, ["run", "-d", ...restart])));
 
   const logs: RelayPod["logs"] = async (name) => {
     const names = name ? [name] : containers.map((container) => container.name);
@@ -362,7 +362,11 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
       return wanted;
     },
     ready: async () => {
-      await Promise.all(containers.map(({ name }) => ready(name)));
+      // a process in a container for each look is dear: those come when the others are there
+      const isCommand = ({ startup }: RelayContainer) => startup !== undefined && "command" in startup;
+      const names = (of: readonly RelayContainer[]) => of.map(({ name }) => ready(name));
+      await Promise.all(names(containers.filter((each) => !isCommand(each))));
+      await Promise.all(names(containers.filter(isCommand)));
     },
     planStatus: async () => {
       const text = await textAt(`http://${host}:${ports.health}/status`);

@@ -5,10 +5,11 @@ import { readFile } from "node:fs/promises";
 import type { Previous } from "../../scripts/previous.ts";
 import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer, labels } from "../../src/api/names.ts";
+import { withLock } from "../lab/lock.ts";
 import { publishZone } from "../lab/names.ts";
-import { privatePeers } from "../lab/place.ts";
+import { privatePeers, statePath } from "../lab/place.ts";
 import { onAnyLoad } from "./accounts.ts";
-import { apply, kubectl, kubectlJson } from "./kubectl.ts";
+import { apply, kubectl, theObject } from "./kubectl.ts";
 import type { RelayPod } from "./relay-pod.ts";
 import { patienceMs, until } from "./until.ts";
 
@@ -17,14 +18,16 @@ export const namespace = "chatmail";
 
 /**
  * Installs the operator as a user does, by `kubectl apply -f` of the generated file, with the
- * images that were built here.
+ * images that were built here. Several files do, side by side: two at once would both create what
+ * is not there yet, and one would fail.
  */
 export async function installOperator(
   images: { operator: string; relay: string },
   file: string | URL = new URL("../../install/chatmail-operator.yaml", import.meta.url),
 ): Promise<void> {
-  await apply(withImages(await readFile(file, "utf8"), images));
-  await operatorRolledOut();
+  const text = withImages(await readFile(file, "utf8"), images);
+  const install = () => apply(text).then(operatorRolledOut);
+  await withLock(install, () => {}, statePath("operator.lock"));
 }
 
 export async function operatorRolledOut(): Promise<void> {
@@ -98,9 +101,8 @@ export async function applyExamples(): Promise<void> {
 export const patchServer = (name: string, spec: Record<string, unknown>, at = namespace): Promise<string> =>
   kubectl(["-n", at, "patch", "cms", name, "--type=merge", "-p", JSON.stringify({ spec })]);
 
-export function getServer(name: string, at = namespace): Promise<WrittenServer> {
-  return kubectlJson<WrittenServer>(["-n", at, "get", "chatmailserver", name]);
-}
+export const getServer = (name: string, at = namespace): Promise<WrittenServer> =>
+  theObject<WrittenServer>(at, `cms/${name}`);
 
 /**
  * Waits until the server's Ready condition is True for its newest spec; throws with the last

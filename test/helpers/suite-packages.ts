@@ -7,3 +7,4 @@ export const browserPackages = ["chromium", "fonts-noto-core"] as const;
 export const dkimPackages = ["opendkim", "python3-dkim", "python3-nacl"] as const;
 export const mailClientPackages = ["curl", "swaks", "libnet-ssleay-perl", "msmtp", "python3", "openssl"] as const;
 export const nameServerPackages = ["bind9", "bind9-utils", "knot"] as const;
+export const prometheusPackages = ["prometheus"] as const;

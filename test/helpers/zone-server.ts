@@ -28,6 +28,10 @@ export type Behaviour =
   /** Its UDP answers are truncated, and TCP ends at once. */
   | "truncated"
   | "garbled"
+  /** A resolver that has validated what it answers. */
+  | "validating"
+  /** One that has an answer, and finds its signatures wrong. */
+  | "bogus"
   /** It answers a question that nobody asked. */
   | "elsewhere";
 
@@ -75,7 +79,7 @@ export async function startZoneServer(
   return { server, port: taken };
 }
 
-const [authoritative, truncated] = [0x0400, 0x0200];
+const [authoritative, truncated, authenticData, checkingDisabled] = [0x0400, 0x0200, 0x0020, 0x0010];
 
 function replyOf({ zones, behaviour }: ZoneServer, query: Buffer, by: "udp" | "tcp"): Buffer | undefined {
   const { id = 0, questions = [], flags = 0 } = dnsPacket.decode(query);
@@ -85,7 +89,8 @@ function replyOf({ zones, behaviour }: ZoneServer, query: Buffer, by: "udp" | "t
   const encode = (more: { flags?: number; answers?: Answer[]; authorities?: Answer[]; additionals?: Answer[] }) =>
     dnsPacket.encode({ ...base, ...more, flags: (flags & 0x0100) | (more.flags ?? 0) });
   if (behaviour === "refusing") return encode({ flags: 5 });
-  if (behaviour === "failing") return encode({ flags: 2 });
+  if (behaviour === "failing" || (behaviour === "bogus" && (flags & checkingDisabled) === 0))
+    return encode({ flags: 2 });
   if (behaviour === "garbled")
     return Buffer.concat([
       encode({ flags: authoritative }).subarray(0, 6),
@@ -130,7 +135,7 @@ function replyOf({ zones, behaviour }: ZoneServer, query: Buffer, by: "udp" | "t
   const alias = zone.records.filter((each) => each.type === "CNAME" && each.name === name);
   const answers = own.length > 0 ? own : alias;
   return encode({
-    flags: behaviour === "lame" ? 0 : authoritative,
+    flags: behaviour === "lame" ? 0 : authoritative | (behaviour === "validating" ? authenticData : 0),
     answers,
     ...(answers.length === 0 && { authorities: [soa] }),
     additionals: glueOf(answers),

@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildLog, cached, contentKey } from "./cache.ts";
+import { type Architecture, ownArchitecture } from "./emulation.ts";
 import { needPackages } from "./packages.ts";
 import { isRoot } from "./place.ts";
 import type { Progress } from "./progress.ts";
@@ -22,18 +23,23 @@ const recipe = "1";
  */
 export async function debianBase(
   suite: Suite,
-  options: { include?: readonly string[]; progress?: Progress } = {},
+  options: { include?: readonly string[]; progress?: Progress; architecture?: Architecture | undefined } = {},
 ): Promise<string> {
   const include = [...(options.include ?? ["ca-certificates"])].sort();
   const mirror = hostMirror();
-  const key = contentKey([suite, mirror, include.join(), recipe]);
+  const { architecture } = options;
+  const other = architecture === undefined || architecture === ownArchitecture() ? [] : [architecture];
+  const key = contentKey([suite, mirror, include.join(), recipe, ...other]);
   const dir = await cached(`debian-${suite}`, key, async (draft) => {
     if (!isRoot) throw new LabError("a Debian base is made by debootstrap, which needs root");
     options.progress?.step(`Debian ${suite} from ${new URL(mirror).host}`, 60);
     await needPackages(["debootstrap", "debian-archive-keyring"]);
     const root = join(draft, "root");
     const log = buildLog(`debian-${suite}`);
-    await run(["debootstrap", "--variant=minbase", `--include=${include.join()}`, suite, root, mirror], { log });
+    const forOther = other.map((name) => `--arch=${name}`);
+    await run(["debootstrap", ...forOther, "--variant=minbase", `--include=${include.join()}`, suite, root, mirror], {
+      log,
+    });
     writeFileSync(join(root, "etc/apt/sources.list"), sources(suite, mirror));
     for (const leftover of ["var/cache/apt/archives", "var/lib/apt/lists"]) emptyFiles(join(root, leftover));
     await run(["tar", "-C", root, "--numeric-owner", "-cf", join(draft, fileName), "."], { log });

@@ -2,7 +2,7 @@
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { buildLog, cached, contentKey, isCached } from "./cache.ts";
-import { buildGoProgram, goModuleFolder } from "./programs.ts";
+import { buildGoProgram, moduleDir } from "./programs.ts";
 import type { Progress } from "./progress.ts";
 import { onThisMachine } from "./progress.ts";
 
@@ -16,7 +16,7 @@ export async function buildCertManager(progress: Progress): Promise<{ program: s
   const dir = await cached("cert-manager", key(), async (draft) => {
     progress.step("building the controllers of cert-manager from its Go module", onThisMachine(400));
     await buildGoProgram(folder, join(draft, "cert-manager"), { progress, log: buildLog("cert-manager") });
-    const module = await goModuleFolder(folder, "github.com/cert-manager/cert-manager", progress);
+    const module = await moduleDir(folder, "github.com/cert-manager/cert-manager", progress);
     // module folders are read-only
     cpSync(join(module, "deploy/crds"), join(draft, "crds"), { recursive: true, mode: 0 });
   });

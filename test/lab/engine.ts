@@ -85,6 +85,12 @@ export async function needProvider(): Promise<"docker" | "bare"> {
 /** True when our own engine answers. */
 const answers = async () => (await tryDocker(["version", "--format", "{{.Server.Version}}"])).code === 0;
 
+/** Whether the engine answers and has the lab's network. */
+export async function engineRuns(): Promise<boolean> {
+  if ((await needProvider()) === "bare" && boxPid() === undefined) return false;
+  return (await tryDocker(["network", "inspect", labName])).code === 0;
+}
+
 /**
  * Makes sure that a Docker engine with the lab's network runs; seconds. The cluster, if there is
  * one, runs on the same.

@@ -5,11 +5,11 @@
 import { boxPid } from "./box.ts";
 import { isReady, nodeNames, startCluster } from "./cluster.ts";
 import { type Down, takeDown } from "./down.ts";
-import { findProvider, needProvider, startEngine } from "./engine.ts";
+import { engineRuns, findProvider, needProvider, startEngine } from "./engine.ts";
 import { loadBalancerProcesses, startLoadBalancer } from "./load-balancer-process.ts";
 import { loadImage } from "./load-image.ts";
 import { withLock } from "./lock.ts";
-import { startNames } from "./names.ts";
+import { namesRun, startNames } from "./names.ts";
 import {
   bareNamesImage,
   bareNodeImage,
@@ -57,14 +57,19 @@ export async function labUp(options: UpOptions = {}): Promise<void> {
   progress.done("up");
 }
 
-/** Makes sure that a Docker engine with the lab's network runs, without a cluster; some seconds. */
+/**
+ * Makes sure that a Docker engine with the lab's network runs, without a cluster; some seconds. One
+ * that runs is used at once, also while its cluster is being created.
+ */
 export async function engineUp(options: { quiet?: boolean } = { quiet: true }): Promise<void> {
+  if (await engineRuns()) return;
   const progress = progressOf(options);
   await alone(progress, () => startEngine(progress));
 }
 
 /** As `engineUp`, with the lab's name server, for containers that send mail to each other. */
 export async function namesUp(options: { quiet?: boolean } = { quiet: true }): Promise<void> {
+  if ((await engineRuns()) && (await namesRun())) return;
   const progress = progressOf(options);
   const provider = await needProvider();
   await alone(progress, async () => {

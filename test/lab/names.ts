@@ -138,9 +138,11 @@ const rootZone = `$TTL 1
 names.test. IN A ${addresses.names}
 `;
 
+export const namesRun = async (): Promise<boolean> => (await docker(["ps", "-q", "-f", `name=^${container}$`])) !== "";
+
 /** Starts the name server, if it does not run yet, from an image that has BIND. */
 export async function startNames(image: string): Promise<void> {
-  if ((await docker(["ps", "-q", "-f", `name=^${container}$`])) !== "") return;
+  if (await namesRun()) return;
   await tryDocker(["rm", "-f", "-v", container]);
   mkdirSync(folder, { recursive: true });
   if (!existsSync(keyFile)) writeFileSync(keyFile, randomBytes(32).toString("base64"), { mode: 0o600 });

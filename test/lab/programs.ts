@@ -100,8 +100,8 @@ export async function buildGoTool(
   await run([go, "build", "-trimpath", "-buildvcs=false", "-o", to, tool], { cwd: folder, env: goEnv(go), log });
 }
 
-/** Where the source of a module is, which a module of ours needs. */
-export async function goModuleFolder(folder: string, module: string, progress: Progress): Promise<string> {
+/** Where the source of a module is that a module of ours needs. */
+export async function moduleDir(folder: string, module: string, progress: Progress): Promise<string> {
   const go = await findGo(progress);
   return run([go, "list", "-m", "-f", "{{.Dir}}", module], { cwd: folder, env: goEnv(go) });
 }

@@ -21,6 +21,7 @@ import { installManifests } from "../../src/operator/manifests.ts";
 import { type ApiServer, apiServerIsMissing, startApiServer } from "../helpers/api-server.ts";
 import { chartRows, wrongValues } from "../helpers/chart-rows.ts";
 import { ranWith, writeKubeconfig } from "../helpers/kubeconfig.ts";
+import { patienceMs, until } from "../helpers/until.ts";
 
 const missing = apiServerIsMissing();
 if (missing) console.warn(`skipped: ${missing}`);
@@ -46,6 +47,25 @@ const pathsIn = (values: Values, known: readonly string[], prefix = ""): string[
   Object.entries(values).flatMap(([name, value]) =>
     known.includes(`${prefix}${name}`) ? [`${prefix}${name}`] : pathsIn(value as Values, known, `${prefix}${name}.`),
   );
+
+/** As the Prometheus Operator would bring them, but for their schemas. */
+async function makeMonitoringKinds(server: ApiServer): Promise<void> {
+  const group = "monitoring.coreos.com";
+  for (const kind of ["PodMonitor", "PrometheusRule"]) {
+    const [singular, plural] = [kind.toLowerCase(), `${kind.toLowerCase()}s`];
+    const anything = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+    const versions = [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema: anything } }];
+    await server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+      apiVersion: "apiextensions.k8s.io/v1",
+      kind: "CustomResourceDefinition",
+      metadata: { name: `${plural}.${group}` },
+      spec: { group, scope: "Namespaced", names: { kind, plural, singular }, versions },
+    });
+    const served = async () =>
+      (await server.request("GET", `/apis/${group}/v1/namespaces/${namespace}/${plural}`)).status === 200;
+    await until(`${plural} to be served`, served, { patienceMs: patienceMs.client });
+  }
+}
 
 describe.skipIf(missing !== undefined)("charts", () => {
   const folder = mkdtempSync(join(tmpdir(), "chart-"));
@@ -78,6 +98,7 @@ describe.skipIf(missing !== undefined)("charts", () => {
     server = await startApiServer();
     kubeconfig = writeKubeconfig(server, folder, namespace);
     await server.makeNamespace(namespace);
+    await makeMonitoringKinds(server);
     await previousFolders(["charts"], folder);
     // hooks are for a cluster that runs pods
     const here = ["-n", namespace, "--no-hooks"];

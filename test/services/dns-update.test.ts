@@ -52,7 +52,7 @@ describe.skipIf(missing !== undefined).each([
       addresses,
       keys: key ? [{ selector: "chatmail", key }] : [],
       mtaStsPolicy: "version: STSv1",
-      issuer: { domain: "ca.example", accountUri: "https://ca.example/acct/1" },
+      issuer: { domain: "ca.example", accountURI: "https://ca.example/acct/1" },
       tlsKeys: ["ab".repeat(32), "cd".repeat(32)],
     });
   };
@@ -129,7 +129,7 @@ describe.skipIf(missing !== undefined).each([
     const wanted = wantedFor(zone);
     await publish(wanted, optionsFor(zone));
     await expectPublished(wanted);
-    expect(await withdraw(optionsFor(zone))).toEqual({ waitMs: 300_000 });
+    expect(await withdraw("routes", optionsFor(zone))).toMatchObject({ routesUntil: expect.any(Date) });
   });
 
   test("what others have written stays; it is named, and all else is published", async () => {
@@ -144,8 +144,8 @@ describe.skipIf(missing !== undefined).each([
     expect(await valuesAt(`${domain}.`, "TXT")).toEqual(['"some-verification=1in two strings"', '"v=spf1 a ~all"']);
     expect(await valuesAt(`www.${domain}.`, "TXT")).toEqual(['"not for us"']);
     expect(await valuesAt(`${domain}.`, "MX")).toEqual([`10 ${domain}.`]);
-    await withdraw(optionsFor(domain, { now: () => new Date() }));
-    await withdraw({ ...optionsFor(domain), hurry: true });
+    await withdraw("routes", optionsFor(domain));
+    await withdraw("all", optionsFor(domain));
     expect(await valuesAt(`${domain}.`, "A")).toEqual(["192.0.2.77"]);
     expect(await valuesAt(`${domain}.`, "TXT")).toEqual(['"some-verification=1in two strings"']);
     expect(await valuesAt(`${domain}.`, "AAAA")).toEqual([]);
@@ -158,21 +158,19 @@ describe.skipIf(missing !== undefined).each([
     await expectPublished(wanted);
   });
 
-  test("withdrawn: the MX record first, and when its TTL is over, the rest", async () => {
+  test("withdrawn: the MX record first, then the rest; each is safe to repeat", async () => {
     const domain = `leaves.${zone}`;
     const wanted = wantedFor(domain);
     await publish(wanted, optionsFor(domain));
-    expect(await withdraw(optionsFor(domain))).toEqual({ waitMs: 300_000 });
+    const first = await withdraw("routes", optionsFor(domain));
+    expect(first.routesUntil).toBeInstanceOf(Date);
     expect(await valuesAt(`${domain}.`, "MX")).toEqual([]);
     expect(await valuesAt(`${domain}.`, "A")).toEqual(["203.0.113.9"]);
-    const { waitMs = 0 } = await withdraw(optionsFor(domain));
-    expect(waitMs).toBeGreaterThan(0);
-    // signatures hold for 300 s, so the clock of the operator may be ahead by as much
-    const { waitMs: left } = await withdraw({ ...optionsFor(domain), hurry: true });
-    expect(left).toBeUndefined();
+    expect(await withdraw("routes", optionsFor(domain))).toEqual(first);
+    expect(await withdraw("all", optionsFor(domain))).toEqual({});
     for (const { name, type } of wanted) expect([name, type, await valuesAt(name, type)]).toEqual([name, type, []]);
     expect(await valuesAt(`_chatmail-owner.${domain}.`, "TXT")).toEqual([]);
-    expect(await withdraw(optionsFor(domain))).toEqual({});
+    for (const part of ["routes", "all"] as const) expect(await withdraw(part, optionsFor(domain))).toEqual({});
   });
 
   test("two at the same moment: both end with all records, once", async () => {
@@ -188,7 +186,7 @@ describe.skipIf(missing !== undefined).each([
     const { reason, message } = await failureOf(publish(wantedFor(domain), optionsFor(domain)));
     expect(reason).toBe("DnsOwnedByOther");
     expect(message).toContain(`_chatmail-owner.${domain}.`);
-    expect(await failureOf(withdraw(optionsFor(domain)))).toMatchObject({ reason: "DnsOwnedByOther" });
+    expect(await failureOf(withdraw("all", optionsFor(domain)))).toMatchObject({ reason: "DnsOwnedByOther" });
     // a key that was rotated is still known
     await publish(wantedFor(domain), optionsFor(domain, { owners: ["owner-3", "owner-2"] }));
     expect((await valuesAt(`_chatmail-owner.${domain}.`, "TXT")).join()).toContain("owner=owner-3 ");

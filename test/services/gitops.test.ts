@@ -84,7 +84,7 @@ const healthy: Seen = {
   certificate: {
     source: "SelfSigned",
     secretName: "nine-tls",
-    facts: { notAfter: later(1e12), changesAt: later(1e12), sha256: "ab", missingNames: [] },
+    facts: { notAfter: later(1e12), changesAt: later(1e12), sha256: "ab", keySha256: "cd", missingNames: [] },
   },
   volumeClaim: kube("PersistentVolumeClaim", "nine-data", { status: { phase: "Bound" } }),
   service: kube("Service", "nine", { status: { loadBalancer: { ingress: [{ ip: "198.18.0.9" }] } } }),

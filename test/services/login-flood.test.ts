@@ -16,7 +16,7 @@ import {
 import type { RelayPod } from "../helpers/relay-pod.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 
-const rounds = 4;
+const rounds = 2;
 
 let pod: RelayPod;
 const addresses: string[] = [];

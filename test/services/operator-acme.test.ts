@@ -2,7 +2,7 @@
  * The operator against a real API server, a real BIND that takes its updates, and a real ACME
  * server. What the relay's nginx answers on port 80 is played as the plan says it.
  */
-import { X509Certificate } from "node:crypto";
+import { randomBytes, X509Certificate } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { annotations, labels } from "../../src/api/names.ts";
@@ -26,7 +26,13 @@ const missing = apiServerIsMissing() ?? nameServersAreMissing() ?? pebbleIsMissi
 if (missing) console.warn(`skipped: ${missing}`);
 
 /** The root and "zone.test", its server, a resolver, and the relays. */
-const at = { root: "127.0.10.1", zone: "127.0.10.2", resolver: "127.0.10.3", relay: "127.0.10.4" };
+const at = {
+  root: "127.0.10.1",
+  zone: "127.0.10.2",
+  resolver: "127.0.10.3",
+  relay: "127.0.10.4",
+  strict: "127.0.10.5",
+};
 const zone = "zone.test";
 const httpPort = 5080;
 const patience = { patienceMs: patienceMs.client, everyMs: 100 };
@@ -39,6 +45,9 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
   const running: RealServer[] = [];
   const listening: Server[] = [];
   let pebble: Pebble;
+  /** Takes no account that is not tied to one that it knows. */
+  let strict: Pebble;
+  const hmacKey = randomBytes(32);
   let cluster: OperatorCluster;
   let operator: RunningOperator;
 
@@ -79,20 +88,29 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
     const resolver = await startBind({ address: at.resolver, zones: [], resolver: { root: at.root } });
     running.push(one, root, resolver);
     pebble = await startPebble({
-      nameServer: `${at.resolver}:53`,
+      nameServer: `${at.zone}:53`,
       httpPort,
       blocked: [`blocked.${zone}`],
       profiles,
     });
     cluster = await OperatorCluster.open();
-    const authorities = `${pebble.authority}${await pebble.root()}`;
+    strict = await startPebble({
+      address: at.strict,
+      nameServer: `${at.zone}:53`,
+      httpPort,
+      profiles,
+      externalAccounts: { mine: hmacKey.toString("base64url") },
+    });
+    const all = [pebble.authority, await pebble.root(), strict.authority, await strict.root()];
+    const authorities = all.join("\n");
     await cluster.make("configmaps", { metadata: { name: "authorities", namespace }, data: { "ca.crt": authorities } });
     await cluster.makeSecret("tsig", "Opaque", { secret: base64(keys.writer.secret.toString("base64")) });
     // every relay is at one address: the server is told apart by the name in the request
     const nameFor = (host = "") => (host.startsWith(at.relay) ? "address" : (host.split(".").at(-3) ?? ""));
     const web = createServer((question, answer) => {
       void planNow(nameFor(question.headers.host)).then((plan) => {
-        const [, thumbprint] = /"acmeThumbprint": "([^"]+)"/.exec(plan) ?? [];
+        const isElsewhere = question.headers.host?.startsWith(`mta-sts.part.${zone}`);
+        const [, thumbprint] = (!isElsewhere && /"acmeThumbprint": "([^"]+)"/.exec(plan)) || [];
         answer.statusCode = thumbprint ? 200 : 301;
         answer.end(`${question.url?.split("/").at(-1)}.${thumbprint}`);
       });
@@ -105,6 +123,7 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
     await cluster?.close();
     for (const each of listening) each.close();
     await pebble?.stop();
+    await strict?.stop();
     for (const each of running) await each.stop();
   });
 
@@ -150,7 +169,6 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
       async () => namesIn(await certificateOf(name)).join() === allNames(name).join(),
       patience,
     );
-  const orders = () => pebble.log().match(/There are now \d+ orders in the db|Added order "/g)?.length ?? 0;
 
   test("a name of one's own: self-signed first, and an order when the relay answers for the account", async () => {
     await makeServer("first");
@@ -190,115 +208,152 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
     await cluster.conditionIs("first", "Ready", "Serving");
   });
 
-  test("another server shares the account", async () => {
-    await makeServer("second");
-    await podRuns("second");
-    await cluster.conditionIs("second", "CertificateReady", "CertificateIssued");
-    const uriOf = async (name: string) => (await cluster.statusOf(name)).certificate?.acme?.accountURI;
-    expect(await uriOf("second")).toBe(await uriOf("first"));
-    await hasAll("second");
-  });
+  // each has a server of its own
+  describe.concurrent("and at the same time", () => {
+    test("another server shares the account", async () => {
+      await makeServer("second");
+      await podRuns("second");
+      await cluster.conditionIs("second", "CertificateReady", "CertificateIssued");
+      const uriOf = async (name: string) => (await cluster.statusOf(name)).certificate?.acme?.accountURI;
+      expect(await uriOf("second")).toBe(await uriOf("first"));
+      await hasAll("second");
+    });
 
-  test("a name that the authority never issues for: its words, when it is tried again, and self-signed meanwhile", async () => {
-    await makeServer("blocked");
-    await podRuns("blocked");
-    const { message } = await cluster.conditionIs("blocked", "CertificateReady", "CertificateOrderFailed");
-    expect(message).toMatch(
-      /no certificate from .* yet: .*blocked\.zone\.test.*, tried again at 20.*Z; a self-signed/i,
-    );
-    const { acme } = (await cluster.statusOf("blocked")).certificate ?? {};
-    expect(acme).toMatchObject({ lastError: expect.any(String), retryTime: expect.any(String) });
-    // it outlives the operator
-    const kept = (await secretOf("blocked")).metadata.annotations?.[annotations.acmeOrder];
-    expect(JSON.parse(kept ?? "{}")).toMatchObject({ memory: { failures: 1 } });
-  });
+    test("a name that the authority never issues for: its words, when it is tried again, and self-signed meanwhile", async () => {
+      await makeServer("blocked");
+      await podRuns("blocked");
+      const { message } = await cluster.conditionIs("blocked", "CertificateReady", "CertificateOrderFailed");
+      expect(message).toMatch(
+        /no certificate from .* yet: .*blocked\.zone\.test.*, tried again at 20.*Z; a self-signed/i,
+      );
+      const { acme } = (await cluster.statusOf("blocked")).certificate ?? {};
+      expect(acme).toMatchObject({ lastError: expect.any(String), retryTime: expect.any(String) });
+      // it outlives the operator
+      const kept = (await secretOf("blocked")).metadata.annotations?.[annotations.acmeOrder];
+      expect(JSON.parse(kept ?? "{}")).toMatchObject({ memory: { failures: 1 } });
+    });
 
-  test("an authority that can't be reached is named; another one is tried at once", async () => {
-    const at = (directoryURL: string) => ({ certificate: { acme: { ...usual, directoryURL } } });
-    await makeServer("down", at("https://127.0.0.1:1/dir"));
-    await podRuns("down");
-    const { message } = await cluster.conditionIs("down", "CertificateReady", "CertificateOrderFailed");
-    expect(message).toMatch(
-      /no certificate from 127\.0\.0\.1:1 yet: 127\.0\.0\.1:1 can't be reached: .*tried again at/,
-    );
-    await cluster.patch("down", at(pebble.directoryUrl));
-    await cluster.conditionIs("down", "CertificateReady", "CertificateIssued");
-  });
+    test("an authority that can't be reached is named; another one is tried at once", async () => {
+      const at = (directoryURL: string) => ({ certificate: { acme: { ...usual, directoryURL } } });
+      await makeServer("down", at("https://127.0.0.1:1/dir"));
+      await podRuns("down");
+      const { message } = await cluster.conditionIs("down", "CertificateReady", "CertificateOrderFailed");
+      expect(message).toMatch(
+        /no certificate from 127\.0\.0\.1:1 yet: 127\.0\.0\.1:1 can't be reached: .*tried again at/,
+      );
+      await cluster.patch("down", at(pebble.directoryUrl));
+      await cluster.conditionIs("down", "CertificateReady", "CertificateIssued");
+    });
 
-  test("by hand: it waits for the address of the domain, and orders when it is there", async () => {
-    await makeServer("manual", { dns: { mode: "Manual" } });
-    await podRuns("manual");
-    const { message } = await cluster.conditionIs("manual", "CertificateReady", "CertificateWaits");
-    expect(message).toMatch(/A manual\.zone\.test\. must lead to it first/);
-    // another server's update is how the zone gets them here
-    await cluster.patch("manual", { dns: { mode: "RFC2136", rfc2136 } });
-    await cluster.conditionIs("manual", "CertificateReady", "CertificateIssued");
-  });
+    test("mta-sts that is refused does not keep the rest from being issued, and no policy is published", async () => {
+      await makeServer("part");
+      await podRuns("part");
+      const refused = async () => {
+        const is = await cluster.condition("part", "CertificateReady");
+        return is?.reason === "CertificateIssued" && is.message.includes("the authority refused mta-sts.part") && is;
+      };
+      const { message } = await until("the certificate, and what was refused", refused, patience);
+      expect(message).toMatch(/; not for mta-sts\.part\.zone\.test; /);
+      expect(namesIn(await certificateOf("part"))).toEqual([`DNS:part.${zone}`, `DNS:www.part.${zone}`]);
+      await cluster.conditionIs("part", "Ready", "Serving");
+      expect((await cluster.statusOf("part")).dns?.records?.some(({ name }) => name.startsWith("_mta-sts."))).toBe(
+        false,
+      );
+    });
 
-  test("by records: neither port 80 nor an address is needed, and no record is left", async () => {
-    const acme = { ...usual, challenge: "DNS01" };
-    await makeServer("records", { certificate: { acme }, network: { addresses: ["203.0.113.99"] } });
-    await cluster.conditionIs("records", "CertificateReady", "CertificateIssued");
-    await hasAll("records");
-    await makeServer("nowhere", { certificate: { acme }, dns: { mode: "Manual" } });
-    const { message } = await cluster.conditionIs("nowhere", "CertificateReady", "CertificateSourceMissing");
-    expect(message).toMatch(/challenge is DNS01, which needs dns\.mode RFC2136/);
-    const asked = { name: `_acme-challenge.records.${zone}.`, type: "TXT" } as const;
-    const isRemoved = async () => {
-      const answer = await askServer({ host: at.zone, port: 53 }, asked, {
-        random: (below) => Math.floor(Math.random() * below),
-        timeoutMs: 1_000,
-        tries: 2,
-      });
-      return "reply" in answer && answer.reply.code === "NXDOMAIN";
-    };
-    await until("the record of the challenge to be removed", isRemoved, patience);
-  });
+    test("an account that has to be tied to another one: its Secret is waited for, and taken up by itself", async () => {
+      const externalAccountBinding = { keyID: "mine", secretRef: { name: "binding" } };
+      const account = { accountSecretName: "tied", externalAccountBinding };
+      await makeServer("tied", { certificate: { acme: { ...usual, ...account, directoryURL: strict.directoryUrl } } });
+      await podRuns("tied");
+      const { message } = await cluster.conditionIs("tied", "CertificateReady", "AcmeAccountInvalid");
+      expect(message).toMatch(
+        /^there is no Secret binding, which certificate\.acme\.externalAccountBinding\.secretRef names/,
+      );
+      await cluster.makeSecret("binding", "Opaque", { secret: base64(hmacKey.toString("base64url")) });
+      await cluster.conditionIs("tied", "CertificateReady", "CertificateIssued");
+    });
 
-  test("an address is served with a self-signed certificate, and with one of some days where that is asked for", async () => {
-    const spec = { domain: at.relay, network, certificate: { source: "ACME" }, dns: { mode: "None" } };
-    await cluster.makeServer("address", spec);
-    await podRuns("address");
-    // clients expect no more
-    const issuerIs = async (isAuthority: boolean) => {
-      const { issuer, subject } = await certificateOf("address");
-      return (issuer !== subject) === isAuthority;
-    };
-    await until("a certificate of the authority", () => issuerIs(true), patience);
-    const { validFrom, validTo } = await certificateOf("address");
-    expect((Date.parse(validTo) - Date.parse(validFrom)) / dayMs).toBeCloseTo(6, 1);
-    expect((await cluster.condition("address", "CertificateReady"))?.status).toBe("True");
-  });
+    test("by hand: it waits for the address of the domain, and orders when it is there", async () => {
+      await makeServer("manual", { dns: { mode: "Manual" } });
+      await podRuns("manual");
+      const { message } = await cluster.conditionIs("manual", "CertificateReady", "CertificateWaits");
+      expect(message).toMatch(/A manual\.zone\.test\. must lead to it first/);
+      // another server's update is how the zone gets them here
+      await cluster.patch("manual", { dns: { mode: "RFC2136", rfc2136 } });
+      await cluster.conditionIs("manual", "CertificateReady", "CertificateIssued");
+    });
 
-  test("a Secret that was deleted: self-signed at once, then another certificate", async () => {
-    const before = await certificateOf("second");
-    await cluster.remove("secrets", "second-tls");
-    await until(
-      "another certificate",
-      async () => {
-        const { status, body } = await cluster.server.request<LiveSecret>(
-          "GET",
-          `/api/v1/namespaces/${namespace}/secrets/second-tls`,
-        );
-        if (status !== 200) return false;
-        const now = new X509Certificate(Buffer.from(body.data?.["tls.crt"] ?? "", "base64"));
-        return now.fingerprint256 !== before.fingerprint256 && now.issuer === before.issuer;
-      },
-      patience,
-    );
-    await cluster.conditionIs("second", "CertificateReady", "CertificateIssued");
+    test("by records: neither port 80 nor an address is needed, and no record is left", async () => {
+      const acme = { ...usual, challenge: "DNS01" };
+      await makeServer("records", { certificate: { acme }, network: { addresses: ["203.0.113.99"] } });
+      await cluster.conditionIs("records", "CertificateReady", "CertificateIssued");
+      await hasAll("records");
+      await makeServer("nowhere", { certificate: { acme }, dns: { mode: "Manual" } });
+      const { message } = await cluster.conditionIs("nowhere", "CertificateReady", "CertificateSourceMissing");
+      expect(message).toMatch(/challenge is DNS01, which needs dns\.mode RFC2136/);
+      const asked = { name: `_acme-challenge.records.${zone}.`, type: "TXT" } as const;
+      const isRemoved = async () => {
+        const answer = await askServer({ host: at.zone, port: 53 }, asked, {
+          random: (below) => Math.floor(Math.random() * below),
+          timeoutMs: 1_000,
+          tries: 2,
+        });
+        return "reply" in answer && answer.reply.code === "NXDOMAIN";
+      };
+      await until("the record of the challenge to be removed", isRemoved, patience);
+    });
+
+    test("an address is served with a self-signed certificate, and with one of some days where that is asked for", async () => {
+      const spec = { domain: at.relay, network, certificate: { source: "ACME" }, dns: { mode: "None" } };
+      await cluster.makeServer("address", spec);
+      await podRuns("address");
+      // clients expect no more
+      const issuerIs = async (isAuthority: boolean) => {
+        const { issuer, subject } = await certificateOf("address");
+        return (issuer !== subject) === isAuthority;
+      };
+      await until("a certificate of the authority", () => issuerIs(true), patience);
+      const { validFrom, validTo } = await certificateOf("address");
+      expect((Date.parse(validTo) - Date.parse(validFrom)) / dayMs).toBeCloseTo(6, 1);
+      expect((await cluster.condition("address", "CertificateReady"))?.status).toBe("True");
+    });
+
+    test("a Secret that was deleted: self-signed at once, then another certificate", async () => {
+      await makeServer("lost");
+      await podRuns("lost");
+      await cluster.conditionIs("lost", "CertificateReady", "CertificateIssued");
+      await hasAll("lost");
+      const before = await certificateOf("lost");
+      await cluster.remove("secrets", "lost-tls");
+      await until(
+        "another certificate",
+        async () => {
+          const { status, body } = await cluster.server.request<LiveSecret>(
+            "GET",
+            `/api/v1/namespaces/${namespace}/secrets/lost-tls`,
+          );
+          if (status !== 200) return false;
+          const now = new X509Certificate(Buffer.from(body.data?.["tls.crt"] ?? "", "base64"));
+          return now.fingerprint256 !== before.fingerprint256 && now.issuer === before.issuer;
+        },
+        patience,
+      );
+      await cluster.conditionIs("lost", "CertificateReady", "CertificateIssued");
+    });
   });
 
   test("a restart orders nothing; two thirds into its life the certificate is renewed, with the same key", async () => {
     await hasAll("first");
     await hasAll("second");
     const [before, key] = [await certificateOf("first"), await keyOf("first")];
-    const ordered = orders();
     await operator.stop();
     operator = start();
-    await until("the operator to have looked", () => operator.world.certificates.of(`${namespace}/first`), patience);
+    const looked = () => operator.world.certificates.of(`${namespace}/first`);
+    const { isOrdering, renewalTime } = await until("the operator to have looked", looked, patience);
+    expect(isOrdering).toBe(false);
+    expect(renewalTime && renewalTime > new Date()).toBe(true);
     expect((await certificateOf("first")).fingerprint256).toBe(before.fingerprint256);
-    expect(orders()).toBe(ordered);
     await operator.stop();
     operator = start(() => new Date(Date.now() + 70 * dayMs));
     await until(

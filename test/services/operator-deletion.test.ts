@@ -425,7 +425,9 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       if (!live || !resolved || !("spec" in resolved)) throw new Error("no server");
       const seen = { identity: {}, certificate: { source: "None", secretName: "x" }, jobs: [] } as const;
       const signal = AbortSignal.timeout(patienceMs.client);
-      expect(await keepFinalizer({ ...live, spec: resolved.spec }, { ...seen, jobs: [] }, world, signal)).toBe(false);
+      expect(await keepFinalizer({ ...live, spec: resolved.spec }, { ...seen, jobs: [] }, world, signal)).toMatchObject(
+        { sent: false },
+      );
       await close();
     });
   });

@@ -2,12 +2,20 @@
  * The operator against a real API server, and domains in real name servers: BIND with a dynamic,
  * signed zone that is delegated to it, and a second server that is behind or down.
  */
+import { createHash, X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatmailServerStatus } from "../../src/api/chatmail-server.ts";
 import { DomainNames } from "../../src/operator/tasks/dns.ts";
 import { apiServerIsMissing } from "../helpers/api-server.ts";
-import { type Keys, nameServersAreMissing, newKey, type RealServer, startBind } from "../helpers/dns-servers.ts";
-import { base64, OperatorCluster, type RunningOperator } from "../helpers/operator-cluster.ts";
+import {
+  anchorOf,
+  type Keys,
+  nameServersAreMissing,
+  newKey,
+  type RealServer,
+  startBind,
+} from "../helpers/dns-servers.ts";
+import { base64, type LiveSecret, OperatorCluster, type RunningOperator } from "../helpers/operator-cluster.ts";
 import { until } from "../helpers/until.ts";
 
 const missing = apiServerIsMissing() ?? nameServersAreMissing();
@@ -16,6 +24,8 @@ if (missing) console.warn(`skipped: ${missing}`);
 /** The root and "zone.test", one server of it and another, and a resolver. */
 const at = { root: "127.0.8.1", one: "127.0.8.2", two: "127.0.8.3", resolver: "127.0.8.4" };
 const zone = "zone.test";
+/** Signed, and its resolvers are told of another key. */
+const wrong = "wrong.test";
 const servers = ["one.servers.test.", "two.servers.test."];
 const patience = { patienceMs: 90_000, everyMs: 100 };
 
@@ -31,9 +41,17 @@ describe.skipIf(missing !== undefined)("with a real API server and real name ser
     return two;
   };
   beforeAll(async () => {
-    const one = await startBind({ address: at.one, keys, zones: [{ name: zone, servers, signed: true, serial: 100 }] });
+    const one = await startBind({
+      address: at.one,
+      keys,
+      zones: [
+        { name: zone, servers, signed: true, serial: 100 },
+        { name: wrong, servers: servers.slice(0, 1), signed: true },
+      ],
+    });
     const ds = await one.ds(zone);
-    const delegation = `${zone}. NS one.servers.test.\n${zone}. NS two.servers.test.\n${ds}`;
+    const delegation = `${zone}. NS one.servers.test.\n${zone}. NS two.servers.test.\n${ds}
+      ${wrong}. NS one.servers.test.\n${await one.ds(wrong)}`.replaceAll(/^ +/gm, "");
     const glue = `one.servers.test. A ${at.one}\ntwo.servers.test. A ${at.two}\nroot-server.test. A ${at.root}`;
     const root = await startBind({
       address: at.root,
@@ -42,7 +60,11 @@ describe.skipIf(missing !== undefined)("with a real API server and real name ser
         { name: "test", servers: ["root-server.test."], records: `${delegation}\n${glue}` },
       ],
     });
-    const resolver = await startBind({ address: at.resolver, zones: [], resolver: { root: at.root } });
+    const resolver = await startBind({
+      address: at.resolver,
+      zones: [],
+      resolver: { root: at.root, trusts: [anchorOf(ds), `"${wrong}" static-ds 1 13 2 "${"00".repeat(32)}"`] },
+    });
     running.push(one, root, resolver);
     cluster = await OperatorCluster.open();
     operator = cluster.startOperator({
@@ -159,6 +181,31 @@ describe.skipIf(missing !== undefined)("with a real API server and real name ser
     expect(message).toMatch(/another secret for the TSIG key writer/);
     await cluster.change("secrets", "tsig-wrong", { data: secretOf(keys.writer.secret.toString("base64")) });
     await statusIs("third", "served", (status) => readyOf(status) === "True Serving");
+  });
+
+  test("validated by a resolver: the key of port 25 is published; a zone whose signatures are wrong is named", async () => {
+    const dnssecResolvers = [at.resolver];
+    await cluster.patch("first", { network: { addresses: ["203.0.113.10"], dnssecResolvers } });
+    const secure = await statusIs("first", "TLSA", (status) => stateOf(status, "TLSA") === "Published");
+    expect(secure.dns?.dnssec).toBe("Secure");
+    const { data = {} } = await cluster.get<LiveSecret>("secrets", "first-tls");
+    const certificate = new X509Certificate(Buffer.from(data["tls.crt"] ?? "", "base64"));
+    const key = createHash("sha256")
+      .update(certificate.publicKey.export({ type: "spki", format: "der" }))
+      .digest("hex");
+    expect(secure.dns?.records?.find(({ type }) => type === "TLSA")).toMatchObject({
+      name: `_25._tcp.first.${zone}.`,
+      values: [`3 1 1 ${key}`],
+    });
+    const spec = { domain: `nine.${wrong}`, certificate: { source: "SelfSigned" }, dns: rfc2136("tsig") };
+    await cluster.makeServer("wrong", { ...spec, network: { ...network, dnssecResolvers } });
+    await podRuns("wrong");
+    const { message } = await cluster.conditionIs("wrong", "DNSReady", "DnssecBogus");
+    expect(message).toContain(`the DNSSEC signatures of zone ${wrong} are wrong`);
+    const bogus = await cluster.statusOf("wrong");
+    expect(bogus.dns).toMatchObject({ dnssec: "Bogus", required: "4/4" });
+    expect(bogus.dns?.records?.some(({ type }) => type === "TLSA")).toBe(false);
+    await cluster.conditionIs("wrong", "Ready", "Serving");
   });
 
   test("a name that no zone has is not taken for unpublished", async () => {

@@ -3,7 +3,7 @@
  * relay is asked, and axe finds nothing.
  */
 import { join } from "node:path";
-import type { Browser, BrowserContext } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tagOf } from "../../src/pod/pages/language.ts";
 import {
@@ -50,7 +50,7 @@ beforeAll(async () => {
     pods.open,
     Object.fromEntries((Object.keys(hosts) as Host[]).map((name) => [hosts[name], pods[name].host])),
   );
-  console.log(`screenshots: ${screenshotFolder}`);
+  if (screenshotFolder) console.log(`screenshots: ${screenshotFolder}`);
 });
 afterAll(async () => {
   await browser?.close();
@@ -69,6 +69,11 @@ async function open(context: BrowserContext, host: Host, path: string) {
   page.on("pageerror", (error) => said.push(String(error)));
   const response = await page.goto(`https://${hosts[host]}${path}`);
   return { page, asked, said, failed, status: response?.status() };
+}
+
+/** For people to look at, where SCREENSHOTS says where to put it: no test depends on one. */
+async function picture(page: Page, name: string) {
+  if (screenshotFolder) await page.screenshot({ path: join(screenshotFolder, `${name}.png`), fullPage: true });
 }
 
 /** Of window, scheme and language each pair of values comes once. */
@@ -103,10 +108,7 @@ describe.skipIf(noBrowser !== undefined).each(looks)("$window, $scheme, $languag
     const { page, asked, said, failed, status } = await open(context, host, path);
     expect(failed).toEqual([]);
     const language = look.language.slice(0, 2);
-    await page.screenshot({
-      path: join(screenshotFolder, `${name}-${look.window}-${look.scheme}-${language}.png`),
-      fullPage: true,
-    });
+    await picture(page, `${name}-${look.window}-${look.scheme}-${language}`);
     expect(status).toBe(expected);
     expect(await page.locator("html").getAttribute("lang")).toBe(language);
     expect(await isTooWide(page)).toBe(false);
@@ -121,7 +123,7 @@ describe.skipIf(noBrowser !== undefined).each(looks)("$window, $scheme, $languag
 
 /** As a browser of that country has it. */
 const browsers = ["es-MX", "fr-FR", "pt-BR", "ru-RU", "uk-UA", "tr-TR", "fa-IR", "zh-CN"] as const;
-/** In every language; the rest is the same for all. Pictures only where SCREENSHOTS is set. */
+/** In every language; the rest is the same for all. */
 const translated = [
   { window: "phone", scheme: "light", names: ["index", "info", "privacy", "invite"] },
   { window: "desktop", scheme: "dark", names: ["index", "privacy"] },
@@ -135,11 +137,7 @@ describe.skipIf(noBrowser !== undefined).each(browsers)("%s", (language) => {
     try {
       for (const { name, host, path } of views.filter(({ name }) => (names as readonly string[]).includes(name))) {
         const { page, failed, status } = await open(context, host, path);
-        if (process.env.SCREENSHOTS)
-          await page.screenshot({
-            path: join(screenshotFolder, `${name}-${window}-${scheme}-${code}.png`),
-            fullPage: true,
-          });
+        await picture(page, `${name}-${window}-${scheme}-${code}`);
         expect({ failed, status }, name).toEqual({ failed: [], status: 200 });
         expect(await page.locator("html").getAttribute("lang")).toBe(tagOf(code));
         expect(await page.locator("html").getAttribute("dir")).toBe(code === "fa" ? "rtl" : "ltr");

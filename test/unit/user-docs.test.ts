@@ -62,7 +62,14 @@ describe("DNS", () => {
   test("each record is described with its need, and no other", () => {
     const keys = [{ selector: rsaKey.selector, key: { type: "rsa" as const, base64: "MIIB" } }];
     const addresses = ["203.0.113.9", "2001:db8::9"];
-    const records = recordsOf({ domain: "nine.example.org", addresses, keys, mtaStsPolicy: "version: STSv1" });
+    const records = recordsOf({
+      domain: "nine.example.org",
+      addresses,
+      keys,
+      mtaStsPolicy: "version: STSv1",
+      issuer: { domain: "ca.example" },
+      tlsKeys: ["ab"],
+    });
     const short = (name: string) => name.replace(/nine\.example\.org\.$/, "D");
     const wanted = records.map(({ name, type, need }) => `${short(name)} ${type} ${need}`);
     expect(rows.sort()).toEqual([...new Set(wanted)].sort());

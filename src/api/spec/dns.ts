@@ -1,7 +1,7 @@
 /** The records of the domain. */
 import { z } from "zod";
 import { neededWhen, onlyWhen, withRules } from "../rules.ts";
-import { objectName, text } from "../schema.ts";
+import { entries, objectName, text } from "../schema.ts";
 
 const label = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?";
 const host = "([A-Za-z0-9_.-]+|\\[[0-9A-Fa-f:.]+\\])";
@@ -63,15 +63,15 @@ const Rfc2136 = z
 export const Dns = withRules(
   z.object({
     mode: z
-      .enum(["Manual", "RFC2136", "None"])
+      .enum(["Manual", "RFC2136", "ExternalDNS", "None"])
       .default("Manual")
       .describe(
-        "Who publishes the records. Manual: you do, and the operator verifies them. RFC2136: the operator updates the zone. None: nobody verifies them.",
+        "Who publishes the records. Manual: you do, and the operator verifies them. RFC2136: the operator updates the zone. ExternalDNS: external-dns does, by a DNSEndpoint that the operator keeps. None: nobody verifies them.",
       ),
     records: z
       .enum(["Required", "Recommended"])
       .default("Recommended")
-      .describe("Which records RFC2136 publishes. Required: only those. Recommended: these, too."),
+      .describe("Which records RFC2136 and ExternalDNS publish. Required: only those. Recommended: these, too."),
     ttlSeconds: z
       .int()
       .min(30)
@@ -79,8 +79,26 @@ export const Dns = withRules(
       .default(300)
       .describe("Time in seconds for which resolvers may keep the records."),
     rfc2136: Rfc2136.optional(),
+    externalDNS: z
+      .object({
+        labels: entries({ atMost: 16, valueMaxLength: 63 })
+          .optional()
+          .describe("Labels of the DNSEndpoint, for --label-filter. The operator's own labels go before them."),
+        annotations: entries({ atMost: 50, valueMaxLength: 1024 })
+          .optional()
+          .describe("Annotations of the DNSEndpoint, for --annotation-filter."),
+      })
+      .optional()
+      .describe("The DNSEndpoint that external-dns reads. It can't carry CAA and TLSA records."),
+    onDelete: z
+      .enum(["Remove", "Keep"])
+      .default("Remove")
+      .describe(
+        "What becomes of the records that were published when the server is deleted. Remove: with RFC2136 the MX record first, the others when its TTL is over; with ExternalDNS the DNSEndpoint is deleted. Keep: they stay.",
+      ),
   }),
   neededWhen("rfc2136", "mode", "RFC2136"),
   onlyWhen("rfc2136", "mode", "RFC2136", "Manual"),
+  onlyWhen("externalDNS", "mode", "ExternalDNS", "Manual"),
 ).describe("The DNS records of the domain.");
 export type Dns = z.output<typeof Dns>;

@@ -18,7 +18,8 @@ import {
   readOwnership,
   textsOf,
 } from "../publication.ts";
-import { codeOf, type Question, type Reply, readReply, renderQuestion, type SeenRecord } from "../query.ts";
+import { type Question, type Reply, readReply, type SeenRecord } from "../query.ts";
+import { codeOf, flag, renderQuestion } from "../question.ts";
 import type { PublishedType, RecordSet } from "../records.ts";
 import { signMessage, type TsigKey, verifyAnswer } from "../tsig.ts";
 import { type Prerequisite, renderUpdate, type Update } from "../update.ts";
@@ -87,21 +88,21 @@ export async function publish(wanted: readonly RecordSet[], options: Rfc2136Opti
 }
 
 /**
- * Takes our records away, in two steps: the MX record, and when its TTL is over the rest. What it
- * waits for is in the zone: call it again after `waitMs`, also from another process. `hurry`: all
- * at once. Throws Failure as `publish` does.
+ * Takes our records away. routes: the MX record alone. all: whatever is left. Safe to repeat, also
+ * from another process: what it has to remember is in the zone. `routesUntil`: when nobody
+ * remembers the MX record any more, where it was ours. Throws Failure as `publish` does.
  */
-export async function withdraw(options: Rfc2136Options & { hurry?: boolean }): Promise<{ waitMs?: number }> {
-  const { domain, owners, ttlSeconds, now, hurry = false } = options;
+export async function withdraw(part: "routes" | "all", options: Rfc2136Options): Promise<{ routesUntil?: Date }> {
+  const { domain, owners, ttlSeconds, now } = options;
   const session = await openSession(options);
   for (let tried = 1; ; tried++) {
     const { ownership, found } = await readZone(session, []);
     const nowSeconds = Math.floor(now().getTime() / 1000);
-    const plan = planWithdrawal({ domain, owners, ttlSeconds, ownership, found, nowSeconds, hurry });
-    const wait = plan.waitSeconds === undefined ? {} : { waitMs: plan.waitSeconds * 1000 };
-    if (plan.changes.length === 0) return wait;
+    const plan = planWithdrawal({ domain, owners, ttlSeconds, ownership, found, nowSeconds, part });
+    const result = plan.routesUntil === undefined ? {} : { routesUntil: new Date(plan.routesUntil * 1000) };
+    if (plan.changes.length === 0) return result;
     const code = await send(session, plan);
-    if (code === "NOERROR") return wait;
+    if (code === "NOERROR") return result;
     if (tried === mostTries)
       throw new Failure(
         "DnsUpdateConflict",
@@ -278,7 +279,7 @@ async function exchange(session: Session, message: Buffer, isAnswer: (bytes: Buf
   let answer: Buffer;
   try {
     const byUdp = query.length <= udpBytes ? await askByUdp(server, asking).catch(() => undefined) : undefined;
-    const isWhole = byUdp && (byUdp.readUInt16BE(2) & 0x0200) === 0;
+    const isWhole = byUdp && (byUdp.readUInt16BE(2) & flag.truncated) === 0;
     answer = isWhole ? byUdp : await askByTcp(server, asking);
   } catch (thrown) {
     throw new Failure("DnsServerUnreachable", `name server ${name}: ${messageOf(thrown)}`, { cause: thrown });

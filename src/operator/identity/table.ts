@@ -141,7 +141,7 @@ export const countOfInvites = (texts: Texts) =>
   Object.values(texts).filter((value) => inviteTokenIn(value) !== undefined).length;
 
 /** Letters and digits that nobody mistakes for others when they read them aloud: 98 bits. */
-function newToken(): string {
+export function newToken(): string {
   const letters = "abcdefghjkmnpqrstuvwxyz23456789";
   return Array.from({ length: 20 }, () => letters[randomInt(letters.length)]).join("");
 }

@@ -170,8 +170,13 @@ async function applyChildren(
       continue;
     }
     await noting(done, { what, concern }, async () => {
-      if (await applyChild(child, live, done, world, signal)) done.sent.push(what);
-      done.applied.add(what);
+      try {
+        if (await applyChild(child, live, done, world, signal)) done.sent.push(what);
+        done.applied.add(what);
+      } catch (error) {
+        if (!child.absent || !isApiError(error, 404)) throw error;
+        done.failures.push({ ...child.absent, concern });
+      }
     });
   }
 }

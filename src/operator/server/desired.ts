@@ -5,8 +5,9 @@ import type { Reason } from "../../api/reasons.ts";
 import { resources } from "../../kube/kinds.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
 import { certificates } from "../cert-manager.ts";
+import { dnsEndpoints, kindIsMissing } from "../external-dns.ts";
 import { isOfEarlier } from "../identity/secret.ts";
-import type { Concern } from "../problem.ts";
+import type { Concern, Problem } from "../problem.ts";
 import { domainRecords } from "./domain-records.ts";
 import { isEnding, isLost, keyMemory, servesLostVolume } from "./losses.ts";
 import { podInputs } from "./pod-inputs.ts";
@@ -15,6 +16,7 @@ import { podWaitsFor } from "./pod-waits.ts";
 import { firstRendered, imageOf, renderedText } from "./rendered.ts";
 import { certManagerCertificate } from "./resources/certificate.ts";
 import { dnsConfigMap } from "./resources/dns-config-map.ts";
+import { dnsEndpoint } from "./resources/dns-endpoint.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
 import { lastCertificate } from "./resources/last-certificate.ts";
 import { networkPolicies } from "./resources/network-policy.ts";
@@ -34,6 +36,8 @@ export interface DesiredChild {
   after?: readonly string[];
   /** UID of a live one that is ours although it has no labels of ours. */
   adopts?: string | undefined;
+  /** What is told where the cluster has no such kind. */
+  absent?: Problem;
   /** What is applied where the object is refused, which is reported in any case. */
   otherwise?: { object: KubeObject; reason: Reason; says: (refusal: string) => string };
 }
@@ -151,7 +155,14 @@ export function dnsChildren(server: ChatmailServer, seen: Seen): DesiredChild[] 
   const records = domainRecords(server, seen);
   if (!records || records.sets.length === 0 || seen.identity.dkim?.state !== "present") return [];
   if (!records.addressed && seen.dnsConfigMap) return [];
-  return [{ resource: resources.configMap, object: dnsConfigMap(server, records), concern: "DNSReady" }];
+  const text: DesiredChild = {
+    resource: resources.configMap,
+    object: dnsConfigMap(server, records),
+    concern: "DNSReady",
+  };
+  if (server.spec.dns.mode !== "ExternalDNS" || !records.addressed) return [text];
+  const endpoint = { resource: dnsEndpoints, object: dnsEndpoint(server, records), absent: kindIsMissing };
+  return [text, { ...endpoint, concern: "DNSReady" }];
 }
 
 /**

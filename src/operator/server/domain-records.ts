@@ -1,7 +1,7 @@
 /** Which records a server's domain needs now. Pure. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { isSelfSignedDomain } from "../../api/domain.ts";
-import { type RecordSet, type ReverseName, recordsOf, reverseNames } from "../../dns/records.ts";
+import { type CaaIssuer, type RecordSet, type ReverseName, recordsOf, reverseNames } from "../../dns/records.ts";
 import { mtaStsPolicy } from "../../pod/autoconfig.ts";
 import { presentIn } from "../identity/read.ts";
 import { addressesOf, bySide } from "./addresses.ts";
@@ -26,8 +26,10 @@ export function domainRecords(server: ChatmailServer, seen: Seen): DomainRecords
   if (isLost("dkim", server, seen) || (isUnknown && server.status?.dkim)) return undefined;
   const keys = presentIn(found)?.published ?? [];
   const addresses = bySide(server, addressesOf(server, seen)).outside.map(({ value }) => value);
-  const { source } = seen.certificate;
   const policy = hasPolicy(domain, seen) ? mtaStsPolicy(domain) : undefined;
+  const { source, keptKeys } = seen.certificate;
+  const issuer = issuerOf(server, seen);
+  const tlsKeys = isValidated(server, seen) ? keptKeys : undefined;
   return {
     addressed: addresses.length > 0,
     sets: recordsOf({
@@ -36,9 +38,38 @@ export function domainRecords(server: ChatmailServer, seen: Seen): DomainRecords
       keys,
       mtaStsPolicy: policy,
       isOrdered: source === "ACME" && !isSelfSignedDomain(domain),
+      issuer,
+      tlsKeys,
     }),
     reverse: reverseNames({ domain, addresses }),
   };
+}
+
+/**
+ * Until the authority has been asked again, after a restart, what the status remembers: a record
+ * that is published stays.
+ */
+function issuerOf(
+  { status }: Pick<ChatmailServer, "status">,
+  { certificate: { source, issuer } }: Seen,
+): CaaIssuer | undefined {
+  if (issuer || ["SelfSigned", "Secret", "None"].includes(source)) return issuer;
+  const [value = ""] = status?.dns?.records?.find(({ type }) => type === "CAA")?.values ?? [];
+  const [, domain, accountURI] = /^0 issue "([^;"]+)(?:;accounturi=([^"]+))?"$/.exec(value) ?? [];
+  return domain === undefined ? undefined : { domain, accountURI };
+}
+
+/**
+ * Whether resolvers that validate have the zone as secure: elsewhere nobody goes by TLSA records.
+ * While none of them answers, those that were listed stay.
+ */
+function isValidated({ status }: Pick<ChatmailServer, "status">, { dns }: Seen): boolean {
+  if (!dns) return false;
+  const verification = dns.status?.verification;
+  const now = verification && "dnssec" in verification ? verification.dnssec : undefined;
+  const is = now ?? status?.dns?.dnssec;
+  if (is === "Secure") return true;
+  return is !== "Insecure" && (status?.dns?.records ?? []).some(({ type }) => type === "TLSA");
 }
 
 /**

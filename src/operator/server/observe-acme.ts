@@ -44,7 +44,12 @@ export async function acmeCertificate(
     missing: account === "absent",
     ...(typeof account === "object" && "thumbprint" in account && { thumbprint: account.thumbprint }),
   };
-  const here = { source: "ACME", secretName, acme } as const;
+  const { caaIdentity, accountUri: accountURI } = status ?? {};
+  const issuer = caaIdentity === undefined ? undefined : { domain: caaIdentity, accountURI };
+  const facts = tls && "value" in tls ? tls.value : undefined;
+  // a renewal is for the key that is there
+  const kept = facts && { keptKeys: [facts.keySha256] };
+  const here = { source: "ACME", secretName, acme, ...(issuer && { issuer }), ...kept } as const;
   const invalid =
     (typeof account === "object" && "problem" in account ? account.problem : undefined) ??
     (binding && "problem" in binding ? binding.problem : undefined) ??
@@ -55,7 +60,6 @@ export async function acmeCertificate(
 
   const texts = tls && "secret" in tls ? textsIn(tls.secret) : {};
   const pair = pairIn(texts);
-  const facts = tls && "value" in tls ? tls.value : undefined;
   if (!pair || !facts) {
     const problem = tls && tls.state !== "absent" ? problemOf(tls) : undefined;
     const message = `there is no Secret ${secretName} yet: the operator creates it when it sets the server up`;

@@ -1,7 +1,8 @@
 /** The certificate that cert-manager issues for a server, and why it has not. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames } from "../../api/names.ts";
-import { type Certificate, certificates } from "../cert-manager.ts";
+import { caaDomainOf } from "../../certificates/caa-domain.ts";
+import { type Certificate, certificates, type SeenIssuer } from "../cert-manager.ts";
 import type { Problem } from "../problem.ts";
 import type { SeenCertificate } from "./seen.ts";
 import type { World } from "./world.ts";
@@ -23,7 +24,7 @@ export async function withCertManager(
     world.client.get(certificates, { namespace, name: childNames(name).certificate }, signal),
   ]);
   const why = failureOf(live) ?? issuer.problem;
-  const rest = { ...given, issuerRef };
+  const rest = { ...given, issuerRef, ...caaOf(issuer), ...keysOf(server, given) };
   if (given.facts) return { ...rest, ...(why !== undefined && { note: `cert-manager can't renew it: ${why}` }) };
   const words = why ?? progressOf(live);
   return { ...rest, ...unissued(given, { reason: "CertificateMissing", message: "" }, words) };
@@ -52,6 +53,18 @@ function progressOf(live: Certificate | undefined): string {
   if (!live) return "it has not been asked yet";
   const of = (wanted: string) => live.status?.conditions?.find(({ type }) => type === wanted)?.message;
   return of("Issuing") ?? of("Ready") ?? `it has not answered to Certificate ${live.metadata.name} yet`;
+}
+
+/** Where the issuer can be read and its authority is known by name. */
+function caaOf({ acmeServer, accountURI }: SeenIssuer): Pick<SeenCertificate, "issuer"> {
+  const domain = acmeServer === undefined ? undefined : caaDomainOf(acmeServer);
+  return domain === undefined ? {} : { issuer: { domain, ...(accountURI !== undefined && { accountURI }) } };
+}
+
+/** A renewal keeps the key. */
+function keysOf({ spec }: ChatmailServer, { facts }: SeenCertificate): Pick<SeenCertificate, "keptKeys"> {
+  const rotates = spec.certificate.certManager?.privateKey?.rotationPolicy === "Always";
+  return facts && !rotates ? { keptKeys: [facts.keySha256] } : {};
 }
 
 const soonestMs = 15_000;

@@ -39,7 +39,9 @@ export async function observeCertificate(
       return givenCertificate(server, { source: "Secret", secretName: secret?.name ?? "" }, world, signal);
     case "SelfSigned": {
       const facts = tls && "value" in tls ? tls.value : undefined;
-      return { source: "SelfSigned", secretName: ownName, facts, problem: tls && ownProblem(tls, ownName) };
+      const here = { source: "SelfSigned", secretName: ownName, facts } as const;
+      // it is never renewed
+      return { ...here, problem: tls && ownProblem(tls, ownName), ...(facts && { keptKeys: [facts.keySha256] }) };
     }
     case "ACME":
       return acmeCertificate(server, tls, await bundleOf(server, world, signal), world, signal);

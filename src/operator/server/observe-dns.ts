@@ -75,6 +75,7 @@ export function wantedNames(server: ChatmailServer, seen: Seen): WantedNames | u
     domain,
     sets: [...sets, ...unwanted],
     reverse,
+    ...(seen.certificate.issuer && { issuer: seen.certificate.issuer }),
     ...(network.dnssecResolvers && { validators: network.dnssecResolvers }),
     ...(update && { update }),
   };
@@ -86,25 +87,54 @@ export function wantedRecords(server: ChatmailServer, seen: Seen): Omit<WantedUp
   return "domain" in update ? update : undefined;
 }
 
+/** A fingerprint that marks records in a zone. */
+const ownerOf = (fingerprint: string) => fingerprint.slice(0, 32);
+
+/**
+ * Where the records of a server that ends are, and by which key they are removed; undefined where
+ * none can be ours. Pure.
+ */
+export function removalTarget(
+  { spec, status }: Pick<ChatmailServer, "spec" | "status">,
+  { dns: seenDns, identity }: Seen,
+): Omit<WantedUpdate, "records"> | { problem: Problem } | undefined {
+  const now = (presentIn(identity.dkim)?.published ?? []).map(({ key }) => dkimFingerprint(key));
+  // a key that was deleted with its server has marked them all the same
+  const before = (status?.dkim?.keys ?? []).flatMap(({ fingerprint }) => fingerprint ?? []);
+  const [first, ...others] = [...new Set([...now, ...before].map(ownerOf))];
+  const [server, ...servers] = spec.dns.rfc2136?.servers ?? [];
+  const tsig = seenDns?.tsig;
+  if (!tsig || first === undefined || server === undefined) return undefined;
+  if ("problem" in tsig) {
+    const wasPublished = (status?.dns?.records ?? []).some(({ state }) => state === "Published");
+    return wasPublished ? tsig : undefined;
+  }
+  return { ...placeOf(spec, [server, ...servers]), owners: [first, ...others], key: tsig };
+}
+
+const placeOf = ({ domain, dns }: ChatmailServer["spec"], servers: WantedUpdate["servers"]) => ({
+  domain,
+  servers,
+  ttlSeconds: dns.ttlSeconds,
+  ...(dns.rfc2136?.zone && { zone: dns.rfc2136.zone }),
+});
+
 /** Records are ours that were written for one of the domain's keys: also in a restored cluster. */
 function wantedUpdate(
   { spec }: ChatmailServer,
   { dns: seenDns, identity }: Seen,
   sets: WantedUpdate["records"],
 ): WantedUpdate | undefined {
-  const { domain, dns } = spec;
+  const { dns } = spec;
   const tsig = seenDns?.tsig;
   const [first, ...others] = (presentIn(identity.dkim)?.published ?? []).map(({ key }) =>
-    dkimFingerprint(key).slice(0, 32),
+    ownerOf(dkimFingerprint(key)),
   );
   const [server, ...servers] = dns.rfc2136?.servers ?? [];
   if (!tsig || "problem" in tsig || first === undefined || server === undefined) return undefined;
   return {
-    domain,
+    ...placeOf(spec, [server, ...servers]),
     owners: [first, ...others],
-    ttlSeconds: dns.ttlSeconds,
-    servers: [server, ...servers],
-    ...(dns.rfc2136?.zone && { zone: dns.rfc2136.zone }),
     key: tsig,
     records: sets.filter(({ need }) => need === "Required" || dns.records === "Recommended"),
   };

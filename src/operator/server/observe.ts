@@ -8,6 +8,7 @@ import { resources } from "../../kube/kinds.ts";
 import { keyOf } from "../../kube/object.ts";
 import { readIdentities } from "../identity/read.ts";
 import type { ServedStatus } from "../tasks/served.ts";
+import { expiryCounts } from "./expiry-counts.ts";
 import { hasEnded, isEraseJob } from "./jobs.ts";
 import type { LiveEvent, LivePod } from "./live.ts";
 import { observeCertificate } from "./observe-certificate.ts";
@@ -48,6 +49,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
       (policy) => stores.networkPolicies.get(namespace, policy) ?? [],
     ),
     jobs: jobs.filter((job) => !isEraseJob(job) && job.metadata.labels?.[labels.component] !== checkComponent),
+    expiryCounts: expiryCounts(world.podsByServer.get(`${namespace}/${name}`)),
     erasing: jobs.find((job) => isEraseJob(job) && !hasEnded(job))?.metadata.name,
     ...(volumeClaim?.status?.phase === "Pending" && {
       claimEvent: lastWords("PersistentVolumeClaim", names.volumeClaim),

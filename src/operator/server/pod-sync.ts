@@ -4,21 +4,27 @@ import type { LivePod } from "./live.ts";
 
 /**
  * What each pod may have mounted by now. A pod that is new to us has what there is: it mounts it as
- * it starts.
+ * it starts. It has not where it says so: something changed between its start and our first look.
  */
 export class PodSync {
-  readonly #mounted = new Map<string, { uid: string; state: string }>();
+  readonly #mounted = new Map<string, { uid: string; state: string; touched: boolean }>();
 
-  /** Whether something that the pod mounts has changed since we saw it first, or since `noted`. */
-  isDue(pod: LivePod, state: string): boolean {
+  /**
+   * Whether something that the pod mounts has changed since we saw it first, or since `touched`.
+   * `isBehind`: the pod reports that it was given an earlier plan.
+   */
+  isDue(pod: LivePod, state: string, isBehind: boolean): boolean {
+    const { uid = "" } = pod.metadata;
     const known = this.#mounted.get(keyOf(pod));
-    if (known?.uid === pod.metadata.uid) return known?.state !== state;
-    this.note(pod, state);
-    return false;
+    if (known?.uid !== uid) {
+      this.#mounted.set(keyOf(pod), { uid, state, touched: false });
+      return isBehind;
+    }
+    return known.state !== state || (isBehind && !known.touched);
   }
 
-  note(pod: LivePod, state: string): void {
-    this.#mounted.set(keyOf(pod), { uid: pod.metadata.uid ?? "", state });
+  touched(pod: LivePod, state: string): void {
+    this.#mounted.set(keyOf(pod), { uid: pod.metadata.uid ?? "", state, touched: true });
   }
 
   forget(pod: KubeObject): void {

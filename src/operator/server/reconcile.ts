@@ -28,6 +28,7 @@ import { askIssuerAgainMs } from "./observe-cert-manager.ts";
 import { wantedNames } from "./observe-dns.ts";
 import { stallsAt } from "./progress.ts";
 import { keepFinalizer, retire } from "./retire.ts";
+import { letRecordsGo } from "./retire-records.ts";
 import type { PodTurn, Update } from "./revision.ts";
 import type { Judged, Seen } from "./seen.ts";
 import { domainProblem, imageProblem, type ResolvedSpec } from "./spec.ts";
@@ -153,12 +154,15 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
   const isManaged = management === "Managed";
   const done = nothingDone();
   let turn: PodTurn | undefined;
+  let ends = false;
   let seen = await observe(server, world, signal);
   try {
     refuseKeptOfOthers(server, seen, world);
     // before there is anything that its end has to take care of
     await noting(done, { what: "finalizer", concern: "UpToDate" }, async () => {
-      if (await keepFinalizer(server, seen, world, signal)) done.sent.push("finalizer");
+      const kept = await keepFinalizer(server, seen, world, signal);
+      if (kept.sent) done.sent.push("finalizer");
+      ends = kept.ends;
     });
     if (isManaged) await applyLasting(server, seen, done, world, signal);
     // Paused keeps the pod, its volume and its Service as they are, and no more.
@@ -185,7 +189,9 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
   if (isManaged && (await syncPod(server, seen, world, signal))) log.debug({}, "pod brought up to date");
 
   if (!isManaged) seen = { ...seen, waiting: waitingChanges(server, seen, after.update, world) };
-  world.names.want(keyOf(server), wantedNames(server, seen));
+  // its Secrets, and our rights, may be gone before it is deleted itself
+  if (ends) await letRecordsGo(server, world, signal);
+  else world.names.want(keyOf(server), wantedNames(server, seen));
   world.certificates.want(keyOf(server), wantedCertificate(server, seen));
   world.served.want(keyOf(server), wantedServed(server, seen));
   const status = await judge({ server, seen, failures, pending }, world, log, signal);

@@ -1,8 +1,8 @@
 /**
  * The end of a server. What runs belongs to it and is deleted by the cluster; what is decided here
  * is what becomes of its mail, its accounts and its keys, by the spec as it is at the deletion. The
- * finalizer that holds the server until then is on those alone that need it: with Retain nothing
- * has to be done, so nothing can be stuck.
+ * finalizer that holds the server until then is on those alone that need it: with Retain, and no
+ * DNS records to remove, nothing has to be done, so nothing can be stuck.
  */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { annotations, chatmailServer, childNames, deletionFinalizer, eraseJobName } from "../../api/names.ts";
@@ -21,9 +21,11 @@ import { extrasOf } from "./extras.ts";
 import { isComplete, isFailed } from "./jobs.ts";
 import type { LiveJob, LivePod } from "./live.ts";
 import { observe } from "./observe.ts";
+import { failingWithinMs, type RecordsStep } from "./records-end.ts";
 import { ownerOf } from "./resources/child.ts";
 import { eraseJob } from "./resources/erase-job.ts";
 import { planConfigMap } from "./resources/plan-config-map.ts";
+import { EndingRecords, letRecordsGo, removesRecords } from "./retire-records.ts";
 import type { Seen } from "./seen.ts";
 import { syncPod } from "./sync-pod.ts";
 import { chatmailServers, type LiveServer, type World } from "./world.ts";
@@ -46,23 +48,26 @@ export async function retire(live: LiveServer, retiring: Retiring): Promise<Outc
   const { world, log, signal, show } = retiring;
   if (!isHeld(live)) return {};
   const { namespace } = live.metadata;
-  if (await isNamespaceEnding(namespace, world, signal)) {
-    // all goes, and nothing can be created
-    await release(live, world, signal);
-    return {};
-  }
   const resolved = world.resolve(live);
   const server = "spec" in resolved ? { ...live, spec: resolved.spec } : undefined;
   const isLeft = resolved.management === "Unmanaged" || isOrphaned(live, world);
-  const step: Step = isLeft
-    ? { is: "letGo", says: "all objects are left as they are" }
-    : await stepOf(live, server, retiring);
+  if (await isNamespaceEnding(namespace, world, signal)) {
+    // all goes, and nothing can be created
+    if (server && !isLeft) await letRecordsGo(server, world, signal);
+    await release(live, world, signal);
+    return {};
+  }
+  const records = isLeft || !server ? undefined : await EndingRecords.open(server, world, signal);
+  const { step, left } = isLeft
+    ? { step: { is: "letGo", says: "all objects are left as they are" } as const, left: undefined }
+    : await stepWithRecords(live, server, records, retiring);
   const { is, says } = step;
   if (is === "letGo") {
     if (step.erase && server) await startErasing(server, retiring);
     if (!isLeft) await settleOwner(live, policyOf(live, server), retiring);
     log.info({ says }, "server let go");
     tell(live, step, policyOf(live, server), world);
+    if (left !== undefined) world.events.note(live, { type: "Warning", reason: "Deleting", note: left });
     await release(live, world, signal);
     return {};
   }
@@ -78,21 +83,21 @@ export async function retire(live: LiveServer, retiring: Retiring): Promise<Outc
 
 /**
  * Puts the finalizer on a server that needs it, and takes it from one that does not. What its
- * deletion decides about is nobody's until then. True where something was sent.
+ * deletion decides about is nobody's until then. `ends`: its namespace does.
  */
 export async function keepFinalizer(
   server: ResolvedServer,
   seen: Seen,
   world: World,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<{ sent: boolean; ends: boolean }> {
   const disowned = await disownClaim(server, seen, world, signal);
-  const isWanted = server.spec.storage.reclaimPolicy !== "Retain";
+  const isWanted = server.spec.storage.reclaimPolicy !== "Retain" || removesRecords(server);
   // a namespace that ends takes the pods first, and maybe our rights before it comes to the servers
   const mayEnd = !isHeld(server) || !seen.pod || seen.pod.metadata.deletionTimestamp !== undefined;
   const ends = isWanted && mayEnd && (await isNamespaceEnding(server.metadata.namespace, world, signal));
   const options = { name: deletionFinalizer, present: isWanted && !ends, store: world.stores.servers, signal };
-  return (await world.applier.finalizer(chatmailServers, server, options)) || disowned;
+  return { sent: (await world.applier.finalizer(chatmailServers, server, options)) || disowned, ends };
 }
 
 /** An earlier version gave it to the server, or `operator release` did. */
@@ -167,13 +172,44 @@ function policyOf(live: LiveServer, server: ChatmailServer | undefined): Reclaim
 const isForced = ({ annotations: given }: LiveServer["metadata"]): boolean =>
   !["", "false", undefined].includes(given?.[annotations.forceDelete]);
 
+/**
+ * No new mail before the queue is sent, and the keys stay in the DNS until it is: peers verify what
+ * is sent last, too. `left`: what is told of records that stay in the zone.
+ */
+async function stepWithRecords(
+  live: LiveServer,
+  server: ResolvedServer | undefined,
+  records: EndingRecords | undefined,
+  retiring: Retiring,
+): Promise<{ step: Step; left?: string }> {
+  const now = retiring.world.now();
+  const deleted = new Date(live.metadata.deletionTimestamp ?? now);
+  if (!records) return { step: await stepOf(live, server, retiring, deleted) };
+  if (isForced(live.metadata)) {
+    records.letGo();
+    return { step: await stepOf(live, server, retiring, deleted) };
+  }
+  const sinceMs = now.getTime() - deleted.getTime();
+  const routes: RecordsStep = records.areGoing ? { is: "done" } : records.next("routes", sinceMs);
+  if (routes.is === "wait") return { step: routes };
+  const closedAt =
+    routes.is === "givenUp" ? new Date(Math.min(now.getTime(), deleted.getTime() + failingWithinMs)) : routes.at;
+  const step = await stepOf(live, server, retiring, closedAt ?? deleted);
+  if (step.is === "close") return { step };
+  const rest = records.next("all", sinceMs);
+  if (rest.is === "wait") return { step: rest };
+  return { step, ...(rest.is === "givenUp" && { left: records.left(rest.why) }) };
+}
+
+/** `since`: when no new mail comes any more, or the deletion. */
 async function stepOf(
   live: LiveServer,
   server: ResolvedServer | undefined,
   { world, signal }: Retiring,
+  since: Date,
 ): Promise<Step> {
   const policy = policyOf(live, server);
-  const { namespace, name, uid, deletionTimestamp = "" } = live.metadata;
+  const { namespace, name, uid } = live.metadata;
   const names = childNames(name);
   const pod = world.stores.pods.get(namespace, names.pod);
   const set = world.stores.statefulSets.get(namespace, names.statefulSet);
@@ -186,7 +222,7 @@ async function stepOf(
   return nextStep({
     policy,
     forced: isForced(live.metadata),
-    sinceMs: world.now().getTime() - Date.parse(deletionTimestamp),
+    sinceMs: world.now().getTime() - since.getTime(),
     hasVolume: Boolean(hasVolume),
     pod: podState(pod),
     left: report?.closing?.left,

@@ -2,6 +2,7 @@
 import type { ChatmailServer, WrittenServer } from "../../api/chatmail-server.ts";
 import type { CertificateFacts } from "../../certificates/judge.ts";
 import type { KeyPair } from "../../certificates/self-signed.ts";
+import type { CaaIssuer } from "../../dns/records.ts";
 import type { TsigKey } from "../../dns/tsig.ts";
 import type { ConfigMap } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
@@ -13,6 +14,7 @@ import type { CertificateStatus, WantedAccount } from "../tasks/certificates.ts"
 import type { NamesStatus } from "../tasks/dns.ts";
 import type { RelayStatus } from "../tasks/relay-status.ts";
 import type { ServedStatus } from "../tasks/served.ts";
+import type { expiryCounts } from "./expiry-counts.ts";
 import type {
   LiveCronJob,
   LiveEvent,
@@ -49,6 +51,13 @@ export interface SeenCertificate {
   onItsWay?: true;
   /** Where the operator orders it itself. */
   acme?: SeenAcme;
+  /** Who issues it, as CAA records name them; undefined where nobody does, or it is not known. */
+  issuer?: CaaIssuer | undefined;
+  /**
+   * SHA-256 of the public keys that it has now and next, hexadecimal, for TLSA records; only where
+   * a renewal keeps the key, or the next one is known before it is served.
+   */
+  keptKeys?: readonly string[] | undefined;
 }
 
 /** The account and the order. */
@@ -120,6 +129,8 @@ export interface Seen {
   cronJob?: LiveCronJob | undefined;
   /** Of the daily clean-up. */
   jobs: LiveJob[];
+  /** What the last of these has counted; undefined where that can't be read any more. */
+  expiryCounts?: ReturnType<typeof expiryCounts>;
   /** The Job that deletes the mail of an earlier server of the name, while it runs. */
   erasing?: string | undefined;
   /** Kind and name of what would change if the server were not paused. */

@@ -28,7 +28,7 @@ export type ResolvedSpec =
 export type FleetSide = { name: string; defaults: ServerDefaults } | { problem: Problem };
 
 /** Most specific first. */
-const layersOf = (spec: unknown, serverDefaults: ServerDefaults, fleet: FleetSide | undefined): Layer[] => {
+export const layersOf = (spec: unknown, serverDefaults: ServerDefaults, fleet: FleetSide | undefined): Layer[] => {
   const layers: Layer[] = [
     { from: "spec", values: spec },
     ...(fleet && "defaults" in fleet ? [{ from: "fleet" as const, name: fleet.name, values: fleet.defaults }] : []),

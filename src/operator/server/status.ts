@@ -12,6 +12,7 @@ import { countsFrom, progressVerdicts, type Verdict } from "./progress.ts";
 import type { Judged, Seen } from "./seen.ts";
 import { timeText } from "./time-text.ts";
 import { acceptingVerdict } from "./verdicts/accepting.ts";
+import { accountsOf } from "./verdicts/accounts.ts";
 import { addressesMessage, addressIsKnown } from "./verdicts/addresses.ts";
 import { certificateIsFine, certificateOrigin, keyIsFine } from "./verdicts/certificate.ts";
 import { type Check, fine, firstProblem, isAtRest, notCreated } from "./verdicts/check.ts";
@@ -21,8 +22,10 @@ import { expiryLateAfterMs, expiryVerdict } from "./verdicts/expiry.ts";
 import { inviteOf, invitesVerdict } from "./verdicts/invites.ts";
 import { renewalNote } from "./verdicts/order.ts";
 import { podIsCurrent, podIsReady } from "./verdicts/pod.ts";
+import { queueVerdict } from "./verdicts/queue.ts";
 import { recordsIn } from "./verdicts/records.ts";
 import { certificateIn, servedDeadlines, servedIsValid, servedVerdict } from "./verdicts/served.ts";
+import { sourceIsHidden } from "./verdicts/source-addresses.ts";
 import { resizeIsPossible, resizing, storageOf, storageVerdict, volumeIsNoCause } from "./verdicts/storage.ts";
 import { restVerdict, upToDateVerdict } from "./verdicts/up-to-date.ts";
 import { relayOf } from "./verdicts/update.ts";
@@ -78,7 +81,8 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     ...recordsIn(server, seen, timeText(now)),
     ...storageOf(server, seen),
     ...acceptanceMemory(server),
-    ...(completionTime && { lastExpiry: { completionTime } }),
+    ...accountsOf(server, seen),
+    ...(completionTime && { lastExpiry: { ...server.status?.lastExpiry, ...seen.expiryCounts, completionTime } }),
   };
 }
 
@@ -171,7 +175,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
     }),
     ...condition("CertificateServed", servedVerdict(server, seen, now)),
     StorageReady: storageVerdict(server, seen, now),
-    AddressesReady: verdict(addressIsKnown, {
+    AddressesReady: verdict(addressesAreFine, {
       reason: "AddressesKnown",
       message: addressesMessage(server, seen),
     }),
@@ -181,6 +185,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
     ...(seen.website && { WebsiteReady: websiteVerdict(seen.website) }),
     AcceptingAccounts: acceptingVerdict(server, seen),
     Deliverable: deliverableVerdict(server, seen),
+    QueueHealthy: queueVerdict(server, seen),
     UpToDate: upToDateVerdict(server, seen),
     ExpiryHealthy:
       !seen.cronJob && isAtRest(server)
@@ -188,6 +193,9 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
         : expiryVerdict(server, seen, now),
   };
 }
+
+const addressesAreFine: Check = (seen, server, now) =>
+  addressIsKnown(seen, server, now) ?? sourceIsHidden(server, seen);
 
 const condition = (type: string, verdict: Verdict | undefined) => (verdict ? { [type]: verdict } : {});
 

@@ -8,6 +8,8 @@ import { annotations, childNames } from "../../api/names.ts";
 import { ApiError } from "../../kube/client.ts";
 import { resources } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
+import { planFile } from "../../pod/layout.ts";
+import { planHash } from "../../pod/plan-files.ts";
 import type { Seen } from "./seen.ts";
 import type { World } from "./world.ts";
 
@@ -32,12 +34,19 @@ function mountedState(server: ChatmailServer, seen: Seen, world: World): string 
     .join(" ");
 }
 
+/** By its own report. */
+function isBehind({ configMap, relay }: Seen): boolean {
+  const text = configMap?.data?.[planFile];
+  const given = relay && "report" in relay ? relay.report.plan?.given : undefined;
+  return text !== undefined && given !== undefined && given !== planHash(text);
+}
+
 /** Safe to repeat. A pod that is ending or gone needs no news. */
 export async function syncPod(server: ChatmailServer, seen: Seen, world: World, signal: AbortSignal): Promise<boolean> {
   const { pod } = seen;
   if (!pod || pod.metadata.deletionTimestamp) return false;
   const state = mountedState(server, seen, world);
-  if (!world.podSync.isDue(pod, state)) return false;
+  if (!world.podSync.isDue(pod, state, isBehind(seen))) return false;
   const { namespace, name, uid } = pod.metadata;
   const metadata = { name, ...(namespace && { namespace }), ...(uid && { uid }) };
   const touched = {
@@ -52,6 +61,6 @@ export async function syncPod(server: ChatmailServer, seen: Seen, world: World, 
     // another pod of that name, or none: that one mounts what there is
     if (![404, 409, 422].includes(error.status)) throw error;
   }
-  world.podSync.note(pod, state);
+  world.podSync.touched(pod, state);
   return true;
 }

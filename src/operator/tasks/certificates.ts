@@ -94,6 +94,7 @@ const mostAccounts = 1_000;
 /** Longer ones do not keep a worker. */
 const mostWaitMs = 60_000;
 const removesWithinMs = 30_000;
+const soonMs = 1_000;
 const askWindowMs = 6 * 3_600_000;
 const againMs = 60_000;
 /** The authority does not know the account, or wants something of its holder. */
@@ -163,8 +164,10 @@ export class Certificates {
   /** Returns when to look again, in milliseconds. */
   async #look(key: string, run: Run): Promise<number | undefined> {
     const known = this.#known.get(key);
-    const held = known && this.#options.store.read(known.wanted.secret);
-    if (!known || !held) return undefined;
+    if (!known) return undefined;
+    const held = this.#options.store.read(known.wanted.secret);
+    // the watch is behind, or the Secret was deleted a moment ago
+    if (!held) return soonMs;
     const { wanted } = known;
     const now = this.#options.now();
     const shared = this.#sharedOf(wanted.account);
@@ -248,7 +251,7 @@ export class Certificates {
         if (event.is === "stored") {
           log.info({ from: wanted.account.directoryUrl }, "certificate issued");
           this.#show(key, { ...status, isOrdering: false, left: leftIn(order), renewalTime: undefined });
-          return 1_000;
+          return soonMs;
         }
         await save({ ...storedOf(order), ...(kept.from !== undefined && { from: kept.from }), by });
         if (!task) {

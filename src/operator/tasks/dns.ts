@@ -15,6 +15,7 @@ import type { Log } from "../../kube/log.ts";
 import type { Source } from "../../kube/source.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import type { Problem } from "../problem.ts";
+import { type RemovalStatus, removeRecords, type WantedRemoval } from "./dns-removal.ts";
 import { keyedSource } from "./keyed-source.ts";
 
 /** Where and how the records are published; `records`: what of them. */
@@ -48,6 +49,18 @@ interface Known {
   same: number;
 }
 
+interface Removing {
+  wanted: WantedRemoval;
+  text: string;
+  status?: RemovalStatus;
+  /** When it was asked for, in milliseconds. */
+  since: number;
+}
+
+const removalAgainMs = { soonest: 1_000, latest: 30_000 };
+/** Of one that nobody waits for. */
+const detachedWithinMs = 300_000;
+
 const soonestMs = 5_000;
 const latestMs = 300_000;
 const restMs = 3 * 3_600_000;
@@ -57,6 +70,7 @@ export class DomainNames {
   readonly #verifier: Verifier;
   readonly #now: () => Date;
   readonly #known = new Map<string, Known>();
+  readonly #removals = new Map<string, Removing>();
   readonly #wantedListeners = new Set<(key: string) => void>();
   readonly #statusListeners = new Set<(key: string) => void>();
 
@@ -75,6 +89,7 @@ export class DomainNames {
 
   /** Undefined: nobody wants to know any more. */
   want(key: string, wanted: WantedNames | undefined): void {
+    if (wanted || !this.#removals.get(key)?.wanted.detached) this.#removals.delete(key);
     if (!wanted) {
       this.#known.delete(key);
       return;
@@ -88,6 +103,24 @@ export class DomainNames {
     for (const listener of this.#wantedListeners) listener(key);
   }
 
+  /**
+   * From now on nothing is published or verified: what is ours is taken away. What is under way
+   * ends before.
+   */
+  remove(key: string, wanted: WantedRemoval): void {
+    this.#known.delete(key);
+    const text = JSON.stringify(wanted);
+    if (this.#removals.get(key)?.text === text) return;
+    this.#removals.set(key, { wanted, text, since: this.#now().getTime() });
+    for (const listener of this.#wantedListeners) listener(key);
+  }
+
+  /** What was asked for last, and what has become of it. */
+  removalOf(key: string): { part: WantedRemoval["part"]; status: RemovalStatus | undefined } | undefined {
+    const removing = this.#removals.get(key);
+    return removing && { part: removing.wanted.part, status: removing.status };
+  }
+
   /** Changes of what is known, as work of the servers by their keys. */
   source(): Source {
     return keyedSource(this.#statusListeners);
@@ -99,9 +132,39 @@ export class DomainNames {
       ...options,
       name: "dns",
       workers,
-      sources: [keyedSource(this.#wantedListeners, () => this.#known.keys())],
-      reconcile: async (key, run) => ({ againMs: await this.#look(key, run) }),
+      sources: [keyedSource(this.#wantedListeners, () => [...this.#known.keys(), ...this.#removals.keys()])],
+      reconcile: async (key, run) => ({ againMs: (await this.#remove(key, run)) ?? (await this.#look(key, run)) }),
     });
+  }
+
+  /** Returns when to try again, in milliseconds; undefined where nothing is to be removed. */
+  async #remove(key: string, { signal, log }: Run): Promise<number | undefined> {
+    const removing = this.#removals.get(key);
+    if (!removing || removing.status?.is === "done") return undefined;
+    const { wanted, status: before, since } = removing;
+    const { domain, detached } = wanted;
+    const ends = () => {
+      if (detached) this.#removals.delete(key);
+      return undefined;
+    };
+    // somebody has made the server again, under another name
+    if (detached && [...this.#known.values()].some((each) => each.wanted.update?.domain === domain)) return ends();
+    const tries = before?.is === "failed" ? before.tries : 0;
+    const random = (below: number) => randomInt(below);
+    const status = await removeRecords(wanted, { random, now: this.#now, signal, tries });
+    if (this.#removals.get(key) !== removing) return undefined;
+    this.#removals.set(key, { ...removing, status });
+    for (const listener of this.#statusListeners) listener(key);
+    if (status.is === "done") {
+      log.info({ domain, part: wanted.part }, "DNS records removed");
+      return ends();
+    }
+    log.warn({ domain, ...status.problem }, "DNS records not removed, retrying");
+    if (detached && this.#now().getTime() - since >= detachedWithinMs) {
+      log.warn({ domain }, "DNS records are left in the zone");
+      return ends();
+    }
+    return Math.min(removalAgainMs.latest, removalAgainMs.soonest * 2 ** tries);
   }
 
   /** Returns when to look again, in milliseconds. */
@@ -145,13 +208,18 @@ export class DomainNames {
     if (!isSame) for (const listener of this.#statusListeners) listener(key);
     // a name server that does not answer now may have something else when it does again
     const isWhole = "faults" in verification && verification.faults.length === 0;
-    const isRight = !problem && notOurs.length === 0 && isWhole && isAllPublished(verification, wanted.sets);
+    const isRight =
+      !problem && notOurs.length === 0 && isWhole && isSound(verification) && isAllPublished(verification, wanted.sets);
     const ms = isRight ? restMs : Math.min(latestMs, soonestMs * 1.5 ** same);
     return ms * (0.75 + Math.random() * 0.5);
   }
 }
 
 const outline = ({ verification, notOurs, problem }: NamesStatus) => JSON.stringify([verification, notOurs, problem]);
+
+/** Neither signed wrongly, nor closed to the authority of the certificate. */
+const isSound = (verification: NamesStatus["verification"]) =>
+  "dnssec" in verification && verification.dnssec !== "Bogus" && verification.issuerProblem === undefined;
 
 /** Each of these, and at no name server anything else. */
 function isAllPublished(verification: NamesStatus["verification"], sets: readonly RecordSet[]): boolean {

@@ -1,9 +1,9 @@
 /**
  * Background task: what each relay pod reports of itself on its health port (`GET /status`), which
  * the operator alone may reach. Each ready pod is asked when it becomes ready and once a minute
- * from then on. An answer that differs from the one before it triggers a reconcile; figures in its
- * message alone do not, so that the status is not written each minute. A pod that does not use the
- * plan that it was given yet is asked again soon.
+ * from then on. An answer that differs from the one before it triggers a reconcile; figures alone
+ * do not, unless they pass a threshold, so that the status is not written each minute. A pod that
+ * does not use the plan that it was given yet is asked again soon.
  */
 import { get } from "node:http";
 import { isIPv6 } from "node:net";
@@ -19,9 +19,11 @@ import { messageOf } from "../../lib/text.ts";
 import { ports } from "../../mail/ports.ts";
 import type { LivePod } from "../server/live.ts";
 import type { Component } from "../server/resources/child.ts";
+import { figuresAreAlike, reportedFigures } from "./relay-figures.ts";
 
 /** Whether new accounts are made, by mail domain; the relay's words where they are not. */
 const Report = z.object({
+  ...reportedFigures,
   acceptingAccounts: z.record(
     z.string(),
     z.union([
@@ -148,8 +150,8 @@ export class RelayStatuses {
       const report = Report.parse(
         JSON.parse(await textAt(host, AbortSignal.any([signal, AbortSignal.timeout(withinMs)]))),
       );
-      const same = before.status && "report" in before.status && outline(before.status.report) === outline(report);
-      const isSoon = isOnTheWay(report, this.#wantedPlan(pod)) || isProbing(report);
+      const same = before.status && "report" in before.status && isAlike(before.status.report, report);
+      const isSoon = isOnTheWay(report, this.#wantedPlan(pod)) || isProbing(report) || isCounting(report);
       const soon = isSoon ? before.soon + 1 : 0;
       this.#keep(key, { podUid, failures: 0, soon, status: same ? before.status : { report } }, before);
       if ((soon > 0 && soon <= mostSoon) || report.closing) return soonMs;
@@ -183,7 +185,16 @@ function isOnTheWay({ plan }: RelayReport, wanted: string | undefined): boolean 
 const isProbing = ({ acceptingAccounts, deliverable }: RelayReport): boolean =>
   deliverable !== undefined && Object.keys(acceptingAccounts).some((domain) => !Object.hasOwn(deliverable, domain));
 
-/** What of a report is worth a write: not the figures. */
+/**
+ * Whether Postfix has not reported its queue yet; relays that do not count it name no version
+ * either.
+ */
+const isCounting = ({ version, queue }: RelayReport): boolean => version !== undefined && queue === undefined;
+
+const isAlike = (before: RelayReport, now: RelayReport): boolean =>
+  outline(before) === outline(now) && figuresAreAlike(before, now);
+
+/** What of a report is worth a write, beside figures that pass a threshold. */
 const outline = ({ acceptingAccounts, deliverable = {}, plan, closing }: RelayReport) =>
   JSON.stringify([
     plan,
@@ -207,7 +218,7 @@ function isReadyRelay({ metadata, status }: LivePod): boolean {
 /** The body of an answer with status 200; throws with what was answered instead. */
 function textAt(host: string, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
-    const url = `http://${isIPv6(host) ? `[${host}]` : host}:${ports.health}/status`;
+    const url = `http://${isIPv6(host) ? `[${host}]` : host}:${ports.health}/status?destinations`;
     const asked = get(url, { signal, agent: false }, (answer) => {
       let text = "";
       answer.setEncoding("utf8");

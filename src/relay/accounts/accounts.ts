@@ -41,6 +41,8 @@ export interface AccountsOptions {
   hash(job: HashJob): Promise<HashResult>;
   hashesAtOnce: number;
   resources(diskFolder: string): Promise<Resources>;
+  /** A login succeeded. `from`: the address of the client, where it is known. */
+  onLogin?(account: LocalAddress, from: string): void;
 }
 
 /** As the condition AcceptingAccounts has them. */
@@ -77,6 +79,12 @@ export class Accounts {
    * be read or written.
    */
   async login(address: string, password: string, from = ""): Promise<Login> {
+    const login = await this.#login(address, password, from);
+    if (login.kind === "ok") this.#options.onLogin?.(login.account, from);
+    return login;
+  }
+
+  async #login(address: string, password: string, from: string): Promise<Login> {
     const account = localAddress(this.#options.config, address);
     if (!account || password.includes("\0")) return { kind: "unknown" };
     const client = clientKey(from);

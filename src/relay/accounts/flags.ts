@@ -4,7 +4,7 @@ import { type Domains, localRecipient } from "../domains.ts";
 import { sizeIfThere } from "../files.ts";
 
 /** Made by an administrator: the address neither sends nor receives. */
-const disabledFlag = "DISABLED";
+export const disabledFlag = "DISABLED";
 /** Made with the account: cleartext from other servers is refused. */
 export const encryptedOnlyFlag = "enforceE2EEincoming";
 export const flagFiles = [disabledFlag, encryptedOnlyFlag] as const;

@@ -37,6 +37,12 @@ interface GivenPair {
   keyPem: string;
 }
 
+/** The certificate that clients get. */
+export interface ServedCertificate {
+  sha256: string;
+  notAfter: string;
+}
+
 /** What is known of one domain. */
 interface Known {
   checked?: GivenPair;
@@ -47,6 +53,7 @@ interface Known {
   data?: string | undefined;
   /** Its own, and not another domain's. */
   serves: boolean;
+  served?: ServedCertificate;
   refusal?: string;
 }
 
@@ -118,6 +125,15 @@ export class Certificates {
     return Object.fromEntries(problems);
   }
 
+  /** By domain, what is served; one whose certificate this daemon has not read yet is missing. */
+  served(): Record<string, ServedCertificate> {
+    const served = this.#options.domains().flatMap((domain) => {
+      const known = this.#known.get(domain);
+      return known?.serves && known.served ? [[domain, known.served] as const] : [];
+    });
+    return Object.fromEntries(served);
+  }
+
   #checkLater(): void {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => void this.prepare().then(() => this.#checkLater()), checkEveryMs);
@@ -180,12 +196,13 @@ export class Certificates {
     const pem = joinedPem(pair);
     // as it is after a restart of this daemon alone
     const isNew = !known.serves || (await readIfThere(this.#fileOf(domain))) !== pem;
+    const { certificate } = pair;
+    const served = { sha256: sha256Of(certificate), notAfter: new Date(certificate.validTo).toISOString() };
     if (isNew) {
       await replaceFile(this.#fileOf(domain), pem);
-      const { certificate } = pair;
-      const notAfter = new Date(certificate.validTo).toISOString();
-      events.certificateServed(this.#options.log, { domain, sha256: sha256Of(certificate), notAfter });
+      events.certificateServed(this.#options.log, { domain, ...served });
     }
+    known.served = served;
     known.serves = true;
     return isNew;
   }

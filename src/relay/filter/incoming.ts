@@ -6,10 +6,11 @@ import type { Verifier, Verifying } from "../../dkim/verify.ts";
 import { isDisabled, takesOnlyEncrypted } from "../accounts/flags.ts";
 import { isOurs, localRecipient, ourDomainOf, plainRecipient } from "../domains.ts";
 import * as events from "../events.ts";
+import type { DomainMetrics } from "../metrics.ts";
 import type { Modification } from "../wire/milter.ts";
 import type { Judgement, MessageFilter, Origin } from "../wire/milter-server.ts";
 import { MessageInspector } from "./inspect.ts";
-import { isLiteralOf, judgeOrigin } from "./origin.ts";
+import { isLiteralOf, judgeOrigin, resultOf } from "./origin.ts";
 import type { FilterTools, OrderTools } from "./outgoing.ts";
 import { badRecipient, judgeIncoming, senderBecomesNull, type Verdict } from "./policy.ts";
 import { Size, tooLarge } from "./size.ts";
@@ -106,6 +107,7 @@ export class IncomingFilter implements MessageFilter {
   async #originProblem(): Promise<Verdict | undefined> {
     if (this.#origin === undefined) return undefined;
     const origin = judgeOrigin(this.#origin, await this.#verifying.end());
+    this.#metrics.count("chatmail_dkim_verified_total", { result: resultOf(origin) });
     if (origin.kind === "pass") return undefined;
     events.originRefused(this.#tools.log, origin.text, origin.why);
     return { kind: "refuse", why: "origin", text: origin.text };
@@ -115,9 +117,14 @@ export class IncomingFilter implements MessageFilter {
     return this.#left.some((address) => takesOnlyEncrypted(this.#tools.config, address));
   }
 
+  get #metrics(): DomainMetrics {
+    const { config, metrics } = this.#tools;
+    return metrics.of(...this.#recipients.map(({ plain }) => ourDomainOf(config, plain)));
+  }
+
   #count(verdict: Verdict): void {
-    const { config, log } = this.#tools;
-    const metrics = this.#tools.metrics.of(...this.#recipients.map(({ plain }) => ourDomainOf(config, plain)));
+    const { log } = this.#tools;
+    const metrics = this.#metrics;
     metrics.count("filtered_incoming_mail_count");
     if (verdict.kind === "discard") metrics.count("filtermail_inbound_drop_total", { reason: verdict.why });
     if (verdict.kind === "refuse" && verdict.why === "unencrypted") {

@@ -47,3 +47,10 @@ export function judgeOrigin(fromDomain: string, { found, results }: Verification
   const why = aligned[0]?.why ?? "no signature of the domain in From";
   return { kind: "refuse", text: replies.noValidSignature, why };
 }
+
+/** In one word, for the metrics. */
+export function resultOf(verdict: OriginVerdict): "pass" | "none" | "temporary" | "fail" {
+  if (verdict.kind === "pass") return "pass";
+  if (verdict.text === replies.noSignature) return "none";
+  return verdict.text === replies.keyNotToBeHad ? "temporary" : "fail";
+}

@@ -4,6 +4,8 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { NotAccepting } from "../../api/reasons.ts";
 import { codeOf, messageOf } from "../../lib/text.ts";
+import type { ServedCertificate } from "../certificate/certificates.ts";
+import type { Figures, RelayFigures } from "../figures/figures.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Deliverable } from "../probe/policy.ts";
 import type { Answer, Question } from "../wire/http.ts";
@@ -28,6 +30,10 @@ export interface HealthTools {
   closing(): object | undefined;
   /** By mail domain, whether the last probes were delivered; undefined where there are none. */
   deliverable(): Readonly<Record<string, Deliverable>> | undefined;
+  version: string;
+  figures: Pick<RelayFigures, "read">;
+  /** By mail domain, the certificate that clients get. */
+  served(): Readonly<Record<string, ServedCertificate>>;
 }
 
 export async function answerHealth(question: Question, tools: HealthTools): Promise<Answer> {
@@ -47,8 +53,12 @@ export async function answerHealth(question: Question, tools: HealthTools): Prom
       const plan = tools.plan();
       const closing = tools.closing();
       const deliverable = tools.deliverable();
+      const destinations = new URLSearchParams(question.query).has("destinations");
       const report = {
+        version: tools.version,
         acceptingAccounts,
+        certificates: tools.served(),
+        ...shown(await tools.figures.read(), { destinations }),
         problems: problemsOf(tools),
         ...(deliverable && { deliverable }),
         ...(plan && { plan }),
@@ -57,6 +67,7 @@ export async function answerHealth(question: Question, tools: HealthTools): Prom
       return { status: 200, body: `${JSON.stringify(report)}\n`, headers };
     }
     case "/metrics":
+      await tools.figures.read();
       return {
         status: 200,
         body: tools.metrics.text(),
@@ -65,6 +76,13 @@ export async function answerHealth(question: Question, tools: HealthTools): Prom
     default:
       return { status: 404, body: "there is nothing here\n" };
   }
+}
+
+/** Where mail goes is named only to whoever asks for it: the operator does. */
+function shown({ queue, ...others }: Figures, show: { destinations: boolean }): object {
+  if (!queue) return others;
+  const { destinations, ...counts } = queue;
+  return { ...others, queue: show.destinations ? queue : { ...counts, destinations: destinations.length } };
 }
 
 /** By mail domain, what keeps it from being served as it should be. */

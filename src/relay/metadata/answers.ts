@@ -7,6 +7,7 @@ import type { RelayConfig } from "../../pod/relay-config.ts";
 import type { Accounts } from "../accounts/accounts.ts";
 import * as events from "../events.ts";
 import { readIfThere } from "../files.ts";
+import type { Metrics } from "../metrics.ts";
 import type { DictAnswers } from "../wire/dict-server.ts";
 import { appVersions } from "./app-versions.ts";
 import { isToken, metadataKey, serverValues, turnValue } from "./policy.ts";
@@ -17,6 +18,7 @@ export interface MetadataTools {
   tokens: TokenStore;
   /** Files that it names are read for each question, for they may change at any time. */
   config: Pick<RelayConfig, "appVersions" | "push" | "turn" | "iroh">;
+  metrics: Pick<Metrics, "of">;
   log: Logger;
   now: () => number;
 }
@@ -74,9 +76,9 @@ export class Metadata implements DictAnswers {
     const server = ofDomain(this.#tools.config.turn, user);
     if (account === undefined || !server) return undefined;
     const secret = (await readIfThere(server.secretFile))?.trimEnd();
-    return secret
-      ? turnValue({ server, secret, account, nowSeconds: Math.floor(this.#tools.now() / 1000) })
-      : undefined;
+    if (!secret) return undefined;
+    this.#tools.metrics.of(mailDomainOf(account)).count("chatmail_turn_credentials_total");
+    return turnValue({ server, secret, account, nowSeconds: Math.floor(this.#tools.now() / 1000) });
   }
 
   async #appVersions(user: string): Promise<string | undefined> {

@@ -20,6 +20,8 @@ export interface DeliveryOrderOptions {
    * deliveries.
    */
   isReported(recipient: string): boolean;
+  /** A delivery has ended, in time or not. */
+  onEnded?(tookMs: number): void;
   /** A delivery took longer than the patience. */
   onLate(): void;
   now(): number;
@@ -86,7 +88,10 @@ export class DeliveryOrder {
     for (const recipient of recipients) {
       const pair = pairOf(sender, recipient);
       this.#late.delete(pair);
-      this.#deliveries.get(pair)?.end();
+      const delivery = this.#deliveries.get(pair);
+      if (!delivery) continue;
+      this.#options.onEnded?.(this.#options.now() - delivery.since);
+      delivery.end();
     }
   }
 

@@ -35,7 +35,7 @@ test("a domain is enough; the rest has defaults that suit a public relay", () =>
     image: { pullPolicy: "IfNotPresent" },
     updatePolicy: { mode: "Automatic", progressDeadlineSeconds: 300, onFailure: "Rollback" },
     storage: { size: "10Gi", reclaimPolicy: "Retain" },
-    dns: { mode: "Manual", records: "Recommended", ttlSeconds: 300 },
+    dns: { mode: "Manual", onDelete: "Remove", records: "Recommended", ttlSeconds: 300 },
     certificate: { source: "Auto" },
     network: {
       exposure: "LoadBalancer",

@@ -129,6 +129,22 @@ test.each<{ what: string; answer: Reply; is: object }>([
   expect(await lookupAt(server)(asked)).toMatchObject(is);
 });
 
+test.each([
+  { code: 5, is: { kind: "failed", why: "name server answered REFUSED" } },
+  // who says so of a name has to say of which
+  { code: 3, is: { kind: "failed", why: "name server: no answer" } },
+])("an answer of code $code that leaves the question out", async ({ code, is }) => {
+  const head = (query: Buffer) => {
+    const bytes = Buffer.alloc(12);
+    query.copy(bytes, 0, 0, 2);
+    bytes.writeUInt16BE(0x8000 | code, 2);
+    return bytes;
+  };
+  const server = await nameServer((query) => [head(query)]);
+  const lookup = createLookup({ servers: [server], random: () => 7, timeoutMs: 200, rounds: 1 });
+  expect(await lookup(asked, "TXT")).toEqual(is);
+});
+
 const good = (query: Buffer) => reply(query, { answers: [record(questionName, type.txt, 300, txt("good"))] });
 const found = { kind: "found", secure: false, name: asked, records: ["good"], ttlSeconds: 300 };
 

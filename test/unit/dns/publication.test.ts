@@ -160,7 +160,7 @@ test("what somebody else has published the same way is not ours, and is never de
     ownership: ownershipIn(zone),
     found: zone,
     nowSeconds: 0,
-    hurry: true,
+    part: "all",
   });
   expect(after(zone, left.changes)).toEqual([theirs]);
 });
@@ -187,29 +187,37 @@ test("a name at which something unreadable stands gets no alias", () => {
 });
 
 describe("withdrawal", () => {
-  const at = (nowSeconds: number, zone: readonly FoundSet[], hurry = false) =>
-    planWithdrawal({ domain, owners, ttlSeconds, ownership: ownershipIn(zone), found: zone, nowSeconds, hurry });
+  const at = (nowSeconds: number, zone: readonly FoundSet[], part: "routes" | "all") =>
+    planWithdrawal({ domain, owners, ttlSeconds, ownership: ownershipIn(zone), found: zone, nowSeconds, part });
 
-  test("the MX record first; when its TTL is over, the rest; then nothing is left", () => {
-    const first = at(1_000, published);
-    expect(first.waitSeconds).toBe(ttlSeconds);
+  test("the MX record alone: the zone remembers until when others may; repeated, nothing is sent", () => {
+    const first = at(1_000, published, "routes");
+    expect(first.routesUntil).toBe(1_000 + ttlSeconds);
     const zone = after(published, first.changes);
     expect(zone.map(({ type }) => type)).not.toContain("MX");
-    expect(at(1_200, zone)).toEqual({ prerequisites: [], changes: [], waitSeconds: 100 });
-    const last = at(1_300, zone);
-    expect(last.waitSeconds).toBeUndefined();
-    expect(after(zone, last.changes)).toEqual([]);
-    expect(at(1_400, [])).toEqual({ prerequisites: [], changes: [] });
+    expect(zone).toHaveLength(published.length - 1);
+    expect(at(1_200, zone, "routes")).toEqual({ prerequisites: [], changes: [], routesUntil: 1_000 + ttlSeconds });
+    expect(after(zone, at(1_300, zone, "all").changes)).toEqual([]);
+    for (const part of ["routes", "all"] as const)
+      expect(at(1_400, [], part)).toEqual({ prerequisites: [], changes: [] });
   });
 
-  test("in a hurry all at once", () => {
-    const all = at(1_000, published, true);
-    expect(all.waitSeconds).toBeUndefined();
+  test("all at once", () => {
+    const all = at(1_000, published, "all");
+    expect(all.routesUntil).toBeUndefined();
     expect(after(published, all.changes)).toEqual([]);
   });
 
+  test("an MX record of somebody else is none of ours to remove, or to wait for", () => {
+    const theirs = published.map((set) =>
+      set.type === "MX" ? found(`${domain}.`, "MX", [{ preference: 5, host: "mx.example.net." }]) : set,
+    );
+    expect(at(1_000, theirs, "routes")).toEqual({ prerequisites: [], changes: [] });
+    expect(after(theirs, at(1_000, theirs, "all").changes)).toEqual(theirs.filter(({ type }) => type === "MX"));
+  });
+
   test("a server that is created again meanwhile takes its records up", () => {
-    const zone = after(published, at(1_000, published).changes);
+    const zone = after(published, at(1_000, published, "routes").changes);
     const again = after(zone, plan(zone).changes);
     expect(ownershipIn(again)).toEqual(ownershipIn(published));
     expect(plan(again).changes).toEqual([]);

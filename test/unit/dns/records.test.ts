@@ -52,7 +52,7 @@ test.each([
   { account: undefined, says: '0 issue "ca.example"' },
   { account: "https://ca.example/acct/1", says: '0 issue "ca.example;accounturi=https://ca.example/acct/1"' },
 ])("who issues, for the account $account", ({ account, says }) => {
-  expect(linesOf({ issuer: { domain: "ca.example", accountUri: account } })).toContain(`; _nine.test. CAA ${says}`);
+  expect(linesOf({ issuer: { domain: "ca.example", accountURI: account } })).toContain(`; _nine.test. CAA ${says}`);
 });
 
 test("the keys of port 25, each once", () => {

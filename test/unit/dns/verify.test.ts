@@ -58,6 +58,7 @@ let root: ZoneServer;
 let one: ZoneServer;
 let two: ZoneServer;
 let verifier: Verifier;
+let resolver: string;
 let zones: Zones;
 /** Only what is silent takes this long. */
 const timeoutMs = 1_500;
@@ -80,12 +81,13 @@ const rootZones = () => [
 beforeEach(async () => {
   const started = await startZoneServer("127.0.7.3", 0, rootZones());
   const { port } = started;
+  resolver = `127.0.7.3:${port}`;
   root = started.server;
   one = (await startZoneServer("127.0.7.1", port, [{ zone: domain, records: right }])).server;
   two = (await startZoneServer("127.0.7.2", port, [{ zone: domain, records: right }])).server;
   const now = () => new Date();
   zones = new Zones({
-    resolvers: [`127.0.7.3:${port}`],
+    resolvers: [resolver],
     port,
     now,
     random: (below) => Math.floor(Math.random() * below),
@@ -273,6 +275,24 @@ test.each([
     problem: true,
   },
   { when: "another one may", records: [[0, "issue", "other.example"]], problem: true },
+  {
+    when: "ours may, in other words",
+    records: [[0, "issue", "CA.example. ; accounturi = https://ca.example/1"]],
+    problem: false,
+  },
+  {
+    when: "two accounts are named at once",
+    records: [[0, "issue", "ca.example; accounturi=https://ca.example/1; accounturi=https://ca.example/2"]],
+    problem: true,
+  },
+  {
+    when: "another and ours may",
+    records: [
+      [0, "issue", "other.example"],
+      [0, "issue", "ca.example"],
+    ],
+    problem: false,
+  },
   { when: "nobody may", records: [[0, "issue", ";"]], problem: true },
   { when: "one is critical and unknown", records: [[128, "strange", "x"]], problem: true },
   { when: "only reports are asked for", records: [[0, "iodef", "mailto:a@b.example"]], problem: false },
@@ -282,7 +302,7 @@ test.each([
     return { type: "CAA", name: domain, ttl: 60, data: { flags, tag, value } } as Answer;
   });
   serve(one, [...right, ...caa]);
-  const issuer = { domain: "ca.example", accountUri: "https://ca.example/1" };
+  const issuer = { domain: "ca.example", accountURI: "https://ca.example/1" };
   const verification = await verifier.verify({ domain, sets: [], reverse: [], issuer });
   if ("unknown" in verification) throw new Error(verification.unknown);
   expect(verification.issuerProblem !== undefined).toBe(problem);
@@ -304,4 +324,65 @@ describe("many domains in one zone", () => {
     // one for the record of each
     expect(two.asked - before.two).toBeLessThanOrEqual(names.length);
   });
+});
+
+test.each([
+  {
+    when: "a name above lets another one issue",
+    at: "example",
+    value: "other.example",
+    problem:
+      /^the CAA records of example \(0 issue "other\.example"\) do not let ca\.example issue a certificate: add CAA 0 issue "ca\.example" at nine\.example/,
+  },
+  {
+    when: "a name above lets ours issue",
+    at: "example",
+    value: "ca.example;accounturi=https://ca.example/1",
+    problem: undefined,
+  },
+])("of CAA records, $when", async ({ at, value, problem }) => {
+  const above = root.zones.find(({ zone }) => zone === at);
+  if (!above) throw new Error("no zone");
+  above.records = [...above.records, { type: "CAA", name: at, ttl: 60, data: { flags: 0, tag: "issue", value } }];
+  const find = async () => {
+    const verification = await verifier.verify({ domain, sets: [], reverse: [], issuer: { domain: "ca.example" } });
+    if ("unknown" in verification) throw new Error(verification.unknown);
+    return verification.issuerProblem;
+  };
+  if (problem) expect(await find()).toMatch(problem);
+  else expect(await find()).toBeUndefined();
+  // those of the name itself count alone, also where one of its servers does not answer
+  one.behaviour = "refusing";
+  serve(two, [...right, { type: "CAA", name: domain, ttl: 60, data: { flags: 0, tag: "issue", value: "ca.example" } }]);
+  expect(await find()).toBeUndefined();
+});
+
+describe("DNSSEC", () => {
+  const ds = {
+    type: "DS",
+    name: domain,
+    ttl: 60,
+    data: { keyTag: 1, algorithm: 13, digestType: 2, digest: Buffer.alloc(32) },
+  } as Answer;
+  test.each<{ behaviour: Behaviour; signed: boolean; dnssec: Verification["dnssec"] }>([
+    { behaviour: "validating", signed: true, dnssec: "Secure" },
+    { behaviour: "bogus", signed: true, dnssec: "Bogus" },
+    // a resolver that fails at everything does not say that the zone is wrong
+    { behaviour: "failing", signed: true, dnssec: "Signed" },
+    { behaviour: "silent", signed: true, dnssec: "Signed" },
+    { behaviour: "right", signed: true, dnssec: "Signed" },
+    { behaviour: "bogus", signed: false, dnssec: "Insecure" },
+  ])(
+    "a zone that is signed ($signed), by a resolver that is $behaviour: $dnssec",
+    async ({ behaviour, signed, dnssec }) => {
+      const above = root.zones.find(({ zone }) => zone === "example");
+      if (above && signed) above.records = [...above.records, ds];
+      const { server } = await startZoneServer("127.0.7.4", Number(resolver.split(":")[1]), [
+        { zone: domain, records: right },
+      ]);
+      server.behaviour = behaviour;
+      const validators = [resolver.replace("127.0.7.3", "127.0.7.4")];
+      expect(await verifier.verify({ domain, sets: [], reverse: [], validators })).toMatchObject({ dnssec });
+    },
+  );
 });

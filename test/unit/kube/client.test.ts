@@ -276,3 +276,30 @@ test("an answer that is cut short is an error that passes, not an object", async
   const call = client.get(resources.pod, { namespace: "a", name: "p" }, signal);
   await expect(call).rejects.toMatchObject({ reason: "BrokenAnswer" });
 });
+
+test("logs come line by line, with what was asked for", async () => {
+  const client = await serving(() => (stream) => {
+    stream.raw("one\n\ntw");
+    stream.raw("o\n");
+    stream.end();
+  });
+  const lines: string[] = [];
+  const options = { container: "relay", follow: true, tailLines: 5, sinceSeconds: 60, timestamps: true };
+  for await (const line of client.logs({ namespace: "a", name: "p" }, options, signal)) lines.push(line);
+  expect(lines).toEqual(["one", "two"]);
+  const { path, query } = server.requests[0] as Request;
+  expect(`${path}?${query.toString()}`).toBe(
+    "/api/v1/namespaces/a/pods/p/log?container=relay&follow=true&timestamps=true&tailLines=5&sinceSeconds=60",
+  );
+});
+
+test("what is no object is read by its path, with the server's time", async () => {
+  const client = await serving(() => ({
+    json: { gitVersion: "v1.35.2" },
+    headers: { date: "Sun, 29 Nov 2026 12:00:00 GMT" },
+  }));
+  expect(await client.getPath("/version", signal)).toEqual({
+    value: { gitVersion: "v1.35.2" },
+    date: new Date("2026-11-29T12:00:00Z"),
+  });
+});

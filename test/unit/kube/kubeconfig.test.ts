@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { kubeconfigCredentials } from "../../../src/kube/kubeconfig.ts";
 
@@ -47,4 +47,40 @@ test("calls at the same time share one run of the plugin", async () => {
 test("a proxy is refused aloud rather than passed by", async () => {
   configured({ "proxy-url": "http://proxy.example.org" });
   await expect(kubeconfigCredentials()).rejects.toThrow(/proxy/);
+});
+
+/** A second file names the user of the first one again, and another context. */
+function twoFiles(): void {
+  configured();
+  const second = {
+    "current-context": "other",
+    contexts: [{ name: "other", context: { cluster: "o", user: "u", namespace: "else" } }],
+    clusters: [{ name: "o", cluster: { server: "https://other.example.org" } }],
+    users: [{ name: "u", user: { token: "of the second file" } }],
+  };
+  writeFileSync(join(folder, "second"), JSON.stringify(second));
+  vi.stubEnv("KUBECONFIG", ["missing", "config", "second"].map((name) => join(folder, name)).join(delimiter));
+}
+
+test("of several files the first that has a name counts, and one that is missing is passed over", async () => {
+  twoFiles();
+  const credentials = await kubeconfigCredentials();
+  expect(credentials.server.host).toBe("api.example.org:6443");
+});
+
+test("another context is taken where it is named", async () => {
+  twoFiles();
+  const credentials = await kubeconfigCredentials({ environment: process.env, context: "other" });
+  expect([credentials.server.host, credentials.namespace]).toEqual(["other.example.org", "else"]);
+  expect((await credentials.headers()).authorization).toBe("Bearer t");
+});
+
+test("a user to impersonate goes with every request, and so do groups", async () => {
+  configured();
+  const credentials = await kubeconfigCredentials({ environment: process.env, as: "jane", asGroups: ["a", "b"] });
+  expect(await credentials.headers()).toEqual({
+    authorization: "Bearer t",
+    "impersonate-user": "jane",
+    "impersonate-group": ["a", "b"],
+  });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { closingLine, type Outcome, outcomeTable, suiteOutcome } from "../../../scripts/test-report.ts";
+import { closingLine, type Outcome, outcomeTable, slowestFiles, suiteOutcome } from "../../../scripts/test-report.ts";
 
 const report = (counts: { passed?: number; failed?: number; pending?: number; todo?: number }) =>
   JSON.stringify({
@@ -38,4 +38,22 @@ test("the closing line counts a suite that was left out as one skipped", () => {
 
 test("the table says why a suite was left out and how to run it", () => {
   expect(outcomeTable(outcomes)).toContain("left out: no Docker and not root; to run it: npm run test:cluster");
+});
+
+test("the files that took longest are named, and no quick one", () => {
+  const took = (name: string, seconds: number) => ({
+    name: `${process.cwd()}/test/services/${name}.test.ts`,
+    startTime: 1_000,
+    endTime: 1_000 + seconds * 1_000,
+  });
+  const text = JSON.stringify({
+    ...JSON.parse(report({ passed: 2 })),
+    testResults: [took("quick", 29), took("slow", 31), took("slowest", 90)],
+  });
+  const lines = slowestFiles([suiteOutcome("services", 0, text), ...outcomes]).split("\n");
+  expect(lines.map((line) => line.split(/\s{2,}/))).toEqual([
+    ["test/services/slowest.test.ts", "90 s"],
+    ["test/services/slow.test.ts", "31 s"],
+  ]);
+  expect(slowestFiles(outcomes)).toBe("");
 });

@@ -1,6 +1,7 @@
 /** Whether the DNS has what the domain needs. Pure. */
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { type Reason, reasons } from "../../../api/reasons.ts";
+import { isCarried } from "../../../dns/external-dns.ts";
 import type { Need, PublishedType } from "../../../dns/records.ts";
 import type { RecordState, VerifiedSet } from "../../../dns/verify.ts";
 import type { Problem } from "../../problem.ts";
@@ -74,7 +75,16 @@ const isNeeded = ({ need }: KnownSet) => need === "Required";
 const missingIn = (server: ChatmailServer, seen: Seen): KnownSet[] =>
   (knownSets(server, seen) ?? []).filter((each) => isNeeded(each) && isWrong(each));
 
-const isUpdated = ({ spec }: ChatmailServer) => spec.dns.mode === "RFC2136";
+const isUpdated = ({ spec: { dns } }: ChatmailServer) => dns.mode === "RFC2136" || dns.mode === "ExternalDNS";
+
+/** What external-dns is to publish, and can't. */
+function uncarried({ spec: { dns } }: ChatmailServer, wrong: readonly KnownSet[]): string[] {
+  const types = [...new Set(wrong.filter((set) => !isCarried(set)).map(({ type }) => type))];
+  if (dns.mode !== "ExternalDNS" || types.length === 0) return [];
+  return [
+    `external-dns can't publish ${types.join(" and ")} records: publish them by hand, or set dns.mode to RFC2136`,
+  ];
+}
 
 /** What keeps Ready: only records that the operator itself is to publish. */
 export const recordsArePublished: Check = (seen, server) => {
@@ -103,10 +113,13 @@ export const recordsArePublished: Check = (seen, server) => {
   if (missing.length > 0)
     return {
       reason: "RecordsPending",
-      message: `not every name server has the records yet: ${named(missing).join("; ")}`,
+      message: `not every name server has the records yet: ${named(missing).join("; ")}${publisher(server)}`,
     };
   return undefined;
 };
+
+const publisher = ({ spec, metadata }: ChatmailServer) =>
+  spec.dns.mode === "ExternalDNS" ? `. external-dns publishes DNSEndpoint ${metadata.name}: its log says why not` : "";
 
 /** Undefined where nobody looks after the records, or the domain needs none. */
 export function dnsVerdict(server: ChatmailServer, seen: Seen, now: Date): Verdict | undefined {
@@ -123,12 +136,20 @@ export function dnsVerdict(server: ChatmailServer, seen: Seen, now: Date): Verdi
   const sets = knownSets(server, seen) ?? [];
   const wrong = sets.filter(isWrong);
   const notes = [...named(wrong.filter(isNeeded)), ...named(wrong.filter((each) => !isNeeded(each)))];
+  notes.push(...uncarried(server, wrong));
   const faults = [...verification.faults, ...(status.problem ? [status.problem.message] : [])];
-  const rest = [...faults, ...(verification.issuerProblem ? [verification.issuerProblem] : [])];
+  const { issuerProblem } = verification;
+  const bogus =
+    verification.dnssec === "Bogus"
+      ? `the DNSSEC signatures of zone ${verification.zone} are wrong: the resolvers in network.dnssecResolvers refuse its records, as others that validate do. Sign the zone again, or correct the DS record above it`
+      : undefined;
+  const rest = [bogus, issuerProblem, ...faults].filter((each) => each !== undefined);
   if (wrong.some(isNeeded))
     return { status: "False", reason: "RecordsIncomplete", message: [...notes, ...rest].join("; ") };
   if (sets.some((each) => isNeeded(each) && each.state === "Unknown"))
     return { status: "Unknown", reason: "RecordsUnknown", message: rest.join("; ") || "no name server answers" };
+  const [aside] = [bogus && "DnssecBogus", issuerProblem && "CaaForbidsIssuer"].filter((each) => each !== undefined);
+  if (aside) return { status: "False", reason: aside as Reason, message: [...rest, ...notes].join("; ") };
   const all = `${publishedOf(sets, "Required")} required and ${publishedOf(sets, "Recommended")} recommended records are at every name server of zone ${verification.zone}`;
   return { status: "True", reason: "RecordsPublished", message: [all, ...notes, ...rest].join("; ") };
 }

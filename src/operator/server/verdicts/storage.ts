@@ -10,6 +10,7 @@ import type { Verdict } from "../progress.ts";
 import { isLarger, volumeSizes } from "../resources/volume-claim.ts";
 import type { Seen } from "../seen.ts";
 import { type Check, isAtRest, notCreated } from "./check.ts";
+import { volumeIsNearlyFull } from "./volume-room.ts";
 
 const volumeIsThere: Check = (seen, server) => {
   const { volumeClaim, claimEvent } = seen;
@@ -49,7 +50,8 @@ export const volumeIsNoCause: Check = (seen, server, now) => {
 };
 
 export function storageVerdict(server: ChatmailServer, seen: Seen, now: Date): Verdict {
-  const problem = volumeIsThere(seen, server, now) ?? resizeIsPossible(seen, server, now);
+  const problem =
+    volumeIsThere(seen, server, now) ?? resizeIsPossible(seen, server, now) ?? volumeIsNearlyFull(server, seen);
   if (problem) return { status: "False", ...problem };
   const growth = resizing(server, seen);
   if (growth) return { status: "True", ...growth };

@@ -11,7 +11,7 @@ const issuerRef = { name: "letsencrypt", kind: "ClusterIssuer", group: "cert-man
 const server = aServer({ certificate: { source: "CertManager", certManager: { issuerRef } } });
 const signal = new AbortController().signal;
 const now = new Date("2026-11-29T12:00:00Z");
-const facts = { notAfter: now, changesAt: now, sha256: "ab", missingNames: [] };
+const facts = { notAfter: now, changesAt: now, sha256: "ab", keySha256: "cd", missingNames: [] };
 const refusal = (status: number) => new ApiError({ status, reason: "", message: `refused with ${status}` });
 
 /** An API server that has this; null: it has none; an error: it says so. */
@@ -141,6 +141,27 @@ describe("a certificate that is there is served, whatever keeps the next one awa
     const seen = await seenWith(has, given);
     expect(seen).toMatchObject({ facts, problem: undefined });
     expect(seen.note).toEqual(note);
+  });
+
+  const account = { acme: { uri: "https://acme-v02.api.letsencrypt.org/acme/acct/1" } };
+  const acme = (host: string) => ({
+    spec: { acme: { server: `https://${host}/directory` } },
+    status: { ...isReady.status, ...account },
+  });
+  test("the account of an issuer that can be read is for CAA records, where its authority is known", async () => {
+    expect((await seenWith({ issuer: acme("acme-v02.api.letsencrypt.org") }, given)).issuer).toEqual({
+      domain: "letsencrypt.org",
+      accountURI: account.acme.uri,
+    });
+    for (const issuer of [acme("acme.own.example"), isReady, null, refusal(403)])
+      expect((await seenWith({ issuer }, given)).issuer).toBeUndefined();
+  });
+
+  test("its key is one that stays, unless each certificate has another", async () => {
+    const always = { issuerRef, privateKey: { rotationPolicy: "Always" } };
+    const rotating = aServer({ certificate: { source: "CertManager", certManager: always } });
+    expect((await seenWith({ issuer: isReady }, given)).keptKeys).toEqual(["cd"]);
+    expect((await seenWith({ issuer: isReady }, given, rotating)).keptKeys).toBeUndefined();
   });
 
   test("nothing is asked of a cluster that has no cert-manager", async () => {

@@ -1,7 +1,9 @@
 /** What the status says of the records of a domain. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Condition } from "../../../../src/api/chatmail-server.ts";
-import type { VerifiedSet } from "../../../../src/dns/verify.ts";
+import type { Verification, VerifiedSet } from "../../../../src/dns/verify.ts";
+import { valueTexts } from "../../../../src/dns/zone-text.ts";
+import { domainRecords } from "../../../../src/operator/server/domain-records.ts";
 import type { Seen } from "../../../../src/operator/server/seen.ts";
 import { dnsVerdict, recordsArePublished, unpublished } from "../../../../src/operator/server/verdicts/dns.ts";
 import { recordsIn } from "../../../../src/operator/server/verdicts/records.ts";
@@ -35,6 +37,10 @@ const status = (states: States = {}, more: Partial<NamesStatus> = {}): NamesStat
   of: { domain: "_nine.test", sets: [mx, spf], reverse: [] },
   ...more,
 });
+const verified = (more: Partial<Verification>): NamesStatus => {
+  const { verification, ...rest } = status();
+  return { ...rest, verification: { ...(verification as Verification), ...more } };
+};
 const tsig = { name: "k", algorithm: "hmac-sha256", secret: Buffer.from("x") } as const;
 const seen = (dns: Seen["dns"]): Seen => ({
   certificate: { source: "SelfSigned", secretName: "nine-tls", facts },
@@ -122,6 +128,18 @@ test.each<Row>([
     hand: ["False RecordsIncomplete", "ServingUnpublished"],
     update: ["False RecordsNotOurs", "RecordsNotOurs"],
   },
+  {
+    when: "the signatures of the zone are wrong",
+    dns: { status: verified({ dnssec: "Bogus" }), tsig },
+    hand: ["False DnssecBogus", undefined],
+    update: ["False DnssecBogus", undefined],
+  },
+  {
+    when: "CAA records forbid the authority",
+    dns: { status: verified({ issuerProblem: "not yours" }), tsig },
+    hand: ["False CaaForbidsIssuer", undefined],
+    update: ["False CaaForbidsIssuer", undefined],
+  },
   { when: "nobody looks", dns: undefined, hand: [undefined, undefined], update: [undefined, undefined] },
 ])("$when", ({ dns, hand, update }) => {
   const verdicts = ([byHand, byUpdate] as const).map((server) => {
@@ -135,6 +153,21 @@ test.each<Row>([
 test("the message names each record, where it is wrong and what stands there", () => {
   const { message } = dnsVerdict(byHand, seen({ status: status({ MX: "Missing", TXT: "Missing" }) }), now) ?? {};
   expect(message).toBe("MX _nine.test. is missing at ns2.test; TXT _nine.test. is missing at ns2.test");
+});
+
+test("with external-dns required records gate Ready, and what it can't publish is told", () => {
+  const server = aServer({ dns: { mode: "ExternalDNS" } });
+  const pending = recordsArePublished(seen({ status: status({ MX: "Missing" }) }), server, now);
+  expect(pending?.reason).toBe("RecordsPending");
+  expect(pending?.message).toMatch(/MX _nine\.test\. is missing .*external-dns publishes DNSEndpoint nine/);
+  const caa = { name: "_nine.test.", type: "CAA", values: [], need: "Recommended" } as const;
+  const of = status({}, { of: { domain: "_nine.test", sets: [mx, spf, caa], reverse: [] } });
+  if ("unknown" in of.verification) throw new Error("unknown");
+  of.verification.records.push({ name: caa.name, type: "CAA", state: "Missing", seen: [], at: ["ns1.test"] });
+  expect(recordsArePublished(seen({ status: of }), server, now)).toBeUndefined();
+  const says = (of: typeof server, dns: Seen["dns"]) => dnsVerdict(of, seen(dns), now)?.message;
+  expect(says(server, { status: of })).toMatch(/external-dns can't publish CAA records: publish them by hand/);
+  expect(says(byHand, { status: of })).not.toMatch(/external-dns/);
 });
 
 const serverWith = (records: object[], conditions: Condition[] = []) => ({
@@ -207,4 +240,77 @@ test("an address of the other family that nobody wants is listed where it is the
   expect(recordsIn(byHand, seen({ status: of }), "x").dns?.records).toContainEqual(
     expect.objectContaining({ type: "AAAA", values: [], state: "Different", seen: ["2001:db8::1"] }),
   );
+});
+
+describe("TLSA records are listed", () => {
+  const of = (spec: object, before: object | undefined, dns: Seen["dns"], keptKeys = ["cd"]) => {
+    const server = {
+      ...aServer({ network: { addresses: ["203.0.113.9"] }, ...spec }),
+      status: { dns: before } as never,
+    };
+    const certificate = { source: "SelfSigned", secretName: "x", facts, keptKeys } as const;
+    const sets = domainRecords(server, { ...seen(dns), certificate })?.sets ?? [];
+    return sets.filter(({ type }) => type === "TLSA").flatMap(valueTexts);
+  };
+  const listed = {
+    dnssec: "Secure",
+    records: [{ name: "_25._tcp._nine.test.", type: "TLSA", values: [], need: "Recommended" }],
+  };
+
+  test.each<{ when: string; before?: object; dns: Seen["dns"]; values: string[] }>([
+    { when: "where the zone is validated", dns: { status: verified({ dnssec: "Secure" }) }, values: ["3 1 1 cd"] },
+    { when: "not where it is only signed", dns: { status: verified({ dnssec: "Signed" }) }, values: [] },
+    {
+      when: "not where it is not signed any more",
+      before: listed,
+      dns: { status: verified({ dnssec: "Insecure" }) },
+      values: [],
+    },
+    {
+      when: "still while no validator answers",
+      before: listed,
+      dns: { status: verified({ dnssec: "Signed" }) },
+      values: ["3 1 1 cd"],
+    },
+    {
+      when: "still while nothing is known of the zone",
+      before: listed,
+      dns: { status: status({}, { verification: { unknown: "x" } }) },
+      values: ["3 1 1 cd"],
+    },
+    { when: "still after a restart", before: listed, dns: { status: undefined }, values: ["3 1 1 cd"] },
+    { when: "not where nobody looks", before: listed, dns: undefined, values: [] },
+  ])("$when", ({ before, dns, values }) => {
+    expect(of({}, before, dns)).toEqual(values);
+  });
+
+  test("with the next key, and not for a key that may be another at each renewal", () => {
+    const dns = { status: verified({ dnssec: "Secure" }) };
+    expect(of({}, undefined, dns, ["cd", "ef"])).toEqual(["3 1 1 cd", "3 1 1 ef"]);
+    expect(of({}, undefined, dns, [])).toEqual([]);
+  });
+});
+
+describe("the CAA record", () => {
+  const caaOf = (certificate: Partial<Seen["certificate"]>, before?: string) => {
+    const records =
+      before === undefined ? [] : [{ name: "_nine.test.", type: "CAA", values: [before], need: "Recommended" }];
+    const server = { ...aServer({ network: { addresses: ["203.0.113.9"] } }), status: { dns: { records } } as never };
+    const of = { secretName: "x", facts, source: "ACME", ...certificate } as const;
+    const sets = domainRecords(server, { ...seen({ status: undefined }), certificate: of })?.sets ?? [];
+    return sets.filter(({ type }) => type === "CAA").flatMap(valueTexts);
+  };
+  const before = '0 issue "ca.example;accounturi=https://ca.example/acct/1"';
+
+  test("names the authority and the account, once they are known", () => {
+    expect(caaOf({})).toEqual([]);
+    expect(caaOf({ issuer: { domain: "ca.example", accountURI: "https://ca.example/acct/1" } })).toEqual([before]);
+  });
+
+  test("stays while nobody has asked the authority, after a restart, and goes with another source", () => {
+    expect(caaOf({}, before)).toEqual([before]);
+    expect(caaOf({}, '0 issue "ca.example"')).toEqual(['0 issue "ca.example"']);
+    expect(caaOf({ issuer: { domain: "other.example" } }, before)).toEqual(['0 issue "other.example"']);
+    expect(caaOf({ source: "Secret" }, before)).toEqual([]);
+  });
 });

@@ -166,6 +166,15 @@ const edits: Record<string, Edit> = {
   ],
   "scheduling.priorityClassName": [{}, { scheduling: { priorityClassName: "high" } }],
   "dns.mode": [{}, { dns: { mode: "None" } }],
+  "dns.onDelete": [{}, { dns: { onDelete: "Keep" } }],
+  "dns.externalDNS.labels": [
+    { dns: { mode: "ExternalDNS" } },
+    { dns: { mode: "ExternalDNS", externalDNS: { labels: { a: "b" } } } },
+  ],
+  "dns.externalDNS.annotations": [
+    { dns: { mode: "ExternalDNS" } },
+    { dns: { mode: "ExternalDNS", externalDNS: { annotations: { a: "b" } } } },
+  ],
   "dns.records": [{}, { dns: { records: "Required" } }],
   "dns.rfc2136.servers": [{}, rfc2136({})],
   "dns.rfc2136.zone": [rfc2136({}), rfc2136({ zone: "example.org" })],

@@ -28,7 +28,7 @@ const seenWith = (ports: readonly ServedPort[] | undefined, more: Partial<Seen> 
   certificate: {
     source: "Secret",
     secretName: "cert",
-    facts: { notAfter: days(60), changesAt: days(60), sha256, missingNames: [] },
+    facts: { notAfter: days(60), changesAt: days(60), sha256, keySha256: "cd", missingNames: [] },
   },
   jobs: [],
   pod: pod(),

@@ -26,6 +26,7 @@ const healthy: Seen = {
       notAfter: new Date("2126-10-30T00:00:00Z"),
       changesAt: new Date("2126-10-30T00:00:00Z"),
       sha256: "ab",
+      keySha256: "cd",
       missingNames: [],
     },
   },
@@ -353,6 +354,7 @@ test("the next look is when expiry would be late, or the certificate or one of i
     notAfter: new Date("2027-11-24T00:00:00Z"),
     changesAt: new Date("2026-11-24T00:00:00Z"),
     sha256: "",
+    keySha256: "",
     missingNames: [],
   };
   const certificate = { ...healthy.certificate, facts };
@@ -360,7 +362,13 @@ test("the next look is when expiry would be late, or the certificate or one of i
 });
 
 test("names that a given certificate lacks are told, and keep nobody out", () => {
-  const facts = { notAfter: now, changesAt: now, sha256: "ab", missingNames: ["www.a.example", "mta-sts.a.example"] };
+  const facts = {
+    notAfter: now,
+    changesAt: now,
+    sha256: "ab",
+    keySha256: "cd",
+    missingNames: ["www.a.example", "mta-sts.a.example"],
+  };
   const status = judge({ certificate: { source: "Secret", secretName: "mine", facts } });
   expect(status.conditions?.find(({ type }) => type === "CertificateReady")).toMatchObject({
     status: "True",

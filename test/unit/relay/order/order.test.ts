@@ -6,13 +6,16 @@ const bob = "bob@b.test";
 const carol = "carol@c.test";
 
 let late: number;
+let took: number[];
 let order: DeliveryOrder;
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 1_000_000 });
   late = 0;
+  took = [];
   order = new DeliveryOrder({
     isReported: (recipient) => !recipient.endsWith("@unreported.test"),
+    onEnded: (ms) => took.push(ms),
     onLate: () => late++,
     now: Date.now,
     patienceMs: 3000,
@@ -54,6 +57,16 @@ test("they go on one by one, in their order", async () => {
     order.ended(mail(alice, bob));
   }
   expect(order.size).toBe(0);
+});
+
+test("how long each delivery took is told once, and nothing of what was not begun", async () => {
+  await order.turn(mail(alice, bob, carol));
+  await vi.advanceTimersByTimeAsync(20);
+  order.ended(mail(alice, bob));
+  await vi.advanceTimersByTimeAsync(30);
+  for (let times = 0; times < 2; times++) order.ended(mail(alice, bob, carol));
+  order.ended(mail(carol, bob));
+  expect(took).toEqual([20, 50]);
 });
 
 test("of several recipients, each has its own order", async () => {

@@ -10,6 +10,7 @@ import { localAddress } from "../../../../src/relay/domains.ts";
 import { lastLoginAnswers } from "../../../../src/relay/last-login/answers.ts";
 import { Metadata } from "../../../../src/relay/metadata/answers.ts";
 import { TokenStore } from "../../../../src/relay/metadata/tokens.ts";
+import { Metrics } from "../../../../src/relay/metrics.ts";
 import { escaped, parseDictLine, unescaped } from "../../../../src/relay/wire/dict.ts";
 import { openDict } from "../../../../src/relay/wire/dict-server.ts";
 import type { SocketServer } from "../../../../src/relay/wire/socket-server.ts";
@@ -27,6 +28,7 @@ const now = 1_795_000_000;
 const appVersionsFile = join(config.runFolder, "appversions.json");
 const turnSecretFile = join(config.runFolder, "turn-secret");
 const log = collectingLog();
+const metrics = new Metrics();
 
 const accounts = {
   find: (address: string) => (address === user ? localAddress(config, address) : undefined),
@@ -53,6 +55,7 @@ beforeAll(async () => {
           iroh: { "chat.example": "https://iroh.example" },
           push: { "chat.example": { url: "https://push.example" } },
         },
+        metrics,
         log: log.log,
         now: () => now * 1000,
       }),

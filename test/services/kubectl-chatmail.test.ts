@@ -1,0 +1,305 @@
+/**
+ * The kubectl plugin against a real API server with the operator: in this process, and its bundle
+ * through kubectl, as the commands of its page have it.
+ */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bundlePlugin } from "../../scripts/plugin.ts";
+import { apiVersion, chatmailFleet } from "../../src/api/names.ts";
+import { apiServerIsMissing } from "../helpers/api-server.ts";
+import { blocksOf } from "../helpers/docs.ts";
+import { type LiveSecret, namespace, OperatorCluster, type RunningOperator } from "../helpers/operator-cluster.ts";
+import { callPlugin, kubeconfigOf } from "../helpers/plugin.ts";
+import { patienceMs, until } from "../helpers/until.ts";
+import { programsDir } from "../lab/programs.ts";
+
+const missing = apiServerIsMissing();
+if (missing) console.warn(`skipped: ${missing}`);
+
+const root = resolve(import.meta.dirname, "../..");
+const blocks = ["docs/kubectl-chatmail.md"]
+  .flatMap((page) => blocksOf(page, readFileSync(join(root, page), "utf8")))
+  .filter(({ runBy }) => runBy === "test/services/kubectl-chatmail.test.ts");
+
+describe.skipIf(missing !== undefined)("kubectl chatmail", () => {
+  let cluster: OperatorCluster;
+  let operator: RunningOperator;
+  const folder = mkdtempSync(join(tmpdir(), "plugin-"));
+  const KUBECONFIG = join(folder, "kubeconfig");
+
+  const chatmail = (...words: string[]) => callPlugin(words, { environment: { KUBECONFIG } });
+  const json = async <T>(...words: string[]) => JSON.parse((await chatmail(...words, "-o", "json")).out) as T;
+
+  beforeAll(async () => {
+    // rights count here
+    cluster = await OperatorCluster.open([namespace], { authorization: "RBAC" });
+    operator = cluster.startOperator({ serverDefaults: { messages: { deleteAfterDays: 9 } } });
+    writeFileSync(KUBECONFIG, kubeconfigOf(cluster.server, namespace), { mode: 0o600 });
+    const defaults = { privacy: { mail: "admin@example.org" } };
+    const fleet = {
+      apiVersion,
+      kind: chatmailFleet.kind,
+      metadata: { name: "community", namespace },
+      spec: { defaults },
+    };
+    await cluster.make(chatmailFleet.plural, fleet);
+    await cluster.makeServer("nine", {
+      domain: "_nine.test",
+      fleetRef: { name: "community" },
+      accounts: { registration: "Invite" },
+    });
+    await cluster.makeServer("open", { domain: "_open.test" });
+    await cluster.setUp("nine");
+    await cluster.runs("nine");
+    await cluster.conditionIs("nine", "InvitesReady", "InvitesThere");
+  });
+  afterAll(async () => {
+    await operator?.stop();
+    await cluster?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("status: the server that is not ready comes first, and the call says that by its code", async () => {
+    const all = await chatmail("status");
+    expect(all.code).toBe(3);
+    expect(
+      all.out
+        .split("\n")
+        .slice(1, 3)
+        .map((line) => line.split(" ")[0]),
+    ).toEqual(["open", "nine"]);
+    const one = await chatmail("status", "nine", "-n", namespace);
+    expect(one.out).toMatch(/^nine \(_nine\.test\) serves\n/);
+    const { servers } = await json<{ servers: { name: string; level: string }[] }>("status", "nine", "open");
+    expect(servers.map(({ name }) => name)).toEqual(["open", "nine"]);
+    expect(await chatmail("status", "ten")).toMatchObject({
+      code: 4,
+      err: "error: there is no ChatmailServer ten in namespace chatmail\n",
+    });
+    expect(await chatmail("status", "-n", "empty")).toMatchObject({
+      code: 0,
+      err: "there are no servers in namespace empty\n",
+    });
+  });
+
+  test("spec: values of the spec, the fleet, the operator and built in", async () => {
+    const without = await chatmail("spec", "nine");
+    expect(without).toMatchObject({
+      code: 0,
+      err: expect.stringMatching(/has no Deployment of the operator/) as unknown,
+    });
+    const template = {
+      metadata: { labels: { app: "it" } },
+      spec: {
+        containers: [
+          {
+            name: "operator",
+            image: "it",
+            env: [{ name: "SERVER_DEFAULTS", value: '{"messages":{"deleteAfterDays":9}}' }],
+          },
+        ],
+      },
+    };
+    await cluster.server.request("POST", `/apis/apps/v1/namespaces/${namespace}/deployments`, {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "chatmail-operator", namespace, labels: { "app.kubernetes.io/name": "chatmail-operator" } },
+      spec: { selector: { matchLabels: { app: "it" } }, template },
+    });
+    const { fields } = await json<{ fields: { field: string; value: unknown; from: string }[] }>("spec", "nine");
+    const from = (field: string) => fields.find((each) => each.field === field)?.from;
+    expect(from("accounts.registration")).toBe("spec");
+    expect(from("privacy.mail")).toBe("fleet");
+    expect(from("messages.deleteAfterDays")).toBe("operator configuration");
+    expect(from("storage.size")).toBe("built in");
+    expect((await chatmail("spec", "nine", "--set")).out).not.toContain("built in");
+  });
+
+  test("dns: the records, their text, and the end of a watch", async () => {
+    const shown = await chatmail("dns", "nine");
+    expect(shown.out).toMatch(/chatmail\._domainkey\._nine\.test\./);
+    expect((await chatmail("dns", "nine", "--zone")).out).toMatch(/^; DNS records of _nine\.test\n/);
+    expect((await chatmail("dns", "nine", "--form")).out).toMatch(/^DNS records of _nine\.test\. /);
+    expect(await chatmail("dns", "ten", "--zone")).toMatchObject({ code: 4 });
+    const stopping = new AbortController();
+    const watched = await callPlugin(["dns", "open", "--watch"], {
+      environment: { KUBECONFIG },
+      signal: stopping.signal,
+      onOut: () => stopping.abort(new Error("interrupted")),
+    });
+    expect(watched).toMatchObject({ code: 130, err: "" });
+  });
+
+  test("invite: those that there are, one more, and one less", async () => {
+    const data = async () => Object.keys((await cluster.get<LiveSecret>("secrets", "nine-invites")).data ?? {});
+    expect((await chatmail("invite", "nine")).out).toMatch(/^link:\n {2}https:\/\/_nine\.test\/i\/[a-z2-9]{20}\n$/);
+    const made = await chatmail("invite", "nine", "--new", "friends", "--png", join(folder, "friends.png"));
+    expect(made).toMatchObject({ code: 0, err: "" });
+    const [page = ""] = /https:\S+/.exec(made.out) ?? [];
+    expect(readFileSync(join(folder, "friends.png")).subarray(1, 4).toString()).toBe("PNG");
+    expect(await data()).toEqual(["friends", "link"]);
+    expect(await chatmail("invite", "nine", "--new", "friends")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/already/) as unknown,
+    });
+    const { invites } = await json<{ invites: { key: string }[] }>("invite", "nine");
+    expect(invites.map(({ key }) => key)).toEqual(["friends", "link"]);
+    expect((await chatmail("invite", "nine", "--qr")).out).toMatch(/[▀▄█]{10}/);
+    expect(await chatmail("invite", "nine", "--revoke", page)).toMatchObject({ code: 0, out: "revoked friends\n" });
+    expect(await data()).toEqual(["link"]);
+    expect(await chatmail("invite", "nine", "--revoke", "friends")).toMatchObject({ code: 4 });
+    const isOpen = async () => (await cluster.statusOf("open")).invite?.page !== undefined;
+    await until("everybody to be invited", isOpen, { patienceMs: patienceMs.client });
+    expect((await chatmail("invite", "open")).out).toBe("https://_open.test/join\n");
+    expect(await chatmail("invite", "open", "--new")).toMatchObject({
+      code: 4,
+      err: expect.stringMatching(/Open/) as unknown,
+    });
+  });
+
+  test("pause and resume", async () => {
+    expect(await chatmail("pause", "nine", "open")).toMatchObject({ code: 0, out: "nine is paused\nopen is paused\n" });
+    await cluster.conditionIs("nine", "Paused", "Paused");
+    expect((await chatmail("status", "nine")).out).toMatch(/, paused\n/);
+    expect(await chatmail("resume", "nine", "open")).toMatchObject({ code: 0, err: "" });
+    await cluster.conditionIs("nine", "Paused", "Managed");
+  });
+
+  test("doctor: faults that were planted, what can't be seen, and what is well", async () => {
+    const label = (level: string | null) => ({ metadata: { labels: { "pod-security.kubernetes.io/enforce": level } } });
+    const setLabel = (level: string | null) =>
+      cluster.server.request("PATCH", `/api/v1/namespaces/${namespace}`, label(level), "application/merge-patch+json");
+    type Found = { findings: { check: string; level: string; cure?: string }[] };
+    const examined = async (name: string, now?: Date) => {
+      const words = ["doctor", name, "--no-network", "-o", "json"];
+      const called = await callPlugin(words, { environment: { KUBECONFIG }, ...(now && { now }) });
+      const { findings } = JSON.parse(called.out) as Found;
+      return { code: called.code, of: (check: string) => findings.filter((each) => each.check === check) };
+    };
+    const before = await examined("nine");
+    expect(before.of("cluster")).toMatchObject([{ level: "fine" }]);
+    expect(before.of("clock")).toMatchObject([{ level: "fine" }]);
+    expect(before.of("policy")).toMatchObject([{ level: "fine" }]);
+    // no kubelet runs here
+    expect(before.of("port 25 out")).toMatchObject([{ level: "unknown" }]);
+    await setLabel("restricted");
+    const after = await examined("open", new Date(Date.now() + 600_000));
+    await setLabel(null);
+    expect(after.code).toBe(3);
+    expect(after.of("policy")).toMatchObject([
+      { level: "problem", cure: expect.stringContaining("enforce=baseline") as unknown },
+    ]);
+    expect(after.of("clock")).toMatchObject([{ level: "problem" }]);
+    expect(after.of("storage")).toMatchObject([
+      { level: "problem", cure: expect.stringContaining("describe pvc open-data") as unknown },
+    ]);
+    expect(after.of("status")[0]).toMatchObject({ level: "problem" });
+    const text = await callPlugin(["doctor", "nine", "--no-network"], { environment: { KUBECONFIG } });
+    expect(text.out).toMatch(/^ok {6}cluster: Kubernetes v1\./m);
+    expect(text.err).toMatch(/^looking at the cluster$/m);
+  });
+
+  test("restart: another pod, and only when it is ready it is over", async () => {
+    const restarted = chatmail("restart", "nine");
+    const isEnding = async () =>
+      (await cluster.get<{ metadata: { deletionTimestamp?: string } }>("pods", "nine-0")).metadata.deletionTimestamp;
+    await until("the pod to end", isEnding, { patienceMs: patienceMs.client });
+    await cluster.bringUp("nine");
+    expect(await restarted).toMatchObject({ code: 0, out: "nine has restarted\n" });
+    await cluster.runs("nine");
+    expect(await chatmail("restart", "open")).toMatchObject({ code: 4 });
+  });
+
+  test("update: nothing to do, and what has to be tried again", async () => {
+    expect(await chatmail("update", "nine")).toMatchObject({ code: 0, out: "nine has what it is to have\n" });
+    expect(await chatmail("update", "nine", "--retry")).toMatchObject({ code: 0 });
+  });
+
+  test("rollout: stop, resume, another version, and the way back", async () => {
+    const rollout = async () =>
+      (await cluster.get<{ spec: { rollout?: object } }>(chatmailFleet.plural, "community")).spec.rollout;
+    const { status } = await json<{ status: { servers: { total: number } } }>("rollout", "community");
+    expect(status.servers.total).toBe(1);
+    expect((await chatmail("rollout", "community")).out).toMatch(/^servers: +1: /m);
+    expect(await chatmail("rollout", "community", "--stop")).toMatchObject({
+      code: 0,
+      out: "community gives no more turns\n",
+    });
+    expect(await rollout()).toMatchObject({ paused: true });
+    expect(await chatmail("rollout", "community", "--to", "2.0.0")).toMatchObject({ code: 0 });
+    expect(await rollout()).toMatchObject({ paused: true, version: "2.0.0" });
+    expect(await chatmail("rollout", "community", "--return")).toMatchObject({
+      code: 0,
+      out: "community goes back to 1\n",
+    });
+    expect(await rollout()).toMatchObject({ paused: false, version: "1" });
+    expect(await chatmail("rollout", "community", "--return")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/--to/) as unknown,
+    });
+    expect(await chatmail("rollout", "community", "--stop", "--resume")).toMatchObject({ code: 2 });
+    expect(await chatmail("rollout", "others")).toMatchObject({ code: 4 });
+  });
+
+  test("report: nothing that names people or opens something", async () => {
+    const secrets = ["nine-dkim", "nine-invites", "nine-tls"];
+    const values = await Promise.all(secrets.map((name) => cluster.get<LiveSecret>("secrets", name)));
+    const file = join(folder, "report.yaml");
+    const called = await chatmail("report", "nine", "--no-network", "--file", file);
+    expect(called).toMatchObject({ code: 0, out: `wrote ${file}: look at it before you pass it on\n` });
+    const text = readFileSync(file, "utf8");
+    expect(text).toContain("domain: _nine.test");
+    expect(text).toMatch(/<address-\d+>@example\.org/);
+    expect(text).not.toMatch(/admin@example\.org|203\.0\.113|PRIVATE KEY|\/i\/[a-z2-9]{20}/);
+    for (const { data = {} } of values)
+      for (const value of Object.values(data)) {
+        expect(text).not.toContain(value);
+        expect(text).not.toContain(Buffer.from(value, "base64").toString().trim());
+      }
+    for (const part of ["statefulsets", "events", "logs", "doctor"])
+      expect(text).toMatch(new RegExp(`^ *${part}:`, "m"));
+  });
+
+  test("a user without the right is told which one, and whom the plugin impersonates", async () => {
+    const refused = await chatmail("status", "--as", "jane", "--as-group", "choir");
+    expect(refused.code).toBe(5);
+    expect(refused.err).toMatch(/User "jane" cannot list resource "chatmailservers"/);
+    const environment = { KUBECONFIG: join(folder, "stranger") };
+    writeFileSync(environment.KUBECONFIG, kubeconfigOf(cluster.server, namespace, "no-token"));
+    expect(await callPlugin(["status"], { environment })).toMatchObject({ code: 6 });
+  });
+
+  describe("its bundle", () => {
+    const bin = join(folder, "bin");
+    const node = dirname(process.execPath);
+    const ran = (text: string) =>
+      new Promise<string>((done, failed) => {
+        const PATH = [bin, folder, node, programsDir(), process.env.PATH].join(delimiter);
+        const env = { PATH, KUBECONFIG, HOME: folder };
+        execFile("bash", ["-euo", "pipefail", "-c", text], { cwd: folder, env }, (error, stdout, stderr) =>
+          error ? failed(new Error(`${text}\n${stdout}\n${stderr}`)) : done(stdout),
+        );
+      });
+    beforeAll(async () => {
+      await bundlePlugin(bin, "1.2.3");
+      symlinkSync("kubectl-chatmail.mjs", join(bin, "kubectl-chatmail"));
+    });
+
+    test("kubectl finds and runs it", async () => {
+      expect(await ran("kubectl chatmail --version")).toBe("1.2.3\n");
+      expect(await ran("kubectl chatmail status open | cat")).toMatch(/^open \(_open\.test\)/);
+    });
+
+    test.each(blocks.map((block) => ({ title: `${block.page}:${block.line}`, block })))("$title", async ({ block }) => {
+      await ran(block.text);
+    });
+
+    test("kubectl completes verbs and names by it", async () => {
+      expect(await ran("kubectl __complete chatmail sta")).toMatch(/^status\t/);
+      expect(await ran("kubectl __complete chatmail dns ''")).toMatch(/^nine\nopen\n:4\n/);
+    });
+  });
+});
