@@ -17,6 +17,7 @@ import {
   nameServerPackages,
   prometheusPackages,
 } from "../test/helpers/suite-packages.ts";
+import { buildCertManager } from "../test/lab/cert-manager.ts";
 import { buildExternalDns } from "../test/lab/external-dns.ts";
 import { buildKstatus } from "../test/lab/kstatus.ts";
 import { labAvailability, labDown, labExecArgs, labIsThere, labUp, loadImage, namesUp } from "../test/lab/lab.ts";
@@ -81,7 +82,8 @@ async function prepare(suite: SuiteName): Promise<Record<string, string> | strin
     await namesUp();
     // outside the lab, from where Go modules can be reached
     if (requireAll) await buildPrograms(terminalProgress());
-    for (const build of [buildKstatus, buildPebble, buildExternalDns])
+    const certManager = isRun("test/services/operator-cert-manager.test.ts") ? [buildCertManager] : [];
+    for (const build of [buildKstatus, buildPebble, buildExternalDns, ...certManager])
       await build(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
     // a test that misses one says so and is skipped
     const packages = [browserPackages, dkimPackages, mailClientPackages, nameServerPackages, prometheusPackages].flat();

@@ -170,6 +170,22 @@ export const ChatmailServerStatus = z
           })
           .optional()
           .describe("The order, if the operator orders the certificate itself."),
+        served: z
+          .array(
+            z.object({
+              port: z.int().min(1).max(65_535).describe("Port of the relay."),
+              state: z
+                .enum(["Current", "Outdated", "Unreachable"])
+                .describe(
+                  "Current: the port presents this certificate, to clients that name the domain in TLS and to those that name none. Outdated: it presents another one. Unreachable: it does not answer with TLS.",
+                ),
+              notAfter: z.iso.datetime().optional().describe("When the certificate that it presents expires."),
+            }),
+          )
+          .max(16)
+          .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port"] })
+          .optional()
+          .describe("What the ports of the running pod present."),
       })
       .optional()
       .describe("The certificate that the relay uses."),

@@ -51,6 +51,9 @@ export const keepAnnotations = {
   "helm.sh/resource-policy": "keep",
 } as const;
 
+/** That of the Secret that cert-manager fills: it carries no label of ours. */
+export const issuedTlsEnding = "-tls-issued";
+
 /**
  * Objects that belong to a server, by the server's name. Names of at most 40 characters leave room
  * for what Kubernetes adds.
@@ -60,6 +63,11 @@ export const childNames = (server: string) => ({
   dnsConfigMap: `${server}-dns`,
   dnsEndpoint: server,
   tlsSecret: `${server}-tls`,
+  /** A Certificate of cert-manager, and the Secret that it fills. */
+  certificate: `${server}-tls`,
+  issuedTlsSecret: `${server}${issuedTlsEnding}`,
+  /** A copy of the last certificate that could be served, where it comes from another Secret. */
+  lastTlsSecret: `${server}-tls-last`,
   dkimSecret: `${server}-dkim`,
   invitesSecret: `${server}-invites`,
   turnSecret: `${server}-turn`,

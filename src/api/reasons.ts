@@ -150,6 +150,38 @@ export const reasons = {
     who: "needs person",
     meaning: "the certificate is not signed by an authority that clients trust",
   },
+  CertManagerMissing: {
+    who: "needs person",
+    meaning: "the cluster has no cert-manager, or the operator may not use it",
+  },
+  CertificateCurrent: { meaning: "every port presents the certificate" },
+  CertificateNotChecked: {
+    who: "moving",
+    aside: true,
+    meaning: "the ports of the relay pod have not been asked yet which certificate they present",
+  },
+  CertificateOutdated: {
+    who: "passing",
+    aside: true,
+    meaning: "a port presents another certificate than the one in the Secret",
+  },
+  CertificateUnreachable: {
+    who: "passing",
+    aside: true,
+    meaning: "a port of the relay pod does not answer with TLS, so what it presents is not known",
+  },
+  CertificateEnding: {
+    who: "needs person",
+    aside: true,
+    meaning:
+      "the certificate ends within 21 days and was not renewed; one for less than 90 days: when 23 % of its life is left",
+  },
+  CertificateEndsSoon: {
+    who: "needs person",
+    aside: true,
+    meaning:
+      "the certificate ends within 7 days and was not renewed; one for less than 90 days: when 8 % of its life is left",
+  },
   CertificateSourceMissing: {
     who: "needs edit",
     meaning: "nothing says where the certificate comes from; the message names what to set",

@@ -51,6 +51,10 @@ export const watchRules: PolicyRule[] = [
   { apiGroups: [dnsEndpoints.group], resources: [dnsEndpoints.plural], verbs: ["get", ...apply] },
   // Whether it is being deleted.
   { apiGroups: [""], resources: ["namespaces"], verbs: ["get"] },
+  // Asked for certificates, where the cluster has it: the operator reads what became of it.
+  { apiGroups: ["cert-manager.io"], resources: ["certificates"], verbs: ["get", "list", ...apply] },
+  // With which account it orders. ClusterIssuers, with rights in the whole cluster alone.
+  { apiGroups: ["cert-manager.io"], resources: ["issuers", "clusterissuers"], verbs: ["get"] },
   // Which operator looks after the namespace.
   { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] },
   // Why a claim is not bound or a pod not made.

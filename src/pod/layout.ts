@@ -125,6 +125,12 @@ export const loopback = {
 export const givenTls = { certificate: "tls.crt", key: "tls.key" } as const;
 
 /**
+ * Folder beside them, with files of the same names: the last pair that could be served. It counts
+ * where those can't, and nothing is served yet.
+ */
+export const lastTls = "last";
+
+/**
  * Headers of one request to /mxdeliv: a thousand recipients are one each. nginx and the daemon
  * behind it agree on this.
  */

@@ -390,6 +390,8 @@ const roots: Record<string, string> = {
   cronjobs: "/apis/batch/v1",
   jobs: "/apis/batch/v1",
   leases: "/apis/coordination.k8s.io/v1",
+  certificates: "/apis/cert-manager.io/v1",
+  issuers: "/apis/cert-manager.io/v1",
   dnsendpoints: "/apis/externaldns.k8s.io/v1alpha1",
 };
 

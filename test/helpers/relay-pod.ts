@@ -21,7 +21,7 @@ import {
 } from "node:fs";
 import { get } from "node:http";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { text as bodyOf } from "node:stream/consumers";
 import { promisify } from "node:util";
 import type { z } from "zod";
@@ -45,7 +45,7 @@ import {
 } from "../../src/pod/containers.ts";
 import { rsaKey } from "../../src/pod/dkim.ts";
 import { type Files, type Part, partFiles, partFolders } from "../../src/pod/files.ts";
-import { folders, givenTls, planFile, sockets } from "../../src/pod/layout.ts";
+import { folders, givenTls, lastTls, planFile, sockets } from "../../src/pod/layout.ts";
 import { Plan } from "../../src/pod/plan.ts";
 import { planHash } from "../../src/pod/plan-files.ts";
 import { planOf, planText } from "../../src/pod/plan-of.ts";
@@ -83,6 +83,13 @@ export interface RelayPod {
   giveKeys(texts: Readonly<Record<string, string>>): void;
   /** Another certificate in the Secret of a domain: of the pod's own, where none is named. */
   giveCertificate(pair: KeyPair, of?: string): void;
+  /**
+   * That Secret is gone; `last`: what the operator has kept a copy of, so that it is there all the
+   * same.
+   */
+  takeCertificate(last?: KeyPair, of?: string): void;
+  /** What the containers share, which is gone with a pod: while none of them runs. */
+  clearRun(): void;
   /**
    * All that a domain beside the pod's own has in Secrets. A plan that names it has to be given
    * too.
@@ -343,6 +350,11 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     giveCertificate: (pair, of = domain) => swapCertificate(join(folder, "tls", of), pair),
     dkimKeyPem: rsaKeyPem,
     giveKeys: (texts) => swapFolder(join(folder, "dkim", domain), texts),
+    takeCertificate: (last, of = domain) => takeCertificate(join(folder, "tls", of), last),
+    clearRun: () => {
+      const run = join(folder, "run");
+      for (const name of readdirSync(run)) rmSync(join(run, name), { recursive: true, force: true });
+    },
     giveDomain: (name, secrets) => giveDomain(folder, name, secrets),
     givePlan: (text) => swapFolder(join(folder, "plan"), { [planFile]: text }),
     usePlan: async (text) => {
@@ -511,14 +523,27 @@ function swapCertificate(folder: string, pair: KeyPair) {
   swapFolder(folder, texts);
 }
 
+/** As the kubelet does it where a Secret is optional: its files are gone, and those of the other stay. */
+function takeCertificate(folder: string, last?: KeyPair) {
+  for (const name of Object.values(givenTls)) rmSync(join(folder, name), { force: true });
+  const texts = last && {
+    [`${lastTls}/${givenTls.certificate}`]: last.certificatePem,
+    [`${lastTls}/${givenTls.key}`]: last.keyPem,
+  };
+  swapFolder(folder, texts ?? {});
+}
+
 export function swapFolder(folder: string, texts: Readonly<Record<string, string>>) {
   const fresh = mkdtempSync(join(folder, "..data-"));
   chmodSync(fresh, 0o755);
-  for (const [name, text] of Object.entries(texts)) writeFileSync(join(fresh, name), text, { mode: 0o644 });
+  for (const [name, text] of Object.entries(texts)) {
+    mkdirSync(dirname(join(fresh, name)), { recursive: true });
+    writeFileSync(join(fresh, name), text, { mode: 0o644 });
+  }
   const [data, next] = [join(folder, "..data"), join(folder, "..data_tmp")];
   symlinkSync(baseName(fresh), next);
   renameSync(next, data);
-  for (const name of Object.keys(texts)) {
+  for (const name of Object.keys(texts).map((each) => each.split("/")[0] ?? each)) {
     if (!existsSync(join(folder, name))) symlinkSync(`..data/${name}`, join(folder, name));
   }
 }

@@ -10,6 +10,7 @@ import { askHttps } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { allPorts, servedCertificates, statesOfPorts } from "../helpers/served-certificates.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 
@@ -40,6 +41,12 @@ test("an address is made, mail to it is filtered and delivered, and the logs do 
     return text.includes("status=sent") && text;
   });
   expect(logs).not.toContain(local);
+});
+
+test("the operator finds its certificate at every port, although an address is never named in TLS", async () => {
+  const { 993: sha256 = "" } = await servedCertificates(pod.at);
+  const wanted = { host: pod.host, domain: pod.domain, sha256, proxyProtocol: false };
+  expect(await statesOfPorts(wanted)).toEqual(allPorts("Current"));
 });
 
 describe("two relays without names", () => {

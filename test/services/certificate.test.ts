@@ -14,7 +14,7 @@ import { makeAuthority } from "../helpers/authorities.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
-import { servedCertificates } from "../helpers/served-certificates.ts";
+import { allPorts, servedCertificates, statesOfPorts } from "../helpers/served-certificates.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 
@@ -96,6 +96,9 @@ test("two certificates, one right after the other: everybody who is connected st
   expect(await getOver(agent)).toEqual({ status: 200, reused: true });
   pod.giveCertificate(second);
   await servedEverywhere(second);
+  const asOperator = { host: pod.host, domain: pod.domain, proxyProtocol: false };
+  expect(await statesOfPorts({ ...asOperator, sha256: digest(second) })).toEqual(allPorts("Current"));
+  expect(await statesOfPorts({ ...asOperator, sha256: digest(first) })).toEqual(allPorts("Outdated"));
 
   const data = encryptedMessage({ from, to, headers: { "Chat-Mark": "through" } });
   expect(await inTheMiddle.finish(data)).toMatchObject({ code: 250 });
@@ -150,4 +153,26 @@ test("a key that is not the certificate's changes nothing, is told of, and its c
   expect(await served()).toEqual(before);
   pod.giveCertificate(one);
   await servedEverywhere(one);
+});
+
+test("a Secret that is gone takes nothing away, and a pod that starts without it serves the last one", async () => {
+  const kept = await newPair();
+  pod.giveCertificate(kept);
+  await servedEverywhere(kept);
+  const { idle } = await idler(ports.imaps);
+  pod.takeCertificate(kept);
+  const missed = async () => (await pod.logs("relay")).includes("it can't be read or written: ENOENT");
+  await until("the daemon to say so", missed, { patienceMs: patienceMs.mail });
+  expect(Object.values(await served())).toEqual(Object.keys(await served()).map(() => digest(kept)));
+  expect((await idle.done()).status).toBe("OK");
+
+  const names = ["web", "postfix", "dovecot", "relay"] as const;
+  for (const name of names) await pod.stop(name);
+  pod.clearRun();
+  for (const name of [...names].reverse()) await pod.start(name);
+  await pod.ready();
+  await servedEverywhere(kept);
+  const other = await newPair();
+  pod.giveCertificate(other);
+  await servedEverywhere(other);
 });

@@ -20,7 +20,7 @@ import { askHttps, postMail } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
-import { servedCertificates } from "../helpers/served-certificates.ts";
+import { allPorts, servedCertificates, statesOfPorts } from "../helpers/served-certificates.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { privatePeers } from "../lab/place.ts";
@@ -510,6 +510,16 @@ describe("while it runs", () => {
         expect(sha256).toBe(digest(pairs[domain] as KeyPair));
     expect(await nginxWorkers()).toEqual(workers);
     await areConnected(waiting);
+  });
+
+  test("the operator finds the certificate of each domain at every port; to whom names none, any of them may be shown", async () => {
+    for (const domain of all) {
+      const [sha256 = "", ...others] = [domain, ...all.filter((each) => each !== domain)].map((each) =>
+        digest(pairs[each] as KeyPair),
+      );
+      const wanted = { host: pod.host, domain, sha256, proxyProtocol: false };
+      expect(await statesOfPorts({ ...wanted, others })).toEqual(allPorts("Current"));
+    }
   });
 
   test("a broken certificate of one domain leaves what is served, and the pod ready", async () => {

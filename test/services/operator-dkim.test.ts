@@ -105,7 +105,9 @@ describe.skipIf(missing !== undefined)("with a real API server and a real name s
     until(`keys ${wanted.join("; ")}`, async () => (await states()).join("; ") === wanted.join("; "), patience).catch(
       async (cause) => {
         const { dkim, conditions } = await cluster.statusOf(name);
-        throw new Error(`${String(cause)}; ${(await states()).join("; ")}; ${JSON.stringify({ dkim, conditions })}`, { cause });
+        throw new Error(`${String(cause)}; ${(await states()).join("; ")}; ${JSON.stringify({ dkim, conditions })}`, {
+          cause,
+        });
       },
     );
   const statusIs = (what: string, is: (status: ChatmailServerStatus) => boolean) =>

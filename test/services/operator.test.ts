@@ -34,6 +34,7 @@ const other = "internal-project";
 interface Volume {
   name: string;
   secret?: { secretName: string };
+  projected?: { sources: { secret: { name: string } }[] };
   emptyDir?: object;
 }
 
@@ -455,7 +456,8 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       await makeSecret("real-pair", "kubernetes.io/tls", data);
       await patch("pair", { certificate: { source: "Secret", secret: { name: "real-pair" } } });
       await conditionIs("pair", "CertificateReady", "CertificateIssued");
-      expect((await volumeOf("pair", "tls"))?.secret).toMatchObject({ secretName: "real-pair" });
+      const { sources } = (await volumeOf("pair", "tls"))?.projected ?? {};
+      expect(sources?.map(({ secret }) => secret.name)).toEqual(["real-pair", "pair-tls-last"]);
     });
   });
 

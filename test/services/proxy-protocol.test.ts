@@ -10,6 +10,7 @@ import { LineSocket } from "../helpers/line-socket.ts";
 import { randomName } from "../helpers/messages.ts";
 import { proxyV1, proxyV2 } from "../helpers/proxy-header.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { allPorts, statesOfPorts } from "../helpers/served-certificates.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { until } from "../helpers/until.ts";
 
@@ -55,6 +56,15 @@ test("a probe, which says nothing at all, leaves no line", async () => {
   const since = (await sessions(2)).filter((line) => !before.has(line));
   const ofThose = [disconnect, loggedIn, /smtpd.*: Anonymous TLS/, /imap\(/];
   expect(since.filter((line) => !ofThose.some((of) => of.test(line)))).toEqual([]);
+});
+
+test("the operator is told which certificate each port presents", async () => {
+  const client = await SmtpClient.ready(by(ports.smtp, "203.0.113.5"));
+  const { sha256 } = client;
+  await client.quit();
+  const wanted = { host: pod.host, domain: pod.domain, sha256 };
+  expect(await statesOfPorts({ ...wanted, proxyProtocol: true })).toEqual(allPorts("Current"));
+  expect(await statesOfPorts({ ...wanted, proxyProtocol: false })).toEqual(allPorts("Unreachable"));
 });
 
 test.each([

@@ -11,7 +11,15 @@ import { problemOf, toMake } from "../identity/read.ts";
 import { isMadeFor, notMadeFor, secretNameOf } from "../identity/secret.ts";
 import { identities, identityNames } from "../identity/table.ts";
 import type { Concern, OwnedFailure } from "../problem.ts";
-import { type DesiredChild, desiredChildren, dnsChildren, lastingChildren, namedIn, podChildren } from "./desired.ts";
+import {
+  certificateChildren,
+  type DesiredChild,
+  desiredChildren,
+  dnsChildren,
+  lastingChildren,
+  namedIn,
+  podChildren,
+} from "./desired.ts";
 import { isLost } from "./losses.ts";
 import { preflight } from "./preflight.ts";
 import type { PodTurn, Rendered, Update } from "./revision.ts";
@@ -83,15 +91,16 @@ export async function applyPod(
   return turn;
 }
 
-/** The records of the domain, when their keys are there. */
-export async function applyRecords(
+/** Of the domain: the copy of its certificate, and its records, when their keys are there. */
+export async function applyDomain(
   server: ChatmailServer,
   seen: Seen,
   done: Done,
   world: World,
   signal: AbortSignal,
 ): Promise<void> {
-  await applyChildren(server, dnsChildren(server, seen), done, world, signal);
+  const children = [...certificateChildren(server, seen), ...dnsChildren(server, seen)];
+  await applyChildren(server, children, done, world, signal);
 }
 
 /**

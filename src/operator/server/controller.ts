@@ -1,5 +1,5 @@
 /** Whose work a change is, and the loop that does it. */
-import { annotations, labels } from "../../api/names.ts";
+import { annotations, issuedTlsEnding, labels } from "../../api/names.ts";
 import { runController } from "../../kube/controller.ts";
 import type { Log } from "../../kube/log.ts";
 import { type KubeObject, keyOf } from "../../kube/object.ts";
@@ -22,6 +22,7 @@ export async function runServerController(
     world.relays.run({ log, signal, ...(metrics && { metrics }) }),
     world.names.run({ log, signal, ...(metrics && { metrics }) }),
     world.certificates.run({ log, signal, ...(metrics && { metrics }) }),
+    world.served.run({ log, signal, ...(metrics && { metrics }) }),
     runController({
       ...options,
       name: "chatmailserver",
@@ -72,7 +73,14 @@ function sourcesOf(world: World): Source[] {
     world.rollouts.source(),
     world.names.source(),
     world.certificates.source(),
+    world.served.source(),
     fromMapped(world.otherSecrets, ({ object }) => world.serversBySecret.get(keyOf(object)).map(keyOf)),
+    // what cert-manager has issued
+    fromMapped(world.otherSecrets, ({ object: { metadata } }) => {
+      const { namespace, name } = metadata;
+      const server = name.endsWith(issuedTlsEnding) && servers.get(namespace, name.slice(0, -issuedTlsEnding.length));
+      return server ? [keyOf(server)] : [];
+    }),
     fromMapped(world.otherConfigMaps, ({ object }) => world.serversByConfigMap.get(keyOf(object)).map(keyOf)),
     ...(Object.values(children) as unknown as Store<KubeObject>[]).map((store) =>
       fromMapped(store, ({ object, own }) => (own ? [] : serverOf(object))),

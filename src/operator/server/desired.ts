@@ -4,6 +4,7 @@ import { childNames } from "../../api/names.ts";
 import type { Reason } from "../../api/reasons.ts";
 import { resources } from "../../kube/kinds.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
+import { certificates } from "../cert-manager.ts";
 import { dnsEndpoints, kindIsMissing } from "../external-dns.ts";
 import { isOfEarlier } from "../identity/secret.ts";
 import type { Concern, Problem } from "../problem.ts";
@@ -13,9 +14,11 @@ import { podInputs } from "./pod-inputs.ts";
 import { podPlan } from "./pod-plan.ts";
 import { podWaitsFor } from "./pod-waits.ts";
 import { firstRendered, imageOf, renderedText } from "./rendered.ts";
+import { certManagerCertificate } from "./resources/certificate.ts";
 import { dnsConfigMap } from "./resources/dns-config-map.ts";
 import { dnsEndpoint } from "./resources/dns-endpoint.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
+import { lastCertificate } from "./resources/last-certificate.ts";
 import { networkPolicies } from "./resources/network-policy.ts";
 import { planConfigMap } from "./resources/plan-config-map.ts";
 import { mailService } from "./resources/service.ts";
@@ -161,6 +164,25 @@ export function dnsChildren(server: ChatmailServer, seen: Seen): DesiredChild[] 
   const endpoint = { resource: dnsEndpoints, object: dnsEndpoint(server, records), absent: kindIsMissing };
   return [text, { ...endpoint, concern: "DNSReady" }];
 }
+
+/**
+ * What cert-manager is asked for, and a copy of a certificate that can be served, whatever else is wrong with it: it is served. Also
+ * while the server is paused, as certificates are looked after.
+ */
+export const certificateChildren = (
+  server: ChatmailServer,
+  { certificate: { pair, facts, issuerRef } }: Pick<Seen, "certificate">,
+): DesiredChild[] => {
+  const of = (resource: Resource, object: KubeObject): DesiredChild => ({
+    resource,
+    object,
+    concern: "CertificateReady",
+  });
+  return [
+    ...(issuerRef ? [of(certificates, certManagerCertificate(server, issuerRef))] : []),
+    ...(pair && facts ? [of(resources.secret, lastCertificate(server, pair))] : []),
+  ];
+};
 
 /** All that waits while the server is paused, in the order in which they are applied. */
 export const desiredChildren = (server: ChatmailServer, seen: Seen, options: DesiredOptions): DesiredChild[] => [

@@ -13,6 +13,7 @@ import { isOurs, textsIn } from "../identity/secret.ts";
 import { lacksPair, pairIn } from "../identity/table.ts";
 import type { Problem } from "../problem.ts";
 import { acmeCertificate } from "./observe-acme.ts";
+import { withCertManager } from "./observe-cert-manager.ts";
 import { readOthers } from "./read-others.ts";
 import type { SeenCertificate } from "./seen.ts";
 import type { World } from "./world.ts";
@@ -23,7 +24,8 @@ export async function observeCertificate(
   world: World,
   signal: AbortSignal,
 ): Promise<SeenCertificate> {
-  const ownName = childNames(server.metadata.name).tlsSecret;
+  const { tlsSecret: ownName, issuedTlsSecret } = childNames(server.metadata.name);
+  const { secret } = server.spec.certificate;
   const chosen = certificateSource(server.spec);
   const none = (message: string): SeenCertificate => ({
     source: "None",
@@ -34,7 +36,7 @@ export async function observeCertificate(
     case "None":
       return none(chosen.missing);
     case "Secret":
-      return givenCertificate(server, world, signal);
+      return givenCertificate(server, { source: "Secret", secretName: secret?.name ?? "" }, world, signal);
     case "SelfSigned": {
       const facts = tls && "value" in tls ? tls.value : undefined;
       const here = { source: "SelfSigned", secretName: ownName, facts } as const;
@@ -43,10 +45,10 @@ export async function observeCertificate(
     }
     case "ACME":
       return acmeCertificate(server, tls, await bundleOf(server, world, signal), world, signal);
-    case "CertManager":
-      return none(
-        "this version does not ask cert-manager for a certificate: let a Certificate of your own do so and set certificate.source to Secret",
-      );
+    case "CertManager": {
+      const here = { source: "CertManager", secretName: issuedTlsSecret } as const;
+      return withCertManager(server, await givenCertificate(server, here, world, signal), world, signal);
+    }
   }
 }
 
@@ -57,10 +59,15 @@ function ownProblem(tls: NonNullable<FoundIdentities["tls"]>, secretName: string
   return { reason: "CertificateMissing", message };
 }
 
-async function givenCertificate(server: ChatmailServer, world: World, signal: AbortSignal): Promise<SeenCertificate> {
+/** Of a Secret that others fill. */
+async function givenCertificate(
+  server: ChatmailServer,
+  here: Pick<SeenCertificate, "source" | "secretName">,
+  world: World,
+  signal: AbortSignal,
+): Promise<SeenCertificate> {
   const { namespace } = server.metadata;
-  const secretName = server.spec.certificate.secret?.name ?? "";
-  const here = { source: "Secret", secretName } as const;
+  const { secretName } = here;
   const secret =
     world.stores.secrets.get(namespace, secretName) ??
     (await readOthers(
@@ -85,7 +92,7 @@ async function givenCertificate(server: ChatmailServer, world: World, signal: Ab
   const roots = await rootsFor(server, world, signal);
   if (roots && "problem" in roots)
     return { ...here, problem: { reason: "CertificateUntrusted", message: roots.problem } };
-  return { ...here, ...judgeCertificate({ ...pair, domain: server.spec.domain, now: world.now(), roots }) };
+  return { ...here, pair, ...judgeCertificate({ ...pair, domain: server.spec.domain, now: world.now(), roots }) };
 }
 
 /** Undefined where clients take a certificate that nobody signed. */

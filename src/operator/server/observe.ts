@@ -5,13 +5,16 @@
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
 import { childNames, labels } from "../../api/names.ts";
 import { resources } from "../../kube/kinds.ts";
+import { keyOf } from "../../kube/object.ts";
 import { readIdentities } from "../identity/read.ts";
+import type { ServedStatus } from "../tasks/served.ts";
 import { expiryCounts } from "./expiry-counts.ts";
 import { hasEnded, isEraseJob } from "./jobs.ts";
 import type { LiveEvent, LivePod } from "./live.ts";
 import { observeCertificate } from "./observe-certificate.ts";
 import { observeDns } from "./observe-dns.ts";
 import { observeInvites } from "./observe-invites.ts";
+import { withLast } from "./observe-last-certificate.ts";
 import { observeWebsite } from "./observe-website.ts";
 import { checkComponent } from "./resources/image-check-job.ts";
 import type { Seen } from "./seen.ts";
@@ -29,7 +32,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
   const jobs = world.jobsByServer.get(`${namespace}/${name}`);
   return {
     identity,
-    certificate: await observeCertificate(server, identity, world, signal),
+    certificate: withLast(server, await observeCertificate(server, identity, world, signal), world),
     invites: await observeInvites(server, identity, world, signal),
     website: await observeWebsite(server, world, signal),
     configMap: stores.configMaps.get(namespace, names.planConfigMap),
@@ -40,6 +43,7 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     statefulSet,
     pod,
     relay: pod && world.relays.of(pod),
+    served: pod && servedBy(pod, world.served.of(keyOf(server))),
     cronJob: stores.cronJobs.get(namespace, names.expiryCronJob),
     networkPolicies: [names.networkPolicy, names.expiryNetworkPolicy].flatMap(
       (policy) => stores.networkPolicies.get(namespace, policy) ?? [],
@@ -54,6 +58,10 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     ...(pod && !isReady(pod) && { podEvent: warningAbout(pod, world) }),
   };
 }
+
+/** Of this very pod, while it is ready. */
+const servedBy = (pod: LivePod, served: ServedStatus | undefined) =>
+  isReady(pod) && served?.of.podUid === pod.metadata.uid ? served : undefined;
 
 /**
  * Where the status remembers one, the API server itself is asked before it counts as lost: the

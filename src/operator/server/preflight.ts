@@ -132,15 +132,20 @@ async function templateAfter(wanted: StatefulSet, world: World, signal: AbortSig
   }
 }
 
-/** The certificate is the one Secret that a person names and that the pod can't start without. */
+/**
+ * The certificate is the one Secret that a person names and that the pod can't serve without,
+ * unless it has the last one.
+ */
 function missingReference({ live, next }: Replaced, { certificate }: Seen): string | undefined {
-  const { problem } = certificate;
+  const { problem, last } = certificate;
   if (!problem) return undefined;
-  const nameIn = (template: PodTemplate) =>
-    template.spec?.volumes?.find(({ name }) => name === "tls")?.secret?.secretName;
+  const nameIn = (template: PodTemplate) => {
+    const volume = template.spec?.volumes?.find(({ name }) => name === "tls");
+    return volume?.projected?.sources?.[0]?.secret?.name ?? volume?.secret?.secretName;
+  };
   const isAnother = nameIn(live) !== nameIn(next);
   // one that is in use and has ended keeps nobody from an upgrade
-  return isAnother || problem.reason === "CertificateMissing" ? problem.message : undefined;
+  return isAnother || (problem.reason === "CertificateMissing" && !last) ? problem.message : undefined;
 }
 
 /**

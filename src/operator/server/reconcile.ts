@@ -10,9 +10,9 @@ import { type KubeObject, keyOf } from "../../kube/object.ts";
 import { messageOf } from "../../lib/text.ts";
 import type { Problem } from "../problem.ts";
 import {
+  applyDomain,
   applyLasting,
   applyPod,
-  applyRecords,
   applyStatus,
   keepAccount,
   keepIdentities,
@@ -24,6 +24,7 @@ import {
 import { lossesIn } from "./losses.ts";
 import { observe } from "./observe.ts";
 import { wantedCertificate } from "./observe-acme.ts";
+import { askIssuerAgainMs } from "./observe-cert-manager.ts";
 import { wantedNames } from "./observe-dns.ts";
 import { stallsAt } from "./progress.ts";
 import { keepFinalizer, retire } from "./retire.ts";
@@ -36,6 +37,7 @@ import { domainProblem, imageProblem, type ResolvedSpec } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
 import { syncPod } from "./sync-pod.ts";
 import { noteMember, updateFor } from "./turn.ts";
+import { endingNote, wantedServed } from "./verdicts/served.ts";
 import type { LiveServer, World } from "./world.ts";
 
 type ResolvedServer = ChatmailServer & KubeObject;
@@ -67,6 +69,7 @@ async function reconcile(key: string, world: World, log: Log, signal: AbortSigna
   const other = await world.ownership.otherIn(live.metadata.namespace, signal);
   if (other !== undefined) {
     world.rollouts.note(key, undefined);
+    world.served.want(key, undefined);
     return { againMs: world.ownership.leaveTo(other, live) };
   }
 
@@ -74,6 +77,8 @@ async function reconcile(key: string, world: World, log: Log, signal: AbortSigna
   const { management } = resolved;
   if (live.metadata.deletionTimestamp) {
     world.rollouts.note(key, undefined);
+    // the address of its pod may soon be another's
+    world.served.want(key, undefined);
     const show = (refused: Problem) => judge({ server: live, management, refused }, world, log, signal);
     return retire(live, { world, log, signal, show });
   }
@@ -126,6 +131,7 @@ async function look(server: ResolvedServer, world: World, log: Log, signal: Abor
   const { update: _, ...wanted } = wantedNames(server, seen) ?? {};
   world.names.want(keyOf(server), "domain" in wanted ? wanted : undefined);
   world.certificates.want(keyOf(server), undefined);
+  world.served.want(keyOf(server), wantedServed(server, seen));
   const status = await judge({ server, seen }, world, log, signal);
   return { againMs: againMs(server, seen, status, world.now()) };
 }
@@ -167,7 +173,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
     // What runs is described by what is in the cluster.
     if (made) seen = await observe(server, world, signal);
     seen = await rotateKeys(server, seen, done, world, signal);
-    await applyRecords(server, seen, done, world, signal);
+    await applyDomain(server, seen, done, world, signal);
     if (isManaged) turn = await applyPod(server, seen, done, world, signal);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
@@ -193,6 +199,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
     world.names.want(keyOf(server), names && { ...names, ...freshLook(server, seen, world.now()) });
   }
   world.certificates.want(keyOf(server), wantedCertificate(server, seen));
+  world.served.want(keyOf(server), wantedServed(server, seen));
   const status = await judge({ server, seen, failures, pending }, world, log, signal);
   return { againMs: againMs(server, seen, status, world.now()), ...(failures.length > 0 && { retry: true }) };
 }
@@ -268,6 +275,8 @@ async function judge(
   const before = readyOf(server.status);
   const after = readyOf(status);
   if (!(await applyStatus(server, status, world, signal))) return status;
+  const ending = endingNote(server.status, status);
+  if (ending) world.events.note(server, ending);
   if (before?.status === after?.status && before?.reason === after?.reason) return status;
   log.info({ ready: after?.status, reason: after?.reason }, "status changed");
   if (after) world.events.note(server, transitionNote(after));
@@ -289,5 +298,8 @@ function againMs(server: ChatmailServer, seen: Seen, status: ChatmailServerStatu
   );
   const waits = dates.map((date) => Math.max(0, date.getTime() - now.getTime()) + 1_000);
   if (lossesIn(server, seen).length > 0) waits.push(lossAgainMs);
+  const lacking = status.conditions?.find(({ type }) => type === "CertificateReady")?.lastTransitionTime;
+  const askMs = askIssuerAgainMs(seen, lacking === undefined ? undefined : new Date(lacking), now);
+  if (askMs !== undefined) waits.push(askMs);
   return waits.length > 0 ? Math.min(...waits) : undefined;
 }

@@ -1,16 +1,19 @@
 /** All that is known about one server at one moment: what deciding and judging go by. */
 import type { ChatmailServer, WrittenServer } from "../../api/chatmail-server.ts";
 import type { CertificateFacts } from "../../certificates/judge.ts";
+import type { KeyPair } from "../../certificates/self-signed.ts";
 import type { CaaIssuer } from "../../dns/records.ts";
 import type { TsigKey } from "../../dns/tsig.ts";
 import type { ConfigMap } from "../../kube/kinds.ts";
 import type { KubeObject } from "../../kube/object.ts";
 import type { OwnTexts } from "../../pod/pages/texts.ts";
+import type { IssuerRef } from "../cert-manager.ts";
 import type { FoundIdentities } from "../identity/read.ts";
 import type { OwnedFailure, Problem } from "../problem.ts";
 import type { CertificateStatus, WantedAccount } from "../tasks/certificates.ts";
 import type { NamesStatus } from "../tasks/dns.ts";
 import type { RelayStatus } from "../tasks/relay-status.ts";
+import type { ServedStatus } from "../tasks/served.ts";
 import type { expiryCounts } from "./expiry-counts.ts";
 import type {
   LiveCronJob,
@@ -26,7 +29,7 @@ import type { Management } from "./spec.ts";
 
 /** Where the certificate comes from and how it is. */
 export interface SeenCertificate {
-  source: "SelfSigned" | "Secret" | "ACME" | "None";
+  source: "SelfSigned" | "Secret" | "CertManager" | "ACME" | "None";
   /** The Secret that the pod mounts. */
   secretName: string;
   /**
@@ -35,7 +38,15 @@ export interface SeenCertificate {
    */
   unusable?: true;
   facts?: CertificateFacts | undefined;
+  /** Of which a copy is kept, since it may vanish: another Secret's. */
+  pair?: KeyPair | undefined;
+  /** Of the last one that could be served, where the Secret has none. */
+  last?: Pick<CertificateFacts, "notAfter" | "sha256"> | undefined;
   problem?: Problem | undefined;
+  /** What else there is to say of one that is fine. */
+  note?: string | undefined;
+  /** Who is asked for it, where cert-manager can be asked. */
+  issuerRef?: IssuerRef | undefined;
   /** Self-signed, until one of an authority takes its place. */
   onItsWay?: true;
   /** Where the operator orders it itself. */
@@ -97,6 +108,8 @@ export interface Seen {
   /** Keys and Secrets of our own that the spec asks for. */
   identity: FoundIdentities;
   certificate: SeenCertificate;
+  /** What the ports of this pod present; undefined until they have been asked. */
+  served?: ServedStatus | undefined;
   invites?: SeenInvites | undefined;
   /** Undefined where the spec names none. */
   website?: SeenFiles | undefined;

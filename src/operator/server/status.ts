@@ -20,10 +20,11 @@ import { deliverableVerdict, mailIsDelivered } from "./verdicts/deliverable.ts";
 import { dnsVerdict, recordsArePublished, unpublished } from "./verdicts/dns.ts";
 import { expiryLateAfterMs, expiryVerdict } from "./verdicts/expiry.ts";
 import { inviteOf, invitesVerdict } from "./verdicts/invites.ts";
-import { orderIn, renewalNote } from "./verdicts/order.ts";
+import { renewalNote } from "./verdicts/order.ts";
 import { podIsCurrent, podIsReady } from "./verdicts/pod.ts";
 import { queueVerdict } from "./verdicts/queue.ts";
 import { recordsIn } from "./verdicts/records.ts";
+import { certificateIn, servedDeadlines, servedIsValid, servedVerdict } from "./verdicts/served.ts";
 import { sourceIsHidden } from "./verdicts/source-addresses.ts";
 import { resizeIsPossible, resizing, storageOf, storageVerdict, volumeIsNoCause } from "./verdicts/storage.ts";
 import { restVerdict, upToDateVerdict } from "./verdicts/up-to-date.ts";
@@ -33,6 +34,7 @@ import { websiteVerdict } from "./verdicts/website.ts";
 /** In the order in which a person would put things right. */
 const readyChecks: readonly Check[] = [
   certificateIsFine,
+  servedIsValid,
   keyIsFine,
   volumeIsNoCause,
   podIsReady,
@@ -67,7 +69,6 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
   if (!judged.seen) return { ...status, observedGeneration: generation, conditions };
 
   const { server, seen } = judged;
-  const { facts, source, secretName } = seen.certificate;
   const addresses = addressesOf(server, seen);
   const completionTime = seen.cronJob?.status?.lastSuccessfulTime;
   return {
@@ -76,15 +77,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     ...relayOf(server, seen),
     ...inviteOf(server, seen),
     ...(addresses.length > 0 && { addresses }),
-    ...(facts && {
-      certificate: {
-        source,
-        secretName,
-        ...(!seen.certificate.onItsWay && { notAfter: timeText(facts.notAfter) }),
-        sha256: facts.sha256,
-        ...orderIn(server, seen),
-      },
-    }),
+    ...certificateIn(server, seen),
     ...recordsIn(server, seen, timeText(now)),
     ...storageOf(server, seen),
     ...acceptanceMemory(server),
@@ -180,12 +173,13 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
       reason: "CertificateIssued",
       message: `${from}${until}${missing}${renewalNote(seen)}`,
     }),
+    ...condition("CertificateServed", servedVerdict(server, seen, now)),
     StorageReady: storageVerdict(server, seen, now),
     AddressesReady: verdict(addressesAreFine, {
       reason: "AddressesKnown",
       message: addressesMessage(server, seen),
     }),
-    ...dnsCondition(dnsVerdict(server, seen, now)),
+    ...condition("DNSReady", dnsVerdict(server, seen, now)),
     PodReady: verdict(podIsReady, fine("RelayRunning")),
     ...(seen.invites && { InvitesReady: invitesVerdict(seen.invites) }),
     ...(seen.website && { WebsiteReady: websiteVerdict(seen.website) }),
@@ -203,7 +197,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
 const addressesAreFine: Check = (seen, server, now) =>
   addressIsKnown(seen, server, now) ?? sourceIsHidden(server, seen);
 
-const dnsCondition = (verdict: Verdict | undefined) => (verdict ? { DNSReady: verdict } : {});
+const condition = (type: string, verdict: Verdict | undefined) => (verdict ? { [type]: verdict } : {});
 
 /** When something here changes by the passing of time alone; undefined when nothing does. */
 export function nextDeadline(seen: Seen, now: Date): Date | undefined {
@@ -211,6 +205,7 @@ export function nextDeadline(seen: Seen, now: Date): Date | undefined {
   const ending = seen.pod?.metadata.deletionTimestamp;
   const dates = [
     ...(seen.certificate.facts ? [seen.certificate.facts.changesAt] : []),
+    ...servedDeadlines(seen),
     ...(since ? [new Date(Date.parse(since) + expiryLateAfterMs)] : []),
     ...(ending ? [new Date(Date.parse(ending) + confirmedWithinMs)] : []),
     ...[seen.turn?.update.deadline, seen.turn?.update.waits?.until].filter((date) => date !== undefined),

@@ -17,6 +17,7 @@ import type { Store } from "../../kube/store.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
+import { CertManager } from "../cert-manager.ts";
 import { Fleets } from "../fleet/fleets.ts";
 import { orderStore } from "../identity/order-store.ts";
 import { UnsavedKeys } from "../identity/unsaved.ts";
@@ -27,6 +28,7 @@ import { Certificates } from "../tasks/certificates.ts";
 import { ChallengeRecords } from "../tasks/challenge-records.ts";
 import { DomainNames } from "../tasks/dns.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
+import { ServedCertificates } from "../tasks/served.ts";
 import type {
   LiveCronJob,
   LiveEvent,
@@ -118,6 +120,10 @@ export interface World {
   basisOf: (spec: ChatmailServerSpec) => string | undefined;
   /** What is known of the records of domains. */
   names: DomainNames;
+  /** Who issues certificates, where the cluster has it. */
+  certManager: CertManager;
+  /** Which certificates the relay pods present. */
+  served: ServedCertificates;
   /** What is known of certificates that are ordered. */
   certificates: Certificates;
   /** What running pods have mounted. */
@@ -245,6 +251,8 @@ export function makeWorld(options: {
     writtenOf,
     basisOf,
     names: namesOf(stores.servers, options.resolvers ?? getServers()),
+    certManager: new CertManager(client),
+    served: servedOf(stores.servers, metrics),
     certificates: certificatesOf(stores, client, { now, resolvers: options.resolvers ?? getServers() }),
     podSync: podSyncOf(stores.pods),
     fieldManager,
@@ -325,6 +333,20 @@ function namesOf(servers: Store<LiveServer>, resolvers: readonly string[]): Doma
     if (type === "deleted") names.want(keyOf(object), undefined);
   });
   return names;
+}
+
+function servedOf(servers: Store<LiveServer>, metrics: Metrics | undefined): ServedCertificates {
+  const served = new ServedCertificates();
+  servers.listen(({ type, object }) => {
+    if (type === "deleted") served.want(keyOf(object), undefined);
+  });
+  metrics?.gauge("chatmail_server_certificate_expiration_timestamp_seconds", () =>
+    [...served.ends()].map(([key, end]) => {
+      const [namespace = "", name = ""] = key.split("/");
+      return { labels: { namespace, name }, value: end.getTime() / 1_000 };
+    }),
+  );
+  return served;
 }
 
 function certificatesOf(

@@ -16,6 +16,7 @@ import type { Source } from "../../kube/source.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import type { Problem } from "../problem.ts";
 import { type RemovalStatus, removeRecords, type WantedRemoval } from "./dns-removal.ts";
+import { keyedSource } from "./keyed-source.ts";
 
 /** Where and how the records are published; `records`: what of them. */
 export interface WantedUpdate extends Omit<Rfc2136Options, "random" | "now" | "signal"> {
@@ -124,7 +125,7 @@ export class DomainNames {
 
   /** Changes of what is known, as work of the servers by their keys. */
   source(): Source {
-    return sourceOf(this.#statusListeners);
+    return keyedSource(this.#statusListeners);
   }
 
   /** Resolves when the signal is aborted; questions in flight are given up. */
@@ -133,7 +134,7 @@ export class DomainNames {
       ...options,
       name: "dns",
       workers,
-      sources: [sourceOf(this.#wantedListeners, () => [...this.#known.keys(), ...this.#removals.keys()])],
+      sources: [keyedSource(this.#wantedListeners, () => [...this.#known.keys(), ...this.#removals.keys()])],
       reconcile: async (key, run) => ({ againMs: (await this.#remove(key, run)) ?? (await this.#look(key, run)) }),
     });
   }
@@ -230,17 +231,4 @@ function isAllPublished(verification: NamesStatus["verification"], sets: readonl
     const state = states.get(`${name} ${type}`);
     return state === "Published" || (state === undefined && values.length === 0);
   });
-}
-
-function sourceOf(listeners: Set<(key: string) => void>, all: () => Iterable<string> = () => []): Source {
-  return {
-    whenFilled: async () => undefined,
-    start: (queue) => {
-      const listener = (key: string) => queue.add(key, "change");
-      listeners.add(listener);
-      for (const key of all()) listener(key);
-      return () => listeners.delete(listener);
-    },
-    sweep: () => undefined,
-  };
 }

@@ -2,7 +2,8 @@
  * Checks the Secret of each domain's certificate, and serves what it finds there once key and
  * certificate belong together: one file for Postfix, Dovecot and nginx, replaced by a rename, so
  * that nobody ever reads two halves. Then Postfix and Dovecot are told; nginx reads it at each
- * handshake. A pair that is broken changes nothing.
+ * handshake. A pair that is broken, or gone, changes nothing: after a restart of the pod the last
+ * one that could be served, of which the operator keeps a copy, stands in for it.
  *
  * While a domain has no certificate, its file is a link to that of another domain: the programs
  * find all files that they name, so the others are served, and its own clients see a wrong name.
@@ -13,9 +14,9 @@
 import { mkdir, readdir, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Logger } from "pino";
-import { joinedPem, readPair, sha256Of } from "../../certificates/pair.ts";
+import { joinedPem, type ReadPair, readPair, sha256Of } from "../../certificates/pair.ts";
 import { codeOf, messageOf } from "../../lib/text.ts";
-import { domainFolder, folders, givenTls } from "../../pod/layout.ts";
+import { domainFolder, folders, givenTls, lastTls } from "../../pod/layout.ts";
 import * as events from "../events.ts";
 import { readIfThere, replaceFile } from "../files.ts";
 import { tellProgram } from "../programs.ts";
@@ -148,15 +149,13 @@ export class Certificates {
         const mounted = domainFolder(tlsFolder, domain);
         const data = await linkAt(join(mounted, "..data"));
         if (data !== undefined && data === known.data) continue;
-        const isNew = await this.#serve(
-          domain,
-          known,
-          await givenPair(data === undefined ? mounted : join(mounted, data)),
-        );
+        const folder = data === undefined ? mounted : join(mounted, data);
+        const isNew = await this.#serveGiven(domain, known, folder);
+        const isLast = !known.serves && (await this.#serveLast(domain, known, join(folder, lastTls)));
         known.data = data;
-        if (isNew && inUse.includes(domain)) isChanged = true;
+        if ((isNew || isLast) && inUse.includes(domain)) isChanged = true;
       } catch (thrown) {
-        this.#refuse(domain, known, `it can't be read or written: ${codeOf(thrown) ?? messageOf(thrown)}`);
+        this.#refuse(domain, known, unreadable(thrown));
       }
     }
     await this.#standIn(domains).catch((thrown: unknown) =>
@@ -166,7 +165,12 @@ export class Certificates {
   }
 
   /** Whether what is served has changed. */
-  async #serve(domain: string, known: Known, given: GivenPair): Promise<boolean> {
+  async #serveGiven(domain: string, known: Known, folder: string): Promise<boolean> {
+    const given = await givenPair(folder).catch((thrown: unknown) => ({ unread: unreadable(thrown) }));
+    if ("unread" in given) {
+      this.#refuse(domain, known, given.unread);
+      return false;
+    }
     if (known.checked && isSame(known.checked, given)) return false;
     const pair = readPair(given);
     if ("problem" in pair) {
@@ -174,6 +178,21 @@ export class Certificates {
       this.#refuse(domain, known, pair.problem);
       return false;
     }
+    const isNew = await this.#serve(domain, known, pair);
+    known.checked = given;
+    delete known.refusal;
+    return isNew;
+  }
+
+  /** Why the given one is not served is still said in the log. */
+  async #serveLast(domain: string, known: Known, folder: string): Promise<boolean> {
+    const given = await givenPair(folder).catch(() => undefined);
+    const pair = given && readPair(given);
+    return pair !== undefined && !("problem" in pair) && this.#serve(domain, known, pair);
+  }
+
+  /** Whether it is another one than before. */
+  async #serve(domain: string, known: Known, pair: ReadPair): Promise<boolean> {
     const pem = joinedPem(pair);
     // as it is after a restart of this daemon alone
     const isNew = !known.serves || (await readIfThere(this.#fileOf(domain))) !== pem;
@@ -184,9 +203,7 @@ export class Certificates {
       events.certificateServed(this.#options.log, { domain, ...served });
     }
     known.served = served;
-    known.checked = given;
     known.serves = true;
-    delete known.refusal;
     return isNew;
   }
 
@@ -232,6 +249,8 @@ export class Certificates {
     }
   }
 }
+
+const unreadable = (thrown: unknown) => `it can't be read or written: ${codeOf(thrown) ?? messageOf(thrown)}`;
 
 /** Where a link leads; undefined where there is none. */
 const linkAt = (path: string): Promise<string | undefined> => readlink(path).catch(() => undefined);

@@ -12,7 +12,7 @@ import {
   type RelayMount,
   type RelayProbe,
 } from "../../../pod/containers.ts";
-import { domainFolder, givenTls, planFile, vmail } from "../../../pod/layout.ts";
+import { domainFolder, givenTls, lastTls, planFile, vmail } from "../../../pod/layout.ts";
 import { appVersionsKey } from "../../../pod/relay-config.ts";
 import { builtInResources, emptyLimit, runLimit, scratchLimit } from "../../../pod/resources.ts";
 import { turnSecretKey } from "../../../pod/turn.ts";
@@ -178,10 +178,17 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
         : { name, configMap: { name: own, optional: true } };
     }
     case "tls":
-      // 0440 and fsGroup: the daemons' group may read the key, nobody else.
+      // 0440 and fsGroup: the daemons' group may read the key, nobody else. Optional: a Secret that is
+      // gone must keep no pod from starting that has the last certificate.
       return {
-        name: "tls",
-        secret: { secretName: tlsSecretName, items: items(givenTls.certificate, givenTls.key), defaultMode: 0o440 },
+        name: volumeNames.tls,
+        projected: {
+          sources: [
+            { secret: { name: tlsSecretName, items: tlsItems(), optional: true } },
+            { secret: { name: names.lastTlsSecret, items: tlsItems(`${lastTls}/`), optional: true } },
+          ],
+          defaultMode: 0o440,
+        },
       };
     case "dkim": {
       const name = volumeNames.dkim;
@@ -231,6 +238,8 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
  * The keys of a Secret or ConfigMap that the pod sees, each as a file of its name: nothing else in
  * the object reaches the pod.
  */
+const tlsItems = (folder = "") => [givenTls.certificate, givenTls.key].map((key) => ({ key, path: `${folder}${key}` }));
+
 const items = (...keys: string[]) => keys.map((key) => ({ key, path: key }));
 
 /** Of the template of a server's pods: what the spec says, and before it what is ours. */

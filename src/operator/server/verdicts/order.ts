@@ -26,7 +26,8 @@ export function orderIn(
 }
 
 /** Of a certificate that is good for now: what became of its renewal, and why names are missing. */
-export function renewalNote({ certificate: { acme } }: Pick<Seen, "certificate">): string {
+export function renewalNote({ certificate: { acme, note } }: Pick<Seen, "certificate">): string {
+  if (note !== undefined) return `; ${note}`;
   if (!acme?.status) return "";
   const { problem, left } = acme.status;
   const names = Object.entries(left).map(([name, says]) => `; the authority refused ${name}: ${says}`);

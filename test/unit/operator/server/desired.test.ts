@@ -170,7 +170,8 @@ test("a given Secret is mounted", () => {
     { ...selfSigned, certificate: { source: "Secret", secretName: "mine" } },
   );
   const { volumes } = all.StatefulSet.spec.template.spec;
-  expect(volumes.find(({ name }: Loose) => name === "tls").secret.secretName).toBe("mine");
+  const { sources } = volumes.find(({ name }: Loose) => name === "tls").projected;
+  expect(sources.map(({ secret }: Loose) => secret.name)).toEqual(["mine", "nine-tls-last"]);
 });
 
 test("own pages take the place of the built-in ones", () => {
@@ -427,7 +428,13 @@ describe("what a pod sees of Secrets and ConfigMaps that a person names", () => 
   const key = (name: string) => ({ key: name, path: name });
 
   test("a certificate and its key, and no other key", () => {
-    expect(volume("tls", {}).secret.items).toEqual([key("tls.crt"), key("tls.key")]);
+    expect(volume("tls", {}).projected.sources.map(({ secret }: Loose) => secret.items)).toEqual([
+      [key("tls.crt"), key("tls.key")],
+      [
+        { key: "tls.crt", path: "last/tls.crt" },
+        { key: "tls.key", path: "last/tls.key" },
+      ],
+    ]);
   });
 
   test.each([

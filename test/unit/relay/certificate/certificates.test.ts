@@ -95,6 +95,45 @@ test("a broken pair leaves the one that is served, and the daemon ready", async 
   expect(readFileSync(servedFile(), "utf8")).toBe(pair.keyPem + pair.certificatePem);
 });
 
+/** What the operator has kept. */
+const giveLast = ({ certificatePem, keyPem }: KeyPair, domain = "_pair.test") => {
+  const folder = join(tlsFolder, domain, "last");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "tls.crt"), certificatePem);
+  writeFileSync(join(folder, "tls.key"), keyPem);
+};
+
+test.each([
+  { when: "is gone", given: async () => ({}) },
+  { when: "is broken", given: async () => ({ ...(await newPair()), keyPem: (await newPair()).keyPem }) },
+  { when: "has a certificate alone", given: async () => ({ certificatePem: (await newPair()).certificatePem }) },
+])("when the Secret $when, a pod that starts serves the last pair, until there is another", async ({ given }) => {
+  const [last, next] = [await newPair(), await newPair()];
+  give(await given());
+  giveLast(last);
+  const { problem, said } = await look();
+  expect(problem).toBeUndefined();
+  expect(said).toContain("certificate rejected, not served");
+  expect(readFileSync(servedFile(), "utf8")).toBe(last.keyPem + last.certificatePem);
+  give(next);
+  await look();
+  expect(readFileSync(servedFile(), "utf8")).toBe(next.keyPem + next.certificatePem);
+});
+
+test("the last pair takes the place of nothing that is served, and a broken one is not served", async () => {
+  const [pair, last] = [await newPair(), await newPair()];
+  give(pair);
+  giveLast(last);
+  await look();
+  rmSync(join(tlsFolder, "_pair.test", "tls.key"));
+  expect((await look()).problem).toBeUndefined();
+  expect(readFileSync(servedFile(), "utf8")).toBe(pair.keyPem + pair.certificatePem);
+  rmSync(servedFile());
+  giveLast({ ...last, keyPem: pair.keyPem });
+  expect((await look()).problem).toContain("ENOENT");
+  expect(existsSync(servedFile())).toBe(false);
+});
+
 test("without a folder nothing is missed", async () => {
   const certificates = new Certificates({ runFolder, domains: () => served, log: collectingLog().log });
   await certificates.start();
