@@ -42,7 +42,7 @@ export function readDkimKeys(texts: Texts, madeAt: string): { value: DkimKeys } 
       return key ? [{ selector, key, state, since }] : [];
     }),
   );
-  if (!keys.some(isRequired)) return { problem: `no private RSA key in a file such as ${rsaKey.file}` };
+  if (!keys.some(isRequired)) return { problem: `no private key in ${rsaKey.file}` };
   return { value: { rotation: whole, keys } };
 }
 
