@@ -523,7 +523,7 @@ function swapCertificate(folder: string, pair: KeyPair) {
   swapFolder(folder, texts);
 }
 
-/** As the kubelet does it where a Secret is optional: its files are gone, and those of the other stay. */
+/** As the kubelet does it where a Secret is optional: its files are gone, the others stay. */
 function takeCertificate(folder: string, last?: KeyPair) {
   for (const name of Object.values(givenTls)) rmSync(join(folder, name), { force: true });
   const texts = last && {

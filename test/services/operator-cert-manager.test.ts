@@ -255,7 +255,7 @@ describe.skipIf(missing !== undefined)("with a real API server and real controll
 
     test("what the authority refuses is told in its own words", async () => {
       await cluster.makeServer("blocked", { domain: `blocked.${zone}`, certificate });
-      // nothing of a Certificate is watched: a person who looks, or the time, makes the operator ask
+      // nothing of a Certificate is watched: an edit, or the time, makes the operator ask
       const refused = async () => {
         await touch("blocked");
         const { message = "" } = (await cluster.condition("blocked", "CertificateReady")) ?? {};

@@ -166,7 +166,8 @@ export function dnsChildren(server: ChatmailServer, seen: Seen): DesiredChild[] 
 }
 
 /**
- * What cert-manager is asked for, and a copy of a certificate that can be served, whatever else is wrong with it: it is served. Also
+ * What cert-manager is asked for, and a copy of a certificate that can be served, whatever else is
+ * wrong with it: it is served. Also
  * while the server is paused, as certificates are looked after.
  */
 export const certificateChildren = (

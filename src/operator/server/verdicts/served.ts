@@ -11,7 +11,7 @@ import { timeText } from "../time-text.ts";
 import type { Check } from "./check.ts";
 import { orderIn } from "./order.ts";
 
-/** What is asked of the pod; undefined while it is not ready, or where nothing is known to compare. */
+/** What is asked of the pod; undefined while it is not ready, or nothing is known to compare. */
 export function wantedServed(server: ChatmailServer, { certificate, pod }: Seen): WantedServed | undefined {
   // a Secret that is gone or broken takes nothing away: what was served last is served on
   const sha256 = certificate.facts?.sha256 ?? certificate.last?.sha256 ?? server.status?.certificate?.sha256;
