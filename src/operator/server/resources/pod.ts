@@ -178,8 +178,8 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
         : { name, configMap: { name: own, optional: true } };
     }
     case "tls":
-      // 0440 and fsGroup: the daemons' group may read the key, nobody else. Optional: a Secret that is
-      // gone must keep no pod from starting that has the last certificate.
+      // 0440 and fsGroup: the daemons' group may read the key, nobody else. Optional: a Secret that
+      // is gone must keep no pod from starting that has the last certificate.
       return {
         name: volumeNames.tls,
         projected: {
