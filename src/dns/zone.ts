@@ -140,7 +140,9 @@ export class Zones {
       const { reply } = asked;
       const all = [...reply.answers, ...reply.authorities];
       const delegated = all.find((each) => each.type === "NS" && isBelow(plain(each.name), zone.name));
-      const name = plain((delegated ?? all.find(({ type }) => type === "SOA"))?.name ?? ".");
+      // of the zone itself the answer is its own NS records, without an SOA record
+      const own = all.find((each) => each.type === "NS" && plain(each.name) === zone.name);
+      const name = plain((delegated ?? all.find(({ type }) => type === "SOA") ?? own)?.name ?? ".");
       if (delegated)
         return {
           name,
@@ -150,11 +152,11 @@ export class Zones {
       if (!reply.authoritative) continue;
       if (name === zone.name) return { ...zone, hasKeys: "hasKeys" in zone ? (zone as Zone).hasKeys : undefined };
       // the same servers have the zone below, too
-      const own = await this.ask(server, { name: `${name}.`, type: "NS" });
-      if (!("reply" in own)) continue;
+      const below = await this.ask(server, { name: `${name}.`, type: "NS" });
+      if (!("reply" in below)) continue;
       return {
         name,
-        servers: await this.#serversOf(nsRecords(own.reply.answers, name), own.reply),
+        servers: await this.#serversOf(nsRecords(below.reply.answers, name), below.reply),
         hasKeys: await this.#hasKeys(server, name),
       };
     }
