@@ -70,10 +70,10 @@ export default defineConfig({
       part("unit", { name: "unit", shared: true, workers: availableParallelism() }),
       // most of a file's time is waiting: each has relays of its own, and names of its own in the
       // lab's DNS
-      part("services", { name: "services", files: { exclude: alone }, workers: 5, turn: 1 }),
+      part("services", { name: "services", files: { exclude: alone }, workers: 3, turn: 1 }),
       part("services", { name: "services, alone", files: { include: alone }, workers: 2, turn: 2 }),
       // each has servers of its own; all share one operator
-      part("cluster", { name: "cluster", files: { exclude: onWholeCluster }, workers: 3, turn: 3 }),
+      part("cluster", { name: "cluster", files: { exclude: onWholeCluster }, workers: 1, turn: 3 }),
       part("cluster", { name: "cluster, alone", files: { include: onWholeCluster }, workers: 1, turn: 4 }),
     ],
   },

@@ -100,9 +100,9 @@ async function prepare(suite: SuiteName): Promise<Record<string, string> | strin
   return { ...env, ...(previous && { PREVIOUS: JSON.stringify(previous) }) };
 }
 
-/** Suites that wait for most of their time run beside each other. */
-const alone = chosen.filter((suite) => suite === "unit");
-const besides = chosen.filter((suite) => suite !== "unit");
+/** Suites that run beside each other: none, see decision 0050. */
+const alone = chosen;
+const besides: SuiteName[] = [];
 
 /**
  * Runs one suite with vitest, inside the lab where it needs one, and counts from vitest's own
