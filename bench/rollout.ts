@@ -21,6 +21,7 @@ interface Figures {
   reads: number;
   writes: number;
   writesPerServer: number;
+  written: Record<string, number>;
   mostDown: number;
   podsReplaced: number;
 }
@@ -34,12 +35,13 @@ async function phase(name: string, work: (of: FleetRollout) => Promise<unknown>)
   fleet.pods.takeMostDown();
   const [startedAt, podsBefore] = [performance.now(), fleet.pods.started.length];
   await work(fleet);
-  const { reads, writes } = fleet.takeCalls();
+  const { reads, writes, written } = fleet.takeCalls();
   figures[name] = {
     seconds: Math.round((performance.now() - startedAt) / 100) / 10,
     reads,
     writes,
     writesPerServer: Math.round((writes / size) * 10) / 10,
+    written: Object.fromEntries(Object.entries(written).filter(([, count]) => count > 0)),
     mostDown: fleet.pods.takeMostDown(),
     podsReplaced: fleet.pods.started.length - podsBefore,
   };

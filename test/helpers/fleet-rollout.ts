@@ -12,11 +12,14 @@ import { until } from "./until.ts";
 const name = "many";
 export const imageOf = (version: string) => `${relayImage.replace(/:[^:]*$/, "")}:${version}`;
 
-/** Calls of the operator to the API server. */
+/** Calls of the operator to the API server, without those of its Lease, which go by time. */
 export interface Calls {
   reads: number;
   writes: number;
+  /** Writes by resource. */
+  written: Record<string, number>;
 }
+const noCalls: Calls = { reads: 0, writes: 0, written: {} };
 
 export class FleetRollout {
   readonly cluster: OperatorCluster;
@@ -24,7 +27,7 @@ export class FleetRollout {
   readonly size: number;
   readonly #patienceMs: number;
   #operator: RunningOperator;
-  #past: Calls = { reads: 0, writes: 0 };
+  #past = noCalls;
 
   private constructor(cluster: OperatorCluster, pods: DryCluster, options: { size: number; patienceMs: number }) {
     this.cluster = cluster;
@@ -125,13 +128,12 @@ export class FleetRollout {
   /** Since the last call of this. */
   takeCalls(): Calls {
     const now = this.#calls();
-    this.#past = { reads: this.#past.reads - now.reads, writes: this.#past.writes - now.writes };
+    this.#past = sum(this.#past, now, -1);
     return now;
   }
 
   #calls(): Calls {
-    const { reads, writes } = callsIn(this.#operator.client.requests);
-    return { reads: this.#past.reads + reads, writes: this.#past.writes + writes };
+    return sum(this.#past, callsIn(this.#operator.client.requests));
   }
 
   async close(): Promise<void> {
@@ -145,6 +147,26 @@ export const isCanary = (nth: number, size: number): boolean => nth < Math.max(3
 export const nameOf = (nth: number) => `s-${nth}`;
 
 function callsIn(requests: Counter): Calls {
-  const reads = requests.total({ method: "GET" });
-  return { reads, writes: requests.total() - reads };
+  const calls = { reads: 0, writes: 0, written: {} as Record<string, number> };
+  for (const { labels, value } of requests.entries()) {
+    const { method, resource = "" } = labels;
+    if (resource === "leases") continue;
+    if (method === "GET") calls.reads += value;
+    else {
+      calls.writes += value;
+      calls.written[resource] = (calls.written[resource] ?? 0) + value;
+    }
+  }
+  return calls;
+}
+
+function sum(one: Calls, other: Calls, sign: 1 | -1 = 1): Calls {
+  const names = new Set([...Object.keys(one.written), ...Object.keys(other.written)]);
+  return {
+    reads: one.reads + sign * other.reads,
+    writes: one.writes + sign * other.writes,
+    written: Object.fromEntries(
+      [...names].map((name) => [name, (one.written[name] ?? 0) + sign * (other.written[name] ?? 0)]),
+    ),
+  };
 }
