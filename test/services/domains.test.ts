@@ -572,8 +572,7 @@ describe("while it runs", () => {
     expect(served.sort()).toEqual([...all].sort());
 
     await pod.usePlan(four);
-    // a login in the moment in which Dovecot reads its configuration is closed
-    await until("its mail", async () => (await messagesOf(member)) === 1);
+    expect(await messagesOf(member)).toBe(1);
     await pod.usePlan(textOf(domainsOf(literal)));
     await areConnected(waiting);
   });
