@@ -25,6 +25,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -91,7 +92,7 @@ func run(host, ca, token, from, metrics string, workers int) error {
 		return err
 	}
 	children := []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{},
-		&appsv1.StatefulSet{}, &corev1.Pod{}, &batchv1.CronJob{}, &batchv1.Job{}}
+		&appsv1.StatefulSet{}, &corev1.Pod{}, &batchv1.CronJob{}, &batchv1.Job{}, &networkingv1.NetworkPolicy{}}
 	byObject := map[client.Object]cache.ByObject{}
 	for _, child := range children {
 		byObject[child] = cache.ByObject{Label: ours}
@@ -232,6 +233,8 @@ func empty(object client.Object) {
 		*o = appsv1.StatefulSet{}
 	case *batchv1.CronJob:
 		*o = batchv1.CronJob{}
+	case *networkingv1.NetworkPolicy:
+		*o = networkingv1.NetworkPolicy{}
 	}
 }
 
@@ -249,6 +252,8 @@ func (r *reconciler) typed(kind string) (client.Object, error) {
 		return &appsv1.StatefulSet{}, nil
 	case "CronJob":
 		return &batchv1.CronJob{}, nil
+	case "NetworkPolicy":
+		return &networkingv1.NetworkPolicy{}, nil
 	}
 	return nil, fmt.Errorf("no child is a %s", kind)
 }
