@@ -4,6 +4,7 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
+import { remembered } from "../lib/remembered.ts";
 import { type PemBlock, pemBlocks } from "./pem.ts";
 
 export interface ReadPair {
@@ -124,14 +125,20 @@ function keyProblem(key: KeyObject): string | undefined {
  * What OpenSSL says, which Postfix, Dovecot and nginx load it with: a weak signature, for example.
  */
 function loadProblem(pair: ReadPair): string | undefined {
+  const { cert, key } = partsOf(pair);
+  return loadedBefore(cert, key);
+}
+
+/** Takes a millisecond, and is asked at each reconcile. */
+const loadedBefore = remembered((cert: string, key: string): string | undefined => {
   try {
     // the level of Debian's programs; Node's own may be another
-    createSecureContext({ ...partsOf(pair), ciphers: "DEFAULT@SECLEVEL=2" });
+    createSecureContext({ cert, key, ciphers: "DEFAULT@SECLEVEL=2" });
     return undefined;
   } catch (thrown) {
     return `no server can use tls.crt with tls.key: ${(thrown as Error).message.split(":").at(-1)}`;
   }
-}
+}, 4096);
 
 const partsOf = ({ certificate, chain, key }: ReadPair) => ({
   cert: [certificate, ...chain].map((each) => each.toString()).join(""),

@@ -1,6 +1,7 @@
 /** A domain's DKIM key as the DNS needs it. */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
+import { remembered } from "../lib/remembered.ts";
 
 /**
  * RFC 8301 §3.2, and what other chatmail relays use: a longer one would not fit one TXT string more
@@ -21,8 +22,13 @@ export interface PublicDkimKey {
   base64: string;
 }
 
-/** The public half of a private key in PEM; undefined where that is none that can sign mail. */
-export function publicDkimKey(privateKeyPem: string): PublicDkimKey | undefined {
+/**
+ * The public half of a private key in PEM; undefined where that is none that can sign mail. It is
+ * asked for at each reconcile, and takes half a millisecond to read.
+ */
+export const publicDkimKey = remembered(publicHalf, 4096);
+
+function publicHalf(privateKeyPem: string): PublicDkimKey | undefined {
   const key = readKey(privateKeyPem);
   const der = key?.export({ type: "spki", format: "der" }) as Buffer | undefined;
   if (!key || !der) return undefined;
