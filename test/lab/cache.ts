@@ -92,6 +92,10 @@ function prune(name: string, keepPath: string) {
   const alive = (pid: number) => existsSync(`/proc/${pid}`);
   const keep = keepPath.slice(cacheDir.length + 1);
   for (const file of superseded(entries, name, keep, { now: Date.now(), alive })) {
-    rmSync(join(cacheDir, file), { recursive: true, force: true });
+    try {
+      rmSync(join(cacheDir, file), { recursive: true, force: true });
+    } catch {
+      // file systems are mounted in the draft of one that was killed: they go, and it goes next time
+    }
   }
 }
