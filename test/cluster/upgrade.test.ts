@@ -179,7 +179,8 @@ async function editTakesEffect(relay: Relay): Promise<void> {
   await until(`${relay.name} to take ${wanted} MiB`, inForce, patience);
   const isSaid = async () => {
     const { status } = await serverReady(relay.name, relay.at);
-    return status?.conditions?.some(({ type, reason }) => type === "UpToDate" && reason === "PlanUsed");
+    const reason = status?.conditions?.find(({ type }) => type === "UpToDate")?.reason;
+    return reason === "PlanUsed" || reason === "UpdateWaits";
   };
   await until(`the status of ${relay.name} to say so`, isSaid, patience);
 }
