@@ -95,7 +95,7 @@ function prune(name: string, keepPath: string) {
     try {
       rmSync(join(cacheDir, file), { recursive: true, force: true });
     } catch {
-      // file systems are mounted in the draft of one that was killed: they go, and it goes next time
+      // file systems are mounted in the draft of one that was killed: it goes when they have gone
     }
   }
 }
