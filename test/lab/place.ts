@@ -5,12 +5,23 @@
 import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { refuse } from "../../scripts/options.ts";
 
 /**
  * Name of the kind cluster, the Docker network, the cgroup, and the prefix of containers. LAB_NAME
  * makes a second lab on one machine.
  */
 export const labName = process.env.LAB_NAME || "chatmail-lab";
+if (!isLabName(labName))
+  refuse(
+    `LAB_NAME must have 1 to 40 lower-case letters, digits and hyphens, without a hyphen at either end, and is ${JSON.stringify(labName)}`,
+    "LAB_NAME=other npm run lab -- up",
+  );
+
+/** As images and containers may be named; the path of a socket has 107 bytes at most. */
+export function isLabName(text: string): boolean {
+  return /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/.test(text);
+}
 
 export const addresses = {
   subnet: "198.51.100.0/24",

@@ -11,10 +11,29 @@ import { mountsUnder } from "../../lab/down.ts";
 import { judgeEngine } from "../../lab/engine.ts";
 import { configId, fullName } from "../../lab/load-image.ts";
 import { completeZone, zoneName } from "../../lab/names.ts";
+import { isLabName } from "../../lab/place.ts";
 import { isNewEnough } from "../../lab/programs.ts";
 import { estimate } from "../../lab/progress.ts";
 import { parseRoutes } from "../../lab/routes.ts";
 import { humanBytes, type LabStatus, proportionalBytes, statusText } from "../../lab/status.ts";
+
+test.each([
+  ["chatmail-lab", true],
+  ["x", true],
+  ["2", true],
+  ["a".repeat(40), true],
+  ["a".repeat(41), false],
+  ["", false],
+  ["a b", false],
+  ["Lab", false],
+  ["-lab", false],
+  ["lab-", false],
+  ["lab.two", false],
+  ["../lab", false],
+  ["lab\n", false],
+])("LAB_NAME %j: %s", (name, isOne) => {
+  expect(isLabName(name)).toBe(isOne);
+});
 
 describe("cache", () => {
   test("the key follows the content, not the place, and knows where parts end", () => {
