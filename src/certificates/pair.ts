@@ -40,7 +40,8 @@ export function readPair(options: { certificatePem: string; keyPem: string }): R
     return { problem: `tls.key is not the key of the certificate in tls.crt${where}` };
   }
   const pair = { certificate, chain, key: key.read };
-  const problem = keyProblem(key.read) ?? loadProblem(pair);
+  const parts = partsOf(pair);
+  const problem = keyProblem(key.read) ?? loadProblem(parts.cert, parts.key);
   return problem === undefined ? pair : { problem };
 }
 
@@ -123,14 +124,9 @@ function keyProblem(key: KeyObject): string | undefined {
 
 /**
  * What OpenSSL says, which Postfix, Dovecot and nginx load it with: a weak signature, for example.
+ * It takes a millisecond, and is requested at each reconcile.
  */
-function loadProblem(pair: ReadPair): string | undefined {
-  const { cert, key } = partsOf(pair);
-  return loadedBefore(cert, key);
-}
-
-/** Takes a millisecond, and is asked at each reconcile. */
-const loadedBefore = remembered((cert: string, key: string): string | undefined => {
+const loadProblem = remembered((cert: string, key: string): string | undefined => {
   try {
     // the level of Debian's programs; Node's own may be another
     createSecureContext({ cert, key, ciphers: "DEFAULT@SECLEVEL=2" });
@@ -138,7 +134,7 @@ const loadedBefore = remembered((cert: string, key: string): string | undefined 
   } catch (thrown) {
     return `no server can use tls.crt with tls.key: ${(thrown as Error).message.split(":").at(-1)}`;
   }
-}, 4096);
+});
 
 const partsOf = ({ certificate, chain, key }: ReadPair) => ({
   cert: [certificate, ...chain].map((each) => each.toString()).join(""),

@@ -23,12 +23,12 @@ export interface PublicDkimKey {
 }
 
 /**
- * The public half of a private key in PEM; undefined where that is none that can sign mail. It is
- * asked for at each reconcile, and takes half a millisecond to read.
+ * The public key of a private key in PEM; undefined where that is not a key that can sign mail.
+ * Requested at each reconcile, and it takes half a millisecond to read.
  */
-export const publicDkimKey = remembered(publicHalf, 4096);
+export const publicDkimKey = remembered(readPublicKey);
 
-function publicHalf(privateKeyPem: string): PublicDkimKey | undefined {
+function readPublicKey(privateKeyPem: string): PublicDkimKey | undefined {
   const key = readKey(privateKeyPem);
   const der = key?.export({ type: "spki", format: "der" }) as Buffer | undefined;
   if (!key || !der) return undefined;
@@ -42,7 +42,7 @@ function publicHalf(privateKeyPem: string): PublicDkimKey | undefined {
   return { type: "ed25519", base64: der.subarray(-32).toString("base64") };
 }
 
-/** Tells keys apart: SHA-256 of the public half, hexadecimal. */
+/** Tells keys apart: SHA-256 of the public key, hexadecimal. */
 export const dkimFingerprint = ({ type, base64 }: PublicDkimKey): string =>
   createHash("sha256").update(`${type} ${base64}`).digest("hex");
 

@@ -3,11 +3,12 @@ import { BoundedMap } from "./bounded-map.ts";
 
 /**
  * A pure function of texts that costs far more than a digest of them: the results of the `most`
- * used last are kept, under digests, so that no text stays in memory for it.
+ * used last are kept, under digests, so that no text stays in memory for it. The built-in number is
+ * enough for several thousand servers.
  */
 export function remembered<Texts extends readonly string[], Result>(
   make: (...texts: Texts) => Result,
-  most: number,
+  most = 4096,
 ): (...texts: Texts) => Result {
   const known = new BoundedMap<string, { result: Result }>(most);
   return (...texts) => {
