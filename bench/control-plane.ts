@@ -289,6 +289,7 @@ async function edit(server: ApiServer, size: number): Promise<number[]> {
         resolve();
       };
     });
+    // a prime: of 100 or 1,000 servers each gets another value when it is edited again
     const patch = { spec: { messages: { maxSize: `${31 + (at % 97)}Mi` } } };
     await must(server.request("PATCH", serverPath(target), patch, "application/merge-patch+json"));
     await changed;

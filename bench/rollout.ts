@@ -41,7 +41,7 @@ async function phase(name: string, work: (of: FleetRollout) => Promise<unknown>)
     reads,
     writes,
     writesPerServer: Math.round((writes / size) * 10) / 10,
-    written: Object.fromEntries(Object.entries(written).filter(([, count]) => count > 0)),
+    written,
     mostDown: fleet.pods.takeMostDown(),
     podsReplaced: fleet.pods.started.length - podsBefore,
   };

@@ -23,8 +23,7 @@ export interface Template {
 
 /**
  * The spec of every server of the bench. No node ports: API servers have 2,768 of them, which 395
- * servers use up. Nobody looks the records up: the
- * other programs can't.
+ * servers use up. The records are not looked up: the other programs can't do that.
  */
 export const specOf = (domain: string) => ({
   domain,

@@ -8,6 +8,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { annotations } from "../../src/api/names.ts";
 import type { StatefulSet } from "../../src/kube/kinds.ts";
 import { ports } from "../../src/mail/ports.ts";
@@ -90,13 +91,15 @@ const setOf = ({ name, at }: Relay) => kubectlJson<StatefulSet>(["-n", at, "get"
 const podOf = ({ name, at }: Relay) => kubectlJson<LivePod>(["-n", at, "get", "pod", `${name}-0`]);
 const imageOf = (pod: LivePod) => pod.spec?.containers[0]?.image;
 
+const upToDateReason = (status: WrittenServer["status"]) =>
+  status?.conditions?.find(({ type }) => type === "UpToDate")?.reason;
+
 /** Gives its turn to a relay that waits for a person. */
 async function giveTurn(relay: Relay): Promise<void> {
   const pod = (await podOf(relay)).metadata.uid;
   const waits = async () => {
-    const server = await getServer(relay.name, relay.at);
-    const upToDate = server.status?.conditions?.find(({ type }) => type === "UpToDate");
-    return upToDate?.reason === "UpdateWaits" ? server.status?.relay?.target : undefined;
+    const { status } = await getServer(relay.name, relay.at);
+    return upToDateReason(status) === "UpdateWaits" ? status?.relay?.target : undefined;
   };
   const target = await until(`${relay.name} to wait for its turn`, waits, patience);
   expect((await podOf(relay)).metadata.uid).toBe(pod);
@@ -179,7 +182,7 @@ async function editTakesEffect(relay: Relay): Promise<void> {
   await until(`${relay.name} to take ${wanted} MiB`, inForce, patience);
   const isSaid = async () => {
     const { status } = await serverReady(relay.name, relay.at);
-    const reason = status?.conditions?.find(({ type }) => type === "UpToDate")?.reason;
+    const reason = upToDateReason(status);
     return reason === "PlanUsed" || reason === "UpdateWaits";
   };
   await until(`the status of ${relay.name} to say so`, isSaid, patience);

@@ -19,7 +19,9 @@ export interface Calls {
   /** Writes by resource. */
   written: Record<string, number>;
 }
-const noCalls: Calls = { reads: 0, writes: 0, written: {} };
+/** By resource what was written, and how often something was read. */
+type Counts = ReadonlyMap<string, number>;
+const reads = "(reads)";
 
 export class FleetRollout {
   readonly cluster: OperatorCluster;
@@ -27,7 +29,7 @@ export class FleetRollout {
   readonly size: number;
   readonly #patienceMs: number;
   #operator: RunningOperator;
-  #past = noCalls;
+  #past: Counts = new Map();
 
   private constructor(cluster: OperatorCluster, pods: DryCluster, options: { size: number; patienceMs: number }) {
     this.cluster = cluster;
@@ -120,20 +122,26 @@ export class FleetRollout {
 
   /** Ends the operator as a process that is killed, and starts another one. */
   restart(): void {
-    this.#past = this.#calls();
+    this.#past = this.#counts();
     this.#operator.kill();
     this.#operator = this.cluster.startOperator();
   }
 
   /** Since the last call of this. */
   takeCalls(): Calls {
-    const now = this.#calls();
-    this.#past = sum(this.#past, now, -1);
-    return now;
+    const counts = this.#counts();
+    this.#past = plus(this.#past, counts, -1);
+    const written = [...counts].filter(([name, count]) => name !== reads && count > 0);
+    return {
+      reads: counts.get(reads) ?? 0,
+      writes: written.reduce((sum, [, count]) => sum + count, 0),
+      written: Object.fromEntries(written),
+    };
   }
 
-  #calls(): Calls {
-    return sum(this.#past, callsIn(this.#operator.client.requests));
+  /** Of this operator, and of those before it, without what was taken. */
+  #counts(): Counts {
+    return plus(this.#past, countsIn(this.#operator.client.requests));
   }
 
   async close(): Promise<void> {
@@ -146,27 +154,18 @@ export class FleetRollout {
 export const isCanary = (nth: number, size: number): boolean => nth < Math.max(3, size / 100);
 export const nameOf = (nth: number) => `s-${nth}`;
 
-function callsIn(requests: Counter): Calls {
-  const calls = { reads: 0, writes: 0, written: {} as Record<string, number> };
+function countsIn(requests: Counter): Counts {
+  const counts = new Map<string, number>();
   for (const { labels, value } of requests.entries()) {
     const { method, resource = "" } = labels;
-    if (resource === "leases") continue;
-    if (method === "GET") calls.reads += value;
-    else {
-      calls.writes += value;
-      calls.written[resource] = (calls.written[resource] ?? 0) + value;
-    }
+    const name = method === "GET" ? reads : resource;
+    if (resource !== "leases") counts.set(name, (counts.get(name) ?? 0) + value);
   }
-  return calls;
+  return counts;
 }
 
-function sum(one: Calls, other: Calls, sign: 1 | -1 = 1): Calls {
-  const names = new Set([...Object.keys(one.written), ...Object.keys(other.written)]);
-  return {
-    reads: one.reads + sign * other.reads,
-    writes: one.writes + sign * other.writes,
-    written: Object.fromEntries(
-      [...names].map((name) => [name, (one.written[name] ?? 0) + sign * (other.written[name] ?? 0)]),
-    ),
-  };
+function plus(one: Counts, other: Counts, sign: 1 | -1 = 1): Counts {
+  const sum = new Map(one);
+  for (const [name, count] of other) sum.set(name, (sum.get(name) ?? 0) + sign * count);
+  return sum;
 }

@@ -3,7 +3,6 @@
  * engine, in one network namespace, with the same commands, users, rights, mounts, limits of memory
  * and read-only roots that the StatefulSet gives them.
  */
-
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
