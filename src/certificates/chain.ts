@@ -106,7 +106,9 @@ const lastEndFirst = (one: X509Certificate, other: X509Certificate) =>
 const firstEnd = (path: readonly X509Certificate[]) =>
   new Date(Math.min(...path.map(({ validTo }) => Date.parse(validTo))));
 
-const nameOf = ({ subject }: X509Certificate) => nameText(subject);
+/** What authorities issue by ACME or in a cluster has names and no subject. */
+const nameOf = ({ subject, subjectAltName }: X509Certificate) =>
+  nameText(subject || subjectAltName?.split(", ")[0]?.replace(/^[A-Za-z ]+:/, ""));
 
 /** "C=US\nO=…\nCN=R11" → R11; the last line where there is no CN. */
 function nameText(name: string | undefined): string {
