@@ -18,6 +18,7 @@ import { report } from "./verbs/report.ts";
 import { restart } from "./verbs/restart.ts";
 import { resume } from "./verbs/resume.ts";
 import { rollout } from "./verbs/rollout.ts";
+import { rotateDkim } from "./verbs/rotate-dkim.ts";
 import { spec } from "./verbs/spec.ts";
 import { status } from "./verbs/status.ts";
 import { update } from "./verbs/update.ts";
@@ -39,6 +40,7 @@ export const verbs: readonly Verb[] = [
   restart,
   update,
   rollout,
+  rotateDkim,
   report,
   completion,
 ];

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundlePlugin } from "../../scripts/plugin.ts";
-import { apiVersion, chatmailFleet } from "../../src/api/names.ts";
+import { apiVersion, chatmailFleet, chatmailServer } from "../../src/api/names.ts";
 import { apiServerIsMissing } from "../helpers/api-server.ts";
 import { blocksOf } from "../helpers/docs.ts";
 import { type LiveSecret, namespace, OperatorCluster, type RunningOperator } from "../helpers/operator-cluster.ts";
@@ -242,6 +242,15 @@ describe.skipIf(missing !== undefined)("kubectl chatmail", () => {
     });
     expect(await chatmail("rollout", "community", "--stop", "--resume")).toMatchObject({ code: 2 });
     expect(await chatmail("rollout", "others")).toMatchObject({ code: 4 });
+  });
+
+  test("rotate-dkim: the operator is told, and of keys that there are alone", async () => {
+    const annotations = async () =>
+      (await cluster.get(chatmailServer.plural, "open")).metadata.annotations ?? {};
+    expect(await chatmail("rotate-dkim", "open", "--compromised", "none-such")).toMatchObject({ code: 4 });
+    expect(await annotations()).not.toHaveProperty("chatmail.dev/rotate-dkim");
+    expect(await chatmail("rotate-dkim", "open")).toMatchObject({ code: 0, err: "" });
+    expect((await annotations())["chatmail.dev/rotate-dkim"]).toMatch(/^\d{4}-.*Z$/);
   });
 
   test("report: nothing that names people or opens something", async () => {
