@@ -245,8 +245,7 @@ describe.skipIf(missing !== undefined)("kubectl chatmail", () => {
   });
 
   test("rotate-dkim: the operator is told, and of keys that there are alone", async () => {
-    const annotations = async () =>
-      (await cluster.get(chatmailServer.plural, "open")).metadata.annotations ?? {};
+    const annotations = async () => (await cluster.get(chatmailServer.plural, "open")).metadata.annotations ?? {};
     expect(await chatmail("rotate-dkim", "open", "--compromised", "none-such")).toMatchObject({ code: 4 });
     expect(await annotations()).not.toHaveProperty("chatmail.dev/rotate-dkim");
     expect(await chatmail("rotate-dkim", "open")).toMatchObject({ code: 0, err: "" });

@@ -29,8 +29,8 @@ if (missing) console.warn(`skipped: ${missing}`);
 const address = "127.0.11.1";
 const nameServer = `${address}:53`;
 const zone = "issued.test";
-// cert-manager lets the minute of a challenge's record pass before it tells the authority, and takes
-// the names of an order in two lots
+// cert-manager lets the minute of a challenge's record pass before it tells the authority, and
+// takes the names of an order in two lots
 const patience = { patienceMs: 240_000, everyMs: 100 };
 
 describe.skipIf(missing !== undefined)("with a real API server and real controllers of cert-manager", () => {
