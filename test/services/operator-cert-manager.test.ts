@@ -37,13 +37,13 @@ describe.skipIf(missing !== undefined)("with a real API server and real controll
   let cluster: OperatorCluster;
   let operator: RunningOperator;
   let certManager: RunningCertManager;
-  /** What the operator remembers of cert-manager is as old as the test wants it to be. */
-  let nowMs = 0;
+  /** By how much older what the operator remembers of cert-manager is than it would be. */
+  let olderMs = 0;
 
   beforeAll(async () => {
     cluster = await OperatorCluster.open();
     operator = cluster.startOperator({
-      worldOf: (made) => ({ ...made, certManager: new CertManager(made.client, () => nowMs) }),
+      worldOf: (made) => ({ ...made, certManager: new CertManager(made.client, () => performance.now() + olderMs) }),
     });
   });
   afterAll(async () => {
@@ -88,7 +88,7 @@ describe.skipIf(missing !== undefined)("with a real API server and real controll
     expect((await cluster.condition("first", "Stalled"))?.reason).toBe("CertManagerMissing");
 
     await installCertManagerCrds(cluster.server);
-    nowMs += 60_000;
+    olderMs += 60_000;
     await touch("first");
     await ready("first", "what is missing", (text) =>
       text.includes("there is no Issuer authority in namespace chatmail"),
@@ -127,7 +127,7 @@ describe.skipIf(missing !== undefined)("with a real API server and real controll
       metadata: { name: "root", namespace },
       data: { "ca.crt": root },
     });
-    nowMs += 60_000;
+    olderMs += 60_000;
     await cluster.patch("first", { certificate: byIssuer("authority", { caBundle: { configMapName: "root" } }) });
     const { message } = await issued("first");
     expect(message).toMatch(/^from Secret first-tls-issued, until \d{4}-\d\d-\d\d$/);
@@ -249,7 +249,7 @@ describe.skipIf(missing !== undefined)("with a real API server and real controll
       await cluster.makeServer("nine", { domain: `nine.${zone}`, certificate });
       const { message } = await issued("nine");
       expect(message).toMatch(/^from Secret nine-tls-issued, until \d{4}-\d\d-\d\d$/);
-      nowMs += 600_000;
+      olderMs += 600_000;
       const seen = await operator.world.certManager.issuer(
         { name: "pebble", kind: "Issuer", group: "cert-manager.io" },
         namespace,
