@@ -6,7 +6,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { buildImages } from "../scripts/images.ts";
 import { asksForHelp, refuse } from "../scripts/options.ts";
-import { buildPrevious } from "../scripts/previous.ts";
+import { buildPrevious, previousCommit } from "../scripts/previous.ts";
 import { engineUp, labExecArgs, labUp, loadImage } from "../test/lab/lab.ts";
 import { terminalProgress } from "../test/lab/progress.ts";
 
@@ -37,13 +37,14 @@ if (help || look.status !== 0) process.exit(look.status ?? 1);
 
 let command = ["node", `bench/${name}.ts`, ...options];
 if (inTheLab.includes(name)) {
+  const before = name === "upgrade" && (await previousCommit());
   await labUp({});
   const images = await buildImages();
   for (const { archive } of [images.operator, images.relay]) await loadImage(archive);
   process.env.OPERATOR_IMAGE = images.operator.name;
   process.env.RELAY_IMAGE = images.relay.name;
-  if (name === "upgrade") {
-    const previous = await buildPrevious(terminalProgress());
+  if (before) {
+    const previous = await buildPrevious(before, terminalProgress());
     await loadImage(previous.relay.archive);
     process.env.PREVIOUS = JSON.stringify(previous);
   }

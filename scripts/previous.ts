@@ -28,9 +28,8 @@ const git = async (...args: string[]) => {
   return code === 0 ? stdout.trim() : undefined;
 };
 
-/** UPGRADE_FROM names another one: a tag, a branch, a commit. */
-export async function buildPrevious(progress: Progress): Promise<Previous> {
-  const commit = await previousCommit(process.env.UPGRADE_FROM);
+/** `commit`: from previousCommit(). */
+export async function buildPrevious(commit: string, progress: Progress): Promise<Previous> {
   const key = contentKey([commit, recipe]);
   const tag = `previous-${commit.slice(0, 12)}`;
   if (!isCached("previous", key)) progress.step(`images of ${commit.slice(0, 12)}`, 60);
@@ -40,10 +39,11 @@ export async function buildPrevious(progress: Progress): Promise<Previous> {
 }
 
 /**
- * With changes that are not committed, the commit that they are made to; else the one before the
- * last that has changed what is shipped.
+ * What UPGRADE_FROM names (a tag, a branch, a commit). Without it, and with changes that are not
+ * committed, the commit that they are made to; else the one before the last that has changed what
+ * is shipped.
  */
-async function previousCommit(asked: string | undefined): Promise<string> {
+export async function previousCommit(asked = process.env.UPGRADE_FROM): Promise<string> {
   if ((await git("rev-parse", "--git-dir")) === undefined)
     throw new LabError("an upgrade is tested from the commit before, and this is no clone of the repository");
   const resolve = (name: string) => git("rev-parse", "--verify", "--quiet", `${name}^{commit}`);
@@ -63,7 +63,7 @@ async function previousCommit(asked: string | undefined): Promise<string> {
 
 /** These folders of that commit, put into another one. */
 export async function previousFolders(names: readonly string[], into: string): Promise<void> {
-  const commit = await previousCommit(process.env.UPGRADE_FROM);
+  const commit = await previousCommit();
   const archive = join(into, "previous.tar");
   await run(["git", "-C", root, "archive", "--output", archive, commit, ...names]);
   await run(["tar", "-xf", archive, "-C", into]);

@@ -27,7 +27,7 @@ import { buildPrograms } from "../test/lab/programs.ts";
 import { terminalProgress } from "../test/lab/progress.ts";
 import { buildImages, type Images } from "./images.ts";
 import { asksForHelp, refuse } from "./options.ts";
-import { buildPrevious } from "./previous.ts";
+import { buildPrevious, previousCommit } from "./previous.ts";
 import {
   closingLine,
   type Outcome,
@@ -93,8 +93,9 @@ async function prepare(suite: SuiteName): Promise<Record<string, string> | strin
   const env = { OPERATOR_IMAGE: operator.name, RELAY_IMAGE: relay.name };
   if (suite === "services") return env;
   const isUpgraded = isRun("test/cluster/upgrade.test.ts");
+  const before = isUpgraded && (await previousCommit());
   // the cluster waits while it comes up
-  const [previous] = await Promise.all([isUpgraded ? buildPrevious(terminalProgress()) : undefined, labUp({})]);
+  const [previous] = await Promise.all([before ? buildPrevious(before, terminalProgress()) : undefined, labUp({})]);
   for (const { archive } of [operator, relay, ...(previous ? [previous.operator, previous.relay] : [])])
     await loadImage(archive);
   return { ...env, ...(previous && { PREVIOUS: JSON.stringify(previous) }) };
