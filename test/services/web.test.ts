@@ -158,7 +158,7 @@ test("an authority finds the ACME account of the plan at any token, and all else
       status: "HTTP/1.1 200 OK",
       body: `aB-_9.${thumbprint}`,
     });
-  for (const path of ["/", "/a/b", "/a.b", "/a%0d%0aX: y", ""])
+  for (const path of ["/", "/a/b", "/a.b", "/a%0d%0aX:%20y", ""])
     expect((await portEighty(challenge + path, "_web.test")).status).toMatch(/ 301 /);
   await pod.usePlan(planText(planOf(spec)));
   expect((await portEighty(`${challenge}/aB-_9`, "_web.test")).status).toMatch(/ 301 /);
