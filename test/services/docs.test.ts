@@ -38,10 +38,13 @@ const pages = [
 const blocks = pages
   .flatMap((page) => blocksOf(page, readFileSync(join(root, page), "utf8")))
   .filter(({ runBy }) => runBy?.startsWith("test/services/docs.test.ts"));
-/** Of entries about a reason: `kubectl …` within the text, but for those that need containers. */
+/**
+ * Of entries about a reason: `kubectl …` within the text, but for those that need containers or
+ * kinds of other projects.
+ */
 const looks = [...readFileSync(join(root, "docs/troubleshooting.md"), "utf8").matchAll(/`(kubectl [^`]+)`/g)]
   .map(([, command = ""]) => command.replaceAll(/\n +/g, " "))
-  .filter((command) => !/^kubectl( -n \w+)? (logs|exec|top)\b|-w$/.test(command));
+  .filter((command) => !/^kubectl( -n \w+)? (logs|exec|top)\b|cert-manager\.io|externaldns\.k8s\.io|-w$/.test(command));
 const isLast = ({ runBy = "" }: Block) => runBy.endsWith(", last");
 const titled = (of: readonly Block[]) => of.map((block) => ({ title: `${block.page}:${block.line}`, block }));
 const saving = blocks.filter(({ page }) => page === "docs/backup.md");
