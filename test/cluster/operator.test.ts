@@ -8,6 +8,7 @@ import type { Condition, WrittenServer } from "../../src/api/chatmail-server.ts"
 import { annotations, deletionFinalizer } from "../../src/api/names.ts";
 import { sha256Of } from "../../src/certificates/pair.ts";
 import { certificateNames, type KeyPair } from "../../src/certificates/self-signed.ts";
+import type { StatefulSet } from "../../src/kube/kinds.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { ports } from "../../src/mail/ports.ts";
 import type { LivePod } from "../../src/operator/server/live.ts";
@@ -176,10 +177,17 @@ describe("one server", () => {
 
   test("what a person changes in a child is put back", async () => {
     await kubectl(["-n", namespace, "scale", "statefulset/story", "--replicas=0"]);
-    await until("one replica again", async () => {
-      const { spec } = await theObject<{ spec: { replicas: number } }>(namespace, "sts/story");
-      return spec.replicas === 1;
-    });
+    // its controller may have ended the pod before
+    const isBack = async () => {
+      const { metadata, spec, status } = await theObject<StatefulSet>(namespace, "sts/story");
+      return (
+        spec?.replicas === 1 &&
+        status?.observedGeneration === metadata?.generation &&
+        status?.readyReplicas === 1 &&
+        (await get("pod", "story-0")).metadata.deletionTimestamp === undefined
+      );
+    };
+    await until("one replica again", isBack, { patienceMs: patienceMs.pod, everyMs: 100 });
     await serverReady("story");
   });
 

@@ -96,7 +96,7 @@ const print = (problem) => {
     timeMs: Date.now(),
     inotifyInstances: Number(readFileSync("/proc/sys/fs/inotify/max_user_instances", "utf8")),
     freeBytes: disk.bavail * disk.bsize,
-    totalBytes: disk.blocks * disk.bsize,
+    totalBytes: (disk.blocks - disk.bfree + disk.bavail) * disk.bsize,
     mailOut: { host, problem },
   };
   process.stdout.write(JSON.stringify(facts), () => process.exit(0));

@@ -4,6 +4,7 @@
  */
 import { readFile, statfs } from "node:fs/promises";
 import { cpus } from "node:os";
+import { diskRoom } from "../../lib/disk-room.ts";
 import type { Resources } from "./policy.ts";
 
 export interface ResourceFolders {
@@ -24,6 +25,7 @@ export async function readResources(
     containerMemory(folders.cgroup),
     statfs(diskFolder).catch(() => undefined),
   ]);
+  const room = disk && diskRoom(disk);
   const load = Number.parseFloat(loadText ?? "");
   const machineMemory = fieldOf(machine, /^MemAvailable:\s+(\d+) kB$/m, 1024);
   const known = [machineMemory, container?.available].filter((bytes) => bytes !== undefined);
@@ -31,8 +33,8 @@ export async function readResources(
     loadPerCore: Number.isFinite(load) ? load / cores : undefined,
     availableMemoryBytes: known.length > 0 ? Math.min(...known) : undefined,
     memoryLimitBytes: container?.limit,
-    freeDiskBytes: disk && disk.bavail * disk.bsize,
-    diskBytes: disk && disk.blocks * disk.bsize,
+    freeDiskBytes: room?.freeBytes,
+    diskBytes: room?.bytes,
   };
 }
 

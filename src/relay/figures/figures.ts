@@ -3,6 +3,7 @@
  * can't be read is missing.
  */
 import { readFile, statfs } from "node:fs/promises";
+import { diskRoom } from "../../lib/disk-room.ts";
 import type { Labels } from "../../lib/metrics.ts";
 import type { RelayConfig } from "../../pod/relay-config.ts";
 import type { Metrics } from "../metrics.ts";
@@ -168,8 +169,7 @@ async function storageOf(folder: string): Promise<StorageFigures | undefined> {
   const disk = await statfs(folder).catch(() => undefined);
   return (
     disk && {
-      bytes: disk.blocks * disk.bsize,
-      freeBytes: disk.bavail * disk.bsize,
+      ...diskRoom(disk),
       inodes: disk.files,
       freeInodes: disk.ffree,
     }

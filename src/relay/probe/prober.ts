@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, rm, statfs } from "node:fs/promises";
 import type { Logger } from "pino";
+import { diskRoom } from "../../lib/disk-room.ts";
 import { messageOf } from "../../lib/text.ts";
 import { wait } from "../../lib/wait.ts";
 import type { RelayConfig } from "../../pod/relay-config.ts";
@@ -172,7 +173,7 @@ export class Prober {
   /** Dovecot says no more of a full volume than that there is an error. */
   async #noRoom(): Promise<string> {
     const disk = await statfs(this.#options.config.mailFolder).catch(() => undefined);
-    return disk && disk.bavail * disk.bsize < littleRoomBytes ? "; the volume is full" : "";
+    return disk && diskRoom(disk).freeBytes < littleRoomBytes ? "; the volume is full" : "";
   }
 
   /** Without room for it the delivery fails, and says more. */
