@@ -108,7 +108,7 @@ describe("a relay that takes nobody new", () => {
 
   test("counts none of it among its users', and leaves nothing", async () => {
     await deliversAgain(pod, 2);
-    // what the queue and the sessions are at the moment counts each message and session, its own too
+    // what the queue and the sessions are at the moment counts all of them, the relay's own, too
     const counted = [...(await metrics(pod))].filter(
       ([name, value]) =>
         value > 0 && !/^(probe_|process_|chatmail_(relay_info|volume_|queue_|imap_sessions))/.test(name),
