@@ -22,6 +22,12 @@ const channels = { stdout: 1, stderr: 2, status: 3 } as const;
 /** What it writes is kept whole, so it has to be little. */
 const mostBytes = 16 * 2 ** 20;
 
+/** For a command that is written to, and whose output is more than is kept (exec-stream.ts). */
+export interface Taps {
+  opened(socket: WebSocket): void;
+  output(chunk: Buffer): void;
+}
+
 /**
  * Throws ApiError where the API server refuses, or where the command could not be started, and what
  * broke the connection.
@@ -31,10 +37,12 @@ export async function execIn(
   at: { namespace: string; pod: string; container: string },
   command: readonly string[],
   signal: AbortSignal,
+  taps?: Taps,
 ): Promise<Ran> {
   const { server, tls } = credentials;
   const path = pathOf(resources.pod, { namespace: at.namespace, name: at.pod, subresource: "exec" });
   const query = new URLSearchParams({ container: at.container, stdout: "true", stderr: "true" });
+  if (taps) query.set("stdin", "true");
   for (const word of command) query.append("command", word);
   const url = new URL(`${server.pathname.replace(/\/$/, "")}${path}?${query.toString()}`, server);
   url.protocol = server.protocol === "http:" ? "ws:" : "wss:";
@@ -66,9 +74,11 @@ export async function execIn(
         request.destroy();
       });
     });
+    if (taps) socket.on("open", () => taps.opened(socket));
     socket.on("message", (data: Buffer) => {
       const [channel] = data;
       const rest = data.subarray(1);
+      if (taps && channel === channels.stdout) return taps.output(rest);
       bytes += rest.length;
       if (bytes > mostBytes) {
         socket.terminate();

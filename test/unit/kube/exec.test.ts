@@ -2,10 +2,11 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Credentials } from "../../../src/kube/credentials.ts";
 import { execIn } from "../../../src/kube/exec.ts";
+import { streamIn } from "../../../src/kube/exec-stream.ts";
 
 let server: Server | undefined;
 afterEach(() => {
@@ -86,4 +87,41 @@ test("whoever no longer waits is not kept", async () => {
   const stopping = new AbortController();
   const credentials = await serving(() => stopping.abort(new Error("interrupted")));
   await expect(execIn(credentials, at, ["it"], stopping.signal)).rejects.toThrow("interrupted");
+});
+
+describe("a command that is written to", () => {
+  const success = channel(3, JSON.stringify({ status: "Success" }));
+
+  test("more than one message of input, and output while it comes", async () => {
+    let [asked, got] = ["", 0];
+    const credentials = await serving((socket, url) => {
+      asked = url;
+      socket.on("message", (data: Buffer) => {
+        expect(data[0]).toBe(0);
+        got += data.length - 1;
+        socket.send(channel(1, `${got} `));
+        if (got < 100_000) return;
+        socket.send(success);
+        socket.close();
+      });
+    });
+    const running = streamIn(credentials, at, ["it"], signal);
+    await running.write(Buffer.alloc(100_000));
+    let output = "";
+    for await (const chunk of running.output) output += chunk.toString();
+    expect(output).toMatch(/^32768 .* 100000 $/);
+    expect(await running.ended).toEqual({ code: 0, stdout: "", stderr: "" });
+    expect(asked).toContain("stdin=true");
+  });
+
+  test("a connection that breaks ends writing, output and all", async () => {
+    const credentials = await serving((socket) => socket.terminate());
+    const running = streamIn(credentials, at, ["it"], signal);
+    const writing = (async () => {
+      for (;;) await running.write(Buffer.alloc(1000));
+    })();
+    await expect(writing).rejects.toThrow();
+    await expect(running.ended).rejects.toThrow(/ended before the command did/);
+    await expect(Array.fromAsync(running.output)).rejects.toThrow(/ended before the command did/);
+  });
 });
