@@ -1,5 +1,6 @@
 /** Whether the volume has room, as the relay reports it. */
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
+import { sizeText } from "../../../lib/size-text.ts";
 import type { Problem } from "../../problem.ts";
 import { freeShares, storageLevel } from "../../tasks/relay-figures.ts";
 import type { Seen } from "../seen.ts";
@@ -18,12 +19,4 @@ export function volumeIsNearlyFull(server: ChatmailServer, seen: Pick<Seen, "rel
       message: `the volume is nearly full: ${left} were free when this was found. Below a tenth no mail is accepted; set storage.size to a larger size, or keep less (messages.deleteAfterDays)`,
     },
   });
-}
-
-const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-
-function sizeText(bytes: number): string {
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
-  const value = bytes / 1024 ** power;
-  return `${value < 10 && power > 0 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
 }
