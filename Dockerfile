@@ -74,7 +74,7 @@ RUN touch /etc/postfix/master.cf && echo 'SYNC_CHROOT=' > /etc/default/postfix \
       /srv/chatmail/pages /run/chatmail /run/dovecot /var/lib/chatmail/mail /var/lib/chatmail/plan
 COPY image/run-quietly image/redact.sed image/prepare-volume image/start-dovecot image/start-login image/start-postfix image/start-turn image/with-plan /opt/chatmail/
 COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/lua/auth.lua /build/lua/delivered.lua /opt/chatmail/
-COPY dist/package.json dist/relay*.js* dist/expire.js* dist/users.js* dist/backup.js* dist/render.js* /opt/chatmail/
+COPY dist/package.json dist/relay*.js* dist/expire.js* dist/users.js* dist/import.js* dist/backup.js* dist/render.js* /opt/chatmail/
 COPY dist/licences.txt /usr/share/doc/chatmail-operator/
 USER 5000:5000
 ENTRYPOINT ["/usr/local/bin/node", "/opt/chatmail/relay.js"]

@@ -21,6 +21,7 @@ export const bundles = {
   expire: "src/main/expire.ts",
   backup: "src/main/backup.ts",
   users: "src/main/users.ts",
+  import: "src/main/import.ts",
   render: "src/main/render.ts",
 } as const;
 

@@ -10,6 +10,7 @@ import { completion } from "./verbs/completion.ts";
 import { dns } from "./verbs/dns.ts";
 import { doctor } from "./verbs/doctor.ts";
 import { expire } from "./verbs/expire.ts";
+import { import_ } from "./verbs/import.ts";
 import { invite } from "./verbs/invite.ts";
 import { logs } from "./verbs/logs.ts";
 import { pause } from "./verbs/pause.ts";
@@ -34,6 +35,7 @@ export const verbs: readonly Verb[] = [
   logs,
   queue,
   users,
+  import_,
   expire,
   pause,
   resume,

@@ -176,6 +176,8 @@ export const programs = {
   expire: "/opt/chatmail/expire.js",
   /** What an administrator does with accounts, by exec. */
   users: "/opt/chatmail/users.js",
+  /** Takes accounts and mail of another relay, by exec. */
+  import: "/opt/chatmail/import.js",
   /** Renders the configuration of one program from the plan: configure.ts. */
   render: "/opt/chatmail/render.js",
   /** Starts a program with addresses taken out of what it logs: `run-quietly PROGRAM ARG…`. */

@@ -25,7 +25,7 @@ export function sizeIfThere(path: string): number | undefined {
 }
 
 /** Writes to a temporary name, syncs, and renames over `path`. */
-export async function replaceFile(path: string, text: string): Promise<void> {
+export async function replaceFile(path: string, text: string | Uint8Array): Promise<void> {
   await placeFile(path, text, rename);
 }
 
@@ -45,7 +45,7 @@ export async function createFile(path: string, text: string): Promise<boolean> {
 
 async function placeFile(
   path: string,
-  text: string,
+  text: string | Uint8Array,
   place: (from: string, to: string) => Promise<void>,
 ): Promise<void> {
   const temporary = join(dirname(path), `.${randomBytes(8).toString("hex")}.tmp`);

@@ -3,7 +3,7 @@
  * engine, in one network namespace, with the same commands, users, rights, mounts, limits of memory
  * and read-only roots that the StatefulSet gives them.
  */
-import { execFile } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
   chmodSync,
@@ -52,7 +52,7 @@ import { builtInResources } from "../../src/pod/resources.ts";
 import { turnSecretKey } from "../../src/pod/turn.ts";
 import type { PlanStatus } from "../../src/relay/plan/follower.ts";
 import { boxPid } from "../lab/box.ts";
-import { docker, tryDocker } from "../lab/docker.ts";
+import { docker, engineEnv, tryDocker } from "../lab/docker.ts";
 import { isRoot, labName, privatePeers } from "../lab/place.ts";
 import { accepts } from "./accepts.ts";
 import { onAnyLoad } from "./accounts.ts";
@@ -117,6 +117,8 @@ export interface RelayPod {
   logs(name?: RelayContainerName): Promise<string>;
   /** Runs a command in a container as its own user; what it printed. Throws when it fails. */
   exec(name: RelayContainerName, ...command: string[]): Promise<string>;
+  /** Starts one that is written to and read from, as `kubectl exec -i` does. */
+  pipe(name: RelayContainerName, command: readonly string[]): ChildProcessWithoutNullStreams;
   /** SIGTERM, as the kubelet does; resolves when the container is gone, with its exit code. */
   stop: (name: RelayContainerName) => Promise<number>;
   /** Kills without a word. */
@@ -385,6 +387,8 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     },
     logs,
     exec: (name, ...command) => docker(["exec", nameOf(name), ...command]),
+    pipe: (name, command) =>
+      spawn("docker", ["exec", "-i", nameOf(name), ...command], { env: { ...process.env, ...engineEnv() } }),
     stop: async (name) => {
       await docker(["stop", "--time", "30", nameOf(name)]);
       return exitCode(name);

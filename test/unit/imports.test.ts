@@ -61,6 +61,7 @@ const mayUseInRelay: Record<string, readonly string[]> = {
   accounts: ["invites", "tools"],
   expire: ["accounts", "metadata", "tools"],
   users: ["accounts", "tools"],
+  import: ["accounts", "metadata", "tools"],
   filter: ["accounts", "mime", "probe", "wire", "tools"],
   order: [],
   metadata: ["accounts", "wire", "tools"],

@@ -39,7 +39,7 @@ function* leavesOf(
   for (const [name, field] of Object.entries(inner.shape)) yield* leavesOf(field, group[name], [...path, name]);
 }
 
-const valueText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
+export const valueText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
 
 export function specTable(rows: readonly SpecRow[], paint: Paint): string {
   return table(

@@ -16,6 +16,8 @@ const dayMs = 86_400_000;
 const startOfDay = (ms: number) => Math.floor(ms / dayMs) * dayMs;
 
 export const passwordName = "password";
+/** What was imported of an account from another relay: for further passes (relay/import). */
+export const notesName = "imported.json";
 const passwordFile = (account: LocalAddress) => join(account.home, passwordName);
 
 export type StoredPassword =

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { codeOf } from "../../lib/text.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";
 import { encryptedOnlyFlag } from "../accounts/flags.ts";
+import { notesName } from "../accounts/store.ts";
 import { type Domains, localAddress } from "../domains.ts";
 import { isExpired, isOlder, type Message, namesToTrim, parseMaildirName, trimTargetBytes } from "./policy.ts";
 import { addAccount, addMessage, emptyReport, type Report } from "./report.ts";
@@ -87,6 +88,7 @@ class AccountExpiry {
   }
 
   #removeMessages(): void {
+    this.#removeNotes();
     const messages = this.#messages(this.#home, true);
     this.#counts.messages += messages.length;
     const expired = messages.filter((each) => isExpired(each, this.#limits, this.#run.nowMs));
@@ -96,6 +98,14 @@ class AccountExpiry {
     const removed = new Set([...expired, ...trimmed].filter((each) => this.#removeMessage(each)));
     for (const each of messages) if (!removed.has(each)) addMessage(this.#counts, each.bytes);
     if (removed.size > 0 && !this.#run.dryRun) rmSync(join(this.#home, "maildirsize"), { force: true });
+  }
+
+  /** Notes of an import say when mails came: they stay no longer than those. */
+  #removeNotes(): void {
+    const path = join(this.#home, notesName);
+    const changed = ifThere(() => lstatSync(path).mtimeMs);
+    if (changed === undefined || !isOlder(changed, this.#limits.deleteAfterDays, this.#run.nowMs)) return;
+    if (!this.#run.dryRun) rmSync(path, { force: true });
   }
 
   #lastLogin(): number | undefined {

@@ -1,15 +1,12 @@
-import { generateKeyPairSync } from "node:crypto";
 import { expect, test } from "vitest";
 import { dkimFingerprint, makeEd25519Key, makeRsaKey, publicDkimKey } from "../../../src/dns/dkim-key.ts";
 import { knowsKey, ownersOf, publishedKeys, readDkimKeys } from "../../../src/operator/identity/dkim.ts";
 import { importedKey } from "../../../src/operator/identity/imported-key.ts";
 import { Rotation } from "../../../src/operator/identity/rotation.ts";
 import { rotationFile, signingSelectors } from "../../../src/pod/dkim.ts";
+import { opendkimKey } from "../../helpers/foreign-relay.ts";
 
-const pem = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({
-  type: "pkcs1",
-  format: "pem",
-}) as string;
+const pem = opendkimKey();
 const now = new Date("2026-11-29T12:00:00Z");
 const madeAt = "2026-11-28T12:00:00Z";
 const given = { selector: "opendkim", pem, madeAt, now, published: [] as string[] };

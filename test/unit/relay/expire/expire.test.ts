@@ -115,6 +115,21 @@ describe("a run", () => {
     expect(run()).toMatchObject({ messages: 4, messagesRemoved: 0 });
   });
 
+  test("notes of an import stay no longer than mail", () => {
+    const [alice, bob] = ["alice1234@chat.example", "bob123456@chat.example"];
+    for (const [account, days] of [
+      [alice, 21],
+      [bob, 19],
+    ] as const) {
+      put(`${account}/password`, 1);
+      put(`${account}/imported.json`, days);
+    }
+    run(true);
+    expect(isThere(`${alice}/imported.json`)).toBe(true);
+    run();
+    expect([alice, bob].map((each) => isThere(`${each}/imported.json`))).toEqual([false, true]);
+  });
+
   test("trims the INBOX to 70 % of the quota, other folders not", () => {
     put("alice1234@chat.example/password", 1);
     const inbox = [5, 4, 3, 2].map((days) => mail("alice1234@chat.example", "cur", days, 199_000));
