@@ -25,6 +25,7 @@ import { needPackages } from "../test/lab/packages.ts";
 import { buildPebble } from "../test/lab/pebble.ts";
 import { buildPrograms } from "../test/lab/programs.ts";
 import { terminalProgress } from "../test/lab/progress.ts";
+import { buildS3Server } from "../test/lab/s3-server.ts";
 import { buildImages, type Images } from "./images.ts";
 import { asksForHelp, refuse } from "./options.ts";
 import { buildPrevious, previousCommit } from "./previous.ts";
@@ -83,7 +84,7 @@ async function prepare(suite: SuiteName): Promise<Record<string, string> | strin
     // outside the lab, from where Go modules can be reached
     if (requireAll) await buildPrograms(terminalProgress());
     const certManager = isRun("test/services/operator-cert-manager.test.ts") ? [buildCertManager] : [];
-    for (const build of [buildKstatus, buildPebble, buildExternalDns, ...certManager])
+    for (const build of [buildKstatus, buildPebble, buildExternalDns, buildS3Server, ...certManager])
       await build(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
     // a test that misses one says so and is skipped
     const packages = [browserPackages, dkimPackages, mailClientPackages, nameServerPackages, prometheusPackages].flat();

@@ -160,6 +160,16 @@ export const alerts: readonly Alert[] = [
     cure: `See ${troubleshooting("ExpiryLate")} and ${troubleshooting("ExpiryFailed")}.`,
   },
   {
+    name: "ChatmailBackupFailing",
+    expr: conditionIs("BackupReady", "False"),
+    for: "1h",
+    severity: "warning",
+    summary: `no backup of chatmail server ${server} is made`,
+    means: "The last backup failed, or none was made for two days, or none can be made by the spec. Earlier ones stay.",
+    look: "`kubectl -n NAMESPACE describe chatmailserver NAME`: the condition BackupReady says why",
+    cure: `See ${troubleshooting("BackupFailed")} and [backup](../backup.md).`,
+  },
+  {
     name: "ChatmailRolloutStopped",
     expr: conditionIs("Stalled", "True", "fleet"),
     for: "5m",

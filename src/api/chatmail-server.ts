@@ -6,6 +6,8 @@ import { z } from "zod";
 import { sizeNotGreater, unchanged, withRules } from "./rules.ts";
 import { objectName } from "./schema.ts";
 import { Accounts } from "./spec/accounts.ts";
+import { Backup } from "./spec/backup.ts";
+import { Bootstrap } from "./spec/bootstrap.ts";
 import { Certificate } from "./spec/certificate.ts";
 import { Dkim } from "./spec/dkim.ts";
 import { Dns } from "./spec/dns.ts";
@@ -46,6 +48,7 @@ export const serverGroups = {
   resources: Resources.prefault({}),
   scheduling: Scheduling.prefault({}),
   pod: Pod.prefault({}),
+  backup: Backup.prefault({}),
 };
 
 /** Rules over several groups, which hold for the defaults of a fleet, too. */
@@ -60,6 +63,7 @@ export const ChatmailServerSpec = withRules(
       .describe(
         "The ChatmailFleet, in the same namespace, that has values for what this spec leaves out, and that decides when the relay is updated.",
       ),
+    bootstrap: Bootstrap.optional(),
     ...serverGroups,
   }),
   ...groupRules,
@@ -343,6 +347,25 @@ export const ChatmailServerStatus = z
       })
       .optional()
       .describe("The last daily expiry run."),
+    backup: z
+      .object({
+        lastSuccessTime: z.iso.datetime().optional().describe("When a backup was last made and verified."),
+        name: z.string().max(512).optional().describe("Name of the last backup whose figures are known."),
+        bytes: count.optional().describe("Its size, encrypted."),
+        accounts: count.optional().describe("Accounts in it."),
+        messages: count.optional().describe("Messages in it."),
+        drill: z
+          .object({
+            lastSuccessTime: z.iso.datetime().optional().describe("When a backup was last read and decrypted."),
+            name: z.string().max(512).optional().describe("Name of that backup."),
+            backupTime: z.iso.datetime().optional().describe("When that backup was begun."),
+            accounts: count.optional().describe("Accounts in it."),
+          })
+          .optional()
+          .describe("The last drill, if the spec asks for drills."),
+      })
+      .optional()
+      .describe("The last backup."),
   })
   .describe("Observed state of the relay, and what is missing.");
 export type ChatmailServerStatus = z.infer<typeof ChatmailServerStatus>;

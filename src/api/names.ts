@@ -76,10 +76,13 @@ export const childNames = (server: string) => ({
   statefulSet: server,
   pod: `${server}-0`,
   expiryCronJob: `${server}-expiry`,
+  backupCronJob: `${server}-backup`,
+  backupDrillCronJob: `${server}-backup-drill`,
   /** And a digest of what is checked. */
   imageCheckJob: `${server}-check-`,
   networkPolicy: server,
   expiryNetworkPolicy: `${server}-expiry`,
+  backupNetworkPolicy: `${server}-backup`,
 });
 
 export const eraseJobPrefix = (server: string) => `${server}-erase-`;

@@ -118,6 +118,15 @@ export const reasons = {
     meaning:
       "the node of the relay pod does not answer; the relay is not started elsewhere until that node is confirmed to be off",
   },
+  Restoring: {
+    who: "moving",
+    withinMinutes: 360,
+    meaning: "accounts are restored from a backup; then the relay starts",
+  },
+  RestoreFailed: {
+    who: "needs person",
+    meaning: "the backup can't be restored, and the relay does not start; the message says why",
+  },
   PodFailing: { who: "passing", withinMinutes: 10, meaning: "a container of the relay pod fails" },
   ImageUnavailable: { who: "passing", withinMinutes: 10, meaning: "an image can't be pulled" },
   AddressesKnown: { meaning: "the relay has an address" },
@@ -384,6 +393,25 @@ export const reasons = {
   ExpiryNotYetRun: { who: "moving", aside: true, meaning: "expiry has not run yet" },
   ExpiryLate: { who: "needs person", aside: true, meaning: "expiry has not run for two days" },
   ExpiryFailed: { who: "passing", aside: true, meaning: "the last expiry run failed" },
+  BackupMade: { meaning: "the last backup was made and verified" },
+  BackupNotYetMade: { who: "moving", aside: true, meaning: "no backup has been made yet" },
+  BackupLate: { who: "needs person", aside: true, meaning: "no backup was made for two days" },
+  BackupFailed: { who: "passing", aside: true, meaning: "the last backup failed; the message says why" },
+  BackupDrillFailed: {
+    who: "needs person",
+    aside: true,
+    meaning: "the newest backup could not be read; the message says why",
+  },
+  BackupSecretMissing: {
+    who: "needs person",
+    aside: true,
+    meaning: "the Secret with the credentials of the store for backups does not exist",
+  },
+  BackupUnencrypted: {
+    who: "needs edit",
+    aside: true,
+    meaning: "the spec names a place for backups, and nobody who could read them: none are made",
+  },
 } as const satisfies Record<string, ReasonRow>;
 
 export type Reason = keyof typeof reasons;

@@ -82,8 +82,10 @@ const replacesPod: Readonly<Record<string, string>> = {
   "network.connections.imap": "yes",
   "network.connections.submission": "yes",
   "resources.expiry": "",
+  "resources.backup": "",
   resources: "yes",
   scheduling: "yes",
+  bootstrap: "yes",
   image: "yes",
   pod: "yes",
 };

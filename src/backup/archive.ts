@@ -142,12 +142,36 @@ async function* named(unpacked: AsyncIterable<ParsedTarEntry>): AsyncGenerator<A
         throw new BackupProblem(
           `this backup holds ${JSON.stringify(name)} (${type}), as no backup does: it is damaged`,
         );
-      yield { name, size, modified: mtime, body };
+      yield { name, size, modified: mtime, body: toldBody(body) };
     }
   } catch (thrown) {
-    if (thrown instanceof BackupProblem) throw thrown;
-    throw new BackupProblem(`this backup can't be read: ${messageOf(thrown)}`, { cause: thrown });
+    throw unreadable(thrown);
   }
+}
+
+const unreadable = (thrown: unknown): BackupProblem =>
+  thrown instanceof BackupProblem
+    ? thrown
+    : new BackupProblem(`this backup can't be read: ${messageOf(thrown)}`, { cause: thrown });
+
+/** The same bytes; what the layers below say is said in words. */
+function toldBody(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch (thrown) {
+          controller.error(unreadable(thrown));
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 const isPlainPath = (name: string) =>

@@ -22,6 +22,16 @@ export function backupTime(name: string, server: string): Date | undefined {
   return Number.isNaN(time.getTime()) ? undefined : time;
 }
 
+/** The newest of them, of whatever server; undefined where there is none. */
+export function newestBackup(names: readonly string[]): string | undefined {
+  const timed = names.flatMap((name) => {
+    const [, server] = /^(.+)-\d{8}T\d{6}Z-/.exec(name) ?? [];
+    const time = server === undefined ? undefined : backupTime(name, server);
+    return time ? [{ name, time: time.getTime() }] : [];
+  });
+  return timed.sort((a, b) => b.time - a.time || (a.name < b.name ? 1 : -1))[0]?.name;
+}
+
 /** Those of this server that are older than the newest `keep`; never what has another name. */
 export function namesToDelete(names: readonly string[], server: string, keep: number): string[] {
   const own = names.flatMap((name) => {

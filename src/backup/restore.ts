@@ -24,10 +24,17 @@ const complete = ".restored";
 
 /**
  * The mail part of a backup, decrypted, into a mail folder that has no accounts yet. Throws
- * BackupProblem where it has, or where the backup is damaged; nothing is restored then.
+ * BackupProblem where it has, or where the backup is damaged, or is of another domain than the one
+ * given; nothing is restored then.
  */
-export async function restoreMail(stream: ReadableStream<Uint8Array>, mailFolder: string): Promise<Restored> {
+export async function restoreMail(
+  stream: ReadableStream<Uint8Array>,
+  mailFolder: string,
+  domain?: string,
+): Promise<Restored> {
   const { manifest, entries } = await openArchive(stream);
+  if (domain !== undefined && !manifest.domains.includes(domain))
+    throw new BackupProblem(`this is a backup of ${manifest.domains.join(", ")}, and not of ${domain}`);
   if (await namesIn(join(mailFolder, complete))) {
     await stream.cancel().catch(() => undefined);
     throw new BackupProblem("an earlier restore is complete and has to be moved into place first");
@@ -63,6 +70,8 @@ export async function restoreMail(stream: ReadableStream<Uint8Array>, mailFolder
   await moveIntoPlace(mailFolder);
   return { manifest, accounts: accounts.size, files };
 }
+
+export const hasAccounts = async (mailFolder: string): Promise<boolean> => (await domainsIn(mailFolder)).length > 0;
 
 /** What a complete restore has not moved yet; true where there was one. */
 export async function moveIntoPlace(mailFolder: string): Promise<boolean> {

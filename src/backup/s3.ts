@@ -45,14 +45,17 @@ export function s3Destination(options: S3Options): Destination {
   return {
     where: `${where}, ${prefix === "" ? "at its top" : `under ${prefix}`}`,
     async write(name, stream, signal) {
+      const body = Readable.fromWeb(stream as never);
       const upload = new Upload({
         client,
-        params: { Bucket: bucket, Key: keyOf(name), Body: Readable.fromWeb(stream as never) },
+        params: { Bucket: bucket, Key: keyOf(name), Body: body },
         partSize: partBytes,
         queueSize: 2,
         leavePartsOnError: false,
       });
-      const abort = () => void upload.abort();
+      // Upload's own abort does not wait until the parts that were sent are taken back
+      const abort = () => void body.destroy(signal?.reason as Error);
+      if (signal?.aborted) abort();
       signal?.addEventListener("abort", abort, { once: true });
       try {
         await told(`${name} can't be written`, upload.done());

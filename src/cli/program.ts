@@ -6,6 +6,7 @@ import { type GlobalOptions, Session } from "./session.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { harmless, paintFor } from "./text/paint.ts";
 import { type Action, repeated, type Verb } from "./verb.ts";
+import { backup } from "./verbs/backup.ts";
 import { completion } from "./verbs/completion.ts";
 import { dns } from "./verbs/dns.ts";
 import { doctor } from "./verbs/doctor.ts";
@@ -17,6 +18,7 @@ import { pause } from "./verbs/pause.ts";
 import { queue } from "./verbs/queue.ts";
 import { report } from "./verbs/report.ts";
 import { restart } from "./verbs/restart.ts";
+import { restore } from "./verbs/restore.ts";
 import { resume } from "./verbs/resume.ts";
 import { rollout } from "./verbs/rollout.ts";
 import { rotateDkim } from "./verbs/rotate-dkim.ts";
@@ -37,6 +39,8 @@ export const verbs: readonly Verb[] = [
   users,
   import_,
   expire,
+  backup,
+  restore,
   pause,
   resume,
   restart,

@@ -9,7 +9,8 @@ export type Concern =
   | "CertificateReady"
   | "InvitesReady"
   | "DNSReady"
-  | "ExpiryHealthy";
+  | "ExpiryHealthy"
+  | "BackupReady";
 
 /** What is wrong, in one word and in one sentence. */
 export interface Problem {

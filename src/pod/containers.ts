@@ -5,7 +5,7 @@
  */
 import { ports } from "../mail/ports.ts";
 import type { Part } from "./files.ts";
-import { folders, loopback, postfix, programs, vmail } from "./layout.ts";
+import { ageIdentityKey, domainFolder, folders, loopback, postfix, programs, vmail } from "./layout.ts";
 import { turnConfigFile, turnSecretFile } from "./turn.ts";
 
 /**
@@ -16,7 +16,9 @@ import { turnConfigFile, turnSecretFile } from "./turn.ts";
  * disk or in memory. `turnSecret`: the Secret that TURN credentials are made with, read-only.
  * `dkim`: the Secret of keys to sign with, read-only; empty where the domain is an address literal.
  * `invites`: the Secret of invites, `appVersions`: the user's ConfigMap of app versions; both
- * read-only, and empty where there is none.
+ * read-only, and empty where there is none. `backups`: the volume for backups.
+ * `acmeAccount`: the Secret of the account, `ageIdentity`: that with the key that opens a backup;
+ * both read-only, and empty where there is none.
  */
 export type RelayMount =
   | { from: "plan"; at: string }
@@ -27,6 +29,9 @@ export type RelayMount =
   | { from: "appVersions"; at: string }
   | { from: "turnSecret"; at: string }
   | { from: "run"; at: string }
+  | { from: "backups"; at: string }
+  | { from: "acmeAccount"; at: string }
+  | { from: "ageIdentity"; at: string }
   | { from: "data"; subPath: VolumeFolder; at: string; readOnly?: true }
   | { from: "scratch"; name: string; at: string; inMemory?: true };
 
@@ -65,6 +70,8 @@ export interface RelayContainer {
   env: Readonly<Record<string, string>>;
   /** Variables that are set from fields of the pod. */
   podEnv?: Readonly<Record<string, PodField>>;
+  /** Variables that are set from keys of Secrets. */
+  secretEnv?: Readonly<Record<string, { secretName: string; key: string }>>;
   mounts: readonly RelayMount[];
   /** TCP, unless they say otherwise. */
   ports: readonly { name: PortName | `turn-${number}`; port: number; protocol?: "UDP" }[];
@@ -299,3 +306,65 @@ export const expiryContainer: RelayContainer = {
   mounts: [plan, lastPlan, mail],
   ports: [],
 };
+
+/**
+ * A backup: a job of its own beside the pod. It reads the volume and the keys, and writes to a
+ * store or to another volume.
+ */
+export const backupContainer = (
+  domain: string,
+  options: Pick<RelayContainer, "secretEnv"> & {
+    args: readonly string[];
+    toVolume?: boolean;
+    turn: boolean;
+    acme: boolean;
+  },
+): RelayContainer => ({
+  ...asVmail,
+  name: "backup",
+  command: [programs.node, programs.backup, ...options.args],
+  ...(options.secretEnv && { secretEnv: options.secretEnv }),
+  mounts: [
+    ...[plan, lastPlan, tls, dkim, invites],
+    ...(options.turn ? [{ from: "turnSecret", at: domainFolder(folders.turnSecret, domain) } as const] : []),
+    ...(options.acme ? [{ from: "acmeAccount", at: domainFolder(folders.acmeAccount, domain) } as const] : []),
+    { from: "data", subPath: "mail", at: folders.mail, readOnly: true },
+    ...(options.toVolume ? [{ from: "backups", at: folders.backups } as const] : []),
+  ],
+  ports: [],
+});
+
+/** Reads the newest backup, and nothing of the relay. */
+export const drillContainer = (
+  domain: string,
+  options: Pick<RelayContainer, "secretEnv"> & { args: readonly string[]; fromVolume: boolean; hasKey: boolean },
+): RelayContainer => ({
+  ...asVmail,
+  name: "drill",
+  command: [
+    ...[programs.node, programs.backup, "drill", "--domain", domain],
+    ...["--identities", `${folders.ageIdentity}/${ageIdentityKey}`, ...options.args],
+  ],
+  ...(options.secretEnv && { secretEnv: options.secretEnv }),
+  mounts: [
+    ...(options.hasKey ? [{ from: "ageIdentity", at: folders.ageIdentity } as const] : []),
+    ...(options.fromVolume ? [{ from: "backups", at: folders.backups } as const] : []),
+  ],
+  ports: [],
+});
+
+/** Fills a new volume from a backup, before any other program sees it. */
+export const restoreContainer = (
+  domain: string,
+  options: Required<Pick<RelayContainer, "secretEnv">> & { args: readonly string[] },
+): RelayContainer => ({
+  ...asVmail,
+  name: "restore",
+  command: [
+    ...[programs.node, programs.backup, "bootstrap", "--domain", domain],
+    ...["--identities", `${folders.ageIdentity}/${ageIdentityKey}`, ...options.args],
+  ],
+  secretEnv: options.secretEnv,
+  mounts: [mail, { from: "ageIdentity", at: folders.ageIdentity }],
+  ports: [],
+});

@@ -42,8 +42,14 @@ export const folders = {
   /** In the folder of each domain, a ConfigMap of the user's: appversions.json. */
   appVersions: "/etc/chatmail/app-versions",
   turnConfig: "/tmp/turn/current",
+  /** Another volume, for backups alone: a folder for each domain. */
+  backups: "/var/lib/chatmail/backups",
   /** A Secret: what TURN credentials are made with, as turn.ts names it. */
   turnSecret: "/etc/chatmail/turn-secret",
+  /** In the folder of the domain, a Secret: the key of the ACME account. For backups alone. */
+  acmeAccount: "/etc/chatmail/acme-account",
+  /** A Secret: the key that opens a backup. */
+  ageIdentity: "/etc/chatmail/age-identity",
   run: "/run/chatmail",
   /** Made by the relay daemon; a file for each domain, named as it. */
   servedTls: "/run/chatmail/tls",
@@ -160,6 +166,9 @@ export const reloadPipes = {
   web: `${folders.run}/reload-web.pipe`,
 } as const;
 
+/** The key in a Secret, and the file, that has secret keys of age. */
+export const ageIdentityKey = "identity";
+
 /** The plan, in each of its two folders. */
 export const planFile = "plan.json";
 
@@ -174,6 +183,7 @@ export const programs = {
   node: "/usr/local/bin/node",
   relay: "/opt/chatmail/relay.js",
   expire: "/opt/chatmail/expire.js",
+  backup: "/opt/chatmail/backup.js",
   /** What an administrator does with accounts, by exec. */
   users: "/opt/chatmail/users.js",
   /** Takes accounts and mail of another relay, by exec. */

@@ -24,7 +24,7 @@ const sessionMib = 3;
  */
 export function builtInResources({
   network: { connections },
-}: Pick<Spec, "network">): Record<RelayContainerName | "prepare" | "expire", ContainerResources> {
+}: Pick<Spec, "network">): Record<RelayContainerName | "prepare" | "expire" | "backup", ContainerResources> {
   const of = (cpu: string, requestMib: number, limitMib: number): ContainerResources => ({
     requests: { cpu, memory: mebibytes(requestMib) },
     limits: { memory: mebibytes(limitMib) },
@@ -40,6 +40,8 @@ export function builtInResources({
     turn: of("10m", 16, 256),
     prepare: of("10m", 16, 64),
     expire: of("10m", 64, 512),
+    // two parts of an upload of 16 MiB each, as they are filled and as they are sent
+    backup: of("10m", 96, 512),
   };
 }
 

@@ -306,6 +306,45 @@ export class OperatorCluster {
     await this.setStatus("pods", pod, status);
   }
 
+  /** Plays the job's controller. */
+  async endJob(name: string, type: "Complete" | "Failed"): Promise<void> {
+    const now = new Date().toISOString().replace(/[.]\d+Z$/, "Z");
+    const ended = { status: "True", lastTransitionTime: now, lastProbeTime: now, reason: "Test", message: "played" };
+    const before = type === "Complete" ? "SuccessCriteriaMet" : "FailureTarget";
+    await this.setStatus("jobs", name, {
+      startTime: now,
+      ...(type === "Complete" && { completionTime: now, succeeded: 1 }),
+      conditions: [
+        { ...ended, type: before },
+        { ...ended, type },
+      ],
+    });
+  }
+
+  /**
+   * Plays the kubelet: a pod of the job has ended, and its container has left the message. Then the
+   * job ends, too.
+   */
+  async runJob(name: string, { exitCode, message }: { exitCode: number; message: object }): Promise<void> {
+    const { spec, metadata } = await this.get<LiveJob>("jobs", name);
+    const { template } = spec ?? {};
+    const own = { ...template?.metadata, name: `${name}-pod`, namespace };
+    await this.make("pods", {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { ...own, labels: { ...own.labels, "batch.kubernetes.io/job-name": metadata.name } },
+      spec: template?.spec,
+    });
+    const finishedAt = new Date().toISOString().replace(/[.]\d+Z$/, "Z");
+    const state = { terminated: { exitCode, message: JSON.stringify(message), finishedAt, reason: "Ended" } };
+    const container = template?.spec?.containers[0]?.name;
+    await this.setStatus("pods", `${name}-pod`, {
+      phase: exitCode === 0 ? "Succeeded" : "Failed",
+      containerStatuses: [{ name: container, ready: false, restartCount: 0, image: "x", imageID: "", state }],
+    });
+    await this.endJob(name, exitCode === 0 ? "Complete" : "Failed");
+  }
+
   /** Plays the volume controller: the claim gets this volume. */
   async bindVolume(name: string, volumeName = `pv-${name}`): Promise<void> {
     await this.change("persistentvolumeclaims", `${name}-data`, { spec: { volumeName } });

@@ -6,12 +6,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { buildPebble, pebbleIsBuilt } from "../lab/pebble.ts";
 import { terminalProgress } from "../lab/progress.ts";
+import { freePort } from "./free-port.ts";
 import { patienceMs, until } from "./until.ts";
 
 /** Why it can't run here; undefined where it can. */
@@ -155,15 +155,4 @@ function answerOf(url: string, ca: string, body: string | undefined): Promise<st
     asked.on("error", reject);
     asked.end(body);
   });
-}
-
-async function freePort(address: string): Promise<number> {
-  const server = createServer();
-  server.listen(0, address);
-  await once(server, "listening");
-  const bound = server.address();
-  server.close();
-  await once(server, "close");
-  if (bound === null || typeof bound === "string") throw new Error("no port");
-  return bound.port;
 }

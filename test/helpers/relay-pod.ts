@@ -578,9 +578,12 @@ export function volumeOf(mount: RelayMount, folder: string, diskOf: (part: strin
     case "invites":
     case "appVersions":
     case "turnSecret":
+    case "acmeAccount":
+    case "ageIdentity":
       return `${join(folder, mount.from)}:${mount.at}:ro`;
     case "run":
-      return `${join(folder, "run")}:${mount.at}`;
+    case "backups":
+      return `${join(folder, mount.from)}:${mount.at}`;
     case "data": {
       const disk = diskOf(mount.subPath);
       // the image's own folder is no pattern for it

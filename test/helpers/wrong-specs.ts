@@ -33,6 +33,38 @@ export const wrongSpecs: readonly WrongSpec[] = [
     says: /spec\.dkim\.rotation\.keepOldDays.*greater than or equal to 3/,
     path: "dkim.rotation.keepOldDays",
   },
+  {
+    when: "backups go to two places",
+    spec: {
+      domain,
+      backup: { destination: { volumeClaim: { name: "a" }, s3: { bucket: "backups", credentialsSecretName: "b" } } },
+    },
+    says: /spec\.backup\.destination: .*destination must be either s3 or volumeClaim/,
+    path: "backup.destination.s3",
+  },
+  {
+    when: "the schedule of backups has four fields",
+    spec: { domain, backup: { schedule: "0 3 * *" } },
+    says: /spec\.backup\.schedule: .*schedule must be five fields as cron has them/,
+    path: "backup.schedule",
+  },
+  {
+    when: "backups are for a key of SSH",
+    spec: { domain, backup: { encryption: { ageRecipients: ["ssh-ed25519 AAAA"] } } },
+    says: /spec\.backup\.encryption\.ageRecipients\[0\]: .*must be public keys of age/,
+    path: "backup.encryption.ageRecipients.0",
+  },
+  {
+    when: "the store of backups has a path",
+    spec: {
+      domain,
+      backup: {
+        destination: { s3: { bucket: "backups", credentialsSecretName: "b", endpoint: "https://s3.example/backups" } },
+      },
+    },
+    says: /spec\.backup\.destination\.s3\.endpoint: .*must be a URL that begins with https:\/\/ or http:\/\//,
+    path: "backup.destination.s3.endpoint",
+  },
   { when: "the domain is missing", spec: {}, says: /spec\.domain: Required value/, path: "domain" },
   { when: "the domain is empty", spec: { domain: "" }, says: /spec\.domain.*at least 1 char/, path: "domain" },
   {

@@ -113,6 +113,11 @@ const cases: Record<string, { trouble: Given; fine: Given; labels: Record<string
     fine: { [condition("ExpiryHealthy", "Unknown")]: always(1) },
     labels: server,
   },
+  ChatmailBackupFailing: {
+    trouble: { [condition("BackupReady", "False")]: always(1) },
+    fine: { [condition("BackupReady", "Unknown")]: always(1) },
+    labels: server,
+  },
   ChatmailRolloutStopped: {
     trouble: { [series("chatmail_fleet_condition", 'type="Stalled",status="True"')]: always(1) },
     fine: { [series("chatmail_fleet_condition", 'type="Stalled",status="False"')]: always(1) },

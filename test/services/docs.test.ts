@@ -93,7 +93,7 @@ describe.skipIf(missing !== undefined)("commands of the docs", () => {
   });
 
   test("keys that the page on backup saves are restored by it, and the server goes on", async () => {
-    const [save, restore] = saving;
+    const [save, restore] = saving.filter(({ text }) => text.includes("nine-keys.yaml"));
     const key = async () => (await cluster.get<LiveSecret>("secrets", "nine-dkim")).data?.["rsa.pem"];
     const before = await key();
     await ran(save ?? { text: "false" });
@@ -104,6 +104,13 @@ describe.skipIf(missing !== undefined)("commands of the docs", () => {
     const isOver = async () => (await cluster.condition("nine", "Stalled"))?.status === "False";
     await until("the loss to be over", isOver, { patienceMs: patienceMs.client });
     expect(await key()).toBe(before);
+  });
+
+  test("the page on backup asks for backups, and makes one at once", async () => {
+    const [ask, make] = saving.filter(({ text }) => text.includes("backup-s3") || text.includes("nine-backup"));
+    await ran(ask ?? { text: "false" });
+    await cluster.conditionIs("nine", "BackupReady", "BackupNotYetMade");
+    await ran(make ?? { text: "false" });
   });
 
   test.each(titled(blocks.filter((block) => !isLast(block) && !saving.includes(block))))(

@@ -3,12 +3,16 @@
  * through kubectl, as the commands of its page have it.
  */
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
+import { generateIdentity, identityToRecipient } from "age-encryption";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundlePlugin } from "../../scripts/plugin.ts";
 import { apiVersion, chatmailFleet, chatmailServer } from "../../src/api/names.ts";
+import { makeBackup } from "../../src/backup/backup.ts";
+import { folderDestination } from "../../src/backup/folder.ts";
+import type { LiveJob } from "../../src/operator/server/live.ts";
 import { apiServerIsMissing } from "../helpers/api-server.ts";
 import { blocksOf } from "../helpers/docs.ts";
 import { type LiveSecret, namespace, OperatorCluster, type RunningOperator } from "../helpers/operator-cluster.ts";
@@ -116,6 +120,73 @@ describe.skipIf(missing !== undefined)("kubectl chatmail", () => {
     expect(from("messages.deleteAfterDays")).toBe("operator configuration");
     expect(from("storage.size")).toBe("built in");
     expect((await chatmail("spec", "nine", "--set")).out).not.toContain("built in");
+  });
+
+  test("backup: what was saved, or why not", async () => {
+    expect(await chatmail("backup", "open")).toMatchObject({
+      code: 4,
+      err: "error: open has no backup.destination: nothing says where a backup would go\n",
+    });
+    await cluster.patch("open", {
+      backup: {
+        destination: { volumeClaim: { name: "spare" } },
+        encryption: { ageRecipients: ["age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z"] },
+      },
+    });
+    const path = `/apis/batch/v1/namespaces/${namespace}/jobs?labelSelector=chatmail.dev/component%3Dbackup`;
+    const ended = new Set<string>();
+    const plays = async (exitCode: number, message: object) => {
+      const next = async () => {
+        const { items } = (await cluster.server.request<{ items: LiveJob[] }>("GET", path)).body;
+        return items.map(({ metadata: { name } }) => name).find((name) => !ended.has(name));
+      };
+      const name = await until("the job", next, { patienceMs: patienceMs.client });
+      ended.add(name);
+      await cluster.runJob(name, { exitCode, message });
+    };
+    await until("the CronJob", () => cluster.exists("cronjobs", "open-backup"), { patienceMs: patienceMs.client });
+    const report = { name: "open-20261129T221800Z-identity.tar.gz.age", size: 5_000, accounts: 3, messages: 0 };
+    const [made] = await Promise.all([chatmail("backup", "open"), plays(0, report)]);
+    expect(made).toMatchObject({ code: 0, out: expect.stringMatching(/name: +open-20261129T221800Z/) as unknown });
+    const [refused] = await Promise.all([chatmail("backup", "open"), plays(1, { problem: "ENOSPC: no room" })]);
+    expect(refused).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/\nerror: job \S+ failed: ENOSPC: no room\n$/) as unknown,
+    });
+  });
+
+  test("restore: the keys in a backup become Secrets, once; the operator goes on with them", async () => {
+    const identity = await generateIdentity();
+    writeFileSync(join(folder, "chatmail-backup.key"), `# created: 2026\n${identity}\n`);
+    writeFileSync(join(folder, "other.key"), await generateIdentity());
+    const { data = {} } = await cluster.get<LiveSecret>("secrets", "nine-dkim");
+    const keys = join(folder, "dkim");
+    mkdirSync(join(keys, "_moved.test"), { recursive: true });
+    for (const [file, value] of Object.entries(data))
+      writeFileSync(join(keys, "_moved.test", file), Buffer.from(value, "base64"));
+    const { name: file } = await makeBackup({
+      manifest: { server: "moved", domains: ["_moved.test"], time: new Date().toISOString() },
+      sources: { mailFolder: join(folder, "none"), identity: [{ kind: "dkim", folder: keys }], contents: "Identity" },
+      recipients: [await identityToRecipient(identity)],
+      destination: folderDestination(folder),
+      keep: 1,
+    });
+    const restore = (key: string) => chatmail("restore", "moved", join(folder, file), "--identity", join(folder, key));
+    expect(await restore("other.key")).toMatchObject({
+      code: 1,
+      err: "error: this backup is encrypted for other keys than the one given\n",
+    });
+    expect(await cluster.exists("secrets", "moved-dkim")).toBe(false);
+    const made = await restore("chatmail-backup.key");
+    expect(made).toMatchObject({ code: 0, out: expect.stringMatching(/Secret moved-dkim\n/) as unknown });
+    expect(await restore("chatmail-backup.key")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/nothing is changed: Secret moved-dkim exist already/) as unknown,
+    });
+    await cluster.makeServer("moved", { domain: "_moved.test" });
+    await cluster.setUp("moved");
+    expect((await cluster.get<LiveSecret>("secrets", "moved-dkim")).data).toEqual(data);
+    await cluster.removeServer("moved", operator.world);
   });
 
   test("dns: the records, their text, and the end of a watch", async () => {

@@ -204,7 +204,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
         ["--all", "mail"],
         ["--all", "queue"],
       ]);
-      await endJob(job, "Complete");
+      await cluster.endJob(job, "Complete");
       await isGone("identity");
       await note("identity", "accounts and keys are kept, all mail is deleted");
       expect(await ownersOf("persistentvolumeclaims", "identity-data")).toEqual([]);
@@ -216,7 +216,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       const job = await jobOf("failing");
       await cluster.remove(plural, "failing");
       await until("the Job", () => cluster.exists("jobs", job), patience);
-      await endJob(job, "Failed");
+      await cluster.endJob(job, "Failed");
       await isGone("failing");
       await note("failing", "the Job that deletes it has failed; mail is left in claim failing-data", "Warning");
     });
@@ -237,7 +237,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       const waits = async () => (await cluster.condition("forced", "PodReady"))?.message ?? "";
       await until("it to wait", async () => (await waits()).includes(`Job ${job} is deleting the mail`), patience);
       expect(await cluster.exists("statefulsets", "forced")).toBe(false);
-      await endJob(job, "Complete");
+      await cluster.endJob(job, "Complete");
       await cluster.setUp("forced");
     });
 
@@ -310,7 +310,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       expect(await cluster.exists("jobs", job)).toBe(false);
       await endPod("queue");
       await until("the Job", () => cluster.exists("jobs", job), patience);
-      await endJob(job, "Complete");
+      await cluster.endJob(job, "Complete");
       await isGone("queue");
     });
 
@@ -431,18 +431,4 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       await close();
     });
   });
-
-  async function endJob(name: string, type: "Complete" | "Failed"): Promise<void> {
-    const now = new Date().toISOString().replace(/[.]\d+Z$/, "Z");
-    const ended = { status: "True", lastTransitionTime: now, lastProbeTime: now, reason: "Test", message: "played" };
-    const before = type === "Complete" ? "SuccessCriteriaMet" : "FailureTarget";
-    await cluster.setStatus("jobs", name, {
-      startTime: now,
-      ...(type === "Complete" && { completionTime: now, succeeded: 1 }),
-      conditions: [
-        { ...ended, type: before },
-        { ...ended, type },
-      ],
-    });
-  }
 });

@@ -1,8 +1,9 @@
 /**
- * A relay pod that does not start, or whose node is lost, as the operator tells of it, against a
- * real API server.
+ * A relay pod that does not start, or whose node is lost, and jobs beside it, as the operator tells
+ * of them, against a real API server.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { CronJob } from "../../src/kube/kinds.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { apiServerIsMissing } from "../helpers/api-server.ts";
 import { namespace, OperatorCluster, type RunningOperator } from "../helpers/operator-cluster.ts";
@@ -100,6 +101,52 @@ test.skipIf(missing)(
     await cluster.conditionIs("node", "Ready", "Serving");
   },
 );
+
+test.skipIf(missing)("backups: what is missing, what failed and what was made is told", async () => {
+  const recipient = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z";
+  const s3 = { bucket: "backups", credentialsSecretName: "store", endpoint: "http://minio.storage:9000" };
+  await cluster.makeServer("saved", { domain: "_saved.test", backup: { destination: { s3 } } });
+  await cluster.setUp("saved");
+  await cluster.runs("saved");
+  await cluster.conditionIs("saved", "BackupReady", "BackupUnencrypted");
+  await cluster.patch("saved", { backup: { encryption: { ageRecipients: [recipient] } } });
+  await cluster.conditionIs("saved", "BackupReady", "BackupSecretMissing");
+  await cluster.makeSecret("store", "Opaque", {});
+  await cluster.conditionIs("saved", "BackupReady", "BackupNotYetMade");
+
+  // plays the controller of CronJobs
+  const { metadata, spec } = await cluster.get<CronJob>("cronjobs", "saved-backup");
+  const owner = { apiVersion: "batch/v1", kind: "CronJob", name: metadata.name, uid: metadata.uid, controller: true };
+  const job = { ...spec?.jobTemplate, metadata: { ...spec?.jobTemplate.metadata, ownerReferences: [owner] } };
+  const run = async (name: string, exitCode: number, message: object) => {
+    await cluster.make("jobs", { ...job, apiVersion: "batch/v1", kind: "Job", metadata: { ...job.metadata, name } });
+    await cluster.runJob(name, { exitCode, message });
+  };
+  await run("saved-backup-1", 1, { problem: "AccessDenied: not yours" });
+  const { message } = await cluster.conditionIs("saved", "BackupReady", "BackupFailed");
+  expect(message).toBe("job saved-backup-1 failed: AccessDenied: not yours");
+  expect((await cluster.condition("saved", "Ready"))?.status).toBe("True");
+  expect((await cluster.condition("saved", "Stalled"))?.status).toBe("False");
+  const report = { name: "saved-20261129T221800Z-identity.tar.gz.age", size: 5_000, accounts: 3, messages: 0 };
+  await run("saved-backup-2", 0, report);
+  const lastSuccessfulTime = new Date().toISOString().replace(/[.]\d+Z$/, "Z");
+  await cluster.setStatus("cronjobs", "saved-backup", { lastSuccessfulTime });
+  await cluster.conditionIs("saved", "BackupReady", "BackupMade");
+  const { size: bytes, ...rest } = report;
+  expect((await cluster.statusOf("saved")).backup).toMatchObject({ ...rest, bytes });
+
+  await cluster.patch("saved", { backup: { drill: { ageIdentitySecretName: "age" } } });
+  await cluster.conditionIs("saved", "BackupReady", "BackupSecretMissing");
+  await cluster.makeSecret("age", "Opaque", {});
+  await cluster.conditionIs("saved", "BackupReady", "BackupMade");
+  await until("the drill", () => cluster.exists("cronjobs", "saved-backup-drill"), { patienceMs: patienceMs.client });
+
+  await cluster.patch("saved", { backup: null });
+  const isSuspended = async () => (await cluster.get<CronJob>("cronjobs", "saved-backup")).spec?.suspend;
+  await until("no more backups", isSuspended, { patienceMs: patienceMs.client });
+  const isSilent = async () => (await cluster.condition("saved", "BackupReady")) === undefined;
+  await until("nothing to be said of them", isSilent, { patienceMs: patienceMs.client });
+});
 
 test.skipIf(missing)(
   "of events about other pods only the name is kept, and of those about ours no more than is shown",

@@ -28,6 +28,7 @@ export const Resources = z
     web: containerResources.optional().describe("For nginx."),
     turn: containerResources.optional().describe("For the TURN server, if it is enabled."),
     expiry: containerResources.optional().describe("For the daily expiry job."),
+    backup: containerResources.optional().describe("For the backup job."),
   })
   .describe(
     "CPU and memory of each container of the relay pod. Defaults: requests for an idle relay, and memory limits that suffice for the sessions that network.connections allows.",

@@ -25,7 +25,7 @@ export const chatmailFleets: Resource<LiveFleet> = {
   plural: chatmailFleet.plural,
 };
 
-type Named = Pick<WrittenSpec, "certificate" | "accounts" | "website" | "services" | "dns">;
+type Named = Pick<WrittenSpec, "certificate" | "accounts" | "website" | "services" | "dns" | "backup">;
 
 /** `Server`: as the store of servers has them. */
 export class Fleets<Server extends WrittenServer & KubeObject = WrittenServer & KubeObject> {

@@ -14,6 +14,8 @@ import { podInputs } from "./pod-inputs.ts";
 import { podPlan } from "./pod-plan.ts";
 import { podWaitsFor } from "./pod-waits.ts";
 import { firstRendered, imageOf, renderedText } from "./rendered.ts";
+import { backupCronJob, backupTarget } from "./resources/backup-cron-job.ts";
+import { backupDrillCronJob } from "./resources/backup-drill-cron-job.ts";
 import { certManagerCertificate } from "./resources/certificate.ts";
 import { dnsConfigMap } from "./resources/dns-config-map.ts";
 import { dnsEndpoint } from "./resources/dns-endpoint.ts";
@@ -143,8 +145,20 @@ export function podChildren(
     concern: "ExpiryHealthy",
     after,
   };
+  const savesOrSaved = backupTarget(server.spec.backup) !== undefined || seen.backup?.cronJob !== undefined;
+  const backup: DesiredChild[] = savesOrSaved
+    ? [{ ...job, object: backupCronJob(podPlan(server, inputs, image)), concern: "BackupReady" }]
+    : [];
+  const drills = savesOrSaved && (server.spec.backup.drill !== undefined || seen.backup?.drill?.cronJob !== undefined);
+  const drill: DesiredChild[] = drills
+    ? [{ resource: job.resource, object: backupDrillCronJob(podPlan(server, inputs, image)), concern: "BackupReady" }]
+    : [];
   // the claim says which key there is, so it comes after the keys
-  return [...claimOf(server, seen), ...(waits || !pod ? [] : [setOf(pod, 1)]), ...(expires ? [job] : [])];
+  return [
+    ...claimOf(server, seen),
+    ...(waits || !pod ? [] : [setOf(pod, 1)]),
+    ...(expires ? [job, ...backup, ...drill] : []),
+  ];
 }
 
 /**

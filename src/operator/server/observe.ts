@@ -11,6 +11,7 @@ import type { ServedStatus } from "../tasks/served.ts";
 import { expiryCounts } from "./expiry-counts.ts";
 import { hasEnded, isEraseJob } from "./jobs.ts";
 import type { LiveEvent, LivePod } from "./live.ts";
+import { isBackupJob, observeBackup } from "./observe-backup.ts";
 import { observeCertificate } from "./observe-certificate.ts";
 import { observeDns } from "./observe-dns.ts";
 import { observeInvites } from "./observe-invites.ts";
@@ -45,10 +46,13 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     relay: pod && world.relays.of(pod),
     served: pod && servedBy(pod, world.served.of(keyOf(server))),
     cronJob: stores.cronJobs.get(namespace, names.expiryCronJob),
-    networkPolicies: [names.networkPolicy, names.expiryNetworkPolicy].flatMap(
+    networkPolicies: [names.networkPolicy, names.expiryNetworkPolicy, names.backupNetworkPolicy].flatMap(
       (policy) => stores.networkPolicies.get(namespace, policy) ?? [],
     ),
-    jobs: jobs.filter((job) => !isEraseJob(job) && job.metadata.labels?.[labels.component] !== checkComponent),
+    jobs: jobs.filter(
+      (job) => !isEraseJob(job) && !isBackupJob(job) && job.metadata.labels?.[labels.component] !== checkComponent,
+    ),
+    backup: observeBackup(server, world),
     expiryCounts: expiryCounts(world.podsByServer.get(`${namespace}/${name}`)),
     erasing: jobs.find((job) => isEraseJob(job) && !hasEnded(job))?.metadata.name,
     ...(volumeClaim?.status?.phase === "Pending" && {

@@ -3,6 +3,7 @@
 import type { Problem } from "../problem.ts";
 import { isOverdue, lostNode, nodeLost, startProblem, unscheduledPod } from "./cluster-words.ts";
 import type { ContainerStatus, LiveEvent, LivePod, LiveVolumeClaim } from "./live.ts";
+import { restoreProblem } from "./restore-problem.ts";
 
 const imageReasons = [
   "ErrImagePull",
@@ -82,6 +83,8 @@ function containerProblem(pod: LivePod, container: ContainerStatus): Problem | u
       message: `container ${container.name}: ${image} can't be pulled: ${pullCause(waiting.message, waiting.reason)}`,
     };
 
+  const restore = restoreProblem(pod, container);
+  if (restore) return restore;
   const ended = container.state?.terminated ?? container.lastState?.terminated;
   if (ended && (ended.exitCode !== 0 || (container.restartCount ?? 0) > 0)) {
     const { namespace, name } = pod.metadata;

@@ -37,6 +37,7 @@ import { domainProblem, imageProblem, type ResolvedSpec } from "./spec.ts";
 import { nextDeadline, statusOf } from "./status.ts";
 import { syncPod } from "./sync-pod.ts";
 import { noteMember, updateFor } from "./turn.ts";
+import { backupDeadline } from "./verdicts/backup.ts";
 import { endingNote, wantedServed } from "./verdicts/served.ts";
 import type { LiveServer, World } from "./world.ts";
 
@@ -293,9 +294,12 @@ const readyOf = (status: LiveServer["status"]) => status?.conditions?.find((cond
 
 /** Until something changes by the passing of time alone. */
 function againMs(server: ChatmailServer, seen: Seen, status: ChatmailServerStatus, now: Date): number | undefined {
-  const dates = [nextDeadline(seen, now), stallsAt(status.conditions), rotationDeadline(server, seen, now)].filter(
-    (date) => date !== undefined,
-  );
+  const dates = [
+    nextDeadline(seen, now),
+    stallsAt(status.conditions),
+    rotationDeadline(server, seen, now),
+    backupDeadline(server, seen, now),
+  ].filter((date) => date !== undefined);
   const waits = dates.map((date) => Math.max(0, date.getTime() - now.getTime()) + 1_000);
   if (lossesIn(server, seen).length > 0) waits.push(lossAgainMs);
   const lacking = status.conditions?.find(({ type }) => type === "CertificateReady")?.lastTransitionTime;

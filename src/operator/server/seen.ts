@@ -24,6 +24,7 @@ import type {
   LiveStatefulSet,
   LiveVolumeClaim,
 } from "./live.ts";
+import type { SeenBackup } from "./observe-backup.ts";
 import type { PodTurn } from "./revision.ts";
 import type { Management } from "./spec.ts";
 
@@ -127,6 +128,8 @@ export interface Seen {
   /** Of ours: those that are there. */
   networkPolicies?: KubeObject[];
   cronJob?: LiveCronJob | undefined;
+  /** Undefined where none are made, and none were. */
+  backup?: SeenBackup | undefined;
   /** Of the daily clean-up. */
   jobs: LiveJob[];
   /** What the last of these has counted; undefined where that can't be read any more. */

@@ -14,6 +14,7 @@ import { timeText } from "./time-text.ts";
 import { acceptingVerdict } from "./verdicts/accepting.ts";
 import { accountsOf } from "./verdicts/accounts.ts";
 import { addressesMessage, addressIsKnown } from "./verdicts/addresses.ts";
+import { backupOf, backupVerdict } from "./verdicts/backup.ts";
 import { certificateIsFine, certificateOrigin, keyIsFine } from "./verdicts/certificate.ts";
 import { type Check, fine, firstProblem, isAtRest, notCreated } from "./verdicts/check.ts";
 import { deliverableVerdict, mailIsDelivered } from "./verdicts/deliverable.ts";
@@ -83,6 +84,7 @@ export function statusOf(judged: Judged, now: Date): ChatmailServerStatus {
     ...acceptanceMemory(server),
     ...accountsOf(server, seen),
     ...(completionTime && { lastExpiry: { ...server.status?.lastExpiry, ...seen.expiryCounts, completionTime } }),
+    ...backupOf(server, seen),
   };
 }
 
@@ -191,6 +193,7 @@ function concernVerdicts(server: ChatmailServer, seen: Seen, now: Date): Record<
       !seen.cronJob && isAtRest(server)
         ? { status: "Unknown", ...notCreated(server, "CronJob") }
         : expiryVerdict(server, seen, now),
+    ...condition("BackupReady", backupVerdict(server, seen, now)),
   };
 }
 

@@ -289,6 +289,8 @@ export function makeWorld(options: {
     serversBySecret: fleets.serversBy(
       (spec) => [
         spec.certificate?.secret?.name,
+        spec.backup?.destination?.s3?.credentialsSecretName,
+        spec.backup?.drill?.ageIdentitySecretName,
         spec.accounts?.invitesSecretName,
         spec.dns?.rfc2136?.tsig?.secretRef?.name,
         spec.certificate?.acme?.externalAccountBinding?.secretRef?.name,

@@ -1,8 +1,7 @@
 /** What a run leaves for the operator, as the container's termination message: figures alone. */
-import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
+import { leaveMessage } from "../../lib/termination-message.ts";
 import type { ExpiryCounts } from "./walk.ts";
 
-const terminationMessage = "/dev/termination-log";
 const activeDays = 30;
 
 /** What there is after the run, and what it has removed. Pure. */
@@ -19,17 +18,4 @@ export function summaryOf(counts: ExpiryCounts): Record<string, number> {
   };
 }
 
-/** Kubernetes has made the file; elsewhere there is none, and none is made. */
-export function leaveSummary(counts: ExpiryCounts, path = terminationMessage): void {
-  try {
-    const file = openSync(path, "r+");
-    try {
-      ftruncateSync(file);
-      writeSync(file, JSON.stringify(summaryOf(counts)));
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    // the run has succeeded all the same, and its log line says the same
-  }
-}
+export const leaveSummary = (counts: ExpiryCounts, path?: string): void => leaveMessage(summaryOf(counts), path);

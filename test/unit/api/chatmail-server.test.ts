@@ -48,6 +48,7 @@ test("a domain is enough; the rest has defaults that suit a public relay", () =>
     resources: {},
     scheduling: {},
     pod: {},
+    backup: { contents: "Identity", keep: 14 },
   });
 });
 

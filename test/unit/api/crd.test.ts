@@ -109,3 +109,14 @@ test.each([
 ])("refuses a schema in which $when, and says where", ({ schema, says }) => {
   expect(() => structuralOf(schema)).toThrow(says);
 });
+
+test.each(each)("$kind: no rule repeats more than a thousand times, which Go's expressions refuse", (kind) => {
+  const rules = fieldsOf(kind).flatMap(({ path, schema }) =>
+    (schema["x-kubernetes-validations"] ?? []).map(({ rule }) => ({ path, rule })),
+  );
+  const counts = rules.flatMap(({ path, rule }) =>
+    [...rule.matchAll(/[{](\d+)(?:,(\d*))?[}]/g)].map(([, low, high]) => ({ path, most: Number(high || low) })),
+  );
+  expect(counts.length).toBeGreaterThan(0);
+  expect(counts.filter(({ most }) => most > 1_000)).toEqual([]);
+});

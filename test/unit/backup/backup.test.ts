@@ -181,6 +181,16 @@ describe("nothing is restored from", () => {
   });
 });
 
+test("nothing is restored from one of another domain", async () => {
+  await account("alice");
+  const { name } = await makeBackup(options("All"));
+  await expect(restoreMail(await open(name), at("restored"), "ten.example.org")).rejects.toThrow(
+    `this is a backup of ${domain}, and not of ten.example.org`,
+  );
+  expect(await readdir(at("restored")).catch(() => [])).toEqual([]);
+  expect(await restoreMail(await open(name), at("restored"), domain)).toMatchObject({ accounts: 1 });
+});
+
 test("a volume with accounts stays as it is", async () => {
   await account("alice");
   const { name } = await makeBackup(options("All"));

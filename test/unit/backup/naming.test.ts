@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { backupName, backupTime, namesToDelete } from "../../../src/backup/naming.ts";
+import { backupName, backupTime, namesToDelete, newestBackup } from "../../../src/backup/naming.ts";
 
 const time = "2026-11-29T22:18:00.500Z";
 
@@ -26,4 +26,16 @@ test("the newest stay, and one at least", () => {
   expect(namesToDelete([...names, ...others], "nine", 2)).toEqual(["nine-20261101T000000Z-all.tar.gz.age"]);
   expect(namesToDelete(names, "nine", 0)).toHaveLength(2);
   expect(namesToDelete(names, "nine", 9)).toEqual([]);
+});
+
+test("the newest of a folder, whatever the server was called and whatever else lies there", () => {
+  const names = [
+    "nine-20261129T221800Z-all.tar.gz.age",
+    "nine-too-20261130T221800Z-identity.tar.gz.age",
+    "nine-20261231T221800Z-all.tar.gz.age.part",
+    "nine-20261399T221800Z-all.tar.gz.age",
+    "zzz",
+  ];
+  expect(newestBackup(names)).toBe("nine-too-20261130T221800Z-identity.tar.gz.age");
+  expect(newestBackup(["zzz"])).toBeUndefined();
 });

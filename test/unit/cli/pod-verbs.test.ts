@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Redactor } from "../../../src/cli/report/redact.ts";
-import { countsIn, jobOf, jobState } from "../../../src/cli/views/expiry-job.ts";
+import { countsIn, jobOf, jobState } from "../../../src/cli/views/cron-job.ts";
 import { destinationsOf, isQueueId, queuedMail, queueTable } from "../../../src/cli/views/queue.ts";
 import type { CronJob } from "../../../src/kube/kinds.ts";
 

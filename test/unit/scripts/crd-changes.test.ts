@@ -298,7 +298,7 @@ describe("accepted:", () => {
       change: "a group comes, with what it needs itself",
       by: (shape) => {
         const secretRef: Structural = { type: "object", required: ["name"], properties: { name: text } };
-        group(shape, "spec").backup = { type: "object", required: ["secretRef"], properties: { secretRef } };
+        group(shape, "spec").archive = { type: "object", required: ["secretRef"], properties: { secretRef } };
       },
     },
     {
@@ -328,8 +328,8 @@ describe("accepted:", () => {
     {
       change: "a new field can't be edited",
       by: (shape) => {
-        group(shape, "spec").bootstrap = switched;
-        addRule(shape, "spec", unchanged("bootstrap", ""));
+        group(shape, "spec").origin = switched;
+        addRule(shape, "spec", unchanged("origin", ""));
         group(shape, "spec.network").later = text;
         addRule(shape, "spec.network", unchangedWhile("later", "exposure", "LoadBalancer", "LoadBalancer"));
       },

@@ -3,7 +3,7 @@ import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { annotations, apiVersion, chatmailServer, keepAnnotations, labels, shownLabels } from "../../../api/names.ts";
 import type { ObjectMeta } from "../../../kube/object.ts";
 
-export type Component = "relay" | "expiry" | "check";
+export type Component = "relay" | "expiry" | "check" | "backup" | "drill";
 
 /** What selects the pods of a component; part of a StatefulSet forever. */
 export function selectorLabels(server: ChatmailServer, component: Component): Record<string, string> {
@@ -25,7 +25,13 @@ export function childMeta(server: ChatmailServer, name: string, component: Compo
  * It is found by its name when a server of that name is created again. Nobody owns it: what becomes
  * of it is decided when the server is deleted (retire.ts).
  */
-export function keptMeta(server: ChatmailServer, name: string): ObjectMeta {
+export function keptMeta(
+  server: {
+    metadata: Pick<ChatmailServer["metadata"], "name" | "namespace">;
+    spec: Pick<ChatmailServer["spec"], "domain">;
+  },
+  name: string,
+): ObjectMeta {
   const { namespace } = server.metadata;
   return {
     name,

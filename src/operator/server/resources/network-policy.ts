@@ -9,6 +9,7 @@ import type { Json, NetworkPolicy } from "../../../kube/kinds.ts";
 import type { KubeObject } from "../../../kube/object.ts";
 import { ports } from "../../../mail/ports.ts";
 import { peerBlocks } from "../../../pod/networks.ts";
+import { s3Port } from "./backup-store.ts";
 import { type Component, childMeta, selectorLabels } from "./child.ts";
 import { servedPorts } from "./service.ts";
 
@@ -17,7 +18,8 @@ type Peer = Json<V1NetworkPolicyPeer>;
 type Policy = NonNullable<NetworkPolicy["spec"]>;
 
 /**
- * One for the relay pod and one for the pods of its clean-up and of image checks. Off: none is
+ * One for the relay pod, one for the pods of its clean-up and of image checks, and one for those
+ * that make backups, where there are some. Off: none is
  * made, and those that exist select no pod, since the operator deletes nothing; one that allows
  * everything would undo the policies of others, because policies add up.
  */
@@ -49,13 +51,41 @@ export function networkPolicies(
       },
     };
   };
-  const both = [
+  const isThere = (name: string) => existing.some((each) => each.metadata.name === name);
+  const saves = server.spec.backup.destination !== undefined || isThere(names.backupNetworkPolicy);
+  const policies = [
     of(names.networkPolicy, ["relay"], { ingress: ingressOf(server, operatorNamespace), egress: egressOf(server) }),
     // they work on the volume, and on nothing at all
     of(names.expiryNetworkPolicy, ["expiry", "check"], {}),
+    ...(saves ? [of(names.backupNetworkPolicy, ["backup", "drill"], backupRules(server))] : []),
   ];
-  return enabled ? both : both.filter(({ metadata }) => existing.some((each) => each.metadata.name === metadata.name));
+  return enabled ? policies : policies.filter(({ metadata }) => isThere(metadata.name));
 }
+
+/** The store may be in the cluster, and a Service there may lead to another port of its pods. */
+function backupRules({ spec: { backup } }: ChatmailServer): Pick<Policy, "egress"> {
+  const { s3 } = backup.destination ?? {};
+  if (!s3) return {};
+  return { egress: [...dnsRules, { ports: tcp(s3Port(s3)) }, { to: [{ namespaceSelector: {} }] }] };
+}
+
+/** The cluster's DNS may be a Service, pods, or an address of the node. */
+const dnsRules: NonNullable<Policy["egress"]> = [
+  {
+    ports: [
+      { protocol: "UDP", port: 53 },
+      { protocol: "TCP", port: 53 },
+    ],
+  },
+  // Where DNS pods may not use port 53, as in OpenShift.
+  {
+    ports: [
+      { protocol: "UDP", port: 5353 },
+      { protocol: "TCP", port: 5353 },
+    ],
+    to: [{ namespaceSelector: {} }],
+  },
+];
 
 const tcp = (...numbers: number[]): Port[] => numbers.map((port) => ({ protocol: "TCP", port }));
 
@@ -93,7 +123,7 @@ function ingressOf(server: ChatmailServer, operatorNamespace: string): NonNullab
   ];
 }
 
-function egressOf({ spec: { services, network } }: ChatmailServer): NonNullable<Policy["egress"]> {
+function egressOf({ spec: { services, network, bootstrap } }: ChatmailServer): NonNullable<Policy["egress"]> {
   const { push, turn } = services;
   const outside: Peer[] = peerBlocks({
     ...(network.privatePeers && { allowed: network.privatePeers }),
@@ -107,12 +137,10 @@ function egressOf({ spec: { services, network } }: ChatmailServer): NonNullable<
   };
   const pushPort = Number(new URL(push.url).port || ports.https);
   return [
-    // The cluster's DNS may be a Service, pods, or an address of the node.
-    { ports: [{ protocol: "UDP", port: 53 }, ...tcp(53)] },
-    // Where DNS pods may not use port 53, as in OpenShift.
-    { ports: [{ protocol: "UDP", port: 5353 }, ...tcp(5353)], to: [{ namespaceSelector: {} }] },
+    ...dnsRules,
     { ports: tcp(ports.smtp, ports.https), to: [...outside, relays] },
     ...(push.enabled && pushPort !== ports.https ? [{ ports: tcp(pushPort), to: outside }] : []),
     ...(turn.enabled ? [{ ports: [{ protocol: "UDP" } as const], to: outside }] : []),
+    ...(bootstrap?.restore ? [{ ports: tcp(s3Port(bootstrap.restore.s3)) }] : []),
   ];
 }

@@ -3,6 +3,7 @@ import type { V1Container, V1PodSpec, V1Probe, V1Volume, V1VolumeMount } from "@
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import { amountOf } from "../../../api/quantity.ts";
+import { builtInAccountSecret } from "../../../api/spec/certificate.ts";
 import type { Json } from "../../../kube/kinds.ts";
 import { signsMail } from "../../../mail/address.ts";
 import {
@@ -12,7 +13,7 @@ import {
   type RelayMount,
   type RelayProbe,
 } from "../../../pod/containers.ts";
-import { domainFolder, givenTls, lastTls, planFile, vmail } from "../../../pod/layout.ts";
+import { ageIdentityKey, domainFolder, givenTls, lastTls, planFile, vmail } from "../../../pod/layout.ts";
 import { appVersionsKey } from "../../../pod/relay-config.ts";
 import { builtInResources, emptyLimit, runLimit, scratchLimit } from "../../../pod/resources.ts";
 import { turnSecretKey } from "../../../pod/turn.ts";
@@ -45,6 +46,10 @@ export function containerOf(container: RelayContainer, plan: PodPlan): Container
     ...Object.entries(container.podEnv ?? {}).map(([name, fieldPath]) => ({
       name,
       valueFrom: { fieldRef: { apiVersion: "v1", fieldPath } },
+    })),
+    ...Object.entries(container.secretEnv ?? {}).map(([name, { secretName, key }]) => ({
+      name,
+      valueFrom: { secretKeyRef: { name: secretName, key, ...(container.name === "restore" && { optional: true }) } },
     })),
   ];
   const hostPorts = server.spec.network.exposure === "HostPort";
@@ -99,9 +104,10 @@ function probesOf({ startup, readiness, liveness }: RelayContainer): Probes {
 function resourcesOf(container: string, spec: ChatmailServer["spec"]): NonNullable<Container["resources"]> {
   // who deletes everything needs no more than who deletes what is old
   const isExpiry = container === "expire" || container.startsWith("erase-");
-  const builtIn =
-    builtInResources(spec)[(isExpiry ? "expire" : container) as keyof ReturnType<typeof builtInResources>];
-  const given = spec.resources[(isExpiry ? "expiry" : container) as keyof typeof spec.resources];
+  const isBackup = container === "restore" || container === "drill";
+  const own = isBackup ? "backup" : container;
+  const builtIn = builtInResources(spec)[(isExpiry ? "expire" : own) as keyof ReturnType<typeof builtInResources>];
+  const given = spec.resources[(isExpiry ? "expiry" : own) as keyof typeof spec.resources];
   const requests: Record<string, string> = {};
   const limits: Record<string, string> = {};
   for (const name of ["cpu", "memory"] as const) {
@@ -123,6 +129,8 @@ const volumeNames = {
   invites: "invites",
   appVersions: "app-versions",
   turnSecret: "turn-secret",
+  acmeAccount: "acme-account",
+  ageIdentity: "age-identity",
 } as const;
 
 function mountOf(mount: RelayMount, domain: string): Json<V1VolumeMount> {
@@ -131,9 +139,12 @@ function mountOf(mount: RelayMount, domain: string): Json<V1VolumeMount> {
   switch (mount.from) {
     case "plan":
     case "turnSecret":
+    case "acmeAccount":
+    case "ageIdentity":
       return { name: volumeNames[mount.from], mountPath: mount.at, readOnly: true };
     case "run":
-      return { name: "run", mountPath: mount.at };
+    case "backups":
+      return { name: mount.from, mountPath: mount.at };
     case "data":
       return mount.readOnly
         ? { name: "data", mountPath: mount.at, subPath: mount.subPath, readOnly: true }
@@ -160,11 +171,11 @@ function questionOf(probe: RelayProbe): Pick<Probe, "tcpSocket" | "httpGet" | "e
 
 /** The volumes that these containers mount, each once, in the order they are first mounted. */
 export function volumesFor(containers: readonly RelayContainer[], plan: PodPlan): Volume[] {
-  const volumes = containers.flatMap(({ mounts }) => mounts.map((mount) => volumeOf(mount, plan)));
+  const volumes = containers.flatMap(({ name, mounts }) => mounts.map((mount) => volumeOf(mount, name, plan)));
   return [...new Map(volumes.map((volume) => [volume.name, volume])).values()];
 }
 
-function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
+function volumeOf(mount: RelayMount, container: string, plan: PodPlan): Volume {
   const { server, tlsSecretName } = plan;
   const names = childNames(server.metadata.name);
   switch (mount.from) {
@@ -224,6 +235,22 @@ function volumeOf(mount: RelayMount, plan: PodPlan): Volume {
       return { name: "run", emptyDir: { medium: "Memory", sizeLimit: runLimit } };
     case "data":
       return { name: "data", persistentVolumeClaim: { claimName: names.volumeClaim } };
+    case "acmeAccount": {
+      const secretName = server.spec.certificate.acme?.accountSecretName ?? builtInAccountSecret;
+      return { name: volumeNames.acmeAccount, secret: { secretName, defaultMode: 0o440, optional: true } };
+    }
+    case "ageIdentity": {
+      // optional: it is to be deleted when all is restored
+      const { bootstrap, backup } = server.spec;
+      const given = container === "drill" ? backup.drill : bootstrap?.restore;
+      const secretName = given?.ageIdentitySecretName ?? "";
+      const name = volumeNames.ageIdentity;
+      return { name, secret: { secretName, items: items(ageIdentityKey), defaultMode: 0o440, optional: true } };
+    }
+    case "backups": {
+      const claimName = server.spec.backup.destination?.volumeClaim?.name ?? "";
+      return { name: "backups", persistentVolumeClaim: { claimName } };
+    }
     case "scratch":
       return {
         name: mount.name,

@@ -4,11 +4,14 @@ import type { StatefulSet } from "../../../kube/kinds.ts";
 import {
   podSysctls,
   prepareContainer,
+  type RelayContainer,
   relayContainers,
+  restoreContainer,
   terminationGraceSeconds,
   validatingDnsOptions,
 } from "../../../pod/containers.ts";
 import type { PodTemplate } from "../revision.ts";
+import { s3Arguments, s3Environment } from "./backup-store.ts";
 import { childMeta, selectorLabels } from "./child.ts";
 import { containerOf, type PodPlan, type PodSpec, podBasics, podMeta, podSecurity, volumesFor } from "./pod.ts";
 
@@ -16,6 +19,7 @@ import { containerOf, type PodPlan, type PodSpec, podBasics, podMeta, podSecurit
 export function podTemplate(plan: PodPlan): PodTemplate {
   const { server, secretsHash } = plan;
   const containers = relayContainers(plan.extras);
+  const first = [prepareContainer, ...restoring(server)];
   return {
     metadata: podMeta(server, "relay", { [annotations.secretsHash]: secretsHash }),
     spec: {
@@ -27,11 +31,19 @@ export function podTemplate(plan: PodPlan): PodTemplate {
         ...podSecurity,
         sysctls: Object.entries(podSysctls).map(([name, value]) => ({ name, value })),
       },
-      initContainers: [containerOf(prepareContainer, plan)],
+      initContainers: first.map((container) => containerOf(container, plan)),
       containers: containers.map((container) => containerOf(container, plan)),
-      volumes: volumesFor([prepareContainer, ...containers], plan),
+      volumes: volumesFor([...first, ...containers], plan),
     },
   };
+}
+
+/** The program finds out by itself whether there is anything to do. */
+function restoring({ spec: { domain, bootstrap } }: ChatmailServer): RelayContainer[] {
+  const { restore } = bootstrap ?? {};
+  if (!restore) return [];
+  const args = [...s3Arguments(restore.s3, domain), ...(restore.name === undefined ? [] : ["--file", restore.name])];
+  return [restoreContainer(domain, { args, secretEnv: s3Environment(restore.s3) })];
 }
 
 /**

@@ -18,6 +18,7 @@ const policiesOf = (spec: SpecInput = {}) =>
 const labelsOf = (component: Component, name = "nine") => selectorLabels(aServer({}, { name }), component);
 const relay: Pod = { namespace: "chatmail", labels: labelsOf("relay") };
 const expiry: Pod = { namespace: "chatmail", labels: labelsOf("expiry") };
+const backup: Pod = { namespace: "chatmail", labels: labelsOf("backup") };
 const check: Pod = { namespace: "chatmail", labels: labelsOf("check") };
 const other: Pod = { namespace: "tenant", labels: labelsOf("relay", "ten"), address: "10.244.0.9" };
 const database: Pod = { namespace: "chatmail", labels: { app: "database" }, address: "10.244.0.8" };
@@ -171,6 +172,47 @@ test.each([
 ] as const)("$what has no network at all: $direction", ({ pod, direction }) => {
   for (const peer of ["8.8.8.8", "10.0.0.1", dns, database, operator, other])
     for (const port of [25, 53, 443, 9090]) expect(isAllowed(policiesOf(), { direction, pod, peer, port })).toBe(false);
+});
+
+describe("a backup", () => {
+  const destination = (endpoint?: string) => ({
+    backup: { destination: { s3: { bucket: "backups", credentialsSecretName: "s3", ...(endpoint && { endpoint }) } } },
+  });
+  const volume = { backup: { destination: { volumeClaim: { name: "backups" } } } };
+  test.each([
+    { spec: destination(), peer: "8.8.8.8", port: 443, allowed: true },
+    { spec: destination(), peer: "8.8.8.8", port: 25, allowed: false },
+    { spec: destination("https://s3.example.org:9000"), peer: "192.168.1.9", port: 9000, allowed: true },
+    { spec: destination("https://s3.example.org:9000"), peer: "192.168.1.9", port: 443, allowed: false },
+    { spec: destination("http://minio.storage"), peer: database, port: 9000, allowed: true },
+    { spec: destination("http://s3.example.org"), peer: "8.8.8.8", port: 80, allowed: true },
+    { spec: destination(), peer: dns, port: 53, allowed: true },
+    { spec: volume, peer: "8.8.8.8", port: 443, allowed: false },
+    { spec: volume, peer: dns, port: 53, allowed: false },
+  ])("to $peer, port $port: $allowed", ({ spec, peer, port, allowed }) => {
+    expect(isAllowed(policiesOf(spec), { direction: "Egress", pod: backup, peer, port })).toBe(allowed);
+    expect(isAllowed(policiesOf(spec), { direction: "Ingress", pod: backup, peer, port })).toBe(false);
+  });
+
+  test("the relay pod reaches nothing more by it", () => {
+    const connection = { direction: "Egress", pod: relay, peer: database, port: 9000 } as const;
+    expect(isAllowed(policiesOf(destination("http://minio.storage")), connection)).toBe(false);
+  });
+
+  test("the relay pod reaches the store that it begins with", () => {
+    const s3 = { bucket: "backups", credentialsSecretName: "s3", endpoint: "http://192.168.1.9:9000" };
+    const bootstrap = { restore: { s3, ageIdentitySecretName: "age" } };
+    const at = (port: number) =>
+      isAllowed(policiesOf({ bootstrap }), { direction: "Egress", pod: relay, peer: "192.168.1.9", port });
+    expect([at(9000), at(22)]).toEqual([true, false]);
+  });
+
+  test("its policy stays as long as it is there", () => {
+    const existing = networkPolicies(aServer(destination()), { operatorNamespace, existing: [] });
+    const after = networkPolicies(aServer(), { operatorNamespace, existing }) as unknown as NetworkPolicy[];
+    expect(after.map(({ metadata }) => metadata)).toMatchObject(existing.map(({ metadata: { name } }) => ({ name })));
+    expect(isAllowed(after, { direction: "Egress", pod: backup, peer: "8.8.8.8", port: 443 })).toBe(false);
+  });
 });
 
 test("pods of other servers and of other namespaces are not concerned", () => {

@@ -48,6 +48,33 @@ test.each([
     reason: "PodUnschedulable",
     says: /^no node can run the pod: 0\/1 nodes are available: 1 Insufficient cpu. Make room, add a node, or lower spec.resources$/,
   },
+  ...[
+    { when: "accounts are restored", state: { running: {} }, reason: "Restoring", says: /accounts are restored/ },
+    {
+      when: "the backup can't be restored",
+      state: { terminated: { exitCode: 1, message: '{"problem":"there is no backup of nine"}' } },
+      reason: "RestoreFailed",
+      says: /^nothing is restored, and the relay does not start: there is no backup of nine$/,
+    },
+    {
+      when: "it is tried again",
+      state: { waiting: { reason: "CrashLoopBackOff" } },
+      lastState: { terminated: { exitCode: 1, message: "killed" } },
+      reason: "RestoreFailed",
+      says: /see kubectl logs -n chatmail nine-0 -c restore$/,
+    },
+    {
+      when: "the program that restores has not begun",
+      state: { waiting: { reason: "PodInitializing" } },
+      reason: "PodPending",
+      says: /^starting: restore$/,
+    },
+  ].map(({ when, reason, says, ...states }) => ({
+    when,
+    live: pod({ phase: "Pending", initContainerStatuses: [container("restore", states)] }),
+    reason,
+    says,
+  })),
   {
     when: "it was evicted",
     live: pod({ phase: "Failed", reason: "Evicted", message: "The node was low on resource: memory." }),

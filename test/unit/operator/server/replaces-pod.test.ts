@@ -39,6 +39,17 @@ const certManager = (before: object, after: object): Edit => [
   { certificate: { source: "CertManager", certManager: { issuerRef: { name: "a" }, ...after } } },
 ];
 
+const encryption = { ageRecipients: [`age1${"q".repeat(58)}`] };
+const toS3 = (more: object): SpecInput => ({
+  backup: { encryption, destination: { s3: { bucket: "backups", credentialsSecretName: "s3", ...more } } },
+});
+
+const restore = (s3: object, more: object = {}): SpecInput => ({
+  bootstrap: {
+    restore: { s3: { bucket: "backups", credentialsSecretName: "s3", ...s3 }, ageIdentitySecretName: "age", ...more },
+  },
+});
+
 const edits: Record<string, Edit> = {
   management: [{}, { management: "Paused" }],
   "accounts.registration": accounts({ registration: "Invite" }),
@@ -135,7 +146,7 @@ const edits: Record<string, Edit> = {
   "network.privatePeers": [{}, { network: { privatePeers: ["10.0.0.0/8"] } }],
   "network.refusedPeers": [{}, { network: { refusedPeers: ["2a00::/16"] } }],
   ...Object.fromEntries(
-    ["postfix", "dovecot", "relay", "web", "expiry"].flatMap((name) =>
+    ["postfix", "dovecot", "relay", "web", "expiry", "backup"].flatMap((name) =>
       ["requests", "limits"].flatMap((kind) =>
         ["cpu", "memory"].map((of) => [`resources.${name}.${kind}.${of}`, resources(name, of, kind)]),
       ),
@@ -165,6 +176,39 @@ const edits: Record<string, Edit> = {
     toleration({ key: "a", effect: "NoExecute", tolerationSeconds: 9 }),
   ],
   "scheduling.priorityClassName": [{}, { scheduling: { priorityClassName: "high" } }],
+  "bootstrap.restore.name": [restore({}), restore({}, { name: "nine-20261129T221800Z-all.tar.gz.age" })],
+  "bootstrap.restore.ageIdentitySecretName": [{}, restore({})],
+  "bootstrap.restore.s3.bucket": [restore({}), restore({ bucket: "others" })],
+  "bootstrap.restore.s3.endpoint": [restore({}), restore({ endpoint: "https://s3.example.org" })],
+  "bootstrap.restore.s3.region": [restore({}), restore({ region: "eu-central-1" })],
+  "bootstrap.restore.s3.prefix": [restore({}), restore({ prefix: "relays/" })],
+  "bootstrap.restore.s3.pathStyle": [restore({}), restore({ pathStyle: true })],
+  "bootstrap.restore.s3.credentialsSecretName": [{}, restore({})],
+  "backup.contents": [toS3({}), { backup: { ...(toS3({}).backup as object), contents: "All" } }],
+  "backup.schedule": [toS3({}), { backup: { ...(toS3({}).backup as object), schedule: "@weekly" } }],
+  "backup.drill.schedule": [
+    { backup: { ...(toS3({}).backup as object), drill: { ageIdentitySecretName: "age" } } },
+    { backup: { ...(toS3({}).backup as object), drill: { ageIdentitySecretName: "age", schedule: "@daily" } } },
+  ],
+  "backup.drill.ageIdentitySecretName": [
+    toS3({}),
+    { backup: { ...(toS3({}).backup as object), drill: { ageIdentitySecretName: "age" } } },
+  ],
+  "backup.keep": [toS3({}), { backup: { ...(toS3({}).backup as object), keep: 3 } }],
+  "backup.encryption.ageRecipients": [
+    { backup: { destination: { volumeClaim: { name: "spare" } } } },
+    { backup: { destination: { volumeClaim: { name: "spare" } }, encryption } },
+  ],
+  "backup.destination.volumeClaim.name": [
+    {},
+    { backup: { encryption, destination: { volumeClaim: { name: "spare" } } } },
+  ],
+  "backup.destination.s3.bucket": [toS3({}), toS3({ bucket: "others" })],
+  "backup.destination.s3.endpoint": [toS3({}), toS3({ endpoint: "https://s3.example.org" })],
+  "backup.destination.s3.region": [toS3({}), toS3({ region: "eu-central-1" })],
+  "backup.destination.s3.prefix": [toS3({}), toS3({ prefix: "relays/" })],
+  "backup.destination.s3.pathStyle": [toS3({}), toS3({ pathStyle: true })],
+  "backup.destination.s3.credentialsSecretName": [{}, toS3({})],
   "dkim.algorithms": [{}, { dkim: { algorithms: ["RSA2048", "Ed25519"] } }],
   "dkim.selectorPrefix": [{}, { dkim: { selectorPrefix: "mail" } }],
   "dkim.rotation.everyDays": [{}, { dkim: { rotation: { everyDays: 180 } } }],

@@ -1,4 +1,4 @@
-/** A run of the daily clean-up that does not wait for its time. Pure. */
+/** A run of a CronJob that does not wait for its time. Pure. */
 import type { CronJob, Job } from "../../kube/kinds.ts";
 import { ownedBy } from "../../kube/object.ts";
 
