@@ -9,15 +9,20 @@
 # imagetools inspect debian:trixie-slim
 ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 
-# --- the shims for Dovecot and Postfix, Lua that a linter has seen, and node without its symbols
+# --- the shims for Dovecot and Postfix, the addon for passwords, Lua that a linter has seen, and node without its symbols
 FROM ${BASE} AS tools
 RUN apt-get update --error-on=any \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev binutils lua-check \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev libcrypt-dev binutils lua-check \
  && rm -rf /var/lib/apt/lists/*
 COPY image/nodelay.c image/no-nagle.c /build/
 RUN for name in nodelay no-nagle; do \
       gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -o /build/$name.so /build/$name.c || exit 1; \
     done
+COPY image/crypt.c /build/
+COPY dist/node-api /build/node-api
+# what it takes from node is found when node loads it
+RUN gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -I/build/node-api \
+      -o /build/crypt.node /build/crypt.c -lcrypt
 COPY image/auth.lua image/delivered.lua image/luacheckrc /build/lua/
 RUN luacheck --no-color --config /build/lua/luacheckrc /build/lua/auth.lua /build/lua/delivered.lua
 COPY dist/node /build/node
@@ -73,7 +78,7 @@ RUN touch /etc/postfix/master.cf && echo 'SYNC_CHROOT=' > /etc/default/postfix \
  && mkdir -p /etc/chatmail/postfix /etc/chatmail/dovecot /etc/chatmail/web /etc/chatmail/plan /etc/chatmail/tls \
       /srv/chatmail/pages /run/chatmail /run/dovecot /var/lib/chatmail/mail /var/lib/chatmail/plan
 COPY image/run-quietly image/redact.sed image/prepare-volume image/start-dovecot image/start-login image/start-postfix image/start-turn image/with-plan /opt/chatmail/
-COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/lua/auth.lua /build/lua/delivered.lua /opt/chatmail/
+COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/crypt.node /build/lua/auth.lua /build/lua/delivered.lua /opt/chatmail/
 COPY dist/package.json dist/relay*.js* dist/expire.js* dist/users.js* dist/import.js* dist/backup.js* dist/render.js* /opt/chatmail/
 COPY dist/licences.txt /usr/share/doc/chatmail-operator/
 USER 5000:5000

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import { numberOf, readOptions, refuse } from "../scripts/options.ts";
+import type { Condition } from "../src/api/chatmail-server.ts";
 import { apiVersion, chatmailFleet, chatmailServer, childNames, group, labels, version } from "../src/api/names.ts";
 import type { KubeObject } from "../src/kube/object.ts";
 import { type ApiServer, startApiServer } from "../test/helpers/api-server.ts";
@@ -36,6 +37,12 @@ interface Figures {
   heapMiB: number;
   editP50Ms: number;
   editP99Ms: number;
+  /** A new server, until its StatefulSet is there, so that the pod can start. */
+  podP50Ms: number;
+  podP99Ms: number;
+  /** The same until Ready, with a pod that is ready at once; of ours alone. */
+  readyP50Ms: number;
+  readyP99Ms: number;
   /** Requests a second, over the time that is named below. */
   readsAtRest: number;
   writesAtRest: number;
@@ -46,6 +53,9 @@ interface Figures {
 
 const restMs = 20_000;
 const edits = 200;
+const additions = 10;
+/** As a person adds them: the operator has nothing else to do, and a key ready. */
+const additionMs = 11_000;
 const namespaces = Array.from({ length: 10 }, (_, at) => `fleet-${at}`);
 
 const usage = `npm run bench -- control-plane [--servers 1000,5000] [--programs ${programNames.join(",")}] [--json FILE]`;
@@ -209,6 +219,7 @@ async function measure(program: ProgramName, size: number, folder: string): Prom
       const { now: rssMiB, peak: rssPeakMiB } = residentMiB(running.pid);
 
       const editMs = await edit(server, size);
+      const added = await add(server, size, program === "ours");
       const heapMiB = await running.heapMiB();
       const figures = {
         coldSeconds,
@@ -218,6 +229,10 @@ async function measure(program: ProgramName, size: number, folder: string): Prom
         heapMiB,
         editP50Ms: quantile(editMs, 0.5),
         editP99Ms: quantile(editMs, 0.99),
+        podP50Ms: quantile(added.podMs, 0.5),
+        podP99Ms: quantile(added.podMs, 0.99),
+        readyP50Ms: quantile(added.readyMs, 0.5),
+        readyP99Ms: quantile(added.readyMs, 0.99),
         readsAtRest: ((restTo.reads - restFrom.reads) * 1_000) / restMs,
         writesAtRest: ((restTo.writes - restFrom.writes) * 1_000) / restMs,
         cpuSeconds: cpu,
@@ -300,6 +315,88 @@ async function edit(server: ApiServer, size: number): Promise<number[]> {
   return took;
 }
 
+/**
+ * Adds servers one after the other: milliseconds until the StatefulSet is there, and until the
+ * server is Ready, with pods that are ready at once.
+ */
+async function add(server: ApiServer, size: number, becomeReady: boolean) {
+  const took: { podMs: number[]; readyMs: number[] } = { podMs: [], readyMs: [] };
+  let heardSet: (name: string) => void = () => {};
+  let heardReady: (name: string) => void = () => {};
+  let notReady = "";
+  const sets = await tail(server, "/apis/apps/v1/statefulsets", (type, { metadata }) => {
+    if (type === "ADDED") heardSet(metadata.name);
+  });
+  const servers = await tail(server, serversPath, (_, object) => {
+    const { status } = object as KubeObject & { status?: { conditions?: Condition[] } };
+    const ready = status?.conditions?.find(({ type }) => type === "Ready");
+    if (ready?.status === "True") heardReady(object.metadata.name);
+    else notReady = `${ready?.reason}: ${ready?.message}`;
+  });
+  await sleep(500);
+  for (let at = size; at < size + additions; at++) {
+    const heard = (what: string, by: (listener: (name: string) => void) => void) =>
+      new Promise<void>((resolve, reject) => {
+        const late = setTimeout(() => reject(new Error(`${nameOf(at)} has no ${what} (${notReady})`)), 30_000);
+        by((name) => {
+          if (name !== nameOf(at)) return;
+          clearTimeout(late);
+          resolve();
+        });
+      });
+    const set = heard("StatefulSet", (listener) => (heardSet = listener));
+    const metadata = { name: nameOf(at) };
+    const spec = specOf(`_${nameOf(at)}.test`);
+    // there is no node that has an address
+    const addressed = { ...spec, network: { ...spec.network, addresses: ["203.0.113.77"] } };
+    const body = { apiVersion, kind: chatmailServer.kind, metadata, spec: addressed };
+    const sentAt = performance.now();
+    await must(server.request("POST", serverPath(at).replace(/\/[^/]+$/, ""), body));
+    await set;
+    took.podMs.push(performance.now() - sentAt);
+    if (becomeReady) {
+      const ready = heard("Ready", (listener) => (heardReady = listener));
+      await Promise.all([ready, becomesReady(server, at)]);
+      took.readyMs.push(performance.now() - sentAt);
+    }
+    await sleep(additionMs);
+  }
+  sets.stop();
+  servers.stop();
+  return took;
+}
+
+/** Its pod runs, and its claim is bound. */
+async function becomesReady(server: ApiServer, at: number): Promise<void> {
+  const [name, namespace] = [nameOf(at), namespaceOf(at)];
+  const names = childNames(name);
+  const base = `/api/v1/namespaces/${namespace}`;
+  const merge = "application/merge-patch+json";
+  const status = (path: string, of: object) => must(server.request("PATCH", `${path}/status`, { status: of }, merge));
+  const setPath = `/apis/apps/v1/namespaces/${namespace}/statefulsets/${names.statefulSet}`;
+  const { body: set } = await server.request<LiveSet>("GET", setPath);
+  const { metadata, spec } = set.spec.template;
+  const pod = { metadata: { ...metadata, name: names.pod }, spec: { ...spec, nodeName: "node-1" } };
+  await must(server.request("POST", `${base}/pods`, pod));
+  const lastTransitionTime = new Date().toISOString();
+  await status(`${base}/pods/${names.pod}`, {
+    phase: "Running",
+    conditions: [{ type: "Ready", status: "True", lastTransitionTime }],
+  });
+  await status(`${base}/persistentvolumeclaims/${names.volumeClaim}`, { phase: "Bound" });
+  await status(setPath, {
+    observedGeneration: set.metadata.generation,
+    replicas: 1,
+    readyReplicas: 1,
+    currentRevision: name,
+    updateRevision: name,
+  });
+}
+
+interface LiveSet extends KubeObject {
+  spec: { template: { metadata: object; spec: object } };
+}
+
 const folder = await mkdtemp(join(tmpdir(), "chatmail-bench-"));
 const results: Partial<Record<ProgramName, Record<string, Figures>>> = {};
 try {
@@ -340,6 +437,10 @@ const rows: [string, keyof Figures][] = [
   ["writes a second at rest", "writesAtRest"],
   ["edit to first child, p50, ms", "editP50Ms"],
   ["edit to first child, p99, ms", "editP99Ms"],
+  ["new server to StatefulSet, p50, ms", "podP50Ms"],
+  ["new server to StatefulSet, p99, ms", "podP99Ms"],
+  ["new server to Ready, p50, ms", "readyP50Ms"],
+  ["new server to Ready, p99, ms", "readyP99Ms"],
 ];
 console.log(`${machine()}\ncommit ${commit}; ${workers} workers each`);
 console.log(line(["", ...columns.map(({ program, size }) => `${program} ${size}`)]));

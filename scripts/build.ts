@@ -2,7 +2,17 @@
  * `npm run build`: bundles each process into one file, dist/NAME.js with its source map, and puts
  * node beside them. dist/ and image/ are all that the images are made from.
  */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type BuildOptions, build, type Metafile } from "esbuild";
 import { licenceTexts, nodePackage, type Package, packagesIn } from "./licences.ts";
@@ -24,6 +34,9 @@ export const bundles = {
   import: "src/main/import.ts",
   render: "src/main/render.ts",
 } as const;
+
+/** In dist/: Node's headers for C, which the relay's addon is compiled with. */
+export const nodeHeaders = "node-api";
 
 /** In dist/: licences of the packages in the bundles, and of node. */
 export const licencesFile = "licences.txt";
@@ -73,6 +86,7 @@ export async function buildAll(): Promise<void> {
   const metafile = await bundle(allNames, dist);
   writeFileSync(join(dist, licencesFile), licenceTexts([nodePackage(), ...packagesIn(metafile)]));
   putNode();
+  cpSync(join(root, "node_modules/node-api-headers/include"), join(dist, nodeHeaders), { recursive: true });
 }
 
 /**

@@ -15,7 +15,7 @@ import { needPackages } from "../test/lab/packages.ts";
 import { cacheDir, imageLock, imageRunDir, isRoot } from "../test/lab/place.ts";
 import { type Progress, terminalProgress } from "../test/lab/progress.ts";
 import { LabError, run, tryRun } from "../test/lab/run.ts";
-import { buildAll, type bundles, dist, licencesFile } from "./build.ts";
+import { buildAll, type bundles, dist, licencesFile, nodeHeaders } from "./build.ts";
 import { putNodeFor } from "./node-for.ts";
 import { readOptions } from "./options.ts";
 
@@ -139,6 +139,7 @@ export async function buildImagesFor(
   for (const name of ["Dockerfile", "image"]) cpSync(join(root, name), join(context, name), { recursive: true });
   for (const name of readdirSync(dist))
     if (/[.](js|map|json|txt)$/.test(name)) cpSync(join(dist, name), join(context, "dist", name));
+  cpSync(join(dist, nodeHeaders), join(context, "dist", nodeHeaders), { recursive: true });
   await putNodeFor(architecture, join(context, "dist/node"));
   const tag = `dev-${contentKey([keyOf("relay"), architecture])}`;
   return withEmulation(architecture, () => buildImagesOf(context, { tag, folder, progress, architecture }));
@@ -146,11 +147,12 @@ export async function buildImagesFor(
 
 /** All that can change the image, but for what Debian's mirrors hold. */
 function keyOf(target: Target): string {
+  const filesIn = (folder: string) => readdirSync(folder).map((file) => join(folder, file));
   const files = [
     join(root, "Dockerfile"),
     ...inside[target].map((bundle) => join(dist, `${bundle}.js`)),
     join(dist, licencesFile),
-    ...(target === "relay" ? readdirSync(join(root, "image")).map((file) => join(root, "image", file)) : []),
+    ...(target === "relay" ? [join(root, "image"), join(dist, nodeHeaders)].flatMap(filesIn) : []),
   ];
   // relative names and the version of node: another checkout of the same commit finds the same
   // images

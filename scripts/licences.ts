@@ -101,5 +101,6 @@ The main licences of the programs that do the work; parts of them have others, w
 | Lua | MIT |
 | GNU C library | LGPL-2.1 or later |
 | OpenSSL | Apache-2.0 |
+| libxcrypt | LGPL-2.1 or later |
 `;
 }

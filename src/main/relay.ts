@@ -2,6 +2,7 @@
 import { pino } from "pino";
 import manifest from "../../package.json" with { type: "json" };
 import { messageOf } from "../lib/text.ts";
+import { type Crypt, loadCrypt } from "../relay/accounts/crypt-addon.ts";
 import { readStart, type Start } from "../relay/config.ts";
 import { startDaemon } from "../relay/daemon.ts";
 import * as events from "../relay/events.ts";
@@ -25,8 +26,19 @@ const hashWorkerFile = import.meta.url.endsWith(".ts")
   ? new URL("../relay/accounts/hash-worker.ts", import.meta.url)
   : new URL("./relay-hash.js", import.meta.url);
 
+/** In the image only. */
+function cryptOrNot(): Crypt | undefined {
+  try {
+    return loadCrypt(new URL("./crypt.node", import.meta.url));
+  } catch (thrown) {
+    events.noCryptLibrary(log, thrown);
+    return undefined;
+  }
+}
+
 try {
-  const daemon = await startDaemon({ ...start, log, hashWorkerFile, version: manifest.version });
+  const crypt = cryptOrNot();
+  const daemon = await startDaemon({ ...start, log, hashWorkerFile, crypt, version: manifest.version });
   let stopping = false;
   const stop = async (signal: string) => {
     if (stopping) return;

@@ -13,6 +13,7 @@ export async function runControllers(
   const { log, signal, metrics } = options;
   await Promise.all([
     runServerController(world, options),
+    world.rsaKeys.run(signal),
     runFleetController(world, { log, signal, ...(metrics && { metrics }) }),
   ]);
 }

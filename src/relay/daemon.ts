@@ -12,7 +12,8 @@ import { createLookup } from "../dns/lookup.ts";
 import { loopback, sockets } from "../pod/layout.ts";
 import { type MayConnect, peerRule } from "../pod/networks.ts";
 import { Accounts } from "./accounts/accounts.ts";
-import { HashPool } from "./accounts/hash-pool.ts";
+import type { Crypt } from "./accounts/crypt-addon.ts";
+import { Hashing } from "./accounts/hashing.ts";
 import { readResources } from "./accounts/resources.ts";
 import { accountExists } from "./accounts/store.ts";
 import { answerAuth, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
@@ -63,11 +64,14 @@ export interface Daemon {
 export interface DaemonOptions extends Start {
   log: Logger;
   hashWorkerFile: URL;
+  /** Where libxcrypt can be used. */
+  crypt?: Crypt | undefined;
   /** Of this program, as it is released. */
   version?: string;
   now?: () => number;
 }
 
+/** Half of the threads that files and signatures are read, written and made with. */
 const hashThreads = 2;
 
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
@@ -80,7 +84,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const reports = new ProgramReports({ settings, log, now });
   const figures = new RelayFigures({ settings, reports, clients, now });
   figures.addTo(metrics);
-  const hashes = new HashPool({ workerFile: options.hashWorkerFile, threads: hashThreads });
+  const hashing = { workerFile: options.hashWorkerFile, threads: hashThreads, crypt: options.crypt };
+  const hashes = new Hashing(hashing);
   const accounts = new Accounts({
     ...tools,
     hash: (job) => hashes.run(job),

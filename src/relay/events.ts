@@ -82,6 +82,10 @@ export const closing = (log: Logger) => log.info("closing, sending what is left 
 
 export const queueEmpty = (log: Logger) => log.info("queue empty");
 
+/** Of the addon for libxcrypt; password hashes are computed in JavaScript, which takes longer. */
+export const noCryptLibrary = (log: Logger, err: unknown) =>
+  log.warn({ err: withoutPaths(err) }, "crypt library not loaded, using JavaScript");
+
 export const reloadNotAsked = (log: Logger, program: string, err: unknown) =>
   log.warn({ program, err: withoutPaths(err) }, "reload failed");
 

@@ -2,11 +2,14 @@
  * An address comes into being with the first login, over IMAP or submission; from then on its
  * password counts.
  */
+import { randomBytes } from "node:crypto";
 import { statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import { folders } from "../../src/pod/layout.ts";
+import { newSetting, settingOf, sha512Crypt } from "../../src/relay/accounts/sha512-crypt.ts";
+import { lengthVectors, publishedVectors } from "../helpers/crypt-vectors.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { randomName } from "../helpers/messages.ts";
 import { proxyV2 } from "../helpers/proxy-header.ts";
@@ -54,6 +57,27 @@ test("submission: the first login makes the address, on 465 and 587", async () =
     });
     await stranger.quit();
   }
+});
+
+test("the image's libxcrypt computes hashes, the same as ours in JavaScript", async () => {
+  expect(await pod.exec("relay", "cat", "/proc/1/maps")).toContain("/opt/chatmail/crypt.node");
+  const random = Array.from({ length: 40 }, (_, index) => {
+    const secret = randomBytes(3 * index)
+      .toString("latin1")
+      .replaceAll("\0", "x");
+    const rounds = index % 4 === 0 ? `rounds=${1000 + randomBytes(1).readUInt8()}$` : "";
+    const setting = newSetting(randomBytes(12)).replace("$6$", `$6$${rounds}`);
+    return [setting, secret, sha512Crypt(secret, setting)] as const;
+  });
+  const vectors = [...publishedVectors, ...lengthVectors, ...random];
+  const script = `
+    const { crypt } = require("/opt/chatmail/crypt.node");
+    const jobs = JSON.parse(process.argv[1]);
+    Promise.all(jobs.map(([setting, secret]) => crypt(Buffer.from(secret), setting)))
+      .then((hashes) => console.log(JSON.stringify(hashes)));`;
+  const jobs = vectors.map(([setting, secret]) => [settingOf(setting), secret]);
+  const hashes = await pod.exec("relay", "node", "--input-type=commonjs", "--eval", script, JSON.stringify(jobs));
+  expect(JSON.parse(hashes)).toEqual(vectors.map(([, , hash]) => hash));
 });
 
 describe("new addresses of one client", () => {

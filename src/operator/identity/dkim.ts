@@ -85,14 +85,15 @@ const shortOf = (key: PublicDkimKey) => dkimFingerprint(key).slice(0, 32);
 
 export const algorithmOf = ({ type }: PublicDkimKey): Algorithm => (type === "rsa" ? "RSA2048" : "Ed25519");
 
-export const makeKey = (algorithm: Algorithm): Promise<string> =>
-  algorithm === "RSA2048" ? makeRsaKey() : makeEd25519Key();
+/** `rsaKey`: where one comes from that is ready. */
+export const makeKey = (algorithm: Algorithm, rsaKey: () => Promise<string> = makeRsaKey): Promise<string> =>
+  algorithm === "RSA2048" ? rsaKey() : makeEd25519Key();
 
 /** Of a new domain. */
-export async function firstKeys({ algorithms, selectorPrefix }: Dkim): Promise<Texts> {
+export async function firstKeys({ algorithms, selectorPrefix }: Dkim, rsaKey?: () => Promise<string>): Promise<Texts> {
   const entries = algorithms.map(async (algorithm) => {
     const selector = algorithm === "RSA2048" ? selectorPrefix : `${selectorPrefix}-ed`;
-    return [keyFileOf(selector), await makeKey(algorithm)] as const;
+    return [keyFileOf(selector), await makeKey(algorithm, rsaKey)] as const;
   });
   return Object.fromEntries(await Promise.all(entries));
 }

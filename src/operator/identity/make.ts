@@ -10,6 +10,17 @@ import type { Found, FoundIdentities } from "./read.ts";
 import { dataOf, identitySecret, metadataPatch } from "./secret.ts";
 import { type IdentityName, identities } from "./table.ts";
 
+/**
+ * Starts to make these, on threads of their own: an RSA key takes as long as all that a new server
+ * needs to be written.
+ */
+export function beginIdentities(server: ChatmailServer, names: readonly IdentityName[], world: World): void {
+  for (const name of names) world.unsaved.begin({ uid: server.metadata.uid, name }, makeOf(server, name, world));
+}
+
+const makeOf = (server: ChatmailServer, name: IdentityName, world: World) => () =>
+  identities[name].make(server.spec.domain, world.now(), server.spec, () => world.rsaKeys.take());
+
 /** Throws ApiError: 409 where somebody else made or changed it meanwhile. */
 export async function makeIdentity(
   server: ChatmailServer,
@@ -20,9 +31,7 @@ export async function makeIdentity(
 ): Promise<void> {
   const now = found[name];
   const of = { uid: server.metadata.uid, name };
-  const texts = await world.unsaved.texts(of, () =>
-    identities[name].make(server.spec.domain, world.now(), server.spec),
-  );
+  const texts = await world.unsaved.texts(of, makeOf(server, name, world));
   try {
     if (now?.state === "broken") await change(now.secret, { data: dataOf(texts) }, world, signal);
     else

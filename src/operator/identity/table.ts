@@ -54,8 +54,13 @@ interface Identity<Value> {
   isFor: (spec: ChatmailServerSpec) => boolean;
   /** Pure. Broken is what has no value or a problem. */
   judge: (texts: Texts, at: JudgedAt) => { value?: Value; problem?: Problem };
-  /** The texts of a new one. */
-  make: (domain: string, now: Date, spec: Pick<ChatmailServerSpec, "dkim">) => Promise<Texts> | Texts;
+  /** The texts of a new one. `rsaKey`: where one comes from that is ready. */
+  make: (
+    domain: string,
+    now: Date,
+    spec: Pick<ChatmailServerSpec, "dkim">,
+    rsaKey?: () => Promise<string>,
+  ) => Promise<Texts> | Texts;
   /** The pod can't do without it. */
   podNeedsIt: boolean;
   /** The condition that tells of it. */
@@ -122,7 +127,7 @@ export const identities: { readonly [Name in IdentityName]: Identity<IdentityVal
       const message = `Secret ${secretName} has ${read.problem}: restore it. To get a new key instead, delete the Secret, accept the loss with the annotation ${annotations.acceptDataLoss}=dkim, and publish the new record`;
       return { problem: { reason: "DkimKeyInvalid", message } };
     },
-    make: (_domain, _now, { dkim }) => firstKeys(dkim),
+    make: (_domain, _now, { dkim }, rsaKey) => firstKeys(dkim, rsaKey),
     // its public half is in the DNS
     whenBroken: "keep",
   },

@@ -10,11 +10,14 @@ interface Unsaved {
   name: IdentityName | "nextDkim";
 }
 
+type Make = () => Promise<Texts> | Texts;
+
 /** Of so many Secrets at most, some 2 kB each. */
 const mostUnsaved = 1_000;
 
 export class UnsavedKeys {
-  readonly #texts = new BoundedMap<string, Texts>(mostUnsaved);
+  /** Also while they are being made. In memory alone. */
+  readonly #texts = new BoundedMap<string, Promise<Texts>>(mostUnsaved);
 
   constructor(servers: Pick<Store<KubeObject>, "listen">) {
     servers.listen(({ type, object }) => {
@@ -23,14 +26,23 @@ export class UnsavedKeys {
     });
   }
 
-  /** Those that are kept, or new ones. */
-  async texts(of: Unsaved, make: () => Promise<Texts> | Texts): Promise<Texts> {
+  /** Those that are kept, or new ones. What could not be made is made by the next call. */
+  texts(of: Unsaved, make: Make): Promise<Texts> {
     const key = keyFor(of);
     const kept = this.#texts.use(key);
     if (kept) return kept;
-    const made = await make();
+    const made = (async () => make())();
     this.#texts.set(key, made);
+    made.catch(() => {
+      if (this.#texts.get(key) === made) this.#texts.delete(key);
+    });
     return made;
+  }
+
+  /** Starts to make them, where there are none: `texts` gives them later. */
+  begin(of: Unsaved, make: Make): void {
+    // an error is told to whoever asks for them, for whom they are made again
+    this.texts(of, make).catch(() => undefined);
   }
 
   forget(of: Unsaved): void {

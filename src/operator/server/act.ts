@@ -6,7 +6,7 @@ import { ApiError, isApiError } from "../../kube/client.ts";
 import { resources } from "../../kube/kinds.ts";
 import { type KubeObject, keyOf } from "../../kube/object.ts";
 import { accountSecretOf, makeAccount } from "../identity/acme-account.ts";
-import { makeIdentity, mendMetadata } from "../identity/make.ts";
+import { beginIdentities, makeIdentity, mendMetadata } from "../identity/make.ts";
 import { problemOf, toMake } from "../identity/read.ts";
 import { isMadeFor, notMadeFor, secretNameOf } from "../identity/secret.ts";
 import { identities, identityNames } from "../identity/table.ts";
@@ -103,6 +103,13 @@ export async function applyDomain(
   await applyChildren(server, children, done, world, signal);
 }
 
+const missingIdentities = (server: ChatmailServer, seen: Seen) =>
+  toMake(seen.identity).filter((name) => name !== "dkim" || !isLost("dkim", server, seen));
+
+/** Their keys are made while other objects are written. */
+export const beginMissingIdentities = (server: ChatmailServer, seen: Seen, world: World): void =>
+  beginIdentities(server, missingIdentities(server, seen), world);
+
 /**
  * Makes the keys that are missing and puts labels and owners of the others right, each by itself.
  * True where a key was made.
@@ -115,7 +122,7 @@ export async function keepIdentities(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { identity } = seen;
-  const make = toMake(identity).filter((name) => name !== "dkim" || !isLost("dkim", server, seen));
+  const make = missingIdentities(server, seen);
   let made = false;
   for (const name of identityNames) {
     const found = identity[name];

@@ -14,6 +14,7 @@ import {
   applyLasting,
   applyPod,
   applyStatus,
+  beginMissingIdentities,
   keepAccount,
   keepIdentities,
   nothingDone,
@@ -161,6 +162,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
   let seen = await observe(server, world, signal);
   try {
     refuseKeptOfOthers(server, seen, world);
+    beginMissingIdentities(server, seen, world);
     // before there is anything that its end has to take care of
     await noting(done, { what: "finalizer", concern: "UpToDate" }, async () => {
       const kept = await keepFinalizer(server, seen, world, signal);

@@ -8,7 +8,7 @@ import type { KubeObject } from "../../kube/object.ts";
 import { keyFileOf, rotationFile } from "../../pod/dkim.ts";
 import { type DkimKeys, makeKey, ownersOf } from "../identity/dkim.ts";
 import { change } from "../identity/make.ts";
-import { remembering, type Step } from "../identity/rotation.ts";
+import { type Algorithm, remembering, type Step } from "../identity/rotation.ts";
 import { dataOf } from "../identity/secret.ts";
 import { identities, type Texts } from "../identity/table.ts";
 import { type Done, noting } from "./act.ts";
@@ -58,13 +58,14 @@ async function changedData(
 ): Promise<Record<string, string | null>> {
   const { to, made = [], removed = [] } = step;
   const of = { uid: server.metadata.uid, name: "nextDkim" } as const;
+  const newKey = (algorithm: Algorithm) => makeKey(algorithm, () => world.rsaKeys.take());
   const byAlgorithm = async () =>
     Object.fromEntries(
-      await Promise.all(made.map(async ({ algorithm }) => [algorithm, await makeKey(algorithm)] as const)),
+      await Promise.all(made.map(async ({ algorithm }) => [algorithm, await newKey(algorithm)] as const)),
     );
   const fresh: Texts = made.length > 0 ? await world.unsaved.texts(of, byAlgorithm) : {};
   const files = await Promise.all(
-    made.map(async ({ selector, algorithm }) => [keyFileOf(selector), fresh[algorithm] ?? (await makeKey(algorithm))]),
+    made.map(async ({ selector, algorithm }) => [keyFileOf(selector), fresh[algorithm] ?? (await newKey(algorithm))]),
   );
   const [owner] = ownersOf(keys);
   const gone = keys.keys.filter(({ selector }) => removed.includes(selector)).map(({ key }) => dkimFingerprint(key));

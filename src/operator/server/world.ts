@@ -3,6 +3,7 @@ import { getServers } from "node:dns";
 import type { ChatmailServer, ChatmailServerSpec, WrittenServer, WrittenSpec } from "../../api/chatmail-server.ts";
 import { chatmailServer, childNames, fieldManager, group, labels, version } from "../../api/names.ts";
 import { builtInAccountSecret } from "../../api/spec/certificate.ts";
+import { makeRsaKey } from "../../dns/dkim-key.ts";
 import { Applier } from "../../kube/apply.ts";
 import { Cache } from "../../kube/cache.ts";
 import type { Client } from "../../kube/client.ts";
@@ -20,6 +21,7 @@ import { planHash } from "../../pod/plan-files.ts";
 import { CertManager } from "../cert-manager.ts";
 import { Fleets } from "../fleet/fleets.ts";
 import { orderStore } from "../identity/order-store.ts";
+import { ReadyKeys } from "../identity/ready-keys.ts";
 import { UnsavedKeys } from "../identity/unsaved.ts";
 import { Ownership, type OwnershipTimes } from "../ownership.ts";
 import { builtInPolicy, type Policy } from "../rollout/policy.ts";
@@ -105,6 +107,8 @@ export interface World {
    * costs one key, not one for each retry.
    */
   unsaved: UnsavedKeys;
+  /** For servers to come. */
+  rsaKeys: ReadyKeys;
   /** By the key of their server. */
   jobsByServer: Index<LiveJob>;
   podsByServer: Index<LivePod>;
@@ -299,6 +303,7 @@ export function makeWorld(options: {
       serverDefaults,
     ),
     unsaved: new UnsavedKeys(stores.servers),
+    rsaKeys: new ReadyKeys({ make: makeRsaKey }),
     jobsByServer: byLabel(stores.jobs, labels.server),
     podsByServer: byLabel(stores.pods, labels.server),
   };

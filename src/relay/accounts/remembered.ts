@@ -29,7 +29,7 @@ class Expiring {
 }
 
 /**
- * Clients connect again and again with the same password; hashing it each time would cost 5 ms of
+ * Clients connect again and again with the same password; hashing it each time would cost 2 ms of
  * CPU. Kept is a digest, keyed with a secret of this process, of stored hash and password together:
  * it is worth nothing outside the process, and any change of the stored hash ends it.
  */
