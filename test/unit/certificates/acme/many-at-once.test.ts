@@ -34,8 +34,8 @@ interface Done {
 }
 
 /**
- * When each is ordered. Nobody orders before `startsAt`; one that has to wait comes back when it was
- * told to, or up to a minute later.
+ * When each is ordered. Nobody orders before `startsAt`; one that has to wait comes back when it
+ * was told to, or up to a minute later.
  */
 function renewAll(
   all: readonly RenewedCertificate[],
