@@ -53,6 +53,10 @@ export interface RealServer {
   log: () => string;
   /** The record by which a zone above vouches for the keys of a signed zone. */
   ds: (zone: string) => Promise<string>;
+  /** Ends the process; what its zones hold stays. */
+  down: () => Promise<void>;
+  /** Starts it again after `down`. */
+  up: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -116,9 +120,9 @@ ${zoneTexts.join("\n")}
   );
   // BIND listens only on addresses that an interface has
   await tryRun(["ip", "address", "replace", `${address}/32`, "dev", "lo"]);
-  const child = start(folder, "/usr/sbin/named", ["-g", "-n", "1", "-c", file("named.conf")]);
+  const launch = () => start(folder, "/usr/sbin/named", ["-g", "-n", "1", "-c", file("named.conf")]);
   const ds = (zone: string) => run(["sh", "-c", `dnssec-dsfromkey -2 ${folder}/K${zone}.+*.key`]);
-  const server = await whenServing({ address, folder, child, zones, ds });
+  const server = await whenServing({ address, folder, launch, zones, ds });
   const stop = async () => {
     await server.stop();
     await tryRun(["ip", "address", "del", `${address}/32`, "dev", "lo"]);
@@ -167,12 +171,12 @@ zone:
 ${zones.map((zone) => `  - domain: ${zone.name}\n    file: "zone-${zone.name}"\n    ${keys ? "acl: [write, read]" : ""}\n    dnssec-signing: ${zone.signed ? "on" : "off"}`).join("\n")}
 `,
   );
-  const child = start(folder, "/usr/sbin/knotd", ["-c", file("knot.conf")]);
+  const launch = () => start(folder, "/usr/sbin/knotd", ["-c", file("knot.conf")]);
   const ds = async (zone: string) => {
     const text = await run(["keymgr", "-c", file("knot.conf"), zone, "ds"]);
     return text.split("\n").find((line) => / 2 [0-9A-Fa-f]{64}/.test(line)) ?? "";
   };
-  return whenServing({ address, folder, child, zones, ds });
+  return whenServing({ address, folder, launch, zones, ds });
 }
 
 /** It ends with us, however we end. */
@@ -186,18 +190,22 @@ function start(folder: string, program: string, args: readonly string[]): ChildP
 async function whenServing(of: {
   address: string;
   folder: string;
-  child: ChildProcess;
+  launch: () => ChildProcess;
   zones: readonly RealZone[];
   ds: RealServer["ds"];
 }): Promise<RealServer> {
-  const { address, folder, child, zones, ds } = of;
+  const { address, folder, launch, zones, ds } = of;
+  let child = launch();
   const log = () => readFileSync(join(folder, "log"), "utf8");
-  const stop = async () => {
+  const down = async () => {
     if (child.exitCode === null && child.signalCode === null) {
       const ended = once(child, "exit");
       child.kill("SIGKILL");
       await ended;
     }
+  };
+  const stop = async () => {
+    await down();
     rmSync(folder, { recursive: true, force: true });
   };
   const answers = async () => {
@@ -212,12 +220,18 @@ async function whenServing(of: {
     }
     return true;
   };
-  await until(`the name server at ${address}`, answers, { patienceMs: patienceMs.client, everyMs: 50 }).catch(
-    async (cause) => {
-      const said = log();
-      await stop();
-      throw new Error(`${String(cause)}\n${said.slice(-3_000)}`, { cause });
-    },
-  );
-  return { address, log, ds, stop };
+  const serves = () =>
+    until(`the name server at ${address}`, answers, { patienceMs: patienceMs.client, everyMs: 50 }).catch(
+      async (cause) => {
+        const said = log();
+        await stop();
+        throw new Error(`${String(cause)}\n${said.slice(-3_000)}`, { cause });
+      },
+    );
+  await serves();
+  const up = async () => {
+    child = launch();
+    await serves();
+  };
+  return { address, log, ds, down, up, stop };
 }

@@ -9,6 +9,7 @@ import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts
 import { apiVersion, chatmailFleet, chatmailServer, group, labels, version } from "../../src/api/names.ts";
 import { type Client, kubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
+import type { BackOffLimits } from "../../src/lib/back-off.ts";
 import type { Metrics } from "../../src/lib/metrics.ts";
 import { allowedImages } from "../../src/operator/config.ts";
 import { runControllers } from "../../src/operator/controllers.ts";
@@ -58,6 +59,8 @@ export interface OperatorOptions {
   now?: () => Date;
   /** By which it finds name servers; by default those of this machine. */
   resolvers?: readonly string[];
+  /** Between tries to use an ACME account. */
+  acmeBackOff?: BackOffLimits;
   metrics?: Metrics;
   /** What the reconcile sees instead of the world as it was made. */
   worldOf?: (made: World) => World;
@@ -117,6 +120,7 @@ export class OperatorCluster {
       ...(options.rollout && { rollout: options.rollout }),
       ...(options.now && { now: options.now }),
       ...(options.resolvers && { resolvers: options.resolvers }),
+      ...(options.acmeBackOff && { acmeBackOff: options.acmeBackOff }),
       allowedImages: allowedImages(relayImage, ["registry.example/team/"]),
       ...(options.serverDefaults && { serverDefaults: options.serverDefaults }),
       operatorNamespace: namespace,

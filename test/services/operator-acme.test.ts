@@ -3,7 +3,9 @@
  * server. What the relay's nginx answers on port 80 is played as the plan says it.
  */
 import { randomBytes, X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { createServer, type Server } from "node:http";
+import { connect, createServer as createTcpServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { annotations, labels } from "../../src/api/names.ts";
 import { askServer } from "../../src/dns/ask.ts";
@@ -72,7 +74,36 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
         },
       },
       resolvers: [at.resolver],
+      acmeBackOff: { firstMs: 500, mostMs: 2_000 },
     });
+
+  /** The authority is reached by this port, too, while `openForwarder` lasts. */
+  const forwarderPort = 5443;
+  let forwarder: { close: () => Promise<void> } | undefined;
+  const openForwarder = async () => {
+    const { hostname, port } = new URL(pebble.directoryUrl);
+    const sockets = new Set<Socket>();
+    const server = createTcpServer((from) => {
+      const to = connect(Number(port), hostname);
+      const both = [from, to];
+      for (const each of both) {
+        sockets.add(each);
+        each.on("error", () => undefined);
+        each.on("close", () => both.map((socket) => socket.destroy()));
+      }
+      from.pipe(to).pipe(from);
+    });
+    server.listen(forwarderPort, "127.0.0.1");
+    await once(server, "listening");
+    const close = async () => {
+      if (!server.listening) return;
+      const closed = once(server, "close");
+      server.close();
+      for (const each of sockets) each.destroy();
+      await closed;
+    };
+    forwarder = { close };
+  };
 
   beforeAll(async () => {
     const server = "one.servers.test.";
@@ -122,6 +153,7 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
     await operator?.stop();
     await cluster?.close();
     for (const each of listening) each.close();
+    await forwarder?.close();
     await pebble?.stop();
     await strict?.stop();
     for (const each of running) await each.stop();
@@ -254,6 +286,16 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
       await cluster.conditionIs("down", "CertificateReady", "CertificateIssued");
     });
 
+    test("an authority that is down at first is tried again", async () => {
+      const directoryURL = `https://127.0.0.1:${forwarderPort}/dir`;
+      await makeServer("later", { certificate: { acme: { ...usual, directoryURL } } });
+      await podRuns("later");
+      await cluster.conditionIs("later", "CertificateReady", "CertificateOrderFailed");
+      await openForwarder();
+      await cluster.conditionIs("later", "CertificateReady", "CertificateIssued");
+      await hasAll("later");
+    });
+
     test("mta-sts that is refused does not keep the rest from being issued, and no policy is published", async () => {
       await makeServer("part");
       await podRuns("part");
@@ -364,13 +406,22 @@ describe.skipIf(missing !== undefined)("with a real API server, name server and 
     expect(renewalTime && renewalTime > new Date()).toBe(true);
     expect((await certificateOf("first")).fingerprint256).toBe(before.fingerprint256);
     await operator.stop();
+    // the authority of one of them is down when it is due
+    const late = await certificateOf("later");
+    await forwarder?.close();
     operator = start(() => new Date(Date.now() + 70 * dayMs));
-    await until(
-      "the certificate to be renewed",
-      async () => (await certificateOf("first")).fingerprint256 !== before.fingerprint256,
-      patience,
-    );
+    const isRenewed = (name: string, from: X509Certificate) => async () =>
+      (await certificateOf(name)).fingerprint256 !== from.fingerprint256;
+    await until("the certificate to be renewed", isRenewed("first", before), patience);
     expect(await keyOf("first")).toBe(key);
     await hasAll("first");
+    const failed = async () => (await cluster.statusOf("later")).certificate?.acme?.lastError;
+    expect(await until("the failure to be told", failed, patience)).toMatch(/127\.0\.0\.1:5443 can't be reached/);
+    expect((await cluster.condition("later", "CertificateReady"))?.reason).toBe("CertificateIssued");
+    expect((await cluster.condition("later", "Ready"))?.reason).toBe("Serving");
+    expect((await certificateOf("later")).fingerprint256).toBe(late.fingerprint256);
+    await openForwarder();
+    await until("the other one to be renewed", isRenewed("later", late), patience);
+    await until("no failure any more", async () => (await failed()) === undefined, patience);
   });
 });

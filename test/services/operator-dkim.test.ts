@@ -26,7 +26,7 @@ const missing = apiServerIsMissing() ?? nameServersAreMissing();
 if (missing) console.warn(`skipped: ${missing}`);
 
 /** The root and "zone.test", and a resolver. */
-const at = { root: "127.0.9.1", one: "127.0.9.2", resolver: "127.0.9.3" };
+const at = { root: "127.0.22.1", one: "127.0.22.2", resolver: "127.0.22.3" };
 /** Where the played pod reports; of this file alone. */
 const reportsAt = "127.0.0.16";
 const zone = "zone.test";

@@ -7,13 +7,16 @@ export interface RenewalWindow {
   end: Date;
 }
 
+/** What is asked of a certificate here. */
+export type RenewedCertificate = Pick<X509Certificate, "raw" | "validFrom" | "validTo">;
+
 /**
  * A moment within the window that the authority suggests, else about two thirds into the life of
  * the certificate: days of a certificate of six days, weeks of one of ninety. It is another moment
  * for each certificate and always the same for one, so a thousand that were issued on one day are
  * not renewed at one time, and an operator that starts again changes nothing.
  */
-export function renewalTime(certificate: X509Certificate, window: RenewalWindow | undefined): Date {
+export function renewalTime(certificate: RenewedCertificate, window: RenewalWindow | undefined): Date {
   const share = shareOf(certificate);
   if (window) return between(window.start, window.end, share);
   const begins = Date.parse(certificate.validFrom);
@@ -25,7 +28,7 @@ const between = (start: Date, end: Date, share: number) =>
   new Date(start.getTime() + (end.getTime() - start.getTime()) * share);
 
 /** From 0 up to 1, by the certificate. */
-const shareOf = ({ raw }: X509Certificate) => createHash("sha256").update(raw).digest().readUInt32BE(0) / 2 ** 32;
+const shareOf = ({ raw }: RenewedCertificate) => createHash("sha256").update(raw).digest().readUInt32BE(0) / 2 ** 32;
 
 /**
  * By which the authority knows a certificate (RFC 9773 §4.1); undefined where it does not say who

@@ -15,6 +15,7 @@ import type { Log } from "../../kube/log.ts";
 import { type KubeObject, keyOf, type Resource } from "../../kube/object.ts";
 
 import type { Store } from "../../kube/store.ts";
+import type { BackOffLimits } from "../../lib/back-off.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
@@ -26,7 +27,7 @@ import { UnsavedKeys } from "../identity/unsaved.ts";
 import { Ownership, type OwnershipTimes } from "../ownership.ts";
 import { builtInPolicy, type Policy } from "../rollout/policy.ts";
 import { type Group, Rollouts } from "../rollout/rollouts.ts";
-import { Certificates } from "../tasks/certificates.ts";
+import { Certificates, type CertificatesOptions } from "../tasks/certificates.ts";
 import { ChallengeRecords } from "../tasks/challenge-records.ts";
 import { DomainNames } from "../tasks/dns.ts";
 import { RelayStatuses } from "../tasks/relay-status.ts";
@@ -190,6 +191,8 @@ export function makeWorld(options: {
   ownershipTimes?: OwnershipTimes;
   /** By default those of this machine. */
   resolvers?: readonly string[];
+  /** Between tries to use an ACME account. */
+  acmeBackOff?: BackOffLimits;
   /** Which operator says what events say. */
   instance: string;
   signal: AbortSignal;
@@ -257,7 +260,11 @@ export function makeWorld(options: {
     names: namesOf(stores.servers, options.resolvers ?? getServers()),
     certManager: new CertManager(client),
     served: servedOf(stores.servers, metrics),
-    certificates: certificatesOf(stores, client, { now, resolvers: options.resolvers ?? getServers() }),
+    certificates: certificatesOf(stores, client, {
+      now,
+      resolvers: options.resolvers ?? getServers(),
+      accountBackOff: options.acmeBackOff,
+    }),
     podSync: podSyncOf(stores.pods),
     fieldManager,
     relayImage,
@@ -359,12 +366,17 @@ function servedOf(servers: Store<LiveServer>, metrics: Metrics | undefined): Ser
 function certificatesOf(
   stores: Stores,
   client: Client,
-  { now, resolvers }: { now: () => Date; resolvers: readonly string[] },
+  {
+    now,
+    resolvers,
+    accountBackOff,
+  }: Pick<CertificatesOptions, "now" | "accountBackOff"> & { resolvers: readonly string[] },
 ): Certificates {
   const certificates = new Certificates({
     store: orderStore({ secrets: stores.secrets, client }),
     records: new ChallengeRecords({ resolvers, now: () => new Date() }),
     now,
+    accountBackOff,
   });
   stores.servers.listen(({ type, object }) => {
     if (type === "deleted") certificates.want(keyOf(object), undefined);

@@ -22,7 +22,7 @@ import { certificateId, firstCertificate, type RenewalWindow, renewalTime } from
 import { type Run, runController } from "../../kube/controller.ts";
 import type { Log } from "../../kube/log.ts";
 import type { Source } from "../../kube/source.ts";
-import { backOffMs } from "../../lib/back-off.ts";
+import { type BackOffLimits, backOffMs } from "../../lib/back-off.ts";
 import { BoundedMap } from "../../lib/bounded-map.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import { wait } from "../../lib/wait.ts";
@@ -111,6 +111,8 @@ export interface CertificatesOptions {
   now: () => Date;
   limits?: Limits;
   records: ChallengeRecords;
+  /** Between tries to use an account. */
+  accountBackOff?: BackOffLimits | undefined;
 }
 
 export class Certificates {
@@ -171,7 +173,7 @@ export class Certificates {
     const { wanted } = known;
     const now = this.#options.now();
     const shared = this.#sharedOf(wanted.account);
-    const account = await accountOf(shared, now, run.signal);
+    const account = await accountOf(shared, { now, backOff: this.#options.accountBackOff }, run.signal);
     const order = orderOf(known, held);
     const certificate = firstCertificate(held.certificatePem);
     const isFirst = !certificate || signedItself(certificate);
@@ -381,7 +383,7 @@ export class Certificates {
 /** The account at the server, which is created where there is none. */
 async function accountOf(
   shared: Shared,
-  now: Date,
+  { now, backOff = accountBackOff }: { now: Date; backOff: BackOffLimits | undefined },
   signal: AbortSignal,
 ): Promise<Pick<CertificateStatus, "accountUri" | "caaIdentity" | "problem">> {
   const { client, failed } = shared;
@@ -396,7 +398,7 @@ async function accountOf(
     const reason = ofAccount.includes(thrown.type) ? "AcmeAccountInvalid" : "CertificateOrderFailed";
     const problem = { reason, message: thrown.message } as const;
     const failures = (failed?.failures ?? 0) + 1;
-    const waitMs = Math.max(thrown.retryAfterMs ?? 0, backOffMs(failures - 1, accountBackOff));
+    const waitMs = Math.max(thrown.retryAfterMs ?? 0, backOffMs(failures - 1, backOff));
     shared.failed = { failures, until: now.getTime() + waitMs, problem };
     return { problem };
   }

@@ -63,7 +63,6 @@ const removalAgainMs = { soonest: 1_000, latest: 30_000 };
 /** Of one that nobody waits for. */
 const detachedWithinMs = 300_000;
 
-const soonestMs = 5_000;
 const latestMs = 300_000;
 const restMs = 3 * 3_600_000;
 const workers = 8;
@@ -71,16 +70,21 @@ const workers = 8;
 export class DomainNames {
   readonly #verifier: Verifier;
   readonly #now: () => Date;
+  readonly #soonestMs: number;
   readonly #known = new Map<string, Known>();
   readonly #removals = new Map<string, Removing>();
   readonly #wantedListeners = new Set<(key: string) => void>();
   readonly #statusListeners = new Set<(key: string) => void>();
 
-  /** `resolvers`: as `getServers()` of node:dns gives them. `port`: of name servers. */
-  constructor(options: { resolvers: readonly string[]; now: () => Date; port?: number }) {
-    const { now } = options;
+  /**
+   * `resolvers`: as `getServers()` of node:dns gives them. `port`: of name servers. `soonestMs`:
+   * from one look to the next, as long as something changes.
+   */
+  constructor(options: { resolvers: readonly string[]; now: () => Date; port?: number; soonestMs?: number }) {
+    const { now, soonestMs = 5_000 } = options;
     const zones = new Zones({ ...options, random: (below) => randomInt(below), timeoutMs: 2_000, tries: 2 });
     this.#now = now;
+    this.#soonestMs = soonestMs;
     this.#verifier = new Verifier(zones, { now });
   }
 
@@ -212,7 +216,7 @@ export class DomainNames {
     const isWhole = "faults" in verification && verification.faults.length === 0;
     const isRight =
       !problem && notOurs.length === 0 && isWhole && isSound(verification) && isAllPublished(verification, wanted.sets);
-    const ms = isRight ? restMs : Math.min(latestMs, soonestMs * 1.5 ** same);
+    const ms = isRight ? restMs : Math.min(latestMs, this.#soonestMs * 1.5 ** same);
     return ms * (0.75 + Math.random() * 0.5);
   }
 }

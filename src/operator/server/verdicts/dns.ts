@@ -1,6 +1,6 @@
 /** Whether the DNS has what the domain needs. Pure. */
 import type { ChatmailServer } from "../../../api/chatmail-server.ts";
-import { type Reason, reasons } from "../../../api/reasons.ts";
+import { isStalled, type Reason, reasons } from "../../../api/reasons.ts";
 import { isCarried } from "../../../dns/external-dns.ts";
 import type { Need, PublishedType } from "../../../dns/records.ts";
 import type { RecordState, VerifiedSet } from "../../../dns/verify.ts";
@@ -102,7 +102,7 @@ export const recordsArePublished: Check = (seen, server) => {
   const missing = missingIn(server, seen);
   const isKnown = !("unknown" in status.verification) && missing.length === 0;
   // an update that fails hurts nobody as long as the records are there
-  if (isKnown) return undefined;
+  if (isKnown || ("unknown" in status.verification && werePublished(server))) return undefined;
   if (tsig && "problem" in tsig) return tsig.problem;
   if (status.problem) return status.problem;
   const others = missing.filter(({ state }) => state === "NotOurs");
@@ -119,6 +119,28 @@ export const recordsArePublished: Check = (seen, server) => {
   return undefined;
 };
 
+/** What the condition says only where every required record was there when it was last known. */
+const saidWhilePublished: readonly string[] = [
+  "RecordsPublished",
+  "RecordsUnknown",
+  "DnssecBogus",
+  "CaaForbidsIssuer",
+  "DKIMRotationWaits",
+] satisfies Reason[];
+
+/** While nothing can be said, what was published is still taken to be there. */
+function werePublished({ metadata: { generation }, status }: ChatmailServer): boolean {
+  const is = status?.conditions?.find(({ type }) => type === "DNSReady");
+  return is !== undefined && is.observedGeneration === generation && saidWhilePublished.includes(is.reason);
+}
+
+/** Why the next update would fail, where only a person helps. */
+function updateIsBlocked(server: ChatmailServer, { tsig, status }: NonNullable<Seen["dns"]>): Problem | undefined {
+  if (!isUpdated(server)) return undefined;
+  if (tsig && "problem" in tsig) return tsig.problem;
+  return status?.problem && isStalled(status.problem.reason) ? status.problem : undefined;
+}
+
 const publisher = ({ spec, metadata }: ChatmailServer) =>
   spec.dns.mode === "ExternalDNS" ? `. external-dns publishes DNSEndpoint ${metadata.name}: its log says why not` : "";
 
@@ -133,12 +155,14 @@ export function dnsVerdict(server: ChatmailServer, seen: Seen, now: Date): Verdi
   if (!status)
     return { status: "Unknown", reason: "RecordsNotVerified", message: "the DNS records have not been verified yet" };
   const { verification } = status;
-  if ("unknown" in verification) return { status: "Unknown", reason: "RecordsUnknown", message: verification.unknown };
+  const failed = status.problem ? [status.problem.message] : [];
+  if ("unknown" in verification)
+    return { status: "Unknown", reason: "RecordsUnknown", message: [verification.unknown, ...failed].join("; ") };
   const sets = knownSets(server, seen) ?? [];
   const wrong = sets.filter(isWrong);
   const notes = [...named(wrong.filter(isNeeded)), ...named(wrong.filter((each) => !isNeeded(each)))];
   notes.push(...uncarried(server, wrong));
-  const faults = [...verification.faults, ...(status.problem ? [status.problem.message] : [])];
+  const faults = [...verification.faults, ...failed];
   const { issuerProblem } = verification;
   const bogus =
     verification.dnssec === "Bogus"
@@ -151,9 +175,16 @@ export function dnsVerdict(server: ChatmailServer, seen: Seen, now: Date): Verdi
     return { status: "Unknown", reason: "RecordsUnknown", message: rest.join("; ") || "no name server answers" };
   const [aside] = [bogus && "DnssecBogus", issuerProblem && "CaaForbidsIssuer"].filter((each) => each !== undefined);
   if (aside) return { status: "False", reason: aside as Reason, message: [...rest, ...notes].join("; ") };
+  const all = `${publishedOf(sets, "Required")} required and ${publishedOf(sets, "Recommended")} recommended records are at every name server of zone ${verification.zone}`;
+  const blocked = updateIsBlocked(server, seen.dns);
+  if (blocked)
+    return {
+      status: "False",
+      reason: blocked.reason,
+      message: [`${blocked.message}. Until then nothing can be changed in the zone`, all, ...notes].join("; "),
+    };
   const waits = rotationWaits(server, seen, now);
   if (waits) return { status: "False", ...waits };
-  const all = `${publishedOf(sets, "Required")} required and ${publishedOf(sets, "Recommended")} recommended records are at every name server of zone ${verification.zone}`;
   return { status: "True", reason: "RecordsPublished", message: [all, ...notes, ...rest].join("; ") };
 }
 

@@ -52,6 +52,7 @@ const rfc2136 = { servers: ["192.0.2.53"], tsig: { keyName: "k", secretRef: { na
 const byHand = aServer();
 const byUpdate = aServer({ dns: { mode: "RFC2136", rfc2136 } });
 const failed = { reason: "TsigKeyUnknown", message: "no such key" } as const;
+const unreachable = { reason: "DnsServerUnreachable", message: "no answer" } as const;
 
 interface Row {
   when: string;
@@ -105,10 +106,28 @@ test.each<Row>([
     update: ["False TsigKeyUnknown", "TsigKeyUnknown"],
   },
   {
-    when: "the update fails, and all is there",
+    when: "the update fails for something that only a person corrects, and all is there",
     dns: { status: status({}, { problem: failed }), tsig },
     hand: ["True RecordsPublished", undefined],
+    update: ["False TsigKeyUnknown", undefined],
+  },
+  {
+    when: "the update fails for something that passes, and all is there",
+    dns: { status: status({}, { problem: unreachable }), tsig },
+    hand: ["True RecordsPublished", undefined],
     update: ["True RecordsPublished", undefined],
+  },
+  {
+    when: "the Secret is missing, and all is there",
+    dns: { status: status(), tsig: { problem: { reason: "TsigSecretMissing", message: "no Secret" } } },
+    hand: ["True RecordsPublished", undefined],
+    update: ["False TsigSecretMissing", undefined],
+  },
+  {
+    when: "neither a resolver nor the name server answers, at first",
+    dns: { status: status({}, { verification: { unknown: "no resolver" }, problem: unreachable }), tsig },
+    hand: ["Unknown RecordsUnknown", undefined],
+    update: ["False DnsServerUnreachable", "DnsServerUnreachable"],
   },
   {
     when: "the Secret is missing, and so are records",
@@ -148,6 +167,29 @@ test.each<Row>([
     return [verdict && `${verdict.status} ${verdict.reason}`, ready?.reason];
   });
   expect(verdicts).toEqual([hand, update]);
+});
+
+describe("while neither a resolver nor the name server answers", () => {
+  const dns = { status: status({}, { verification: { unknown: "no resolver" }, problem: unreachable }), tsig };
+  const said = (reason: string, is: Condition["status"], observedGeneration = 1) => {
+    const condition = { type: "DNSReady", status: is, reason, message: "", lastTransitionTime: "", observedGeneration };
+    const server = { ...byUpdate, status: { conditions: [condition] } };
+    server.metadata = { ...server.metadata, generation: 1 };
+    const verdict = dnsVerdict(server, seen(dns), now);
+    return [`${verdict?.status} ${verdict?.reason}`, recordsArePublished(seen(dns), server, now)?.reason];
+  };
+
+  test.each(["RecordsPublished", "DKIMRotationWaits", "CaaForbidsIssuer", "DnssecBogus", "RecordsUnknown"])(
+    "records that were published (%s) are taken to be there",
+    (reason) => expect(said(reason, "False")).toEqual(["Unknown RecordsUnknown", undefined]),
+  );
+
+  test.each(["RecordsPending", "RecordsNotVerified", "TsigSecretWrong"])("others (%s) are not", (reason) =>
+    expect(said(reason, "False")).toEqual(["False DnsServerUnreachable", "DnsServerUnreachable"]),
+  );
+
+  test("nor are those of another spec", () =>
+    expect(said("RecordsPublished", "True", 0)).toEqual(["False DnsServerUnreachable", "DnsServerUnreachable"]));
 });
 
 test("the message names each record, where it is wrong and what stands there", () => {
