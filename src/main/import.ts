@@ -4,6 +4,7 @@
  */
 import { once } from "node:events";
 import { statfs } from "node:fs/promises";
+import { diskRoom } from "../lib/disk-room.ts";
 import { messageOf } from "../lib/text.ts";
 import { readStart } from "../relay/config.ts";
 import { receiveImport } from "../relay/import/receiver.ts";
@@ -16,10 +17,7 @@ try {
     write: async (bytes) => {
       if (!process.stdout.write(bytes)) await once(process.stdout, "drain");
     },
-    freeBytes: async (folder) => {
-      const { bavail, bsize } = await statfs(folder);
-      return bavail * bsize;
-    },
+    freeBytes: async (folder) => diskRoom(await statfs(folder)).freeBytes,
     now: Date.now,
   });
 } catch (thrown) {

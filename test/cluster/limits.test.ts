@@ -2,16 +2,22 @@
  * Where a relay says no, and what that looks like: senders in a hurry, full mailboxes, addresses
  * that are not there, strangers without an invite.
  */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { ports } from "../../src/mail/ports.ts";
 import { folders } from "../../src/pod/layout.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { someAccount } from "../helpers/first-message.ts";
+import { ForeignRelay } from "../helpers/foreign-relay.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { kubectl, kubectlJson } from "../helpers/kubectl.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
+import { callPlugin } from "../helpers/plugin.ts";
 import {
   freshServer,
   namespace,
@@ -166,6 +172,29 @@ test("an address that nobody has used for 90 days is gone after the expiry job; 
   expect(left).toContain(used.address);
   expect(left).not.toContain(idle.address);
   expect(said).not.toContain("@");
+});
+
+test("people of another relay come in by an import, through the API server and the kubelet", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "import-"));
+  try {
+    const foreign = new ForeignRelay(folder, narrow.spec.domain);
+    const text = `Subject: [...]\r\n\r\n${randomBytes(3 * 2 ** 20)
+      .toString("hex")
+      .replace(/.{64}/g, "$&\r\n")}\r\n`;
+    const password = "as it was before";
+    const address = foreign.account(randomName(9), { password, mails: [{ text, flags: "S" }] });
+    const words = ["import", "narrow", "-n", namespace, "--from-directory", folder, "--no-dkim"];
+    const called = await callPlugin(words, { environment: process.env as Record<string, string> });
+    expect(called).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^1 account \(1 new\); 1 mail copied/) as unknown,
+    });
+    const client = await mailbox({ address, password });
+    expect((await client.messages()).join()).toContain(text.slice(-1000).trim());
+    await client.logout();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 describe("a relay for those who were asked", () => {
