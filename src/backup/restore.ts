@@ -48,6 +48,7 @@ export async function restoreMail(
   await rm(folder, { recursive: true, force: true });
   const accounts = new Set<string>();
   let files = 0;
+  const onDisk = new Syncs();
   for await (const { name, modified, body } of entries) {
     const [kind, domain = "", address = "", ...rest] = name.split("/");
     if (kind !== "mail") {
@@ -58,15 +59,17 @@ export async function restoreMail(
       throw new BackupProblem(`this backup holds ${JSON.stringify(name)}, which is no account's: it is damaged`);
     const path = join(folder, domain, address, ...rest);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await pipeline(Readable.fromWeb(body as never), createWriteStream(path, { mode: 0o600, flags: "wx", flush: true }));
+    await pipeline(Readable.fromWeb(body as never), createWriteStream(path, { mode: 0o600, flags: "wx" }));
     await utimes(path, modified, modified);
+    await onDisk.add(path);
     accounts.add(address);
     files++;
   }
+  await onDisk.end();
   await mkdir(folder, { recursive: true, mode: 0o700 });
   // from here on the restore has happened: what is left is to move it
   await rename(folder, join(mailFolder, complete));
-  await syncFolder(mailFolder);
+  await syncToDisk(mailFolder);
   await moveIntoPlace(mailFolder);
   return { manifest, accounts: accounts.size, files };
 }
@@ -80,7 +83,7 @@ export async function moveIntoPlace(mailFolder: string): Promise<boolean> {
   if (!domains) return false;
   for (const domain of domains) await rename(join(folder, domain), join(mailFolder, domain));
   await rm(folder, { recursive: true });
-  await syncFolder(mailFolder);
+  await syncToDisk(mailFolder);
   return true;
 }
 
@@ -96,11 +99,39 @@ async function namesIn(folder: string): Promise<string[] | undefined> {
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
+/**
+ * Files on their way to the disk, several at a time: a file system writes them together, which
+ * takes a fraction of one after the other.
+ */
+class Syncs {
+  readonly #most = 32;
+  readonly #running = new Set<Promise<void>>();
+  #failure: Error | undefined;
+
+  /** Waits only while there are too many. */
+  async add(path: string): Promise<void> {
+    if (this.#running.size >= this.#most) await Promise.race(this.#running);
+    const running: Promise<void> = syncToDisk(path)
+      .catch((thrown: unknown) => {
+        this.#failure ??= thrown instanceof Error ? thrown : new Error(String(thrown));
+      })
+      .finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  /** Throws where one could not be written. */
+  async end(): Promise<void> {
+    await Promise.all(this.#running);
+    if (this.#failure) throw this.#failure;
+  }
+}
+
+/** A file, or the names in a folder. */
+async function syncToDisk(path: string): Promise<void> {
+  const opened = await open(path, "r");
   try {
-    await folder.sync();
+    await opened.sync();
   } finally {
-    await folder.close();
+    await opened.close();
   }
 }
