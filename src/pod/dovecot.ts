@@ -236,6 +236,8 @@ service imap {
   # one process after the other serves many users: a login costs a quarter
   restart_request_count = 1000
   process_min_avail = 1
+  # those whose sessions hibernate end soon: each holds 2 MB
+  idle_kill_interval = 5s
   process_limit = ${plan.connections.imap}
   unix_listener imap-master {
     user = ${vmail.name}

@@ -30,7 +30,7 @@ function soon(files: Files): Files {
   const text = files["dovecot.conf"] ?? "";
   const edited = text
     .replace("imap_hibernate_timeout = 30s", "imap_hibernate_timeout = 1s")
-    .replace("service imap {", "service imap {\n  idle_kill_interval = 1s");
+    .replace("idle_kill_interval = 5s", "idle_kill_interval = 1s");
   expect(edited).toMatch(/timeout = 1s.*interval = 1s/s);
   return { ...files, "dovecot.conf": edited };
 }
