@@ -9,15 +9,19 @@
 # imagetools inspect debian:trixie-slim
 ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 
-# --- the shims for Dovecot and Postfix, the addon for passwords, Lua that a linter has seen, and node without its symbols
+# --- the shims for Dovecot and Postfix, the addon for passwords, ICU without its data, Lua that a
+# linter has seen, and node without its symbols
 FROM ${BASE} AS tools
 RUN apt-get update --error-on=any \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev libcrypt-dev binutils lua-check \
+ # which ICU it is that Dovecot links
+ && mkdir -p /build/icu && apt-cache depends dovecot-core | sed -n 's/.*Depends: libicu//p' > /build/icu-version \
  && rm -rf /var/lib/apt/lists/*
-COPY image/nodelay.c image/no-nagle.c /build/
-RUN for name in nodelay no-nagle; do \
-      gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -o /build/$name.so /build/$name.c || exit 1; \
-    done
+COPY image/nodelay.c image/no-nagle.c image/icu-no-data.c /build/
+RUN compile="gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now" \
+ && for name in nodelay no-nagle; do $compile -o /build/$name.so /build/$name.c || exit 1; done \
+ && icu=$(cat /build/icu-version) && test -n "$icu" \
+ && $compile -DENTRY=icudt${icu}_dat -Wl,-soname,libicudata.so.$icu -o /build/icu/libicudata.so.$icu /build/icu-no-data.c
 COPY image/crypt.c /build/
 COPY dist/node-api /build/node-api
 # what it takes from node is found when node loads it
@@ -28,10 +32,9 @@ RUN luacheck --no-color --config /build/lua/luacheckrc /build/lua/auth.lua /buil
 COPY dist/node /build/node
 RUN strip --strip-unneeded /build/node
 
-# --- what both images share, so that a small machine pulls it once: Debian with its fixes, and
-# node. No program has a setuid or setgid bit: containers run with no_new_privs, where these bits
-# mean nothing
-FROM ${BASE} AS node
+# --- Debian with its fixes. No program has a setuid or setgid bit: containers run with no_new_privs,
+# where these bits mean nothing
+FROM ${BASE} AS debian
 RUN printf 'path-exclude=/usr/share/%s/*\n' doc man info locale lintian bash-completion > /etc/dpkg/dpkg.cfg.d/lean \
  # licences stay with what they are about
  && echo 'path-include=/usr/share/doc/*/copyright' >> /etc/dpkg/dpkg.cfg.d/lean \
@@ -40,9 +43,20 @@ RUN printf 'path-exclude=/usr/share/%s/*\n' doc man info locale lintian bash-com
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates \
  && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/*
-COPY --from=tools /build/node /usr/local/bin/node
 
+# --- the layer that both images share, so that a small machine pulls it once
+FROM scratch AS node
+COPY --from=tools /build/node /usr/local/bin/node
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+FROM debian AS operator-root
+COPY image/least-of-node /build/
+COPY --from=tools /build/node /build/node
+RUN sh /build/least-of-node /build/node /least
+
+# --- nothing but node: no shell, no packages
 FROM node AS operator
+COPY --from=operator-root /least /
 COPY dist/package.json dist/operator.js* /opt/chatmail/
 COPY dist/licences.txt /usr/share/doc/chatmail-operator/
 USER 65532:65532
@@ -54,7 +68,7 @@ ENV MALLOC_ARENA_MAX=1
 # 158 MiB with 1,000 servers instead of 236, and no more CPU time (decision 0014)
 ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=4", "--heap-growing-percent=40", "/opt/chatmail/operator.js"]
 
-FROM node AS relay
+FROM debian AS relay-root
 # fixed numbers, made before the packages would take their own: files on the volume belong to them
 RUN groupadd --gid 5000 vmail \
  && useradd --uid 5000 --gid 5000 --no-create-home --home-dir /var/lib/chatmail --shell /usr/sbin/nologin vmail \
@@ -77,6 +91,13 @@ COPY image/postfix-main.cf /etc/postfix/main.cf
 RUN touch /etc/postfix/master.cf && echo 'SYNC_CHROOT=' > /etc/default/postfix \
  && mkdir -p /etc/chatmail/postfix /etc/chatmail/dovecot /etc/chatmail/web /etc/chatmail/plan /etc/chatmail/tls \
       /srv/chatmail/pages /run/chatmail /run/dovecot /var/lib/chatmail/mail /var/lib/chatmail/plan
+COPY image/slim /build/
+COPY --from=tools /build/icu /build/icu
+RUN bash /build/slim /build/icu && rm -rf /build /tmp/*
+
+# --- Postfix, Dovecot, nginx and coturn with what they need (decision 0049)
+FROM node AS relay
+COPY --from=relay-root / /
 COPY image/run-quietly image/redact.sed image/prepare-volume image/start-dovecot image/start-login image/start-postfix image/start-turn image/with-plan /opt/chatmail/
 COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/crypt.node /build/lua/auth.lua /build/lua/delivered.lua /opt/chatmail/
 COPY dist/package.json dist/relay*.js* dist/expire.js* dist/users.js* dist/import.js* dist/backup.js* dist/render.js* /opt/chatmail/

@@ -57,6 +57,7 @@ const optionsFor = (names: readonly (keyof typeof bundles)[], folder: string) =>
     format: "esm",
     banner: { js: banner },
     sourcemap: true,
+    sourcesContent: false,
     metafile: true,
     // all of them are in licences.txt
     legalComments: "none",

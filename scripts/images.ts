@@ -40,10 +40,10 @@ const last = join(dist, "images.json");
 /** Raised when what is done below changes. */
 const recipe = "2";
 
-/** Which bundles each image has; of image/, the operator has nothing. */
+/** Which bundles each image has. */
 export const inside: Record<Target, readonly (keyof typeof bundles)[]> = {
   operator: ["operator"],
-  relay: ["relay", "relay-hash", "expire", "backup", "render"],
+  relay: ["relay", "relay-hash", "expire", "users", "backup", "render"],
 };
 
 export async function buildImages(options: { progress?: Progress } = {}): Promise<Images> {
@@ -145,14 +145,15 @@ export async function buildImagesFor(
   return withEmulation(architecture, () => buildImagesOf(context, { tag, folder, progress, architecture }));
 }
 
-/** All that can change the image, but for what Debian's mirrors hold. */
+/** All that can change the image, except what Debian's mirrors hold. */
 function keyOf(target: Target): string {
   const filesIn = (folder: string) => readdirSync(folder).map((file) => join(folder, file));
   const files = [
     join(root, "Dockerfile"),
     ...inside[target].map((bundle) => join(dist, `${bundle}.js`)),
     join(dist, licencesFile),
-    ...(target === "relay" ? [join(root, "image"), join(dist, nodeHeaders)].flatMap(filesIn) : []),
+    ...filesIn(join(root, "image")),
+    ...(target === "relay" ? filesIn(join(dist, nodeHeaders)) : []),
   ];
   // relative names and the version of node: another checkout of the same commit finds the same
   // images

@@ -53,7 +53,7 @@ function imageProblems(folder: string, name: ImageName, about: About, platforms:
       ),
       ...bundledIn([...files].filter(([path]) => ours.test(path)).map(([, content]) => content.toString())),
     ];
-    if (held.length < 50) problems.push(`${name}: only ${held.length} packages were found in it`);
+    if (held.length < 30) problems.push(`${name}: only ${held.length} packages were found in it`);
     problems.push(...held.filter((each) => !listed.has(each)).map((each) => `${file} lacks ${each}`));
   }
   return problems;

@@ -119,6 +119,8 @@ export interface RelayPod {
   exec(name: RelayContainerName, ...command: string[]): Promise<string>;
   /** Starts one that is written to and read from, as `kubectl exec -i` does. */
   pipe(name: RelayContainerName, command: readonly string[]): ChildProcessWithoutNullStreams;
+  /** The same as another user. */
+  execAs(user: { uid: number; gid: number }, name: RelayContainerName, ...command: string[]): Promise<string>;
   /** SIGTERM, as the kubelet does; resolves when the container is gone, with its exit code. */
   stop: (name: RelayContainerName) => Promise<number>;
   /** Kills without a word. */
@@ -148,6 +150,8 @@ export interface RelayPod {
   inNetwork(argv: readonly string[]): Promise<string[]>;
   /** How many processes of a name (`comm` of proc(5)) a container has. */
   processes(container: RelayContainerName, name: string): Promise<number>;
+  /** This machine's numbers of all processes of a container. Needs root. */
+  processNumbers(container: RelayContainerName): Promise<number[]>;
   /** Proportional set size of all processes of each container, in kB. */
   memory(): Promise<Record<RelayContainerName, number>>;
   /**
@@ -389,6 +393,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     exec: (name, ...command) => docker(["exec", nameOf(name), ...command]),
     pipe: (name, command) =>
       spawn("docker", ["exec", "-i", nameOf(name), ...command], { env: { ...process.env, ...engineEnv() } }),
+    execAs: ({ uid, gid }, name, ...command) => docker(["exec", "--user", `${uid}:${gid}`, nameOf(name), ...command]),
     stop: async (name) => {
       await docker(["stop", "--time", "30", nameOf(name)]);
       return exitCode(name);
@@ -416,6 +421,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     reconnect: async (address) => neighbour("del", address),
     inNetwork,
     processes: (container, name) => sumOf(nameOf(container), (pid) => Number(commandOf(pid) === name)),
+    processNumbers: async (container) => processesWith(await firstProcess(nameOf(container))),
     memory: () => ofEach((name) => sumOf(nameOf(name), pss)),
     cpu: () => ofEach((name) => sumOf(nameOf(name), cpuSeconds)),
     remove: async () => {

@@ -8,12 +8,13 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
-import { programs, vmail } from "../../src/pod/layout.ts";
+import { loopback, programs, vmail } from "../../src/pod/layout.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
+import { tcpSocketsOf } from "../helpers/tcp-sockets.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { addresses } from "../lab/place.ts";
 
@@ -282,6 +283,8 @@ describe.each([
  * mail` measures what they are for.
  */
 describe("no delay of their own", () => {
+  /** Postfix's. */
+  const listened: number[] = [ports.smtp, ports.submission, loopback.submissions, loopback.received];
   const shell = (name: "dovecot" | "postfix", script: string) => pod.exec(name, "sh", "-c", script);
 
   test("Dovecot's half second before it says EXISTS in IDLE: the functions that are replaced are still the ones that it calls", async () => {
@@ -300,15 +303,17 @@ describe("no delay of their own", () => {
   });
 
   test("Nagle's algorithm at Postfix's listeners: connections through them have TCP_NODELAY", async () => {
-    const library = "/opt/chatmail/no-nagle.so";
-    // of Postfix's master nobody in the container may see what it has loaded
-    await shell("postfix", `grep -q "^LD_PRELOAD=${library} exec .*/master " ${programs.startPostfix}`);
-    const accepted = `use Socket qw(:DEFAULT IPPROTO_TCP TCP_NODELAY);
-      socket(my $listener, PF_INET, SOCK_STREAM, 0); bind($listener, sockaddr_in(0, INADDR_LOOPBACK)); listen($listener, 1);
-      socket(my $client, PF_INET, SOCK_STREAM, 0); connect($client, getsockname($listener)); accept(my $taken, $listener);
-      print unpack("i", getsockopt($taken, IPPROTO_TCP, TCP_NODELAY))`;
-    const nodelay = (preload: string) => pod.exec("postfix", "env", `LD_PRELOAD=${preload}`, "perl", "-e", accepted);
-    expect([await nodelay(""), await nodelay(library)]).toEqual(["0", "1"]);
+    const smtp = await server();
+    const sockets = await tcpSocketsOf(await pod.processNumbers("postfix"));
+    const inbound = sockets.filter(({ port }) => listened.includes(port));
+    expect([...new Set(inbound.flatMap(({ port, peer }) => (peer === undefined ? [port] : [])))]).toHaveLength(4);
+    expect(inbound.some(({ port, peer }) => port === ports.smtp && peer !== undefined)).toBe(true);
+    expect(inbound.filter(({ noDelay }) => !noDelay)).toEqual([]);
+    // it is the library that does it: nginx lacks it, and its listeners are as the kernel makes
+    // them
+    const ofNginx = (await tcpSocketsOf(await pod.processNumbers("web"))).filter(({ peer }) => peer === undefined);
+    expect(ofNginx.map(({ noDelay }) => noDelay)).toContain(false);
+    await smtp.quit();
   });
 });
 
