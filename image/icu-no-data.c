@@ -1,7 +1,8 @@
 /*
- * Stands in the place of ICU's data (libicudata.so, 32 MB), which Dovecot links for full-text search and no relay
- * uses: a table of contents that is empty, so ICU says of every collation and conversion that it is missing. ICU is
- * made to be built like this. What Dovecot does with names of folders and with SEARCH is its own code.
+ * Stands in the place of ICU's data (libicudata.so, 32 MB), which no relay uses: a table of contents that is empty,
+ * so ICU says of every collation and conversion that it is missing. ICU is made to be built like this. Dovecot links
+ * ICU for full-text search; what it does with names of folders and with SEARCH is its own code. Postfix links it for
+ * domains in other letters than ASCII, which smtputf8_enable = no keeps out.
  *
  * The layout is that of UDataInfo in unicode/udata.h. ENTRY is the name that the version of ICU asks for, such as
  * icudt76_dat.
