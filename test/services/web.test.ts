@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ChatmailServerSpec } from "../../src/api/chatmail-server.ts";
 import { ports } from "../../src/mail/ports.ts";
 import { planOf, planText } from "../../src/pod/plan-of.ts";
-import { fewNewAddresses } from "../helpers/accounts.ts";
+import { fewNewAddresses, onAnyLoad } from "../helpers/accounts.ts";
 import { askHttps } from "../helpers/https.ts";
 import { LineSocket } from "../helpers/line-socket.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
@@ -150,7 +150,7 @@ test.each(["_web.test", "www._web.test", "evil.example", "evil.example:8080", "[
 test("an authority finds the ACME account of the plan at any token, and all else on port 80 is as before", async () => {
   const challenge = "/.well-known/acme-challenge";
   const thumbprint = "t-_".padEnd(43, "T");
-  const spec = ChatmailServerSpec.parse({ domain: "_web.test", accounts: fewNewAddresses });
+  const spec = ChatmailServerSpec.parse({ domain: "_web.test", accounts: { ...onAnyLoad, ...fewNewAddresses } });
   expect((await portEighty(`${challenge}/aB-_9`, "_web.test")).status).toMatch(/ 301 /);
   await pod.usePlan(planText(planOf(spec, { acmeThumbprint: thumbprint })));
   for (const host of ["_web.test", "www._web.test", "mta-sts._web.test"])
