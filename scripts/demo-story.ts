@@ -69,7 +69,7 @@ async function story(): Promise<void> {
     const recipient = await couple.alice.address();
     await step(
       "clear text is refused",
-      () => refusals(nine, recipient),
+      () => refusals(nine.spec.domain, recipient),
       ({ submitted, incoming }) => {
         expected(incoming, "523");
         return `clear text is refused: ${expected(submitted, "523")}`;

@@ -55,6 +55,13 @@ export async function buildImages(options: { progress?: Progress } = {}): Promis
   return images;
 }
 
+/** The relay's alone, for who runs no operator. */
+export async function buildRelayImage(progress: Progress): Promise<Image> {
+  await buildAll();
+  const waiting = (pid: number) => progress.step(`waiting for another build of images (process ${pid})`);
+  return withLock(() => buildImage("relay", progress), waiting, imageLock);
+}
+
 /** One after the other: the second finds the layers that both share. */
 async function buildBoth(progress: Progress): Promise<Images> {
   const operator = await buildImage("operator", progress);

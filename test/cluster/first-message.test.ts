@@ -45,7 +45,7 @@ test("they meet by secure-join over both relays and write to each other, encrypt
 
 test("clear text is refused, from a user and from outside", async () => {
   const recipient = await couple.alice.address();
-  expect(await refusals(nine, recipient)).toEqual({
+  expect(await refusals(nine.spec.domain, recipient)).toEqual({
     submitted: "523 Encryption Needed: Invalid Unencrypted Mail",
     incoming: "523 Encryption Needed: Invalid Unencrypted Mail",
   });

@@ -4,6 +4,7 @@
  * goes. Runs inside the lab.
  */
 import type { WrittenServer } from "../../src/api/chatmail-server.ts";
+import { addressDomain } from "../../src/mail/address.ts";
 import { ports } from "../../src/mail/ports.ts";
 import { folders } from "../../src/pod/layout.ts";
 import { DeltaChatClient } from "./delta-chat.ts";
@@ -33,14 +34,17 @@ const linkOf = (server: WrittenServer): string => {
 };
 
 /** Alice joins the first relay by its invite, Bob the second. */
-export async function join(first: WrittenServer, second: WrittenServer): Promise<{ couple: Couple; joinMs: number[] }> {
+export const join = (first: WrittenServer, second: WrittenServer) => joinBy([linkOf(first), linkOf(second)]);
+
+/** Alice joins by the first link, Bob by the second. */
+export async function joinBy(links: readonly [string, string]): Promise<{ couple: Couple; joinMs: number[] }> {
   const alice = await DeltaChatClient.start("Alice");
   const bob = await DeltaChatClient.start("Bob");
   const stop = async () => {
     await Promise.all([alice.stop(), bob.stop()]);
   };
   try {
-    const joinMs = [await timed(alice.join(linkOf(first))), await timed(bob.join(linkOf(second)))];
+    const joinMs = [await timed(alice.join(links[0])), await timed(bob.join(links[1]))];
     return { couple: { alice, bob, stop }, joinMs };
   } catch (thrown) {
     await stop();
@@ -78,15 +82,14 @@ export async function converse(
 
 /** Name and password made up, as create-on-login has it. */
 export function someAccount(domain: string): { address: string; password: string } {
-  return { address: `${randomName(9)}@${domain}`, password: randomName(20) };
+  return { address: `${randomName(9)}@${addressDomain(domain)}`, password: randomName(20) };
 }
 
-/** What a relay answers to a clear text mail from a user of its own, and to one from outside. */
-export async function refusals(
-  server: WrittenServer,
-  recipient: string,
-): Promise<{ submitted: string; incoming: string }> {
-  const { domain } = server.spec;
+/**
+ * What the relay of a domain answers to a clear text mail from a user of its own, and to one from
+ * outside.
+ */
+export async function refusals(domain: string, recipient: string): Promise<{ submitted: string; incoming: string }> {
   const sender = someAccount(domain);
   const send = async (port: number, from: string, password?: string) => {
     const client = await SmtpClient.ready({ host: domain, port }, password && from, password);

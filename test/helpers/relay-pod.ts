@@ -63,6 +63,8 @@ export interface RelayPod {
   domain: string;
   /** The image of its containers. */
   image: string;
+  /** As the engine knows it. */
+  nameOf: (container: RelayContainerName) => string;
   /** Address of the pod in the lab's network. */
   host: string;
   at: (port: number) => { host: string; port: number };
@@ -174,6 +176,8 @@ export interface DomainSecrets {
 }
 
 export interface RelayPodOptions {
+  /** In the engine already. By default the one that was built last. */
+  image?: string;
   /**
    * Fields of the spec besides the domain; addresses are made on any load, unless they say
    * otherwise.
@@ -219,7 +223,7 @@ export interface RelayPodOptions {
 
 export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod> {
   const { spec: fields, relayEnv, probeSeconds = 0, ownPages, certificate, edit, preload, given = {} } = options;
-  const image = await relayImage();
+  const image = options.image ?? (await relayImage());
   const folder = mkdtempSync(join(tmpdir(), "relay-pod-"));
   chmodSync(folder, 0o755);
   const id = folder.slice(folder.lastIndexOf("-") + 1).toLowerCase();
@@ -344,6 +348,7 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
   const pod: RelayPod = {
     domain,
     image,
+    nameOf,
     host,
     at: (port) => ({ host, port }),
     zone: zoneOf(domain, host, rsaKeyPem),

@@ -26,7 +26,7 @@ export type Provider = "docker" | "bare" | { impossible: string };
 export const dataRoot = join(cacheDir, `docker-${labName}`);
 
 /** Packages of the engine itself; clusters and images need some more. */
-const enginePackages = ["docker.io", "iptables", "iproute2", "jq"] as const;
+export const enginePackages = ["docker.io", "iptables", "iproute2", "jq"] as const;
 
 /** What an engine says about itself, as far as it decides whether the lab can use it. */
 export interface EngineInfo {
