@@ -24,17 +24,16 @@ export function wantedServed(server: ChatmailServer, { certificate, pod }: Seen)
 /** Undefined where there is no certificate to serve. */
 export function servedVerdict(server: ChatmailServer, seen: Seen, now: Date): Verdict | undefined {
   const { certificate, served } = seen;
+  const notChecked = (message: string): Verdict => ({ status: "Unknown", reason: "CertificateNotChecked", message });
   if (!served) {
     if (certificate.facts === undefined && server.status?.certificate === undefined) return undefined;
-    return {
-      status: "Unknown",
-      reason: "CertificateNotChecked",
-      message: "the ports have not been asked since the relay pod became ready",
-    };
+    return notChecked("the ports have not been asked since the relay pod became ready");
   }
   const { ports } = served;
   const ended = endedPorts(ports, now);
   if (ended) return { status: "False", ...ended };
+  const wanted = wantedServed(server, seen)?.sha256 ?? served.of.sha256;
+  if (wanted !== served.of.sha256) return notChecked(`the ports have not been asked for ${wanted} yet`);
   const outdated = withState(ports, "Outdated");
   const unreachable = withState(ports, "Unreachable");
   const whys = [

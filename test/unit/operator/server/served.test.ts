@@ -100,6 +100,17 @@ describe("CertificateServed", () => {
     );
   });
 
+  test("says nothing of another certificate than the one that was looked for", () => {
+    const renewed = seenWith([port(25)]);
+    const facts = { ...renewed.certificate.facts, sha256: "ef".repeat(32) } as typeof renewed.certificate.facts;
+    const seen = { ...renewed, certificate: { ...renewed.certificate, facts } };
+    expect(servedVerdict(aServer(), seen, now)).toEqual({
+      status: "Unknown",
+      reason: "CertificateNotChecked",
+      message: `the ports have not been asked for ${"ef".repeat(32)} yet`,
+    });
+  });
+
   test("is absent where there is nothing to serve", () => {
     const seen = seenWith(undefined, { certificate: { source: "None", secretName: "x" } });
     expect(servedVerdict(aServer(), seen, now)).toBeUndefined();
