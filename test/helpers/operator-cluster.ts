@@ -218,6 +218,15 @@ export class OperatorCluster {
     });
   }
 
+  /** Waits until the name servers were asked for its records: the status changes then by itself. */
+  async dnsIsKnown(name: string): Promise<void> {
+    const known = async () => {
+      const { reason = "RecordsNotVerified" } = (await this.condition(name, "DNSReady")) ?? {};
+      return reason !== "RecordsNotVerified";
+    };
+    await until(`the records of ${name} to be looked for`, known, { patienceMs: patienceMs.client });
+  }
+
   /** Waits for the StatefulSet and for what is applied after it. */
   async setUp(name: string): Promise<void> {
     const made = async () => (await this.exists("statefulsets", name)) && this.exists("cronjobs", `${name}-expiry`);

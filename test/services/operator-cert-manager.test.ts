@@ -187,6 +187,7 @@ describe.skipIf(missing !== undefined)("with a real API server and real controll
       const { sha256 } = (await cluster.statusOf("first")).certificate ?? {};
       return (await leafIn("first")).fingerprint256.replaceAll(":", "").toLowerCase() === sha256;
     });
+    await cluster.dnsIsKnown("first");
     const of = async () => ({
       ...(await cluster.versions("first")),
       certificate: (await certificateOf("first")).metadata.generation,

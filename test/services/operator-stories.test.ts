@@ -531,6 +531,7 @@ describe.skipIf(missing !== undefined)("the operator on a real API server", () =
       for (const type of ["Ready", "PodReady", "StorageReady", "AddressesReady", "Reconciling"])
         await cluster.conditionIs("paused", type, "Paused");
       await until("the records of its key", () => cluster.exists("configmaps", "paused-dns"), patience);
+      await cluster.dnsIsKnown("paused");
       const seen = await cluster.statusOf("paused");
       expect(seen).toMatchObject({ certificate: { source: "SelfSigned" }, dkim: { keys: [{ selector: "chatmail" }] } });
       const secrets = ["-tls", "-dkim", "-invites", "-turn"].map((ending) => `secrets/paused${ending}`);
