@@ -144,6 +144,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
   });
 
   test("when all is right nothing is written, and no port is asked again soon", async () => {
+    await cluster.dnsIsKnown("first");
     const before = await cluster.versions("first");
     const [ports] = running;
     const taken = ports?.taken;
