@@ -49,8 +49,6 @@ export interface Issued {
 interface OfAuthority extends Issued {
   pathLength?: number;
   noAuthority?: boolean;
-  /** The certificate whose subject it has, as the same bytes. */
-  named?: string;
 }
 
 export interface Authority {
@@ -79,7 +77,7 @@ async function authorityOf(name: string, how: OfAuthority, above: Signer | undef
   const x509 = await library();
   const keys = await makeKeys(how.key);
   const flags = x509.KeyUsageFlags;
-  const subject = how.named === undefined ? [{ CN: [name] }] : new x509.X509Certificate(how.named).subjectName.toJSON();
+  const subject = [{ CN: [name] }];
   const signer = { name: subject, keys };
   const pem = await certificate(how, subject, keys.publicKey, above ?? signer, [
     new x509.BasicConstraintsExtension(!how.noAuthority, how.pathLength, true),
@@ -103,6 +101,12 @@ async function authorityOf(name: string, how: OfAuthority, above: Signer | undef
       return { certificatePem, keyPem: await keyPemOf(own.privateKey) };
     },
   };
+}
+
+/** The name that a certificate is for, in DER. */
+export async function subjectOf(pem: string): Promise<Buffer> {
+  const { X509Certificate } = await library();
+  return Buffer.from(new X509Certificate(pem).subjectName.toArrayBuffer());
 }
 
 async function library() {

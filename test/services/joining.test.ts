@@ -12,7 +12,7 @@ import { onAnyLoad } from "../helpers/accounts.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
 import { askHttps } from "../helpers/https.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
-import { makeTrustingCore, type TrustingCore } from "../helpers/trusting-core.ts";
+import { makeTrustingCore, type OwnTrustingCore } from "../helpers/trusting-core.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
 
 const domains = { named: "joining.test", "a name with _": "_joining.test" };
@@ -32,7 +32,7 @@ const lengths = {
 } as const satisfies Record<string, z.input<typeof ChatmailServerSpec>["accounts"]>;
 type Lengths = keyof typeof lengths;
 
-let core: TrustingCore;
+let core: OwnTrustingCore;
 const pods = {} as Record<Kind, RelayPod>;
 beforeAll(async () => {
   core = await makeTrustingCore();
