@@ -33,13 +33,17 @@ const linkOf = (server: WrittenServer): string => {
   return link;
 };
 
-/** Alice joins the first relay by its invite, Bob the second. */
-export const join = (first: WrittenServer, second: WrittenServer) => joinBy([linkOf(first), linkOf(second)]);
+/** Alice joins the first relay by its invite, Bob the second. `program`: another core. */
+export const join = (first: WrittenServer, second: WrittenServer, program?: string) =>
+  joinBy([linkOf(first), linkOf(second)], program);
 
 /** Alice joins by the first link, Bob by the second. */
-export async function joinBy(links: readonly [string, string]): Promise<{ couple: Couple; joinMs: number[] }> {
-  const alice = await DeltaChatClient.start("Alice");
-  const bob = await DeltaChatClient.start("Bob");
+export async function joinBy(
+  links: readonly [string, string],
+  program?: string,
+): Promise<{ couple: Couple; joinMs: number[] }> {
+  const alice = await DeltaChatClient.start("Alice", program);
+  const bob = await DeltaChatClient.start("Bob", program);
   const stop = async () => {
     await Promise.all([alice.stop(), bob.stop()]);
   };

@@ -1,6 +1,6 @@
 /**
  * DNSSEC in the lab: zones signed by BIND's own tools, for publishZone, and a resolver that
- * validates them.
+ * validates them, or others.
  */
 import { randomBytes } from "node:crypto";
 import { Resolver } from "node:dns/promises";
@@ -56,25 +56,58 @@ ${anchors.map((anchor) => `  ${anchor};`).join("\n")}
 };
 `;
 
-export async function startSignedZones(zones: readonly string[]): Promise<SignedZones> {
+interface Box {
+  run: (script: string, args: readonly string[], input?: string) => Promise<string>;
+  address: string;
+  remove: () => Promise<void>;
+}
+
+/** A container with BIND's programs, of which none runs yet. */
+async function startBox(): Promise<Box> {
   const name = `signed-zones-${randomBytes(4).toString("hex")}`;
   const image = await docker(["inspect", "--format", "{{.Config.Image}}", `${labName}-names`]);
   await docker(["run", "-d", "--name", name, "--network", labName, "--entrypoint", "sleep", image, "infinity"]);
-  const run = async (script: string, args: readonly string[], input = "") => {
-    const { code, stdout, stderr } = await tryDocker(["exec", "-i", name, "sh", "-c", script, "run", ...args], {
-      input,
-    });
-    if (code !== 0) throw new Error(`${name}: ${stderr}`);
-    return stdout;
+  const address = `{{(index .NetworkSettings.Networks "${labName}").IPAddress}}`;
+  return {
+    address: await docker(["inspect", "--format", address, name]),
+    run: async (script, args, input = "") => {
+      const command = ["exec", "-i", name, "sh", "-c", script, "run", ...args];
+      const { code, stdout, stderr } = await tryDocker(command, { input });
+      if (code !== 0) throw new Error(`${name}: ${stderr}`);
+      return stdout;
+    },
+    remove: async () => {
+      await tryDocker(["rm", "-f", "-v", name]);
+    },
   };
-  const anchors = (await run(makeKeys, zones)).trim().split("\n").map(anchorOf);
+}
+
+/** Makes it a resolver that trusts these keys: in named's words. */
+async function startResolver({ run }: Box, anchors: readonly string[]): Promise<void> {
   await run("cat > /etc/bind/named.conf && chmod 644 /etc/bind/named.conf", [], configuration(anchors));
   await run("named -u bind -c /etc/bind/named.conf", []);
   await until("the resolver", () => run("rndc status >/dev/null && echo yes || true", []), {
     patienceMs: patienceMs.client,
   });
-  const address = `{{(index .NetworkSettings.Networks "${labName}").IPAddress}}`;
-  const resolver = await docker(["inspect", "--format", address, name]);
+}
+
+/** A resolver that validates what these keys vouch for. */
+export async function startValidatingResolver(anchors: readonly string[]): Promise<Pick<Box, "address" | "remove">> {
+  const box = await startBox();
+  try {
+    await startResolver(box, anchors);
+    return box;
+  } catch (thrown) {
+    await box.remove();
+    throw thrown;
+  }
+}
+
+export async function startSignedZones(zones: readonly string[]): Promise<SignedZones> {
+  const box = await startBox();
+  const { run, address: resolver, remove } = box;
+  const anchors = (await run(makeKeys, zones)).trim().split("\n").map(anchorOf);
+  await startResolver(box, anchors);
   let serial = Math.floor(Date.now() / 1000);
   return {
     resolver,
@@ -89,9 +122,7 @@ export async function startSignedZones(zones: readonly string[]): Promise<Signed
       const [found] = await asking.resolveTlsa(`_25._tcp.${host}`).catch(() => []);
       return found && `${found.certUsage} ${found.selector} ${found.match} ${Buffer.from(found.data).toString("hex")}`;
     },
-    remove: async () => {
-      await tryDocker(["rm", "-f", "-v", name]);
-    },
+    remove,
   };
 }
 

@@ -25,30 +25,24 @@ export interface UpdateKey {
 }
 
 /** The key for dynamic updates of this lab; throws when the lab is down. */
-function updateKey(): UpdateKey {
+export function updateKey(): UpdateKey {
   return { name: "lab", algorithm: "hmac-sha256", secret: readFileSync(keyFile, "utf8").trim() };
 }
 
 /**
  * Publishes a zone (`_nine.test`, `113.0.203.in-addr.arpa` …) from master-file text, instead of the
  * one that was there. Without an SOA in the text, SOA, NS and a TTL of 1 s are added; host names
- * with underscores are fine. Resolves when the new text is served.
+ * with underscores are fine. Resolves when the new text is served. `signed`: takes updates, and
+ * BIND signs it.
  */
-export async function publishZone(zone: string, text: string, options: { updates?: boolean } = {}): Promise<void> {
+export async function publishZone(
+  zone: string,
+  text: string,
+  options: { updates?: boolean; signed?: boolean } = {},
+): Promise<void> {
   await findProvider();
-  const args = [
-    "exec",
-    "-i",
-    "-u",
-    "bind",
-    container,
-    "sh",
-    "-c",
-    publishScript,
-    "publish",
-    zoneName(zone),
-    options.updates ? "yes" : "",
-  ];
+  const kind = options.signed ? "signed" : options.updates ? "updates" : "";
+  const args = ["exec", "-i", "-u", "bind", container, "sh", "-c", publishScript, "publish", zoneName(zone), kind];
   const { code, stdout, stderr } = await tryDocker(args, { input: completeZone(text) });
   if (code !== 0) throw new LabError(`zone ${zone} was not published: ${(stdout + stderr).trim()}`);
 }
@@ -56,12 +50,21 @@ export async function publishZone(zone: string, text: string, options: { updates
 /** Takes a zone away again; its names become NXDOMAIN. No error when it was not there. */
 export async function removeZone(zone: string): Promise<void> {
   await findProvider();
-  const script = `rm -f ${zoneFolder}/"$1".zone*; rndc delzone "$1"`;
+  const script = `rm -f ${zoneFolder}/"$1".zone* ${keyFolder}/K"$1".+*; rndc delzone "$1"`;
   const asBind = ["exec", "-u", "bind", container, "sh", "-c"];
   const { code, stderr } = await tryDocker([...asBind, script, "remove", zoneName(zone)]);
   if (code !== 0 && !/not found|no matching zone/.test(stderr)) {
     throw new LabError(`zone ${zone} was not removed: ${stderr.trim()}`);
   }
+}
+
+/** The record by which a zone above vouches for the keys of a signed zone. */
+export async function delegationSigner(zone: string): Promise<string> {
+  await findProvider();
+  const script = `dnssec-dsfromkey -2 ${keyFolder}/K"$1".+*.key`;
+  const { code, stdout, stderr } = await tryDocker(["exec", container, "sh", "-c", script, "ds", zoneName(zone)]);
+  if (code !== 0) throw new LabError(`zone ${zone} has no keys: ${stderr.trim()}`);
+  return stdout.trim();
 }
 
 /** Published zones. */
@@ -86,10 +89,11 @@ export function completeZone(text: string): string {
   return `$TTL 1\n@ IN SOA names.test. hostmaster.test. @SERIAL@ 60 60 60 0\n@ IN NS names.test.\n${text}\n`;
 }
 
-const zoneFolder = "/var/cache/bind/lab";
+const keyFolder = "/var/cache/bind";
+const zoneFolder = `${keyFolder}/lab`;
 
 /**
- * Runs in the name server's container: $1 zone, $2 whether it may be updated, text on standard
+ * Runs in the name server's container: $1 zone, $2 "updates", "signed" or nothing, text on standard
  * input. A static zone that is there is reloaded without a gap in which its names would be missing;
  * until the serial has changed, the old text is being served.
  */
@@ -102,6 +106,7 @@ old=$(serial "$1"); new=$(date +%s); [ "\${old:-0}" -lt "$new" ] || new=$((old +
 sed "s/@SERIAL@/$new/" > "$file.new"
 named-checkzone -k ignore -i none -m ignore -M ignore -n ignore -r ignore -S ignore "$1" "$file.new" > "$file.said" 2>&1 || { cat "$file.said"; exit 1; }
 dynamic=; [ -z "$2" ] || dynamic='allow-update { key lab; }; allow-transfer { key lab; };'
+[ "$2" != signed ] || dynamic="$dynamic dnssec-policy default;"
 was=$(cat "$file.dynamic" 2>/dev/null || true)
 if [ -n "$old" ] && [ -z "$2" ] && [ -z "$was" ]; then
   mv "$file.new" "$file"; rndc reload "$1" >/dev/null
