@@ -1,6 +1,6 @@
 /**
  * A relay under an ordinary name by one `kubectl apply`: its records, its certificate, strict TLS,
- * two rotations of its keys while every mail is checked by another relay, and its end. The demo
+ * two rotations of its keys while another relay checks every mail, and its end. The demo
  * tells the same story (`npm run demo -- --public`).
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -66,14 +66,18 @@ describe.skipIf(missing !== undefined)("an ordinary name", () => {
     expect((await converse(couple, 1)).encrypted).toBe(true);
   });
 
-  test("two rotations: no mail is refused by the other relay, at any moment", async () => {
+  test("a key follows another: no mail is refused by the other relay, at any moment", async () => {
     mail = await CheckedMail.open(peer);
     await mail.send();
-    const first = await rotateKey(mail);
-    expect(first.from).toBe("chatmail");
-    const second = await replaceCompromisedKey(mail);
-    expect(second.from).toBe(first.to);
-    expect(second.to).not.toBe(second.from);
+    const { from, to } = await rotateKey(mail);
+    expect(from).toBe("chatmail");
+    expect(to).not.toBe(from);
+  });
+
+  test("one that others may have is replaced at once, and no mail is refused because of it", async () => {
+    if (!mail) throw new Error("no mail was sent before");
+    const { from, to } = await replaceCompromisedKey(mail);
+    expect(to).not.toBe(from);
     await isServing();
     await mail.close();
     expect(mail.count).toBeGreaterThan(8);
