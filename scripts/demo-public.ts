@@ -29,7 +29,7 @@ const { step } = printedSteps();
 
 async function story(around: Surroundings): Promise<void> {
   const peer = await step(`a second relay to write to: ${peerName}`, () =>
-    freshServer(peerName, { domain: "_public-peer.test" }),
+    freshServer(peerName, { domain: "_public-peer.test", network: around.server.spec.network }),
   );
   const applied = performance.now();
   const since = () => seconds(performance.now() - applied);
