@@ -1,8 +1,8 @@
 /**
  * `npm run demo`: the main job, from a machine with nothing: a cluster, the images, the operator,
  * two relays by `kubectl apply`, and two Delta Chat clients who write to each other. Leaves the
- * cluster for a look around. `--public`: one relay under an ordinary name, with a name server and an
- * authority. `--plain`: one relay without a cluster, for who wants to see one soon.
+ * cluster for a look around. `--public`: one relay under an ordinary name, with a name server and
+ * an authority. `--plain`: one relay without a cluster, for who wants to see one soon.
  */
 import { messageOf } from "../src/lib/text.ts";
 import { labUp, loadImage } from "../test/lab/lab.ts";
