@@ -42,7 +42,8 @@ export class ServiceWatch {
     while (!this.#ended.signal.aborted) {
       const startedAt = performance.now();
       if (await greets(this.#address)) {
-        if (this.#isLost) this.#lostMs += startedAt - this.#servedAt;
+        // a lap may have been asked for while it was on its way
+        if (this.#isLost) this.#lostMs += Math.max(0, startedAt - this.#servedAt);
         this.#isLost = false;
         this.#servedAt = startedAt;
       } else this.#isLost = true;
