@@ -128,9 +128,13 @@ const sessions = 3;
 
 async function clientsWait(relay: Relay): Promise<Waiting> {
   const { address, password } = someAccount(relay.domain);
+  const open = () => ImapClient.ready({ host: relay.host, port: ports.imaps }, address, password);
+  // what is tried is what comes next; an interruption until now is in the figures
+  const serves = async () => (await open()).logout().then(() => true);
+  await until(`${relay.name} to serve`, serves, patience);
   const clients = await Promise.all(
     Array.from({ length: sessions }, async () => {
-      const client = await ImapClient.ready({ host: relay.host, port: ports.imaps }, address, password);
+      const client = await open();
       await client.say("SELECT INBOX");
       return { client, idle: await client.idle() };
     }),
