@@ -7,11 +7,8 @@ import { backupContainer } from "../../../pod/containers.ts";
 import { domainFolder, folders } from "../../../pod/layout.ts";
 import { backupSchedule } from "../backup-time.ts";
 import { s3Arguments, s3Environment } from "./backup-store.ts";
-import { childLabels, childMeta, selectorLabels } from "./child.ts";
-import { containerOf, type PodPlan, podBasics, podMeta, podSecurity, volumesFor } from "./pod.ts";
-
-/** A run that takes longer is stuck. */
-const longestSeconds = 6 * 3_600;
+import { cronJob } from "./job-pod.ts";
+import type { PodPlan } from "./pod.ts";
 
 /**
  * Where backups go and for whom they are. Undefined where none are made: the spec names no place,
@@ -22,10 +19,7 @@ export function backupTarget({ destination, encryption }: Backup) {
   return { ...destination, recipients: encryption.ageRecipients };
 }
 
-/**
- * Reads the volume on the node of the relay pod: it can be mounted on one node only. One that is
- * not wanted any more is suspended, since the operator deletes nothing.
- */
+/** One that is not wanted any more is suspended, since the operator deletes nothing. */
 export function backupCronJob(plan: PodPlan): CronJob {
   const { server } = plan;
   const { s3 } = server.spec.backup.destination ?? {};
@@ -36,47 +30,14 @@ export function backupCronJob(plan: PodPlan): CronJob {
     turn: server.spec.services.turn.enabled,
     acme: certificateSource(server.spec).source === "ACME",
   });
-  return {
-    apiVersion: "batch/v1",
-    kind: "CronJob",
-    metadata: childMeta(server, childNames(server.metadata.name).backupCronJob, "backup"),
-    spec: {
-      schedule: backupSchedule(server),
-      timeZone: "Etc/UTC",
-      concurrencyPolicy: "Forbid",
-      suspend: backupTarget(server.spec.backup) === undefined,
-      startingDeadlineSeconds: 3_600,
-      successfulJobsHistoryLimit: 1,
-      failedJobsHistoryLimit: 1,
-      jobTemplate: {
-        metadata: { labels: childLabels(server, "backup") },
-        spec: {
-          backoffLimit: 2,
-          activeDeadlineSeconds: longestSeconds,
-          template: {
-            metadata: podMeta(server, "backup"),
-            spec: {
-              ...podBasics(server),
-              restartPolicy: "Never",
-              securityContext: { ...podSecurity },
-              affinity: {
-                podAffinity: {
-                  requiredDuringSchedulingIgnoredDuringExecution: [
-                    {
-                      topologyKey: "kubernetes.io/hostname",
-                      labelSelector: { matchLabels: selectorLabels(server, "relay") },
-                    },
-                  ],
-                },
-              },
-              containers: [containerOf(container, plan)],
-              volumes: volumesFor([container], plan),
-            },
-          },
-        },
-      },
-    },
-  };
+  return cronJob(plan, {
+    name: childNames(server.metadata.name).backupCronJob,
+    component: "backup",
+    schedule: backupSchedule(server),
+    container,
+    besideRelay: true,
+    suspend: backupTarget(server.spec.backup) === undefined,
+  });
 }
 
 /** Of the program in the image (src/main/backup.ts). */

@@ -2,7 +2,8 @@ import { eraseJobName } from "../../../api/names.ts";
 import type { Job } from "../../../kube/kinds.ts";
 import { eraseContainers } from "../../../pod/containers.ts";
 import { childLabels } from "./child.ts";
-import { containerOf, type PodPlan, podBasics, podMeta, podSecurity, volumesFor } from "./pod.ts";
+import { jobPod } from "./job-pod.ts";
+import type { PodPlan } from "./pod.ts";
 
 /** What takes longer does not end by itself. */
 const longestSeconds = 3_600;
@@ -27,16 +28,7 @@ export function eraseJob(plan: PodPlan): Job {
       backoffLimit: 3,
       activeDeadlineSeconds: longestSeconds,
       ttlSecondsAfterFinished: keptSeconds,
-      template: {
-        metadata: podMeta(server, "expiry"),
-        spec: {
-          ...podBasics(server),
-          restartPolicy: "Never",
-          securityContext: { ...podSecurity },
-          containers: eraseContainers.map((container) => containerOf(container, plan)),
-          volumes: volumesFor(eraseContainers, plan),
-        },
-      },
+      template: jobPod(plan, "expiry", eraseContainers),
     },
   };
 }
