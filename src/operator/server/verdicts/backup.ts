@@ -8,6 +8,7 @@ import type { Verdict } from "../progress.ts";
 import { backupTarget } from "../resources/backup-cron-job.ts";
 import type { Seen } from "../seen.ts";
 import { fine, isAtRest, notCreated } from "./check.ts";
+import { lastFailure } from "./last-failure.ts";
 
 const dayMs = 86_400_000;
 
@@ -60,13 +61,7 @@ function missingMessage({ spec: { backup } }: ChatmailServer, name: string): str
 
 /** Of the newest run, where it is newer than the last success. */
 function failureOf({ cronJob, jobs, problem, waits }: SeenRuns<unknown>): string | undefined {
-  const succeeded = cronJob?.status?.lastSuccessfulTime;
-  const failures = jobs.flatMap(({ metadata, status }) =>
-    (status?.conditions ?? [])
-      .filter(({ type, status: is }) => type === "Failed" && is === "True")
-      .map(({ lastTransitionTime = "", message }) => ({ job: metadata.name, at: lastTransitionTime, message })),
-  );
-  const failure = failures.filter(({ at }) => !succeeded || at > succeeded).sort((a, b) => (a.at < b.at ? 1 : -1))[0];
+  const failure = lastFailure(cronJob, jobs);
   if (failure) return `job ${failure.job} failed: ${problem ?? failure.message ?? "see its logs"}`;
   const active = jobs.find(({ status }) => (status?.active ?? 0) > 0);
   return active && waits !== undefined ? `job ${active.metadata.name} does not start: ${waits}` : undefined;

@@ -3,6 +3,7 @@ import { expiryTime } from "../expiry-time.ts";
 import type { Verdict } from "../progress.ts";
 import type { Seen } from "../seen.ts";
 import { fine } from "./check.ts";
+import { lastFailure } from "./last-failure.ts";
 
 const dayMs = 86_400_000;
 
@@ -11,16 +12,7 @@ export const expiryLateAfterMs = 2 * dayMs;
 
 export function expiryVerdict(server: ChatmailServer, { cronJob, jobs }: Seen, now: Date): Verdict {
   const succeeded = cronJob?.status?.lastSuccessfulTime;
-  const failures = jobs.flatMap((job) =>
-    (job.status?.conditions ?? [])
-      .filter((condition) => condition.type === "Failed" && condition.status === "True")
-      .map((condition) => ({
-        job: job.metadata.name,
-        at: condition.lastTransitionTime ?? "",
-        message: condition.message,
-      })),
-  );
-  const failure = failures.filter(({ at }) => !succeeded || at > succeeded).sort((a, b) => (a.at < b.at ? 1 : -1))[0];
+  const failure = lastFailure(cronJob, jobs);
   if (failure)
     return {
       status: "False",
