@@ -86,8 +86,11 @@ export interface OpenArchive {
   entries: AsyncIterable<ArchiveEntry>;
 }
 
-/** Throws BackupProblem where it is none of ours, or of a newer format. */
-export async function openArchive(stream: ReadableStream<Uint8Array>): Promise<OpenArchive> {
+/**
+ * Throws BackupProblem where it is not one of ours, of a newer format, or of other domains than the
+ * one that is given.
+ */
+export async function openArchive(stream: ReadableStream<Uint8Array>, domain?: string): Promise<OpenArchive> {
   const unpacked = stream
     .pipeThrough(new DecompressionStream("gzip") as ReadableWritablePair<Uint8Array, Uint8Array>)
     .pipeThrough(createTarDecoder());
@@ -96,6 +99,8 @@ export async function openArchive(stream: ReadableStream<Uint8Array>): Promise<O
   if (first.done || first.value.name !== manifestName || first.value.size > mostManifestBytes)
     throw new BackupProblem(`this is not a backup of a chatmail relay: it does not begin with ${manifestName}`);
   const manifest = manifestIn(await jsonIn(first.value));
+  if (domain !== undefined && !manifest.domains.includes(domain))
+    throw new BackupProblem(`this is a backup of ${manifest.domains.join(", ")}, and not of ${domain}`);
   return { manifest, entries: untilEnd(iterator) };
 }
 

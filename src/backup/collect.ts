@@ -1,7 +1,7 @@
 /** What of a relay goes into a backup, read from the folders that the pod mounts. */
 import { type FileHandle, open, readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { codeOf } from "../lib/text.ts";
+import { ifThere } from "../lib/if-there.ts";
 import type { ArchiveEntry, Manifest } from "./archive.ts";
 
 /** Where a kind of identity is mounted; each has a folder for each domain, with files in it. */
@@ -119,14 +119,7 @@ function bodyOf(file: FileHandle, size: number, path: string): ReadableStream<Ui
 
 const emptyBody = () => new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
 
-async function openIfThere(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, "r");
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return undefined;
-    throw thrown;
-  }
-}
+const openIfThere = (path: string): Promise<FileHandle | undefined> => ifThere(() => open(path, "r"));
 
 /** In one order each time. A mounted Secret has links, which lead to files. */
 async function filesIn(path: string): Promise<string[]> {
@@ -143,11 +136,4 @@ async function foldersIn(path: string): Promise<string[]> {
     .sort();
 }
 
-async function entriesIn(path: string) {
-  try {
-    return await readdir(path, { withFileTypes: true });
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return [];
-    throw thrown;
-  }
-}
+const entriesIn = async (path: string) => (await ifThere(() => readdir(path, { withFileTypes: true }))) ?? [];

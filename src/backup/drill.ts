@@ -1,6 +1,5 @@
 /** Proves that a backup can be read: all of it is decrypted and compared with what its end says. */
 import { type Manifest, openArchive } from "./archive.ts";
-import { BackupProblem } from "./problem.ts";
 
 export interface Drilled {
   manifest: Manifest;
@@ -12,9 +11,7 @@ export interface Drilled {
 
 /** Writes nothing. `stream`: decrypted. Throws BackupProblem where it could not be restored. */
 export async function drill(stream: ReadableStream<Uint8Array>, domain: string): Promise<Drilled> {
-  const { manifest, entries } = await openArchive(stream);
-  if (!manifest.domains.includes(domain))
-    throw new BackupProblem(`this is a backup of ${manifest.domains.join(", ")}, and not of ${domain}`);
+  const { manifest, entries } = await openArchive(stream, domain);
   const accounts = new Set<string>();
   const counts = { entries: 0, bytes: 0 };
   for await (const { name, size, body } of entries) {

@@ -1,9 +1,11 @@
 /** Backups as files in a folder. */
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { ifThere } from "../lib/if-there.ts";
+import { syncToDisk } from "../lib/sync-to-disk.ts";
 import { codeOf } from "../lib/text.ts";
 import type { Destination } from "./destination.ts";
 import { BackupProblem } from "./problem.ts";
@@ -25,7 +27,7 @@ export function folderDestination(folder: string): Destination {
         await rm(part, { force: true });
         throw thrown;
       }
-      await syncFolder(folder);
+      await syncToDisk(folder);
     },
     async read(name) {
       const file = createReadStream(path(name));
@@ -39,21 +41,9 @@ export function folderDestination(folder: string): Destination {
       return Readable.toWeb(file) as ReadableStream<Uint8Array>;
     },
     async list() {
-      const names = await readdir(folder).catch((thrown: unknown) => {
-        if (codeOf(thrown) === "ENOENT") return [];
-        throw thrown;
-      });
+      const names = (await ifThere(() => readdir(folder))) ?? [];
       return names.filter((name) => !name.endsWith(unfinished));
     },
     delete: (name) => rm(path(name), { force: true }),
   };
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

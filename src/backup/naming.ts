@@ -22,7 +22,7 @@ export function backupTime(name: string, server: string): Date | undefined {
   return Number.isNaN(time.getTime()) ? undefined : time;
 }
 
-/** The newest of them, of whatever server; undefined where there is none. */
+/** The newest of them, of whatever server; undefined without any. */
 export function newestBackup(names: readonly string[]): string | undefined {
   const timed = names.flatMap((name) => {
     const [, server] = /^(.+)-\d{8}T\d{6}Z-/.exec(name) ?? [];

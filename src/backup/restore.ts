@@ -1,14 +1,16 @@
 /**
  * A backup becomes a volume again. Everything is written beside what will be used, and moved into
  * place when it is complete, so a restore that is interrupted leaves nothing half done: the next
- * one begins anew, or goes on moving.
+ * one starts from the beginning, or goes on moving.
  */
 import { createWriteStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm, utimes } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { codeOf } from "../lib/text.ts";
+import { ifThere } from "../lib/if-there.ts";
+import { Pool } from "../lib/pool.ts";
+import { syncToDisk } from "../lib/sync-to-disk.ts";
 import { type Manifest, openArchive } from "./archive.ts";
 import { BackupProblem } from "./problem.ts";
 
@@ -21,6 +23,8 @@ export interface Restored {
 /** Names in the mail folder that are no domains. */
 const unfinished = ".restoring";
 const complete = ".restored";
+/** A file system writes several files together in a fraction of the time of one after the other. */
+const syncsAtOnce = 32;
 
 /**
  * The mail part of a backup, decrypted, into a mail folder that has no accounts yet. Throws
@@ -32,9 +36,7 @@ export async function restoreMail(
   mailFolder: string,
   domain?: string,
 ): Promise<Restored> {
-  const { manifest, entries } = await openArchive(stream);
-  if (domain !== undefined && !manifest.domains.includes(domain))
-    throw new BackupProblem(`this is a backup of ${manifest.domains.join(", ")}, and not of ${domain}`);
+  const { manifest, entries } = await openArchive(stream, domain);
   if (await namesIn(join(mailFolder, complete))) {
     await stream.cancel().catch(() => undefined);
     throw new BackupProblem("an earlier restore is complete and has to be moved into place first");
@@ -48,7 +50,7 @@ export async function restoreMail(
   await rm(folder, { recursive: true, force: true });
   const accounts = new Set<string>();
   let files = 0;
-  const onDisk = new Syncs();
+  const onDisk = new Pool(syncsAtOnce);
   for await (const { name, modified, body } of entries) {
     const [kind, domain = "", address = "", ...rest] = name.split("/");
     if (kind !== "mail") {
@@ -61,11 +63,11 @@ export async function restoreMail(
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await pipeline(Readable.fromWeb(body as never), createWriteStream(path, { mode: 0o600, flags: "wx" }));
     await utimes(path, modified, modified);
-    await onDisk.add(path);
+    await onDisk.start(() => syncToDisk(path));
     accounts.add(address);
     files++;
   }
-  await onDisk.end();
+  await onDisk.idle();
   await mkdir(folder, { recursive: true, mode: 0o700 });
   // from here on the restore has happened: what is left is to move it
   await rename(folder, join(mailFolder, complete));
@@ -90,48 +92,4 @@ export async function moveIntoPlace(mailFolder: string): Promise<boolean> {
 const domainsIn = async (mailFolder: string) =>
   ((await namesIn(mailFolder)) ?? []).filter((name) => !name.startsWith(".") && name !== "lost+found");
 
-async function namesIn(folder: string): Promise<string[] | undefined> {
-  try {
-    return await readdir(folder);
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return undefined;
-    throw thrown;
-  }
-}
-
-/**
- * Files on their way to the disk, several at a time: a file system writes them together, which
- * takes a fraction of one after the other.
- */
-class Syncs {
-  readonly #most = 32;
-  readonly #running = new Set<Promise<void>>();
-  #failure: Error | undefined;
-
-  /** Waits only while there are too many. */
-  async add(path: string): Promise<void> {
-    if (this.#running.size >= this.#most) await Promise.race(this.#running);
-    const running: Promise<void> = syncToDisk(path)
-      .catch((thrown: unknown) => {
-        this.#failure ??= thrown instanceof Error ? thrown : new Error(String(thrown));
-      })
-      .finally(() => this.#running.delete(running));
-    this.#running.add(running);
-  }
-
-  /** Throws where one could not be written. */
-  async end(): Promise<void> {
-    await Promise.all(this.#running);
-    if (this.#failure) throw this.#failure;
-  }
-}
-
-/** A file, or the names in a folder. */
-async function syncToDisk(path: string): Promise<void> {
-  const opened = await open(path, "r");
-  try {
-    await opened.sync();
-  } finally {
-    await opened.close();
-  }
-}
+const namesIn = (folder: string) => ifThere(() => readdir(folder));

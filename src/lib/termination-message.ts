@@ -3,7 +3,7 @@ import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 
 const terminationMessage = "/dev/termination-log";
 
-/** Kubernetes has made the file; elsewhere there is none, and none is made. */
+/** Kubernetes has created the file; elsewhere it is missing, and is not created. */
 export function leaveMessage(message: object, path = terminationMessage): void {
   try {
     const file = openSync(path, "r+");

@@ -130,8 +130,7 @@ async function bootstrap(values: Values): Promise<object> {
   if (await moveIntoPlace(mailFolder)) return { moved: true };
   if (await hasAccounts(mailFolder)) return { restored: false, why: "the volume has accounts" };
   const from = destinationOf(values);
-  const name = values.file ?? newestBackup(await from.list());
-  if (name === undefined) throw new Error(`there is no backup of ${domain} in ${from.where}`);
+  const name = values.file ?? (await newestIn(from, domain));
   const identities = ageKeys(given(values, "identities"));
   const { manifest, ...counts } = await restoreMail(
     await decrypted(await from.read(name), identities),
@@ -144,11 +143,15 @@ async function bootstrap(values: Values): Promise<object> {
 async function drillNewest(values: Values): Promise<object> {
   const domain = given(values, "domain");
   const from = destinationOf(values);
-  const name = newestBackup(await from.list());
-  if (name === undefined) throw new Error(`there is no backup of ${domain} in ${from.where}`);
+  const name = await newestIn(from, domain);
   const identities = ageKeys(given(values, "identities"));
   const { manifest, ...counts } = await drill(await decrypted(await from.read(name), identities), domain);
   return { name, contents: manifest.contents, time: manifest.time, ...counts };
+}
+
+async function newestIn(from: Destination, domain: string): Promise<string> {
+  const name = newestBackup(await from.list());
+  return name ?? fail(`there is no backup of ${domain} in ${from.where}`);
 }
 
 function ageKeys(path: string): string {

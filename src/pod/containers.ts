@@ -16,9 +16,9 @@ import { turnConfigFile, turnSecretFile } from "./turn.ts";
  * disk or in memory. `turnSecret`: the Secret that TURN credentials are made with, read-only.
  * `dkim`: the Secret of keys to sign with, read-only; empty where the domain is an address literal.
  * `invites`: the Secret of invites, `appVersions`: the user's ConfigMap of app versions; both
- * read-only, and empty where there is none. `backups`: the volume for backups.
+ * read-only, and empty without one. `backups`: the volume for backups.
  * `acmeAccount`: the Secret of the account, `ageIdentity`: that with the key that opens a backup;
- * both read-only, and empty where there is none.
+ * both read-only, and empty without one.
  */
 export type RelayMount =
   | { from: "plan"; at: string }

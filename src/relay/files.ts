@@ -3,6 +3,8 @@ import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { link, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { ifThere } from "../lib/if-there.ts";
+import { syncToDisk } from "../lib/sync-to-disk.ts";
 import { codeOf } from "../lib/text.ts";
 
 /** The file's text; undefined where there is no such file. */
@@ -43,6 +45,25 @@ export async function createFile(path: string, text: string): Promise<boolean> {
   }
 }
 
+/**
+ * A new file, which survives a power cut under this name once its folder is synced, too. Rejects
+ * where it exists.
+ */
+export async function writeSynced(
+  path: string,
+  content: string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  modifiedMs?: number,
+): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.writeFile(content);
+    if (modifiedMs !== undefined) await file.utimes(modifiedMs / 1000, modifiedMs / 1000);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
 async function placeFile(
   path: string,
   text: string | Uint8Array,
@@ -50,35 +71,13 @@ async function placeFile(
 ): Promise<void> {
   const temporary = join(dirname(path), `.${randomBytes(8).toString("hex")}.tmp`);
   try {
-    const file = await open(temporary, "wx", 0o600);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeSynced(temporary, text);
     await place(temporary, path);
   } finally {
     await rm(temporary, { force: true });
   }
-  await syncFolder(dirname(path));
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await syncToDisk(dirname(path));
 }
 
 /** Names of what is in a folder; none where there is no such folder. */
-export async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return [];
-    throw thrown;
-  }
-}
+export const namesIn = async (folder: string): Promise<string[]> => (await ifThere(() => readdir(folder))) ?? [];

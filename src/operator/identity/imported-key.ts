@@ -10,7 +10,7 @@ import { type KeySet, type Rotation, remembering } from "./rotation.ts";
 export type ImportedKey =
   /** It is among the keys already, in this state; "removed": a rotation has replaced it. */
   | { kind: "known"; state: KeySet["state"] | "removed" }
-  /** What has to change in the Secret; null: the key goes. */
+  /** What has to change in the Secret; null: the key is removed. */
   | { kind: "new"; patch: Record<string, string | null>; replaces: string[] }
   | { kind: "problem"; message: string };
 

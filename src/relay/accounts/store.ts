@@ -4,6 +4,7 @@
  */
 import { mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { ifThere } from "../../lib/if-there.ts";
 import { codeOf } from "../../lib/text.ts";
 import type { LocalAddress } from "../domains.ts";
 import { createFile, readIfThere, replaceFile, sizeIfThere } from "../files.ts";
@@ -78,11 +79,6 @@ export async function noteLogin(account: LocalAddress, atMs: number): Promise<bo
 
 /** All addresses of one domain's folder that have a name like one. */
 export async function listAccounts(domainFolder: string): Promise<string[]> {
-  try {
-    const entries = await readdir(domainFolder, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory() && entry.name.includes("@")).map((entry) => entry.name);
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return [];
-    throw thrown;
-  }
+  const entries = (await ifThere(() => readdir(domainFolder, { withFileTypes: true }))) ?? [];
+  return entries.filter((entry) => entry.isDirectory() && entry.name.includes("@")).map((entry) => entry.name);
 }

@@ -5,7 +5,7 @@
  */
 import { type Dirent, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { codeOf } from "../../lib/text.ts";
+import { ifThereSync } from "../../lib/if-there.ts";
 import { flagFiles } from "../accounts/flags.ts";
 import { passwordName } from "../accounts/store.ts";
 import { tokensName } from "../metadata/tokens.ts";
@@ -71,11 +71,4 @@ const foldersIn = (folder: string) =>
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name);
 
-function entriesIn(folder: string): Dirent[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true });
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return [];
-    throw thrown;
-  }
-}
+const entriesIn = (folder: string): Dirent[] => ifThereSync(() => readdirSync(folder, { withFileTypes: true })) ?? [];

@@ -1,7 +1,7 @@
 /** Makes room in one mailbox while Dovecot uses it: the quota warning's work. */
 import { readdir, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { codeOf } from "../../lib/text.ts";
+import { ifThere } from "../../lib/if-there.ts";
 import type { LocalAddress } from "../domains.ts";
 import { namesToTrim, trimTargetBytes } from "./policy.ts";
 
@@ -17,21 +17,12 @@ export async function trimMailbox(account: LocalAddress, nowMs: number): Promise
 }
 
 async function listed(home: string, folder: "cur" | "new"): Promise<{ name: string; path: string }[]> {
-  try {
-    return (await readdir(join(home, folder))).map((name) => ({ name, path: join(home, folder, name) }));
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return [];
-    throw thrown;
-  }
+  const names = (await ifThere(() => readdir(join(home, folder)))) ?? [];
+  return names.map((name) => ({ name, path: join(home, folder, name) }));
 }
 
 /** False where the client has deleted or renamed it meanwhile. */
 async function removeIfThere(path: string): Promise<boolean> {
-  try {
-    await unlink(path);
-    return true;
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return false;
-    throw thrown;
-  }
+  const removed = await ifThere(() => unlink(path).then(() => true));
+  return removed ?? false;
 }

@@ -5,7 +5,7 @@
  */
 import { type Dirent, lstatSync, readdirSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { codeOf } from "../../lib/text.ts";
+import { ifThereSync } from "../../lib/if-there.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";
 import { encryptedOnlyFlag } from "../accounts/flags.ts";
 import { notesName } from "../accounts/store.ts";
@@ -103,13 +103,13 @@ class AccountExpiry {
   /** Notes of an import say when mails came: they stay no longer than those. */
   #removeNotes(): void {
     const path = join(this.#home, notesName);
-    const changed = ifThere(() => lstatSync(path).mtimeMs);
+    const changed = ifThereSync(() => lstatSync(path).mtimeMs);
     if (changed === undefined || !isOlder(changed, this.#limits.deleteAfterDays, this.#run.nowMs)) return;
     if (!this.#run.dryRun) rmSync(path, { force: true });
   }
 
   #lastLogin(): number | undefined {
-    return ifThere(() => lstatSync(join(this.#home, "password")).mtimeMs);
+    return ifThereSync(() => lstatSync(join(this.#home, "password")).mtimeMs);
   }
 
   /**
@@ -117,7 +117,7 @@ class AccountExpiry {
    */
   #removeIfEmpty(): void {
     const names = (entriesOf(this.#home) ?? []).map((entry) => entry.name);
-    const changed = ifThere(() => lstatSync(this.#home).mtimeMs) ?? this.#run.nowMs;
+    const changed = ifThereSync(() => lstatSync(this.#home).mtimeMs) ?? this.#run.nowMs;
     if (names.some((name) => name !== encryptedOnlyFlag) || !isOlder(changed, 1, this.#run.nowMs)) {
       this.#counts.accountsSkipped++;
       return;
@@ -150,7 +150,7 @@ class AccountExpiry {
     const found: Found[] = [];
     for (const entry of entriesOf(path) ?? []) {
       const file = join(path, entry.name);
-      const stat = entry.isFile() ? ifThere(() => lstatSync(file)) : undefined;
+      const stat = entry.isFile() ? ifThereSync(() => lstatSync(file)) : undefined;
       if (!stat) continue;
       const bytes = parseMaildirName(entry.name)?.bytes ?? stat.size;
       found.push({ name: entry.name, path: file, folder, mtimeMs: stat.mtimeMs, bytes, inInbox });
@@ -160,7 +160,7 @@ class AccountExpiry {
 
   #removeMessage(message: Found): boolean {
     try {
-      if (!this.#run.dryRun && ifThere(() => unlinkSync(message.path) ?? true) === undefined) return false;
+      if (!this.#run.dryRun && ifThereSync(() => unlinkSync(message.path) ?? true) === undefined) return false;
     } catch {
       this.#counts.failures++;
       return false;
@@ -176,15 +176,5 @@ function isMessageFolder(name: string): name is Message["folder"] {
 }
 
 function entriesOf(folder: string): Dirent[] | undefined {
-  return ifThere(() => readdirSync(folder, { withFileTypes: true }));
-}
-
-/** Undefined where what was asked for is gone, or never was. */
-function ifThere<T>(act: () => T): T | undefined {
-  try {
-    return act();
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return undefined;
-    throw thrown;
-  }
+  return ifThereSync(() => readdirSync(folder, { withFileTypes: true }));
 }

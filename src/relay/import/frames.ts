@@ -57,7 +57,7 @@ export const lineOf = (frame: Request | Answer): Buffer => Buffer.from(`${JSON.s
 export const readRequest = (from: Incoming) => readFrame(from, Request);
 export const readAnswer = (from: Incoming) => readFrame(from, Answer);
 
-/** Undefined where nothing comes any more. Throws where it is none. */
+/** Undefined where nothing comes any more. Throws where it is not valid. */
 async function readFrame<T>(from: Incoming, schema: z.ZodType<T>): Promise<T | undefined> {
   const line = await from.line();
   if (line === undefined) return undefined;

@@ -4,12 +4,14 @@
  * is not sent again. Accounts come before all mail, so nobody can take an address meanwhile.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { codeOf } from "../../lib/text.ts";
+import { ifThere } from "../../lib/if-there.ts";
+import { Pool } from "../../lib/pool.ts";
+import { syncToDisk } from "../../lib/sync-to-disk.ts";
 import { notesName, passwordName } from "../accounts/store.ts";
 import { type Domains, type LocalAddress, limitsOfDomain, localAddress } from "../domains.ts";
-import { readIfThere, replaceFile } from "../files.ts";
+import { readIfThere, replaceFile, writeSynced } from "../files.ts";
 import { parseTokens } from "../metadata/policy.ts";
 import {
   type AccountState,
@@ -32,7 +34,6 @@ import {
   notesIn,
   ownKind,
 } from "./policy.ts";
-import { Pool } from "./pool.ts";
 
 export interface ReceiverOptions {
   config: Domains;
@@ -229,7 +230,7 @@ class Receiver {
     if (!this.#dryRun)
       for (const { from, to } of moves) {
         await makeFolder(parentOf(join(home, to)));
-        await rename(join(home, from), join(home, to)).catch(unlessGone);
+        await ifThere(() => rename(join(home, from), join(home, to)));
         folders.add(parentOf(join(home, to)));
       }
     this.#open.set(address, {
@@ -257,14 +258,7 @@ class Receiver {
     const store = async (body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) => {
       const temporary = join(parentOf(folder), "tmp", `import-${randomBytes(8).toString("hex")}`);
       try {
-        const file = await open(temporary, "wx", 0o600);
-        try {
-          for await (const piece of body) await file.write(piece);
-          await file.utimes(modifiedMs / 1000, modifiedMs / 1000);
-          await file.sync();
-        } finally {
-          await file.close();
-        }
+        await writeSynced(temporary, body, modifiedMs);
         await rename(temporary, to);
       } finally {
         await rm(temporary, { force: true });
@@ -288,7 +282,7 @@ class Receiver {
   async #close({ account, notes, given, wanted, stored, folders, writing }: Open): Promise<number> {
     await Promise.all(writing);
     if (this.#dryRun) return 0;
-    for (const folder of folders) await syncFolder(folder);
+    for (const folder of folders) await syncToDisk(folder);
     const mails = given.filter((path) => !wanted.has(path) || stored.has(path));
     const isAsNoted = mails.length === notes.mails.length && mails.every((path, at) => path === notes.mails[at]);
     if (!isAsNoted) await writeNotes(account.home, { ...notes, mails });
@@ -322,25 +316,4 @@ async function mailsIn(home: string): Promise<string[]> {
       for (const name of (await ifThere(() => readdir(join(home, at)))) ?? []) found.push(`${at}/${name}`);
     }
   return found;
-}
-
-async function ifThere<T>(act: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await act();
-  } catch (thrown) {
-    return unlessGone(thrown);
-  }
-}
-
-function unlessGone(thrown: unknown): undefined {
-  if (codeOf(thrown) !== "ENOENT") throw thrown;
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

@@ -5,7 +5,7 @@
  */
 import { lstat, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { codeOf } from "../../lib/text.ts";
+import { ifThere } from "../../lib/if-there.ts";
 import { disabledFlag } from "../accounts/flags.ts";
 import { accountExists, listAccounts, passwordName } from "../accounts/store.ts";
 import { type Domains, type LocalAddress, localAddress } from "../domains.ts";
@@ -88,10 +88,5 @@ async function* usersOf(config: Domains, domain: string, part = "") {
 }
 
 async function modified(path: string): Promise<number | undefined> {
-  try {
-    return (await lstat(path)).mtimeMs;
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return undefined;
-    throw thrown;
-  }
+  return (await ifThere(() => lstat(path)))?.mtimeMs;
 }
