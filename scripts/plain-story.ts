@@ -101,7 +101,7 @@ async function story(starting: Promise<RelayPod>): Promise<void> {
     () => expired(pod),
     (removed) => {
       if (removed < 1) throw new Error("the clean-up removed no message after 21 days");
-      return "a message is removed after 20 days (by the clean-up of in three weeks)";
+      return "a message is removed after 20 days (by a clean-up whose clock is three weeks ahead)";
     },
   );
   await step("another certificate is served, and nothing restarts", () => renewed(pod));

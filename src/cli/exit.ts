@@ -27,6 +27,16 @@ export class CliError extends Error {
   }
 }
 
+const fileCodes: readonly unknown[] = [
+  ...["EACCES", "EEXIST", "EISDIR", "ELOOP", "EMFILE", "ENAMETOOLONG", "ENOENT", "ENOSPC", "ENOTDIR", "EPERM", "EROFS"],
+];
+
+/** Of a file of this machine; a program of the kubeconfig that is missing belongs to the API server. */
+function isOfFiles(thrown: unknown): boolean {
+  const { syscall = "" } = thrown as NodeJS.ErrnoException;
+  return fileCodes.includes(codeOf(thrown)) && !/^(connect|spawn)/.test(syscall);
+}
+
 /** How whatever was thrown ends the plugin. */
 export function exitOf(thrown: unknown): { exit: Exit; message: string } {
   if (thrown instanceof CliError) return { exit: thrown.exit, message: thrown.message };
@@ -35,7 +45,7 @@ export function exitOf(thrown: unknown): { exit: Exit; message: string } {
   if (isApiError(thrown, 403)) return { exit: "forbidden", message: thrown.message };
   if (isApiError(thrown, 404)) return { exit: "missing", message: thrown.message };
   const isOfNetwork = (thrown instanceof Error && thrown.name === "DeadlineError") || codeOf(thrown) !== undefined;
-  if (isOfNetwork && !isApiError(thrown))
+  if (isOfNetwork && !isApiError(thrown) && !isOfFiles(thrown))
     return { exit: "unreachable", message: `the API server can't be reached: ${messageOf(thrown)}` };
   return { exit: "failed", message: messageOf(thrown) };
 }

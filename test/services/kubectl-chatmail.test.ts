@@ -176,6 +176,12 @@ describe.skipIf(missing !== undefined)("kubectl chatmail", () => {
       code: 1,
       err: "error: this backup is encrypted for other keys than the one given\n",
     });
+    expect(await restore("no.key")).toMatchObject({
+      code: 2,
+      err: `error: --identity ${join(folder, "no.key")}: there is no such file\n`,
+    });
+    const lost = await chatmail("restore", "moved", folder, "--identity", join(folder, "chatmail-backup.key"));
+    expect(lost).toMatchObject({ code: 2, err: `error: ${folder}: it is a directory\n` });
     expect(await cluster.exists("secrets", "moved-dkim")).toBe(false);
     const made = await restore("chatmail-backup.key");
     expect(made).toMatchObject({ code: 0, out: expect.stringMatching(/Secret moved-dkim\n/) as unknown });

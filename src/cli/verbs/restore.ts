@@ -1,10 +1,13 @@
 /** `restore`: the keys in a backup become Secrets, before there is a server. */
-import { createReadStream, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { type OpenArchive, openArchive } from "../../backup/archive.ts";
 import { decrypted } from "../../backup/encryption.ts";
 import { isApiError } from "../../kube/client.ts";
 import { resources, type Secret } from "../../kube/kinds.ts";
+import { codeOf, messageOf } from "../../lib/text.ts";
 import { CliError } from "../exit.ts";
 import { serverWord, type Verb } from "../verb.ts";
 import { keysIn, type RestoredKey, secretsOf } from "../views/restored-keys.ts";
@@ -27,9 +30,9 @@ export const restore: Verb = {
       .requiredOption("--identity <file>", "file with the secret key of age, as age-keygen writes it")
       .action(
         action<[string, string], Options>(async (session, [name, file], { identity }) => {
-          const stream = Readable.toWeb(createReadStream(file)) as ReadableStream<Uint8Array>;
-          const archive = await openArchive(await decrypted(stream, readFileSync(identity, "utf8")));
-          const secrets = secretsOf(archive.manifest, await firstKeys(archive), {
+          const key = await reading(`--identity ${identity}`, readFile(identity, "utf8"));
+          const { manifest, keys } = await keysOf(file, key);
+          const secrets = secretsOf(manifest, keys, {
             name,
             namespace: await session.namespace(),
           });
@@ -54,10 +57,10 @@ export const restore: Verb = {
               throw new CliError("failed", `Secret ${secret.metadata.name} was created by somebody else just now`);
             }
           const names = secrets.map(({ metadata }) => metadata.name);
-          const domains = archive.manifest.domains;
-          session.show({ secrets: names, domains, time: archive.manifest.time }, () =>
+          const domains = manifest.domains;
+          session.show({ secrets: names, domains, time: manifest.time }, () =>
             [
-              `keys of ${domains.join(", ")} of ${archive.manifest.time}: ${names.map((each) => `Secret ${each}`).join(", ")}`,
+              `keys of ${domains.join(", ")} of ${manifest.time}: ${names.map((each) => `Secret ${each}`).join(", ")}`,
               `accounts and mail come with spec.bootstrap.restore of ChatmailServer ${name}\n`,
             ].join("\n"),
           );
@@ -66,6 +69,35 @@ export const restore: Verb = {
       );
   },
 };
+
+const fileTroubles: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EISDIR: "it is a directory",
+};
+
+/** `what`: the argument that names the file. */
+async function reading<T>(what: string, read: Promise<T>): Promise<T> {
+  try {
+    return await read;
+  } catch (cause) {
+    throw new CliError("usage", `${what}: ${fileTroubles[String(codeOf(cause))] ?? messageOf(cause)}`, { cause });
+  }
+}
+
+/** `secret`: text of the file with the secret key of age. */
+async function keysOf(
+  file: string,
+  secret: string,
+): Promise<{ manifest: OpenArchive["manifest"]; keys: RestoredKey[] }> {
+  const opened = createReadStream(file);
+  try {
+    await reading(file, once(opened, "readable"));
+    const archive = await openArchive(await decrypted(Readable.toWeb(opened) as ReadableStream<Uint8Array>, secret));
+    return { manifest: archive.manifest, keys: await firstKeys(archive) };
+  } finally {
+    opened.destroy();
+  }
+}
 
 /** Keys come first in an archive: the mail behind them is not read. */
 async function firstKeys({ entries }: OpenArchive): Promise<RestoredKey[]> {

@@ -22,6 +22,10 @@ describe("how a call ends", () => {
     { thrown: apiError(404), exit: "missing" },
     { thrown: apiError(422), exit: "failed" },
     { thrown: Object.assign(new Error("no route"), { code: "EHOSTUNREACH" }), exit: "unreachable" },
+    { thrown: Object.assign(new Error("no file"), { code: "ENOENT", syscall: "open" }), exit: "failed" },
+    { thrown: Object.assign(new Error("a folder"), { code: "EISDIR", syscall: "read" }), exit: "failed" },
+    { thrown: Object.assign(new Error("no socket"), { code: "ENOENT", syscall: "connect" }), exit: "unreachable" },
+    { thrown: Object.assign(new Error("no program"), { code: "ENOENT", syscall: "spawn x" }), exit: "unreachable" },
     { thrown: new TypeError("a bug"), exit: "failed" },
   ])("$thrown.message: $exit", ({ thrown, exit }) => {
     expect(exitOf(thrown).exit).toBe(exit);
