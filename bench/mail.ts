@@ -3,13 +3,17 @@
  * handing in to IDLE, CPU, memory, clients that wait, logins. Mails of 5.6 kB come over TLS with
  * login, eight connections at once, each mail with PGP check, RSA-2048 signature and another
  * subject. `--quick`: fewer of everything. `--sync`: instead, what waiting for the disk at each
- * delivery costs (decision 0011). `--clients`: clients that wait alone.
+ * delivery costs (decision 0011). `--clients`: clients that wait alone. `--against COMMIT`: this
+ * pod beside that commit's.
  */
 import { readOptions } from "../scripts/options.ts";
+import type { Previous } from "../scripts/previous.ts";
 import { startRelayPod } from "../test/helpers/relay-pod.ts";
 import { endSignal, printTable, quantile, say, writeJson } from "./machine.ts";
+import { measureAgainst } from "./mail/against.ts";
 import { difference, type Round, ratioOf, sum, summaryOf } from "./mail/figures.ts";
 import {
+  allAsleep,
   Bench,
   ceiling,
   connections,
@@ -24,10 +28,10 @@ import {
 import { Sender } from "./mail/sender.ts";
 import { destinations, domain, filters, submissionPort, syncs, withPlainTwin, withSync } from "./mail/variants.ts";
 
-const usage = "npm run bench -- mail [--quick] [--sync | --clients] [--json FILE]";
+const usage = "npm run bench -- mail [--quick] [--sync | --clients | --against COMMIT] [--json FILE]";
 const flag = { type: "boolean", default: false } as const;
 const { values } = readOptions(usage, {
-  options: { quick: flag, sync: flag, clients: flag, json: { type: "string" } },
+  options: { quick: flag, sync: flag, clients: flag, against: { type: "string" }, json: { type: "string" } },
 });
 const size = values.quick
   ? { rounds: 3, mails: 300, singles: 40, awake: 20, clients: 100, loginSeconds: 2, restSeconds: 5 }
@@ -37,6 +41,14 @@ const signal = endSignal();
 const mib = (kib: Readonly<Record<string, number>>) =>
   Object.fromEntries(Object.entries(kib).map(([name, value]) => [name, value / 1024]));
 const empty = () => ({ plain: [] as Round[], filtered: [] as Round[] });
+
+if (values.against !== undefined) {
+  const previous = JSON.parse(process.env.PREVIOUS ?? "") as Previous;
+  const clients = values.quick ? 50 : 500;
+  const rounds = values.quick ? 3 : 7;
+  await writeJson(values.json, await measureAgainst(previous, { ...size, rounds, clients, restSeconds: 45 }, signal));
+  process.exit();
+}
 
 say("starting the pod");
 /** The most that one sender may have: the load and not a limit is measured. */
@@ -69,12 +81,13 @@ async function measureAll() {
   let loaded: Record<string, number> = {};
   for (const destination of destinations) {
     say(`rounds to ${destination}`);
-    for (const filter of filters) await bench.round(filter, destination, size.mails / 3);
+    for (const filter of filters) await bench.round(submissionPort[filter], destination, size.mails / 3);
     for (let round = 0; round < size.rounds; round++) {
-      for (const filter of filters) paths[destination][filter].push(await bench.round(filter, destination, size.mails));
+      for (const filter of filters)
+        paths[destination][filter].push(await bench.round(submissionPort[filter], destination, size.mails));
     }
     if (destination === "imap") {
-      await bench.round("filtered", "imap", size.mails, async () => {
+      await bench.round(submissionPort.filtered, "imap", size.mails, async () => {
         loaded = mib(await pod.memory());
       });
     }
@@ -93,7 +106,7 @@ async function measureAll() {
   const created = await loginRate(pod, size.loginSeconds, signal, newLogin);
   const logins = { existingPerSecond: existing, createdPerSecond: created };
 
-  await allAsleep();
+  await allAsleep(pod, signal);
   const after = mib(await pod.memory());
 
   const pathFigures = (path: ReturnType<typeof empty>) => ({
@@ -154,20 +167,6 @@ async function singles(count: number) {
   return waits;
 }
 
-/**
- * Sessions hibernate after 30 s, and processes that nobody needs end a minute later: then no more
- * are left than wait for the next login.
- */
-async function allAsleep() {
-  const end = performance.now() + 300_000;
-  for (;;) {
-    const left = await pod.processes("dovecot", "imap");
-    if (left <= 2) return;
-    if (performance.now() > end) throw new Error(`${left} imap processes are left, and nobody needs them`);
-    await pause(1000, signal);
-  }
-}
-
 /** Some that have just come, then all of them asleep (hibernated), and mail for some of those. */
 async function idleClients(from = newLogin()) {
   const logins = await newAccounts(pod, size.clients);
@@ -181,12 +180,12 @@ async function idleClients(from = newLogin()) {
     sum(difference(await pod.memory(), before)) / count;
   try {
     // of the logins before this
-    await allAsleep();
+    await allAsleep(pod, signal);
     const before = await pod.memory();
     await come(logins.slice(0, size.awake));
     const awakeKib = await kibPerClient(before, size.awake);
     await come(logins.slice(size.awake));
-    await allAsleep();
+    await allAsleep(pod, signal);
     const asleepKib = await kibPerClient(before, size.clients);
     const cpu = await pod.cpu();
     await pause(size.restSeconds * 1000, signal);
@@ -206,10 +205,11 @@ async function idleClients(from = newLogin()) {
  */
 async function measureSync() {
   const bench = new Bench(pod, await newAccounts(pod, connections), signal);
+  const lmtp = pod.socket("lmtp");
   const kinds = {
-    "LMTP, 1 at once": () => bench.deliveries(1, size.mails / 3),
-    [`LMTP, ${connections} at once`]: () => bench.deliveries(connections, size.mails),
-    "the whole way, filtered": () => bench.round("filtered", "imap", size.mails),
+    "LMTP, 1 at once": () => bench.deliveries(lmtp, 1, size.mails / 3),
+    [`LMTP, ${connections} at once`]: () => bench.deliveries(lmtp, connections, size.mails),
+    "the whole way, filtered": () => bench.round(submissionPort.filtered, "imap", size.mails),
   };
   const rounds: Record<string, Round[]> = {};
   for (let round = 0; round < size.rounds; round++) {
@@ -218,7 +218,7 @@ async function measureSync() {
       await pod.configure("dovecot", "dovecot.conf", withSync(dovecotConf, sync));
       await pod.signal("dovecot", "HUP");
       await pause(1500, signal);
-      await bench.deliveries(1, 20);
+      await bench.deliveries(lmtp, 1, 20);
       for (const [kind, work] of Object.entries(kinds)) {
         const key = `${kind}, mail_fsync=${sync}`;
         rounds[key] = [...(rounds[key] ?? []), await work()];

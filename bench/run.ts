@@ -4,9 +4,10 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { buildImages } from "../scripts/images.ts";
 import { asksForHelp, refuse } from "../scripts/options.ts";
-import { buildPrevious, previousCommit } from "../scripts/previous.ts";
+import { buildPrevious, installPrevious, previousCommit } from "../scripts/previous.ts";
 import { engineUp, labExecArgs, labUp, loadImage } from "../test/lab/lab.ts";
 import { terminalProgress } from "../test/lab/progress.ts";
 
@@ -51,6 +52,12 @@ if (inTheLab.includes(name)) {
   command = labExecArgs(command);
 }
 if (onTheEngine.includes(name)) {
+  const { against } = parseArgs({ args: options, options: { against: { type: "string" } }, strict: false }).values;
+  if (typeof against === "string") {
+    const previous = await buildPrevious(await previousCommit(against, "--against "), terminalProgress());
+    await installPrevious(previous);
+    process.env.PREVIOUS = JSON.stringify(previous);
+  }
   await engineUp();
   await buildImages();
   command = labExecArgs(command);

@@ -43,13 +43,13 @@ export async function buildPrevious(commit: string, progress: Progress): Promise
  * committed, the commit that they are made to; else the one before the last that has changed what
  * is shipped.
  */
-export async function previousCommit(asked = process.env.UPGRADE_FROM): Promise<string> {
+export async function previousCommit(asked = process.env.UPGRADE_FROM, from = "UPGRADE_FROM="): Promise<string> {
   if ((await git("rev-parse", "--git-dir")) === undefined)
     throw new LabError("an upgrade is tested from the commit before, and this is no clone of the repository");
   const resolve = (name: string) => git("rev-parse", "--verify", "--quiet", `${name}^{commit}`);
   if (asked) {
     const commit = await resolve(asked);
-    if (!commit) throw new LabError(`UPGRADE_FROM=${asked}: there is no such commit in this clone`);
+    if (!commit) throw new LabError(`${from}${asked}: there is no such commit in this clone`);
     return commit;
   }
   const changes = await git("status", "--porcelain", "--untracked-files=no", "--", ...shipped);
@@ -82,6 +82,11 @@ async function buildInto(draft: string, of: { commit: string; tag: string; progr
   await run([process.execPath, "scripts/build.ts"], { cwd: tree, log });
   await buildImagesOf(tree, { tag: of.tag, folder: draft, progress: of.progress });
   for (const name of ["node_modules", "dist"]) rmSync(join(tree, name), { recursive: true, force: true });
+}
+
+/** Its dependencies too, for who runs what is in the tree. */
+export async function installPrevious({ tree, commit }: Previous): Promise<void> {
+  if (!existsSync(join(tree, "node_modules"))) await installInto(tree, commit, buildLog("previous"));
 }
 
 /** Our own dependencies where they are the same. */

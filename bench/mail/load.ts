@@ -12,9 +12,10 @@ import { ImapClient } from "../../test/helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../../test/helpers/messages.ts";
 import type { RelayPod } from "../../test/helpers/relay-pod.ts";
 import { until } from "../../test/helpers/until.ts";
+import { Fetching } from "./fetching.ts";
 import { difference, type Round } from "./figures.ts";
 import { type Login, type Mail, Sender } from "./sender.ts";
-import { type Destination, discardDomain, domain, type Filter, submissionPort } from "./variants.ts";
+import { type Destination, discardDomain, domain } from "./variants.ts";
 
 const mailBytes = 5600;
 const patienceMs = 120_000;
@@ -22,10 +23,13 @@ export const connections = 8;
 
 export const newLogin = (): Login => ({ user: `${randomName(9)}@${domain}`, password: randomName(12) });
 
-const logIn = (pod: RelayPod, { user, password }: Login) => ImapClient.ready(pod.at(ports.imaps), user, password);
+/** What the load needs of a pod. */
+export type LoadedPod = Pick<RelayPod, "at" | "cpu" | "memory" | "processes" | "volume" | "remove">;
+
+const logIn = (pod: LoadedPod, { user, password }: Login) => ImapClient.ready(pod.at(ports.imaps), user, password);
 
 /** The first login makes an account. */
-export async function newAccounts(pod: RelayPod, count: number): Promise<Login[]> {
+export async function newAccounts(pod: LoadedPod, count: number): Promise<Login[]> {
   const logins = Array.from({ length: count }, newLogin);
   await inTurns(logins, connections, async (login) => (await logIn(pod, login)).logout());
   return logins;
@@ -67,11 +71,11 @@ async function sendAll(
 }
 
 export class Bench {
-  readonly #pod: RelayPod;
+  readonly #pod: LoadedPod;
   readonly #senders: readonly Login[];
   readonly #signal: AbortSignal;
 
-  constructor(pod: RelayPod, senders: readonly Login[], signal: AbortSignal) {
+  constructor(pod: LoadedPod, senders: readonly Login[], signal: AbortSignal) {
     this.#pod = pod;
     this.#senders = senders;
     this.#signal = signal;
@@ -79,27 +83,61 @@ export class Bench {
 
   /**
    * From the first mail submitted to the last one delivered. Every round has recipients of its own,
-   * so none finds fuller mailboxes.
+   * so none finds fuller mailboxes. `port`: of a submission service with TLS.
    */
-  async round(filter: Filter, destination: Destination, count: number, during = async () => {}): Promise<Round> {
+  async round(port: number, destination: Destination, count: number, during = async () => {}): Promise<Round> {
     const to = await this.#recipients(destination);
-    const mails = this.#senders.map(({ user }) => to.map((each) => mailOf(user, each)));
-    const address = this.#pod.at(submissionPort[filter]);
-    const senders = await Promise.all(this.#senders.map((login) => Sender.smtp(address, login)));
-    const round = await this.#measure(count, async () => {
-      await Promise.all([sendAll(senders, mails, count, this.#signal), during()]);
+    const round = await this.#submitted(port, { to, count }, async (submitted) => {
+      await Promise.all([submitted, during()]);
       await until("an empty queue", () => this.#queued() === 0, { patienceMs, everyMs: 10 });
     });
-    for (const sender of senders) sender.close();
     if (destination === "imap") this.#allAreThere(to, count);
     return round;
   }
 
-  /** Straight into Dovecot, so many at once. */
-  async deliveries(atOnce: number, count: number): Promise<Round> {
+  /**
+   * From the first mail submitted to the last one that its recipient has fetched and deleted: each
+   * recipient is online and does what Delta Chat does.
+   */
+  async fetched(port: number, count: number): Promise<Round> {
+    const logins = await newAccounts(this.#pod, 2 * connections);
+    const fetching = await Promise.all(logins.map((login) => Fetching.open(this.#pod.at(ports.imaps), login)));
+    let seen = 0;
+    const running = fetching.map((each) =>
+      each.run((more) => {
+        seen += more;
+      }),
+    );
+    const round = await this.#submitted(port, { to: logins.map(({ user }) => user), count }, async (submitted) => {
+      await submitted;
+      const all = until("all fetched", () => seen >= count, { patienceMs, everyMs: 10 });
+      // a client that fails ends the round
+      await Promise.race([...running, all]);
+    });
+    for (const each of fetching) each.close();
+    await Promise.all(running);
+    if (seen !== count) throw new Error(`${count} mails were submitted and ${seen} fetched`);
+    return round;
+  }
+
+  /** `work` is measured, and gets what ends when the last mail is submitted. */
+  async #submitted(
+    port: number,
+    { to, count }: { to: readonly string[]; count: number },
+    work: (submitted: Promise<void>) => Promise<void>,
+  ): Promise<Round> {
+    const mails = this.#senders.map(({ user }) => to.map((each) => mailOf(user, each)));
+    const address = this.#pod.at(port);
+    const senders = await Promise.all(this.#senders.map((login) => Sender.smtp(address, login)));
+    const round = await this.#measure(count, () => work(sendAll(senders, mails, count, this.#signal)));
+    for (const sender of senders) sender.close();
+    return round;
+  }
+
+  /** Straight into Dovecot by its LMTP socket, so many at once. */
+  async deliveries(path: string, atOnce: number, count: number): Promise<Round> {
     const to = await this.#recipients("imap");
     const mails = this.#senders.map(({ user }) => to.map((each) => mailOf(user, each)));
-    const path = this.#pod.socket("lmtp");
     const senders = await Promise.all(Array.from({ length: atOnce }, () => Sender.lmtp(path)));
     const round = await this.#measure(count, () => sendAll(senders, mails, count, this.#signal));
     for (const sender of senders) sender.close();
@@ -158,7 +196,7 @@ export class Waiting {
     this.#idle = idle;
   }
 
-  static async open(pod: RelayPod, login: Login): Promise<Waiting> {
+  static async open(pod: LoadedPod, login: Login): Promise<Waiting> {
     const client = await ImapClient.likeDeltaChat(pod.at(ports.imaps), login.user, login.password, randomName(64));
     const idle = await client.idle();
     await idle.done();
@@ -188,7 +226,7 @@ export class Waiting {
 
 /** Logins a second for so many seconds, each on a connection of its own; `next` says who. */
 export async function loginRate(
-  pod: RelayPod,
+  pod: LoadedPod,
   seconds: number,
   signal: AbortSignal,
   next: () => Login,
@@ -204,6 +242,20 @@ export async function loginRate(
   };
   await Promise.all(Array.from({ length: connections }, run));
   return (done * 1000) / (performance.now() - started);
+}
+
+/**
+ * Sessions hibernate after 30 s, and processes that nobody needs end some time later: then no more
+ * are left than wait for the next login.
+ */
+export async function allAsleep(pod: LoadedPod, signal: AbortSignal) {
+  const end = performance.now() + 300_000;
+  for (;;) {
+    const left = await pod.processes("dovecot", "imap");
+    if (left <= 2) return;
+    if (performance.now() > end) throw new Error(`${left} imap processes are left, and nobody needs them`);
+    await pause(1000, signal);
+  }
 }
 
 /** What the load itself can do: mails a second to a server that does nothing with them. */
