@@ -9,11 +9,11 @@
 # imagetools inspect debian:trixie-slim
 ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 
-# --- the shims for Dovecot and Postfix, the addon for passwords, ICU without its data, Lua that a
+# --- the shims and the plugin for Dovecot and Postfix, the addon for passwords, ICU without its data, Lua that a
 # linter has seen, and node without its symbols
 FROM ${BASE} AS tools
 RUN apt-get update --error-on=any \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev libcrypt-dev binutils lua-check \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev libcrypt-dev binutils lua-check dovecot-dev \
  # which ICU it is that Dovecot links
  && mkdir -p /build/icu && apt-cache depends dovecot-core | sed -n 's/.*Depends: libicu//p' > /build/icu-version \
  && rm -rf /var/lib/apt/lists/*
@@ -27,8 +27,12 @@ COPY dist/node-api /build/node-api
 # what it takes from node is found when node loads it
 RUN gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -I/build/node-api \
       -o /build/crypt.node /build/crypt.c -lcrypt
-COPY image/auth.lua image/delivered.lua image/luacheckrc /build/lua/
-RUN luacheck --no-color --config /build/lua/luacheckrc /build/lua/auth.lua /build/lua/delivered.lua
+# what it takes from Dovecot is found when Dovecot loads it
+COPY image/delivered.c /build/
+RUN gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -DHAVE_CONFIG_H -isystem /usr/include/dovecot \
+      -include config.h -o /build/lib25_delivered_plugin.so /build/delivered.c
+COPY image/auth.lua image/luacheckrc /build/lua/
+RUN luacheck --no-color --config /build/lua/luacheckrc /build/lua/auth.lua
 COPY dist/node /build/node
 RUN strip --strip-unneeded /build/node
 
@@ -99,7 +103,8 @@ RUN bash /build/slim /build/icu && rm -rf /build /tmp/*
 FROM node AS relay
 COPY --from=relay-root / /
 COPY image/run-quietly image/redact.sed image/prepare-volume image/start-dovecot image/start-login image/start-postfix image/start-turn image/with-plan /opt/chatmail/
-COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/crypt.node /build/lua/auth.lua /build/lua/delivered.lua /opt/chatmail/
+COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/crypt.node /build/lua/auth.lua /opt/chatmail/
+COPY --from=tools /build/lib25_delivered_plugin.so /usr/lib/dovecot/modules/
 COPY dist/package.json dist/relay*.js* dist/expire.js* dist/users.js* dist/import.js* dist/backup.js* dist/render.js* /opt/chatmail/
 COPY dist/licences.txt /usr/share/doc/chatmail-operator/
 USER 5000:5000

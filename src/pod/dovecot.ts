@@ -206,8 +206,13 @@ protocol lmtp {
   mail_log_prefix = "lmtp(%{session}): "
   lmtp_add_received_header = no
   lmtp_user_concurrency_limit = unlimited
-${lmtpNotify}}
-${notification}
+  mail_plugins {
+    # tells the relay daemon (image/delivered.c)
+    delivered = yes
+    notify = yes
+  }
+}
+
 service imap-login {
   chroot =
   executable = ${programs.startLogin} ${folders.dovecotConfig}/dovecot.conf /usr/lib/dovecot/imap-login
@@ -283,16 +288,3 @@ service stats {
 }
 `;
 }
-
-const lmtpNotify = `  mail_plugins {
-    mail_lua = yes
-    notify = yes
-    push_notification = yes
-    push_notification_lua = yes
-  }
-`;
-
-const notification = `push_notification lua {
-  lua_file = ${programs.deliveredLua}
-}
-`;

@@ -217,5 +217,4 @@ export const programs = {
   noDelay: "/opt/chatmail/nodelay.so",
   /** Dovecot's questions to the relay daemon, in Lua. */
   authLua: "/opt/chatmail/auth.lua",
-  deliveredLua: "/opt/chatmail/delivered.lua",
 } as const;

@@ -7,6 +7,7 @@ import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { type Couple, converse, expire, join, refusals } from "../helpers/first-message.ts";
 import { kubectl } from "../helpers/kubectl.ts";
 import { applyExamples, operatorIsInstalled, publishNames, removeServer, serverReady } from "../helpers/servers.ts";
+import { patienceMs, until } from "../helpers/until.ts";
 
 let nine: WrittenServer;
 let ten: WrittenServer;
@@ -26,9 +27,15 @@ afterAll(async () => {
 });
 
 test("kubectl get shows what a person asks first", async () => {
-  const [header = "", row = ""] = (await kubectl(["-n", "chatmail", "get", "chatmailserver", "nine"])).split("\n");
-  expect(header.split(/\s{2,}/)).toEqual(["NAME", "DOMAIN", "READY", "REASON", "DNS", "CERT-UNTIL", "VERSION", "AGE"]);
-  expect(row).toMatch(/^nine\s+_nine\.test\s+True\s+Serving\s+\d{4}-\d\d-\d\dT[\d:]+Z\s+dev-\w+\s/);
+  const lines = async () => (await kubectl(["-n", "chatmail", "get", "chatmailserver", "nine"])).split("\n");
+  const columns = ["NAME", "DOMAIN", "READY", "REASON", "DNS", "CERT-UNTIL", "VERSION", "AGE"];
+  expect((await lines())[0]?.split(/\s{2,}/)).toEqual(columns);
+  const row = /^nine\s+_nine\.test\s+True\s+Serving\s+3\/3\s+\d{4}-\d\d-\d\dT[\d:]+Z\s+dev-\w+\s/;
+  // its names have been published this moment, and are looked at again within seconds
+  await until("the row of a relay whose names are published", async () => row.test((await lines())[1] ?? ""), {
+    patienceMs: patienceMs.pod,
+    everyMs: 500,
+  });
 });
 
 test("two people join by the invites in the status", async () => {

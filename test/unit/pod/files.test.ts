@@ -601,9 +601,9 @@ describe("containers", () => {
   });
 });
 
-test("the Lua files speak to the daemon's own socket", () => {
-  const lua = (name: string) => readFileSync(join(import.meta.dirname, "../../../image", name), "utf8");
-  expect(lua("delivered.lua")).toContain(`proxy_socket_path = "${sockets.auth}"`);
+test("what is loaded into Dovecot speaks to the daemon's own socket", () => {
+  const source = (name: string) => readFileSync(join(import.meta.dirname, "../../../image", name), "utf8");
+  expect(source("delivered.c")).toContain(`#define DAEMON_SOCKET "${sockets.auth}"\n`);
   expect(file("dovecot", "dovecot.conf")).toContain(`socket = ${sockets.auth}\n`);
-  expect(lua("auth.lua")).toContain('proxy_socket_path = args["socket"]');
+  expect(source("auth.lua")).toContain('proxy_socket_path = args["socket"]');
 });
