@@ -1,6 +1,7 @@
 /**
- * HAProxy (Debian's package) as an edge that has the ports 80 and 443 of a node: TLS is passed on by
- * the name in it with a PROXY header of version 2, HTTP by its Host without one, as Traefik does.
+ * HAProxy (Debian's package) as an edge that has the ports 80 and 443 of a node: TLS is passed on
+ * by the name in it with a PROXY header of version 2, HTTP by its Host without one, as Traefik
+ * does.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

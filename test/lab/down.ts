@@ -104,7 +104,7 @@ async function endOwnEngine(progress: Progress): Promise<boolean> {
   return found;
 }
 
-/** True for something half-made whose maker is dead; what another lab is making is its own. Pure. */
+/** Whether it is half-made and its maker is dead: what another lab is making is its own. */
 export function isLeftDraft(path: string, isAlive = (pid: string) => existsSync(`/proc/${pid}`)): boolean {
   const maker = /[.]draft-(\d+)/.exec(path)?.[1];
   return maker !== undefined && !isAlive(maker);

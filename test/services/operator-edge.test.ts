@@ -1,6 +1,6 @@
 /**
- * `network.web.mode: Edge`: the operator against a real API server, without Traefik's kinds and with
- * them.
+ * `network.web.mode: Edge`: the operator against a real API server, without Traefik's kinds and
+ * with them.
  */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
