@@ -1,7 +1,7 @@
 /**
  * Debian packages that tests use beside what is in the images: a browser with letters as most
- * phones show them, other people's DKIM, a proxy, and mail clients. Installed before a suite starts: in
- * the lab's network no mirror can be reached.
+ * phones show them, other people's DKIM, a proxy, and mail clients. Installed before a suite
+ * starts: in the lab's network no mirror can be reached.
  */
 export const browserPackages = ["chromium", "fonts-noto-core"] as const;
 export const dkimPackages = ["opendkim", "python3-dkim", "python3-nacl"] as const;
