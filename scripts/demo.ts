@@ -2,9 +2,11 @@
  * `npm run demo`: the main job, from a machine with nothing: a cluster, the images, the operator,
  * two relays by `kubectl apply`, and two Delta Chat clients who write to each other. Leaves the
  * cluster for a look around. `--public`: one relay under an ordinary name, with a name server and
- * an authority. `--plain`: one relay without a cluster, for who wants to see one soon.
+ * an authority. `--plain`: one relay without a cluster, for who wants to see one soon;
+ * `--architecture arm64`: that one under emulation.
  */
 import { messageOf } from "../src/lib/text.ts";
+import { architectureOf } from "../test/lab/emulation.ts";
 import { labUp, loadImage } from "../test/lab/lab.ts";
 import { buildPebble } from "../test/lab/pebble.ts";
 import { terminalProgress } from "../test/lab/progress.ts";
@@ -13,15 +15,20 @@ import { inLab } from "./in-lab.ts";
 import { readOptions, refuse } from "./options.ts";
 import { plainDemo } from "./plain-demo.ts";
 
-const usage = "npm run demo [-- --public | --plain [--image NAME]]";
+const usage = "npm run demo [-- --public | --plain [--image NAME | --architecture amd64|arm64]]";
 const { values } = readOptions(usage, {
   options: {
     public: { type: "boolean", default: false },
     plain: { type: "boolean", default: false },
     image: { type: "string" },
+    architecture: { type: "string" },
   },
 });
 if (values.image !== undefined && !values.plain) refuse("--image goes with --plain", usage);
+if (values.architecture !== undefined && !values.plain) refuse("--architecture goes with --plain", usage);
+if (values.architecture !== undefined && values.image !== undefined)
+  refuse("--image and --architecture exclude each other", usage);
+const architecture = values.architecture === undefined ? undefined : architectureOf(values.architecture, usage);
 if (values.public && values.plain) refuse("--public and --plain exclude each other", usage);
 
 const stories = {
@@ -43,7 +50,7 @@ async function clusterDemo({ script, title }: (typeof stories)["usual"]): Promis
 
 try {
   const story = stories[values.public ? "public" : "usual"];
-  process.exitCode = await (values.plain ? plainDemo(values.image) : clusterDemo(story));
+  process.exitCode = await (values.plain ? plainDemo({ image: values.image, architecture }) : clusterDemo(story));
 } catch (thrown) {
   console.error(`\n${messageOf(thrown)}`);
   process.exitCode = 1;

@@ -140,6 +140,37 @@ export async function buildImagesFor(
 ): Promise<Images> {
   const { folder, progress } = options;
   if (architecture === ownArchitecture()) return buildImages({ progress });
+  const context = await contextFor(architecture, folder);
+  const tag = tagFor(architecture);
+  return withEmulation(architecture, () => buildImagesOf(context, { tag, folder, progress, architecture }));
+}
+
+/** The relay's alone for another processor; kept, as it is slow to build. */
+export async function buildRelayImageFor(architecture: Architecture, progress: Progress): Promise<Image> {
+  if (architecture === ownArchitecture()) return buildRelayImage(progress);
+  await buildAll();
+  const target = "relay";
+  const name = `chatmail-${target}:${tagFor(architecture)}`;
+  const waiting = (pid: number) => progress.step(`waiting for another build of images (process ${pid})`);
+  const build = async (draft: string) => {
+    const context = await contextFor(architecture, draft);
+    progress.step(`image ${name}, under emulation`, 600);
+    const archive = join(draft, "image.tar");
+    await withEmulation(architecture, () => buildFrom(context, { target, name, archive, progress, architecture }));
+    rmSync(context, { recursive: true });
+  };
+  const folder = await withLock(
+    () => cached(`image-${target}-${architecture}`, contentKey([keyOf(target), architecture]), build),
+    waiting,
+    imageLock,
+  );
+  return { name, archive: join(folder, "image.tar") };
+}
+
+const tagFor = (architecture: Architecture) => `dev-${contentKey([keyOf("relay"), architecture])}`;
+
+/** A folder to build from that has node for this processor. */
+async function contextFor(architecture: Architecture, folder: string): Promise<string> {
   await buildAll();
   const context = join(folder, "context");
   mkdirSync(join(context, "dist"), { recursive: true });
@@ -148,8 +179,7 @@ export async function buildImagesFor(
     if (/[.](js|map|json|txt)$/.test(name)) cpSync(join(dist, name), join(context, "dist", name));
   cpSync(join(dist, nodeHeaders), join(context, "dist", nodeHeaders), { recursive: true });
   await putNodeFor(architecture, join(context, "dist/node"));
-  const tag = `dev-${contentKey([keyOf("relay"), architecture])}`;
-  return withEmulation(architecture, () => buildImagesOf(context, { tag, folder, progress, architecture }));
+  return context;
 }
 
 /** All that can change the image, except what Debian's mirrors hold. */

@@ -4,36 +4,50 @@
  */
 import { loadRelay } from "../test/helpers/relay-image.ts";
 import { docker, tryDocker } from "../test/lab/docker.ts";
+import { type Architecture, ownArchitecture, withEmulation } from "../test/lab/emulation.ts";
 import { enginePackages, engineRuns, needProvider } from "../test/lab/engine.ts";
 import { engineUp, labDown } from "../test/lab/lab.ts";
 import { needPackages } from "../test/lab/packages.ts";
 import { type Progress, terminalProgress } from "../test/lab/progress.ts";
 import { LabError } from "../test/lab/run.ts";
-import { buildRelayImage } from "./images.ts";
+import { buildRelayImage, buildRelayImageFor } from "./images.ts";
 import { inLab } from "./in-lab.ts";
 
-/** `image`: of a registry, or in the engine; without it, it is built. Gives the exit code. */
-export async function plainDemo(image?: string): Promise<number> {
+/**
+ * `image`: of a registry, or in the engine; without it, it is built. `architecture`: another one
+ * than this machine's is emulated, all of it. Gives the exit code.
+ */
+export async function plainDemo({
+  image,
+  architecture = ownArchitecture(),
+}: {
+  image?: string | undefined;
+  architecture?: Architecture | undefined;
+}): Promise<number> {
   console.log("Chatmail Operator: one relay without a cluster, and a message between two people\n");
   const progress = terminalProgress();
   const ranBefore = await engineRuns();
   try {
-    const name = await (image === undefined ? built(progress) : pulled(image, progress));
+    const name = await (image === undefined ? built(progress, architecture) : pulled(image, progress));
     progress.done("the image is here");
-    return await withoutInterrupts(() => inLab("scripts/plain-story.ts", name));
+    const story = () => withoutInterrupts(() => inLab("scripts/plain-story.ts", name));
+    return await (architecture ? withEmulation(architecture, story) : story());
   } finally {
     if (!ranBefore) await labDown({ quiet: true });
   }
 }
 
 /** The engine starts meanwhile. */
-async function built(progress: Progress): Promise<string> {
+async function built(progress: Progress, architecture: Architecture | undefined): Promise<string> {
   if ((await needProvider()) === "bare") {
     progress.step("Debian packages");
     // all at once: apt can't work twice at a time, and each time costs seconds
     await needPackages([...enginePackages, "buildah", "debootstrap", "debian-archive-keyring"]);
   }
-  const [relay] = await Promise.all([buildRelayImage(progress), engineUp()]);
+  const [relay] = await Promise.all([
+    architecture ? buildRelayImageFor(architecture, progress) : buildRelayImage(progress),
+    engineUp(),
+  ]);
   return loadRelay(relay);
 }
 

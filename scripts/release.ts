@@ -4,7 +4,7 @@
  */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { type Architecture, architectures, ownArchitecture } from "../test/lab/emulation.ts";
+import { architectureOf, architectures, ownArchitecture } from "../test/lab/emulation.ts";
 import { terminalProgress } from "../test/lab/progress.ts";
 import { run } from "../test/lab/run.ts";
 import { bundledPackages, dist } from "./build.ts";
@@ -36,10 +36,7 @@ if (!values["dry-run"] && values.registry === undefined && !repository)
   refuse("without --dry-run a release needs --registry", usage);
 const tag = process.env.GITHUB_REF_TYPE === "tag" ? process.env.GITHUB_REF_NAME : undefined;
 if (tag !== undefined && tag !== `v${version}`) refuse(`the tag ${tag} is not v${version} of package.json`, usage);
-const platforms = values.platforms.split(",").map((name): Architecture => {
-  const found = (Object.keys(architectures) as Architecture[]).find((known) => known === name);
-  return found ?? refuse(`no platform is called ${name}: ${Object.keys(architectures).join(", ")}`, usage);
-});
+const platforms = values.platforms.split(",").map((name) => architectureOf(name, usage));
 // this machine's first: what is broken is found before the slow one begins
 platforms.sort((one) => (one === ownArchitecture() ? -1 : 1));
 

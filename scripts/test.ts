@@ -13,6 +13,7 @@ import { messageOf } from "../src/lib/text.ts";
 import {
   browserPackages,
   dkimPackages,
+  edgePackages,
   mailClientPackages,
   nameServerPackages,
   prometheusPackages,
@@ -87,7 +88,14 @@ async function prepare(suite: SuiteName): Promise<Record<string, string> | strin
     for (const build of [buildKstatus, buildPebble, buildExternalDns, buildS3Server, ...certManager])
       await build(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
     // a test that misses one says so and is skipped
-    const packages = [browserPackages, dkimPackages, mailClientPackages, nameServerPackages, prometheusPackages].flat();
+    const packages = [
+      browserPackages,
+      dkimPackages,
+      edgePackages,
+      mailClientPackages,
+      nameServerPackages,
+      prometheusPackages,
+    ].flat();
     await needPackages(packages).catch((thrown) => console.warn(messageOf(thrown)));
   }
   const { operator, relay } = await builtImages();

@@ -73,6 +73,8 @@ export const childNames = (server: string) => ({
   turnSecret: `${server}-turn`,
   volumeClaim: `${server}-data`,
   service: server,
+  /** A route of Traefik's for TLS, and one for HTTP. */
+  edgeRoute: server,
   statefulSet: server,
   pod: `${server}-0`,
   expiryCronJob: `${server}-expiry`,

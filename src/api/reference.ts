@@ -77,6 +77,7 @@ const replacesPod: Readonly<Record<string, string>> = {
   "certificate.source": "another Secret",
   "certificate.secret": "yes",
   "network.exposure": "to or from HostPort",
+  "network.web.mode": "yes",
   "network.addresses": "with TURN, another first IPv4 address",
   "network.dnssecResolvers": "yes",
   "network.connections.imap": "yes",

@@ -8,6 +8,7 @@ import { chatmailServer, group } from "../api/names.ts";
 import type { Typed } from "../kube/kinds.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { dnsEndpoints } from "./external-dns.ts";
+import { ingressRoutes, ingressRoutesTcp } from "./traefik.ts";
 
 export interface PolicyRule {
   apiGroups: string[];
@@ -49,6 +50,12 @@ export const watchRules: PolicyRule[] = [
   { apiGroups: ["batch"], resources: ["jobs"], verbs: [...read, ...apply] },
   // What external-dns is to publish. Read by name, as the cluster may lack the kind.
   { apiGroups: [dnsEndpoints.group], resources: [dnsEndpoints.plural], verbs: ["get", ...apply] },
+  // How Traefik passes the ports 80 and 443 on. Read by name, as the cluster may lack the kinds.
+  {
+    apiGroups: [ingressRoutes.group],
+    resources: [ingressRoutes.plural, ingressRoutesTcp.plural],
+    verbs: ["get", ...apply],
+  },
   // Whether it is being deleted.
   { apiGroups: [""], resources: ["namespaces"], verbs: ["get"] },
   // Asked for certificates, where the cluster has it: the operator reads what became of it.

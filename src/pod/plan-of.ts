@@ -85,6 +85,7 @@ export function planOf(
     closing,
     reservedBytes: reservedBytes(storage),
     proxyProtocol: network.proxyProtocol,
+    edge: edgeOf(network.web),
     dnssec: network.dnssecResolvers !== undefined,
     privatePeers: network.privatePeers ?? [],
     refusedPeers: network.refusedPeers ?? [],
@@ -116,6 +117,9 @@ export function turnPlanOf({
 function reservedBytes({ size, reservedForMailboxes }: ChatmailServerSpec["storage"]): number {
   return reservedForMailboxes === undefined ? Math.floor(bytesOf(size) / 10) : bytesOf(reservedForMailboxes);
 }
+
+const edgeOf = ({ mode, trustedNetworks }: ChatmailServerSpec["network"]["web"]): Plan["edge"] =>
+  mode === "Edge" && trustedNetworks ? { trustedNetworks } : undefined;
 
 type Fields = Readonly<Record<string, unknown>>;
 

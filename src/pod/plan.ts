@@ -159,6 +159,11 @@ export const Plan = z.object({
    * nobody may send one.
    */
   proxyProtocol: z.object({ trustedNetworks: z.array(network).min(1) }).optional(),
+  /**
+   * Where a proxy connects from that has the ports 80 and 443 of the world and passes them on; to
+   * 443 with a PROXY header.
+   */
+  edge: z.object({ trustedNetworks: z.array(network).min(1) }).optional(),
   /** The pod's resolvers validate DNSSEC and are trusted to say so. */
   dnssec: onOff.default(false),
   /** Special-purpose networks that may be connected to, and others that may not (networks.ts). */

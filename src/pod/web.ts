@@ -122,22 +122,28 @@ ${strictTransport(of)}    return 301 https://${of.domain}$request_uri;
   }
 `;
 
-/** What the public ports and the sections say where a load balancer names the client. */
+/** What the public ports and the sections say where a load balancer or an edge names the client. */
 interface Balancer {
-  header: string;
+  /** Whether connections to the port begin with a header. */
+  isNamed: (port: number) => boolean;
   trusted: string;
-  /**
-   * A connection without a header is an error to nginx, told with what was said instead, which may
-   * hold an invite; and probes are such.
-   */
-  silence: string;
 }
 
-const balancerOf = ({ proxyProtocol }: Plan): Balancer => ({
-  header: proxyProtocol ? " proxy_protocol" : "",
-  silence: proxyProtocol ? "    error_log stderr crit;\n" : "",
-  trusted: (proxyProtocol?.trustedNetworks ?? []).map((range) => `  set_real_ip_from ${range};\n`).join(""),
+/**
+ * A connection without a header is an error to nginx, told with what was said instead, which may
+ * hold an invite; and probes are such.
+ */
+const silence = "    error_log stderr crit;\n";
+
+const balancerOf = ({ proxyProtocol, edge }: Plan): Balancer => ({
+  isNamed: (port) => proxyProtocol !== undefined || (edge !== undefined && port === ports.https),
+  trusted: [...new Set([proxyProtocol, edge].flatMap((one) => one?.trustedNetworks ?? []))]
+    .map((range) => `  set_real_ip_from ${range};\n`)
+    .join(""),
 });
+
+/** A client and the address that it has reached may be of two families. */
+const isNamedSomewhere = ({ proxyProtocol, edge }: Plan) => proxyProtocol !== undefined || edge !== undefined;
 
 /** As the daemon counts them: an IPv4 address, or the /64 of an IPv6 one. */
 const clientMap = `  map $binary_remote_addr $client {
@@ -156,15 +162,15 @@ const clientMap = `  map $binary_remote_addr $client {
  */
 const publicPorts = (balancer: Balancer, plan: Plan) => {
   const port = (from: number, settings: readonly string[]) => `  server {
-    listen ${from}${balancer.header};
-    listen [::]:${from}${balancer.header};
-${balancer.silence}${settings.map((each) => `    ${each};\n`).join("")}  }
+    listen ${from}${balancer.isNamed(from) ? " proxy_protocol" : ""};
+    listen [::]:${from}${balancer.isNamed(from) ? " proxy_protocol" : ""};
+${balancer.isNamed(from) ? silence : ""}${settings.map((each) => `    ${each};\n`).join("")}  }
 `;
   const clients = `limit_conn clients ${Math.min(mostCounted, plan.connections.perClient)}`;
   const submissions = `limit_conn submissions ${submissionsPerClient(plan)}`;
   // without a load balancer a client and the address that it has reached are of one family
-  const imap = plan.proxyProtocol ? "$to_imap" : `127.0.0.1:${loopback.imap}`;
-  const imaps = plan.proxyProtocol ? "$to_imaps" : `127.0.0.1:${loopback.imaps}`;
+  const imap = isNamedSomewhere(plan) ? "$to_imap" : `127.0.0.1:${loopback.imap}`;
+  const imaps = isNamedSomewhere(plan) ? "$to_imaps" : `127.0.0.1:${loopback.imaps}`;
   return `stream {
   # who is counted is whom the load balancer names, and behind the first of two servers whom that one names
   set_real_ip_from 127.0.0.1;
@@ -184,7 +190,7 @@ ${balancer.trusted}${clientMap}  map $ssl_preread_alpn_protocols $meant {
   proxy_buffer_size 4k;
   # who is answered before its request has ended may still be sending: closed at once, the connection would be reset and the answer lost
   proxy_half_close on;
-${port(ports.https, [clients, "ssl_preread on", "preread_timeout 10s", "proxy_pass $meant", "proxy_buffer_size 8k"])}${port(ports.http, [clients, `proxy_pass 127.0.0.1:${loopback.http}`, "proxy_timeout 60s"])}${port(ports.imaps, [clients, `proxy_pass ${imaps}`])}${port(ports.imap, [clients, `proxy_pass ${imap}`])}${port(ports.submissions, [clients, "proxy_pass $to_submissions"])}${gate("submissions", [submissions])}${plan.proxyProtocol ? gate("imaps", []) + gate("imap", []) : ""}}
+${port(ports.https, [clients, "ssl_preread on", "preread_timeout 10s", "proxy_pass $meant", "proxy_buffer_size 8k"])}${port(ports.http, [clients, `proxy_pass 127.0.0.1:${loopback.http}`, "proxy_timeout 60s"])}${port(ports.imaps, [clients, `proxy_pass ${imaps}`])}${port(ports.imap, [clients, `proxy_pass ${imap}`])}${port(ports.submissions, [clients, "proxy_pass $to_submissions"])}${gate("submissions", [submissions])}${isNamedSomewhere(plan) ? gate("imaps", []) + gate("imap", []) : ""}}
 `;
 };
 
@@ -221,8 +227,8 @@ const strictTransport = ({ domain, certificate }: DomainPlan) =>
  * 0.4 kB idle. There is room for as many IMAP sessions as may be awake, and beside them for two
  * clients that are at their limit.
  */
-const workerConnections = ({ connections, proxyProtocol }: Plan) =>
-  (proxyProtocol ? 4 : 2) * connections.imap + Math.max(8192, 8 * connections.perClient);
+const workerConnections = (plan: Plan, { connections } = plan) =>
+  (isNamedSomewhere(plan) ? 4 : 2) * connections.imap + Math.max(8192, 8 * connections.perClient);
 
 /** Beside the connections: listeners, files that are served, the program's own. */
 const otherFiles = 512;

@@ -445,6 +445,8 @@ const roots: Record<string, string> = {
   certificates: "/apis/cert-manager.io/v1",
   issuers: "/apis/cert-manager.io/v1",
   dnsendpoints: "/apis/externaldns.k8s.io/v1alpha1",
+  ingressroutes: "/apis/traefik.io/v1alpha1",
+  ingressroutetcps: "/apis/traefik.io/v1alpha1",
 };
 
 const checkPodOf = ({ metadata }: KubeObject) => `${metadata.name}-pod`;

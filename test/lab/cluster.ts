@@ -10,6 +10,7 @@ import { addresses, kubeconfig, labName, logDir, statePath } from "./place.ts";
 import type { Progress } from "./progress.ts";
 import { LabError } from "./run.ts";
 import { kind, kubectl } from "./tools.ts";
+import { wantedKubernetes } from "./versions.ts";
 
 /** A node as Docker and Kubernetes know it. */
 export interface LabNode {
@@ -63,6 +64,7 @@ export async function startCluster(wanted: {
   const all = await nodeNames({ all: true });
   const running = await nodeNames();
   if (existsSync(complete) && running.length > 0 && running.length === all.length && (await isReady())) {
+    await refuseOtherKubernetes();
     if (wanted.nodes === undefined || wanted.nodes === running.length) return;
     throw new LabError(`the lab runs with ${running.length} node(s); take it down first to have ${wanted.nodes}`);
   }
@@ -80,6 +82,14 @@ export async function startCluster(wanted: {
   await kubectl(["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s"]);
   await kubectl(["-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=120s"]);
   writeFileSync(complete, "");
+}
+
+/** Whoever asks for a version must not test another one unknowingly. */
+async function refuseOtherKubernetes(): Promise<void> {
+  if (!wantedKubernetes || process.env.LAB_NODE_IMAGE) return;
+  const { gitVersion } = JSON.parse(await kubectl(["get", "--raw", "/version"])) as { gitVersion: string };
+  if (!gitVersion.startsWith(`v${wantedKubernetes}.`))
+    throw new LabError(`the lab runs Kubernetes ${gitVersion}; take it down first to have ${wantedKubernetes}`);
 }
 
 /** True when the API server says so. */

@@ -104,16 +104,21 @@ async function endOwnEngine(progress: Progress): Promise<boolean> {
   return found;
 }
 
+/** Whether it is half-made and its maker is dead: what another lab is making is its own. */
+export function isLeftDraft(path: string, isAlive = (pid: string) => existsSync(`/proc/${pid}`)): boolean {
+  const maker = /[.]draft-(\d+)/.exec(path)?.[1];
+  return maker !== undefined && !isAlive(maker);
+}
+
 /** Programs that an `up` that was killed has left at work on something half-made. */
 function draftMakers() {
-  const drafts = `${cacheDir}/`;
-  const isDraft = (path: string) => path.startsWith(drafts) && path.includes(".draft-");
-  return findProcesses((argv, pid) => argv.some(isDraft) || foldersOf(pid).some(isDraft));
+  const isLeft = (path: string) => path.startsWith(`${cacheDir}/`) && isLeftDraft(path);
+  return findProcesses((argv, pid) => argv.some(isLeft) || foldersOf(pid).some(isLeft));
 }
 
 function removeDrafts(): boolean {
   if (!existsSync(cacheDir)) return false;
-  const drafts = readdirSync(cacheDir).filter((name) => name.includes(".draft-"));
+  const drafts = readdirSync(cacheDir).filter((name) => isLeftDraft(name));
   for (const draft of drafts) rmSync(join(cacheDir, draft), { recursive: true, force: true });
   return drafts.length > 0;
 }

@@ -3,6 +3,7 @@
  * more), and enough to build an image.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { refuse } from "../../scripts/options.ts";
 import { needPackages } from "./packages.ts";
 import { isRoot } from "./place.ts";
 import { LabError, run } from "./run.ts";
@@ -13,6 +14,11 @@ export const architectures = {
   arm64: { node: "arm64", machine: 183, qemu: "aarch64" },
 } as const;
 export type Architecture = keyof typeof architectures;
+
+/** By its name, in an option of a command. */
+export const architectureOf = (name: string, usage: string): Architecture =>
+  (Object.keys(architectures) as Architecture[]).find((known) => known === name) ??
+  refuse(`no platform is called ${name}: ${Object.keys(architectures).join(", ")}`, usage);
 
 export const ownArchitecture = (): Architecture | undefined =>
   (Object.keys(architectures) as Architecture[]).find((name) => architectures[name].node === process.arch);

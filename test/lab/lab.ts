@@ -21,7 +21,7 @@ import {
 import { programsAreBuilt } from "./programs.ts";
 import { type Progress, silent, terminalProgress } from "./progress.ts";
 import { needTools } from "./tools.ts";
-import { versions } from "./versions.ts";
+import { kubernetesVersions, usualKubernetes, wantedKubernetes } from "./versions.ts";
 
 export { labEnv, labExecArgs } from "./exec.ts";
 export { labStatus } from "./status.ts";
@@ -33,6 +33,8 @@ export interface UpOptions {
   /** No progress on standard error. */
   quiet?: boolean;
 }
+
+const { kindNode } = kubernetesVersions[wantedKubernetes ?? usualKubernetes];
 
 const progressOf = (options: { quiet?: boolean }): Progress => (options.quiet ? silent : terminalProgress());
 
@@ -46,7 +48,7 @@ export async function labUp(options: UpOptions = {}): Promise<void> {
   await alone(progress, async () => {
     await startEngine(progress);
     const bare = provider === "bare";
-    const image = process.env.LAB_NODE_IMAGE || (bare ? await bareNodeImage(progress) : versions.kindNode);
+    const image = process.env.LAB_NODE_IMAGE || (bare ? await bareNodeImage(progress) : kindNode);
     await needTools(["kind", "kubectl"], progress);
     await startNames(bare ? await bareNamesImage(progress) : await buildNamesImage(progress));
     const ownPodNetwork = await lacksPodNetwork(image);
@@ -103,7 +105,7 @@ export async function labAvailability(): Promise<Availability> {
   if (await isUp()) return { state: "up", why: "the lab is up" };
   if (provider === "docker") return { state: "quick", why: "Docker is here" };
   if (programsAreBuilt()) return { state: "quick", why: "the programs of the lab are in the cache" };
-  return { state: "long", why: "the lab has to be built once, some 12 minutes on 2 cores: `npm run lab -- up`" };
+  return { state: "long", why: "the lab has to be built once, some 8 minutes on 2 cores: `npm run lab -- up`" };
 }
 
 /** Whether anything of the lab runs, ready or not: whoever finds it so has to leave it there. */

@@ -14,7 +14,7 @@ import { cacheDir, labName } from "./place.ts";
 import { buildPrograms, kindFiles, programsAreBuilt, programsDir, programsKey } from "./programs.ts";
 import type { Progress } from "./progress.ts";
 import { run } from "./run.ts";
-import { versions } from "./versions.ts";
+import { builtKubernetes, versions } from "./versions.ts";
 
 const sources = join(import.meta.dirname, "node");
 /** Raised when what is done below changes. */
@@ -37,27 +37,35 @@ export const helperImage = "localhost/helper:1";
  * asks for it.
  */
 const bundled = [
-  { program: "kube-apiserver", at: "/usr/local/bin", image: `registry.k8s.io/kube-apiserver:v${versions.kubernetes}` },
+  {
+    program: "kube-apiserver",
+    at: "/usr/local/bin",
+    image: `registry.k8s.io/kube-apiserver:v${builtKubernetes.version}`,
+  },
   {
     program: "kube-controller-manager",
     at: "/usr/local/bin",
-    image: `registry.k8s.io/kube-controller-manager:v${versions.kubernetes}`,
+    image: `registry.k8s.io/kube-controller-manager:v${builtKubernetes.version}`,
   },
-  { program: "kube-scheduler", at: "/usr/local/bin", image: `registry.k8s.io/kube-scheduler:v${versions.kubernetes}` },
+  {
+    program: "kube-scheduler",
+    at: "/usr/local/bin",
+    image: `registry.k8s.io/kube-scheduler:v${builtKubernetes.version}`,
+  },
   {
     program: "kube-proxy",
     at: "/usr/local/bin",
-    image: `registry.k8s.io/kube-proxy:v${versions.kubernetes}`,
+    image: `registry.k8s.io/kube-proxy:v${builtKubernetes.version}`,
     with: "nft",
   },
-  { program: "etcd", at: "/usr/local/bin", image: `registry.k8s.io/etcd:${versions.etcd}` },
+  { program: "etcd", at: "/usr/local/bin", image: `registry.k8s.io/etcd:${builtKubernetes.etcd}` },
   {
     program: "coredns",
     at: "/",
-    image: `registry.k8s.io/coredns/coredns:v${versions.coredns}`,
+    image: `registry.k8s.io/coredns/coredns:v${builtKubernetes.coredns}`,
     entrypoint: "/coredns",
   },
-  { program: "pause", at: "/", image: `registry.k8s.io/pause:${versions.pause}`, entrypoint: "/pause" },
+  { program: "pause", at: "/", image: `registry.k8s.io/pause:${builtKubernetes.pause}`, entrypoint: "/pause" },
   {
     program: "local-path-provisioner",
     at: "/usr/bin",
@@ -103,7 +111,7 @@ export async function bareNodeImage(progress: Progress): Promise<string> {
   if (images.includes(tag) && images.includes(baseTag()) && programsAreBuilt()) return tag;
   await buildPrograms(progress);
   const base = await importBase(images, progress);
-  progress.step("node image", 40);
+  progress.step("node image", 20);
   mkdirSync(cacheDir, { recursive: true });
   const draft = mkdtempSync(join(cacheDir, `node-image.draft-${process.pid}-`));
   try {
@@ -147,7 +155,7 @@ async function build(draft: string, base: string, tag: string): Promise<void> {
   cpSync(join(sources, "storage.yaml"), join(context, "storage.yaml"));
   const missing = missingCapabilities();
   if (missing.length > 0) writeFileSync(join(context, "fit/runc-fit"), runtimeScript(missing), { mode: 0o755 });
-  const args = { BASE: base, VERSION: `v${versions.kubernetes}`, PAUSE: versions.pause };
+  const args = { BASE: base, VERSION: `v${builtKubernetes.version}`, PAUSE: builtKubernetes.pause };
   const buildArgs = Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]);
   const plain = `${tag}-plain`;
   const dockerfile = (name: string) => ["-f", join(sources, name)];

@@ -10,9 +10,11 @@ import { needPackages } from "./packages.ts";
 import { isRoot } from "./place.ts";
 import { onThisMachine, type Progress } from "./progress.ts";
 import { LabError, run, runSync, tryRun } from "./run.ts";
-import { versions } from "./versions.ts";
+import { builtKubernetes, kubernetesVersions, versions, wantedKubernetes } from "./versions.ts";
 
 const modules = join(import.meta.dirname, "programs");
+/** Where the go.mod of an older Kubernetes is. */
+const olderModules = builtKubernetes.modules;
 /** Raised when what is done below changes. */
 const recipe = "1";
 
@@ -21,9 +23,10 @@ export const programsKey = (): string =>
   contentKey([
     recipe,
     process.arch,
-    ...["go.mod", "go.sum", "pause/main.go", "local-path/go.mod", "local-path/go.sum"].map((file) => ({
-      file: join(modules, file),
-    })),
+    ...[
+      ...["go.mod", "go.sum", "pause/main.go", "local-path/go.mod", "local-path/go.sum"],
+      ...(olderModules ? [join(olderModules, "go.mod"), join(olderModules, "go.sum")] : []),
+    ].map((file) => ({ file: join(modules, file) })),
   ]);
 
 /**
@@ -38,24 +41,35 @@ export const kindFiles = (): string => join(cachePath("programs", programsKey())
 export const programsAreBuilt = (): boolean => isCached("programs", programsKey());
 
 /**
- * Core-seconds of the whole build from empty caches of Go: measured 303 s to 491 s on two cores,
- * local-path-provisioner 105 s.
+ * Core-seconds of the whole build from empty caches of Go: measured 330 s on two cores with nothing
+ * beside it, and local-path-provisioner 50 s.
  */
-const coldCoreSeconds = 1200;
+const coldCoreSeconds = 660;
+
+/** What programs/go.mod is still for beside the modules of an older Kubernetes. */
+const besideOlder = ["helm.sh/helm/v3/cmd/helm", "sigs.k8s.io/kind"];
 
 /** Builds all programs the first time; returns their folder. */
 export async function buildPrograms(progress: Progress): Promise<string> {
+  if (wantedKubernetes && !("built" in kubernetesVersions[wantedKubernetes])) {
+    const built = Object.entries(kubernetesVersions).flatMap(([name, one]) => ("built" in one ? [name] : []));
+    throw new LabError(
+      `Kubernetes ${wantedKubernetes} needs a Docker engine that reaches a registry; built here: ${built.join(", ")}`,
+    );
+  }
   await cached("programs", programsKey(), async (draft) => {
     const go = await findGo(progress);
-    progress.step(`building Kubernetes ${versions.kubernetes} from Go modules`, onThisMachine(coldCoreSeconds));
+    progress.step(`building Kubernetes ${builtKubernetes.version} from Go modules`, onThisMachine(coldCoreSeconds));
     const bin = join(draft, "bin");
     mkdirSync(bin);
     const log = buildLog("programs");
-    await run([go, "build", ...goFlags, "-o", `${bin}/`, "tool", "./pause"], { cwd: modules, env: goEnv(go), log });
+    const build = (folder: string, what: readonly string[]) =>
+      run([go, "build", ...goFlags, "-o", `${bin}/`, ...what], { cwd: folder, env: goEnv(go), log });
+    await build(modules, [...(olderModules ? besideOlder : ["tool"]), "./pause"]);
+    if (olderModules) await build(join(modules, olderModules), ["tool"]);
     renameSync(join(bin, "server"), join(bin, "etcd"));
-    progress.step("building local-path-provisioner", onThisMachine(120));
-    const localPath = { cwd: join(modules, "local-path"), env: goEnv(go), log };
-    await run([go, "build", ...goFlags, "-o", `${bin}/`, "tool"], localPath);
+    progress.step("building local-path-provisioner", onThisMachine(100));
+    await build(join(modules, "local-path"), ["tool"]);
     const kind = await run([go, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kind"], { cwd: modules, env: goEnv(go) });
     cpSync(join(kind, "images/base/files"), join(draft, "kind-files"), { recursive: true });
     await run(["chmod", "-R", "u+w", join(draft, "kind-files")]); // module folders are read-only
@@ -107,14 +121,14 @@ export async function moduleDir(folder: string, module: string, progress: Progre
 }
 
 const stamp = "k8s.io/component-base/version";
-const [major, minor] = versions.kubernetes.split(".");
+const [major, minor] = builtKubernetes.version.split(".");
 const goFlags = [
   "-trimpath",
   "-buildvcs=false",
   "-ldflags",
   [
     "-s -w",
-    `-X ${stamp}.gitVersion=v${versions.kubernetes} -X ${stamp}.gitMajor=${major} -X ${stamp}.gitMinor=${minor}`,
+    `-X ${stamp}.gitVersion=v${builtKubernetes.version} -X ${stamp}.gitMajor=${major} -X ${stamp}.gitMinor=${minor}`,
     `-X ${stamp}.gitTreeState=clean -X helm.sh/helm/v3/internal/version.version=v${versions.helm}`,
   ].join(" "),
 ];

@@ -1,6 +1,6 @@
 /** How a relay is reached, and whom it reaches. */
 import { z } from "zod";
-import { onlyWhen, unchangedWhile, unusedWhen, withRules } from "../rules.ts";
+import { neededWhen, onlyWhen, unchangedWhile, unusedWhen, withRules } from "../rules.ts";
 import { address, addressRange, entries, line } from "../schema.ts";
 
 const labelMap = entries({ atMost: 16, valueMaxLength: 63 });
@@ -20,6 +20,28 @@ const ProxyProtocol = z
   .describe(
     "The load balancer begins each connection with a PROXY header (version 1 or 2) that has the address of the client. With this block, connections without a header are refused; without it, headers are refused. Only the load balancer may reach the ports: everybody else could claim any address to Postfix.",
   );
+
+const Web = withRules(
+  z.object({
+    mode: z
+      .enum(["Direct", "Edge"])
+      .default("Direct")
+      .describe(
+        "Who has the ports 80 and 443 of the node with exposure HostPort. Direct: the relay. Edge: a proxy that is there already, such as k3s's Traefik. It passes TLS for the relay's names to port 443 of its Service, each connection with a PROXY header (version 1 or 2), and HTTP to port 80, without one. Where the cluster has Traefik's kinds, the operator creates both routes.",
+      ),
+    trustedNetworks: z
+      .array(addressRange("trustedNetworks"))
+      .min(1)
+      .max(16)
+      .meta({ "x-kubernetes-list-type": "set" })
+      .optional()
+      .describe(
+        "Networks from which the edge connects, usually those of the cluster's pods, such as 10.42.0.0/16. Only these may set the client address on port 443. Required with mode Edge.",
+      ),
+  }),
+  neededWhen("trustedNetworks", "mode", "Edge"),
+  onlyWhen("trustedNetworks", "mode", "Edge", "Direct"),
+).describe("How HTTPS reaches the relay.");
 
 const NetworkPolicy = z
   .object({
@@ -150,6 +172,7 @@ export const Network = withRules(
         "Addresses of up to three resolvers that validate DNSSEC, reached over a trusted network. The pod uses them instead of the cluster's DNS and verifies other mail servers by DANE if they publish it.",
       ),
     proxyProtocol: ProxyProtocol.optional(),
+    web: Web.prefault({}),
     policy: NetworkPolicy.prefault({}),
     connections: Connections.prefault({}),
     privatePeers: z
@@ -172,5 +195,6 @@ export const Network = withRules(
   onlyWhen("service.loadBalancerClass", "exposure", "LoadBalancer", "LoadBalancer"),
   onlyWhen("service.loadBalancerSourceRanges", "exposure", "LoadBalancer", "LoadBalancer"),
   unusedWhen("service.nodePorts", "exposure", "HostPort"),
+  onlyWhen("web.trustedNetworks", "exposure", "HostPort", "LoadBalancer"),
   unchangedWhile("service.loadBalancerClass", "exposure", "LoadBalancer", "LoadBalancer"),
 ).describe("How the relay is reached.");

@@ -182,7 +182,7 @@ async function applyChildren(
         done.applied.add(what);
       } catch (error) {
         if (!child.absent || !isApiError(error, 404)) throw error;
-        done.failures.push({ ...child.absent, concern });
+        if (child.absent !== "unneeded") done.failures.push({ ...child.absent, concern });
       }
     });
   }

@@ -39,7 +39,10 @@ const schedulingCures: readonly [said: RegExp, cure: string][] = [
     "The volume can be used on its own node only, which can't run the pod: bring that node back, or make room on it",
   ],
   [/Insufficient (cpu|memory|ephemeral-storage)/, "Make room, add a node, or lower spec.resources"],
-  [/free ports/, "Another pod has the ports of the node: a node can run one relay with the exposure HostPort"],
+  [
+    /free ports/,
+    "Another pod has the ports of the node: a node can run one relay with the exposure HostPort. If it is an ingress controller on 80 and 443, such as k3s's Traefik, set network.web.mode to Edge",
+  ],
   [/Pod's node affinity\/selector/, "See scheduling.nodeSelector"],
   [/untolerated taint/, "See scheduling.tolerations"],
 ];

@@ -19,6 +19,7 @@ import { backupDrillCronJob } from "./resources/backup-drill-cron-job.ts";
 import { certManagerCertificate } from "./resources/certificate.ts";
 import { dnsConfigMap } from "./resources/dns-config-map.ts";
 import { dnsEndpoint } from "./resources/dns-endpoint.ts";
+import { edgeRoutes } from "./resources/edge-routes.ts";
 import { expiryCronJob } from "./resources/expiry-cron-job.ts";
 import { lastCertificate } from "./resources/last-certificate.ts";
 import { networkPolicies } from "./resources/network-policy.ts";
@@ -38,8 +39,8 @@ export interface DesiredChild {
   after?: readonly string[];
   /** UID of a live one that is ours although it has no labels of ours. */
   adopts?: string | undefined;
-  /** What is told where the cluster has no such kind. */
-  absent?: Problem;
+  /** What is told where the cluster has no such kind; unneeded: nothing, as it is a help alone. */
+  absent?: Problem | "unneeded";
   /** What is applied where the object is refused, which is reported in any case. */
   otherwise?: { object: KubeObject; reason: Reason; says: (refusal: string) => string };
 }
@@ -72,6 +73,11 @@ export function lastingChildren(
       concern: "UpToDate",
     },
     { resource: resources.service, object: mailService(server), concern: "AddressesReady" },
+    ...edgeRoutes(server).map((route) => ({
+      ...route,
+      concern: "AddressesReady" as const,
+      absent: "unneeded" as const,
+    })),
     ...networkPolicies(server, {
       operatorNamespace: options.operatorNamespace,
       existing: seen.networkPolicies ?? [],

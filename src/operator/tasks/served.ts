@@ -32,6 +32,8 @@ export interface WantedServed {
    */
   others?: readonly string[];
   proxyProtocol: boolean;
+  /** Port 443 has to be told who the client is, whatever holds for the others. */
+  edge?: true;
 }
 
 /** Unreachable: TLS does not come about. */
@@ -155,7 +157,8 @@ export class ServedCertificates {
   }
 
   async #ask({ port, startTls }: Asked, wanted: WantedServed, signal: AbortSignal): Promise<ServedPort> {
-    const { host, domain, sha256, others = [], proxyProtocol } = wanted;
+    const { host, domain, sha256, others = [], edge = false } = wanted;
+    const proxyProtocol = wanted.proxyProtocol || (edge && port === ports.https);
     const within = AbortSignal.any([signal, AbortSignal.timeout(withinMs)]);
     const at = { host, port: this.#port(port), startTls, proxyProtocol };
     // an address is named by nobody (RFC 6066 §3)

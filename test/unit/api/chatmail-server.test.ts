@@ -43,6 +43,7 @@ test("a domain is enough; the rest has defaults that suit a public relay", () =>
       ipFamilyPolicy: "PreferDualStack",
       policy: { enabled: true },
       service: { allocateNodePorts: true },
+      web: { mode: "Direct" },
       connections: { imap: 10_000, submission: 1_000, perClient: 1_500 },
     },
     resources: {},

@@ -7,7 +7,7 @@ import { debianMirror, sources } from "../../lab/base-image.ts";
 import { contentKey, superseded } from "../../lab/cache.ts";
 import { lacking, runtimeScript } from "../../lab/capabilities.ts";
 import { clusterConfig, podNetwork } from "../../lab/cluster.ts";
-import { mountsUnder } from "../../lab/down.ts";
+import { isLeftDraft, mountsUnder } from "../../lab/down.ts";
 import { judgeEngine } from "../../lab/engine.ts";
 import { configId, fullName } from "../../lab/load-image.ts";
 import { completeZone, zoneName } from "../../lab/names.ts";
@@ -33,6 +33,15 @@ test.each([
   ["lab\n", false],
 ])("LAB_NAME %j: %s", (name, isOne) => {
   expect(isLabName(name)).toBe(isOne);
+});
+
+test.each([
+  { path: "/cache/programs-04b30b2c9aea8361.draft-7/bin/kind", isLeft: false },
+  { path: "/cache/programs-04b30b2c9aea8361.draft-8/bin/kind", isLeft: true },
+  { path: "node-image.draft-8-AbCdEf", isLeft: true },
+  { path: "programs-04b30b2c9aea8361", isLeft: false },
+])("$path is left by a maker that is dead: $isLeft", ({ path, isLeft }) => {
+  expect(isLeftDraft(path, (pid) => pid === "7")).toBe(isLeft);
 });
 
 describe("cache", () => {

@@ -168,6 +168,17 @@ test("headers of a load balancer are expected at every public port, or at none",
   }
 });
 
+test("an edge names clients at port 443, and at no other", () => {
+  const network = { exposure: "HostPort", web: { mode: "Edge", trustedNetworks: ["10.42.0.0/16"] } } as const;
+  const nginx = file("web", "nginx.conf", "a.test", { network });
+  expect(nginx.match(/listen \S+ proxy_protocol/g)?.filter((line) => !line.includes("127.0.0.1"))).toEqual([
+    "listen 443 proxy_protocol",
+    "listen [::]:443 proxy_protocol",
+  ]);
+  expect(nginx.match(/set_real_ip_from 10[.]42[.]0[.]0[/]16;/g)).toHaveLength(2);
+  expect(file("postfix", "master.cf", "a.test", { network })).toBe(file("postfix", "master.cf", "a.test"));
+});
+
 test.each([
   { domain: "nine.example.org", folder: "/etc/chatmail/dkim/nine.example.org" },
   { domain: "_nine.test", folder: "/etc/chatmail/dkim/_nine.test" },

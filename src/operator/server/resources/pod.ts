@@ -18,6 +18,7 @@ import { appVersionsKey } from "../../../pod/relay-config.ts";
 import { builtInResources, emptyLimit, runLimit, scratchLimit } from "../../../pod/resources.ts";
 import { turnSecretKey } from "../../../pod/turn.ts";
 import { type Component, childLabels } from "./child.ts";
+import { isEdgePort } from "./edge-routes.ts";
 import { servedPorts } from "./service.ts";
 
 export interface PodPlan {
@@ -52,9 +53,11 @@ export function containerOf(container: RelayContainer, plan: PodPlan): Container
       valueFrom: { secretKeyRef: { name: secretName, key, ...(container.name === "restore" && { optional: true }) } },
     })),
   ];
-  const hostPorts = server.spec.network.exposure === "HostPort";
+  const { exposure, web } = server.spec.network;
+  const hostPorts = exposure === "HostPort";
   const isServed = (name: string, protocol: string) =>
-    protocol === "UDP" || (servedPorts as readonly string[]).includes(name);
+    protocol === "UDP" ||
+    ((servedPorts as readonly string[]).includes(name) && !(web.mode === "Edge" && isEdgePort(name)));
   return {
     name: container.name,
     image,

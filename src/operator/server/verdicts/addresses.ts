@@ -11,7 +11,7 @@ export const addressIsKnown: Check = (seen, server) => {
   if (!seen.service && isAtRest(server)) return notCreated(server, "Service");
   const cure = {
     LoadBalancer:
-      "the cluster has given the Service no address; without a load balancer set network.exposure to HostPort or NodePort",
+      "the cluster has given the Service no address; without a load balancer, or with k3s's ServiceLB beside Traefik, set network.exposure to HostPort (with network.web.mode Edge where 80 and 443 are taken) or NodePort",
     NodePort: "the pod's node has no address yet",
     HostPort: "the pod's node has no address yet",
   }[server.spec.network.exposure];

@@ -18,7 +18,9 @@ export function wantedServed(server: ChatmailServer, { certificate, pod }: Seen)
   const host = pod?.status?.podIP;
   if (!pod?.metadata.uid || !isServing(pod) || host === undefined || sha256 === undefined) return undefined;
   const { domain, network } = server.spec;
-  return { podUid: pod.metadata.uid, host, domain, sha256, proxyProtocol: network.proxyProtocol !== undefined };
+  const proxyProtocol = network.proxyProtocol !== undefined;
+  const edge = network.web.mode === "Edge";
+  return { podUid: pod.metadata.uid, host, domain, sha256, proxyProtocol, ...(edge && { edge }) };
 }
 
 /** Undefined where there is no certificate to serve. */

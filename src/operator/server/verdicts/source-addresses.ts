@@ -21,5 +21,5 @@ export function sourceIsHidden(server: ChatmailServer, seen: Pick<Seen, "relay">
 function hidden(clients: ReportedFigures["clients"]): string {
   const families = clients ? [clients.ipv4, clients.ipv6] : [];
   const [most = { accounts: 0, fromOneAddress: 0 }] = families.sort((a, b) => b.fromOneAddress - a.fromOneAddress);
-  return `${most.fromOneAddress} of the ${most.accounts} accounts that logged in within a day came from one address when this was found: something in front of the relay hides the addresses of clients, so limits for one client meet all of them. Keep externalTrafficPolicy Local, or set network.proxyProtocol if the load balancer can send it; where all users really are behind one address, nothing is wrong`;
+  return `${most.fromOneAddress} of the ${most.accounts} accounts that logged in within a day came from one address when this was found: something in front of the relay hides the addresses of clients, so limits for one client meet all of them. Keep externalTrafficPolicy Local, or set network.proxyProtocol if the load balancer can send it; on k3s use network.exposure HostPort; where all users really are behind one address, nothing is wrong`;
 }

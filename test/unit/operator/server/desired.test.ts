@@ -140,6 +140,41 @@ test.each([
   expect(ports.find(({ name }) => name === "health").hostPort).toBeUndefined();
 });
 
+describe("behind an edge", () => {
+  const web = { mode: "Edge", trustedNetworks: ["10.42.0.0/16"] };
+  const network = { exposure: "HostPort", web };
+
+  test("the ports 80 and 443 of the node are left to it, and the Service has them", () => {
+    const { Service, StatefulSet } = children({ network });
+    const ports: Loose[] = StatefulSet.spec.template.spec.containers.flatMap((one: Loose) => one.ports ?? []);
+    const hosted = ports.filter(({ hostPort }) => hostPort !== undefined).map(({ hostPort }) => hostPort);
+    expect(hosted.sort((a, b) => a - b)).toEqual([25, 143, 465, 587, 993]);
+    expect(Service.spec.ports.map(({ port }: Loose) => port)).toEqual(expect.arrayContaining([80, 443]));
+  });
+
+  test("Traefik is told to pass TLS on with the address of the client, and HTTP", () => {
+    const { IngressRouteTCP, IngressRoute } = children({ network });
+    const names = ["_nine.test", "mta-sts._nine.test", "www._nine.test"];
+    expect(IngressRouteTCP.spec).toEqual({
+      entryPoints: ["websecure"],
+      routes: [
+        {
+          match: names.map((name) => `HostSNI(\`${name}\`)`).join(" || "),
+          services: [{ name: Service().metadata.name, port: 443, proxyProtocol: { version: 2 } }],
+        },
+      ],
+      tls: { passthrough: true },
+    });
+    expect(IngressRoute.spec.routes[0]).toMatchObject({ kind: "Rule", match: expect.stringMatching(/^Host\(`/) });
+    expect(IngressRoute.metadata.ownerReferences).toHaveLength(1);
+  });
+  const Service = () => children({ network }).Service;
+
+  test("without one there are no routes", () => {
+    expect(Object.keys(children({ network: { exposure: "HostPort" } }))).not.toContain("IngressRoute");
+  });
+});
+
 test("outside are the ports that clients and other relays know, and no others", () => {
   const { Service } = children();
   const numbers = Service.spec.ports.map(({ port, protocol = "TCP" }: Loose) => `${port} ${protocol}`);

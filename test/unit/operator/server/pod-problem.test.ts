@@ -229,7 +229,7 @@ describe("what the cluster says of a pod that does not start", () => {
     { said: "1 node(s) had volume node affinity conflict", cure: "its own node only" },
     { said: "1 node(s) didn't match PersistentVolume's node affinity", cure: "its own node only" },
     { said: "1 Insufficient memory", cure: "lower spec.resources" },
-    { said: "1 node(s) didn't have free ports for the requested pod ports", cure: "HostPort" },
+    { said: "1 node(s) didn't have free ports for the requested pod ports", cure: "network.web.mode to Edge" },
     { said: "1 node(s) had untolerated taint {a: b}", cure: "scheduling.tolerations" },
     { said: "1 node(s) didn't match Pod's node affinity/selector", cure: "scheduling.nodeSelector" },
   ])("no node takes it: $said", ({ said, cure }) => {

@@ -14,6 +14,9 @@ import { dkimKeys, facts, present } from "../../../helpers/identities.ts";
 /** From which other value of the field to which; fields that belong to it are in both. */
 type Edit = [before: SpecInput, after: SpecInput];
 
+const edge = (web: object) => ({
+  network: { exposure: "HostPort", web: { mode: "Edge", trustedNetworks: ["10.42.0.0/16"], ...web } },
+});
 const turn = (fields: object): SpecInput => ({ services: { turn: { enabled: true, ...fields } } });
 const accounts = (fields: object): Edit => [{}, { accounts: fields }];
 const resources = (name: string, of: string, kind: string): Edit => {
@@ -134,6 +137,8 @@ const edits: Record<string, Edit> = {
   "network.service.loadBalancerClass": [{}, { network: { service: { loadBalancerClass: "x" } } }],
   "network.dnssecResolvers": [{}, { network: { dnssecResolvers: ["192.0.2.53"] } }],
   "network.proxyProtocol.trustedNetworks": [{}, { network: { proxyProtocol: { trustedNetworks: ["192.0.2.0/28"] } } }],
+  "network.web.mode": [{ network: { exposure: "HostPort" } }, edge({})],
+  "network.web.trustedNetworks": [edge({}), edge({ trustedNetworks: ["10.244.0.0/16"] })],
   "network.policy.enabled": [{}, { network: { policy: { enabled: false } } }],
   "network.policy.metricsFrom.namespaceLabels": [
     {},
