@@ -54,7 +54,7 @@ const clock: Check = ({ clockAheadMs, inside }) => {
   };
   if ("unknown" in clockAheadMs) return unknown(`clocks could not be compared: ${clockAheadMs.unknown}`);
   const here = off("this computer", clockAheadMs.value);
-  const node = "value" in inside ? off("the relay's node", inside.value.timeMs) : undefined;
+  const node = "value" in inside ? off("the relay's node", inside.value.clockAheadMs + clockAheadMs.value) : undefined;
   const found = [here, node].filter((each) => each !== undefined);
   return found.length > 0 ? found : fine("clocks agree");
 };
@@ -115,8 +115,12 @@ const addresses: Check = ({ server }) => {
 
 const mailOut: Check = ({ inside: seen }) => {
   if ("unknown" in seen) return unknown(`whether port 25 goes out is not known: ${seen.unknown}`);
-  const { host, problem: why } = seen.value.mailOut;
+  const { host, problem: why, isUnknownName } = seen.value.mailOut;
   if (why === undefined) return fine(`port 25 goes out (${host})`);
+  if (isUnknownName) {
+    const says = `the pod can't find the address of ${host}: ${why}`;
+    return [problem(says, "See whether the cluster's DNS answers: kubectl -n kube-system logs -l k8s-app=kube-dns")];
+  }
   const cure = "Ask the provider to open outgoing port 25; docs/clouds.md#without-port-25 says what works without";
   return [problem(`port 25 of ${host} can't be reached from the pod: ${why}`, cure)];
 };
