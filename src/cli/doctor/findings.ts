@@ -39,8 +39,8 @@ const operator: Check = ({ operator: { owner, deployment, unknown: why }, server
     return [problem(why, `Install the operator so that it watches ${namespace} (watch.namespaces in the chart)`)];
   if (!deployment) return unknown(why ?? "the operator was not found");
   const { name, namespace: home } = deployment.metadata;
-  if ((deployment.status?.availableReplicas ?? 0) > 0) return fine(`operator ${home}/${name} runs`);
-  return [problem(`operator ${home}/${name} does not run`, `See why: kubectl -n ${home} describe deployment ${name}`)];
+  if ((deployment.status?.availableReplicas ?? 0) > 0) return fine(`${home}/${name} runs`);
+  return [problem(`${home}/${name} does not run`, `See why: kubectl -n ${home} describe deployment ${name}`)];
 };
 
 /** Certificates, TSIG and clients go wrong by less than this many at most. */
@@ -110,7 +110,7 @@ const addresses: Check = ({ server }) => {
   const cure = "Set network.addresses to the addresses at which the world reaches the relay, see docs/clouds.md";
   if (condition && condition.status !== "True") return [problem(condition.message, cure)];
   if (known.length === 0) return [problem("the relay has no address", cure)];
-  return fine(`addresses: ${known.map(({ value }) => value).join(", ")}`);
+  return fine(`${known.map(({ value }) => value).join(", ")}`);
 };
 
 const mailOut: Check = ({ inside: seen }) => {
@@ -188,7 +188,7 @@ const certificate: Check = ({ server, outside, now }) => {
     const says = "another certificate is served than the operator knows of";
     return [problem(says, "Something before the relay ends TLS: it has to pass it through, see docs/clouds.md")];
   }
-  return fine(`the certificate is good until ${notAfter.slice(0, 10)}${served ? ", and served" : ""}`);
+  return fine(`good until ${notAfter.slice(0, 10)}${served ? ", and served" : ""}`);
 };
 
 const plainHex = (text: string) => text.replaceAll(":", "").toLowerCase();
