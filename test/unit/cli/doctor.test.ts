@@ -198,7 +198,9 @@ describe("planted faults", () => {
     },
     {
       fault: "a name that the pod can't find",
-      facts: { inside: { value: { ...inside, mailOut: { host: "mx.example.net", problem: "?", isUnknownName: true } } } },
+      facts: {
+        inside: { value: { ...inside, mailOut: { host: "mx.example.net", problem: "?", isUnknownName: true } } },
+      },
       check: "port 25 out",
       level: "problem",
       cure: /k8s-app=kube-dns/,
