@@ -253,7 +253,7 @@ describe("logs", () => {
 
   test("all containers, the last lines of each, and then it ends", async () => {
     const out = await well("logs desk --tail 2");
-    expect(containersIn(out).toSorted()).toEqual(["dovecot", "postfix", "relay", "web"]);
+    expect(new Set(containersIn(out))).toEqual(new Set(["dovecot", "postfix", "relay", "web"]));
     for (const container of containersIn(out))
       expect(out.split("\n").filter((line) => line.startsWith(`${container} `)).length).toBeLessThanOrEqual(2);
     expect(containersIn(await well("logs desk -c postfix --tail 5"))).toEqual(["postfix"]);
