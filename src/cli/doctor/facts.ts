@@ -30,11 +30,12 @@ export interface Facts {
 }
 
 export interface InsideFacts {
-  timeMs: number;
+  /** How far the node's clock is before that of this computer. */
+  clockAheadMs: number;
   /** fs.inotify.max_user_instances of the node. */
   inotifyInstances: number;
   freeBytes: number;
   totalBytes: number;
   /** Port 25 of another mail server. */
-  mailOut: { host: string; problem?: string };
+  mailOut: { host: string; problem?: string; isUnknownName?: boolean };
 }

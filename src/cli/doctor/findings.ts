@@ -39,8 +39,8 @@ const operator: Check = ({ operator: { owner, deployment, unknown: why }, server
     return [problem(why, `Install the operator so that it watches ${namespace} (watch.namespaces in the chart)`)];
   if (!deployment) return unknown(why ?? "the operator was not found");
   const { name, namespace: home } = deployment.metadata;
-  if ((deployment.status?.availableReplicas ?? 0) > 0) return fine(`operator ${home}/${name} runs`);
-  return [problem(`operator ${home}/${name} does not run`, `See why: kubectl -n ${home} describe deployment ${name}`)];
+  if ((deployment.status?.availableReplicas ?? 0) > 0) return fine(`${home}/${name} runs`);
+  return [problem(`${home}/${name} does not run`, `See why: kubectl -n ${home} describe deployment ${name}`)];
 };
 
 /** Certificates, TSIG and clients go wrong by less than this many at most. */
@@ -54,7 +54,7 @@ const clock: Check = ({ clockAheadMs, inside }) => {
   };
   if ("unknown" in clockAheadMs) return unknown(`clocks could not be compared: ${clockAheadMs.unknown}`);
   const here = off("this computer", clockAheadMs.value);
-  const node = "value" in inside ? off("the relay's node", inside.value.timeMs) : undefined;
+  const node = "value" in inside ? off("the relay's node", inside.value.clockAheadMs + clockAheadMs.value) : undefined;
   const found = [here, node].filter((each) => each !== undefined);
   return found.length > 0 ? found : fine("clocks agree");
 };
@@ -110,13 +110,17 @@ const addresses: Check = ({ server }) => {
   const cure = "Set network.addresses to the addresses at which the world reaches the relay, see docs/clouds.md";
   if (condition && condition.status !== "True") return [problem(condition.message, cure)];
   if (known.length === 0) return [problem("the relay has no address", cure)];
-  return fine(`addresses: ${known.map(({ value }) => value).join(", ")}`);
+  return fine(`${known.map(({ value }) => value).join(", ")}`);
 };
 
 const mailOut: Check = ({ inside: seen }) => {
   if ("unknown" in seen) return unknown(`whether port 25 goes out is not known: ${seen.unknown}`);
-  const { host, problem: why } = seen.value.mailOut;
+  const { host, problem: why, isUnknownName } = seen.value.mailOut;
   if (why === undefined) return fine(`port 25 goes out (${host})`);
+  if (isUnknownName) {
+    const says = `the pod can't find the address of ${host}: ${why}`;
+    return [problem(says, "See whether the cluster's DNS answers: kubectl -n kube-system logs -l k8s-app=kube-dns")];
+  }
   const cure = "Ask the provider to open outgoing port 25; docs/clouds.md#without-port-25 says what works without";
   return [problem(`port 25 of ${host} can't be reached from the pod: ${why}`, cure)];
 };
@@ -184,7 +188,7 @@ const certificate: Check = ({ server, outside, now }) => {
     const says = "another certificate is served than the operator knows of";
     return [problem(says, "Something before the relay ends TLS: it has to pass it through, see docs/clouds.md")];
   }
-  return fine(`the certificate is good until ${notAfter.slice(0, 10)}${served ? ", and served" : ""}`);
+  return fine(`good until ${notAfter.slice(0, 10)}${served ? ", and served" : ""}`);
 };
 
 const plainHex = (text: string) => text.replaceAll(":", "").toLowerCase();

@@ -86,25 +86,28 @@ async function storageOf(session: Session, { metadata: { namespace, name } }: Wr
   return { phase, className, ...(ofClass && { canGrow: ofClass.allowVolumeExpansion ?? false }) };
 }
 
-/** Runs in the relay container: prints InsideFacts. Its words are the host and the folder. */
+/** What the program below prints: the time of the node in place of what its clock is before. */
+type Printed = Omit<InsideFacts, "clockAheadMs"> & { timeMs: number };
+
+/** Runs in the relay container: prints Printed. Its words are the host and the folder. */
 const insideProgram = `
 const [host, folder] = process.argv.slice(1);
 const { readFileSync, statfsSync } = require("node:fs");
 const disk = statfsSync(folder);
-const print = (problem) => {
+const print = (problem, isUnknownName) => {
   const facts = {
     timeMs: Date.now(),
     inotifyInstances: Number(readFileSync("/proc/sys/fs/inotify/max_user_instances", "utf8")),
     freeBytes: disk.bavail * disk.bsize,
     totalBytes: (disk.blocks - disk.bfree + disk.bavail) * disk.bsize,
-    mailOut: { host, problem },
+    mailOut: { host, problem, isUnknownName },
   };
   process.stdout.write(JSON.stringify(facts), () => process.exit(0));
 };
 const socket = require("node:net").connect({ host, port: 25 });
 socket.setTimeout(${connectMs}, () => print("no answer"));
 socket.once("data", (data) => print(data.toString("latin1").startsWith("220") ? undefined : "something else than a mail server answers"));
-socket.once("error", (error) => print(error.message || error.code));
+socket.once("error", (error) => print(error.message || error.code, error.syscall === "getaddrinfo"));
 socket.once("close", () => print("the connection was closed"));
 `;
 
@@ -114,7 +117,9 @@ async function insideOf(session: Session, server: WrittenServer, mailHost: strin
   const command = [programs.node, "-e", insideProgram, mailHost, folders.mail];
   const { code, stdout, stderr } = await execIn(await session.credentials(), at, command, session.signal);
   if (code !== 0) throw new Error(stderr.trim().split("\n").at(-1) ?? `exit code ${code}`);
-  return JSON.parse(stdout) as InsideFacts;
+  // what was printed last is what was printed just now
+  const { timeMs, ...seen } = JSON.parse(stdout) as Printed;
+  return { ...seen, clockAheadMs: timeMs - session.around.now().getTime() };
 }
 
 const tried = [mailPorts.smtp, mailPorts.https, mailPorts.imaps] as const;

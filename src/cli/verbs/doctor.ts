@@ -14,7 +14,7 @@ interface DoctorOptions {
 export const doctor: Verb = {
   rights: [
     "get `chatmailservers`",
-    "for all checks: get `leases`, `namespaces`, `persistentvolumeclaims`, `storageclasses`, list `deployments`, create `pods/exec`; what may not be seen is told as unknown",
+    "for all checks: get `leases`, `namespaces`, `persistentvolumeclaims`, `storageclasses`, list `deployments`, get and create `pods/exec`; what may not be seen is told as unknown",
   ],
   add(program, action) {
     program

@@ -31,7 +31,7 @@ export const expire: Verb = {
           const counts = await countsOf(session, job);
           session.show(counts ?? {}, () =>
             counts
-              ? pairs(Object.entries(counts).map(([what, count]) => [what, String(count)]))
+              ? pairs(Object.entries(counts).map(([what, count]) => [inWords(what), String(count)]))
               : "expiry has run; its counts can't be read\n",
           );
           return "done";
@@ -39,6 +39,9 @@ export const expire: Verb = {
       );
   },
 };
+
+/** "accountsRemoved" as people write it. */
+const inWords = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
 async function countsOf(session: Session, job: Job) {
   try {

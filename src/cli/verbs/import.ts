@@ -35,7 +35,7 @@ const mostOfRoom = 0.9;
 export const import_: Verb = {
   rights: [
     "get `chatmailservers`, `pods`; as with `spec`: get `chatmailfleets` and `leases`, list `deployments`",
-    "create `pods/exec`, which is the right to read all mail of the relay",
+    "get and create `pods/exec`, which is the right to read all mail of the relay",
     "for the DKIM key: get and patch `secrets`",
   ],
   add(program, action) {

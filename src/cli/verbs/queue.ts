@@ -12,11 +12,21 @@ interface QueueOptions {
   yes?: boolean;
 }
 
+/**
+ * What `postqueue -f` tells the queue manager (qmgr_user.h): forget which destinations are down,
+ * scan all, deferred mail too. The program itself fails afterwards, for the relay has no pickup
+ * service. The queue manager may close before the end of what postkick writes, which does no harm.
+ */
+const flushScript = 'trap "" PIPE; exec postkick -c "$0" public qmgr FAD';
+
 /** Words of a command, of which there may not be too many. */
 const idsAtOnce = 200;
 
 export const queue: Verb = {
-  rights: ["get `chatmailservers`, `pods`", "create `pods/exec`, which is the right to read all mail of the relay"],
+  rights: [
+    "get `chatmailservers`, `pods`",
+    "get and create `pods/exec`, which is the right to read all mail of the relay",
+  ],
   add(program, action) {
     program
       .command("queue")
@@ -31,15 +41,15 @@ export const queue: Verb = {
       .action(
         action<[string], QueueOptions>(async (session, [name], { flush, delete: domain, yes }) => {
           const server = await readServer(session, name);
-          const postqueue = (...words: string[]) =>
-            runInPod(session, server, "postfix", ["postqueue", "-c", folders.postfixConfig, ...words]);
+          const postfix = (program: string, ...words: string[]) =>
+            runInPod(session, server, "postfix", [program, "-c", folders.postfixConfig, ...words]);
           if (flush && domain !== undefined) throw new CliError("usage", "--flush and --delete: choose one of the two");
           if (flush) {
-            await postqueue("-f");
+            await runInPod(session, server, "postfix", ["sh", "-c", flushScript, folders.postfixConfig]);
             session.print("all mail that waits is tried now\n");
             return "done";
           }
-          const destinations = destinationsOf(queuedMail(await postqueue("-j")));
+          const destinations = destinationsOf(queuedMail(await postfix("postqueue", "-j")));
           if (domain === undefined) {
             const { paint, around } = session;
             session.show({ destinations }, () => queueTable(destinations, { paint, now: around.now() }));
@@ -53,7 +63,7 @@ export const queue: Verb = {
           for (let at = 0; at < ids.length; at += idsAtOnce) {
             const some = ids.slice(at, at + idsAtOnce).flatMap((id) => ["-d", id]);
             session.progress.at(`${Math.min(at + idsAtOnce, ids.length)} of ${ids.length}`);
-            await runInPod(session, server, "postfix", ["postsuper", "-c", folders.postfixConfig, ...some]);
+            await postfix("postsuper", ...some);
           }
           session.progress.end();
           session.print(`deleted ${ids.length} messages to ${domain}\n`);

@@ -19,7 +19,10 @@ interface UsersOptions {
 const acts = { disable: "disabled", enable: "enabled", delete: "deleted" } as const;
 
 export const users: Verb = {
-  rights: ["get `chatmailservers`, `pods`", "create `pods/exec`, which is the right to read all mail of the relay"],
+  rights: [
+    "get `chatmailservers`, `pods`",
+    "get and create `pods/exec`, which is the right to read all mail of the relay",
+  ],
   add(program, action) {
     program
       .command("users")

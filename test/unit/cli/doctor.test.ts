@@ -35,7 +35,7 @@ const deployment: Deployment = {
   status: { availableReplicas: 1 },
 };
 const inside: InsideFacts = {
-  timeMs: 200,
+  clockAheadMs: 200,
   inotifyInstances: 65_536,
   freeBytes: 8e9,
   totalBytes: 10e9,
@@ -103,14 +103,21 @@ describe("planted faults", () => {
     },
     {
       fault: "a clock that is wrong here",
-      facts: { clockAheadMs: { value: 90_000 } },
+      facts: { clockAheadMs: { value: 90_000 }, inside: { value: { ...inside, clockAheadMs: -90_000 } } },
       check: "clock",
       level: "problem",
       cure: /NTP/,
     },
     {
       fault: "a clock that is wrong on the node",
-      facts: { inside: { value: { ...inside, timeMs: -3_600_000 } } },
+      facts: { inside: { value: { ...inside, clockAheadMs: -3_600_000 } } },
+      check: "clock",
+      level: "problem",
+      cure: /NTP/,
+    },
+    {
+      fault: "a clock that is wrong on the node, and here as well",
+      facts: { clockAheadMs: { value: 20_000 }, inside: { value: { ...inside, clockAheadMs: 20_000 } } },
       check: "clock",
       level: "problem",
       cure: /NTP/,
@@ -190,6 +197,15 @@ describe("planted faults", () => {
       cure: /without-port-25/,
     },
     {
+      fault: "a name that the pod can't find",
+      facts: {
+        inside: { value: { ...inside, mailOut: { host: "mx.example.net", problem: "?", isUnknownName: true } } },
+      },
+      check: "port 25 out",
+      level: "problem",
+      cure: /k8s-app=kube-dns/,
+    },
+    {
       fault: "a firewall",
       facts: { outside: closed(25, 443, 993) },
       check: "ports in",
@@ -262,6 +278,7 @@ describe("planted faults", () => {
     const found = wrongOf({
       operator: { unknown: "no operator looks after namespace chatmail" },
       clockAheadMs: { value: 1e6 },
+      inside: { value: { ...inside, clockAheadMs: -1e6 } },
       outside: closed(25, 443, 993),
     });
     expect(found.map(({ check }) => check)).toEqual(["operator", "clock", "ports in"]);
