@@ -3,6 +3,8 @@
  * and a test asks a real Prometheus each of its questions.
  */
 
+type Colour = "green" | "orange" | "red";
+
 export interface Panel {
   title: string;
   /** What is asked, with the text of its legend. */
@@ -11,6 +13,10 @@ export interface Panel {
   kind: "timeseries" | "stat" | "table";
   /** Of 24. */
   width: number;
+  /** Colours of a figure, each from a value on; green where nothing is said. */
+  colours?: readonly { from: number | null; color: Colour }[];
+  /** Columns of a table, which are labels; all others are left out. */
+  columns?: readonly string[];
   about?: string;
 }
 interface Row {
@@ -22,7 +28,15 @@ interface Row {
 const of = 'namespace=~"$namespace", name=~"$name"';
 const legend = "{{namespace}}/{{name}}";
 const sum = (expr: string, by = "namespace, name") => `sum by (${by}) (${expr})`;
+const day = 86_400;
+const redFromOne = [
+  { from: null, color: "green" },
+  { from: 1, color: "red" },
+] as const;
 const rate = (metric: string) => `rate(${metric}{${of}}[$__rate_interval])`;
+
+const hourly = (metric: string) => `increase(${metric}{${of}}[1h])`;
+const conditionLabels = ["namespace", "name", "type", "status", "reason"];
 
 export const rows: readonly Row[] = [
   {
@@ -52,6 +66,7 @@ export const rows: readonly Row[] = [
         kind: "stat",
         unit: "short",
         width: 4,
+        colours: redFromOne,
         targets: [
           {
             expr: `count(chatmail_server_condition{${of}, type="Stalled", status="True"}) or vector(0)`,
@@ -71,6 +86,11 @@ export const rows: readonly Row[] = [
         kind: "stat",
         unit: "s",
         width: 4,
+        colours: [
+          { from: null, color: "red" },
+          { from: 7 * day, color: "orange" },
+          { from: 14 * day, color: "green" },
+        ],
         targets: [
           {
             expr: `min(chatmail_server_certificate_expiration_timestamp_seconds{${of}}) - time()`,
@@ -79,10 +99,12 @@ export const rows: readonly Row[] = [
         ],
       },
       {
-        title: "Required DNS records that are not published",
+        title: "DNS records missing",
         kind: "stat",
         unit: "short",
         width: 4,
+        about: "Required records that are not published, or differ.",
+        colours: redFromOne,
         targets: [
           {
             expr: `sum(chatmail_server_dns_records{${of}, need="Required", state!="Published"}) or vector(0)`,
@@ -95,10 +117,11 @@ export const rows: readonly Row[] = [
         kind: "table",
         unit: "short",
         width: 24,
-        about: "Conditions that are False, but for those that say so when all is well.",
+        about: "Conditions that are False, except those that say so when all is well.",
+        columns: conditionLabels,
         targets: [
           {
-            expr: `chatmail_server_condition{${of}, type!~"Paused|Reconciling|Stalled", status="False"} or chatmail_server_condition{${of}, type="Stalled", status="True"}`,
+            expr: `max by (${conditionLabels.join(", ")}) (chatmail_server_condition{${of}, type!~"Paused|Reconciling|Stalled", status="False"} or chatmail_server_condition{${of}, type="Stalled", status="True"})`,
             legend: `${legend} {{type}}`,
           },
         ],
@@ -210,13 +233,13 @@ export const rows: readonly Row[] = [
         targets: [{ expr: sum(rate("logins_total"), "service, outcome"), legend: "{{service}} {{outcome}}" }],
       },
       {
-        title: "New accounts",
+        title: "New accounts in an hour",
         kind: "timeseries",
-        unit: "ops",
+        unit: "short",
         width: 8,
         targets: [
-          { expr: sum(rate("created_accounts")), legend: `created ${legend}` },
-          { expr: sum(rate("rejected_registrations"), "reason"), legend: "rejected {{reason}}" },
+          { expr: sum(hourly("created_accounts")), legend: `created ${legend}` },
+          { expr: sum(hourly("rejected_registrations"), "reason"), legend: "rejected {{reason}}" },
         ],
       },
       {
@@ -394,7 +417,26 @@ export function dashboard(): object {
   };
 }
 
-function modelOf({ title, kind, unit, targets, about }: Panel, id: number, gridPos: object): object {
+/** Without any, Grafana's own would be red from 80 on: of servers, too. */
+const thresholdsOf = ({ colours = [{ from: null, color: "green" }] }: Panel) => ({
+  mode: "absolute",
+  steps: colours.map(({ from: value, color }) => ({ value, color })),
+});
+
+/** Labels in this order, each under its name with a capital letter; neither the time nor the value. */
+const organizedBy = (columns: readonly string[]) => ({
+  id: "organize",
+  options: {
+    excludeByName: { Time: true, Value: true },
+    indexByName: Object.fromEntries(columns.map((column, at) => [column, at])),
+    renameByName: Object.fromEntries(
+      columns.map((column) => [column, column.replace(/^./, (first) => first.toUpperCase())]),
+    ),
+  },
+});
+
+function modelOf(panel: Panel, id: number, gridPos: object): object {
+  const { title, kind, unit, targets, about, columns } = panel;
   return {
     id,
     type: kind,
@@ -402,7 +444,15 @@ function modelOf({ title, kind, unit, targets, about }: Panel, id: number, gridP
     ...(about && { description: about }),
     datasource,
     gridPos,
-    fieldConfig: { defaults: { unit, ...(kind === "timeseries" && { min: 0 }) }, overrides: [] },
+    fieldConfig: {
+      defaults: {
+        unit,
+        ...(kind === "timeseries" && { min: 0 }),
+        ...(kind === "stat" && { thresholds: thresholdsOf(panel) }),
+      },
+      overrides: [],
+    },
+    ...(columns && { transformations: [organizedBy(columns)] }),
     options:
       kind === "timeseries" ? { legend: { displayMode: "list", placement: "bottom" }, tooltip: { mode: "multi" } } : {},
     targets: targets.map(({ expr, legend: legendFormat }, nth) => ({
