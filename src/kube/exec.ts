@@ -64,14 +64,15 @@ export async function execIn(
       socket.terminate();
       reject(signal.reason as Error);
     });
-    socket.on("unexpected-response", (request, response) => {
+    socket.on("unexpected-response", (_, response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("end", () => {
         forget();
         const text = Buffer.concat(chunks).toString();
         reject(apiErrorOf({ status: response.statusCode ?? 0, statusText: response.statusMessage, text }));
-        request.destroy();
+        // the API server keeps it for 90 s, and with it this process
+        response.socket.destroy();
       });
     });
     if (taps) socket.on("open", () => taps.opened(socket));

@@ -83,6 +83,24 @@ test("a refusal has the API server's own words", async () => {
   await expect(execIn(credentials, at, ["it"], signal)).rejects.toMatchObject({ status: 403, reason: "Forbidden" });
 });
 
+test("a refusal on a connection that the API server keeps open ends it", async () => {
+  server = createServer();
+  const closed = new Promise<string>((resolve) => {
+    server?.on("upgrade", (_, socket) => {
+      // as Go's server does, for 90 s
+      socket.write("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno");
+      socket.on("end", () => resolve("closed")).on("error", () => resolve("closed"));
+      socket.resume();
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const credentials = { server: url, tls: {}, namespace: undefined, headers: async () => ({}) };
+  await expect(execIn(credentials, at, ["it"], signal)).rejects.toThrow(/403/);
+  expect(await closed).toBe("closed");
+});
+
 test("whoever no longer waits is not kept", async () => {
   const stopping = new AbortController();
   const credentials = await serving(() => stopping.abort(new Error("interrupted")));
