@@ -1,6 +1,6 @@
 /**
- * `node pod-of.ts TREE`: the relay pod of a checkout, run by that checkout's own test helpers, for a
- * parent that puts load on it. Told by messages; ends with its parent.
+ * `node pod-of.ts TREE`: the relay pod of a checkout, run by that checkout's own test helpers, for
+ * a parent that puts load on it. Told by messages; ends with its parent.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";

@@ -423,7 +423,7 @@ const thresholdsOf = ({ colours = [{ from: null, color: "green" }] }: Panel) => 
   steps: colours.map(({ from: value, color }) => ({ value, color })),
 });
 
-/** Labels in this order, each under its name with a capital letter; neither the time nor the value. */
+/** Labels in this order, under their names with a capital letter; no time, no value. */
 const organizedBy = (columns: readonly string[]) => ({
   id: "organize",
   options: {

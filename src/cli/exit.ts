@@ -31,7 +31,7 @@ const fileCodes: readonly unknown[] = [
   ...["EACCES", "EEXIST", "EISDIR", "ELOOP", "EMFILE", "ENAMETOOLONG", "ENOENT", "ENOSPC", "ENOTDIR", "EPERM", "EROFS"],
 ];
 
-/** Of a file of this machine; a program of the kubeconfig that is missing belongs to the API server. */
+/** Of a file here; a program of the kubeconfig that is missing belongs to the API server. */
 function isOfFiles(thrown: unknown): boolean {
   const { syscall = "" } = thrown as NodeJS.ErrnoException;
   return fileCodes.includes(codeOf(thrown)) && !/^(connect|spawn)/.test(syscall);

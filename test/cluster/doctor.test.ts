@@ -1,6 +1,6 @@
 /**
- * What `kubectl chatmail doctor` finds of faults that were planted: around a relay that runs, and on
- * one that can't start.
+ * What `kubectl chatmail doctor` finds of faults that were planted: around a relay that runs, and
+ * on one that can't start.
  */
 import { createServer, type Server } from "node:tls";
 import { afterAll, beforeAll, expect, test } from "vitest";
