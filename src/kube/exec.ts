@@ -66,13 +66,14 @@ export async function execIn(
     });
     socket.on("unexpected-response", (_, response) => {
       const chunks: Buffer[] = [];
+      const connection = response.socket;
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("end", () => {
         forget();
         const text = Buffer.concat(chunks).toString();
         reject(apiErrorOf({ status: response.statusCode ?? 0, statusText: response.statusMessage, text }));
         // the API server keeps it for 90 s, and with it this process
-        response.socket.destroy();
+        connection.destroy();
       });
     });
     if (taps) socket.on("open", () => taps.opened(socket));
