@@ -157,8 +157,8 @@ export const annotations = {
   /** On a ChatmailServer, by a person: any new value tries the revision that failed again. */
   retryUpdate: `${group}/retry-update`,
   /**
-   * On a ChatmailServer, by `kubectl chatmail move-volume`: the claim that is to have the mailboxes,
-   * and a word that starts a failed copy again. The jobs that copy carry it, too.
+   * On a ChatmailServer, by `kubectl chatmail move-volume`: the claim that is to have the
+   * mailboxes, and a word that starts a failed copy again. The jobs that copy carry it, too.
    */
   moveVolume: `${group}/move-volume`,
   /**

@@ -1,4 +1,4 @@
-/** `move-volume`: the mailboxes on another volume. The operator moves them; this asks and watches. */
+/** `move-volume`: mailboxes on another volume. The operator moves them; this asks and watches. */
 import type { WrittenServer } from "../../api/chatmail-server.ts";
 import { annotations, childNames, labels } from "../../api/names.ts";
 import { type Pod, resources, type VolumeClaim } from "../../kube/kinds.ts";
@@ -200,7 +200,7 @@ async function moved(session: Session, { at }: Place, to: string, again: boolean
   }
 }
 
-/** What the newest copy says of itself. Without the right to read it, the rest is shown all the same. */
+/** What the newest copy reports. Without the right to read it, the rest is shown all the same. */
 async function follow(session: Session, at: Place["at"], says: string, signal: AbortSignal): Promise<void> {
   try {
     const client = await session.client();

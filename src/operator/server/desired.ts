@@ -130,7 +130,7 @@ function marksOf(server: ChatmailServer, { volumeClaim: claim, claimName, otherC
   };
 }
 
-/** The claim that the volume is moved to, as long as it is not in use. It has what the spec says. */
+/** The claim that the volume is moved to, until it is in use. It has what the spec says. */
 export function copyClaim(server: ChatmailServer, { volumeClaim: from }: Seen, name: string): DesiredChild[] {
   const marks = { [annotations.copyOf]: from?.metadata.uid ?? "" };
   return [{ resource: resources.volumeClaim, object: volumeClaim(server, { name, marks }), concern: "StorageReady" }];

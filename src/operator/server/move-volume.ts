@@ -41,7 +41,7 @@ export async function moveVolume(
   return swapped;
 }
 
-/** The watch may not know yet that a pod was started again: what must not be missed is asked for. */
+/** The watch may not know yet that a pod was started again, so the API server is asked. */
 async function isBehind(server: ChatmailServer, move: Move, seen: Seen, world: World, signal: AbortSignal) {
   if (move.is === "copy" && move.pass === "first") return false;
   const { namespace, name } = server.metadata;

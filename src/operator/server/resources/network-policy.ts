@@ -18,8 +18,8 @@ type Peer = Json<V1NetworkPolicyPeer>;
 type Policy = NonNullable<NetworkPolicy["spec"]>;
 
 /**
- * One for the relay pod, one for the pods of its clean-up, of image checks and of moves, and one for those
- * that make backups, where there are some. Off: none is
+ * One for the relay pod, one for the pods of its clean-up, of image checks and of moves, and one
+ * for those that make backups, where there are some. Off: none is
  * made, and those that exist select no pod, since the operator deletes nothing; one that allows
  * everything would undo the policies of others, because policies add up.
  */
