@@ -48,21 +48,12 @@ const arrived = (count: number) =>
   until(`message ${count}`, async () => (await messages())?.includes(`${count} EXISTS`), patience);
 const chatmail = (...words: string[]) =>
   callPlugin([...words, "-n", namespace], { environment: process.env as Record<string, string> });
-/** Owner, mode, time and name of what is below a folder. */
-const listing = async () =>
-  (
-    await podOf(name).exec(
-      "relay",
-      "find",
-      "/var/lib/chatmail/mail",
-      "-path",
-      "*/cur/*",
-      "-printf",
-      "%u %g %m %t %s %P\\n",
-    )
-  )
-    .split("\n")
-    .sort();
+/** Owner, mode, time in seconds, size and name of each mail. */
+const listing = async () => {
+  const stat = ["-exec", "stat", "-c", "%U %G %a %Y %s %n", "{}", "+"];
+  const find = ["find", "/var/lib/chatmail/mail", "-path", "*/cur/*", ...stat];
+  return (await podOf(name).exec("relay", ...find)).trim().split("\n");
+};
 
 beforeAll(async () => {
   await operatorIsInstalled();
