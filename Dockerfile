@@ -105,7 +105,7 @@ COPY --from=relay-root / /
 COPY image/run-quietly image/redact.sed image/prepare-volume image/start-dovecot image/start-login image/start-postfix image/start-turn image/with-plan /opt/chatmail/
 COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/crypt.node /build/lua/auth.lua /opt/chatmail/
 COPY --from=tools /build/lib25_delivered_plugin.so /usr/lib/dovecot/modules/
-COPY dist/package.json dist/relay*.js* dist/expire.js* dist/users.js* dist/import.js* dist/backup.js* dist/render.js* /opt/chatmail/
+COPY dist/package.json dist/relay*.js* dist/expire.js* dist/users.js* dist/import.js* dist/move.js* dist/backup.js* dist/render.js* /opt/chatmail/
 COPY dist/licences.txt /usr/share/doc/chatmail-operator/
 USER 5000:5000
 ENTRYPOINT ["/usr/local/bin/node", "/opt/chatmail/relay.js"]

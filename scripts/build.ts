@@ -32,6 +32,7 @@ export const bundles = {
   backup: "src/main/backup.ts",
   users: "src/main/users.ts",
   import: "src/main/import.ts",
+  move: "src/main/move.ts",
   render: "src/main/render.ts",
 } as const;
 

@@ -43,7 +43,7 @@ const recipe = "2";
 /** Which bundles each image has. */
 export const inside: Record<Target, readonly (keyof typeof bundles)[]> = {
   operator: ["operator"],
-  relay: ["relay", "relay-hash", "expire", "users", "import", "backup", "render"],
+  relay: ["relay", "relay-hash", "expire", "users", "import", "move", "backup", "render"],
 };
 
 export async function buildImages(options: { progress?: Progress } = {}): Promise<Images> {

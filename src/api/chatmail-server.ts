@@ -3,7 +3,7 @@
  * the CRD.
  */
 import { z } from "zod";
-import { sizeNotGreater, unchanged, withRules } from "./rules.ts";
+import { sizeNotGreater, withRules } from "./rules.ts";
 import { objectName } from "./schema.ts";
 import { Accounts } from "./spec/accounts.ts";
 import { Backup } from "./spec/backup.ts";
@@ -67,7 +67,6 @@ export const ChatmailServerSpec = withRules(
     ...serverGroups,
   }),
   ...groupRules,
-  unchanged("storage.storageClassName", "storage.storageClassName can't be changed: the volume exists"),
 ).describe(
   "Desired state of the relay. Every field except domain may be left out: it then has the value of the fleet (fleetRef), of the operator's configuration (serverDefaults), or else the built-in value, which suits a public relay.",
 );

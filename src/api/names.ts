@@ -92,6 +92,9 @@ export const eraseJobPrefix = (server: string) => `${server}-erase-`;
 export const eraseJobName = ({ name, uid }: { name: string; uid: string }) =>
   `${eraseJobPrefix(name)}${uid.slice(0, 8)}`;
 
+/** Of the jobs that copy a volume; a digest of what is copied follows. */
+export const moveJobPrefix = (server: string) => `${server}-move-`;
+
 /**
  * On a ChatmailServer whose deletion has to do more than Kubernetes does by itself, until that is
  * done.
@@ -153,6 +156,18 @@ export const annotations = {
   update: `${group}/update`,
   /** On a ChatmailServer, by a person: any new value tries the revision that failed again. */
   retryUpdate: `${group}/retry-update`,
+  /**
+   * On a ChatmailServer, by `kubectl chatmail move-volume`: the claim that is to have the
+   * mailboxes, and a word that starts a failed copy again. The jobs that copy carry it, too.
+   */
+  moveVolume: `${group}/move-volume`,
+  /**
+   * On a volume claim: UID of the claim that it is a copy of, or has taken over from. With a number
+   * it is no longer a copy that may be unfinished.
+   */
+  copyOf: `${group}/copy-of`,
+  /** On a volume claim: the one with the highest number has the mailboxes of the server. */
+  volumeNumber: `${group}/volume-number`,
   /** On the Secret of a certificate that is ordered by ACME: the order, and what was refused. */
   acmeOrder: `${group}/acme-order`,
   /** On a volume claim or Secret that may outlive its server: the domain that it belongs to. */

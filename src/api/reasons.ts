@@ -81,6 +81,12 @@ export const reasons = {
     who: "needs edit",
     meaning: "the volume can't grow to the size of the spec; it is used as it is, and the size may be taken back",
   },
+  VolumeMoving: { who: "moving", withinMinutes: 1440, meaning: "the volume is being moved to another claim" },
+  VolumeMoveFailed: {
+    who: "needs person",
+    aside: true,
+    meaning: "the volume could not be moved; the mailboxes stay on the one that they are on",
+  },
   VolumeLost: {
     who: "needs person",
     meaning: "the volume with the mailboxes no longer exists or was replaced; no empty one takes its place",

@@ -14,6 +14,7 @@ import { expire } from "./verbs/expire.ts";
 import { import_ } from "./verbs/import.ts";
 import { invite } from "./verbs/invite.ts";
 import { logs } from "./verbs/logs.ts";
+import { moveVolume } from "./verbs/move-volume.ts";
 import { pause } from "./verbs/pause.ts";
 import { queue } from "./verbs/queue.ts";
 import { report } from "./verbs/report.ts";
@@ -41,6 +42,7 @@ export const verbs: readonly Verb[] = [
   expire,
   backup,
   restore,
+  moveVolume,
   pause,
   resume,
   restart,

@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 
 /** A file, or the names in a folder: survives a power cut when this resolves. */
-export async function syncToDisk(path: string): Promise<void> {
+export async function syncToDisk(path: string | Buffer): Promise<void> {
   const opened = await open(path, "r");
   try {
     await opened.sync();

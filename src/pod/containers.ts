@@ -18,7 +18,8 @@ import { turnConfigFile, turnSecretFile } from "./turn.ts";
  * `invites`: the Secret of invites, `appVersions`: the user's ConfigMap of app versions; both
  * read-only, and empty without one. `backups`: the volume for backups.
  * `acmeAccount`: the Secret of the account, `ageIdentity`: that with the key that opens a backup;
- * both read-only, and empty without one.
+ * both read-only, and empty without one. `wholeData`: all of the volume, read-only; `copy`: another
+ * one that it is copied to.
  */
 export type RelayMount =
   | { from: "plan"; at: string }
@@ -33,6 +34,8 @@ export type RelayMount =
   | { from: "acmeAccount"; at: string }
   | { from: "ageIdentity"; at: string }
   | { from: "data"; subPath: VolumeFolder; at: string; readOnly?: true }
+  | { from: "wholeData"; at: string }
+  | { from: "copy"; at: string }
   | { from: "scratch"; name: string; at: string; inMemory?: true };
 
 /** Of these, each domain has its own, in a folder with its name below `at`. */
@@ -297,6 +300,30 @@ export const eraseContainers: readonly RelayContainer[] = [
     ports: [],
   },
 ];
+
+/**
+ * Copies the volume to another one. Root, since the files are of several users; it reads nothing
+ * but files.
+ */
+export const moveContainer = (pass: MovePass): RelayContainer => ({
+  name: "move",
+  command: [programs.node, programs.move, pass],
+  uid: 0,
+  gid: 0,
+  capabilities: ["CHOWN", "DAC_OVERRIDE", "FOWNER"],
+  env: {},
+  mounts: [
+    { from: "wholeData", at: folders.moveFrom },
+    { from: "copy", at: folders.moveTo },
+  ],
+  ports: [],
+});
+
+/** Exit code of a copy that another try can't make better. */
+export const moveHasNoHope = 3;
+
+/** `first`: while the relay runs. `rest`: what has changed since, while it does not. */
+export type MovePass = "first" | "rest";
 
 /** The daily clean-up: a job of its own beside the pod, on the same volume. */
 export const expiryContainer: RelayContainer = {

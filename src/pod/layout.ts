@@ -50,6 +50,9 @@ export const folders = {
   acmeAccount: "/etc/chatmail/acme-account",
   /** A Secret: the key that opens a backup. */
   ageIdentity: "/etc/chatmail/age-identity",
+  /** A volume that is moved, and the one that it is copied to. */
+  moveFrom: "/var/lib/chatmail/from",
+  moveTo: "/var/lib/chatmail/to",
   run: "/run/chatmail",
   /** Made by the relay daemon; a file for each domain, named as it. */
   servedTls: "/run/chatmail/tls",
@@ -188,6 +191,8 @@ export const programs = {
   users: "/opt/chatmail/users.js",
   /** Takes accounts and mail of another relay, by exec. */
   import: "/opt/chatmail/import.js",
+  /** Copies a volume to another one. */
+  move: "/opt/chatmail/move.js",
   /** Renders the configuration of one program from the plan: configure.ts. */
   render: "/opt/chatmail/render.js",
   /** Starts a program with addresses taken out of what it logs: `run-quietly PROGRAM ARG…`. */

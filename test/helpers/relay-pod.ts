@@ -594,6 +594,8 @@ export function volumeOf(mount: RelayMount, folder: string, diskOf: (part: strin
       return `${join(folder, mount.from)}:${mount.at}:ro`;
     case "run":
     case "backups":
+    case "wholeData":
+    case "copy":
       return `${join(folder, mount.from)}:${mount.at}`;
     case "data": {
       const disk = diskOf(mount.subPath);

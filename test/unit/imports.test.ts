@@ -62,6 +62,7 @@ const mayUseInRelay: Record<string, readonly string[]> = {
   expire: ["accounts", "metadata", "tools"],
   users: ["accounts", "tools"],
   import: ["accounts", "metadata", "tools"],
+  move: ["tools"],
   filter: ["accounts", "mime", "probe", "wire", "tools"],
   order: [],
   metadata: ["accounts", "wire", "tools"],

@@ -10,7 +10,9 @@ export const Storage = withRules(
   z.object({
     size: size({ name: "size", atLeast: "100Mi", atMost: "100Ti" })
       .default("10Gi")
-      .describe("Size of the volume for mailboxes and the queue. A volume that exists becomes larger, never smaller."),
+      .describe(
+        "Size of the volume for mailboxes and the queue. A volume that exists becomes larger, and smaller by kubectl chatmail move-volume alone.",
+      ),
     reservedForMailboxes: size({ name: "reservedForMailboxes", atLeast: "1Mi", atMost: "100Ti" })
       .optional()
       .describe(
@@ -18,7 +20,9 @@ export const Storage = withRules(
       ),
     storageClassName: objectName("storageClassName")
       .optional()
-      .describe("StorageClass of the volume. Default: the cluster's."),
+      .describe(
+        "StorageClass of the volume. Default: the cluster's. A volume that exists keeps its class until kubectl chatmail move-volume.",
+      ),
     annotations: entries({ atMost: 50, valueMaxLength: 1024 })
       .optional()
       .describe(

@@ -71,9 +71,9 @@ async function labelsOf(session: Session, name: string) {
   return found?.metadata.labels ?? {};
 }
 
-async function storageOf(session: Session, { metadata: { namespace, name } }: WrittenServer) {
+async function storageOf(session: Session, { metadata: { namespace, name }, status }: WrittenServer) {
   const client = await session.client();
-  const at = { namespace, name: childNames(name).volumeClaim };
+  const at = { namespace, name: status?.storage?.claimName ?? childNames(name).volumeClaim };
   const claim = await client.get<VolumeClaim>(resources.volumeClaim, at, session.signal);
   if (!claim) throw new Error(`there is no volume claim ${at.name}`);
   const className = claim.spec?.storageClassName;

@@ -159,7 +159,7 @@ export async function keepAccount(
   return true;
 }
 
-async function applyChildren(
+export async function applyChildren(
   server: ChatmailServer,
   children: readonly DesiredChild[],
   done: Done,
@@ -263,10 +263,14 @@ export function refuseKeptOfOthers(server: ChatmailServer, { identity }: Seen, w
 }
 
 /** Also what this server would not write now, such as invites that are there: it would use them. */
-function keptUnderTheName(server: ChatmailServer, { stores }: Pick<World, "stores">) {
+function keptUnderTheName(
+  server: ChatmailServer,
+  { stores, claimsByServer }: Pick<World, "stores" | "claimsByServer">,
+) {
   const { namespace, name } = server.metadata;
   return [
     stores.volumeClaims.get(namespace, childNames(name).volumeClaim),
+    ...claimsByServer.get(`${namespace}/${name}`),
     ...identityNames.map((each) => stores.secrets.get(namespace, secretNameOf(server, each))),
   ];
 }

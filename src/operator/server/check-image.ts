@@ -48,7 +48,7 @@ async function outcomeOf(wanted: Job, server: ChatmailServer, world: World, sign
   const outcome: CheckOutcome = job ? checkOutcome(job, pod, world.now()) : { state: "pending" };
   if (job && outcome.state === "interrupted") {
     const since = Date.parse(job.metadata.creationTimestamp ?? "");
-    if (world.now().getTime() - since >= againMs) await retire(job, world, signal);
+    if (world.now().getTime() - since >= againMs) await retireJob(job, world, signal);
   }
   if (pod || outcome.state !== "pending") return outcome;
   // the job's controller retries for ever, and says so in an event alone
@@ -87,10 +87,11 @@ export async function retireChecks(
   world: World,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const job of checksOf(server, world)) if (job.metadata.name !== unless) await retire(job, world, signal);
+  for (const job of checksOf(server, world)) if (job.metadata.name !== unless) await retireJob(job, world, signal);
 }
 
-async function retire({ metadata, spec }: LiveJob, world: World, signal: AbortSignal): Promise<void> {
+/** It ends, and the cluster removes it. */
+export async function retireJob({ metadata, spec }: LiveJob, world: World, signal: AbortSignal): Promise<void> {
   if (spec?.ttlSecondsAfterFinished === 0 || metadata.deletionTimestamp) return;
   const { namespace, name } = metadata;
   const patch = { spec: { activeDeadlineSeconds: 1, ttlSecondsAfterFinished: 0 } };

@@ -1,15 +1,17 @@
 /** Which objects a server needs. Pure. */
 import type { ChatmailServer } from "../../api/chatmail-server.ts";
-import { childNames } from "../../api/names.ts";
+import { annotations, childNames } from "../../api/names.ts";
 import type { Reason } from "../../api/reasons.ts";
-import { resources } from "../../kube/kinds.ts";
+import { type CronJob, resources } from "../../kube/kinds.ts";
 import type { KubeObject, Resource } from "../../kube/object.ts";
 import { certificates } from "../cert-manager.ts";
 import { dnsEndpoints, kindIsMissing } from "../external-dns.ts";
 import { isOfEarlier } from "../identity/secret.ts";
 import type { Concern, Problem } from "../problem.ts";
+import { nextNumber } from "./claims.ts";
 import { domainRecords } from "./domain-records.ts";
 import { isEnding, isLost, keyMemory, servesLostVolume } from "./losses.ts";
+import { moveOf, stopsJobs, stopsRelay } from "./move.ts";
 import { podInputs } from "./pod-inputs.ts";
 import { podPlan } from "./pod-plan.ts";
 import { podWaitsFor } from "./pod-waits.ts";
@@ -24,6 +26,7 @@ import { expiryCronJob } from "./resources/expiry-cron-job.ts";
 import { lastCertificate } from "./resources/last-certificate.ts";
 import { networkPolicies } from "./resources/network-policy.ts";
 import { planConfigMap } from "./resources/plan-config-map.ts";
+import { onClaim } from "./resources/pod.ts";
 import { mailService } from "./resources/service.ts";
 import { statefulSet } from "./resources/stateful-set.ts";
 import { volumeClaim, volumeSizes } from "./resources/volume-claim.ts";
@@ -96,9 +99,10 @@ function claimOf(server: ChatmailServer, seen: Seen): DesiredChild[] {
   const { wanted, existing, capacity = existing } = volumeSizes(server, claim);
   const isRecorded =
     claim?.spec?.volumeName !== undefined && claim.spec.volumeName === server.status?.storage?.volumeName;
+  const common = { name: seen.claimName, existing: claim, dkimFingerprint, marks: marksOf(server, seen) };
   const child: DesiredChild = {
     resource: resources.volumeClaim,
-    object: volumeClaim(server, { size: wanted, existing: claim, dkimFingerprint }),
+    object: volumeClaim(server, { ...common, size: wanted }),
     concern: "StorageReady",
     ...(isRecorded && { adopts: claim.metadata.uid }),
   };
@@ -106,11 +110,30 @@ function claimOf(server: ChatmailServer, seen: Seen): DesiredChild[] {
   const says = (refusal: string) =>
     `the volume keeps its ${capacity} and is not changed to ${wanted}: ${refusal}. Set storage.size back, or let the StorageClass allow it (allowVolumeExpansion)`;
   const otherwise = {
-    object: volumeClaim(server, { size: existing, existing: claim, dkimFingerprint }),
+    object: volumeClaim(server, { ...common, size: existing }),
     reason: "ResizeRefused",
     says,
   } as const;
   return [{ ...child, otherwise }];
+}
+
+/** Of the claim in use: those that it has; one that is created in another's place is the newest. */
+function marksOf(server: ChatmailServer, { volumeClaim: claim, claimName, otherClaims = [] }: Seen) {
+  const first = childNames(server.metadata.name).volumeClaim;
+  const { [annotations.volumeNumber]: number, [annotations.copyOf]: copyOf } = claim?.metadata.annotations ?? {};
+  const isFirst = (claimName ?? first) === first && nextNumber(server, otherClaims) === 1;
+  const next = isFirst ? undefined : String(nextNumber(server, otherClaims));
+  const wanted = number ?? next;
+  return {
+    ...(wanted !== undefined && { [annotations.volumeNumber]: wanted }),
+    ...(copyOf !== undefined && { [annotations.copyOf]: copyOf }),
+  };
+}
+
+/** The claim that the volume is moved to, until it is in use. It has what the spec says. */
+export function copyClaim(server: ChatmailServer, { volumeClaim: from }: Seen, name: string): DesiredChild[] {
+  const marks = { [annotations.copyOf]: from?.metadata.uid ?? "" };
+  return [{ resource: resources.volumeClaim, object: volumeClaim(server, { name, marks }), concern: "StorageReady" }];
 }
 
 /**
@@ -130,10 +153,15 @@ export function podChildren(
   // what shares the volume is of one version
   const image = (template && imageOf(template)) ?? targetImage;
   const names = childNames(server.metadata.name);
-  const after = [`ConfigMap ${names.planConfigMap}`, `PersistentVolumeClaim ${names.volumeClaim}`];
+  const { claimName = names.volumeClaim } = seen;
+  const after = [`ConfigMap ${names.planConfigMap}`, `PersistentVolumeClaim ${claimName}`];
   const setOf = (of: Rendered, replicas: 0 | 1): DesiredChild => ({
     resource: resources.statefulSet,
-    object: statefulSet(server, { template: of.revision.template, rendered: renderedText(of), replicas }),
+    object: statefulSet(server, {
+      template: onClaim(of.revision.template, claimName),
+      rendered: renderedText(of),
+      replicas,
+    }),
     concern: "PodReady",
     after: replicas === 0 ? [] : after,
   });
@@ -145,24 +173,29 @@ export function podChildren(
   const waits = podWaitsFor(server, seen).length > 0;
   // a server that has never run has nothing that could expire
   const expires = !waits || seen.statefulSet !== undefined;
+  const move = moveOf(server, seen);
+  const jobPlan = { ...podPlan(server, inputs, image), claimName };
+  // a job must not change what is being copied
+  const held = (of: CronJob): CronJob =>
+    stopsJobs(move) && of.spec ? { ...of, spec: { ...of.spec, suspend: true } } : of;
   const job: DesiredChild = {
     resource: resources.cronJob,
-    object: expiryCronJob(podPlan(server, inputs, image)),
+    object: held(expiryCronJob(jobPlan)),
     concern: "ExpiryHealthy",
     after,
   };
   const savesOrSaved = backupTarget(server.spec.backup) !== undefined || seen.backup?.cronJob !== undefined;
   const backup: DesiredChild[] = savesOrSaved
-    ? [{ ...job, object: backupCronJob(podPlan(server, inputs, image)), concern: "BackupReady" }]
+    ? [{ ...job, object: held(backupCronJob(jobPlan)), concern: "BackupReady" }]
     : [];
   const drills = savesOrSaved && (server.spec.backup.drill !== undefined || seen.backup?.drill?.cronJob !== undefined);
   const drill: DesiredChild[] = drills
-    ? [{ resource: job.resource, object: backupDrillCronJob(podPlan(server, inputs, image)), concern: "BackupReady" }]
+    ? [{ resource: job.resource, object: held(backupDrillCronJob(jobPlan)), concern: "BackupReady" }]
     : [];
   // the claim says which key there is, so it comes after the keys
   return [
     ...claimOf(server, seen),
-    ...(waits || !pod ? [] : [setOf(pod, 1)]),
+    ...(waits || !pod ? [] : [setOf(pod, stopsRelay(move) ? 0 : 1)]),
     ...(expires ? [job, ...backup, ...drill] : []),
   ];
 }

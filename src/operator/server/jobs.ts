@@ -1,10 +1,14 @@
 /** What is read of the Jobs of a server. */
-import { eraseJobPrefix, labels } from "../../api/names.ts";
+import { eraseJobPrefix, labels, moveJobPrefix } from "../../api/names.ts";
 import type { LiveJob } from "./live.ts";
 
 /** It deletes the mail of a server that was deleted, and not what is old. */
 export const isEraseJob = ({ metadata }: LiveJob): boolean =>
   metadata.name.startsWith(eraseJobPrefix(metadata.labels?.[labels.server] ?? ""));
+
+/** It copies the volume to another one. */
+export const isMoveJob = ({ metadata }: LiveJob): boolean =>
+  metadata.name.startsWith(moveJobPrefix(metadata.labels?.[labels.server] ?? ""));
 
 export const isComplete = (job: LiveJob): boolean => has(job, "Complete");
 export const isFailed = (job: LiveJob): boolean => has(job, "Failed");

@@ -11,6 +11,7 @@ import { type DkimKeys, knowsKey, requiredKey } from "../identity/dkim.ts";
 import { recordedFingerprint } from "../identity/recorded.ts";
 import { isOfEarlier } from "../identity/secret.ts";
 import type { Problem } from "../problem.ts";
+import { isMovedFrom } from "./claims.ts";
 import type { LivePod, LiveVolumeClaim } from "./live.ts";
 import type { Seen } from "./seen.ts";
 
@@ -24,7 +25,7 @@ export interface Loss extends Problem {
 /** What was there and is missing or another now, unless its loss was accepted. */
 export function lossesIn(server: ChatmailServer, seen: Seen): Loss[] {
   const accepted = acceptedNow(server);
-  const found = [volumeLoss(server, seen.volumeClaim), keyLoss(server, seen)];
+  const found = [volumeLoss(server, seen), keyLoss(server, seen)];
   return found.filter((loss) => loss !== undefined).filter(({ of }) => !accepted.includes(of));
 }
 
@@ -35,17 +36,19 @@ export const isLost = (of: Losable, server: ChatmailServer, seen: Seen): boolean
 export const isEnding = (claim: LiveVolumeClaim | undefined): boolean =>
   claim?.metadata.deletionTimestamp !== undefined;
 
-function volumeLoss(server: ChatmailServer, claim: LiveVolumeClaim | undefined): Loss | undefined {
+function volumeLoss(server: ChatmailServer, { volumeClaim: claim, claimName }: Seen): Loss | undefined {
   const { claimUID, volumeName } = server.status?.storage ?? {};
   // one that was never bound has never held anything
   if (claimUID === undefined || volumeName === undefined) return undefined;
-  const name = childNames(server.metadata.name).volumeClaim;
+  const name = claimName ?? childNames(server.metadata.name).volumeClaim;
   const restore = `Restore it: a claim ${name} with volumeName: ${volumeName} is used again, and so is any other one when you accept the loss: ${acceptCommand(server, "volume")}`;
   if (!claim) {
     const message = `claim ${name} with the mailboxes (volume ${volumeName}) no longer exists, and no empty one is created in its place. ${restore}`;
     return { of: "volume", reason: "VolumeLost", message };
   }
   if (claim.metadata.uid === claimUID || claim.spec?.volumeName === volumeName) return undefined;
+  // the operator has copied the mailboxes, and swapped the claims
+  if (isMovedFrom(claim, claimUID)) return undefined;
   const now = claim.spec?.volumeName ?? "no volume yet";
   const message = `claim ${name} was replaced: it had volume ${volumeName} with the mailboxes, and has ${now}. The relay does not run on it. ${restore}`;
   return { of: "volume", reason: "VolumeLost", message };

@@ -8,9 +8,11 @@ import { resources } from "../../kube/kinds.ts";
 import { keyOf } from "../../kube/object.ts";
 import { readIdentities } from "../identity/read.ts";
 import type { ServedStatus } from "../tasks/served.ts";
+import { claimNameOf } from "./claims.ts";
 import { expiryCounts } from "./expiry-counts.ts";
-import { hasEnded, isEraseJob } from "./jobs.ts";
+import { hasEnded, isEraseJob, isMoveJob } from "./jobs.ts";
 import type { LiveEvent, LivePod } from "./live.ts";
+import { moveProblem } from "./move-report.ts";
 import { isBackupJob, observeBackup } from "./observe-backup.ts";
 import { observeCertificate } from "./observe-certificate.ts";
 import { observeDns } from "./observe-dns.ts";
@@ -25,7 +27,9 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
   const { stores } = world;
   const { namespace, name } = server.metadata;
   const names = childNames(name);
-  const volumeClaim = await claimAt(server, world, signal);
+  const claims = world.claimsByServer.get(`${namespace}/${name}`);
+  const claimName = claimNameOf(server, claims);
+  const volumeClaim = await claimAt(server, claimName, world, signal);
   const pod = stores.pods.get(namespace, names.pod);
   const statefulSet = stores.statefulSets.get(namespace, names.statefulSet);
   const lastWords = (kind: string, about: string) => lastEvent(world, { namespace, kind, name: about });
@@ -40,6 +44,10 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
     dns: await observeDns(server, world, signal),
     dnsConfigMap: stores.configMaps.get(namespace, names.dnsConfigMap),
     volumeClaim,
+    claimName,
+    otherClaims: claims.filter(({ metadata }) => metadata.name !== claimName),
+    moveJobs: jobs.filter(isMoveJob),
+    moveProblem: moveProblem(world.podsByServer.get(`${namespace}/${name}`)),
     service: stores.services.get(namespace, names.service),
     statefulSet,
     pod,
@@ -50,13 +58,17 @@ export async function observe(server: ChatmailServer, world: World, signal: Abor
       (policy) => stores.networkPolicies.get(namespace, policy) ?? [],
     ),
     jobs: jobs.filter(
-      (job) => !isEraseJob(job) && !isBackupJob(job) && job.metadata.labels?.[labels.component] !== checkComponent,
+      (job) =>
+        !isEraseJob(job) &&
+        !isBackupJob(job) &&
+        !isMoveJob(job) &&
+        job.metadata.labels?.[labels.component] !== checkComponent,
     ),
     backup: observeBackup(server, world),
     expiryCounts: expiryCounts(world.podsByServer.get(`${namespace}/${name}`)),
     erasing: jobs.find((job) => isEraseJob(job) && !hasEnded(job))?.metadata.name,
     ...(volumeClaim?.status?.phase === "Pending" && {
-      claimEvent: lastWords("PersistentVolumeClaim", names.volumeClaim),
+      claimEvent: lastWords("PersistentVolumeClaim", claimName),
     }),
     ...(statefulSet && !pod && { setEvent: lastWords("StatefulSet", names.statefulSet) }),
     ...(pod && !isReady(pod) && { podEvent: warningAbout(pod, world) }),
@@ -71,9 +83,8 @@ const servedBy = (pod: LivePod, served: ServedStatus | undefined) =>
  * Where the status remembers one, the API server itself is asked before it counts as lost: the
  * watch may be behind, and one that a person restored may lack our labels.
  */
-async function claimAt({ metadata, status }: ChatmailServer, world: World, signal: AbortSignal) {
+async function claimAt({ metadata, status }: ChatmailServer, name: string, world: World, signal: AbortSignal) {
   const { namespace } = metadata;
-  const name = childNames(metadata.name).volumeClaim;
   const watched = world.stores.volumeClaims.get(namespace, name);
   if (watched || status?.storage?.claimUID === undefined) return watched;
   return world.client.get(resources.volumeClaim, { namespace, name }, signal);

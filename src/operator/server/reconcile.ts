@@ -23,6 +23,7 @@ import {
   waitingChanges,
 } from "./act.ts";
 import { lossesIn } from "./losses.ts";
+import { moveVolume } from "./move-volume.ts";
 import { observe } from "./observe.ts";
 import { wantedCertificate } from "./observe-acme.ts";
 import { askIssuerAgainMs } from "./observe-cert-manager.ts";
@@ -177,6 +178,7 @@ async function serve(server: ResolvedServer, world: World, log: Log, signal: Abo
     if (made) seen = await observe(server, world, signal);
     seen = await rotateKeys(server, seen, done, world, signal);
     await applyDomain(server, seen, done, world, signal);
+    if (isManaged && (await moveVolume(server, seen, done, world, signal))) seen = await observe(server, world, signal);
     if (isManaged) turn = await applyPod(server, seen, done, world, signal);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;

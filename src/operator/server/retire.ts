@@ -16,6 +16,7 @@ import { planFile } from "../../pod/layout.ts";
 import { planHash } from "../../pod/plan-files.ts";
 import { isMadeFor } from "../identity/secret.ts";
 import type { Problem } from "../problem.ts";
+import { claimNameOf } from "./claims.ts";
 import { type Ending, nextStep, type Step } from "./ending.ts";
 import { extrasOf } from "./extras.ts";
 import { isComplete, isFailed } from "./jobs.ts";
@@ -215,7 +216,7 @@ async function stepOf(
   const set = world.stores.statefulSets.get(namespace, names.statefulSet);
   const status = pod && world.relays.of(pod);
   const report = status && "report" in status ? status.report : undefined;
-  const at = { namespace, name: names.volumeClaim };
+  const at = { namespace, name: claimInUse(live, world) };
   const hasVolume = policy === "RetainIdentity" && (await world.client.get(resources.volumeClaim, at, signal));
   const closing = closingHash(world.stores.configMaps.get(namespace, names.planConfigMap)?.data?.[planFile]);
   const job = world.stores.jobs.get(namespace, eraseJobName({ name, uid }));
@@ -274,7 +275,8 @@ async function stopPods({ metadata }: LiveServer, { world, signal }: Retiring): 
 
 async function startErasing(server: ResolvedServer, { world, log, signal }: Retiring): Promise<void> {
   const image = server.spec.image.reference ?? world.relayImage;
-  const job = eraseJob({ server, image, tlsSecretName: "", secretsHash: "", extras: extrasOf(server, []) });
+  const claimName = claimInUse(server, world);
+  const job = eraseJob({ server, image, tlsSecretName: "", secretsHash: "", extras: extrasOf(server, []), claimName });
   try {
     world.stores.jobs.wrote(await world.client.create(resources.job, job, signal));
     log.info({ job: job.metadata.name }, "deleting the mail");
@@ -294,8 +296,12 @@ async function settleOwner(
 ): Promise<void> {
   const { namespace, name } = live.metadata;
   const names = childNames(name);
+  const inUse = claimInUse(live, world);
+  const claims = world.claimsByServer.get(`${namespace}/${name}`).map(({ metadata }) => metadata.name);
+  // copies, and claims that were in use before: their mail must not outlive the server either
+  const besides = claims.filter((each) => each !== inUse);
   const kept: readonly (readonly [Resource, string])[] = [
-    [resources.volumeClaim, names.volumeClaim],
+    ...[inUse, ...besides].map((each) => [resources.volumeClaim, each] as const),
     ...[names.tlsSecret, names.dkimSecret, names.invitesSecret, names.turnSecret].map(
       (each) => [resources.secret, each] as const,
     ),
@@ -306,7 +312,8 @@ async function settleOwner(
     if (!object || !isOfServer(live, object)) continue;
     const owners = object.metadata.ownerReferences ?? [];
     const others = owners.filter(({ kind }) => kind !== chatmailServer.kind);
-    const wanted = policy === "Delete" ? [...others, ownerOf(live)] : others;
+    const isCopy = resource === resources.volumeClaim && each !== inUse && policy !== "Retain";
+    const wanted = policy === "Delete" || isCopy ? [...others, ownerOf(live)] : others;
     if (wanted.length === owners.length && wanted.every(({ uid }) => owners.some((owner) => owner.uid === uid)))
       continue;
     const { resourceVersion } = object.metadata;
@@ -321,6 +328,9 @@ function isOfServer(live: LiveServer, object: KubeObject): boolean {
   return isMadeFor(live, object) && (domain === undefined || domain === live.spec.domain);
 }
 
+const claimInUse = (live: LiveServer, { claimsByServer }: World): string =>
+  claimNameOf(live, claimsByServer.get(`${live.metadata.namespace}/${live.metadata.name}`));
+
 /** Objects may vanish under our hands. */
 async function unlessGone(write: () => Promise<unknown>): Promise<void> {
   try {
@@ -333,7 +343,7 @@ async function unlessGone(write: () => Promise<unknown>): Promise<void> {
 /** At the server, for whoever looks why it is gone. */
 function tell(live: LiveServer, step: Step, policy: ReclaimPolicy, world: World): void {
   const { says, warning } = { warning: undefined, ...step };
-  const claim = childNames(live.metadata.name).volumeClaim;
+  const claim = claimInUse(live, world);
   const left = warning !== undefined && policy === "RetainIdentity" && step.is === "letGo";
   const cure = `mail is left in claim ${claim}: delete the claim if nobody needs the accounts`;
   if (warning !== undefined)

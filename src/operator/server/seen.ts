@@ -119,7 +119,16 @@ export interface Seen {
   dns?: SeenDns | undefined;
   /** The records of the domain as text. */
   dnsConfigMap?: ConfigMap | undefined;
+  /** That in use. */
   volumeClaim?: LiveVolumeClaim | undefined;
+  /** Its name, also where it does not exist. */
+  claimName?: string;
+  /** Claims of this server that are not in use: copies, and those that were in use before. */
+  otherClaims?: readonly LiveVolumeClaim[];
+  /** Jobs that copy the volume to another claim. */
+  moveJobs?: readonly LiveJob[];
+  /** Why the newest copy ended early. */
+  moveProblem?: string | undefined;
   service?: LiveService | undefined;
   statefulSet?: LiveStatefulSet | undefined;
   pod?: LivePod | undefined;

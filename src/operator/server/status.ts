@@ -27,7 +27,7 @@ import { queueVerdict } from "./verdicts/queue.ts";
 import { recordsIn } from "./verdicts/records.ts";
 import { certificateIn, servedDeadlines, servedIsValid, servedVerdict } from "./verdicts/served.ts";
 import { sourceIsHidden } from "./verdicts/source-addresses.ts";
-import { resizeIsPossible, resizing, storageOf, storageVerdict, volumeIsNoCause } from "./verdicts/storage.ts";
+import { moving, resizeIsPossible, resizing, storageOf, storageVerdict, volumeIsNoCause } from "./verdicts/storage.ts";
 import { restVerdict, upToDateVerdict } from "./verdicts/up-to-date.ts";
 import { relayOf } from "./verdicts/update.ts";
 import { websiteVerdict } from "./verdicts/website.ts";
@@ -157,7 +157,7 @@ function readyVerdicts(judged: Judged, now: Date): Record<string, Verdict> {
 /** The relay serves, but not yet all that the spec says. */
 function unfinishedIn(server: ChatmailServer, seen: Seen): Problem[] {
   const { status, reason, message } = upToDateVerdict(server, seen);
-  const growth = resizing(server, seen);
+  const growth = moving(server, seen) ?? resizing(server, seen);
   return [...(status === "False" && !isAside(reason) ? [{ reason, message }] : []), ...(growth ? [growth] : [])];
 }
 

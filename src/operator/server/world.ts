@@ -113,6 +113,7 @@ export interface World {
   /** By the key of their server. */
   jobsByServer: Index<LiveJob>;
   podsByServer: Index<LivePod>;
+  claimsByServer: Index<LiveVolumeClaim>;
   /** What the relay pods report of themselves. */
   relays: RelayStatuses;
   /** Who is updated when. */
@@ -313,6 +314,7 @@ export function makeWorld(options: {
     rsaKeys: new ReadyKeys({ make: makeRsaKey }),
     jobsByServer: byLabel(stores.jobs, labels.server),
     podsByServer: byLabel(stores.pods, labels.server),
+    claimsByServer: byLabel(stores.volumeClaims, labels.server),
   };
 }
 

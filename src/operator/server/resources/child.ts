@@ -3,7 +3,7 @@ import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { annotations, apiVersion, chatmailServer, keepAnnotations, labels, shownLabels } from "../../../api/names.ts";
 import type { ObjectMeta } from "../../../kube/object.ts";
 
-export type Component = "relay" | "expiry" | "check" | "backup" | "drill";
+export type Component = "relay" | "expiry" | "check" | "backup" | "drill" | "move";
 
 /** What selects the pods of a component; part of a StatefulSet forever. */
 export function selectorLabels(server: ChatmailServer, component: Component): Record<string, string> {

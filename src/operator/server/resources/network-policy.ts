@@ -18,8 +18,8 @@ type Peer = Json<V1NetworkPolicyPeer>;
 type Policy = NonNullable<NetworkPolicy["spec"]>;
 
 /**
- * One for the relay pod, one for the pods of its clean-up and of image checks, and one for those
- * that make backups, where there are some. Off: none is
+ * One for the relay pod, one for the pods of its clean-up, of image checks and of moves, and one
+ * for those that make backups, where there are some. Off: none is
  * made, and those that exist select no pod, since the operator deletes nothing; one that allows
  * everything would undo the policies of others, because policies add up.
  */
@@ -56,7 +56,7 @@ export function networkPolicies(
   const policies = [
     of(names.networkPolicy, ["relay"], { ingress: ingressOf(server, operatorNamespace), egress: egressOf(server) }),
     // they work on the volume, and on nothing at all
-    of(names.expiryNetworkPolicy, ["expiry", "check"], {}),
+    of(names.expiryNetworkPolicy, ["expiry", "check", "move"], {}),
     ...(saves ? [of(names.backupNetworkPolicy, ["backup", "drill"], backupRules(server))] : []),
   ];
   return enabled ? policies : policies.filter(({ metadata }) => isThere(metadata.name));

@@ -4,7 +4,7 @@ import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { childNames } from "../../../api/names.ts";
 import { amountOf } from "../../../api/quantity.ts";
 import { builtInAccountSecret } from "../../../api/spec/certificate.ts";
-import type { Json } from "../../../kube/kinds.ts";
+import type { Job, Json } from "../../../kube/kinds.ts";
 import { signsMail } from "../../../mail/address.ts";
 import {
   type Extras,
@@ -30,6 +30,9 @@ export interface PodPlan {
   /** The Secret of invites must not be mounted: it may not hold any. */
   noInvites?: true | undefined;
   extras: Extras;
+  /** Of jobs: the claim with the mailboxes, where it is not the first one; and one to copy to. */
+  claimName?: string | undefined;
+  copyClaimName?: string | undefined;
 }
 
 type Container = Json<V1Container>;
@@ -106,7 +109,7 @@ function probesOf({ startup, readiness, liveness }: RelayContainer): Probes {
  */
 function resourcesOf(container: string, spec: ChatmailServer["spec"]): NonNullable<Container["resources"]> {
   // who deletes everything needs no more than who deletes what is old
-  const isExpiry = container === "expire" || container.startsWith("erase-");
+  const isExpiry = container === "expire" || container === "move" || container.startsWith("erase-");
   const isBackup = container === "restore" || container === "drill";
   const own = isBackup ? "backup" : container;
   const builtIn = builtInResources(spec)[(isExpiry ? "expire" : own) as keyof ReturnType<typeof builtInResources>];
@@ -123,6 +126,23 @@ function resourcesOf(container: string, spec: ChatmailServer["spec"]): NonNullab
   }
   return Object.keys(limits).length > 0 ? { requests, limits } : { requests };
 }
+
+/** The volume with the mailboxes. */
+const dataVolume = "data";
+
+/**
+ * The template with the mailboxes on this claim. Which claim it is stands in no revision: a pod
+ * that goes back to an earlier revision stays on the volume that is in use.
+ */
+export function onClaim<T extends PodTemplateLike>(template: T, claimName: string): T {
+  if (!template.spec) return template;
+  const volumes = template.spec.volumes?.map((volume) =>
+    volume.name === dataVolume ? { ...volume, persistentVolumeClaim: { claimName } } : volume,
+  );
+  return { ...template, spec: { ...template.spec, ...(volumes && { volumes }) } };
+}
+
+type PodTemplateLike = NonNullable<Job["spec"]>["template"];
 
 const volumeNames = {
   plan: "plan",
@@ -148,10 +168,14 @@ function mountOf(mount: RelayMount, domain: string): Json<V1VolumeMount> {
     case "run":
     case "backups":
       return { name: mount.from, mountPath: mount.at };
+    case "wholeData":
+      return { name: dataVolume, mountPath: mount.at, readOnly: true };
+    case "copy":
+      return { name: mount.from, mountPath: mount.at };
     case "data":
       return mount.readOnly
-        ? { name: "data", mountPath: mount.at, subPath: mount.subPath, readOnly: true }
-        : { name: "data", mountPath: mount.at, subPath: mount.subPath };
+        ? { name: dataVolume, mountPath: mount.at, subPath: mount.subPath, readOnly: true }
+        : { name: dataVolume, mountPath: mount.at, subPath: mount.subPath };
     case "scratch":
       return { name: mount.name, mountPath: mount.at };
   }
@@ -237,7 +261,10 @@ function volumeOf(mount: RelayMount, container: string, plan: PodPlan): Volume {
       // in memory: the served key is in it
       return { name: "run", emptyDir: { medium: "Memory", sizeLimit: runLimit } };
     case "data":
-      return { name: "data", persistentVolumeClaim: { claimName: names.volumeClaim } };
+    case "wholeData":
+      return { name: dataVolume, persistentVolumeClaim: { claimName: plan.claimName ?? names.volumeClaim } };
+    case "copy":
+      return { name: "copy", persistentVolumeClaim: { claimName: plan.copyClaimName ?? "" } };
     case "acmeAccount": {
       const secretName = server.spec.certificate.acme?.accountSecretName ?? builtInAccountSecret;
       return { name: volumeNames.acmeAccount, secret: { secretName, defaultMode: 0o440, optional: true } };

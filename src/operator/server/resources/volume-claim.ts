@@ -11,17 +11,21 @@ export function volumeClaim(
     size?: string;
     existing?: Pick<VolumeClaim, "spec"> | undefined;
     dkimFingerprint?: string | undefined;
+    /** Where it is not the first one. */
+    name?: string | undefined;
+    /** What says whose copy it is, and that it is in use (claims.ts). */
+    marks?: Readonly<Record<string, string>>;
   } = {},
 ): VolumeClaim {
   const { storage } = server.spec;
-  const { size = storage.size, existing, dkimFingerprint } = options;
-  const metadata = keptMeta(server, childNames(server.metadata.name).volumeClaim);
+  const { size = storage.size, existing, dkimFingerprint, marks } = options;
+  const metadata = keptMeta(server, options.name ?? childNames(server.metadata.name).volumeClaim);
   const more = dkimFingerprint === undefined ? {} : { [annotations.dkimFingerprint]: dkimFingerprint };
   const storageClassName = existing ? existing.spec?.storageClassName : storage.storageClassName;
   return {
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
-    metadata: { ...metadata, annotations: { ...storage.annotations, ...metadata.annotations, ...more } },
+    metadata: { ...metadata, annotations: { ...storage.annotations, ...metadata.annotations, ...more, ...marks } },
     spec: {
       accessModes: ["ReadWriteOnce"],
       resources: { requests: { storage: size } },

@@ -6,6 +6,7 @@ import type { Problem } from "../../problem.ts";
 import { localVolume } from "../cluster-words.ts";
 import type { LiveVolumeClaim } from "../live.ts";
 import { isEnding, lossesIn, storageMemory } from "../losses.ts";
+import { moveOf, stopsRelay } from "../move.ts";
 import type { Verdict } from "../progress.ts";
 import { isLarger, volumeSizes } from "../resources/volume-claim.ts";
 import type { Seen } from "../seen.ts";
@@ -15,6 +16,8 @@ import { volumeIsNearlyFull } from "./volume-room.ts";
 const volumeIsThere: Check = (seen, server) => {
   const { volumeClaim, claimEvent } = seen;
   const phase = volumeClaim?.status?.phase;
+  const move = moveOf(server, seen);
+  if (move && stopsRelay(move)) return { reason: "VolumeMoving", message: move.says };
   const [lost] = lossesIn(server, seen).filter(({ of }) => of === "volume");
   if (lost) return lost;
   if (!volumeClaim && isAtRest(server)) return notCreated(server, "volume");
@@ -51,21 +54,55 @@ export const volumeIsNoCause: Check = (seen, server, now) => {
 
 export function storageVerdict(server: ChatmailServer, seen: Seen, now: Date): Verdict {
   const problem =
-    volumeIsThere(seen, server, now) ?? resizeIsPossible(seen, server, now) ?? volumeIsNearlyFull(server, seen);
+    volumeIsThere(seen, server, now) ??
+    moveHasFailed(server, seen) ??
+    resizeIsPossible(seen, server, now) ??
+    volumeIsNearlyFull(server, seen);
   if (problem) return { status: "False", ...problem };
+  const move = moving(server, seen);
+  if (move) return { status: "True", ...move };
   const growth = resizing(server, seen);
   if (growth) return { status: "True", ...growth };
   const { capacity, existing } = volumeSizes(server, seen.volumeClaim);
   const local = localVolume(seen.volumeClaim);
+  const besides = keptBeside(server, seen);
   const where = local ? `; it is on one node only (${local})` : "";
-  if (capacity === undefined) return { status: "True", reason: "VolumeBound", message: `the volume is bound${where}` };
+  if (capacity === undefined)
+    return { status: "True", reason: "VolumeBound", message: `the volume is bound${where}${besides}` };
   const size = server.spec.storage.size;
   const smaller = isLarger(existing ?? capacity, size) ? `; storage.size is ${size}, and volumes don't shrink` : "";
+  const [wanted, has] = [server.spec.storage.storageClassName, seen.volumeClaim?.spec?.storageClassName];
+  const otherClass =
+    wanted !== undefined && wanted !== has
+      ? `; it is of class ${has ?? ""}, and kubectl chatmail move-volume moves it to class ${wanted}`
+      : "";
   return {
     status: "True",
     reason: "VolumeBound",
-    message: `the volume is bound and has ${capacity}${smaller}${where}`,
+    message: `the volume is bound and has ${capacity}${smaller}${otherClass}${where}${besides}`,
   };
+}
+
+/** The relay serves meanwhile. */
+export function moving(server: ChatmailServer, seen: Seen): Problem | undefined {
+  const move = moveOf(server, seen);
+  const isAtWork = move && !["refused", "failed"].includes(move.is);
+  return isAtWork ? { reason: "VolumeMoving", message: move.says } : undefined;
+}
+
+function moveHasFailed(server: ChatmailServer, seen: Seen): Problem | undefined {
+  const move = moveOf(server, seen);
+  return move?.is === "refused" || move?.is === "failed"
+    ? { reason: "VolumeMoveFailed", message: move.says }
+    : undefined;
+}
+
+/** What a person may delete once the move is found to be good. */
+function keptBeside({ metadata: { namespace, name } }: ChatmailServer, { otherClaims = [] }: Seen): string {
+  const kept = otherClaims.filter((claim) => !isEnding(claim));
+  if (kept.length === 0) return "";
+  const names = kept.map(({ metadata }) => metadata.name).join(", ");
+  return `; kept beside it: ${names}, until kubectl chatmail -n ${namespace} move-volume ${name} --confirm`;
 }
 
 /** What the storage driver says of a volume that is to grow. */
@@ -107,7 +144,7 @@ export function storageOf(server: ChatmailServer, seen: Seen): Pick<ChatmailServ
   const { existing, capacity } = volumeSizes(server, claim);
   return {
     storage: {
-      claimName: childNames(server.metadata.name).volumeClaim,
+      claimName: seen.claimName ?? childNames(server.metadata.name).volumeClaim,
       ...memory,
       ...(existing && { requested: existing }),
       ...(capacity && { capacity }),
