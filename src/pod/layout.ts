@@ -50,6 +50,10 @@ export const folders = {
   acmeAccount: "/etc/chatmail/acme-account",
   /** A Secret: the key that opens a backup. */
   ageIdentity: "/etc/chatmail/age-identity",
+  /** A ConfigMap or Secret: the authorities of the store for backups. */
+  storeAuthority: "/etc/chatmail/store-authority",
+  /** Another volume, with the files of a relay that is brought over. */
+  imported: "/var/lib/chatmail/imported",
   run: "/run/chatmail",
   /** Made by the relay daemon; a file for each domain, named as it. */
   servedTls: "/run/chatmail/tls",
@@ -168,6 +172,9 @@ export const reloadPipes = {
 
 /** The key in a Secret, and the file, that has secret keys of age. */
 export const ageIdentityKey = "identity";
+
+/** The file in `folders.storeAuthority`: certificates in PEM. */
+export const storeAuthorityFile = "ca.crt";
 
 /** The plan, in each of its two folders. */
 export const planFile = "plan.json";

@@ -170,4 +170,22 @@ describe.skipIf(missing !== undefined)("a relay and its backup", () => {
     ] as const)
       expect(await client.count(text)).toBe(1);
   });
+
+  test("lost again, it comes back from a file that was fetched by the plugin", async () => {
+    await ben.rpc.stopIo(ben.account);
+    await ada.say(chats.mine, "before the second loss");
+    await until("the message to wait", async () => (await mailbox(ben)) !== "", { patienceMs: patienceMs.mail });
+    const file = join(folder, "kept.age");
+    expect(await plugin("backup", name, "--to", file)).toMatch(/accounts: +2\n/);
+    await removeServer(name);
+    const restoring = () => plugin("restore", name, file, "--identity", join(folder, "age.key"));
+    expect(await restoring()).toContain("Secret kept-dkim");
+    await apply(serverObject(name, { ...spec, bootstrap: { restore: { upload: true } } }));
+    expect(await restoring()).toMatch(/^accounts of _kept\.test of \S+: 2, with \d+ files\n/);
+    await publishNames(await serverReady(name));
+    expect(await keysOf()).toEqual(keys);
+    await ben.rpc.startIo(ben.account);
+    await ben.has("before the second loss");
+    await expect(restoring()).rejects.toThrow("nothing is restored: the volume of kept has accounts already");
+  });
 });
