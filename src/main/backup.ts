@@ -19,7 +19,8 @@
  * and `stream` prints its line on standard error. `receive` takes what the plugin has decrypted,
  * into the volume of a pod that waits with `bootstrap --upload`.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
@@ -64,6 +65,10 @@ type Values = ReturnType<typeof parseArgs<{ options: typeof options; allowPositi
 /** Of a job that is stopped: what was sent so far is taken back. */
 const stopping = new AbortController();
 process.once("SIGTERM", () => stopping.abort(new Error("stopped before the end")));
+
+const everyMs = 500;
+/** Name of a file with the process that receives: the container must not end before it. */
+const receiverMark = ".restoring-pid-";
 
 /** Their container is that of another program. */
 const byExec = ["stream", "receive"];
@@ -149,9 +154,14 @@ async function stream(values: Values): Promise<object> {
 
 async function receive(values: Values): Promise<object> {
   const sent = Readable.toWeb(Readable.from(fromPieces(process.stdin), { objectMode: false }));
+  const mark = join(values.into, `${receiverMark}${process.pid}`);
+  writeFileSync(mark, "");
   const { manifest, ...counts } = await restoreMail(sent as ReadableStream<Uint8Array>, values.into, {
     domain: given(values, "domain"),
     beside: true,
+  }).catch((thrown: unknown) => {
+    rmSync(mark, { force: true });
+    throw thrown;
   });
   return { contents: manifest.contents, time: manifest.time, ...counts };
 }
@@ -184,15 +194,17 @@ async function bootstrap(values: Values): Promise<object> {
   return { restored: true, name, contents: manifest.contents, time: manifest.time, ...counts };
 }
 
-const everyMs = 500;
-
-/** Waits until `receive` has brought all of a backup. */
+/** Waits until `receive` has brought all of a backup, and has said so. */
 async function upload(mailFolder: string): Promise<object> {
   await forgetUnfinished(mailFolder);
   while (!(await moveIntoPlace(mailFolder))) {
     await wait(everyMs, stopping.signal);
     stopping.signal.throwIfAborted();
   }
+  for (const name of readdirSync(mailFolder).filter((each) => each.startsWith(receiverMark)))
+    while (existsSync(`/proc/${name.slice(receiverMark.length)}`)) await wait(everyMs, stopping.signal);
+  // whoever has run it by exec gets its exit code first
+  await wait(everyMs, stopping.signal);
   await forgetUnfinished(mailFolder);
   return { restored: true };
 }
