@@ -153,13 +153,17 @@ function newRules(before: Structural, after: Structural, areLooser: boolean): st
   return areLooser && come.length <= gone.length ? [] : come;
 }
 
-/** It holds as long as a field that did not exist before is absent. */
+/**
+ * It holds as long as a field that did not exist before is absent, or one is there that had to be.
+ */
 function isAboutNew(rule: string, before: Structural): boolean {
   return alternatives(rule).some((alternative) => {
     const absent = /^!\(?((?:has\(self[.][\w.]+\)(?: && )?)+)\)?$/.exec(alternative)?.[1];
     const fields = absent ? [...absent.matchAll(/has\(self[.]([\w.]+)\)/g)].map(([, field = ""]) => field) : [];
     const named = [...alternative.matchAll(/\bself[.]([\w.]+)/g)].map(([, field = ""]) => field);
+    const present = /^has\(self[.](\w+)\)$/.exec(alternative)?.[1];
     return (
+      (present !== undefined && (before.required ?? []).includes(present)) ||
       fields.some((field) => !hasField(before, field)) ||
       named.some((field) => !hasField(before, field) && alternative === unchanged(field, "").rule)
     );

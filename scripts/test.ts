@@ -102,8 +102,9 @@ async function prepare(suite: SuiteName): Promise<Record<string, string> | strin
   const env = { OPERATOR_IMAGE: operator.name, RELAY_IMAGE: relay.name };
   if (suite === "services") return env;
   // a test that misses it says so and is skipped
-  if (isRun("test/cluster/public.test.ts"))
-    await buildPebble(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
+  const builds = { "test/cluster/public.test.ts": buildPebble, "test/cluster/backup.test.ts": buildS3Server };
+  for (const [file, build] of Object.entries(builds))
+    if (isRun(file)) await build(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
   const isUpgraded = isRun("test/cluster/upgrade.test.ts");
   const before = isUpgraded && (await previousCommit());
   // the cluster waits while it comes up

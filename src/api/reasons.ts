@@ -401,7 +401,11 @@ export const reasons = {
   ExpiryFailed: { who: "passing", aside: true, meaning: "the last expiry run failed" },
   BackupMade: { meaning: "the last backup was made and verified" },
   BackupNotYetMade: { who: "moving", aside: true, meaning: "no backup has been made yet" },
-  BackupLate: { who: "needs person", aside: true, meaning: "no backup was made for two days" },
+  BackupLate: {
+    who: "needs person",
+    aside: true,
+    meaning: "a run of the schedule was missed, and no backup was made since",
+  },
   BackupFailed: { who: "passing", aside: true, meaning: "the last backup failed; the message says why" },
   BackupDrillFailed: {
     who: "needs person",

@@ -77,6 +77,14 @@ export const atMostOneOf = (fields: readonly [string, string, ...string[]], mess
   };
 };
 
+/** Of fields of which one has to be there. */
+export const atLeastOneOf = (fields: readonly [string, string, ...string[]], message: string): GroupRule => ({
+  rule: fields.map((field) => `has(self.${field})`).join(" || "),
+  message,
+  fields,
+  holds: (...values) => values.some((value) => value !== undefined),
+});
+
 /** Of a list of groups: only the last may have none of these fields. */
 export const onlyLastWithout = (list: string, fields: readonly [string, ...string[]], message: string): GroupRule => {
   const hasOne = (item: string) => fields.map((field) => `has(${item}.${field})`).join(" || ");
@@ -113,6 +121,22 @@ export const neededWhen = (field: string, union: string, value: string): GroupRu
   message: `${field} is required when ${union} is ${value}`,
   fields: [field, union],
   holds: (given, chosen) => chosen !== value || given !== undefined,
+});
+
+/** A boolean that is left out or true. */
+export const isTrue = (field: string): GroupRule => ({
+  rule: `!has(self.${field}) || self.${field}`,
+  message: `${field} must be true, or be left out`,
+  fields: [field],
+  holds: (given) => given !== false,
+});
+
+/** A field that has to be there where a boolean is not true. */
+export const neededUnless = (field: string, other: string): GroupRule => ({
+  rule: `has(self.${field}) || (has(self.${other}) && self.${other})`,
+  message: `${field} is required without ${other}`,
+  fields: [field, other],
+  holds: (given, without) => without === true || given !== undefined,
 });
 
 /**

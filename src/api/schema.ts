@@ -117,6 +117,15 @@ export const objectName = (name: string) =>
     maxLength: 253,
   });
 
+/** A key of a Secret or ConfigMap. */
+export const keyIn = (builtIn: string) =>
+  z
+    .string()
+    .min(1)
+    .max(253)
+    .regex(/^[-._a-zA-Z0-9]+$/)
+    .default(builtIn);
+
 /** An object of Kubernetes that the operator hands on and does not read. It is taken whole. */
 export const anyObject = () => z.record(z.string(), z.unknown()).meta({ "x-kubernetes-preserve-unknown-fields": true });
 

@@ -18,18 +18,28 @@ export interface BackupOptions {
   signal?: AbortSignal;
 }
 
-export interface BackupReport extends Collected, End {
+export interface StreamReport extends Collected, End {
   name: string;
   /** Of the encrypted file. */
   size: number;
   sha256: string;
+}
+
+export interface BackupReport extends StreamReport {
   deleted: string[];
 }
 
-/** Older ones go only when the new one is there. Throws BackupProblem, or an error of the disk. */
-export async function makeBackup(options: BackupOptions): Promise<BackupReport> {
-  const { sources, recipients, destination, keep, signal } = options;
-  const manifest: Manifest = { format: 1, contents: sources.contents, ...options.manifest };
+/** Encrypted, for a reader who keeps it. `report`: of what was read, once all of it was. */
+export async function streamBackup({
+  sources,
+  recipients,
+  manifest: about,
+}: Pick<BackupOptions, "manifest" | "sources" | "recipients">): Promise<{
+  name: string;
+  stream: ReadableStream<Uint8Array>;
+  report: () => StreamReport;
+}> {
+  const manifest: Manifest = { format: 1, contents: sources.contents, ...about };
   const counts: Collected = { accounts: 0, messages: 0 };
   let end: End | undefined;
   const archive = packArchive(manifest, collect(sources, counts), (told) => {
@@ -38,19 +48,30 @@ export async function makeBackup(options: BackupOptions): Promise<BackupReport> 
   const sent = digesting();
   const stream = (await encrypted(archive, recipients)).pipeThrough(sent.transform);
   const name = backupName(manifest);
+  const report = () => {
+    if (!end) throw new Error("the archive was not written to its end");
+    const { bytes: size, sha256 } = sent.result();
+    return { name, size, sha256, ...counts, ...end };
+  };
+  return { name, stream, report };
+}
+
+/** Older ones go only when the new one is there. Throws BackupProblem, or an error of the disk. */
+export async function makeBackup(options: BackupOptions): Promise<BackupReport> {
+  const { destination, keep, signal } = options;
+  const { name, stream, report } = await streamBackup(options);
   await destination.write(name, stream, signal);
-  if (!end) throw new Error("the archive was not written to its end");
-  const written = sent.result();
+  const written = report();
   const read = digesting();
   await (await destination.read(name)).pipeThrough(read.transform).pipeTo(new WritableStream());
   const found = read.result();
   if (found.sha256 !== written.sha256)
     throw new BackupProblem(
-      `${name} in ${destination.where} is not what was written (${found.bytes} bytes of ${written.bytes}): do not use it`,
+      `${name} in ${destination.where} is not what was written (${found.bytes} bytes of ${written.size}): do not use it`,
     );
-  const deleted = namesToDelete(await destination.list(), manifest.server, keep);
+  const deleted = namesToDelete(await destination.list(), options.manifest.server, keep);
   for (const old of deleted) await destination.delete(old);
-  return { name, size: written.bytes, sha256: written.sha256, deleted, ...counts, ...end };
+  return { ...written, deleted };
 }
 
 /** Counts and digests what passes. */

@@ -4,10 +4,14 @@ import { basename, join } from "node:path";
 import { ifThere } from "../lib/if-there.ts";
 import type { ArchiveEntry, Manifest } from "./archive.ts";
 
-/** Where a kind of identity is mounted; each has a folder for each domain, with files in it. */
+/**
+ * Where a kind of identity is mounted: a folder with one for each domain, with files in it.
+ * `domain`: the files are in the folder itself, and are that domain's.
+ */
 export interface IdentityFolder {
   kind: string;
   folder: string;
+  domain?: string | undefined;
 }
 
 export interface Sources {
@@ -31,10 +35,11 @@ export async function* collect(
   { mailFolder, identity, contents }: Sources,
   counts: Collected,
 ): AsyncGenerator<ArchiveEntry> {
-  for (const { kind, folder } of identity)
-    for (const domain of await foldersIn(folder))
-      for (const name of await filesIn(join(folder, domain)))
-        yield* entryOf(`identity/${kind}/${domain}/${name}`, join(folder, domain, name));
+  for (const { kind, folder, domain: only } of identity)
+    for (const domain of only === undefined ? await foldersIn(folder) : [only]) {
+      const at = only === undefined ? join(folder, domain) : folder;
+      for (const name of await filesIn(at)) yield* entryOf(`identity/${kind}/${domain}/${name}`, join(at, name));
+    }
   for (const domain of await foldersIn(mailFolder))
     for (const address of await foldersIn(join(mailFolder, domain))) {
       if (!address.endsWith(`@${domain}`)) continue;
@@ -46,7 +51,8 @@ export async function* collect(
 }
 
 /** An account's own files: not Dovecot's, which it makes again, and none that is being written. */
-const isOwnFile = (name: string) => !isDovecots(name) && !name.endsWith(".tmp") && name !== "maildirsize";
+const isOwnFile = (name: string) =>
+  !isDovecots(name) && !name.endsWith(".tmp") && !["maildirsize", "maildirfolder"].includes(name);
 const isDovecots = (name: string) => name.startsWith("dovecot") || name === "subscriptions";
 /** What makes a mailbox the same for clients: UIDs, and the folders they have chosen. */
 const isMailboxFile = (name: string) =>

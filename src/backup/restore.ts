@@ -3,6 +3,7 @@
  * place when it is complete, so a restore that is interrupted leaves nothing half done: the next
  * one starts from the beginning, or goes on moving.
  */
+import { randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { mkdir, readdir, rename, rm, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -11,7 +12,7 @@ import { pipeline } from "node:stream/promises";
 import { ifThere } from "../lib/if-there.ts";
 import { Pool } from "../lib/pool.ts";
 import { syncToDisk } from "../lib/sync-to-disk.ts";
-import { type Manifest, openArchive } from "./archive.ts";
+import { type Manifest, type OpenArchive, openArchive } from "./archive.ts";
 import { BackupProblem } from "./problem.ts";
 
 export interface Restored {
@@ -29,12 +30,13 @@ const syncsAtOnce = 32;
 /**
  * The mail part of a backup, decrypted, into a mail folder that has no accounts yet. Throws
  * BackupProblem where it has, or where the backup is damaged, or is of another domain than the one
- * given; nothing is restored then.
+ * given; nothing is restored then. `beside`: others may restore at the same time, and a process
+ * that waits (`moveIntoPlace`) moves the first one that is complete.
  */
 export async function restoreMail(
   stream: ReadableStream<Uint8Array>,
   mailFolder: string,
-  domain?: string,
+  { domain, beside = false }: { domain?: string | undefined; beside?: boolean } = {},
 ): Promise<Restored> {
   const { manifest, entries } = await openArchive(stream, domain);
   if (await namesIn(join(mailFolder, complete))) {
@@ -46,8 +48,21 @@ export async function restoreMail(
     throw new BackupProblem(
       `the volume has accounts of ${there.join(", ")} already: a backup is restored into a new volume only`,
     );
-  const folder = join(mailFolder, unfinished);
-  await rm(folder, { recursive: true, force: true });
+  if (!beside) await forgetUnfinished(mailFolder);
+  const folder = join(mailFolder, beside ? `${unfinished}-${randomUUID()}` : unfinished);
+  try {
+    return await restoreInto(folder, mailFolder, { manifest, entries, beside });
+  } catch (thrown) {
+    if (beside) await rm(folder, { recursive: true, force: true });
+    throw thrown;
+  }
+}
+
+async function restoreInto(
+  folder: string,
+  mailFolder: string,
+  { manifest, entries, beside }: OpenArchive & { beside: boolean },
+): Promise<Restored> {
   const accounts = new Set<string>();
   let files = 0;
   const onDisk = new Pool(syncsAtOnce);
@@ -61,7 +76,7 @@ export async function restoreMail(
       throw new BackupProblem(`this backup holds ${JSON.stringify(name)}, which is no account's: it is damaged`);
     const path = join(folder, domain, address, ...rest);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await pipeline(Readable.fromWeb(body as never), createWriteStream(path, { mode: 0o600, flags: "wx" }));
+    await pipeline(Readable.fromWeb(body as never), createWriteStream(path, { mode: 0o600 }));
     await utimes(path, modified, modified);
     await onDisk.start(() => syncToDisk(path));
     accounts.add(address);
@@ -72,8 +87,14 @@ export async function restoreMail(
   // from here on the restore has happened: what is left is to move it
   await rename(folder, join(mailFolder, complete));
   await syncToDisk(mailFolder);
-  await moveIntoPlace(mailFolder);
+  if (!beside) await moveIntoPlace(mailFolder);
   return { manifest, accounts: accounts.size, files };
+}
+
+/** What interrupted restores have left. Nobody may be restoring. */
+export async function forgetUnfinished(mailFolder: string): Promise<void> {
+  const left = ((await namesIn(mailFolder)) ?? []).filter((name) => name.startsWith(unfinished));
+  for (const name of left) await rm(join(mailFolder, name), { recursive: true, force: true });
 }
 
 export const hasAccounts = async (mailFolder: string): Promise<boolean> => (await domainsIn(mailFolder)).length > 0;

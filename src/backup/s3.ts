@@ -1,8 +1,9 @@
 /** Backups as objects in a bucket of an S3-compatible store. */
-
 import { Readable } from "node:stream";
+import { rootCertificates } from "node:tls";
 import { DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
+import { codeOf } from "../lib/text.ts";
 import type { Destination } from "./destination.ts";
 import { BackupProblem } from "./problem.ts";
 
@@ -17,13 +18,15 @@ export interface S3Options {
   secretAccessKey: string;
   /** The bucket in the path and not in the host name, as most stores that are not AWS want it. */
   pathStyle: boolean;
+  /** Certificates in PEM, of authorities that are trusted beside the public ones. */
+  authority?: string | undefined;
 }
 
 /** Ten thousand parts are the most there may be: 156 GiB. Two of them are in memory at a time. */
 const partBytes = 16 * 1024 * 1024;
 
 export function s3Destination(options: S3Options): Destination {
-  const { endpoint, region, bucket, prefix, accessKeyId, secretAccessKey, pathStyle } = options;
+  const { endpoint, region, bucket, prefix, accessKeyId, secretAccessKey, pathStyle, authority } = options;
   const client = new S3Client({
     region,
     forcePathStyle: pathStyle,
@@ -32,6 +35,7 @@ export function s3Destination(options: S3Options): Destination {
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
     ...(endpoint !== undefined && { endpoint }),
+    ...(authority !== undefined && { requestHandler: { httpsAgent: { ca: [...rootCertificates, authority] } } }),
   });
   const where = `bucket ${bucket}${endpoint === undefined ? "" : ` of ${endpoint}`}`;
   const keyOf = (name: string) => prefix + name;
@@ -95,9 +99,22 @@ export function s3Destination(options: S3Options): Destination {
   };
 }
 
+/** What Node says of a chain that ends nowhere it trusts. */
+const untrustedCodes = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "CERT_UNTRUSTED",
+]);
+
 /** The store's code and words: `NoSuchBucket: The specified bucket does not exist`. */
 function textOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
+  const untrusted = untrustedCodes.has(codeOf(thrown) ?? "");
+  if (untrusted)
+    return `the certificate of the store is not trusted (${thrown.message}). If its authority is your own, name its certificate in s3.caBundle`;
   const { name, message } = thrown;
   return name === "Error" || message.startsWith(name) ? message : `${name}: ${message}`;
 }

@@ -29,13 +29,17 @@ export async function runInPod(
 export async function streamInPod(
   session: Session,
   server: Of,
-  container: RelayContainerName,
+  container: RelayContainerName | "restore",
   command: readonly string[],
+  options: { paced?: boolean } = {},
 ): Promise<Running> {
   await theRelayPod(session, server);
-  return streamIn(await session.credentials(), placeOf(server, container), command, session.signal);
+  return streamIn(await session.credentials(), placeOf(server, container), command, {
+    ...options,
+    signal: session.signal,
+  });
 }
 
-function placeOf({ metadata: { namespace = "", name } }: Of, container: RelayContainerName) {
+function placeOf({ metadata: { namespace = "", name } }: Of, container: RelayContainerName | "restore") {
   return { namespace, pod: childNames(name).pod, container };
 }

@@ -11,6 +11,11 @@ export interface Surroundings {
   environment: Readonly<Record<string, string | undefined>>;
   /** Answers. */
   out: Output;
+  /**
+   * Bytes of an answer that is no text. Resolves when they are on their way; throws where nobody
+   * takes them.
+   */
+  writeBytes(bytes: Uint8Array): Promise<void>;
   /** Errors, hints and progress. */
   err: Output;
   /** Bytes, such as those of a picture or of a bundle, go into files. */

@@ -22,18 +22,32 @@ export interface Running {
 const stdin = Buffer.from([0]);
 const mostBytes = 32 * 1024;
 
+/**
+ * `paced`: the command is not read faster than its output is taken. Not for one that has to read
+ * what is written before its own output is taken.
+ */
 export function streamIn(
   credentials: Credentials,
   at: { namespace: string; pod: string; container: string },
   command: readonly string[],
-  signal: AbortSignal,
+  { signal, paced = false }: { signal: AbortSignal; paced?: boolean },
 ): Running {
   const output = new PassThrough();
   // whoever reads the output is told; nobody has to
   output.on("error", () => undefined);
   const opened = Promise.withResolvers<WebSocket>();
   opened.promise.catch(() => undefined);
-  const taps = { opened: opened.resolve, output: (chunk: Buffer) => void output.write(chunk) };
+  let socket: WebSocket | undefined;
+  const taps = {
+    opened: (connection: WebSocket) => {
+      socket = connection;
+      opened.resolve(connection);
+    },
+    output: (chunk: Buffer) => {
+      if (!output.write(chunk) && paced) socket?.pause();
+    },
+  };
+  output.on("drain", () => socket?.resume());
   const stopping = new AbortController();
   const ended = execIn(credentials, at, command, AbortSignal.any([signal, stopping.signal]), taps);
   ended.then(

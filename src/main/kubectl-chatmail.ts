@@ -15,16 +15,25 @@ const outputOf = (stream: NodeJS.WriteStream): Output => ({
   columns: stream.isTTY ? stream.columns : undefined,
 });
 
+let writesBytes = false;
+
 // whoever reads only the first lines closes the pipe
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
-  process.exit(0);
+  // of bytes, all are needed: `writeBytes` throws
+  if (!writesBytes) process.exit(0);
 });
 
 const around: Surroundings = {
   environment: process.env,
   out: outputOf(process.stdout),
   err: outputOf(process.stderr),
+  writeBytes: (bytes) => {
+    writesBytes = true;
+    return new Promise((resolve, reject) => {
+      process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
+    });
+  },
   writeFile: (path, bytes) => writeFile(path, bytes),
   now: () => new Date(),
   signal: stopping.signal,

@@ -19,7 +19,8 @@ import { turnConfigFile, turnSecretFile } from "./turn.ts";
  * read-only, and empty without one. `backups`: the volume for backups.
  * `acmeAccount`: the Secret of the account, `ageIdentity`: that with the key that opens a backup;
  * both read-only, and empty without one. `wholeData`: all of the volume, read-only; `copy`: another
- * one that it is copied to.
+ * one that it is copied to. `storeAuthority`: whose certificates the store may have, read-only.
+ * `imported`: the volume of a relay that is brought over, read-only.
  */
 export type RelayMount =
   | { from: "plan"; at: string }
@@ -30,7 +31,9 @@ export type RelayMount =
   | { from: "appVersions"; at: string }
   | { from: "turnSecret"; at: string }
   | { from: "run"; at: string }
-  | { from: "backups"; at: string }
+  | { from: "backups"; at: string; readOnly?: true }
+  | { from: "imported"; at: string }
+  | { from: "storeAuthority"; at: string }
   | { from: "acmeAccount"; at: string }
   | { from: "ageIdentity"; at: string }
   | { from: "data"; subPath: VolumeFolder; at: string; readOnly?: true }
@@ -343,6 +346,7 @@ export const backupContainer = (
   options: Pick<RelayContainer, "secretEnv"> & {
     args: readonly string[];
     toVolume?: boolean;
+    ownAuthority?: boolean;
     turn: boolean;
     acme: boolean;
   },
@@ -357,41 +361,60 @@ export const backupContainer = (
     ...(options.acme ? [{ from: "acmeAccount", at: domainFolder(folders.acmeAccount, domain) } as const] : []),
     { from: "data", subPath: "mail", at: folders.mail, readOnly: true },
     ...(options.toVolume ? [{ from: "backups", at: folders.backups } as const] : []),
+    ...(options.ownAuthority ? [storeAuthority] : []),
   ],
   ports: [],
 });
 
+const storeAuthority: RelayMount = { from: "storeAuthority", at: folders.storeAuthority };
+const ageIdentity: RelayMount = { from: "ageIdentity", at: folders.ageIdentity };
+
+/** What the container of a reader needs beside the arguments. */
+interface ReaderOptions extends Pick<RelayContainer, "secretEnv"> {
+  args: readonly string[];
+  fromVolume: boolean;
+  hasKey: boolean;
+  ownAuthority: boolean;
+}
+
+const readerMounts = ({ hasKey, fromVolume, ownAuthority }: ReaderOptions): RelayMount[] => [
+  ...(hasKey ? [ageIdentity] : []),
+  ...(fromVolume ? [{ from: "backups", at: folders.backups, readOnly: true } as const] : []),
+  ...(ownAuthority ? [storeAuthority] : []),
+];
+const identitiesArgument = ["--identities", `${folders.ageIdentity}/${ageIdentityKey}`];
+
 /** Reads the newest backup, and nothing of the relay. */
-export const drillContainer = (
-  domain: string,
-  options: Pick<RelayContainer, "secretEnv"> & { args: readonly string[]; fromVolume: boolean; hasKey: boolean },
-): RelayContainer => ({
+export const drillContainer = (domain: string, options: ReaderOptions): RelayContainer => ({
   ...asVmail,
   name: "drill",
   command: [
     ...[programs.node, programs.backup, "drill", "--domain", domain],
-    ...["--identities", `${folders.ageIdentity}/${ageIdentityKey}`, ...options.args],
+    ...[...identitiesArgument, ...options.args],
   ],
   ...(options.secretEnv && { secretEnv: options.secretEnv }),
-  mounts: [
-    ...(options.hasKey ? [{ from: "ageIdentity", at: folders.ageIdentity } as const] : []),
-    ...(options.fromVolume ? [{ from: "backups", at: folders.backups } as const] : []),
-  ],
+  mounts: readerMounts(options),
   ports: [],
 });
 
 /** Fills a new volume from a backup, before any other program sees it. */
-export const restoreContainer = (
-  domain: string,
-  options: Required<Pick<RelayContainer, "secretEnv">> & { args: readonly string[] },
-): RelayContainer => ({
+export const restoreContainer = (domain: string, options: ReaderOptions): RelayContainer => ({
   ...asVmail,
   name: "restore",
   command: [
     ...[programs.node, programs.backup, "bootstrap", "--domain", domain],
-    ...["--identities", `${folders.ageIdentity}/${ageIdentityKey}`, ...options.args],
+    ...[...(options.hasKey ? identitiesArgument : []), ...options.args],
   ],
-  secretEnv: options.secretEnv,
-  mounts: [mail, { from: "ageIdentity", at: folders.ageIdentity }],
+  ...(options.secretEnv && { secretEnv: options.secretEnv }),
+  mounts: [mail, ...readerMounts(options)],
+  ports: [],
+});
+
+/** Fills a new volume from the files of another relay, before any other program sees it. */
+export const importContainer = (domain: string): RelayContainer => ({
+  ...asVmail,
+  name: "import",
+  command: [programs.node, programs.import, "bootstrap", "--domain", domain, "--from", folders.imported],
+  mounts: [plan, lastPlan, mail, { from: "imported", at: folders.imported }],
   ports: [],
 });

@@ -53,6 +53,10 @@ export const folders = {
   /** A volume that is moved, and the one that it is copied to. */
   moveFrom: "/var/lib/chatmail/from",
   moveTo: "/var/lib/chatmail/to",
+  /** A ConfigMap or Secret: the authorities of the store for backups. */
+  storeAuthority: "/etc/chatmail/store-authority",
+  /** Another volume, with the files of a relay that is brought over. */
+  imported: "/var/lib/chatmail/imported",
   run: "/run/chatmail",
   /** Made by the relay daemon; a file for each domain, named as it. */
   servedTls: "/run/chatmail/tls",
@@ -171,6 +175,9 @@ export const reloadPipes = {
 
 /** The key in a Secret, and the file, that has secret keys of age. */
 export const ageIdentityKey = "identity";
+
+/** The file in `folders.storeAuthority`: certificates in PEM. */
+export const storeAuthorityFile = "ca.crt";
 
 /** The plan, in each of its two folders. */
 export const planFile = "plan.json";

@@ -28,12 +28,16 @@ export class KubectlPlugin {
   }
 
   /** `words` as after `kubectl chatmail`. */
-  call(words: readonly string[], options: RunOptions = {}): Promise<Called> {
+  call(words: readonly string[], options: RunOptions = {}): Promise<Omit<Called, "bytes">> {
     return this.run("kubectl", ["chatmail", ...words], options);
   }
 
   /** Any program that may call the plugin. */
-  run(program: string, words: readonly string[], { environment, interruptAfter }: RunOptions = {}): Promise<Called> {
+  run(
+    program: string,
+    words: readonly string[],
+    { environment, interruptAfter }: RunOptions = {},
+  ): Promise<Omit<Called, "bytes">> {
     const PATH = [join(this.folder, "bin"), dirname(process.execPath), process.env.PATH].join(delimiter);
     const env = { ...process.env, PATH, HOME: this.folder, ...environment };
     return new Promise((resolve, reject) => {

@@ -10,6 +10,8 @@ export interface Called {
   code: number;
   out: string;
   err: string;
+  /** What is printed that is no text. */
+  bytes: Uint8Array[];
 }
 
 export interface CallOptions {
@@ -19,24 +21,26 @@ export interface CallOptions {
   signal?: AbortSignal;
   /** Gets what is printed, while the call goes on. */
   onOut?: (text: string) => void;
+  /** Takes bytes that are printed, instead of `bytes` of the call. */
+  onBytes?: (bytes: Uint8Array) => Promise<void>;
 }
 
 /** `words` as after `kubectl chatmail`. */
 export async function callPlugin(words: readonly string[], options: CallOptions = {}): Promise<Called> {
-  const called = { code: 0, out: "", err: "" };
+  const called: Called = { code: 0, out: "", err: "", bytes: [] };
   called.code = await run(words, surroundings(called, options));
   return called;
 }
 
 /** What is offered for the last word. */
 export async function completePlugin(words: readonly string[], options: CallOptions = {}): Promise<string> {
-  const called = { code: 0, out: "", err: "" };
+  const called: Called = { code: 0, out: "", err: "", bytes: [] };
   await complete(words, surroundings(called, options), patienceMs.client);
   return called.out;
 }
 
 function surroundings(called: Called, options: CallOptions): Surroundings {
-  const { environment = {}, isTerminal = false, now, signal = new AbortController().signal, onOut } = options;
+  const { environment = {}, isTerminal = false, now, signal = new AbortController().signal, onOut, onBytes } = options;
   const columns = isTerminal ? 100 : undefined;
   return {
     environment,
@@ -54,6 +58,10 @@ function surroundings(called: Called, options: CallOptions): Surroundings {
       },
       isTerminal,
       columns,
+    },
+    writeBytes: async (bytes) => {
+      if (onBytes) await onBytes(bytes);
+      else called.bytes.push(bytes);
     },
     writeFile: async (path, bytes) => writeFileSync(path, bytes),
     now: () => now ?? new Date(),

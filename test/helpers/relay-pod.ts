@@ -591,6 +591,8 @@ export function volumeOf(mount: RelayMount, folder: string, diskOf: (part: strin
     case "turnSecret":
     case "acmeAccount":
     case "ageIdentity":
+    case "storeAuthority":
+    case "imported":
       return `${join(folder, mount.from)}:${mount.at}:ro`;
     case "run":
     case "backups":

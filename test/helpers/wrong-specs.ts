@@ -312,6 +312,30 @@ export const wrongSpecs: readonly WrongSpec[] = [
     path: "certificate.secret",
   },
   {
+    when: "a restore has no source",
+    spec: { domain, bootstrap: { restore: { ageIdentitySecretName: "age" } } },
+    says: /spec\.bootstrap\.restore: .*restore must have one of s3, volumeClaim and upload/,
+    path: "bootstrap.restore.s3",
+  },
+  {
+    when: "a restore has two sources",
+    spec: { domain, bootstrap: { restore: { upload: true, volumeClaim: { name: "a" } } } },
+    says: /spec\.bootstrap\.restore: .*restore must have one of s3, volumeClaim and upload/,
+    path: "bootstrap.restore.volumeClaim",
+  },
+  {
+    when: "no key opens the backup",
+    spec: { domain, bootstrap: { restore: { volumeClaim: { name: "a" } } } },
+    says: /spec\.bootstrap\.restore: .*ageIdentitySecretName is required without upload/,
+    path: "bootstrap.restore.ageIdentitySecretName",
+  },
+  {
+    when: "there is a restore and an import",
+    spec: { domain, bootstrap: { restore: { upload: true }, import: { volumeClaim: { name: "a" } } } },
+    says: /spec\.bootstrap: .*bootstrap must be either restore or import/,
+    path: "bootstrap.restore",
+  },
+  {
     when: "authorities are named for a certificate that none of them signs",
     spec: { domain, certificate: { source: "SelfSigned", caBundle: { configMapName: "mine" } } },
     says: /spec\.certificate: .*caBundle is not used when source is SelfSigned/,

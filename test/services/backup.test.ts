@@ -1,9 +1,12 @@
 /** Backups in a real S3 server: written, verified, listed, thinned out, restored and refused. */
-import { execFile } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { execFile, spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
+import { buffer, text } from "node:stream/consumers";
 import {
   GetObjectCommand,
   ListMultipartUploadsCommand,
@@ -18,9 +21,11 @@ import { packArchive } from "../../src/backup/archive.ts";
 import { makeBackup } from "../../src/backup/backup.ts";
 import { drill } from "../../src/backup/drill.ts";
 import { decrypted, encrypted } from "../../src/backup/encryption.ts";
+import { inPieces } from "../../src/backup/pieces.ts";
 import { restoreMail } from "../../src/backup/restore.ts";
 import { s3Destination } from "../../src/backup/s3.ts";
 import { type S3Server, s3ServerIsMissing, startS3Server } from "../helpers/s3-server.ts";
+import { until } from "../helpers/until.ts";
 import { limits, settings } from "../unit/relay/settings.ts";
 
 const domain = "nine.example.org";
@@ -200,6 +205,89 @@ describe.skipIf(missing !== undefined)("a backup in S3", () => {
         code: 1,
         text: expect.stringMatching(/^backup: there is no backup of /) as unknown,
       });
+    });
+
+    /** As exec runs it in the relay pod. */
+    function piped(args: readonly string[], input?: AsyncIterable<Uint8Array>) {
+      const child = spawn(process.execPath, [at("bundles/backup.js"), ...args], {
+        env: { PATH: process.env.PATH, RELAY_CONFIG: at("relay.json") },
+      });
+      const output = buffer(child.stdout);
+      const said = text(child.stderr);
+      child.stdin.on("error", () => undefined);
+      // left open: not every API server can say that it has ended
+      const sent = input && Readable.from(input).pipe(child.stdin, { end: false });
+      const ended = once(child, "exit") as Promise<[number]>;
+      const result = async () => {
+        const [code] = await ended;
+        sent?.destroy();
+        return { code, output: await output, said: await said };
+      };
+      return { child, result: result() };
+    }
+
+    test("it comes out of a pod as a stream, and fills one that waits for it", async () => {
+      put("relay.json", JSON.stringify(settings({ domains: { [domain]: limits() }, mailFolder: at("mail") })));
+      const streaming = ["stream", "--server=nine", "--contents=All", "--recipient", recipient];
+      const out = await piped(streaming).result;
+      const report: Record<string, unknown> = JSON.parse(out.said);
+      expect(report).toMatchObject({ accounts: 2, messages: 2, size: out.output.length });
+      expect(report.sha256).toBe(createHash("sha256").update(out.output).digest("hex"));
+      expect(await piped(streaming.slice(0, -2)).result).toMatchObject({ code: 1, output: Buffer.alloc(0) });
+
+      const into = ["--domain", domain, "--into", at("uploaded")];
+      mkdirSync(at("uploaded"));
+      const waiting = piped(["bootstrap", "--upload", ...into]);
+      const clear = async () =>
+        inPieces(await decrypted(new Blob([out.output]).stream(), identity)) as AsyncIterable<Uint8Array>;
+      const cut = async function* () {
+        let left = 5 * mebibyte;
+        for await (const piece of await clear()) {
+          left -= piece.length;
+          if (left < 0) return;
+          yield piece;
+        }
+      };
+      const broken = piped(["receive", ...into], cut());
+      await until("a part to have come", () => readdirSync(at("uploaded")).some((name) => !name.includes("pid")));
+      broken.child.stdin.end();
+      expect(await broken.result).toMatchObject({
+        code: 1,
+        said: expect.stringMatching(/^backup: this backup can't be read|^backup: the connection ended/) as unknown,
+      });
+      expect(readdirSync(at("uploaded"))).toEqual([]);
+      const other = await piped(["receive", ...into.with(1, "ten.example.org")], await clear()).result;
+      expect(other.said).toBe(`backup: this is a backup of ${domain}, and not of ten.example.org\n`);
+      const whole = await piped(["receive", ...into], await clear()).result;
+      expect(JSON.parse(whole.output.toString())).toMatchObject({ accounts: 2, files: 6 });
+      expect(await waiting.result).toMatchObject({ code: 0 });
+      expect(readdirSync(at("uploaded"))).toEqual([domain]);
+      const [who] = readdirSync(at("uploaded", domain));
+      const path = join(domain, who ?? "", "cur/1.eml:2,S");
+      expect(readFileSync(at("uploaded", path)).equals(readFileSync(at("mail", path)))).toBe(true);
+    });
+
+    test("a store with an authority of its own is trusted where that is named, and else the message says what to do", async () => {
+      const secure = await startS3Server("127.0.0.1", { tls: true });
+      try {
+        const options = { ...secure.options, prefix: `${domain}/` };
+        put("authority.pem", secure.authority ?? "");
+        const creating = ["create", "--server=nine", "--recipient", recipient];
+        const refused = await program(options, "mail", ...creating);
+        expect(refused.code).toBe(1);
+        expect(refused.text).toMatch(
+          /the certificate of the store is not trusted \(.+\)\. .+ name its certificate in s3\.caBundle\n$/,
+        );
+        const named = await program(options, "mail", ...creating, "--authority", at("authority.pem"));
+        expect(named).toMatchObject({ code: 0 });
+        const absent = await program(options, "mail", ...creating, "--authority", at("none.pem"));
+        expect(absent.text).toMatch(/^backup: the ConfigMap or Secret that s3\.caBundle names is missing/);
+        put("empty.pem", "nothing");
+        const empty = await program(options, "mail", ...creating, "--authority", at("empty.pem"));
+        expect(empty.text).toMatch(/^backup: what s3\.caBundle names holds no certificate/);
+      } finally {
+        await secure.stop();
+      }
     });
 
     test("it says what is wrong in one sentence, and restores nothing", async () => {

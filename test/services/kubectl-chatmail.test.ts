@@ -3,7 +3,17 @@
  * through kubectl, as the commands of its page have it.
  */
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { generateIdentity, identityToRecipient } from "age-encryption";
@@ -15,6 +25,7 @@ import { folderDestination } from "../../src/backup/folder.ts";
 import type { LiveJob } from "../../src/operator/server/live.ts";
 import { apiServerIsMissing } from "../helpers/api-server.ts";
 import { blocksOf } from "../helpers/docs.ts";
+import { type Ended, type Exec, execProxy } from "../helpers/exec-server.ts";
 import { type LiveSecret, namespace, OperatorCluster, type RunningOperator } from "../helpers/operator-cluster.ts";
 import { callPlugin, completePlugin, kubeconfigOf } from "../helpers/plugin.ts";
 import { patienceMs, until } from "../helpers/until.ts";
@@ -125,7 +136,7 @@ describe.skipIf(missing !== undefined)("kubectl chatmail", () => {
   test("backup: what was saved, or why not", async () => {
     expect(await chatmail("backup", "open")).toMatchObject({
       code: 4,
-      err: "error: open has no backup.destination: nothing says where a backup would go\n",
+      err: "error: open has no backup.destination: nothing says where a backup would go. --to FILE brings one here\n",
     });
     await cluster.patch("open", {
       backup: {
@@ -153,6 +164,81 @@ describe.skipIf(missing !== undefined)("kubectl chatmail", () => {
       code: 1,
       err: expect.stringMatching(/\nerror: job \S+ failed: ENOSPC: no room\n$/) as unknown,
     });
+  });
+
+  test("backup --to: never for nobody, and never onto a terminal", async () => {
+    expect(await chatmail("backup", "nine", "--to", join(folder, "x"))).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/nobody could read the backup, and it never leaves the pod unencrypted/) as unknown,
+    });
+    expect(await chatmail("backup", "nine", "--recipient", "age1x")).toMatchObject({ code: 2 });
+    const onTerminal = await callPlugin(["backup", "open", "--to", "-"], {
+      environment: { KUBECONFIG },
+      isTerminal: true,
+    });
+    expect(onTerminal).toMatchObject({ code: 2, out: "", bytes: [] });
+  });
+
+  test("backup --to: whole, or nothing under its name and a code that is not 0", async () => {
+    const recipient = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z";
+    const bytes = Buffer.from("age-encryption.org/v1, and more");
+    const report = { name: "nine-x", size: bytes.length, accounts: 3, messages: 7 };
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    let ends: (exec: Exec) => Ended = () => ({ code: 0 });
+    const cutOff = ({ cut }: Exec) => {
+      cut();
+      return { code: 0 };
+    };
+    const commands: string[][] = [];
+    const proxy = await execProxy(cluster.server, async (exec) => {
+      commands.push(exec.command);
+      await exec.write(bytes.subarray(0, 9));
+      await exec.write(bytes.subarray(9));
+      return ends(exec);
+    });
+    const kubeconfig = {
+      clusters: [{ name: "it", cluster: { server: proxy.url, "insecure-skip-tls-verify": true } }],
+      users: [{ name: "me", user: { token: "t" } }],
+      contexts: [{ name: "it", context: { cluster: "it", user: "me", namespace } }],
+      "current-context": "it",
+    };
+    writeFileSync(join(folder, "exec-config"), JSON.stringify(kubeconfig), { mode: 0o600 });
+    const environment = { KUBECONFIG: join(folder, "exec-config") };
+    const fetched = (to: string, onBytes?: () => Promise<void>) =>
+      callPlugin(["backup", "nine", "--recipient", recipient, "--to", to], {
+        environment,
+        ...(onBytes && { onBytes }),
+      });
+    const file = join(folder, "nine.age");
+    try {
+      for (const { how, says } of [
+        { how: cutOff, says: /cut off after \d+ bytes/ },
+        { how: () => ({ code: 1, stderr: "backup: no room\n" }), says: /no backup was made: no room/ },
+        { how: () => ({ code: 1, stderr: "create or drill, not stream" }), says: /older than this verb/ },
+        { how: () => ({ code: 0, stderr: JSON.stringify({ ...report, sha256: "ab" }) }), says: /not what was sent/ },
+      ]) {
+        ends = how;
+        const failed = await fetched(file);
+        expect(failed).toMatchObject({ code: 1, out: "", err: expect.stringMatching(says) as unknown });
+        expect(readdirSync(folder).filter((name) => name.startsWith("nine.age"))).toEqual([]);
+        const piped = await fetched("-");
+        expect(piped).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/not complete: don't use it/) });
+      }
+      ends = () => ({ code: 0, stderr: `${JSON.stringify({ ...report, sha256 })}\n` });
+      const piped = await fetched("-");
+      expect(piped).toMatchObject({ code: 0, out: "" });
+      expect(Buffer.concat(piped.bytes)).toEqual(bytes);
+      expect(await fetched(file)).toMatchObject({ code: 0, out: expect.stringMatching(/accounts: +3\n/) as unknown });
+      expect(readFileSync(file)).toEqual(bytes);
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      expect(commands[0]?.slice(2)).toEqual([
+        ...["stream", "--server", "nine", "--contents", "Identity", "--recipient", recipient],
+      ]);
+      const closed = await fetched("-", () => Promise.reject(new Error("EPIPE")));
+      expect(closed).toMatchObject({ code: 1, err: expect.stringMatching(/standard output took no more/) as unknown });
+    } finally {
+      proxy.close();
+    }
   });
 
   test("restore: the keys in a backup become Secrets, once; the operator goes on with them", async () => {
@@ -185,13 +271,25 @@ describe.skipIf(missing !== undefined)("kubectl chatmail", () => {
     expect(await cluster.exists("secrets", "moved-dkim")).toBe(false);
     const made = await restore("chatmail-backup.key");
     expect(made).toMatchObject({ code: 0, out: expect.stringMatching(/Secret moved-dkim\n/) as unknown });
-    expect(await restore("chatmail-backup.key")).toMatchObject({
+    expect(await restore("chatmail-backup.key")).toMatchObject({ code: 0 });
+    const other = await chatmail(
+      "restore",
+      "open",
+      join(folder, file),
+      "--identity",
+      join(folder, "chatmail-backup.key"),
+    );
+    expect(other).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/nothing is changed: Secret moved-dkim exist already/) as unknown,
+      err: "error: this is a backup of _moved.test, and not of _open.test\n",
     });
     await cluster.makeServer("moved", { domain: "_moved.test" });
     await cluster.setUp("moved");
     expect((await cluster.get<LiveSecret>("secrets", "moved-dkim")).data).toEqual(data);
+    expect(await restore("chatmail-backup.key")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/takes no backup from here, since it has no bootstrap\.restore\.upload/) as unknown,
+    });
     await cluster.removeServer("moved", operator.world);
   });
 

@@ -1,7 +1,7 @@
 /** Backups of keys and accounts, and of mail where that is wanted. */
 import { z } from "zod";
 import { atMostOneOf, withRules } from "../rules.ts";
-import { objectName, text } from "../schema.ts";
+import { keyIn, objectName, text } from "../schema.ts";
 
 /** Keys of the Secret that `credentialsSecretName` names: those that S3 clients everywhere read. */
 export const s3SecretKeys = { accessKeyId: "AWS_ACCESS_KEY_ID", secretAccessKey: "AWS_SECRET_ACCESS_KEY" } as const;
@@ -43,6 +43,18 @@ export const S3 = z
       .optional()
       .describe(
         "Whether the bucket is in the path of URLs and not in their host name. Default: true with an endpoint.",
+      ),
+    caBundle: withRules(
+      z.object({
+        configMapName: objectName("configMapName").optional().describe("Name of the ConfigMap."),
+        secretName: objectName("secretName").optional().describe("Name of the Secret."),
+        key: keyIn("ca.crt").describe("Key in it that holds the certificates in PEM format."),
+      }),
+      atMostOneOf(["configMapName", "secretName"], "caBundle must name either a ConfigMap or a Secret"),
+    )
+      .optional()
+      .describe(
+        "Additional certificate authorities that may have signed the certificate of the endpoint, in a ConfigMap or a Secret of the namespace.",
       ),
     credentialsSecretName: objectName("credentialsSecretName").describe(
       `Secret with the keys ${s3SecretKeys.accessKeyId} and ${s3SecretKeys.secretAccessKey}. They need the right to list, read, write and delete objects.`,

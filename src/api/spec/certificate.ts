@@ -1,15 +1,7 @@
 /** The TLS certificate. */
 import { z } from "zod";
 import { neededWhen, onlyWhen, unusedWhen, withRules } from "../rules.ts";
-import { httpsUrl, line, objectName, text } from "../schema.ts";
-
-const keyIn = (builtIn: string) =>
-  z
-    .string()
-    .min(1)
-    .max(253)
-    .regex(/^[-._a-zA-Z0-9]+$/)
-    .default(builtIn);
+import { httpsUrl, keyIn, line, objectName, text } from "../schema.ts";
 
 const CertManager = z
   .object({

@@ -9,7 +9,7 @@ import {
   type Request,
   readAnswer,
 } from "../../relay/import/frames.ts";
-import { CliError } from "../exit.ts";
+import { ImportProblem } from "./problem.ts";
 import { accountNames, mailBytes, mailsOf, openMail, readAccount, type Tree } from "./tree.ts";
 
 /** The program in the relay container. */
@@ -196,7 +196,7 @@ class Sending {
       while (left > 0) {
         const { bytesRead } = await file.read(buffer, 0, Math.min(left, buffer.length));
         if (bytesRead === 0)
-          throw new CliError("failed", `a mail of ${tree.mailboxes} became shorter while it was read: run this again`);
+          throw new ImportProblem(`a mail of ${tree.mailboxes} became shorter while it was read: run this again`);
         left -= bytesRead;
         // a copy: the network may take it later
         await this.#write(Buffer.from(buffer.subarray(0, bytesRead)));
@@ -233,6 +233,6 @@ class Sending {
   }
 }
 
-const unexpected = ({ kind }: Answer) => new CliError("failed", `the relay's side of the import says ${kind}`);
+const unexpected = ({ kind }: Answer) => new ImportProblem(`the relay's side of the import says ${kind}`);
 
 const percent = (part: number, of: number) => `${of === 0 ? 100 : Math.floor((100 * part) / of)} %`;

@@ -7,8 +7,8 @@ import { basename, join, resolve } from "node:path";
 import { codeOf, messageOf } from "../../lib/text.ts";
 import { mailDomainOf } from "../../mail/address.ts";
 import { isMadeAgain, mailAt, ownKind } from "../../relay/import/policy.ts";
-import { CliError } from "../exit.ts";
 import { type Ini, readIni } from "./chatmail-ini.ts";
+import { ImportProblem } from "./problem.ts";
 
 export interface Tree {
   domain: string;
@@ -42,10 +42,10 @@ const left = {
 /** The key that cmdeploy's relays sign with has this selector. */
 export const selector = "opendkim";
 
-/** Throws CliError where there are no mailboxes, or where they can't be read. */
+/** Throws ImportProblem where there are no mailboxes, or where they can't be read. */
 export async function findTree(path: string): Promise<Tree> {
   const root = resolve(path);
-  if (!(await isFolder(root))) throw new CliError("usage", `--from-directory ${path}: there is no such directory`);
+  if (!(await isFolder(root))) throw new ImportProblem(`${path}: there is no such directory`);
   const iniPath = await firstOf(root, places.ini);
   const ini = iniPath === undefined ? undefined : readIni(await textAt(iniPath));
   const domain = ini?.get("mail_domain")?.toLowerCase();
@@ -75,14 +75,12 @@ export async function findTree(path: string): Promise<Tree> {
   }
   const [first, ...more] = found;
   if (!first)
-    throw new CliError(
-      "failed",
+    throw new ImportProblem(
       `${path} has no mailboxes${domain === undefined ? "" : ` of ${domain}`}: a relay of cmdeploy has them in /home/vmail/mail/DOMAIN. Name a directory that has this path below it, or the directory DOMAIN itself`,
     );
   const other = more.find((each) => each.domain !== first.domain);
   if (other)
-    throw new CliError(
-      "failed",
+    throw new ImportProblem(
       `${path} has mailboxes of ${first.domain} and of ${other.domain}: name the directory of one of them`,
     );
   return first;
@@ -218,7 +216,7 @@ async function isThere(path: string): Promise<boolean> {
   }
 }
 
-async function isFolder(path: string): Promise<boolean> {
+export async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
@@ -232,7 +230,7 @@ async function textAt(path: string): Promise<string> {
 
 function readable(thrown: unknown): unknown {
   if (codeOf(thrown) !== "EACCES") return thrown;
-  return new CliError("failed", `${messageOf(thrown)}: run this as a user that may read all of the directory`, {
+  return new ImportProblem(`${messageOf(thrown)}: run this as a user that may read all of the directory`, {
     cause: thrown,
   });
 }

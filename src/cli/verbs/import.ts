@@ -9,15 +9,14 @@ import { messageOf } from "../../lib/text.ts";
 import { signsMail } from "../../mail/address.ts";
 import { type ImportedKey, importedKey } from "../../operator/identity/imported-key.ts";
 import { dataOf, textsIn } from "../../operator/identity/secret.ts";
-import { layersOf } from "../../operator/server/spec.ts";
 import { programs } from "../../pod/layout.ts";
 import { CliError } from "../exit.ts";
 import { differences, type IniSpec, specOfIni } from "../import/chatmail-ini.ts";
 import { type Counts, LinkLost, sendTree } from "../import/send.ts";
-import { findTree, selector, type Tree } from "../import/tree.ts";
+import { findTree, isFolder, selector, type Tree } from "../import/tree.ts";
 import { streamInPod } from "../in-pod.ts";
-import { readFleet, readServer } from "../objects.ts";
-import { readOperator } from "../operator-side.ts";
+import { readLayers } from "../layers.ts";
+import { readServer } from "../objects.ts";
 import type { Session } from "../session.ts";
 import { serverWord, type Verb } from "../verb.ts";
 import { dkimState, doneText, notCarriedOver, type Plan, planText } from "../views/import.ts";
@@ -55,7 +54,10 @@ export const import_: Verb = {
       .option("--no-dkim", "leave the DKIM keys of the server as they are")
       .action(
         action<[string], ImportOptions>(async (session, [name], options) => {
-          const tree = await findTree(options.fromDirectory);
+          const { fromDirectory: from } = options;
+          if (!(await isFolder(from)))
+            throw new CliError("usage", `--from-directory ${from}: there is no such directory`);
+          const tree = await findTree(from);
           const ini: IniSpec = tree.ini
             ? specOfIni(tree.ini, { closed: tree.closed })
             : {
@@ -177,15 +179,7 @@ async function takeKey(session: Session, secret: Secret, { patch }: ImportedKey 
 }
 
 async function differencesOf(session: Session, server: WrittenServer, ini: IniSpec) {
-  const { namespace } = server.metadata;
-  const fleetName = server.spec.fleetRef?.name;
-  const fleet = fleetName === undefined ? undefined : await readFleet(session, fleetName);
-  const operator = await readOperator(session, namespace ?? "");
-  const layers = layersOf(
-    server.spec,
-    operator.defaults ?? {},
-    fleet && { name: fleet.metadata.name, defaults: fleet.spec.defaults ?? {} },
-  );
+  const { layers } = await readLayers(session, server);
   const resolved = resolve(ChatmailServerSpec, layers);
   return "spec" in resolved ? differences(ini, resolved.spec) : [];
 }

@@ -1,9 +1,7 @@
 /** `spec`: the values that the operator goes by. */
-import type { Layer } from "../../api/resolve.ts";
-import { layersOf } from "../../operator/server/spec.ts";
 import { CliError } from "../exit.ts";
-import { readFleet, readServer } from "../objects.ts";
-import { readOperator } from "../operator-side.ts";
+import { readLayers } from "../layers.ts";
+import { readServer } from "../objects.ts";
 import { serverWord, type Verb } from "../verb.ts";
 import { specRows, specTable } from "../views/spec.ts";
 
@@ -24,17 +22,8 @@ export const spec: Verb = {
       .action(
         action<[string], { set?: boolean }>(async (session, [name], { set }) => {
           const server = await readServer(session, name);
-          const { namespace } = server.metadata;
-          const fleetName = server.spec.fleetRef?.name;
-          const fleet = fleetName === undefined ? undefined : await readFleet(session, fleetName);
-          const operator = await readOperator(session, namespace);
-          if (operator.unknown)
-            session.note(`values of the operator's configuration are not known: ${operator.unknown}`);
-          const layers: Layer[] = layersOf(
-            server.spec,
-            operator.defaults ?? {},
-            fleet && { name: fleet.metadata.name, defaults: fleet.spec.defaults ?? {} },
-          );
+          const { layers, unknown } = await readLayers(session, server);
+          if (unknown) session.note(`values of the operator's configuration are not known: ${unknown}`);
           const found = specRows(layers);
           if ("problem" in found) throw new CliError("failed", `the spec is invalid: ${found.problem}`);
           const rows = set ? found.rows.filter(({ from }) => from !== "built in") : found.rows;

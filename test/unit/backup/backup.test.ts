@@ -39,6 +39,8 @@ async function account(name: string): Promise<string> {
   await put(`${home}/metadata.json`, "{}");
   await put(`${home}/dovecot-uidlist`, "3 V1 N3 G1\n1 :1.eml\n");
   await put(`${home}/dovecot.index.log`, "made again");
+  // Dovecot makes it in the account's own folder, too
+  await put(`${home}/maildirfolder`, "");
   await put(`${home}/cur/1.eml:2,S`, "read");
   await put(`${home}/new/2.eml`, "new");
   await put(`${home}/tmp/3.eml`, "half");
@@ -75,7 +77,7 @@ test("all of it comes back: files, contents and times", async () => {
     deleted: [],
   });
   const restored = await restoreMail(await open(report.name), at("restored"));
-  expect(restored).toMatchObject({ accounts: 2, files: 2 * 7, manifest: { contents: "All", server: "nine" } });
+  expect(restored).toMatchObject({ accounts: 2, files: 2 * 8, manifest: { contents: "All", server: "nine" } });
   const kept = (await filesUnder(at("mail"))).filter((file) => !/\/tmp\/|dovecot\.index/.test(file));
   expect(await filesUnder(at("restored"))).toEqual(kept);
   for (const file of kept) {
@@ -184,11 +186,11 @@ describe("nothing is restored from", () => {
 test("nothing is restored from one of another domain", async () => {
   await account("alice");
   const { name } = await makeBackup(options("All"));
-  await expect(restoreMail(await open(name), at("restored"), "ten.example.org")).rejects.toThrow(
+  await expect(restoreMail(await open(name), at("restored"), { domain: "ten.example.org" })).rejects.toThrow(
     `this is a backup of ${domain}, and not of ten.example.org`,
   );
   expect(await readdir(at("restored")).catch(() => [])).toEqual([]);
-  expect(await restoreMail(await open(name), at("restored"), domain)).toMatchObject({ accounts: 1 });
+  expect(await restoreMail(await open(name), at("restored"), { domain })).toMatchObject({ accounts: 1 });
 });
 
 test("a volume with accounts stays as it is", async () => {

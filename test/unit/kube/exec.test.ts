@@ -123,7 +123,7 @@ describe("a command that is written to", () => {
         socket.close();
       });
     });
-    const running = streamIn(credentials, at, ["it"], signal);
+    const running = streamIn(credentials, at, ["it"], { signal });
     await running.write(Buffer.alloc(100_000));
     let output = "";
     for await (const chunk of running.output) output += chunk.toString();
@@ -134,7 +134,7 @@ describe("a command that is written to", () => {
 
   test("a connection that breaks ends writing, output and all", async () => {
     const credentials = await serving((socket) => socket.terminate());
-    const running = streamIn(credentials, at, ["it"], signal);
+    const running = streamIn(credentials, at, ["it"], { signal });
     const writing = (async () => {
       for (;;) await running.write(Buffer.alloc(1000));
     })();

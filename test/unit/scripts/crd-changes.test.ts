@@ -342,6 +342,23 @@ describe("accepted:", () => {
   ];
   test.each(additions)("$change", ({ by }) => expect(refusedChanges(before, changed(by))).toEqual([]));
 
+  test("a rule that asks for a field which had to be there, or for a new one", () => {
+    const rule = "has(self.domain) || has(self.brandNew)";
+    expect(
+      refusedChanges(
+        before,
+        changed((shape) => addRule(shape, "spec", { rule })),
+      ),
+    ).toEqual([]);
+    const other = "has(self.storage) || has(self.brandNew)";
+    expect(
+      refusedChanges(
+        before,
+        changed((shape) => addRule(shape, "spec", { rule: other })),
+      ),
+    ).toHaveLength(1);
+  });
+
   test("descriptions, messages and columns are no part of the shape", () => {
     const crd = crdOf(kinds[0] as Kind);
     const other = structuredClone(crd);

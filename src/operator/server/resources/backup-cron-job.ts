@@ -4,9 +4,8 @@ import { childNames } from "../../../api/names.ts";
 import type { Backup } from "../../../api/spec/backup.ts";
 import type { CronJob } from "../../../kube/kinds.ts";
 import { backupContainer } from "../../../pod/containers.ts";
-import { domainFolder, folders } from "../../../pod/layout.ts";
 import { backupSchedule } from "../backup-time.ts";
-import { s3Arguments, s3Environment } from "./backup-store.ts";
+import { hasOwnAuthority, placeArguments, s3Environment } from "./backup-store.ts";
 import { cronJob } from "./job-pod.ts";
 import type { PodPlan } from "./pod.ts";
 
@@ -26,6 +25,7 @@ export function backupCronJob(plan: PodPlan): CronJob {
   const container = backupContainer(server.spec.domain, {
     args: argumentsOf(server),
     ...(server.spec.backup.destination?.volumeClaim && { toVolume: true }),
+    ownAuthority: hasOwnAuthority({ s3 }),
     ...(s3 && { secretEnv: s3Environment(s3) }),
     turn: server.spec.services.turn.enabled,
     acme: certificateSource(server.spec).source === "ACME",
@@ -46,7 +46,6 @@ function argumentsOf({ metadata, spec: { backup, domain } }: ChatmailServer): st
   return [
     ...["create", "--server", metadata.name, "--contents", backup.contents, "--keep", String(backup.keep)],
     ...(target?.recipients ?? []).flatMap((recipient) => ["--recipient", recipient]),
-    ...(target?.s3 ? s3Arguments(target.s3, domain) : []),
-    ...(target?.volumeClaim ? ["--folder", domainFolder(folders.backups, domain)] : []),
+    ...placeArguments(target ?? {}, domain),
   ];
 }

@@ -1,10 +1,9 @@
 import { childNames } from "../../../api/names.ts";
 import type { CronJob } from "../../../kube/kinds.ts";
 import { drillContainer } from "../../../pod/containers.ts";
-import { domainFolder, folders } from "../../../pod/layout.ts";
 import { drillSchedule } from "../backup-time.ts";
 import { backupTarget } from "./backup-cron-job.ts";
-import { s3Arguments, s3Environment } from "./backup-store.ts";
+import { hasOwnAuthority, placeArguments, s3Environment } from "./backup-store.ts";
 import { cronJob } from "./job-pod.ts";
 import type { PodPlan } from "./pod.ts";
 
@@ -14,10 +13,8 @@ export function backupDrillCronJob(plan: PodPlan): CronJob {
   const { domain, backup } = server.spec;
   const target = backupTarget(backup);
   const container = drillContainer(domain, {
-    args: [
-      ...(target?.s3 ? s3Arguments(target.s3, domain) : []),
-      ...(target?.volumeClaim ? ["--folder", domainFolder(folders.backups, domain)] : []),
-    ],
+    args: placeArguments(target ?? {}, domain),
+    ownAuthority: hasOwnAuthority(target ?? {}),
     ...(target?.s3 && { secretEnv: s3Environment(target.s3) }),
     fromVolume: target?.volumeClaim !== undefined,
     // without it the job is suspended

@@ -141,6 +141,6 @@ function egressOf({ spec: { services, network, bootstrap } }: ChatmailServer): N
     { ports: tcp(ports.smtp, ports.https), to: [...outside, relays] },
     ...(push.enabled && pushPort !== ports.https ? [{ ports: tcp(pushPort), to: outside }] : []),
     ...(turn.enabled ? [{ ports: [{ protocol: "UDP" } as const], to: outside }] : []),
-    ...(bootstrap?.restore ? [{ ports: tcp(s3Port(bootstrap.restore.s3)) }] : []),
+    ...(bootstrap?.restore?.s3 ? [{ ports: tcp(s3Port(bootstrap.restore.s3)) }] : []),
   ];
 }

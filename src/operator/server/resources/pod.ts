@@ -13,7 +13,15 @@ import {
   type RelayMount,
   type RelayProbe,
 } from "../../../pod/containers.ts";
-import { ageIdentityKey, domainFolder, givenTls, lastTls, planFile, vmail } from "../../../pod/layout.ts";
+import {
+  ageIdentityKey,
+  domainFolder,
+  givenTls,
+  lastTls,
+  planFile,
+  storeAuthorityFile,
+  vmail,
+} from "../../../pod/layout.ts";
 import { appVersionsKey } from "../../../pod/relay-config.ts";
 import { builtInResources, emptyLimit, runLimit, scratchLimit } from "../../../pod/resources.ts";
 import { turnSecretKey } from "../../../pod/turn.ts";
@@ -110,7 +118,7 @@ function probesOf({ startup, readiness, liveness }: RelayContainer): Probes {
 function resourcesOf(container: string, spec: ChatmailServer["spec"]): NonNullable<Container["resources"]> {
   // who deletes everything needs no more than who deletes what is old
   const isExpiry = container === "expire" || container === "move" || container.startsWith("erase-");
-  const isBackup = container === "restore" || container === "drill";
+  const isBackup = ["restore", "import", "drill"].includes(container);
   const own = isBackup ? "backup" : container;
   const builtIn = builtInResources(spec)[(isExpiry ? "expire" : own) as keyof ReturnType<typeof builtInResources>];
   const given = spec.resources[(isExpiry ? "expiry" : own) as keyof typeof spec.resources];
@@ -154,6 +162,7 @@ const volumeNames = {
   turnSecret: "turn-secret",
   acmeAccount: "acme-account",
   ageIdentity: "age-identity",
+  storeAuthority: "store-authority",
 } as const;
 
 function mountOf(mount: RelayMount, domain: string): Json<V1VolumeMount> {
@@ -164,14 +173,18 @@ function mountOf(mount: RelayMount, domain: string): Json<V1VolumeMount> {
     case "turnSecret":
     case "acmeAccount":
     case "ageIdentity":
+    case "storeAuthority":
       return { name: volumeNames[mount.from], mountPath: mount.at, readOnly: true };
     case "run":
-    case "backups":
       return { name: mount.from, mountPath: mount.at };
     case "wholeData":
       return { name: dataVolume, mountPath: mount.at, readOnly: true };
     case "copy":
       return { name: mount.from, mountPath: mount.at };
+    case "backups":
+      return { name: mount.from, mountPath: mount.at, ...(mount.readOnly && { readOnly: true }) };
+    case "imported":
+      return { name: mount.from, mountPath: mount.at, readOnly: true };
     case "data":
       return mount.readOnly
         ? { name: dataVolume, mountPath: mount.at, subPath: mount.subPath, readOnly: true }
@@ -278,8 +291,24 @@ function volumeOf(mount: RelayMount, container: string, plan: PodPlan): Volume {
       return { name, secret: { secretName, items: items(ageIdentityKey), defaultMode: 0o440, optional: true } };
     }
     case "backups": {
-      const claimName = server.spec.backup.destination?.volumeClaim?.name ?? "";
-      return { name: "backups", persistentVolumeClaim: { claimName } };
+      const { bootstrap, backup } = server.spec;
+      const given = container === "restore" ? bootstrap?.restore : backup.destination;
+      return { name: "backups", persistentVolumeClaim: { claimName: given?.volumeClaim?.name ?? "" } };
+    }
+    case "imported": {
+      const claimName = server.spec.bootstrap?.import?.volumeClaim.name ?? "";
+      return { name: "imported", persistentVolumeClaim: { claimName } };
+    }
+    case "storeAuthority": {
+      // optional: the program says what is missing, and a volume that is filled needs none
+      const { bootstrap, backup } = server.spec;
+      const given = container === "restore" ? bootstrap?.restore : backup.destination;
+      const { configMapName, secretName = "", key = "" } = given?.s3?.caBundle ?? {};
+      const kept = { items: [{ key, path: storeAuthorityFile }], optional: true };
+      const name = volumeNames.storeAuthority;
+      return configMapName === undefined
+        ? { name, secret: { secretName, ...kept } }
+        : { name, configMap: { name: configMapName, ...kept } };
     }
     case "scratch":
       return {

@@ -2,6 +2,7 @@ import type { ChatmailServer } from "../../../api/chatmail-server.ts";
 import { annotations, childNames } from "../../../api/names.ts";
 import type { StatefulSet } from "../../../kube/kinds.ts";
 import {
+  importContainer,
   podSysctls,
   prepareContainer,
   type RelayContainer,
@@ -11,7 +12,7 @@ import {
   validatingDnsOptions,
 } from "../../../pod/containers.ts";
 import type { PodTemplate } from "../revision.ts";
-import { s3Arguments, s3Environment } from "./backup-store.ts";
+import { hasOwnAuthority, placeArguments, s3Environment } from "./backup-store.ts";
 import { childMeta, selectorLabels } from "./child.ts";
 import { containerOf, type PodPlan, type PodSpec, podBasics, podMeta, podSecurity, volumesFor } from "./pod.ts";
 
@@ -41,9 +42,19 @@ export function podTemplate(plan: PodPlan): PodTemplate {
 /** The program finds out by itself whether there is anything to do. */
 function restoring({ spec: { domain, bootstrap } }: ChatmailServer): RelayContainer[] {
   const { restore } = bootstrap ?? {};
+  if (bootstrap?.import) return [importContainer(domain)];
   if (!restore) return [];
-  const args = [...s3Arguments(restore.s3, domain), ...(restore.name === undefined ? [] : ["--file", restore.name])];
-  return [restoreContainer(domain, { args, secretEnv: s3Environment(restore.s3) })];
+  const args = restore.upload
+    ? ["--upload"]
+    : [...placeArguments(restore, domain), ...(restore.name === undefined ? [] : ["--file", restore.name])];
+  const options = {
+    args,
+    hasKey: !restore.upload,
+    fromVolume: restore.volumeClaim !== undefined,
+    ownAuthority: hasOwnAuthority(restore),
+    ...(restore.s3 && { secretEnv: s3Environment(restore.s3) }),
+  };
+  return [restoreContainer(domain, options)];
 }
 
 /**

@@ -2,18 +2,13 @@
 import type { ChatmailServer, ChatmailServerStatus } from "../../../api/chatmail-server.ts";
 import { s3SecretKeys } from "../../../api/spec/backup.ts";
 import { ageIdentityKey } from "../../../pod/layout.ts";
-import { backupSchedule } from "../backup-time.ts";
+import { backupLateAt, backupSchedule } from "../backup-time.ts";
 import type { SeenBackup, SeenRuns } from "../observe-backup.ts";
 import type { Verdict } from "../progress.ts";
 import { backupTarget } from "../resources/backup-cron-job.ts";
 import type { Seen } from "../seen.ts";
 import { fine, isAtRest, notCreated } from "./check.ts";
 import { lastFailure } from "./last-failure.ts";
-
-const dayMs = 86_400_000;
-
-/** Where one is made each night, two days without are not a matter of minutes. */
-const lateAfterMs = 2 * dayMs;
 
 /** Undefined where the spec asks for none. */
 export function backupVerdict(server: ChatmailServer, { backup }: Seen, now: Date): Verdict | undefined {
@@ -37,10 +32,14 @@ export function backupVerdict(server: ChatmailServer, { backup }: Seen, now: Dat
   const failure = failureOf(backup);
   if (failure) return { status: "False", reason: "BackupFailed", message: failure };
   const succeeded = cronJob?.status?.lastSuccessfulTime;
-  const lateAt = backupLateAt(server, backup);
+  const lateAt = lateAtOf(server, backup);
   if (lateAt && lateAt <= now) {
     const since = succeeded ?? cronJob?.metadata.creationTimestamp;
-    return { status: "False", reason: "BackupLate", message: `no backup was made since ${since}` };
+    return {
+      status: "False",
+      reason: "BackupLate",
+      message: `no backup was made since ${since}, and by its schedule one is due`,
+    };
   }
   if (!succeeded)
     return {
@@ -67,16 +66,14 @@ function failureOf({ cronJob, jobs, problem, waits }: SeenRuns<unknown>): string
   return active && waits !== undefined ? `job ${active.metadata.name} does not start: ${waits}` : undefined;
 }
 
-/** With a schedule of a person's own, nobody knows when one is late: its failure is told. */
-function backupLateAt({ spec }: ChatmailServer, { cronJob }: SeenBackup): Date | undefined {
+function lateAtOf(server: ChatmailServer, { cronJob }: SeenBackup): Date | undefined {
   const since = cronJob?.status?.lastSuccessfulTime ?? cronJob?.metadata.creationTimestamp;
-  if (since === undefined || spec.backup.schedule !== undefined) return undefined;
-  return new Date(Date.parse(since) + lateAfterMs);
+  return since === undefined ? undefined : backupLateAt(backupSchedule(server), new Date(since));
 }
 
 /** When one will be late; undefined where it is already, or nobody knows. */
 export function backupDeadline(server: ChatmailServer, { backup }: Seen, now: Date): Date | undefined {
-  const lateAt = backup && backupTarget(server.spec.backup) && backupLateAt(server, backup);
+  const lateAt = backup && backupTarget(server.spec.backup) && lateAtOf(server, backup);
   return lateAt && lateAt > now ? lateAt : undefined;
 }
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { CronJob, StatefulSet } from "../../../../src/kube/kinds.ts";
 import { backupReports } from "../../../../src/operator/server/backup-report.ts";
-import { backupSchedule } from "../../../../src/operator/server/backup-time.ts";
+import { backupLateAt, backupSchedule } from "../../../../src/operator/server/backup-time.ts";
 import { desiredChildren } from "../../../../src/operator/server/desired.ts";
 import type { LiveCronJob, LiveJob, LivePod } from "../../../../src/operator/server/live.ts";
 import type { SeenBackup } from "../../../../src/operator/server/observe-backup.ts";
@@ -78,6 +78,23 @@ describe("the CronJob", () => {
     expect(words({})).toContain("relays/nine.example.org/");
     expect(words({ pathStyle: true })).toContain("--path-style");
     expect(words({ endpoint: "http://minio:9000", pathStyle: false })).not.toContain("--path-style");
+  });
+
+  test.each([
+    { what: "ConfigMap", caBundle: { configMapName: "ours" }, volume: { configMap: { name: "ours" } } },
+    { what: "Secret", caBundle: { secretName: "ours", key: "x" }, volume: { secret: { secretName: "ours" } } },
+  ])("trusts the authorities in a $what", ({ caBundle, volume }) => {
+    const pod = podOf({ destination: { s3: { ...s3, caBundle } }, encryption });
+    expect(pod?.containers[0]?.command?.slice(-2)).toEqual(["--authority", "/etc/chatmail/store-authority/ca.crt"]);
+    const found = pod?.volumes?.find(({ name }) => name === "store-authority");
+    expect(found).toMatchObject(volume);
+    const { items, optional } = { ...found?.configMap, ...found?.secret };
+    expect({ items, optional }).toEqual({ items: [{ key: caBundle.key ?? "ca.crt", path: "ca.crt" }], optional: true });
+    expect(pod?.containers[0]?.volumeMounts).toContainEqual({
+      name: "store-authority",
+      mountPath: "/etc/chatmail/store-authority",
+      readOnly: true,
+    });
   });
 
   test("or to another volume, and reads that of the relay alone", () => {
@@ -181,14 +198,59 @@ describe("the drill", () => {
   });
 });
 
-test("a new volume is filled before any other program sees it", () => {
-  const name = "nine-20261129T221800Z-all.tar.gz.age";
-  const bootstrap = { restore: { s3, name, ageIdentitySecretName: "age" } };
+const podWith = (bootstrap: SpecInput["bootstrap"]) => {
   const set: StatefulSet | undefined = desiredChildren(aServer({ domain: "nine.example.org", bootstrap }), seen(), {
     relayImage: "relay:1",
     operatorNamespace: "chatmail",
   }).find(({ object }) => object.kind === "StatefulSet")?.object;
-  const { initContainers = [], containers, volumes } = set?.spec?.template.spec ?? {};
+  return set?.spec?.template.spec;
+};
+const ofVolumes = ["/usr/local/bin/node", "/opt/chatmail/backup.js", "bootstrap", "--domain", "nine.example.org"];
+
+test("a new volume is filled from another one", () => {
+  const restore = { volumeClaim: { name: "spare" }, ageIdentitySecretName: "age" };
+  const { initContainers = [], volumes } = podWith({ restore }) ?? {};
+  expect(initContainers[1]?.command).toEqual([
+    ...[...ofVolumes, "--identities", "/etc/chatmail/age-identity/identity"],
+    ...["--folder", "/var/lib/chatmail/backups/nine.example.org"],
+  ]);
+  expect(initContainers[1]).not.toHaveProperty("env");
+  expect(initContainers[1]?.volumeMounts).toContainEqual({
+    name: "backups",
+    mountPath: "/var/lib/chatmail/backups",
+    readOnly: true,
+  });
+  expect(volumes).toContainEqual({ name: "backups", persistentVolumeClaim: { claimName: "spare" } });
+});
+
+test("or from a file of somebody's, for which the pod waits without any key", () => {
+  const { initContainers = [], volumes } = podWith({ restore: { upload: true } }) ?? {};
+  expect(initContainers[1]?.command).toEqual([...ofVolumes, "--upload"]);
+  expect(volumes?.map(({ name }) => name)).not.toContain("age-identity");
+});
+
+test("or from another relay's files", () => {
+  const { initContainers = [], volumes } = podWith({ import: { volumeClaim: { name: "old" } } }) ?? {};
+  expect(initContainers.map((each) => each.name)).toEqual(["prepare", "import"]);
+  expect(initContainers[1]?.command).toEqual([
+    ...["/usr/local/bin/node", "/opt/chatmail/import.js", "bootstrap", "--domain", "nine.example.org"],
+    ...["--from", "/var/lib/chatmail/imported"],
+  ]);
+  expect(initContainers[1]?.volumeMounts).toContainEqual({
+    name: "imported",
+    mountPath: "/var/lib/chatmail/imported",
+    readOnly: true,
+  });
+  expect(volumes).toContainEqual({ name: "imported", persistentVolumeClaim: { claimName: "old" } });
+});
+
+test("a new volume is filled before any other program sees it", () => {
+  const name = "nine-20261129T221800Z-all.tar.gz.age";
+  const {
+    initContainers = [],
+    containers,
+    volumes,
+  } = podWith({ restore: { s3, name, ageIdentitySecretName: "age" } }) ?? {};
   expect(initContainers.map((each) => each.name)).toEqual(["prepare", "restore"]);
   expect(initContainers[1]?.command).toEqual([
     ...["/usr/local/bin/node", "/opt/chatmail/backup.js", "bootstrap", "--domain", "nine.example.org"],
@@ -301,8 +363,14 @@ test.each<{ when: string; spec?: SpecInput; of?: SpecInput; backup?: Partial<See
   {
     when: "none was made for two days, as the schedule has it",
     spec: { ...toS3, schedule: "@weekly" },
-    backup: { cronJob: cronJob("2026-11-21T11:00:00Z") },
+    backup: { cronJob: cronJob("2026-11-22T11:00:00Z") },
     is: "True BackupMade",
+  },
+  {
+    when: "a weekly one was due a day ago",
+    spec: { ...toS3, schedule: "@weekly" },
+    backup: { cronJob: cronJob("2026-11-21T11:00:00Z") },
+    is: "False BackupLate",
   },
 ])("BackupReady is $is where $when", ({ spec = toS3, of = {}, backup = {}, is }) => {
   const verdict = backupVerdict(aServer({ backup: spec, ...of }), seen(backup), now);
@@ -318,10 +386,22 @@ test("the message of a failure is that of the program", () => {
 });
 
 test("the next look is when one is late, and not after that", () => {
-  const server = aServer({ backup: toS3 });
+  const server = aServer({ backup: { ...toS3, schedule: "0 5 * * *" } });
   const at = (time: string) => backupDeadline(server, seen({ cronJob: cronJob(time) }), now)?.toISOString();
   expect(at("2026-11-23T05:00:00Z")).toBe("2026-11-25T05:00:00.000Z");
   expect(at("2026-11-20T05:00:00Z")).toBeUndefined();
+});
+
+test.each([
+  { schedule: "30 3 * * *", at: "2026-11-25T03:30:00.000Z" },
+  { schedule: "@hourly", at: "2026-11-23T14:00:00.000Z" },
+  { schedule: "5/20 * * * *", at: "2026-11-23T12:25:00.000Z" },
+  { schedule: "0 4 * * SUN", at: "2026-11-30T04:00:00.000Z" },
+  { schedule: "0 0 29 2 *", at: "2028-03-01T00:00:00.000Z" },
+  { schedule: "0 0 30 2 *", at: undefined },
+  { schedule: "61 * * * *", at: undefined },
+])("made at noon, the next one is late at $at by $schedule", ({ schedule, at }) => {
+  expect(backupLateAt(schedule, new Date("2026-11-23T12:00:00Z"))?.toISOString()).toBe(at);
 });
 
 test("the status remembers what was saved when the pod is gone", () => {

@@ -189,6 +189,18 @@ const edits: Record<string, Edit> = {
   "bootstrap.restore.s3.prefix": [restore({}), restore({ prefix: "relays/" })],
   "bootstrap.restore.s3.pathStyle": [restore({}), restore({ pathStyle: true })],
   "bootstrap.restore.s3.credentialsSecretName": [{}, restore({})],
+  "bootstrap.restore.s3.caBundle.configMapName": [restore({}), restore({ caBundle: { configMapName: "ours" } })],
+  "bootstrap.restore.s3.caBundle.secretName": [restore({}), restore({ caBundle: { secretName: "ours" } })],
+  "bootstrap.restore.s3.caBundle.key": [
+    restore({ caBundle: { secretName: "ours" } }),
+    restore({ caBundle: { secretName: "ours", key: "x" } }),
+  ],
+  "bootstrap.restore.volumeClaim.name": [
+    {},
+    { bootstrap: { restore: { volumeClaim: { name: "spare" }, ageIdentitySecretName: "age" } } },
+  ],
+  "bootstrap.restore.upload": [{}, { bootstrap: { restore: { upload: true } } }],
+  "bootstrap.import.volumeClaim.name": [{}, { bootstrap: { import: { volumeClaim: { name: "old" } } } }],
   "backup.contents": [toS3({}), { backup: { ...(toS3({}).backup as object), contents: "All" } }],
   "backup.schedule": [toS3({}), { backup: { ...(toS3({}).backup as object), schedule: "@weekly" } }],
   "backup.drill.schedule": [
@@ -214,6 +226,12 @@ const edits: Record<string, Edit> = {
   "backup.destination.s3.prefix": [toS3({}), toS3({ prefix: "relays/" })],
   "backup.destination.s3.pathStyle": [toS3({}), toS3({ pathStyle: true })],
   "backup.destination.s3.credentialsSecretName": [{}, toS3({})],
+  "backup.destination.s3.caBundle.configMapName": [toS3({}), toS3({ caBundle: { configMapName: "ours" } })],
+  "backup.destination.s3.caBundle.secretName": [toS3({}), toS3({ caBundle: { secretName: "ours" } })],
+  "backup.destination.s3.caBundle.key": [
+    toS3({ caBundle: { secretName: "ours" } }),
+    toS3({ caBundle: { secretName: "ours", key: "x" } }),
+  ],
   "dkim.algorithms": [{}, { dkim: { algorithms: ["RSA2048", "Ed25519"] } }],
   "dkim.selectorPrefix": [{}, { dkim: { selectorPrefix: "mail" } }],
   "dkim.rotation.everyDays": [{}, { dkim: { rotation: { everyDays: 180 } } }],
