@@ -11,7 +11,7 @@ export const Storage = withRules(
     size: size({ name: "size", atLeast: "100Mi", atMost: "100Ti" })
       .default("10Gi")
       .describe(
-        "Size of the volume for mailboxes and the queue. A volume that exists becomes larger, and smaller by kubectl chatmail move-volume alone.",
+        "Size of the volume for mailboxes and the queue. A volume that exists becomes larger, and smaller only by kubectl chatmail move-volume NAME.",
       ),
     reservedForMailboxes: size({ name: "reservedForMailboxes", atLeast: "1Mi", atMost: "100Ti" })
       .optional()
@@ -21,7 +21,7 @@ export const Storage = withRules(
     storageClassName: objectName("storageClassName")
       .optional()
       .describe(
-        "StorageClass of the volume. Default: the cluster's. A volume that exists keeps its class until kubectl chatmail move-volume.",
+        "StorageClass of the volume. Default: the cluster's. A volume that exists keeps its class until it is moved by kubectl chatmail move-volume NAME.",
       ),
     annotations: entries({ atMost: 50, valueMaxLength: 1024 })
       .optional()
