@@ -1,11 +1,13 @@
 /**
  * Backups of a relay with many accounts: seconds, sizes and memory of Identity and All, into a
  * folder and into a real S3 server on this machine, and of the restore. Mails are text of base64,
- * as encrypted mail is, of 50 kB each.
+ * as encrypted mail is, of 50 kB each. A restore begins when the accounts that were saved are
+ * deleted, and what it brings is saved next: of 5 GiB at most 9 GiB are on the disk, and 13 with
+ * S3, since the server puts an object together from its parts.
  */
 import { randomBytes, randomInt } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { readOptions } from "../scripts/options.ts";
@@ -18,10 +20,11 @@ import { s3Destination } from "../src/backup/s3.ts";
 import { startS3Server } from "../test/helpers/s3-server.ts";
 import { endSignal, printTable, say, writeJson } from "./machine.ts";
 
-const { values } = readOptions("npm run bench -- backup [--accounts N] [--gib N] [--json FILE]", {
+const { values } = readOptions("npm run bench -- backup [--accounts N] [--gib N] [--to folder|s3] [--json FILE]", {
   options: {
     accounts: { type: "string", default: "1000" },
     gib: { type: "string", default: "5" },
+    to: { type: "string" },
     json: { type: "string" },
   },
 });
@@ -73,31 +76,45 @@ async function measure(what: string, contents: "Identity" | "All", destination: 
     }),
   );
   const maxRssMib = mib(process.resourceUsage().maxRSS * 1024);
+  const load = loadavg().map((each) => Math.round(each * 10) / 10)[0];
   say(`${what}: restore`);
+  // Identity brings no mail back
+  if (contents === "All") rmSync(at("mail"), { recursive: true });
   const back = await secondsOf(async () =>
     restoreMail(await decrypted(await destination.read(made.result.name), identity), at("restored")),
   );
   if (back.result.accounts !== accounts) throw new Error(`${back.result.accounts} accounts came back`);
-  rmSync(at("restored"), { recursive: true });
+  if (contents === "All") renameSync(at("restored"), at("mail"));
+  else rmSync(at("restored"), { recursive: true });
   await destination.delete(made.result.name);
   const { size, messages } = made.result;
-  figures[what] = { backupSeconds: made.seconds, restoreSeconds: back.seconds, mib: mib(size), messages, maxRssMib };
+  figures[what] = {
+    backupSeconds: made.seconds,
+    restoreSeconds: back.seconds,
+    mib: mib(size),
+    messages,
+    maxRssMib,
+    load,
+  };
   rows.push([
     what,
-    `backup ${made.seconds} s, ${mib(size)} MiB, ${messages} messages, at most ${maxRssMib} MiB resident; restore ${back.seconds} s`,
+    `backup ${made.seconds} s, ${mib(size)} MiB, ${messages} messages, at most ${maxRssMib} MiB resident; restore ${back.seconds} s; load ${load}`,
   ]);
 }
 
-const s3 = await startS3Server();
+const to = values.to;
+if (to !== undefined && to !== "folder" && to !== "s3") throw new Error(`--to: folder or s3, not ${to}`);
+const s3 = to === "folder" ? undefined : await startS3Server();
 try {
   say(`${accounts} accounts with ${mailsOfEach} messages each`);
   makeAccounts();
-  await measure("Identity, folder", "Identity", folderDestination(at("backups")));
-  await measure("Identity, S3", "Identity", s3Destination(s3.options));
-  await measure("All, S3", "All", s3Destination(s3.options));
-  await measure("All, folder", "All", folderDestination(at("backups")));
+  const places: [string, Destination][] = [];
+  if (to !== "s3") places.push(["folder", folderDestination(at("backups"))]);
+  if (s3) places.push(["S3", s3Destination(s3.options)]);
+  for (const contents of ["Identity", "All"] as const)
+    for (const [place, destination] of places) await measure(`${contents}, ${place}`, contents, destination);
 } finally {
-  await s3.stop();
+  await s3?.stop();
   rmSync(folder, { recursive: true, force: true });
 }
 printTable(rows);
