@@ -332,7 +332,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     test("that are turned off select no pod, and come back", async () => {
       expect([await component("walled"), await component("walled-expiry")]).toEqual(["relay", undefined]);
       const { matchExpressions } = (await get<Policy>("networkpolicies", "walled-expiry")).spec.podSelector;
-      expect(matchExpressions).toMatchObject([{ operator: "In", values: ["expiry", "check"] }]);
+      expect(matchExpressions).toMatchObject([{ operator: "In", values: ["expiry", "check", "move"] }]);
       await patch("walled", { network: { policy: { enabled: false } } });
       await until("both to select nothing", async () =>
         [await component("walled"), await component("walled-expiry")].every((each) => each === "none"),
