@@ -376,9 +376,14 @@ export class OperatorCluster {
         name,
       );
       if (status?.observedGeneration !== metadata.generation) await this.bringUp(name);
-      return (await this.condition(name, "Ready"))?.reason === "Serving";
+      last = await this.condition(name, "Ready");
+      // names of an earlier run may be in the DNS of the lab: ServingUnpublished
+      return last?.status === "True";
     };
-    await until(`${name} to be Ready`, isReady, { patienceMs: patienceMs.client, everyMs: 100 });
+    let last: Condition | undefined;
+    await until(`${name} to be Ready`, isReady, { patienceMs: patienceMs.client, everyMs: 100 }).catch((cause) => {
+      throw new Error(`${String(cause)}: ${last?.reason} ${last?.message}`, { cause });
+    });
   }
 
   /**
