@@ -533,18 +533,6 @@ export const wrongEdits: readonly {
     says: /spec\.domain: .*domain can't be changed/,
   },
   {
-    when: "a storage class is added",
-    from: { domain },
-    to: { domain, storage: { storageClassName: "fast" } },
-    says: /spec: .*storage.storageClassName can't be changed/,
-  },
-  {
-    when: "the storage class goes",
-    from: { domain, storage: { storageClassName: "fast" } },
-    to: { domain },
-    says: /spec: .*storage.storageClassName can't be changed/,
-  },
-  {
     when: "the load balancer class changes",
     from: { domain, network: { service: { loadBalancerClass: "a" } } },
     to: { domain, network: { service: { loadBalancerClass: "b" } } },
