@@ -57,7 +57,7 @@ export interface OperatorOptions {
   relayImage?: string;
   rollout?: Policy;
   now?: () => Date;
-  /** By which it finds name servers; by default those of this machine. */
+  /** By which it finds name servers; by default one that is not there, so no names are known. */
   resolvers?: readonly string[];
   /** Between tries to use an ACME account. */
   acmeBackOff?: BackOffLimits;
@@ -119,7 +119,7 @@ export class OperatorCluster {
       relayImage: options.relayImage ?? relayImage,
       ...(options.rollout && { rollout: options.rollout }),
       ...(options.now && { now: options.now }),
-      ...(options.resolvers && { resolvers: options.resolvers }),
+      resolvers: options.resolvers ?? ["127.0.0.253"],
       ...(options.acmeBackOff && { acmeBackOff: options.acmeBackOff }),
       allowedImages: allowedImages(relayImage, ["registry.example/team/"]),
       ...(options.serverDefaults && { serverDefaults: options.serverDefaults }),

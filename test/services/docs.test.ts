@@ -44,7 +44,10 @@ const blocks = pages
  */
 const looks = [...readFileSync(join(root, "docs/troubleshooting.md"), "utf8").matchAll(/`(kubectl [^`]+)`/g)]
   .map(([, command = ""]) => command.replaceAll(/\n +/g, " "))
-  .filter((command) => !/^kubectl( -n \w+)? (logs|exec|top)\b|cert-manager\.io|externaldns\.k8s\.io|-w$/.test(command));
+  .filter(
+    (command) =>
+      !/^kubectl( -n \w+)? (logs|exec|top|chatmail)\b|cert-manager\.io|externaldns\.k8s\.io|-w$/.test(command),
+  );
 const isLast = ({ runBy = "" }: Block) => runBy.endsWith(", last");
 const titled = (of: readonly Block[]) => of.map((block) => ({ title: `${block.page}:${block.line}`, block }));
 const saving = blocks.filter(({ page }) => page === "docs/backup.md");
