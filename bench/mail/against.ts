@@ -12,8 +12,7 @@ import { commit, printTable, quantile, say } from "../machine.ts";
 import { difference, sum } from "./figures.ts";
 import { allAsleep, Bench, connections, inTurns, loginRate, newAccounts, newLogin, pause, Waiting } from "./load.ts";
 import { PodProcess } from "./pod-process.ts";
-import type { Login } from "./sender.ts";
-import { Sender } from "./sender.ts";
+import { type Login, Sender } from "./sender.ts";
 
 export interface AgainstSize {
   rounds: number;

@@ -53,13 +53,13 @@ export const volumeIsNoCause: Check = (seen, server, now) => {
 };
 
 export function storageVerdict(server: ChatmailServer, seen: Seen, now: Date): Verdict {
+  const move = moveProblem(server, seen);
   const problem =
     volumeIsThere(seen, server, now) ??
-    moveHasFailed(server, seen) ??
+    (move?.reason === "VolumeMoveFailed" ? move : undefined) ??
     resizeIsPossible(seen, server, now) ??
     volumeIsNearlyFull(server, seen);
   if (problem) return { status: "False", ...problem };
-  const move = moving(server, seen);
   if (move) return { status: "True", ...move };
   const growth = resizing(server, seen);
   if (growth) return { status: "True", ...growth };
@@ -83,18 +83,16 @@ export function storageVerdict(server: ChatmailServer, seen: Seen, now: Date): V
   };
 }
 
-/** The relay serves meanwhile. */
-export function moving(server: ChatmailServer, seen: Seen): Problem | undefined {
+function moveProblem(server: ChatmailServer, seen: Seen): Problem | undefined {
   const move = moveOf(server, seen);
-  const isAtWork = move && !["refused", "failed"].includes(move.is);
-  return isAtWork ? { reason: "VolumeMoving", message: move.says } : undefined;
+  const hasFailed = move?.is === "refused" || move?.is === "failed";
+  return move && { reason: hasFailed ? "VolumeMoveFailed" : "VolumeMoving", message: move.says };
 }
 
-function moveHasFailed(server: ChatmailServer, seen: Seen): Problem | undefined {
-  const move = moveOf(server, seen);
-  return move?.is === "refused" || move?.is === "failed"
-    ? { reason: "VolumeMoveFailed", message: move.says }
-    : undefined;
+/** The relay serves meanwhile. */
+export function moving(server: ChatmailServer, seen: Seen): Problem | undefined {
+  const problem = moveProblem(server, seen);
+  return problem?.reason === "VolumeMoving" ? problem : undefined;
 }
 
 /** What a person may delete once the move is found to be good. */
