@@ -72,6 +72,8 @@ beforeAll(async () => {
   await operatorIsInstalled();
   server = await freshServer("desk", { domain, accounts: { registration: "Invite" } });
   await publishZone(silent, "@ MX 10 mx\nmx A 198.51.100.250");
+  const areSeen = async () => (await chatmail("dns desk")).code === 0;
+  await until("its records to be seen", areSeen, { patienceMs: patienceMs.pod, everyMs: 300 });
 });
 afterAll(async () => {
   await invited?.stop();

@@ -121,11 +121,7 @@ export async function faultProxy(
         return;
       }
       if (open.toSwallow === 0) return void outgoing.write(piece);
-      // the middle of two lines of one length is where the second begins: lost as a whole, it could
-      // be missed by nobody
-      const middle = Math.floor(piece.length / 2);
-      const from = piece[middle - 1] === 0x0a ? middle + 1 : middle;
-      const to = Math.min(piece.length, from + open.toSwallow);
+      const { from, to } = lossIn(piece, open.toSwallow);
       open.toSwallow -= to - from;
       outgoing.write(Buffer.concat([piece.subarray(0, from), piece.subarray(to)]));
     });
@@ -250,4 +246,32 @@ function statusText(code: number, reason: string): string {
     code,
     reason,
   });
+}
+
+/**
+ * From the middle of a piece. Where what is left would be a line that can be read, one byte more is
+ * lost: nobody could know that a line is missing.
+ */
+function lossIn(piece: Buffer, bytes: number): { from: number; to: number } {
+  const middle = Math.floor(piece.length / 2);
+  const from = piece[middle - 1] === newline ? middle + 1 : middle;
+  let to = Math.min(piece.length, from + bytes);
+  const isRead = () => {
+    const end = piece.indexOf(newline, to);
+    const rest = piece.subarray(to, end < 0 ? piece.length : end);
+    return isJson(Buffer.concat([piece.subarray(piece.lastIndexOf(newline, from - 1) + 1, from), rest]).toString());
+  };
+  while (to < piece.length && isRead()) to++;
+  return { from, to };
+}
+
+const newline = 0x0a;
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -5,9 +5,12 @@ import { readFile } from "node:fs/promises";
 import type { Previous } from "../../scripts/previous.ts";
 import type { WrittenServer } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailServer, labels } from "../../src/api/names.ts";
+import type { Service } from "../../src/kube/kinds.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { withLock } from "../lab/lock.ts";
 import { publishZone } from "../lab/names.ts";
 import { privatePeers, statePath } from "../lab/place.ts";
+import { accepts } from "./accepts.ts";
 import { onAnyLoad } from "./accounts.ts";
 import { apply, kubectl, theObject } from "./kubectl.ts";
 import type { RelayPod } from "./relay-pod.ts";
@@ -131,7 +134,24 @@ export const zoneText = (server: WrittenServer): string =>
     .flatMap(({ name, type, values }) => values.map((value) => `${name} ${type} ${value}`))
     .join("\n");
 
-export const publishNames = (server: WrittenServer): Promise<void> => publishZone(server.spec.domain, zoneText(server));
+/**
+ * Publishes the names of a ready server. Resolves when its address takes connections: kube-proxy
+ * hears of a pod that is ready no sooner than the operator does, and refuses them until then.
+ */
+export async function publishNames(server: WrittenServer): Promise<void> {
+  await publishZone(server.spec.domain, zoneText(server));
+  const host = server.status?.addresses?.[0]?.value;
+  if (!host) return;
+  const port = await reachedPort(server);
+  await until(`${host} to take connections at port ${port}`, () => accepts(host, port), { patienceMs: patienceMs.pod });
+}
+
+async function reachedPort({ metadata, spec }: WrittenServer): Promise<number> {
+  if (spec.network?.exposure !== "NodePort") return ports.imaps;
+  const at = metadata.namespace ?? namespace;
+  const service = await theObject<Service>(at, `service/${metadata.name}`);
+  return service.spec?.ports?.find(({ port }) => port === ports.imaps)?.nodePort ?? 0;
+}
 
 /** Removes a server and what `Retain` leaves behind. */
 export async function removeServer(name: string): Promise<void> {
