@@ -12,11 +12,19 @@ const patienceMs = { unit: 30_000, services: 180_000, cluster: 360_000 };
  */
 const alone = ["test/services/kube-faults.test.ts", "test/services/kube-lease.test.ts"];
 
+const inCluster = (names: readonly string[]) => names.map((name) => `test/cluster/${name}.test.ts`);
+
 /**
  * They replace or stop the operator of all, or the rules of kube-proxy: nothing else of the cluster
  * runs beside them.
  */
-const onWholeCluster = ["deletion", "lab", "upgrade"].map((name) => `test/cluster/${name}.test.ts`);
+const onWholeCluster = inCluster(["deletion", "lab", "upgrade"]);
+
+/**
+ * They update servers, some to an image that fails, and the operator gives updates their turns: a
+ * file beside them would wait behind a failed one. `doctor` plants faults in the cluster itself.
+ */
+const inTurns = inCluster(["crd", "doctor", "fleet", "helm", "operator", "rollback"]);
 
 /**
  * Files of a minute and more, the longest first. They start first: one that comes last would run
@@ -72,9 +80,10 @@ export default defineConfig({
       // lab's DNS
       part("services", { name: "services", files: { exclude: alone }, workers: 3, turn: 1 }),
       part("services", { name: "services, alone", files: { include: alone }, workers: 2, turn: 2 }),
-      // each has servers of its own; all share one operator, which gives updates their turns
-      part("cluster", { name: "cluster", files: { exclude: onWholeCluster }, workers: 1, turn: 3 }),
-      part("cluster", { name: "cluster, alone", files: { include: onWholeCluster }, workers: 1, turn: 4 }),
+      // each has servers of its own
+      part("cluster", { name: "cluster", files: { exclude: [...onWholeCluster, ...inTurns] }, workers: 2, turn: 3 }),
+      part("cluster", { name: "cluster, in turns", files: { include: inTurns }, workers: 1, turn: 4 }),
+      part("cluster", { name: "cluster, alone", files: { include: onWholeCluster }, workers: 1, turn: 5 }),
     ],
   },
 });

@@ -57,7 +57,11 @@ export class FleetRollout {
         kind: chatmailFleet.kind,
         metadata: { name, namespace },
         spec: {
-          defaults: { updatePolicy: { progressDeadlineSeconds: 30 } },
+          defaults: {
+            updatePolicy: { progressDeadlineSeconds: 30 },
+            // the range of node ports has room for those of 346 servers
+            network: { service: { allocateNodePorts: false } },
+          },
           rollout: { ...options.rollout, version: "1" },
         },
       });

@@ -249,9 +249,27 @@ export async function noting(
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.status < 500) done.refused.add(of.what);
-    done.failures.push({ reason: "ApplyFailed", message: `${of.what}: ${error.message}`, concern: of.concern });
+    const message = `${of.what}: ${error.message}${cureOf(error.message)}`;
+    done.failures.push({ reason: "ApplyFailed", message, concern: of.concern });
   }
 }
+
+/** What the API server's own words leave open: where the cluster as a whole has run out. */
+const cures: readonly { of: RegExp; cure: string }[] = [
+  {
+    of: /nodePort: range is full/,
+    cure: "all node ports of the cluster are taken: set network.service.allocateNodePorts to false if your load balancer reaches pods without them, or widen --service-node-port-range of the API server",
+  },
+  {
+    of: /failed to allocate (?:a )?(?:serviceIP|IP|cluster ?IP)/i,
+    cure: "all Service addresses of the cluster are taken: widen --service-cluster-ip-range of the API server, or add a ServiceCIDR",
+  },
+];
+
+const cureOf = (message: string): string => {
+  const found = cures.find(({ of }) => of.test(message));
+  return found ? `; ${found.cure}` : "";
+};
 
 /**
  * Throws Failure where mailboxes or keys of another domain are kept under the name of this server,

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { refuseOtherDomain } from "../../../../src/operator/server/act.ts";
+import { ApiError } from "../../../../src/kube/api-error.ts";
+import { nothingDone, noting, refuseOtherDomain } from "../../../../src/operator/server/act.ts";
 import { aServer } from "../../../helpers/a-server.ts";
 
 const kept = (kind: string, name: string, domain?: string) => ({
@@ -21,4 +22,23 @@ test.each([
 test("kept objects of this domain, and those of a version that did not write the domain, are used", () => {
   const found = [kept("PersistentVolumeClaim", "nine-data", "_nine.test"), kept("Secret", "nine-tls")];
   expect(() => refuseOtherDomain(aServer(), found)).not.toThrow();
+});
+
+test.each([
+  {
+    says: "Internal error occurred: failed to allocate a nodePort: range is full",
+    cure: "allocateNodePorts to false",
+  },
+  {
+    says: "Internal error occurred: failed to allocate a serviceIP: range is full",
+    cure: "--service-cluster-ip-range",
+  },
+])("where the cluster has run out ($says), the failure says what helps", async ({ says, cure }) => {
+  const done = nothingDone();
+  await noting(done, { what: "Service nine", concern: "AddressesReady" }, async () => {
+    throw new ApiError({ status: 500, reason: "InternalError", message: says });
+  });
+  expect(done.failures).toMatchObject([{ reason: "ApplyFailed", concern: "AddressesReady" }]);
+  expect(done.failures[0]?.message).toMatch(/^Service nine: Internal error/);
+  expect(done.failures[0]?.message).toContain(cure);
 });
