@@ -61,9 +61,9 @@ try {
   const lost: Record<string, number[]> = {};
   const measure = async (what: string, work: () => Promise<unknown>) => {
     signal.throwIfAborted();
-    watch.lap();
+    await watch.lap();
     await work();
-    const seconds = watch.lap();
+    const seconds = await watch.lap();
     say(`${what}: ${seconds} s`);
     lost[what] = [...(lost[what] ?? []), seconds];
   };

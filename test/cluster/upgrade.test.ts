@@ -194,13 +194,14 @@ async function editTakesEffect(relay: Relay): Promise<void> {
 
 /** Does something to the relays, with people talking, and notes for how long they did not serve. */
 async function measured(what: string, work: () => Promise<void>): Promise<void> {
-  for (const { watch } of [left, right]) watch.lap();
+  for (const { watch } of [left, right]) await watch.lap();
   const waiting = [await clientsWait(left), await clientsWait(right)];
   await Promise.all([work(), talk(what)]);
   await talk(what);
   for (const each of waiting) await noneLostInVain(each);
-  const figure = [left, right].map(({ name, watch }) => `${name} ${watch.lap().toFixed(1)} s`).join(", ");
-  results.push([what, `without service: ${figure}`]);
+  const figures: string[] = [];
+  for (const { name, watch } of [left, right]) figures.push(`${name} ${(await watch.lap()).toFixed(1)} s`);
+  results.push([what, `without service: ${figures.join(", ")}`]);
 }
 
 beforeAll(async () => {

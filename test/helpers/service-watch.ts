@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 import type { Address } from "./line-socket.ts";
+import { patienceMs, until } from "./until.ts";
 
 const everyMs = 50;
 const withinMs = 2_000;
@@ -23,13 +24,14 @@ export class ServiceWatch {
   }
 
   /**
-   * Seconds without service since it was asked last; an interruption that lasts is counted so far.
+   * Seconds without service since it was asked last. An interruption that lasts is waited for:
+   * kube-proxy hears of a pod that is ready no sooner than who asks, and its moment would be counted
+   * for what comes next. Throws when it does not end.
    */
-  lap(): number {
-    const now = performance.now();
-    const lost = this.#lostMs + (this.#isLost ? now - this.#servedAt : 0);
+  async lap(): Promise<number> {
+    await until(`${this.#address.host} to serve`, () => !this.#isLost, { patienceMs: patienceMs.pod });
+    const lost = this.#lostMs;
     this.#lostMs = 0;
-    if (this.#isLost) this.#servedAt = now;
     return Math.round(lost / 100) / 10;
   }
 
