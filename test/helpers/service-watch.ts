@@ -24,9 +24,9 @@ export class ServiceWatch {
   }
 
   /**
-   * Seconds without service since it was asked last. An interruption that lasts is waited for:
-   * kube-proxy hears of a pod that is ready no sooner than who asks, and its moment would be counted
-   * for what comes next. Throws when it does not end.
+   * Seconds without service since it was asked last. An interruption that lasts is waited for, or its
+   * rest would be counted for what comes next: kube-proxy may hear of a ready pod after who asks.
+   * Throws when it does not end.
    */
   async lap(): Promise<number> {
     await until(`${this.#address.host} to serve`, () => !this.#isLost, { patienceMs: patienceMs.pod });
