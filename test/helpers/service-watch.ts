@@ -24,8 +24,8 @@ export class ServiceWatch {
   }
 
   /**
-   * Seconds without service since it was asked last. An interruption that lasts is waited for, or its
-   * rest would be counted for what comes next: kube-proxy may hear of a ready pod after who asks.
+   * Seconds without service since it was asked last. An interruption that lasts is waited for: its
+   * rest would be counted for what comes next. kube-proxy may hear of a ready pod after who asks.
    * Throws when it does not end.
    */
   async lap(): Promise<number> {
