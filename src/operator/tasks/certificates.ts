@@ -29,6 +29,7 @@ import { wait } from "../../lib/wait.ts";
 import type { HeldCertificate, KeptOrder, OrderStore, SecretName } from "../identity/order-store.ts";
 import type { Problem } from "../problem.ts";
 import type { ChallengeRecords, WantedRecords } from "./challenge-records.ts";
+import { keyedSource } from "./keyed-source.ts";
 
 /** Whose account, and where. Values only: equal ones are one account. */
 export interface WantedAccount {
@@ -146,7 +147,7 @@ export class Certificates {
 
   /** Changes of what is known, as work of the servers by their keys. */
   source(): Source {
-    return sourceOf(this.#statusListeners);
+    return keyedSource(this.#statusListeners);
   }
 
   /** Resolves when the signal is aborted; requests in flight are given up. */
@@ -155,7 +156,7 @@ export class Certificates {
       ...options,
       name: "certificates",
       workers,
-      sources: [sourceOf(this.#wantedListeners, () => this.#known.keys())],
+      sources: [keyedSource(this.#wantedListeners, () => this.#known.keys())],
       reconcile: async (key, run) => {
         const ms = await this.#look(key, run);
         return ms === undefined ? {} : { againMs: Math.max(1_000, ms) };
@@ -442,16 +443,3 @@ export const signedItself = (each: X509Certificate) => each.subject === each.iss
 
 const isFor = (certificate: X509Certificate, name: string) =>
   certificate.checkHost(name, { subject: "never" }) !== undefined || certificate.checkIP(name) !== undefined;
-
-function sourceOf(listeners: Set<(key: string) => void>, all: () => Iterable<string> = () => []): Source {
-  return {
-    whenFilled: async () => undefined,
-    start: (queue) => {
-      const listener = (key: string) => queue.add(key, "change");
-      listeners.add(listener);
-      for (const key of all()) listener(key);
-      return () => listeners.delete(listener);
-    },
-    sweep: () => undefined,
-  };
-}
