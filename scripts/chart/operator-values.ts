@@ -43,6 +43,8 @@ const imageValues = (repository: string): Values => ({
   }),
 });
 
+const namespaceName = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?";
+const duration = { type: "string", pattern: "^([0-9]+(ms|s|m|h))?$" };
 const pullPolicy = { enum: ["Always", "IfNotPresent", "Never"] };
 const count = {
   anyOf: [
@@ -62,6 +64,11 @@ export const operatorValues: Values = {
     "The name of the operator's objects, and of its lease; without it, made of the release and the chart.",
     "",
     { type: "string", maxLength: 40 },
+  ),
+  namespaceOverride: leaf(
+    "Where the operator is, instead of the namespace of the release: for charts that have this one as a part. It has to exist.",
+    "",
+    { type: "string", pattern: `^(${namespaceName})?$` },
   ),
   commonLabels: leaf("On every object of the chart, its pods among them.", {}, schemas.texts),
   commonAnnotations: leaf("On every object of the chart, but its pods and CRDs.", {}, schemas.texts),
@@ -117,9 +124,9 @@ export const operatorValues: Values = {
   }),
   watch: group({
     namespaces: leaf(
-      "Namespaces whose ChatmailServers are looked after; empty: the namespace of the release. They have to exist.",
+      "Namespaces whose ChatmailServers are looked after; empty: that of the operator. They have to exist.",
       [],
-      { type: "array", uniqueItems: true, items: { type: "string", pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$" } },
+      { type: "array", uniqueItems: true, items: { type: "string", pattern: `^${namespaceName}$` } },
     ),
     allNamespaces: leaf(
       "All namespaces of the cluster. Then the operator may read and write Secrets everywhere.",
@@ -143,6 +150,12 @@ export const operatorValues: Values = {
     create: leaf("Without it the account has to exist.", true, schemas.flag),
     name: leaf("Without it the name of the release's operator; default, where none is created.", "", schemas.text),
     annotations: leaf("Of the ServiceAccount.", {}, schemas.texts),
+    labels: leaf("Of the ServiceAccount, beside those of all objects.", {}, schemas.texts),
+    automountToken: leaf(
+      "false: the account gives its token to no pod by itself. The operator's pods, which need it, ask for it.",
+      true,
+      schemas.flag,
+    ),
   }),
 
   logLevel: fromVariable("LOG_LEVEL"),
@@ -179,12 +192,22 @@ export const operatorValues: Values = {
       schemas.flag,
     ),
     rules: leaf("A PrometheusRule with alerts: docs/reference/alerts.md.", false, schemas.flag),
-    dashboard: leaf("A ConfigMap that Grafana's sidecar finds by its label grafana_dashboard.", false, schemas.flag),
+    dashboard: leaf("A ConfigMap with a dashboard, which Grafana's sidecar finds by its label.", false, schemas.flag),
+    dashboardLabels: leaf("By which the sidecar finds it.", { grafana_dashboard: "1" }, schemas.texts),
+    dashboardAnnotations: leaf("Of that ConfigMap, such as grafana_folder: Mail.", {}, schemas.texts),
+    namespace: leaf("Of all these objects; empty: that of the operator. It has to exist.", "", {
+      type: "string",
+      pattern: `^(${namespaceName})?$`,
+    }),
     labels: leaf(
       "By which your Prometheus selects PodMonitors and rules, such as release: prometheus.",
       {},
       schemas.texts,
     ),
+    interval: leaf("Between two scrapes, such as 30s; empty: that of Prometheus.", "", duration),
+    scrapeTimeout: leaf("After which a scrape has failed; empty: that of Prometheus.", "", duration),
+    relabelings: leaf("Of both PodMonitors, beside their own, before a scrape.", [], schemas.objects),
+    metricRelabelings: leaf("Of both PodMonitors, of what a scrape has brought.", [], schemas.objects),
   }),
   networkPolicy: group({
     enabled: leaf(

@@ -73,6 +73,19 @@ export const chartRows: readonly ChartRow[] = [
     },
   },
   {
+    when: "it is a part of a release elsewhere",
+    values: { namespaceOverride: "default", podDisruptionBudget: { enabled: true }, networkPolicy: { enabled: true } },
+    has: {
+      [deployment]: { metadata: { namespace: "default" } },
+      "Role chatmail-operator": { metadata: { namespace: "default" } },
+      "RoleBinding chatmail-operator": {
+        metadata: { namespace: "default" },
+        subjects: [{ kind: "ServiceAccount", namespace: "default" }],
+      },
+      "Job chatmail-operator-release": { metadata: { namespace: "default" } },
+    },
+  },
+  {
     when: "updates are slow",
     values: {
       rollout: {
@@ -106,10 +119,23 @@ export const chartRows: readonly ChartRow[] = [
   },
   {
     when: "the account has a name",
-    values: { serviceAccount: { name: "mail", annotations: { "example.com/role": "mail" } } },
+    values: {
+      serviceAccount: {
+        name: "mail",
+        annotations: { "example.com/role": "mail" },
+        labels: { "example.com/use": "true" },
+        automountToken: false,
+      },
+    },
     has: {
-      "ServiceAccount mail": { metadata: { annotations: { "example.com/role": "mail" } } },
-      ...pod({ serviceAccountName: "mail" }),
+      "ServiceAccount mail": {
+        metadata: {
+          annotations: { "example.com/role": "mail" },
+          labels: { "example.com/use": "true", "app.kubernetes.io/name": name },
+        },
+        automountServiceAccountToken: false,
+      },
+      ...pod({ serviceAccountName: "mail", automountServiceAccountToken: true }),
     },
     lacks: ["ServiceAccount chatmail-operator"],
   },
@@ -188,6 +214,50 @@ export const chartRows: readonly ChartRow[] = [
       [`ConfigMap ${name}-dashboard`]: {
         metadata: { labels: { grafana_dashboard: "1" } },
         data: { "chatmail.json": expect.stringMatching(/^[{].*"title": "Chatmail"/s) },
+      },
+    },
+  },
+  {
+    when: "Prometheus has a namespace and times of its own",
+    values: {
+      monitoring: {
+        podMonitors: true,
+        rules: true,
+        dashboard: true,
+        namespace: "default",
+        interval: "1m",
+        scrapeTimeout: "20s",
+        relabelings: [{ targetLabel: "cluster", replacement: "one" }],
+        metricRelabelings: [{ sourceLabels: ["__name__"], regex: "nodejs_.*", action: "drop" }],
+        dashboardLabels: { dashboards: "mail" },
+        dashboardAnnotations: { grafana_folder: "Mail" },
+      },
+    },
+    has: {
+      [`PodMonitor ${name}`]: {
+        metadata: { namespace: "default" },
+        spec: {
+          namespaceSelector: { matchNames: ["chatmail"] },
+          podMetricsEndpoints: [
+            {
+              interval: "1m",
+              scrapeTimeout: "20s",
+              relabelings: [{ targetLabel: "cluster" }],
+              metricRelabelings: [{ action: "drop" }],
+            },
+          ],
+        },
+      },
+      [`PodMonitor ${name}-relays`]: {
+        metadata: { namespace: "default" },
+        spec: {
+          namespaceSelector: { matchNames: ["chatmail"] },
+          podMetricsEndpoints: [{ interval: "1m", relabelings: [{ targetLabel: "name" }, { targetLabel: "cluster" }] }],
+        },
+      },
+      [`PrometheusRule ${name}`]: { metadata: { namespace: "default" } },
+      [`ConfigMap ${name}-dashboard`]: {
+        metadata: { namespace: "default", labels: { dashboards: "mail" }, annotations: { grafana_folder: "Mail" } },
       },
     },
   },
@@ -305,6 +375,8 @@ export const wrongValues: readonly { values: Record<string, unknown>; says: RegE
   { values: { serverDefaults: { fleetRef: { name: "a" } } }, says: /fleetRef/ },
   { values: { serverDefaults: { storage: { className: "fast" } } }, says: /className/ },
   { values: { serverDefaults: { accounts: { sendBurst: 0 } } }, says: /sendBurst/ },
+  { values: { namespaceOverride: "Mail" }, says: /namespaceOverride/ },
+  { values: { monitoring: { interval: "30" } }, says: /interval/ },
   { values: { podDisruptionBudget: { maxUnavailable: "half" } }, says: /maxUnavailable/ },
   { values: { extraEnv: [{ name: "WORKERS", value: "9" }] }, says: /extraEnv: WORKERS is set by other values/ },
   { values: { extraEnv: [{ name: "SERVER_DEFAULTS", value: "{}" }] }, says: /extraEnv: SERVER_DEFAULTS/ },

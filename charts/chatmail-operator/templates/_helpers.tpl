@@ -12,6 +12,10 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "chatmail-operator.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
 {{- define "chatmail-operator.selector" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -33,18 +37,39 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "chatmail-operator.metadata" -}}
 {{- $root := index . 0 -}}
 name: {{ include "chatmail-operator.fullname" $root }}{{ index . 1 }}
-namespace: {{ $root.Release.Namespace }}
+namespace: {{ include "chatmail-operator.namespace" $root }}
 {{ include "chatmail-operator.marks" (list $root (index . 2)) }}
 {{- end -}}
 
-{{/* Labels and annotations alone: (list . annotations). */}}
+{{/* Labels and annotations alone: (list . annotations), or (list . annotations labels). */}}
 {{- define "chatmail-operator.marks" -}}
 {{- $root := index . 0 -}}
+{{- $labels := include "chatmail-operator.labels" $root | fromYaml -}}
 labels:
-  {{- include "chatmail-operator.labels" $root | nindent 2 }}
+  {{- toYaml (mergeOverwrite $labels (default dict (index (append . dict) 2))) | nindent 2 }}
 {{- with mergeOverwrite (dict) (default dict $root.Values.commonAnnotations) (default dict (index . 1)) }}
 annotations:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* How an endpoint of a PodMonitor is scraped: (list . relabelings). */}}
+{{- define "chatmail-operator.scrape" -}}
+{{- with (index . 0).Values.monitoring -}}
+{{- with .interval }}
+interval: {{ . }}
+{{- end }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
+{{- with concat (index $ 1) (default list .relabelings) }}
+relabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -67,7 +92,7 @@ annotations:
 
 {{/* JSON list of the watched namespaces */}}
 {{- define "chatmail-operator.namespaces" -}}
-{{- toJson (default (list .Release.Namespace) (.Values.watch).namespaces) -}}
+{{- toJson (default (list (include "chatmail-operator.namespace" .)) (.Values.watch).namespaces) -}}
 {{- end -}}
 
 {{/* serverDefaults, with what relayImage says of pulling; serverDefaults go before it. JSON. */}}
@@ -149,6 +174,9 @@ annotations:
 {{- $args := index . 2 -}}
 {{- with $root.Values -}}
 serviceAccountName: {{ include "chatmail-operator.serviceAccount" $root }}
+{{- if eq (toString (.serviceAccount).automountToken) "false" }}
+automountServiceAccountToken: true
+{{- end }}
 enableServiceLinks: false
 {{- with .priorityClassName }}
 priorityClassName: {{ . }}
