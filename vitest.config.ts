@@ -78,7 +78,7 @@ export default defineConfig({
       part("unit", { name: "unit", shared: true, workers: availableParallelism() }),
       // most of a file's time is waiting: each has relays of its own, and names of its own in the
       // lab's DNS
-      part("services", { name: "services", files: { exclude: alone }, workers: 3, turn: 1 }),
+      part("services", { name: "services", files: { exclude: alone }, workers: 4, turn: 1 }),
       part("services", { name: "services, alone", files: { include: alone }, workers: 2, turn: 2 }),
       // each has servers of its own
       part("cluster", { name: "cluster", files: { exclude: [...onWholeCluster, ...inTurns] }, workers: 2, turn: 3 }),
