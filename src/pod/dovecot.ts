@@ -186,7 +186,7 @@ imap_capability {
   XCHATMAIL = yes${push ? "\n  XDELTAPUSH = yes" : ""}
 }
 imap_hibernate_timeout = 30s
-# mail that comes while a session looks at its folder may be missed: it looks again (decision 0059)
+# mail that comes while a session looks at its folder may be missed: it looks again (decision 0062)
 mailbox_idle_check_interval = 2s
 protocol imap {
   mail_log_prefix = "imap(%{session}): "

@@ -4,7 +4,7 @@ import { apiVersion, chatmailServer } from "../../src/api/names.ts";
 import { type KubeApi, kubeApi } from "../lab/kube-api.ts";
 
 /** Runs kubectl and returns what it printed. Throws with its own words when it fails. */
-export function kubectl(args: readonly string[], input?: string): Promise<string> {
+export function kubectl(args: readonly string[], input?: string | Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = execFile("kubectl", args, { maxBuffer: 64 * 2 ** 20 }, (error, stdout, stderr) => {
       if (error) reject(new Error(`kubectl ${args.join(" ")}: ${stderr.trim() || error.message}`));

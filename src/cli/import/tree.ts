@@ -2,7 +2,7 @@
  * The files of a relay of cmdeploy (chatmail/relay), on this machine: all of its file system, or a
  * copy of parts of it with the same paths below a folder.
  */
-import { access, open, readdir, readFile, stat } from "node:fs/promises";
+import { open, readdir, readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { codeOf, messageOf } from "../../lib/text.ts";
 import { mailDomainOf } from "../../mail/address.ts";
@@ -60,7 +60,8 @@ export async function findTree(path: string): Promise<Tree> {
   // the directory may be that of the mailboxes itself
   folders.push(root);
   const others: string[] = [];
-  for (const [at, what] of Object.entries(left)) if (await isThere(join(root, at))) others.push(what);
+  for (const [at, what] of Object.entries(left))
+    if (await isThere(join(root, at)).catch(() => false)) others.push(what);
   for (const mailboxes of new Set(folders)) {
     const of = domain ?? (await domainOfMailboxes(mailboxes));
     if (of === undefined || !(await hasAccounts(mailboxes, of))) continue;
@@ -208,16 +209,22 @@ async function firstOf(root: string, paths: readonly string[]): Promise<string |
 }
 
 async function isThere(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
-  }
+  return (await statsOf(path)) !== undefined;
 }
 
 export async function isFolder(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+  return (await statsOf(path))?.isDirectory() ?? false;
+}
+
+/** Undefined where there is nothing. Throws where that can't be known. */
+async function statsOf(path: string) {
+  try {
+    return await stat(path);
+  } catch (thrown) {
+    const code = codeOf(thrown);
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw readable(thrown);
+  }
 }
 
 async function textAt(path: string): Promise<string> {
@@ -228,9 +235,11 @@ async function textAt(path: string): Promise<string> {
   }
 }
 
+/** In a pod it is not the administrator that reads, so the user is named. */
 function readable(thrown: unknown): unknown {
   if (codeOf(thrown) !== "EACCES") return thrown;
-  return new ImportProblem(`${messageOf(thrown)}: run this as a user that may read all of the directory`, {
-    cause: thrown,
-  });
+  return new ImportProblem(
+    `${messageOf(thrown)}: user ${process.getuid?.()}, as which this runs, must be able to read all of the directory`,
+    { cause: thrown },
+  );
 }
