@@ -82,7 +82,7 @@ beforeEach(() => {
     writeFileSync(join(homeOf(address), "password"), "x");
   }
   mkdirSync(keyFolder, { recursive: true });
-  writeFileSync(join(keyFolder, "rsa.pem"), key.key.export({ type: "pkcs8", format: "pem" }) as string);
+  writeFileSync(join(keyFolder, "rsa.pem"), key.key.export({ type: "pkcs8", format: "pem" }));
 });
 afterEach(async () => {
   client.close();
