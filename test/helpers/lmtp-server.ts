@@ -1,7 +1,10 @@
 /** An LMTP server on a unix socket that answers what a test says, and keeps what it was told. */
 import { createServer, type Server, type Socket } from "node:net";
 
-/** Its answer to a line, or to the end of the content ("END 0", for each recipient); undefined: none. */
+/**
+ * Its answer to a line, or to the end of the content ("END 0", for each recipient); undefined:
+ * none.
+ */
 export type Says = (line: string) => string | undefined;
 
 export const friendly: Says = (line) => (line.startsWith("DATA") ? "354 go on" : "250 fine");

@@ -29,7 +29,9 @@ export class Connections {
     this.#options = options;
   }
 
-  /** The recipients whose copy is on the disk. Those of others may be, too, where Dovecot is slow. */
+  /**
+   * The recipients whose copy is on the disk. Those of others may be, too, where Dovecot is slow.
+   */
   async deliver(message: LmtpMessage): Promise<string[]> {
     if (this.#closed || !(await this.#place())) return [];
     try {

@@ -13,7 +13,9 @@ export interface LmtpMessage {
   content: Buffer;
 }
 
-/** The connection has ended. `sent`: the content was on its way, so the message may have arrived. */
+/**
+ * The connection has ended. `sent`: the content was on its way, so the message may have arrived.
+ */
 export class LmtpLost extends Error {
   override readonly name = "LmtpLost";
   readonly sent: boolean;
