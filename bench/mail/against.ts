@@ -38,6 +38,8 @@ const rows = {
   "delivered and fetched: CPU a mail": { unit: " ms", digits: 2 },
   "MAIL to EXISTS, p50": { unit: " ms", digits: 1 },
   "MAIL to EXISTS, p99": { unit: " ms", digits: 1 },
+  "into an empty mailbox: CPU a mail": { unit: " ms", digits: 2 },
+  "into one with 10,000 mails: CPU a mail": { unit: " ms", digits: 2 },
   "logins, account exists": { unit: "/s", digits: 0 },
   "logins, account exists: CPU each": { unit: " ms", digits: 1 },
   "logins, account is created": { unit: "/s", digits: 0 },
@@ -116,6 +118,13 @@ async function compare(pods: Record<Side, PodProcess>, previous: Previous, size:
   await inRounds("single mails", size.rounds, async (side) => {
     const waits = await singles(pods[side], Math.ceil(size.singles / size.rounds), signal);
     note(side, { "MAIL to EXISTS, p50": quantile(waits, 0.5), "MAIL to EXISTS, p99": quantile(waits, 0.99) });
+  });
+  const filled = { "into an empty mailbox: CPU a mail": 0, "into one with 10,000 mails: CPU a mail": 10_000 } as const;
+  await inRounds("mail to one mailbox", size.rounds, async (side) => {
+    for (const [row, has] of Object.entries(filled) as [keyof typeof filled, number][]) {
+      const { mails, cpu } = await benches[side].intoOne(ports.submissions, { has, count: Math.ceil(size.mails / 3) });
+      note(side, { [row]: (sum(cpu) * 1000) / mails });
+    }
   });
   const known = await bothOf((side) => newAccounts(pods[side], connections));
   await inRounds("logins", size.rounds, async (side) => {

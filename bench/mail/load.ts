@@ -4,7 +4,7 @@
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { chownSync, linkSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ports } from "../../src/mail/ports.ts";
@@ -89,7 +89,7 @@ export class Bench {
     const to = await this.#recipients(destination);
     const round = await this.#submitted(port, { to, count }, async (submitted) => {
       await Promise.all([submitted, during()]);
-      await until("an empty queue", () => this.#queued() === 0, { patienceMs, everyMs: 10 });
+      await this.#emptyQueue();
     });
     if (destination === "imap") this.#allAreThere(to, count);
     return round;
@@ -134,6 +134,26 @@ export class Bench {
     return round;
   }
 
+  /** All senders to one recipient, whose INBOX has so many mails already. */
+  async intoOne(port: number, { has, count }: { has: number; count: number }): Promise<Round> {
+    const [login = newLogin()] = await newAccounts(this.#pod, 1);
+    const inbox = await logIn(this.#pod, login);
+    await inbox.say("SELECT INBOX");
+    await inbox.logout();
+    fill(join(this.#pod.volume("mail"), domain, login.user, "new"), has);
+    // they get their numbers, and stay where they are
+    const client = await logIn(this.#pod, login);
+    await client.say("EXAMINE INBOX");
+    await client.logout();
+    const delivered = (mails: number) =>
+      this.#submitted(port, { to: [login.user], count: mails }, async (submitted) => {
+        await submitted;
+        await this.#emptyQueue();
+      });
+    await delivered(connections);
+    return delivered(count);
+  }
+
   /** Straight into Dovecot by its LMTP socket, so many at once. */
   async deliveries(path: string, atOnce: number, count: number): Promise<Round> {
     const to = await this.#recipients("imap");
@@ -160,6 +180,10 @@ export class Bench {
     return (await newAccounts(this.#pod, 2 * connections)).map(({ user }) => user);
   }
 
+  async #emptyQueue(): Promise<void> {
+    await until("an empty queue", () => this.#queued() === 0, { patienceMs, everyMs: 10 });
+  }
+
   #queued(): number {
     this.#signal.throwIfAborted();
     return ["incoming", "active", "deferred"]
@@ -171,6 +195,20 @@ export class Bench {
     const inNew = (user: string) => readdirSync(join(this.#pod.volume("mail"), domain, user, "new")).length;
     const there = recipients.reduce((total, user) => total + inNew(user), 0);
     if (there !== count) throw new Error(`${count} mails were handed in and ${there} delivered`);
+  }
+}
+
+/** Mails of an hour ago. Names of one file, since nobody reads them. */
+function fill(folder: string, count: number): void {
+  const { uid, gid } = statSync(folder);
+  const seconds = Math.floor(Date.now() / 1000) - 3600;
+  const path = (at: number) => join(folder, `${seconds}.M${at}P1.bench,S=${mailBytes},W=${mailBytes}`);
+  for (let at = 0; at < count; at++) {
+    if (at > 0) linkSync(path(0), path(at));
+    else {
+      writeFileSync(path(at), "x".repeat(mailBytes));
+      chownSync(path(at), uid, gid);
+    }
   }
 }
 

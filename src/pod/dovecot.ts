@@ -205,6 +205,8 @@ protocol imap {
 }
 
 protocol lmtp {
+  # the relay daemon, without the auth process and its workers between
+  auth_socket_path = ${sockets.userdb}
   mail_log_prefix = "lmtp(%{session}): "
   lmtp_add_received_header = no
   lmtp_user_concurrency_limit = unlimited
@@ -263,6 +265,19 @@ service lmtp {
   restart_request_count = 1000
   process_min_avail = 1
   unix_listener ${sockets.lmtp} {
+    mode = 0666
+  }
+}
+# for mail that the relay daemon delivers to accounts far below their quota
+service lmtp-unchecked {
+  protocol = lmtp
+  executable = lmtp -o mail_plugins/quota=no
+  user = ${vmail.name}
+  chroot =
+  client_limit = 1
+  restart_request_count = 1000
+  process_min_avail = 1
+  unix_listener ${sockets.lmtpUnchecked} {
     mode = 0666
   }
 }

@@ -90,10 +90,12 @@ export const sockets = {
   /** Postfix's questions in Dovecot's auth protocol. */
   sasl: `${folders.run}/sasl.sock`,
   /**
-   * HTTP: Dovecot's Lua questions (/passdb, /userdb, /users), its report of each delivery
-   * (/delivered), and nothing that the outside may reach.
+   * HTTP: Dovecot's Lua questions (/passdb, /userdb, /users), and nothing that the outside may
+   * reach.
    */
   auth: `${folders.run}/auth.sock`,
+  /** What Dovecot's LMTP asks of each recipient, in the protocol of its auth process. */
+  userdb: `${folders.run}/userdb.sock`,
   /** HTTP: what nginx forwards (/new, /join, /i/…). */
   web: `${folders.run}/web.sock`,
   /** HTTP: mail from other relays that nginx forwards (/mxdeliv). */
@@ -108,6 +110,10 @@ export const sockets = {
   quota: `${folders.run}/quota.sock`,
   /** LMTP into Dovecot. */
   lmtp: `${folders.run}/lmtp.sock`,
+  /** The same without a look at the quota, for the relay daemon, which knows that there is room. */
+  lmtpUnchecked: `${folders.run}/lmtp-unchecked.sock`,
+  /** Dovecot's report of each delivery: a line with the address, and the author of each message. */
+  delivered: `${folders.run}/delivered.sock`,
 } as const;
 
 /** Ports on the pod's loopback, where a program takes no unix socket. */

@@ -125,6 +125,9 @@ export function mainSettings(plan: Plan): Settings {
     // a chat waits for seconds, not for the five minutes that mail is used to
     minimal_backoff_time: "10s",
     queue_run_delay: "10s",
+    // mail that the relay daemon delivers itself never comes to the queue manager, which would have
+    // to say after each hundred mails that there is room for more
+    in_flow_delay: 0,
     transport_retry_time: "5s",
     // smtpd gives up when it finds no SASL server; with the usual 60 s, a restart of the relay
     // daemon would shut submission for that long
@@ -375,8 +378,9 @@ const deliveryStatus = `/${nameServiceError}.*try again/ 4.4.3 Host or domain na
 /${filteredLookup}/ ${unreachableDomain}
 `;
 
-/** Taken at delivery: clients have no use for them. */
-const deliveryHeaders = ignore("DKIM-Signature", "Authentication-Results", "Received");
+/** Headers that are taken at delivery to a mailbox: clients have no use for them. */
+export const removedAtDelivery = ["DKIM-Signature", "Authentication-Results", "Received"] as const;
+const deliveryHeaders = ignore(...removedAtDelivery);
 
 function ignore(...names: readonly string[]): string {
   return names.map((name) => `/^${name}:/ IGNORE\n`).join("");

@@ -16,13 +16,13 @@ import type { Crypt } from "./accounts/crypt-addon.ts";
 import { Hashing } from "./accounts/hashing.ts";
 import { readResources } from "./accounts/resources.ts";
 import { accountExists } from "./accounts/store.ts";
-import { answerAuth, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
+import { answerAuth, findUser, maxQuestionBytes as maxAuthBytes } from "./auth/server.ts";
 import { Certificates } from "./certificate/certificates.ts";
 import { LastMail } from "./closing/last-mail.ts";
 import { UntilClosing } from "./closing/until-closing.ts";
 import type { Settings, Start } from "./config.ts";
 import { openHttpsDelivery, reportingEnd } from "./deliver/server.ts";
-import { localRecipient, ourDomainOf } from "./domains.ts";
+import { type LocalAddress, localRecipient, ourDomainOf } from "./domains.ts";
 import * as events from "./events.ts";
 import { trimMailbox } from "./expire/trim.ts";
 import { ClientAddresses } from "./figures/clients.ts";
@@ -35,6 +35,8 @@ import { OwnKeys } from "./filter/own-keys.ts";
 import { SenderRates } from "./filter/sender-rates.ts";
 import { answerHealth } from "./health/server.ts";
 import { lastLoginAnswers } from "./last-login/answers.ts";
+import { MailboxDelivery } from "./mailbox/delivery.ts";
+import { Room } from "./mailbox/room.ts";
 import { Metadata } from "./metadata/answers.ts";
 import { TokenStore } from "./metadata/tokens.ts";
 import { Metrics } from "./metrics.ts";
@@ -50,9 +52,11 @@ import { answerWeb, maxQuestionBytes as maxWebBytes } from "./web/server.ts";
 import { openDict } from "./wire/dict-server.ts";
 import { type HttpOptions, httpServer } from "./wire/http.ts";
 import { openMilter } from "./wire/milter-server.ts";
+import { openReports } from "./wire/report-server.ts";
 import { openSasl } from "./wire/sasl-server.ts";
 import { closeServer, listenOn, type SocketServer } from "./wire/socket-server.ts";
 import { openSocketmap } from "./wire/socketmap-server.ts";
+import { openUserdb } from "./wire/userdb-server.ts";
 
 export interface Daemon {
   healthPort: number;
@@ -139,6 +143,20 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     servers.push(httpSocketServer(server, pathOf(name)));
   };
 
+  /** Makes room in a mailbox that is nearly full. */
+  const trim = async (account: LocalAddress) => {
+    const removed = await trimMailbox(account, now());
+    if (removed === 0) return;
+    metrics.of(account.domain).count("quota_expire_runs");
+    metrics.of(account.domain).count("quota_expire_removed_files", {}, removed);
+    events.quotaTrimmed(log, account.domain, removed);
+  };
+  const mailboxes = new MailboxDelivery({
+    ...tools,
+    paths: { checked: pathOf("lmtp"), unchecked: pathOf("lmtpUnchecked") },
+    room: new Room({ now, trim, onFailure: failuresOf("room").onFailure }),
+  });
+
   mkdirSync(settings.runFolder, { recursive: true });
   const { runFolder, tlsFolder } = settings;
   const certificates = new Certificates({ runFolder, tlsFolder, domains, log });
@@ -193,12 +211,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   servers.push(
     await openMilter({
       path: pathOf("outgoingMilter"),
-      begin: (from) => new UntilClosing(new OutgoingFilter(from, rates, { ...tools, order, keys, probes }), settings),
+      begin: (from) =>
+        new UntilClosing(new OutgoingFilter(from, rates, { ...tools, order, keys, probes, mailboxes }), settings),
       ...failuresOf("outgoing milter"),
     }),
     await openMilter({
       path: pathOf("incomingMilter"),
-      begin: (from) => new UntilClosing(new IncomingFilter(from, { ...tools, order, verifier }), settings),
+      begin: (from) => new UntilClosing(new IncomingFilter(from, { ...tools, order, verifier, mailboxes }), settings),
       ...failuresOf("incoming milter"),
     }),
     await openMilter({
@@ -223,16 +242,27 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...failuresOf("metadata"),
     }),
     await openDict({ path: pathOf("lastLogin"), answers: lastLoginAnswers(settings), ...failuresOf("last login") }),
+    await openUserdb({
+      path: pathOf("userdb"),
+      find: (address) => findUser(address, { accounts, probes, config: settings }),
+      ...failuresOf("userdb"),
+    }),
+    await openReports({
+      path: pathOf("delivered"),
+      // Dovecot has delivered messages to this address, with these addresses in their From headers
+      take: async ([address = "", ...authors]) => {
+        if (probes.delivered(address)) return;
+        for (const author of authors) order.ended({ sender: author, recipients: [address] });
+        // what somebody sent to themselves wakes nobody
+        const fromOthers = authors.some((author) => author.toLowerCase() !== address);
+        if (fromOthers) await push.messageCame(address);
+      },
+      ...failuresOf("delivered"),
+    }),
     await openQuota({
       path: pathOf("quota"),
       config: settings,
-      trim: async (account) => {
-        const removed = await trimMailbox(account, now());
-        if (removed === 0) return;
-        metrics.of(account.domain).count("quota_expire_runs");
-        metrics.of(account.domain).count("quota_expire_removed_files", {}, removed);
-        events.quotaTrimmed(log, account.domain, removed);
-      },
+      trim,
       ...failuresOf("quota"),
     }),
   );
@@ -258,13 +288,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         ...tools,
         accounts,
         probes,
-        delivered: async (address, authors) => {
-          if (probes.delivered(address)) return;
-          for (const author of authors) order.ended({ sender: author, recipients: [address] });
-          // what somebody sent to themselves wakes nobody
-          const fromOthers = authors.some((author) => author.toLowerCase() !== address);
-          if (fromOthers) await push.messageCame(address);
-        },
       }),
   });
   await openHttp("web", {
@@ -296,6 +319,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       await prober?.stop();
       order.stop();
       await Promise.all(servers.map((server) => server.close(graceMs)));
+      mailboxes.close();
       await Promise.all([routes.close(), rates.close()]);
       await push.stop();
       await hashes.close();

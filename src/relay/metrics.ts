@@ -54,6 +54,8 @@ export const relayHelp = {
   filtermail_transport_error_total: "HTTPS connections to other relays that failed, by reason",
   chatmail_message_delivery_seconds:
     "Time from acceptance of a message to the end of its delivery to an account, or to another relay by HTTPS; what takes longer than 20 s is not in it",
+  direct_deliveries_total:
+    "Copies of messages for accounts of this relay, by outcome: delivered at once, or queued because that did not work",
   deliveries_late_total: "Messages accepted before an earlier one of their sender was delivered, which took too long",
   chatmail_turn_credentials_total: "Credentials for calls given to clients",
   push_tries_total: "Requests to the push service, by outcome",

@@ -16,6 +16,8 @@ export interface MilterMessage {
   recipients: readonly string[];
   /** As it is declared, whatever it is. */
   size?: number;
+  /** Of each RCPT, such as "NOTIFY=NEVER". */
+  parameters?: readonly string[];
   /** Values with their leading space; folds with LF. */
   headers: readonly (readonly [name: string, value: string])[];
   /** With CRLF line ends. */
@@ -125,7 +127,7 @@ export class MilterClient {
     await this.#expectContinue("MAIL", 0x4000);
     const recipients: string[] = [];
     for (const recipient of message.recipients) {
-      this.send("R", `<${recipient}>\0`);
+      this.send("R", [`<${recipient}>`, ...(message.parameters ?? []), ""].join("\0"));
       recipients.push(said(await this.answer()));
     }
     for (const [name, value] of message.headers) {

@@ -329,6 +329,15 @@ describe("in the mailbox", () => {
     await smtp.quit();
   }
 
+  /** A mail of 2.3 MB that came so long ago, into a mailbox that a client has opened. */
+  function putMail(user: string, hoursAgo: number): string {
+    const name = `${Math.floor(Date.now() / 1000) - hoursAgo * 3600}.M1P1.host,S=2300000:2,S`;
+    const path = join(homeOf(user), "cur", name);
+    writeFileSync(path, `Subject: old\r\n\r\n${"x".repeat(2_299_982)}\r\n`);
+    chownSync(path, vmail.uid, vmail.gid);
+    return `cur/${name}`;
+  }
+
   test("a mail lies compressed, and its name has the size that counts", async () => {
     const frank = await newAccount(pod);
     await sendToSelf(frank, 50_000);
@@ -340,6 +349,45 @@ describe("in the mailbox", () => {
     expect(stored.subarray(0, 2)).toEqual(Buffer.from([0x1f, 0x8b]));
     expect(stored.length).toBeLessThan(size);
     expect(gunzipSync(stored)).toHaveLength(size);
+  });
+
+  test("a mail is stored alike, delivered at once or through the queue", async () => {
+    const [henry, iris] = [await newAccount(pod), await newAccount(pod)];
+    const smtp = await submission();
+    const headers = { "X-Long": `${"words ".repeat(20)}\r\n\t folded`, Received: "from x by y", "User-Agent": "x" };
+    const data = encryptedMessage({ from: alice, to: [bob], headers });
+    // a mail whose sender wants a report of its delivery goes through the queue
+    for (const [to, notify] of [
+      [henry, ""],
+      [iris, " NOTIFY=SUCCESS"],
+    ] as const) {
+      for (const line of [`MAIL FROM:<${alice}>`, `RCPT TO:<${to}>${notify}`, "DATA"])
+        expect((await smtp.say(line)).code).toBeLessThan(400);
+      expect(await smtp.finish(data)).toMatchObject({ code: 250 });
+    }
+    await smtp.quit();
+    // the reply comes when it is there
+    expect(filesOf(henry)).toHaveLength(1);
+    await until("the other", () => filesOf(iris).length === 1, { patienceMs: patienceMs.mail });
+    const [atOnce = "", queued = ""] = [henry, iris].map((user) => {
+      const stored = gunzipSync(readFileSync(join(homeOf(user), filesOf(user)[0] ?? ""))).toString("latin1");
+      return stored.replaceAll(user, "RECIPIENT");
+    });
+    expect(atOnce).toMatch(/words *\r?\n\t folded\r?\n/);
+    expect(atOnce).toBe(queued);
+  });
+
+  test("a mail that does not fit comes back, and those before it stay", async () => {
+    const jane = await newAccount(pod);
+    await (await inbox(jane)).logout();
+    const before = [1, 2, 3, 4].map((hours) => putMail(jane, hours));
+    await sendToSelf(jane, 750_000);
+    await sendToSelf(jane, 750_000);
+    await received(jane, "Undelivered Mail Returned to Sender");
+    const sent = filesOf(jane).filter((name) => !before.includes(name) && Number(/,S=(\d+)/.exec(name)?.[1]) > 750_000);
+    expect(sent).toHaveLength(1);
+    // the look at an inbox moves what is new there
+    expect(filesOf(jane).length).toBe(before.length + 2);
   });
 
   test("expiry deletes old mail of a domain that the relay served before, and says so without a name", async () => {
@@ -365,15 +413,7 @@ describe("in the mailbox", () => {
   test("from three quarters of the quota on the oldest mails go, and none of today", async () => {
     const grace = await newAccount(pod);
     await (await inbox(grace)).logout();
-    const seconds = Math.floor(Date.now() / 1000);
-    const put = (hoursAgo: number) => {
-      const name = `${seconds - hoursAgo * 3600}.M1P1.host,S=2300000:2,S`;
-      const path = join(homeOf(grace), "cur", name);
-      writeFileSync(path, `Subject: old\r\n\r\n${"x".repeat(2_299_982)}\r\n`);
-      chownSync(path, vmail.uid, vmail.gid);
-      return `cur/${name}`;
-    };
-    const [today, oldest, old] = [put(20), put(72), put(48)];
+    const [today, oldest, old] = [putMail(grace, 20), putMail(grace, 72), putMail(grace, 48)];
     const seen = await inbox(grace);
     const quota = (await seen.say("GETQUOTAROOT INBOX")).untagged.join();
     expect(Number(/STORAGE (\d+)/.exec(quota)?.[1])).toBeGreaterThan(6_700);

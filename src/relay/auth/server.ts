@@ -1,6 +1,6 @@
 /**
  * Dovecot's Lua questions over HTTP on a unix socket: is this the password, who is this, who is
- * there; and its word that a message has come.
+ * there.
  */
 import { join } from "node:path";
 import { within } from "../../lib/within.ts";
@@ -22,8 +22,6 @@ export interface AuthTools {
   probes: Pick<ProbeAccounts, "login" | "mailbox">;
   config: Domains & Pick<RelayConfig, "dovecot">;
   metrics: Metrics;
-  /** Dovecot has delivered messages to this address, with these addresses in their From headers. */
-  delivered(address: string, authors: readonly string[]): Promise<void>;
 }
 
 /**
@@ -44,11 +42,6 @@ export async function answerAuth(question: Question, tools: AuthTools): Promise<
       return userdb(question, tools);
     case "/users":
       return users(tools);
-    case "/delivered": {
-      const [address = "", ...authors] = question.body.trimEnd().split("\n");
-      await tools.delivered(address, authors);
-      return { status: 200, body: "" };
-    }
     default:
       return { status: 400, body: "no such question\n" };
   }
@@ -60,19 +53,28 @@ async function passdb({ body, client }: Question, { accounts, probes, config, me
   const address = body.slice(0, end);
   const password = body.slice(end + 1);
   const probe = probes.login("imap", { address, password }, client);
-  if (probe) return probe.kind === "ok" ? { status: 200, body: fields("userdb_", probe.account, config) } : no(401);
+  if (probe)
+    return probe.kind === "ok" ? { status: 200, body: lines("userdb_", fieldsOf(probe.account, config)) } : no(401);
   const asked = accounts.login(address, password, client);
   const login = await within(asked, loginPatienceMs, busy);
   metrics.of(ourDomainOf(config, address)).count("logins_total", { service: "imap", outcome: login.kind });
-  if (login.kind === "ok") return { status: 200, body: fields("userdb_", login.account, config) };
+  if (login.kind === "ok") return { status: 200, body: lines("userdb_", fieldsOf(login.account, config)) };
   if (login.kind === "later") return { status: 429, body: imapText(login) };
   return no(login.kind === "wrongPassword" ? 401 : 404);
 }
 
-function userdb({ body }: Question, { accounts, probes, config }: AuthTools): Answer {
-  const address = body.trimEnd();
+function userdb({ body }: Question, tools: AuthTools): Answer {
+  const found = findUser(body.trimEnd(), tools);
+  return found ? { status: 200, body: lines("", found.fields) } : no(404);
+}
+
+/** Who has this mailbox, and what Dovecot has to know of it. */
+export function findUser(
+  address: string,
+  { accounts, probes, config }: Pick<AuthTools, "accounts" | "probes" | "config">,
+) {
   const account = probes.mailbox(address) ?? accounts.find(address);
-  return account ? { status: 200, body: fields("", account, config) } : no(404);
+  return account && { address: account.address, fields: fieldsOf(account, config) };
 }
 
 async function users({ config }: AuthTools): Promise<Answer> {
@@ -89,15 +91,16 @@ async function users({ config }: AuthTools): Promise<Answer> {
 }
 
 /** The daemon and Dovecot run as the same user; in tests that is whoever runs them. */
-function fields(
-  prefix: string,
+function fieldsOf(
   { domain, home }: LocalAddress,
   { dovecot = {} }: Pick<RelayConfig, "dovecot">,
-): string {
+): Record<string, string | number> {
   const uid = process.getuid?.() ?? vmail.uid;
   const gid = process.getgid?.() ?? vmail.gid;
-  const all = { uid, gid, home, ...(Object.hasOwn(dovecot, domain) && dovecot[domain]) };
-  return Object.entries(all)
+  return { uid, gid, home, ...(Object.hasOwn(dovecot, domain) && dovecot[domain]) };
+}
+
+const lines = (prefix: string, fields: Readonly<Record<string, string | number>>) =>
+  Object.entries(fields)
     .map(([name, value]) => `${prefix}${name}=${value}\n`)
     .join("");
-}

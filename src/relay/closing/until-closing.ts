@@ -17,8 +17,8 @@ export class UntilClosing implements MessageFilter {
     this.#settings = settings;
   }
 
-  async recipient(address: string): Promise<string | undefined> {
-    return this.#settings.closing ? closed : this.#filter.recipient(address);
+  async recipient(address: string, parameters: readonly string[] = []): Promise<string | undefined> {
+    return this.#settings.closing ? closed : this.#filter.recipient(address, parameters);
   }
 
   header(name: string, value: string): void {
@@ -37,7 +37,11 @@ export class UntilClosing implements MessageFilter {
     const refused: Judgement = { reply: { kind: "reply", text: closed }, modifications: [] };
     if (this.#settings.closing) return refused;
     const judgement = await this.#filter.endOfMessage();
-    // it may have waited for its turn
-    return this.#settings.closing ? refused : judgement;
+    // it may have waited for its turn; what is in mailboxes by now is not refused
+    return this.#settings.closing && judgement.reply.kind === "accept" ? refused : judgement;
+  }
+
+  ended(): void {
+    this.#filter.ended?.();
   }
 }

@@ -6,16 +6,17 @@ import type { Verifier, Verifying } from "../../dkim/verify.ts";
 import { isDisabled, takesOnlyEncrypted } from "../accounts/flags.ts";
 import { isOurs, localRecipient, ourDomainOf, plainRecipient } from "../domains.ts";
 import * as events from "../events.ts";
+import { type HeldMessage, wantsReport } from "../mailbox/delivery.ts";
 import type { DomainMetrics } from "../metrics.ts";
 import type { Modification } from "../wire/milter.ts";
 import type { Judgement, MessageFilter, Origin } from "../wire/milter-server.ts";
 import { MessageInspector } from "./inspect.ts";
 import { isLiteralOf, judgeOrigin, resultOf } from "./origin.ts";
-import type { FilterTools, OrderTools } from "./outgoing.ts";
+import type { FilterTools, MailboxTools, OrderTools } from "./outgoing.ts";
 import { badRecipient, judgeIncoming, senderBecomesNull, type Verdict } from "./policy.ts";
 import { Size, tooLarge } from "./size.ts";
 
-export interface IncomingTools extends FilterTools, OrderTools {
+export interface IncomingTools extends FilterTools, OrderTools, MailboxTools {
   verifier: Verifier;
 }
 
@@ -33,6 +34,9 @@ export class IncomingFilter implements MessageFilter {
   #left: string[] = [];
   #dropped: string[] = [];
   #isSurelyRefused = false;
+  /** Where all recipients have accounts here. */
+  #held: HeldMessage | undefined;
+  #mayHold = true;
 
   constructor({ sender, size, client }: Origin, tools: IncomingTools) {
     this.#size = new Size(size);
@@ -42,7 +46,8 @@ export class IncomingFilter implements MessageFilter {
     this.#verifying = tools.verifier.begin();
   }
 
-  async recipient(address: string): Promise<string | undefined> {
+  async recipient(address: string, parameters: readonly string[] = []): Promise<string | undefined> {
+    if (parameters.some(wantsReport)) this.#mayHold = false;
     const plain = plainRecipient(this.#tools.config, address);
     if (plain === undefined) return badRecipient;
     const account = localRecipient(this.#tools.config, plain);
@@ -52,6 +57,9 @@ export class IncomingFilter implements MessageFilter {
   }
 
   header(name: string, value: string): void {
+    if (this.#mayHold) this.#held = this.#tools.mailboxes?.hold(this.#recipients.map(({ plain }) => plain));
+    this.#mayHold = false;
+    this.#held?.header(name, value);
     this.#size.header(name, value);
     this.#inspector.header(name, value);
     this.#verifying.header(name, value);
@@ -80,7 +88,12 @@ export class IncomingFilter implements MessageFilter {
     this.#size.body(chunk);
     if (this.#isSurelyRefused) return;
     this.#inspector.body(chunk);
+    this.#held?.body(chunk);
     if (this.#origin !== undefined) this.#verifying.body(chunk);
+  }
+
+  ended(): void {
+    this.#held?.end();
   }
 
   async endOfMessage(): Promise<Judgement> {
@@ -97,10 +110,15 @@ export class IncomingFilter implements MessageFilter {
     if (verdict.kind === "refuse") return { reply: { kind: "reply", text: verdict.text }, modifications: [] };
     if (verdict.kind === "discard") return { reply: { kind: "discard" }, modifications: [] };
     if (this.#sender !== "") await this.#tools.order.turn({ sender: facts.from ?? "", recipients: this.#left });
-    const modifications = this.#dropped.map(
+    const becomesNull = senderBecomesNull(facts, this.#sender);
+    const delivered = await this.#held?.deliver(becomesNull ? "" : this.#sender, this.#left);
+    if (delivered && this.#left.every((each) => delivered.has(each)))
+      return { reply: { kind: "discard" }, modifications: [] };
+    const have = this.#recipients.filter(({ plain }) => delivered?.has(plain)).map(({ spelt }) => spelt);
+    const modifications = [...this.#dropped, ...have].map(
       (each): Modification => ({ kind: "deleteRecipient", recipient: `<${each}>` }),
     );
-    if (senderBecomesNull(facts, this.#sender)) modifications.push({ kind: "changeFrom", sender: "<>" });
+    if (becomesNull) modifications.push({ kind: "changeFrom", sender: "<>" });
     return { reply: { kind: "accept" }, modifications };
   }
 

@@ -5,6 +5,7 @@ import type { DomainLimits } from "../../pod/relay-config.ts";
 import { isDisabled } from "../accounts/flags.ts";
 import { type Domains, localAddress, localRecipient, ourDomainOf, plainRecipient } from "../domains.ts";
 import * as events from "../events.ts";
+import { type HeldMessage, type MailboxDelivery, wantsReport } from "../mailbox/delivery.ts";
 import type { DomainMetrics, Metrics } from "../metrics.ts";
 import type { ProbeAccounts, ProbeSender } from "../probe/accounts.ts";
 import type { Rate, RateLimiter } from "../rate.ts";
@@ -25,6 +26,11 @@ export interface FilterTools {
 export interface OrderTools {
   /** Asked before a mail is accepted: `turn` resolves when it may be. */
   order: { turn(mail: { sender: string; recipients: readonly string[] }): Promise<void> };
+}
+
+export interface MailboxTools {
+  /** Without it, all mail goes through Postfix's queue. */
+  mailboxes?: Pick<MailboxDelivery, "hold">;
 }
 
 /** Who may send now. */
@@ -54,7 +60,7 @@ const bytesRate = ({ sendBytesPerMinute: perMinute, sendBytesBurst: burst }: Dom
 });
 
 export class OutgoingFilter implements MessageFilter {
-  readonly #tools: OutgoingTools & OrderTools;
+  readonly #tools: OutgoingTools & OrderTools & MailboxTools;
   readonly #rates: Turns;
   readonly #sender: string;
   /** Where the sender is the relay's own probe: it writes to one address, and is not counted. */
@@ -70,8 +76,15 @@ export class OutgoingFilter implements MessageFilter {
   #maySend: { refusal: string | undefined } | undefined;
   /** Undefined where the sender's domain does not sign. */
   #signing: OwnSigning | undefined;
+  /** Where all recipients have accounts here. */
+  #held: HeldMessage | undefined;
+  #mayHold = true;
 
-  constructor({ sender, size }: Pick<Origin, "sender" | "size">, rates: Turns, tools: OutgoingTools & OrderTools) {
+  constructor(
+    { sender, size }: Pick<Origin, "sender" | "size">,
+    rates: Turns,
+    tools: OutgoingTools & OrderTools & MailboxTools,
+  ) {
     this.#sender = sender.toLowerCase();
     this.#size = new Size(size);
     this.#rates = rates;
@@ -84,7 +97,8 @@ export class OutgoingFilter implements MessageFilter {
    * now Postfix has seen that the sender is who logged in, so nobody uses up somebody else's turns.
    * A transaction takes one, whatever the number of recipients.
    */
-  async recipient(address: string): Promise<string | undefined> {
+  async recipient(address: string, parameters: readonly string[] = []): Promise<string | undefined> {
+    if (parameters.some(wantsReport)) this.#mayHold = false;
     this.#maySend ??= { refusal: this.#senderRefusal() };
     if (this.#maySend.refusal !== undefined) return this.#maySend.refusal;
     const key = this.#recipientKey(address);
@@ -124,12 +138,16 @@ export class OutgoingFilter implements MessageFilter {
   }
 
   header(name: string, value: string): void {
+    if (this.#mayHold && !this.#probe) this.#held = this.#tools.mailboxes?.hold([...this.#recipients.keys()]);
+    this.#mayHold = false;
     this.#size.header(name, value);
     this.#inspector.header(name, value);
     const key = name.trim().toLowerCase();
     const isSubject = key === "subject";
     const isRemoved = removedHeaders.includes(key);
-    if (!isRemoved) this.#signing?.header(name, isSubject ? replacedSubject : value);
+    const left = isSubject ? replacedSubject : value;
+    if (!isRemoved) this.#signing?.header(name, left);
+    if (!isRemoved) this.#held?.header(name, left);
     if ((!isSubject && !isRemoved) || this.#changes.length > mostChanges) return;
     const index = (this.#seen.get(key) ?? 0) + 1;
     this.#seen.set(key, index);
@@ -145,7 +163,13 @@ export class OutgoingFilter implements MessageFilter {
     this.#bodyBytes += chunk.length;
     this.#size.body(chunk);
     this.#inspector.body(chunk);
-    if (this.#inspector.hopeful || looksLikeSetupMessage(this.#inspector)) this.#signing?.body(chunk);
+    if (!this.#inspector.hopeful && !looksLikeSetupMessage(this.#inspector)) return;
+    this.#signing?.body(chunk);
+    this.#held?.body(chunk);
+  }
+
+  ended(): void {
+    this.#held?.end();
   }
 
   async endOfMessage(): Promise<Judgement> {
@@ -160,7 +184,8 @@ export class OutgoingFilter implements MessageFilter {
       recipients: left,
       senderIsDisabled: isDisabled(config, this.#sender),
     });
-    const signatures = verdict.kind === "pass" ? await this.#sign() : [];
+    // what is delivered at once needs no signature: delivery takes it away
+    let signatures = verdict.kind === "pass" && !this.#held ? await this.#sign() : [];
     const tooMany = verdict.kind === "pass" && this.#changes.length > mostChanges;
     if (!signatures || tooMany) return { reply: { kind: "reply", text: headersTooLarge }, modifications: [] };
     this.#count(verdict);
@@ -170,6 +195,12 @@ export class OutgoingFilter implements MessageFilter {
     const until = this.#bytes && this.#rates.take(this.#bytes.key, this.#bytes.rate, this.#bodyBytes);
     if (until) return { reply: { kind: "reply", text: this.#tooMuch(until) }, modifications: [] };
     if (!this.#probe) await this.#tools.order.turn({ sender: this.#sender, recipients: left });
+    if (this.#held && !facts.bareNewline) {
+      const delivered = await this.#held.deliver(this.#sender, left);
+      if (left.every((key) => delivered.has(key))) return { reply: { kind: "discard" }, modifications: [] };
+      dropped.push(...delivered);
+      signatures = (await this.#sign()) ?? [];
+    }
     const recipients = dropped.flatMap((key) => this.#recipients.get(key) ?? []);
     return {
       reply: { kind: "accept" },

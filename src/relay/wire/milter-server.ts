@@ -25,12 +25,17 @@ import { openSocketServer, type SocketServer } from "./socket-server.ts";
  * never at the same time.
  */
 export interface MessageFilter {
-  /** A text is the SMTP reply that refuses the recipient. */
-  recipient(address: string): Promise<string | undefined>;
+  /**
+   * A text is the SMTP reply that refuses the recipient. `parameters`: of RCPT, such as
+   * "NOTIFY=NEVER".
+   */
+  recipient(address: string, parameters: readonly string[]): Promise<string | undefined>;
   header(name: string, value: string): void;
   endOfHeaders(): void;
   body(chunk: Buffer): void;
   endOfMessage(): Promise<Judgement>;
+  /** The last call, whatever came of the message. */
+  ended?(): void;
 }
 
 export interface Judgement {
@@ -101,7 +106,7 @@ class MilterSession implements Dialogue<Command> {
   }
 
   ended(): void {
-    this.#message = undefined;
+    this.#forget();
   }
 
   questions(chunk: Buffer): Command[] {
@@ -121,7 +126,7 @@ class MilterSession implements Dialogue<Command> {
         this.#client = command.address;
         return this.#goOn(steps.noReplyToConnect);
       case "mail":
-        this.#failed = false;
+        this.#forget();
         this.#message = this.#options.begin({
           sender: withoutBrackets(command.args[0] ?? ""),
           size: declaredSize(command.args),
@@ -129,7 +134,8 @@ class MilterSession implements Dialogue<Command> {
         });
         return this.#goOn(steps.noReplyToMail);
       case "recipient": {
-        const refusal = await this.#guard((message) => message.recipient(withoutBrackets(command.args[0] ?? "")));
+        const [address = "", ...parameters] = command.args;
+        const refusal = await this.#guard((message) => message.recipient(withoutBrackets(address), parameters));
         return this.#reply(refusal === undefined ? undefined : { kind: "reply", text: refusal });
       }
       case "header":
@@ -156,6 +162,7 @@ class MilterSession implements Dialogue<Command> {
   }
 
   #forget(): undefined {
+    this.#message?.ended?.();
     this.#message = undefined;
     this.#failed = false;
   }

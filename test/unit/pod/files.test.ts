@@ -614,7 +614,7 @@ describe("containers", () => {
 
 test("what is loaded into Dovecot speaks to the daemon's own socket", () => {
   const source = (name: string) => readFileSync(join(import.meta.dirname, "../../../image", name), "utf8");
-  expect(source("delivered.c")).toContain(`#define DAEMON_SOCKET "${sockets.auth}"\n`);
+  expect(source("delivered.c")).toContain(`#define DAEMON_SOCKET "${sockets.delivered}"\n`);
   expect(file("dovecot", "dovecot.conf")).toContain(`socket = ${sockets.auth}\n`);
   expect(source("auth.lua")).toContain('proxy_socket_path = args["socket"]');
 });

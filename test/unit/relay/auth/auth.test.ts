@@ -18,7 +18,6 @@ function ask(login: Promise<Login>) {
       probes: new ProbeAccounts(settings()),
       config: settings(),
       metrics: new Metrics(),
-      delivered: async () => undefined,
     },
   );
 }

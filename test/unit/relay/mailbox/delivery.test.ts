@@ -1,0 +1,180 @@
+/** Delivery into mailboxes by a server that speaks LMTP. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { MailboxDelivery } from "../../../../src/relay/mailbox/delivery.ts";
+import { Metrics } from "../../../../src/relay/metrics.ts";
+import { friendly, hangUp, LmtpServer, type Says } from "../../../helpers/lmtp-server.ts";
+import { until } from "../../../helpers/until.ts";
+import { settings } from "../settings.ts";
+
+const alice = "alice1234@chat.example";
+const bob = "bob123456@chat.example";
+const config = settings();
+const path = join(config.runFolder, "lmtp.sock");
+const uncheckedPath = join(config.runFolder, "lmtp-unchecked.sock");
+/** Accounts whose quota need not be looked at. */
+const withRoom = new Set<string>();
+const many = Array.from({ length: 25 }, (_, at) => `many${10_000 + at}@chat.example`);
+for (const address of [alice, bob, ...many]) {
+  const home = join(config.mailFolder, "chat.example", address);
+  mkdirSync(home, { recursive: true });
+  writeFileSync(join(home, "password"), "x");
+}
+
+let server: LmtpServer;
+let delivery: MailboxDelivery;
+let metrics: Metrics;
+
+async function serve(says?: Says, patience?: { commandMs: number; contentMs: number }) {
+  server = await LmtpServer.listen(path, says);
+  metrics = new Metrics();
+  const paths = { checked: path, unchecked: uncheckedPath };
+  const room = { take: ({ address }: { address: string }) => withRoom.has(address) };
+  delivery = new MailboxDelivery({ config, metrics, paths, room, ...(patience && { patience }) });
+}
+beforeEach(() => serve());
+afterEach(async () => {
+  delivery.close();
+  await server.close();
+});
+
+function held(recipients: readonly string[] = [alice]) {
+  const message = delivery.hold(recipients);
+  if (!message) throw new Error("it is not held");
+  message.header("Subject", " x");
+  message.body(Buffer.from("text\r\n"));
+  return message;
+}
+
+const deliver = async (recipients: readonly string[] = [alice], sender = bob) => [
+  ...(await held(recipients).deliver(sender, recipients)),
+];
+
+test("a message is delivered to all at once, and the connection is used again", async () => {
+  expect(await deliver([alice, bob])).toEqual([alice, bob]);
+  expect(await deliver([bob])).toEqual([bob]);
+  const mail = `MAIL FROM:<${bob}> BODY=8BITMIME`;
+  expect(server.said).toEqual([
+    "LHLO localhost",
+    ...[mail, `RCPT TO:<${alice}>`, `RCPT TO:<${bob}>`, "DATA"],
+    ...[mail, `RCPT TO:<${bob}>`, "DATA"],
+  ]);
+  expect(server.contents).toEqual(["Subject: x\r\n\r\ntext", "Subject: x\r\n\r\ntext"]);
+  expect(server.connections).toHaveLength(1);
+  expect(metrics.text()).toContain('direct_deliveries_total{outcome="delivered"} 3');
+});
+
+test("quota is looked at where one of them may have too little room left", async () => {
+  const unchecked = await LmtpServer.listen(uncheckedPath);
+  try {
+    withRoom.add(alice);
+    await deliver([alice, bob]);
+    expect([server.contents.length, unchecked.contents.length]).toEqual([1, 0]);
+    await deliver([alice]);
+    expect([server.contents.length, unchecked.contents.length]).toEqual([1, 1]);
+  } finally {
+    withRoom.clear();
+    await unchecked.close();
+  }
+});
+
+test("an account gets one copy, by whichever of its spellings", async () =>
+  expect(await deliver([alice, "alice1234+x@chat.example"])).toEqual([alice, "alice1234+x@chat.example"]));
+
+test.each([
+  ["an address of another relay", [alice, "a@other.example"]],
+  ["an account that does not exist", ["nobody123@chat.example"]],
+  ["nobody", []],
+  ["more than wait for each other", Array.from({ length: 21 }, () => alice)],
+])("a message to %s is not held", (_, recipients) => expect(delivery.hold(recipients)).toBeUndefined());
+
+test("one that grows large is left to the queue, and so is what does not fit beside others", async () => {
+  const large = held();
+  large.body(Buffer.alloc(1 << 20));
+  expect([...(await large.deliver(bob, [alice]))]).toEqual([]);
+  const others = Array.from({ length: 16 }, () => held());
+  for (const each of others) each.body(Buffer.alloc((1 << 20) - 100));
+  const one = held();
+  one.body(Buffer.alloc(10_000));
+  expect([...(await one.deliver(bob, [alice]))]).toEqual([]);
+  for (const each of others) each.end();
+  expect(await deliver()).toEqual([alice]);
+});
+
+test("a sender that is no plain address is left to the queue", async () => {
+  expect(await deliver([alice], '"a b"@x.org')).toEqual([]);
+  expect(await deliver([alice], "a>@x.org")).toEqual([]);
+  expect(server.said).toEqual([]);
+  expect(await deliver([alice], "")).toEqual([alice]);
+});
+
+/** The same one, with other answers. */
+async function instead(...how: Parameters<typeof serve>) {
+  delivery.close();
+  await server.close();
+  await serve(...how);
+}
+
+test.each<[string, Says, string[]]>([
+  ["refuses all recipients", (line) => (/^(RCPT|DATA)/.test(line) ? "550 no" : friendly(line)), []],
+  ["refuses one of the recipients", (line) => (line.includes(alice) ? "550 no" : friendly(line)), [bob]],
+  ["takes one copy alone", (line) => (line === "END 1" ? "552 full" : friendly(line)), [alice]],
+  ["is out of order", (line) => (line.startsWith("LHLO") ? "451 later" : friendly(line)), []],
+  ["ends the connection", (line) => (line.startsWith("DATA") ? hangUp : friendly(line)), []],
+])("a server that %s leaves the rest to the queue", async (_, says, taken) => {
+  await instead(says);
+  expect(await deliver([alice, bob])).toEqual(taken);
+});
+
+test("a server that is away leaves all to the queue", async () => {
+  await server.close();
+  expect(await deliver()).toEqual([]);
+});
+
+test("a server that does not answer to commands, or to the content, is waited for so long and no longer", async () => {
+  const patience = { commandMs: 50, contentMs: 100 };
+  for (const silent of ["RCPT", "END"]) {
+    await instead((line) => (line.startsWith(silent) ? undefined : friendly(line)), patience);
+    expect(await deliver()).toEqual([]);
+    await until("the connection to be closed", () => server.connections.every(({ closed }) => closed));
+  }
+});
+
+test("a connection that the server has closed meanwhile is replaced", async () => {
+  await deliver();
+  server.connections[0]?.end();
+  expect(await deliver()).toEqual([alice]);
+  await until("the second connection", () => server.connections.length === 2);
+});
+
+test("no more than twenty are on their way at once, and the others follow", async () => {
+  await instead((line) => (line.startsWith("END") ? undefined : friendly(line)));
+  const all = many.map((each) => deliver([each]));
+  await until("twenty contents", () => server.contents.length === 20);
+  expect(server.connections).toHaveLength(20);
+  for (const each of server.connections) each.write("250 fine\r\n");
+  await until("the others", () => server.contents.length === 25);
+  for (const each of server.connections) each.write("250 fine\r\n");
+  expect((await Promise.all(all)).flat()).toHaveLength(25);
+});
+
+test("a mailbox gets one at a time, and others do not wait for it", async () => {
+  await instead((line) => (line.startsWith("END") ? undefined : friendly(line)));
+  const both = [deliver([alice]), deliver([alice])];
+  const other = deliver([bob]);
+  await until("two contents", () => server.contents.length === 2);
+  expect(server.said.filter((line) => line.startsWith("RCPT"))).toEqual([`RCPT TO:<${alice}>`, `RCPT TO:<${bob}>`]);
+  for (const each of server.connections) each.write("250 fine\r\n");
+  await until("the third", () => server.contents.length === 3);
+  for (const each of server.connections) each.write("250 fine\r\n");
+  expect(await Promise.all([...both, other])).toEqual([[alice], [alice], [bob]]);
+});
+
+test("after its end nothing is delivered", async () => {
+  const message = held();
+  message.end();
+  expect([...(await message.deliver(bob, [alice]))]).toEqual([]);
+  delivery.close();
+  expect(await deliver()).toEqual([]);
+});
