@@ -17,7 +17,9 @@ import { type Source, withBackup } from "./source.ts";
 const some = z.int().min(0);
 const Received = z.object({ accounts: some, files: some, time: z.string() });
 
-/** The secret key of age stays here: the pod gets what is decrypted, through the API server's TLS. */
+/**
+ * The secret key of age stays here: the pod gets what is decrypted, through the API server's TLS.
+ */
 export async function restoreAccounts(session: Session, server: WrittenServer, source: Source) {
   const { name } = server.metadata;
   const { domain, bootstrap } = server.spec;

@@ -1,4 +1,7 @@
-/** The first half of a restore, before there is a server: what the backup has of keys becomes Secrets. */
+/**
+ * The first half of a restore, before there is a server: what the backup has of keys becomes
+ * Secrets.
+ */
 import { type OpenArchive, openArchive } from "../../backup/archive.ts";
 import { isApiError } from "../../kube/client.ts";
 import { resources, type Secret } from "../../kube/kinds.ts";
