@@ -48,6 +48,7 @@ import { ProbeAccounts } from "./probe/accounts.ts";
 import { Prober } from "./probe/prober.ts";
 import { Push } from "./push/push.ts";
 import { openQuota } from "./quota/server.ts";
+import { RateLimiter } from "./rate.ts";
 import { receiveServer } from "./receive/server.ts";
 import { Rest } from "./rest.ts";
 import { answerWeb, maxQuestionBytes as maxWebBytes } from "./web/server.ts";
@@ -285,6 +286,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const received = receiveServer({ config: settings, metrics, port: loopback.received, ...failuresOf("mxdeliv") });
   await listenOn(received, pathOf("mxdeliv"));
   servers.push(httpSocketServer(received, pathOf("mxdeliv")));
+  const logins = new RateLimiter(now);
   await openHttp("auth", {
     maxBodyBytes: maxAuthBytes,
     answer: (question) =>
@@ -292,6 +294,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         ...tools,
         accounts,
         probes,
+        logins,
       }),
   });
   await openHttp("web", {
