@@ -97,6 +97,8 @@ ssl_server_cert_file = ${servedTls(domain)}
 ssl_server_key_file = ${servedTls(domain)}
 ${otherNames(plan)}# a new certificate ends no session
 shutdown_clients = no
+# nobody reads statistics of Dovecot: each session would be kept there, too
+stats_writer_socket_path =
 
 # whose word for the client's address counts: nginx's
 haproxy_trusted_networks = 127.0.0.1
@@ -276,6 +278,8 @@ service lmtp {
   # one waits ready and serves many deliveries: a message is seen 25 ms sooner
   restart_request_count = 1000
   process_min_avail = 1
+  # those of a burst end soon: each holds 3 MB
+  idle_kill_interval = 10s
   unix_listener ${sockets.lmtp} {
     mode = 0666
   }
