@@ -231,9 +231,9 @@ const strictTransport = ({ domain, certificate }: DomainPlan) =>
     : '    add_header Strict-Transport-Security "max-age=31536000" always;\n';
 
 /**
- * A mail session takes two of these, or four behind a load balancer, a page three or four; each is
- * 0.4 kB idle. There is room for as many IMAP sessions as may be awake, and beside them for two
- * clients that are at their limit.
+ * A mail session takes two of these, or four behind a load balancer and through port 443, a page
+ * three or four; each is 0.4 kB idle. There is room for as many IMAP sessions as may be awake, and
+ * beside them for two clients that are at their limit.
  */
 const workerConnections = (plan: Plan, { connections } = plan) =>
   (isNamedSomewhere(plan) ? 4 : 2) * connections.imap + Math.max(8192, 8 * connections.perClient);
