@@ -47,7 +47,8 @@ test("programs that the guide runs in a container of a relay are in the image", 
 });
 
 test("Dovecot and Postfix load no library that no relay uses, which each process would pay for", async () => {
-  const programs = "/usr/lib/dovecot/{imap,lmtp} /usr/lib/dovecot/modules/lib10_quota_plugin.so /usr/lib/postfix/sbin/smtpd";
+  const programs =
+    "/usr/lib/dovecot/{imap,lmtp} /usr/lib/dovecot/modules/lib10_quota_plugin.so /usr/lib/postfix/sbin/smtpd";
   const loaded = await inRelay(`LD_LIBRARY_PATH=/usr/lib/postfix:/usr/lib/dovecot ldd ${programs}`);
   expect(loaded).toContain("libdovecot-storage.so.0 => /");
   expect(loaded).not.toMatch(/not found|libstdc\+\+|krb5|icudata/);
