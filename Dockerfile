@@ -9,24 +9,25 @@
 # imagetools inspect debian:trixie-slim
 ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 
-# --- the shims and the plugin for Dovecot and Postfix, the addon for passwords, ICU without its data, Lua that a
-# linter has seen, and node without its symbols
+# --- the shims and the plugin for Dovecot and Postfix, the addons of node, libraries in the place of unused ones,
+# Lua that a linter has seen, and node without its symbols
 FROM ${BASE} AS tools
 RUN apt-get update --error-on=any \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev libcrypt-dev binutils lua-check dovecot-dev \
  # which ICU it is that Dovecot links
- && mkdir -p /build/icu && apt-cache depends dovecot-core | sed -n 's/.*Depends: libicu//p' > /build/icu-version \
+ && mkdir /build && apt-cache depends dovecot-core | sed -n 's/.*Depends: libicu//p' > /build/icu-version \
  && rm -rf /var/lib/apt/lists/*
-COPY image/nodelay.c image/no-nagle.c image/icu-no-data.c /build/
+COPY image/nodelay.c image/no-nagle.c image/unused-libraries /build/
 RUN compile="gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now" \
  && for name in nodelay no-nagle; do $compile -o /build/$name.so /build/$name.c || exit 1; done \
  && icu=$(cat /build/icu-version) && test -n "$icu" \
- && $compile -DENTRY=icudt${icu}_dat -Wl,-soname,libicudata.so.$icu -o /build/icu/libicudata.so.$icu /build/icu-no-data.c
-COPY image/crypt.c /build/
+ && sh /build/unused-libraries /build/unused "$icu"
+COPY image/crypt.c image/trim.c /build/
 COPY dist/node-api /build/node-api
 # what it takes from node is found when node loads it
-RUN gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -I/build/node-api \
-      -o /build/crypt.node /build/crypt.c -lcrypt
+RUN compile="gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -I/build/node-api" \
+ && $compile -o /build/crypt.node /build/crypt.c -lcrypt \
+ && $compile -o /build/trim.node /build/trim.c
 # what it takes from Dovecot is found when Dovecot loads it
 COPY image/delivered.c /build/
 RUN gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -DHAVE_CONFIG_H -isystem /usr/include/dovecot \
@@ -96,14 +97,14 @@ RUN touch /etc/postfix/master.cf && echo 'SYNC_CHROOT=' > /etc/default/postfix \
  && mkdir -p /etc/chatmail/postfix /etc/chatmail/dovecot /etc/chatmail/web /etc/chatmail/plan /etc/chatmail/tls \
       /srv/chatmail/pages /run/chatmail /run/dovecot /var/lib/chatmail/mail /var/lib/chatmail/plan
 COPY image/slim /build/
-COPY --from=tools /build/icu /build/icu
-RUN bash /build/slim /build/icu && rm -rf /build /tmp/*
+COPY --from=tools /build/unused /build/unused
+RUN bash /build/slim /build/unused && rm -rf /build /tmp/*
 
 # --- Postfix, Dovecot, nginx and coturn with what they need (decision 0049)
 FROM node AS relay
 COPY --from=relay-root / /
 COPY image/run-quietly image/redact.sed image/prepare-volume image/start-dovecot image/start-login image/start-postfix image/start-turn image/with-plan /opt/chatmail/
-COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/crypt.node /build/lua/auth.lua /opt/chatmail/
+COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/crypt.node /build/trim.node /build/lua/auth.lua /opt/chatmail/
 COPY --from=tools /build/lib25_delivered_plugin.so /usr/lib/dovecot/modules/
 COPY dist/package.json dist/relay*.js* dist/expire.js* dist/users.js* dist/import.js* dist/move.js* dist/backup.js* dist/render.js* /opt/chatmail/
 COPY dist/licences.txt /usr/share/doc/chatmail-operator/

@@ -15,7 +15,18 @@ import { LabError } from "../test/lab/run.ts";
 /** Those that need the lab's cluster and our images in it; the others run as they are. */
 const inTheLab = ["relay", "upgrade"];
 /** Those that need its engine and the relay's image only. */
-const onTheEngine = ["connections", "fan-out", "flood", "kills", "mail", "order", "probe", "round-trip", "start"];
+const onTheEngine = [
+  "connections",
+  "fan-out",
+  "flood",
+  "kills",
+  "mail",
+  "memory",
+  "order",
+  "probe",
+  "round-trip",
+  "start",
+];
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith(".ts") && !["run.ts", "machine.ts"].includes(file))
   .map((file) => file.replace(/\.ts$/, ""));

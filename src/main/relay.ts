@@ -3,6 +3,7 @@ import { pino } from "pino";
 import manifest from "../../package.json" with { type: "json" };
 import { messageOf } from "../lib/text.ts";
 import { type Crypt, loadCrypt } from "../relay/accounts/crypt-addon.ts";
+import { loadAddon } from "../relay/addon.ts";
 import { readStart, type Start } from "../relay/config.ts";
 import { startDaemon } from "../relay/daemon.ts";
 import * as events from "../relay/events.ts";
@@ -36,9 +37,27 @@ function cryptOrNot(): Crypt | undefined {
   }
 }
 
+/** To the system: what V8 and malloc keep. In the image only, by its addon and node's options. */
+function memoryBack(): (() => void) | undefined {
+  const trim = loadAddon<{ trim: () => void }>(new URL("./trim.node", import.meta.url))?.trim;
+  const collect = globalThis.gc;
+  if (!trim || !collect) return undefined;
+  return () => {
+    collect({ type: "major", execution: "sync", flavor: "last-resort" });
+    trim();
+  };
+}
+
 try {
   const crypt = cryptOrNot();
-  const daemon = await startDaemon({ ...start, log, hashWorkerFile, crypt, version: manifest.version });
+  const daemon = await startDaemon({
+    ...start,
+    log,
+    hashWorkerFile,
+    crypt,
+    giveBack: memoryBack(),
+    version: manifest.version,
+  });
   let stopping = false;
   const stop = async (signal: string) => {
     if (stopping) return;

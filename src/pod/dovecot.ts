@@ -57,6 +57,17 @@ function otherNames(plan: Plan): string {
     .join("");
 }
 
+/** Of a process of Dovecot's that clients log in at. */
+const loginService = ({ connections }: Plan, options: string) => `  chroot =
+  executable = ${[programs.startLogin, `${folders.dovecotConfig}/dovecot.conf`, "/usr/lib/dovecot/imap-login", options].join(" ").trim()}
+  # a process serves many connections, and for as long as they last
+  restart_request_count = unlimited
+  # one alone, for all: once it is full, each new connection ends the oldest that has not logged in
+  process_limit = 1
+  client_limit = ${loginConnections(connections.imap)}
+  vsz_limit = 2G
+`;
+
 function dovecotConf(plan: Plan): string {
   const { accounts, domain, privacy } = mainDomain(plan);
   const push = plan.domains.some(pushes);
@@ -86,6 +97,8 @@ ssl_server_cert_file = ${servedTls(domain)}
 ssl_server_key_file = ${servedTls(domain)}
 ${otherNames(plan)}# a new certificate ends no session
 shutdown_clients = no
+# nobody reads statistics of Dovecot: each session would be kept there, too
+stats_writer_socket_path =
 
 # whose word for the client's address counts: nginx's
 haproxy_trusted_networks = 127.0.0.1
@@ -217,26 +230,27 @@ protocol lmtp {
   }
 }
 
+# behind nginx, which ends TLS, and counts clients before they have logged in, as Dovecot would not
 service imap-login {
-  chroot =
-  executable = ${programs.startLogin} ${folders.dovecotConfig}/dovecot.conf /usr/lib/dovecot/imap-login
-  # a process serves many connections, and for as long as they last
-  restart_request_count = unlimited
-  process_min_avail = 1
-  # one alone, for all: once it is full, each new connection ends the oldest that has not logged in
-  process_limit = 1
-  client_limit = ${loginConnections(plan.connections.imap)}
-  vsz_limit = 2G
-  # behind nginx, which counts clients before they have logged in, as Dovecot would not
+${loginService(plan, "-o ssl=no")}  process_min_avail = 1
   inet_listener imap {
-    listen = 127.0.0.1
-    port = ${loopback.imap}
-    haproxy = yes
+    port = 0
   }
   inet_listener imaps {
     listen = 127.0.0.1
     port = ${loopback.imaps}
-    ssl = yes
+    ssl = no
+    haproxy = yes
+  }
+}
+# for STARTTLS, which nginx does not know: nobody's, as long as nobody comes
+service imap-starttls-login {
+  type = login
+  protocol = imap
+  user = ${vmail.name}
+${loginService(plan, "")}  inet_listener imap {
+    listen = 127.0.0.1
+    port = ${loopback.imap}
     haproxy = yes
   }
 }
@@ -264,6 +278,8 @@ service lmtp {
   # one waits ready and serves many deliveries: a message is seen 25 ms sooner
   restart_request_count = 1000
   process_min_avail = 1
+  # those of a burst end soon: each holds 3 MB
+  idle_kill_interval = 10s
   unix_listener ${sockets.lmtp} {
     mode = 0666
   }

@@ -34,9 +34,9 @@ export function builtInResources({
     dovecot: of("25m", 64, 512 + sessionMib * connections.imap),
     // submission on 587, and on 465 and 443 together; the rest is mail from and to other servers
     postfix: of("25m", 32, 1536 + sessionMib * 2 * connections.submission),
-    // 0.8 KiB for each IMAP session that there may be, and 26 for each that there is, behind a load
-    // balancer (decision 0018)
-    web: of("10m", 16 + Math.ceil(connections.imap / 1000), 1024 + Math.ceil(connections.imap / 32)),
+    // 0.8 KiB for each IMAP session that there may be. For each that there is, 40 with its TLS
+    // (decision 0060), and 26 more behind a load balancer (decision 0018)
+    web: of("10m", 16 + Math.ceil(connections.imap / 1000), 1024 + Math.ceil(connections.imap / 15)),
     turn: of("10m", 16, 256),
     prepare: of("10m", 16, 64),
     expire: of("10m", 64, 512),

@@ -155,28 +155,31 @@ const clientMap = `  map $binary_remote_addr $client {
 
 /**
  * Port 443 belongs to three: whoever is kept from the mail ports asks here, by ALPN, for imap or
- * smtp. A protocol counts as a whole word, and smtp before imap. TLS ends at the program that is
- * meant. A session may be silent for as long as IDLE is (29 minutes, RFC 2177). The other ports
- * pass through here because each connection has to be counted before it has said anything: Dovecot
- * and Postfix's TLS count clients after that. 25 and 587, where Postfix speaks first, are its own.
+ * smtp. A protocol counts as a whole word, and smtp before imap. TLS of IMAP ends here (decision
+ * 0060), that of the others at the program that is meant. A session may be silent for as long as
+ * IDLE is (29 minutes, RFC 2177). The other ports pass through here because each connection has to
+ * be counted before it has said anything: Dovecot and Postfix's TLS count clients after that. 25
+ * and 587, where Postfix speaks first, are its own.
  */
 const publicPorts = (balancer: Balancer, plan: Plan) => {
-  const port = (from: number, settings: readonly string[]) => `  server {
-    listen ${from}${balancer.isNamed(from) ? " proxy_protocol" : ""};
-    listen [::]:${from}${balancer.isNamed(from) ? " proxy_protocol" : ""};
+  const port = (from: number, settings: readonly string[], isTls = false) => `  server {
+    listen ${from}${isTls ? " ssl" : ""}${balancer.isNamed(from) ? " proxy_protocol" : ""};
+    listen [::]:${from}${isTls ? " ssl" : ""}${balancer.isNamed(from) ? " proxy_protocol" : ""};
 ${balancer.isNamed(from) ? silence : ""}${settings.map((each) => `    ${each};\n`).join("")}  }
 `;
   const clients = `limit_conn clients ${Math.min(mostCounted, plan.connections.perClient)}`;
   const submissions = `limit_conn submissions ${submissionsPerClient(plan)}`;
   // without a load balancer a client and the address that it has reached are of one family
   const imap = isNamedSomewhere(plan) ? "$to_imap" : `127.0.0.1:${loopback.imap}`;
-  const imaps = isNamedSomewhere(plan) ? "$to_imaps" : `127.0.0.1:${loopback.imaps}`;
+  const imaps = isNamedSomewhere(plan)
+    ? port(ports.imaps, [clients, "proxy_pass $to_imaps"])
+    : port(ports.imaps, [clients, `proxy_pass 127.0.0.1:${loopback.imaps}`], true);
   return `stream {
   # who is counted is whom the load balancer names, and behind the first of two servers whom that one names
   set_real_ip_from 127.0.0.1;
 ${balancer.trusted}${clientMap}  map $ssl_preread_alpn_protocols $meant {
     ~(^|,)smtp(,|$) $to_submissions;
-    ~(^|,)imap(,|$) ${imaps};
+    ~(^|,)imap(,|$) $to_imaps;
     default 127.0.0.1:${loopback.https};
   }
   # more states than there can be connections
@@ -188,9 +191,13 @@ ${balancer.trusted}${clientMap}  map $ssl_preread_alpn_protocols $meant {
   proxy_timeout 1h;
   proxy_socket_keepalive on;
   proxy_buffer_size 4k;
+${certificates(plan)}  ssl_certificate $served_tls;
+  ssl_certificate_key $served_tls;
+  ssl_protocols TLSv1.3;
+  ssl_session_tickets off;
   # who is answered before its request has ended may still be sending: closed at once, the connection would be reset and the answer lost
   proxy_half_close on;
-${port(ports.https, [clients, "ssl_preread on", "preread_timeout 10s", "proxy_pass $meant", "proxy_buffer_size 8k"])}${port(ports.http, [clients, `proxy_pass 127.0.0.1:${loopback.http}`, "proxy_timeout 60s"])}${port(ports.imaps, [clients, `proxy_pass ${imaps}`])}${port(ports.imap, [clients, `proxy_pass ${imap}`])}${port(ports.submissions, [clients, "proxy_pass $to_submissions"])}${gate("submissions", [submissions])}${isNamedSomewhere(plan) ? gate("imaps", []) + gate("imap", []) : ""}}
+${port(ports.https, [clients, "ssl_preread on", "preread_timeout 10s", "proxy_pass $meant", "proxy_buffer_size 8k"])}${port(ports.http, [clients, `proxy_pass 127.0.0.1:${loopback.http}`, "proxy_timeout 60s"])}${imaps}${port(ports.imap, [clients, `proxy_pass ${imap}`])}${port(ports.submissions, [clients, "proxy_pass $to_submissions"])}${gate("submissions", [submissions])}${gate("imaps", [], true)}${isNamedSomewhere(plan) ? gate("imap", []) : ""}}
 `;
 };
 
@@ -199,15 +206,16 @@ ${port(ports.https, [clients, "ssl_preread on", "preread_timeout 10s", "proxy_pa
  * and Postfix take none with one of IPv4 and one of IPv6. So each family has a listener of its own
  * on the loopback; that of IPv6 is reached by IPv4 too, since pods may be without IPv6.
  */
-function gate(to: keyof typeof loopback.gates, settings: readonly string[]): string {
+function gate(to: keyof typeof loopback.gates, settings: readonly string[], isTls = false): string {
   const [four, six] = loopback.gates[to];
+  const options = isTls ? "ssl proxy_protocol" : "proxy_protocol";
   return `  map $remote_addr $to_${to} {
     ~: 127.0.0.1:${six};
     default 127.0.0.1:${four};
   }
   server {
-    listen 127.0.0.1:${four} proxy_protocol;
-    listen [::ffff:127.0.0.1]:${six} proxy_protocol ipv6only=off;
+    listen 127.0.0.1:${four} ${options};
+    listen [::ffff:127.0.0.1]:${six} ${options} ipv6only=off;
 ${settings.map((each) => `    ${each};\n`).join("")}    proxy_pass 127.0.0.1:${loopback[to]};
   }
 `;
@@ -223,9 +231,9 @@ const strictTransport = ({ domain, certificate }: DomainPlan) =>
     : '    add_header Strict-Transport-Security "max-age=31536000" always;\n';
 
 /**
- * A mail session takes two of these, or four behind a load balancer, a page three or four; each is
- * 0.4 kB idle. There is room for as many IMAP sessions as may be awake, and beside them for two
- * clients that are at their limit.
+ * A mail session takes two of these, or four behind a load balancer and through port 443, a page
+ * three or four; each is 0.4 kB idle. There is room for as many IMAP sessions as may be awake, and
+ * beside them for two clients that are at their limit.
  */
 const workerConnections = (plan: Plan, { connections } = plan) =>
   (isNamedSomewhere(plan) ? 4 : 2) * connections.imap + Math.max(8192, 8 * connections.perClient);

@@ -5,6 +5,7 @@ import { mkdirSync } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
+import { performance } from "node:perf_hooks";
 import type { Logger } from "pino";
 import { createKeyCache } from "../dkim/keys.ts";
 import { createVerifier } from "../dkim/verify.ts";
@@ -47,7 +48,9 @@ import { ProbeAccounts } from "./probe/accounts.ts";
 import { Prober } from "./probe/prober.ts";
 import { Push } from "./push/push.ts";
 import { openQuota } from "./quota/server.ts";
+import { RateLimiter } from "./rate.ts";
 import { receiveServer } from "./receive/server.ts";
+import { Rest } from "./rest.ts";
 import { answerWeb, maxQuestionBytes as maxWebBytes } from "./web/server.ts";
 import { openDict } from "./wire/dict-server.ts";
 import { type HttpOptions, httpServer } from "./wire/http.ts";
@@ -70,6 +73,8 @@ export interface DaemonOptions extends Start {
   hashWorkerFile: URL;
   /** Where libxcrypt can be used. */
   crypt?: Crypt | undefined;
+  /** Memory, to the system; where that can be done. */
+  giveBack?: (() => void) | undefined;
   /** Of this program, as it is released. */
   version?: string;
   now?: () => number;
@@ -281,6 +286,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const received = receiveServer({ config: settings, metrics, port: loopback.received, ...failuresOf("mxdeliv") });
   await listenOn(received, pathOf("mxdeliv"));
   servers.push(httpSocketServer(received, pathOf("mxdeliv")));
+  const logins = new RateLimiter(now);
   await openHttp("auth", {
     maxBodyBytes: maxAuthBytes,
     answer: (question) =>
@@ -288,6 +294,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         ...tools,
         accounts,
         probes,
+        logins,
       }),
   });
   await openHttp("web", {
@@ -298,6 +305,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     health.once("error", reject);
     health.listen(settings.healthPort, () => resolve());
   });
+  const { giveBack } = options;
+  const rest = giveBack && new Rest({ giveBack, utilization: () => performance.eventLoopUtilization() });
+  rest?.start();
   await push.follow();
   lastMail.follow();
   follower?.start();
@@ -311,6 +321,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     metrics,
     async stop(graceMs) {
       stopping = true;
+      rest?.stop();
       certificates.stop();
       keys.stop();
       await follower?.stop();

@@ -14,6 +14,8 @@ export interface Address {
   preamble?: Buffer;
   /** The name that is given in TLS; "" gives none. */
   servername?: string;
+  /** Of this machine, from which it connects. */
+  localAddress?: string;
 }
 
 export interface Tls {
@@ -38,8 +40,8 @@ export class LineSocket {
   }
 
   static async open(address: Address, tls: Tls | undefined): Promise<LineSocket> {
-    const { host, port, preamble, servername } = address;
-    const socket = connectTcp({ host, port, noDelay: true });
+    const { host, port, preamble, servername, localAddress } = address;
+    const socket = connectTcp({ host, port, noDelay: true, ...(localAddress && { localAddress }) });
     await once(socket, "connect");
     if (preamble) socket.write(preamble);
     const line = new LineSocket(socket, servername);

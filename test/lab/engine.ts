@@ -121,6 +121,8 @@ async function startOwnEngine(progress: Progress): Promise<void> {
       ...["--data-root", dataRoot, "--exec-root", statePath("docker"), "--pidfile", statePath("docker.pid")],
       ...["--host", ownSocket, "--dns", addresses.names],
       ...["--cgroup-parent", `/${labName}`, "--exec-opt", "native.cgroupdriver=cgroupfs"],
+      // what containers have elsewhere, and not what whoever started the lab has
+      ...["--default-ulimit", "nofile=1048576:1048576"],
       ...fittingRuntime(),
     ],
     log,

@@ -6,7 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { statePath } from "./place.ts";
 
 const sysctl = "/proc/sys/fs/inotify/max_user_instances";
-const wanted = 8192;
+const wanted = 65_536;
 const before = statePath("inotify-before");
 
 /** The limit that holds now. */

@@ -46,6 +46,14 @@ test("programs that the guide runs in a container of a relay are in the image", 
   expect(await inRelay(`for each in ${wanted.join(" ")}; do command -v $each >/dev/null || echo $each; done`)).toBe("");
 });
 
+test("Dovecot and Postfix load no library that no relay uses, which each process would pay for", async () => {
+  const programs =
+    "/usr/lib/dovecot/{imap,lmtp} /usr/lib/dovecot/modules/lib10_quota_plugin.so /usr/lib/postfix/sbin/smtpd";
+  const loaded = await inRelay(`LD_LIBRARY_PATH=/usr/lib/postfix:/usr/lib/dovecot ldd ${programs}`);
+  expect(loaded).toContain("libdovecot-storage.so.0 => /");
+  expect(loaded).not.toMatch(/not found|libstdc\+\+|krb5|icudata/);
+});
+
 test("the operator's image is node without a shell, and finds names and authorities", async () => {
   const { operator } = lastImages();
   await docker(["load", "--quiet", "--input", operator.archive]);

@@ -3,6 +3,7 @@
  * who it is. STARTTLS beside it.
  */
 
+import { connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import { folders } from "../../src/pod/layout.ts";
@@ -102,6 +103,20 @@ describe("port 443", () => {
     expect(await statuses(pod.host, 60)).toContain("503");
     expect(await statuses("127.0.0.1", 1)).toEqual(["200"]);
   });
+});
+
+test.each([
+  { port: ports.imaps, alpn: [] },
+  { port: ports.https, alpn: ["imap"] },
+])("after LOGOUT the connection to port $port ends as TLS does, and is not cut off", async ({ port, alpn }) => {
+  const socket = connect({ ...pod.at(port), ALPNProtocols: alpn, rejectUnauthorized: false });
+  const ended = new Promise<string>((resolve) => {
+    socket.on("error", ({ message }) => resolve(message));
+    socket.on("end", () => resolve("end"));
+  });
+  socket.write("a LOGOUT\r\n");
+  socket.resume();
+  expect(await ended).toBe("end");
 });
 
 describe("a client that knows no more than TLS 1.2", () => {

@@ -1,15 +1,17 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Accounts, Login } from "../../../../src/relay/accounts/accounts.ts";
 import { answerAuth } from "../../../../src/relay/auth/server.ts";
+import { localAddress } from "../../../../src/relay/domains.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
 import { ProbeAccounts } from "../../../../src/relay/probe/accounts.ts";
+import { RateLimiter } from "../../../../src/relay/rate.ts";
 import { settings } from "../settings.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** Asks Dovecot's question; accounts answer with what the login resolves to. */
-function ask(login: Promise<Login>) {
+function ask(login: Promise<Login>, logins = new RateLimiter(Date.now)) {
   const question = { method: "POST", path: "/passdb", body: "nine@nine.test\nsecret", client: "192.0.2.1" };
   return answerAuth(
     { ...question, query: "", language: undefined, host: undefined },
@@ -18,6 +20,7 @@ function ask(login: Promise<Login>) {
       probes: new ProbeAccounts(settings()),
       config: settings(),
       metrics: new Metrics(),
+      logins,
     },
   );
 }
@@ -37,4 +40,15 @@ test("a login that takes too long is told that the server is busy, before Doveco
     status: 429,
     body: "[UNAVAILABLE] This server is busy, please try again in a second",
   });
+});
+
+test("sessions of a crowd hibernate sooner, and those after it as usual", async () => {
+  const logins = new RateLimiter(Date.now);
+  const account = localAddress(settings(), "someone99@chat.example");
+  if (!account) throw new Error("an address of the domain");
+  const says = async () => (await ask(Promise.resolve({ kind: "ok", account }), logins)).body;
+  for (let count = 0; count < 100; count++) expect(await says()).not.toContain("hibernate");
+  expect(await says()).toContain("\nuserdb_imap_hibernate_timeout=3s\n");
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(await says()).not.toContain("hibernate");
 });
