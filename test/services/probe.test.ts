@@ -152,8 +152,9 @@ describe("a relay that takes nobody new", () => {
     const is = await failure(pod);
     const waiting = await waitingMails(pod);
     await pod.start("dovecot");
-    expect(is).toMatchObject({ step: "TLS", message: "IMAP, port 993: the connection was closed" });
-    expect([...(await metrics(pod)).keys()]).toContain('probe_failures_total{step="TLS"}');
+    // TLS is nginx's
+    expect(is).toMatchObject({ step: "login", message: "IMAP, port 993: the connection was closed" });
+    expect([...(await metrics(pod)).keys()]).toContain('probe_failures_total{step="login"}');
     // the one that was on its way
     expect(waiting).toBeLessThanOrEqual(1);
     await delivers(pod);
