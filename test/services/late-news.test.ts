@@ -50,9 +50,9 @@ test("is not late by half a minute", async () => {
   const user = await newAccount(pod);
   const client = await ImapClient.likeDeltaChat(pod.at(ports.imaps), user, password);
   const seen: string[] = [];
-  const { next } = await client.idle();
+  const idle = await client.idle();
   const listening = (async () => {
-    for (;;) seen.push(await next());
+    for (;;) seen.push(await idle.next());
   })().catch(() => undefined);
   const exists = (count: number) =>
     until(`${count} EXISTS`, () => seen.some((line) => line === `* ${count} EXISTS`), patience);
