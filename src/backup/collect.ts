@@ -2,6 +2,7 @@
 import { type FileHandle, open, readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { ifThere } from "../lib/if-there.ts";
+import { mailDomainOf } from "../mail/address.ts";
 import type { ArchiveEntry, Manifest } from "./archive.ts";
 
 /**
@@ -42,7 +43,7 @@ export async function* collect(
     }
   for (const domain of await foldersIn(mailFolder))
     for (const address of await foldersIn(join(mailFolder, domain))) {
-      if (!address.endsWith(`@${domain}`)) continue;
+      if (mailDomainOf(address) !== domain) continue;
       counts.accounts++;
       const [at, home] = [`mail/${domain}/${address}`, join(mailFolder, domain, address)];
       for (const name of await filesIn(home)) if (isOwnFile(name)) yield* entryOf(`${at}/${name}`, join(home, name));
