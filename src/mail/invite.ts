@@ -4,6 +4,7 @@
  */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
+import { urlHost } from "../lib/url-host.ts";
 
 export type Registration = ChatmailServerSpec["accounts"]["registration"];
 
@@ -40,16 +41,16 @@ function takesWhatClientsMakeUp({ usernameMinLength, usernameMaxLength, password
  */
 export function publicInvite(domain: string, rules: JoinRules): { link?: string; page?: string } {
   if (rules.registration !== "Open") return {};
-  const page = `https://${domain}/`;
+  const page = `https://${urlHost(domain)}/`;
   if (!isAddressLiteral(domain) && takesWhatClientsMakeUp(rules)) return { link: `dcaccount:${domain}`, page };
   return isSelfSignedDomain(domain)
-    ? { page: `https://${domain}${joinPath}` }
-    : { link: `dcaccount:https://${domain}/new`, page };
+    ? { page: `https://${urlHost(domain)}${joinPath}` }
+    : { link: `dcaccount:https://${urlHost(domain)}/new`, page };
 }
 
 /** The page for holders of an invite. */
 export function invitePage(domain: string, token: string): string {
-  return `https://${domain}/i/${token}`;
+  return `https://${urlHost(domain)}/i/${token}`;
 }
 
 /**
@@ -58,7 +59,7 @@ export function invitePage(domain: string, token: string): string {
  * _, and none does it on an IP address; there the page hands out links.
  */
 export function inviteLink(domain: string, token: string): string | undefined {
-  return isSelfSignedDomain(domain) ? undefined : `dcaccount:https://${domain}/new?i=${token}`;
+  return isSelfSignedDomain(domain) ? undefined : `dcaccount:https://${urlHost(domain)}/new?i=${token}`;
 }
 
 const tokenPattern = /^[A-Za-z0-9_-]{8,128}$/;

@@ -87,12 +87,15 @@ test("all of it comes back: files, contents and times", async () => {
   }
 });
 
-test.each(["192.0.2.7"])("accounts of %s come back, whose addresses have it in brackets", async (literal) => {
-  await account("alice", literal);
-  const { name, accounts } = await makeBackup(options("All"));
-  expect(accounts).toBe(1);
-  expect(await restoreMail(await open(name), at("restored"))).toMatchObject({ accounts: 1, files: 8 });
-});
+test.each(["192.0.2.7", "2001:db8::9"])(
+  "accounts of %s come back, whose addresses have it in brackets",
+  async (literal) => {
+    await account("alice", literal);
+    const { name, accounts } = await makeBackup(options("All"));
+    expect(accounts).toBe(1);
+    expect(await restoreMail(await open(name), at("restored"))).toMatchObject({ accounts: 1, files: 8 });
+  },
+);
 
 test("Identity has the accounts and the keys, and no mail", async () => {
   const home = await account("alice");
