@@ -27,7 +27,7 @@ export async function makeSelfSigned(domain: string, now: Date): Promise<KeyPair
   const x509 = await import("@peculiar/x509");
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  // other relays make those of IPv4 addresses with both kinds of name; an IPv6 address is no DNS name
+  // of an IPv4 address other relays make them with both kinds of name; one of IPv6 is no DNS name
   const texts = isIPv6Literal(domain) ? [] : certificateNames(domain);
   const names = texts.map((value) => ({ type: "dns" as const, value }));
   const addresses = isAddressLiteral(domain) ? [{ type: "ip" as const, value: domain }] : [];

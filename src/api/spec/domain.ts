@@ -44,8 +44,8 @@ function problemOf(text: string): string | undefined {
 
 /**
  * The same in CEL, as one rule: it stands in the place of one that took less, and further rules
- * would have to be ones that objects of before can't break. There is no `+`: the API server knows no
- * bound for the text of an address.
+ * would have to be ones that objects of before can't break. There is no `+`: the API server knows
+ * no bound for the text of an address.
  */
 const rule = {
   rule: `self.matches(${JSON.stringify(pattern)}) || (isIP(self) && ip(self).family() == 6 && ip(self).isGlobalUnicast() && ip.isCanonical(self))`,
