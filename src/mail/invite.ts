@@ -35,9 +35,9 @@ function takesWhatClientsMakeUp({ usernameMinLength, usernameMaxLength, password
 /**
  * What everybody may know. Open: a link that is good for everybody. By the short one the client
  * makes up the credentials and logs in; where its lengths are not allowed, by the long one it asks
- * the relay for them. Clients know no such link for an IP address, and before core 2.59 no long one
- * for a name that begins with _; there a page hands out links, each good for one. Invite and
- * Closed: nothing.
+ * the relay for them. Clients know no such link for an IP address (core 2.57 looks up one of IPv6
+ * as a name, with brackets or without), and before core 2.59 no long one for a name that begins
+ * with _; there a page hands out links, each good for one. Invite and Closed: nothing.
  */
 export function publicInvite(domain: string, rules: JoinRules): { link?: string; page?: string } {
   if (rules.registration !== "Open") return {};
