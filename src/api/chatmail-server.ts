@@ -3,7 +3,8 @@
  * the CRD.
  */
 import { z } from "zod";
-import { sizeNotGreater, withRules } from "./rules.ts";
+import { isIPv6Literal } from "./domain.ts";
+import { type JudgedRule, sizeNotGreater, withRules } from "./rules.ts";
 import { objectName } from "./schema.ts";
 import { Accounts } from "./spec/accounts.ts";
 import { Backup } from "./spec/backup.ts";
@@ -54,6 +55,15 @@ export const serverGroups = {
 /** Rules over several groups, which hold for the defaults of a fleet, too. */
 export const groupRules = [sizeNotGreater("messages.maxSize", "accounts.mailboxQuota")];
 
+/** Of a TURN server clients read `HOST:PORT:…`, and the host up to the first colon. */
+const turnNeedsName: JudgedRule = {
+  message:
+    "services.turn.enabled is not used when domain is an IPv6 address: Delta Chat can't be given a TURN server with one",
+  fields: ["services.turn.enabled", "domain"],
+  holds: (enabled, domain) => enabled !== true || !isIPv6Literal(String(domain)),
+  unused: true,
+};
+
 export const ChatmailServerSpec = withRules(
   z.object({
     domain: Domain,
@@ -67,6 +77,7 @@ export const ChatmailServerSpec = withRules(
     ...serverGroups,
   }),
   ...groupRules,
+  turnNeedsName,
 ).describe(
   "Desired state of the relay. Every field except domain may be left out: it then has the value of the fleet (fleetRef), of the operator's configuration (serverDefaults), or else the built-in value, which suits a public relay.",
 );

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import type { Issue } from "../lib/issues.ts";
-import { type GroupRule, innerOf, rulesOf, valueAt } from "./rules.ts";
+import { innerOf, type JudgedRule, rulesOf, valueAt } from "./rules.ts";
 
 /** Where a value comes from. */
 export type Origin = "spec" | "fleet" | "operator configuration" | "built in";
@@ -90,7 +90,7 @@ function* brokenRules(
   schema: z.core.$ZodType,
   value: unknown,
   at: readonly string[] = [],
-): Generator<{ rule: GroupRule; at: readonly string[] }> {
+): Generator<{ rule: JudgedRule; at: readonly string[] }> {
   const inner = innerOf(schema);
   if (inner instanceof z.ZodArray && Array.isArray(value))
     for (const [nth, item] of value.entries()) yield* brokenRules(inner.element, item, [...at, String(nth)]);
@@ -108,7 +108,7 @@ function withOrigin({ path, message }: z.core.$ZodIssue, saidOf: (path: readonly
 
 /** The sentence of the rule, and the values where one of them is not the spec's own. */
 function withOrigins(
-  rule: GroupRule,
+  rule: JudgedRule,
   at: readonly string[],
   spec: unknown,
   saidOf: (path: readonly string[]) => string,

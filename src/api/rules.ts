@@ -8,7 +8,14 @@ import { z } from "zod";
 import { bytesOf } from "./quantity.ts";
 import { type CelRule, cel } from "./schema.ts";
 
-export interface GroupRule extends CelRule {
+export interface GroupRule extends CelRule, JudgedRule {}
+
+/**
+ * One that the operator alone judges: the API server is given no new rule that a spec could break
+ * which it has taken before.
+ */
+export interface JudgedRule {
+  message: string;
   /** The fields that it is about, as paths in the group with dots. The first is named as wrong. */
   fields: readonly [string, ...string[]];
   /**
@@ -20,20 +27,27 @@ export interface GroupRule extends CelRule {
   unused?: true;
 }
 
-const ruleTable = z.registry<{ rules: readonly GroupRule[] }>();
+const ruleTable = z.registry<{ rules: readonly JudgedRule[] }>();
 
 /** The group with its rules. A rule of a single field belongs to that field. */
-export function withRules<Schema extends z.ZodObject>(schema: Schema, ...rules: readonly GroupRule[]): Schema {
+export function withRules<Schema extends z.ZodObject>(
+  schema: Schema,
+  ...rules: readonly (GroupRule | JudgedRule)[]
+): Schema {
   for (const field of rules.flatMap(({ fields }) => fields))
     if (!hasField(schema, field.split("."))) throw new Error(`a rule names ${field}, which does not exist`);
   const ruled = schema.meta(
-    cel(...rules.map(({ rule, message, reason }) => ({ rule, message, ...(reason && { reason }) }))),
+    cel(
+      ...rules
+        .filter((each) => "rule" in each)
+        .map(({ rule, message, reason }) => ({ rule, message, ...(reason && { reason }) })),
+    ),
   );
   ruleTable.add(ruled, { rules });
   return ruled;
 }
 
-export const rulesOf = (schema: z.ZodObject): readonly GroupRule[] => ruleTable.get(schema)?.rules ?? [];
+export const rulesOf = (schema: z.ZodObject): readonly JudgedRule[] => ruleTable.get(schema)?.rules ?? [];
 
 /** Without what says that a field may be left out. */
 export function innerOf(schema: z.core.$ZodType): z.core.$ZodType {

@@ -10,6 +10,8 @@ import { bytesOf, quantityPattern } from "./quantity.ts";
 export interface CelRule {
   rule: string;
   message: string;
+  /** CEL of a message that names the value; where it can't be evaluated, `message` is said. */
+  messageExpression?: string;
   reason?: "FieldValueInvalid" | "FieldValueForbidden" | "FieldValueRequired";
 }
 

@@ -2,6 +2,8 @@
 import { type FileHandle, open, readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { ifThere } from "../lib/if-there.ts";
+import { mailDomainOf } from "../mail/address.ts";
+import { domainFile } from "../pod/layout.ts";
 import type { ArchiveEntry, Manifest } from "./archive.ts";
 
 /**
@@ -38,11 +40,12 @@ export async function* collect(
   for (const { kind, folder, domain: only } of identity)
     for (const domain of only === undefined ? await foldersIn(folder) : [only]) {
       const at = only === undefined ? join(folder, domain) : folder;
-      for (const name of await filesIn(at)) yield* entryOf(`identity/${kind}/${domain}/${name}`, join(at, name));
+      for (const name of await filesIn(at))
+        yield* entryOf(`identity/${kind}/${domainFile(domain)}/${name}`, join(at, name));
     }
   for (const domain of await foldersIn(mailFolder))
     for (const address of await foldersIn(join(mailFolder, domain))) {
-      if (!address.endsWith(`@${domain}`)) continue;
+      if (mailDomainOf(address) !== domain) continue;
       counts.accounts++;
       const [at, home] = [`mail/${domain}/${address}`, join(mailFolder, domain, address)];
       for (const name of await filesIn(home)) if (isOwnFile(name)) yield* entryOf(`${at}/${name}`, join(home, name));

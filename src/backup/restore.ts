@@ -12,6 +12,7 @@ import { pipeline } from "node:stream/promises";
 import { ifThere } from "../lib/if-there.ts";
 import { Pool } from "../lib/pool.ts";
 import { syncToDisk } from "../lib/sync-to-disk.ts";
+import { mailDomainOf } from "../mail/address.ts";
 import { type Manifest, type OpenArchive, openArchive } from "./archive.ts";
 import { BackupProblem } from "./problem.ts";
 
@@ -72,7 +73,7 @@ async function restoreInto(
       await body.cancel();
       continue;
     }
-    if (rest.length === 0 || !address.endsWith(`@${domain}`))
+    if (rest.length === 0 || mailDomainOf(address) !== domain)
       throw new BackupProblem(`this backup holds ${JSON.stringify(name)}, which is no account's: it is damaged`);
     const path = join(folder, domain, address, ...rest);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });

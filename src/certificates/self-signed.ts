@@ -3,7 +3,7 @@
  * IP addresses.
  */
 import { webcrypto } from "node:crypto";
-import { isAddressLiteral } from "../api/domain.ts";
+import { isAddressLiteral, isIPv6Literal } from "../api/domain.ts";
 
 export interface KeyPair {
   certificatePem: string;
@@ -27,7 +27,9 @@ export async function makeSelfSigned(domain: string, now: Date): Promise<KeyPair
   const x509 = await import("@peculiar/x509");
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const names = certificateNames(domain).map((value) => ({ type: "dns" as const, value }));
+  // of an IPv4 address other relays make them with both kinds of name; one of IPv6 is no DNS name
+  const texts = isIPv6Literal(domain) ? [] : certificateNames(domain);
+  const names = texts.map((value) => ({ type: "dns" as const, value }));
   const addresses = isAddressLiteral(domain) ? [{ type: "ip" as const, value: domain }] : [];
   const { KeyUsageFlags, ExtendedKeyUsage } = x509;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(

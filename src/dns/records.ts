@@ -1,8 +1,8 @@
 /** What the DNS has to say of a mail domain (chatmail protocol §18), as data. Pure. */
 import { createHash } from "node:crypto";
 import { isIPv4, isIPv6 } from "node:net";
-import ipaddr from "ipaddr.js";
 import { isSelfSignedDomain } from "../api/domain.ts";
+import { reverseName } from "../lib/reverse-name.ts";
 import { signsMail } from "../mail/address.ts";
 import { ports } from "../mail/ports.ts";
 import type { PublicDkimKey } from "./dkim-key.ts";
@@ -155,12 +155,5 @@ export function reverseNames({ domain, addresses }: Pick<DomainFacts, "domain" |
   if (!signsMail(domain)) return [];
   return addresses
     .filter((each) => isIPv4(each) || isIPv6(each))
-    .map((address) => ({ address, name: reverseName(address), want: `${domain}.` }));
-}
-
-function reverseName(address: string): string {
-  const bytes = [...ipaddr.parse(address).toByteArray()];
-  if (isIPv4(address)) return `${bytes.reverse().join(".")}.in-addr.arpa.`;
-  const digits = Buffer.from(bytes).toString("hex");
-  return `${digits.split("").reverse().join(".")}.ip6.arpa.`;
+    .map((address) => ({ address, name: `${reverseName(address)}.`, want: `${domain}.` }));
 }

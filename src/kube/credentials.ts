@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { urlHost } from "../lib/url-host.ts";
 
 /** A list is a header that is sent several times. */
 export type IdentityHeaders = Readonly<Record<string, string | string[]>>;
@@ -33,7 +34,7 @@ export function inClusterCredentials(options: {
   const { folder, now = () => performance.now() } = options;
   let token = { value: "", readAt: Number.NEGATIVE_INFINITY };
   return {
-    server: new URL(`https://${options.host.includes(":") ? `[${options.host}]` : options.host}:${options.port}`),
+    server: new URL(`https://${urlHost(options.host)}:${options.port}`),
     tls: { ca: readFileSync(`${folder}/ca.crt`) },
     namespace: readFileSync(`${folder}/namespace`, "utf8").trim(),
     async headers({ refused = false } = {}) {

@@ -1,11 +1,12 @@
 /**
- * Mail addresses as this project has them: `local@domain`, or `local@[1.2.3.4]` where the domain is
- * an IPv4 address.
+ * Mail addresses as this project has them: `local@domain`, or where the domain is an IP address,
+ * `local@[1.2.3.4]` and `local@[ipv6:2001:db8::9]`. Clients write all of it in lower case.
  */
-import { isAddressLiteral } from "../api/domain.ts";
+import { isAddressLiteral, isIPv6Literal } from "../api/domain.ts";
 
 /** What stands behind the @ of an address of this mail domain. */
 export function addressDomain(mailDomain: string): string {
+  if (isIPv6Literal(mailDomain)) return `[ipv6:${mailDomain}]`;
   return isAddressLiteral(mailDomain) ? `[${mailDomain}]` : mailDomain;
 }
 
@@ -15,15 +16,16 @@ export function signsMail(domain: string): boolean {
 }
 
 /**
- * The mail domain that an address belongs to ("a@[1.2.3.4]" → "1.2.3.4"), lower-case; undefined
- * where there is not exactly one @ with text on both sides.
+ * The mail domain that an address belongs to ("a@[1.2.3.4]" → "1.2.3.4", "a@[ipv6:2001:db8::9]" →
+ * "2001:db8::9"), lower-case; undefined where there is not exactly one @ with text on both sides.
+ * Another spelling of an IPv6 address is another domain.
  */
 export function mailDomainOf(address: string): string | undefined {
   const parts = address.toLowerCase().split("@");
   const [local, domain] = parts;
   if (parts.length !== 2 || !local || !domain) return undefined;
-  const literal = /^\[([0-9.]+)\]$/.exec(domain);
-  return literal?.[1] ?? domain;
+  const [, ipv4, ipv6] = /^\[(?:([0-9.]+)|ipv6:([0-9a-f:]+))\]$/.exec(domain) ?? [];
+  return ipv4 ?? ipv6 ?? domain;
 }
 
 /**

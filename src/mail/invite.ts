@@ -4,6 +4,7 @@
  */
 import type { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
+import { urlHost } from "../lib/url-host.ts";
 
 export type Registration = ChatmailServerSpec["accounts"]["registration"];
 
@@ -34,22 +35,22 @@ function takesWhatClientsMakeUp({ usernameMinLength, usernameMaxLength, password
 /**
  * What everybody may know. Open: a link that is good for everybody. By the short one the client
  * makes up the credentials and logs in; where its lengths are not allowed, by the long one it asks
- * the relay for them. Clients know no such link for an IP address, and before core 2.59 no long one
- * for a name that begins with _; there a page hands out links, each good for one. Invite and
- * Closed: nothing.
+ * the relay for them. Clients know no such link for an IP address (core 2.57 looks up one of IPv6
+ * as a name, with brackets or without), and before core 2.59 no long one for a name that begins
+ * with _; there a page hands out links, each good for one. Invite and Closed: nothing.
  */
 export function publicInvite(domain: string, rules: JoinRules): { link?: string; page?: string } {
   if (rules.registration !== "Open") return {};
-  const page = `https://${domain}/`;
+  const page = `https://${urlHost(domain)}/`;
   if (!isAddressLiteral(domain) && takesWhatClientsMakeUp(rules)) return { link: `dcaccount:${domain}`, page };
   return isSelfSignedDomain(domain)
-    ? { page: `https://${domain}${joinPath}` }
-    : { link: `dcaccount:https://${domain}/new`, page };
+    ? { page: `https://${urlHost(domain)}${joinPath}` }
+    : { link: `dcaccount:https://${urlHost(domain)}/new`, page };
 }
 
 /** The page for holders of an invite. */
 export function invitePage(domain: string, token: string): string {
-  return `https://${domain}/i/${token}`;
+  return `https://${urlHost(domain)}/i/${token}`;
 }
 
 /**
@@ -58,7 +59,7 @@ export function invitePage(domain: string, token: string): string {
  * _, and none does it on an IP address; there the page hands out links.
  */
 export function inviteLink(domain: string, token: string): string | undefined {
-  return isSelfSignedDomain(domain) ? undefined : `dcaccount:https://${domain}/new?i=${token}`;
+  return isSelfSignedDomain(domain) ? undefined : `dcaccount:https://${urlHost(domain)}/new?i=${token}`;
 }
 
 const tokenPattern = /^[A-Za-z0-9_-]{8,128}$/;

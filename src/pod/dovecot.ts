@@ -115,7 +115,7 @@ mail_gid = ${vmail.gid}
 
 auth_mechanisms = plain
 # ~ is in the names of the relay's own probe alone
-auth_username_chars = abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@[]~
+auth_username_chars = abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@[:]~
 # whoever tries passwords waits, and no worker with them
 auth_failure_delay = 2s
 passdb lua {

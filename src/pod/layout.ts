@@ -73,8 +73,15 @@ export const folders = {
   mail: "/var/lib/chatmail/mail",
 } as const;
 
+/**
+ * A domain as the name of a file, a folder or a memory zone. Kubernetes mounts nothing at a path
+ * with a colon, which an IPv6 address has; no DNS name is like what comes of it, for these have a
+ * dot.
+ */
+export const domainFile = (domain: string) => domain.replaceAll(":", "-");
+
 /** What belongs to one domain, in one of the folders that have a folder for each. */
-export const domainFolder = (folder: string, domain: string) => `${folder}/${domain}`;
+export const domainFolder = (folder: string, domain: string) => `${folder}/${domainFile(domain)}`;
 
 /**
  * Unix sockets in `folders.run`. The pod is the boundary: they are open to all of its containers

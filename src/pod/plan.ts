@@ -13,7 +13,7 @@
  */
 
 import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
-import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
+import { isAddressLiteral, isIPv6Literal, isSelfSignedDomain } from "../api/domain.ts";
 import { firstIssue } from "../lib/issues.ts";
 import { isLanguageName } from "./pages/language.ts";
 
@@ -40,11 +40,11 @@ const words = z.string().max(4096);
  * times in days.
  */
 export const DomainPlan = z.object({
-  /** A lower-case DNS name, with _ before it or not, or an IPv4 address. */
+  /** A lower-case DNS name, with _ before it or not, or an IP address. */
   domain: z
     .string()
     .max(253)
-    .regex(/^[a-z0-9_]([a-z0-9.-]*[a-z0-9])?$/, "is no mail domain"),
+    .refine((text) => /^[a-z0-9_]([a-z0-9.-]*[a-z0-9])?$/.test(text) || isIPv6Literal(text), "is no mail domain"),
   accounts: z
     .object({
       registration: z.enum(["Open", "Invite", "Closed"]).default("Open"),

@@ -3,7 +3,8 @@
  * milter of the relay daemon judges both before the queue; from the queue mail goes to Dovecot by
  * LMTP or to other servers by SMTP with verified TLS.
  */
-import { isAddressLiteral } from "../api/domain.ts";
+import { isAddressLiteral, literalFamily } from "../api/domain.ts";
+import { reverseName } from "../lib/reverse-name.ts";
 import { addressDomain } from "../mail/address.ts";
 import { folders, loopback, postfix, servedTls, sockets } from "./layout.ts";
 import { mainDomain, nameDomain, otherDomains, type Plan } from "./plan.ts";
@@ -80,6 +81,7 @@ export function mainSettings(plan: Plan): Settings {
     mynetworks: "127.0.0.0/8 [::1]/128",
     inet_interfaces: "all",
     inet_protocols: "all",
+    ...addressPreference(plan),
     smtpd_banner: "$myhostname ESMTP",
     // local delivery: Dovecot knows who exists
     local_transport: `lmtp:unix:${sockets.lmtp}`,
@@ -179,8 +181,16 @@ export function mainSettings(plan: Plan): Settings {
  * reverse name.
  */
 function hostName(domain: string): string {
-  if (addressDomain(domain) === domain) return domain;
-  return `${domain.split(".").reverse().join(".")}.in-addr.arpa`;
+  return isAddressLiteral(domain) ? reverseName(domain) : domain;
+}
+
+/**
+ * The proof of an address literal is the address that its mail comes from (src/relay/filter), so a
+ * server that has addresses of both families is connected to by the family of the literal.
+ */
+function addressPreference(plan: Plan): Settings {
+  const family = literalFamily(plan.domains.map(({ domain }) => domain));
+  return family === undefined ? {} : { smtp_address_preference: family === 6 ? "ipv6" : "ipv4" };
 }
 
 interface Service {

@@ -39,7 +39,7 @@ export const DomainLimits = z.object({
 export type DomainLimits = z.infer<typeof DomainLimits>;
 
 export const RelayConfig = z.object({
-  /** By the raw mail domain ("1.2.3.4" for an address literal), lower-case. */
+  /** By the raw mail domain ("1.2.3.4", "2001:db8::9" for an address literal), lower-case. */
   domains: z.record(z.string(), DomainLimits),
   /** By mail domain, the folder of its keys (dkim.ts); a domain that is not here does not sign. */
   dkim: z.record(z.string(), z.string()),

@@ -3,10 +3,12 @@
  * clients and servers ask for, over HTTPS; port 80 only points there.
  */
 import { isAddressLiteral, isSelfSignedDomain } from "../api/domain.ts";
+import { urlHost } from "../lib/url-host.ts";
 import { joinPath } from "../mail/invite.ts";
 import { ports } from "../mail/ports.ts";
 import { autoconfig, mtaStsPolicy } from "./autoconfig.ts";
 import {
+  domainFile,
   domainFolder,
   folders,
   loopback,
@@ -77,7 +79,7 @@ const sitesOf = (plan: Plan): Site[] => {
   };
   return [
     site(mainDomain(plan), { isMain: true, folder: "" }),
-    ...otherDomains(plan).map((of) => site(of, { isMain: false, folder: `domains/${of.domain}/` })),
+    ...otherDomains(plan).map((of) => site(of, { isMain: false, folder: `domains/${domainFile(of.domain)}/` })),
   ];
 };
 
@@ -118,7 +120,7 @@ const www = (of: DomainPlan, name: string) => `  server {
     ${listenHttps};
     http2 on;
     server_name ${name};
-${strictTransport(of)}    return 301 https://${of.domain}$request_uri;
+${strictTransport(of)}    return 301 https://${urlHost(of.domain)}$request_uri;
   }
 `;
 
@@ -248,7 +250,7 @@ const below = (before: string, { domain }: DomainPlan, { domains }: Plan): strin
 };
 
 /** Those that lead to the pages of a domain, without www. */
-const namesOf = (of: DomainPlan, plan: Plan) => [of.domain, ...below("mta-sts", of, plan)];
+const namesOf = (of: DomainPlan, plan: Plan) => [urlHost(of.domain), ...below("mta-sts", of, plan)];
 
 /** Which certificate a client gets: by the name that it gives in TLS. */
 const certificates = (plan: Plan, others = otherDomains(plan)) => {
@@ -262,7 +264,7 @@ ${lines.join("")}  }
 `;
 };
 
-const zoneOfNew = ({ of, isMain }: Pick<Site, "of" | "isMain">) => (isMain ? "new" : `new-${of.domain}`);
+const zoneOfNew = ({ of, isMain }: Pick<Site, "of" | "isMain">) => (isMain ? "new" : `new-${domainFile(of.domain)}`);
 
 const nginxConf = (
   plan: Plan,
@@ -404,7 +406,7 @@ const siteConf = (
 ) => `  server {
     listen 127.0.0.1:${loopback.http} proxy_protocol${isAlone ? " default_server" : ""};
 ${isAlone ? "" : `    server_name ${[...names, ...below("www", of, plan)].join(" ")};\n`}${acmeAnswer(of)}    location / {
-      return 301 https://${domain}$request_uri;
+      return 301 https://${urlHost(domain)}$request_uri;
     }
   }
   server {
@@ -448,7 +450,7 @@ ${known(assets.style, "style.css")}${known(assets.icon, "icon.svg")}${known("/.w
       proxy_pass http://unix:${sockets.web};
       proxy_http_version 1.1;
       # by whatever name the client has come
-      proxy_set_header Host ${domain};
+      proxy_set_header Host ${urlHost(domain)};
       proxy_set_header Accept-Language $${language};
       proxy_set_header Client-Address $remote_addr;
       proxy_set_header Connection "";

@@ -3,6 +3,7 @@
  * it do.
  */
 import { join } from "node:path";
+import { isAddressLiteral } from "../api/domain.ts";
 import { mailDomainOf, plainAddress } from "../mail/address.ts";
 import type { DomainLimits, RelayConfig } from "../pod/relay-config.ts";
 
@@ -49,7 +50,7 @@ export function localAddress(config: Domains, text: string): LocalAddress | unde
   const domain = mailDomainOf(address);
   if (domain === undefined || !localPart.test(local)) return undefined;
   // "a@1.2.3.4" is no address of the domain 1.2.3.4; "a@[1.2.3.4]" is
-  if (/^[0-9.]+$/.test(domain) !== domainText.startsWith("[")) return undefined;
+  if (isAddressLiteral(domain) !== domainText.startsWith("[")) return undefined;
   const limits = limitsOfDomain(config, domain);
   if (!limits) return undefined;
   return { address, local, domain, limits, home: join(config.mailFolder, domain, address) };

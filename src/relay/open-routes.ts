@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { literalFamily } from "../api/domain.ts";
 import type { Lookup } from "../dns/lookup.ts";
 import type { MayConnect } from "../pod/networks.ts";
 import type { Settings } from "./config.ts";
@@ -49,7 +50,7 @@ export async function openRoutes({
   now,
 }: OpenRoutesOptions): Promise<OpenRoutes> {
   const knowledge = await Knowledge.open({ path: join(config.mailFolder, fileName), log, now });
-  const resolver = createRouteResolver();
+  const resolver = createRouteResolver({ family: () => literalFamily(Object.keys(config.domains)) });
   const peers = new Peers({ lookup: resolver.lookup, mayConnect });
   const discovery = new Discovery({
     knowledge,

@@ -17,6 +17,9 @@ export const onAnyLoad = {
   createBurst: 10_000,
 } as const;
 
+/** The same for `accounts` of a domain in a plan. */
+export const planOnAnyLoad = { refuseNew: { loadPerCoreAbove: 10_000, memoryBelowBytes: 0, diskBelowBytes: 0 } };
+
 /** Over it: a client makes few. */
 export const fewNewAddresses = { createRatePerMinute: 120, createBurst: 20 } as const;
 

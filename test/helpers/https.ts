@@ -22,6 +22,9 @@ export interface Page {
   body: string;
 }
 
+/** Also one in brackets, as Host has those of IPv6. */
+const isAddress = (site: string) => isIP(site.replace(/^\[(.*)\]$/, "$1")) !== 0;
+
 /** A connection to port 443, for HTTP/1.1; errors are left to whoever reads it. */
 export function openHttps({ host }: { host: string }, preamble: Buffer = Buffer.alloc(0)): TLSSocket {
   const plain = connectTcp({ host, port: ports.https, noDelay: true });
@@ -39,7 +42,7 @@ export function askHttps(
     const options = {
       ...{ host, port: ports.https, path, method, rejectUnauthorized: false },
       headers: { ...headers, ...(site !== undefined && { Host: site }) },
-      ...(site !== undefined && isIP(site) === 0 && { servername: site }),
+      ...(site !== undefined && !isAddress(site) && { servername: site }),
       // beside an agent it would not be used
       ...(createConnection ? { createConnection } : { agent: false as const }),
     };

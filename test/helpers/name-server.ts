@@ -2,7 +2,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { type AddressInfo, createServer, type Server } from "node:net";
 
-export const type = { a: 1, cname: 5, soa: 6, mx: 15, txt: 16, tlsa: 52 };
+export const type = { a: 1, cname: 5, soa: 6, mx: 15, txt: 16, aaaa: 28, tlsa: 52 };
 
 export const name = (text: string) =>
   Buffer.concat([

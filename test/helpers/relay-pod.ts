@@ -44,7 +44,7 @@ import {
 } from "../../src/pod/containers.ts";
 import { rsaKey } from "../../src/pod/dkim.ts";
 import { type Files, type Part, partFiles, partFolders } from "../../src/pod/files.ts";
-import { folders, givenTls, lastTls, planFile, sockets } from "../../src/pod/layout.ts";
+import { domainFolder, folders, givenTls, lastTls, planFile, sockets } from "../../src/pod/layout.ts";
 import { Plan } from "../../src/pod/plan.ts";
 import { planHash } from "../../src/pod/plan-files.ts";
 import { planOf, planText } from "../../src/pod/plan-of.ts";
@@ -65,8 +65,9 @@ export interface RelayPod {
   image: string;
   /** As the engine knows it. */
   nameOf: (container: RelayContainerName) => string;
-  /** Address of the pod in the lab's network. */
+  /** Addresses of the pod in the lab's network. */
   host: string;
+  host6: string;
   at: (port: number) => { host: string; port: number };
   /**
    * What the lab's name server has to say of the domain, for publishZone: where it is and which key
@@ -184,7 +185,7 @@ export interface RelayPodOptions {
    */
   spec?: Omit<z.input<typeof ChatmailServerSpec>, "domain">;
   /** Without it, the pod's own address: a relay that other pods reach without any name server. */
-  domain?: string;
+  domain?: string | ((pod: Pick<RelayPod, "host6">) => string);
   /** Variables for the relay container that no pod of the operator has. */
   relayEnv?: Readonly<Record<string, string>>;
   /**
@@ -251,10 +252,10 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     image,
     "infinity",
   ]);
-  const network = `{{(index .NetworkSettings.Networks "${labName}").IPAddress}}`;
-  const host = await docker(["inspect", "--format", network, sandbox]);
+  const network = `{{with index .NetworkSettings.Networks "${labName}"}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}`;
+  const [host = "", host6 = ""] = (await docker(["inspect", "--format", network, sandbox])).split(" ");
 
-  const domain = options.domain ?? host;
+  const domain = typeof options.domain === "function" ? options.domain({ host6 }) : (options.domain ?? host);
   const rsaKeyPem = await makeRsaKey();
   const specOf = (given: RelayPodOptions["spec"]) =>
     ChatmailServerSpec.parse({
@@ -350,17 +351,18 @@ export async function startRelayPod(options: RelayPodOptions): Promise<RelayPod>
     image,
     nameOf,
     host,
+    host6,
     at: (port) => ({ host, port }),
     zone: zoneOf(domain, host, rsaKeyPem),
     give: (what, file, text, of = domain) => {
-      const path = join(folder, what, of, file);
+      const path = join(domainFolder(join(folder, what), of), file);
       if (text === undefined) rmSync(path, { force: true });
       else writeFileSync(path, text, { mode: 0o644 });
     },
-    giveCertificate: (pair, of = domain) => swapCertificate(join(folder, "tls", of), pair),
+    giveCertificate: (pair, of = domain) => swapCertificate(domainFolder(join(folder, "tls"), of), pair),
     dkimKeyPem: rsaKeyPem,
-    giveKeys: (texts) => swapFolder(join(folder, "dkim", domain), texts),
-    takeCertificate: (last, of = domain) => takeCertificate(join(folder, "tls", of), last),
+    giveKeys: (texts) => swapFolder(domainFolder(join(folder, "dkim"), domain), texts),
+    takeCertificate: (last, of = domain) => takeCertificate(domainFolder(join(folder, "tls"), of), last),
     clearRun: () => {
       const run = join(folder, "run");
       for (const name of readdirSync(run)) rmSync(join(run, name), { recursive: true, force: true });
@@ -469,10 +471,10 @@ const perDomain = ["tls", "dkim", "invites", "appVersions", "pages"] as const;
 
 /** A folder for it in each of those that have one for each domain. */
 function giveDomain(folder: string, domain: string, { certificate, rsaKeyPem, given = {} }: DomainSecrets) {
-  for (const kind of perDomain) mkdirSync(join(folder, kind, domain), { recursive: true });
-  if (certificate) swapCertificate(join(folder, "tls", domain), certificate);
+  for (const kind of perDomain) mkdirSync(domainFolder(join(folder, kind), domain), { recursive: true });
+  if (certificate) swapCertificate(domainFolder(join(folder, "tls"), domain), certificate);
   const write = (kind: string, file: string, text: string) =>
-    writeFileSync(join(folder, kind, domain, file), text, { mode: 0o644 });
+    writeFileSync(join(domainFolder(join(folder, kind), domain), file), text, { mode: 0o644 });
   if (rsaKeyPem !== undefined && signsMail(domain)) write("dkim", rsaKey.file, rsaKeyPem);
   for (const [kind, files] of Object.entries(given))
     for (const [file, text] of Object.entries(files)) write(kind, file, text);

@@ -14,6 +14,39 @@ export interface WrongSpec {
 
 const domain = "_wrong.test";
 
+/** IPv6 addresses in the one form that a domain may have. */
+export const canonicalIPv6 = [
+  "2001:db8::9",
+  "2001:db8:0:1::",
+  "fd00::1:0:0:9",
+  "64:ff9b::c000:207",
+  "2001:db8:1:1:1:1:0:1",
+];
+
+const otherSpellings = [
+  ["2001:DB8::9", "2001:db8::9"],
+  ["2001:0db8::0009", "2001:db8::9"],
+  ["2001:db8:0:0:0:0:0:9", "2001:db8::9"],
+  ["2001:db8::1:1:1:1:1", "2001:db8:0:1:1:1:1:1"],
+  ["2001:db8::1:0:0:0", "2001:db8:0:0:1::"],
+  ["64:ff9b::192.0.2.7", "64:ff9b::c000:207"],
+  ["[2001:db8::9]", "2001:db8::9"],
+  ["ipv6:2001:db8::9", "2001:db8::9"],
+  ["[IPv6:2001:DB8:0::9]", "2001:db8::9"],
+] as const;
+
+/** Of an address, with something around or in it, and what is none. */
+const noPlainAddresses = [
+  "2001:db8::9/128",
+  "fe80::1%eth0",
+  "::ffff:192.0.2.7",
+  "::ffff:c000:207",
+  "2001:db8::9:",
+  "nine.example.org:443",
+];
+
+const addressesOfNoHost = ["::", "::1", "fe80::1", "febf::1", "ff02::1"];
+
 export const wrongSpecs: readonly WrongSpec[] = [
   {
     when: "no DKIM key is of RSA",
@@ -97,12 +130,24 @@ export const wrongSpecs: readonly WrongSpec[] = [
     says: /spec\.domain: .*an IPv4 address/,
     path: "domain",
   },
-  {
-    when: "the domain is an IPv6 address",
-    spec: { domain: "2001:db8::1" },
-    says: /spec\.domain: .*an IPv4 address/,
+  ...otherSpellings.map(([domain, canonical]) => ({
+    when: `the domain is the IPv6 address ${domain}, which is not in its canonical form`,
+    spec: { domain },
+    says: new RegExp(`spec\\.domain: .*domain must be ${canonical}: an IPv6 address has one canonical form`),
     path: "domain",
-  },
+  })),
+  ...noPlainAddresses.map((domain) => ({
+    when: `the domain is ${domain}`,
+    spec: { domain },
+    says: /spec\.domain: .*such as 2001:db8::9, without port, prefix or zone, and not mapped from IPv4/,
+    path: "domain",
+  })),
+  ...addressesOfNoHost.map((domain) => ({
+    when: `the domain is ${domain}`,
+    spec: { domain },
+    says: /spec\.domain: .*must not be an unspecified, loopback, link-local or multicast address/,
+    path: "domain",
+  })),
   {
     when: "a label of the domain is too long",
     spec: { domain: `${"a".repeat(64)}.example` },
@@ -506,6 +551,11 @@ export const wrongTogether: readonly { when: string; spec: Record<string, unknow
     when: "calls would pass through ports that do not exist",
     spec: { domain, services: { turn: { firstRelayPort: 65_500 } } },
     says: "spec.services.turn.relayPortCount: firstRelayPort and relayPortCount must not go beyond port 65535: relayPortCount is 40 (built in), firstRelayPort is 65500 (spec)",
+  },
+  {
+    when: "clients could not be given the TURN server, as the domain is an IPv6 address",
+    spec: { domain: "2001:db8::9", services: { turn: { enabled: true } } },
+    says: "spec.services.turn.enabled: services.turn.enabled is not used when domain is an IPv6 address: Delta Chat can't be given a TURN server with one",
   },
   {
     when: "names would be longer than the longest",

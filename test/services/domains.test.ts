@@ -15,7 +15,7 @@ import { ports } from "../../src/mail/ports.ts";
 import { folders } from "../../src/pod/layout.ts";
 import type { WrittenPlan } from "../../src/pod/plan.ts";
 import { planText } from "../../src/pod/plan-of.ts";
-import { password } from "../helpers/accounts.ts";
+import { password, planOnAnyLoad } from "../helpers/accounts.ts";
 import { askHttps, postMail } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
@@ -31,28 +31,33 @@ const mebibyte = 2 ** 20;
 const nine = "nine.domains.example";
 const under = "_under.domains.test";
 const fourth = "fourth.domains.example";
-const anyLoad = { refuseNew: { loadPerCoreAbove: 10_000, memoryBelowBytes: 0, diskBelowBytes: 0 } };
 const invites: Record<string, string> = { [nine]: "invite-of-nine", [under]: "invite-of-under" };
 
 /** Of the name, the `_` name and the literal, in the order of a plan. */
 const domainsOf = (host: string): [WrittenDomain, WrittenDomain, WrittenDomain] => [
   {
     domain: nine,
-    accounts: { ...anyLoad, registration: "Invite", quotaBytes: 100 * mebibyte, sendBurst: 3, sendRatePerMinute: 1 },
+    accounts: {
+      ...planOnAnyLoad,
+      registration: "Invite",
+      quotaBytes: 100 * mebibyte,
+      sendBurst: 3,
+      sendRatePerMinute: 1,
+    },
     messages: { maxBytes: 2 * mebibyte, deleteAfterDays: 9 },
     privacy: { postal: "Nine Street 9", mail: "nine@people.example" },
     services: { irohUrl: "https://iroh.nine.example", push: { enabled: false } },
   },
   {
     domain: under,
-    accounts: { ...anyLoad, registration: "Invite", quotaBytes: 200 * mebibyte, usernameMaxLength: 12 },
+    accounts: { ...planOnAnyLoad, registration: "Invite", quotaBytes: 200 * mebibyte, usernameMaxLength: 12 },
     messages: { maxBytes: mebibyte, deleteAfterDays: 8 },
     privacy: { postal: "Under Street 8" },
     services: { appVersions: true },
   },
   {
     domain: host,
-    accounts: { ...anyLoad, quotaBytes: 300 * mebibyte, createBurst: 10_000, createRatePerMinute: 10_000 },
+    accounts: { ...planOnAnyLoad, quotaBytes: 300 * mebibyte, createBurst: 10_000, createRatePerMinute: 10_000 },
     messages: { maxBytes: 4 * mebibyte, deleteAfterDays: 7 },
     privacy: { postal: "Literal Street 7", mail: "literal@people.example" },
     website: { own: true },
@@ -535,7 +540,7 @@ describe("while it runs", () => {
 
   test("a fourth domain comes, at first without certificate and key, and goes; its mail is there when it comes again", async () => {
     const waiting = await idlers();
-    const domain: WrittenDomain = { domain: fourth, accounts: anyLoad, privacy: { postal: "Fourth Street 4" } };
+    const domain: WrittenDomain = { domain: fourth, accounts: planOnAnyLoad, privacy: { postal: "Fourth Street 4" } };
     const four = textOf([...domainsOf(literal), domain]);
     await pod.usePlan(four);
     // another's certificate, so that nothing of the others is held up
@@ -588,7 +593,7 @@ describe("while it runs", () => {
   });
 
   test("a domain may be www of another: its name leads to its own pages then", async () => {
-    const www: WrittenDomain = { domain: `www.${nine}`, accounts: anyLoad, privacy: { postal: "Own Street 3" } };
+    const www: WrittenDomain = { domain: `www.${nine}`, accounts: planOnAnyLoad, privacy: { postal: "Own Street 3" } };
     const page = () => askHttps(pod, { path: "/privacy", site: www.domain });
     await pod.usePlan(textOf([...domainsOf(literal), www]));
     // nginx has been told; its new worker takes over when it has started

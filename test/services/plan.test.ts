@@ -8,7 +8,7 @@ import { partFolders } from "../../src/pod/files.ts";
 import type { WrittenPlan } from "../../src/pod/plan.ts";
 import { planHash } from "../../src/pod/plan-files.ts";
 import { planText } from "../../src/pod/plan-of.ts";
-import { password } from "../helpers/accounts.ts";
+import { password, planOnAnyLoad } from "../helpers/accounts.ts";
 import { askHttps } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
@@ -17,8 +17,6 @@ import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 
 const newAddress = (pod: RelayPod) => `${randomName(9)}@${pod.domain}`;
-/** Addresses are made on any load. */
-const anyLoad = { refuseNew: { loadPerCoreAbove: 10_000, memoryBelowBytes: 0, diskBelowBytes: 0 } };
 /** What no schema of ours forbids, and Dovecot can't count. */
 const tooMany = { connections: { imap: 2 ** 40 } };
 
@@ -97,7 +95,7 @@ describe("a pod that runs", () => {
 
   test("one that is for newer images, or that Dovecot can't use, is used by nobody, and the next good one is", async () => {
     const before = (await pod.planStatus())?.used;
-    const open = { domain: pod.domain, accounts: { registration: "Open" as const, ...anyLoad } };
+    const open = { domain: pod.domain, accounts: { registration: "Open" as const, ...planOnAnyLoad } };
     for (const [plan, says] of [
       [{ version: 2, domains: [open] }, /version 2/],
       [{ version: 1, domains: [open], ...tooMany }, /^dovecot: /],
@@ -186,7 +184,7 @@ describe("a pod that runs", () => {
 
 const good = planText({
   version: 1,
-  domains: [{ domain: "_planned.test", accounts: anyLoad, messages: { maxBytes: 9 * 2 ** 20 } }],
+  domains: [{ domain: "_planned.test", accounts: planOnAnyLoad, messages: { maxBytes: 9 * 2 ** 20 } }],
 });
 const bad = {
   "is no JSON": "{",

@@ -11,7 +11,7 @@ import { ports } from "../../src/mail/ports.ts";
 import { folders, programs, sockets } from "../../src/pod/layout.ts";
 import { planText } from "../../src/pod/plan-of.ts";
 import type { Deliverable } from "../../src/relay/probe/policy.ts";
-import { newAccount, password } from "../helpers/accounts.ts";
+import { newAccount, password, planOnAnyLoad } from "../helpers/accounts.ts";
 import { postMail } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
@@ -323,14 +323,13 @@ describe("a volume without room", () => {
 describe("several domains behind a load balancer that names its clients", () => {
   const name = "nine.probe.example";
   const under = "_under.probe.test";
-  const anyLoad = { refuseNew: { loadPerCoreAbove: 10_000, memoryBelowBytes: 0, diskBelowBytes: 0 } };
   const plan = (...domains: string[]) =>
     planText({
       version: 1,
       hostname: "pod.probe.example",
       privatePeers,
       proxyProtocol: { trustedNetworks: ["198.51.100.0/24"] },
-      domains: domains.map((domain) => ({ domain, accounts: anyLoad })),
+      domains: domains.map((domain) => ({ domain, accounts: planOnAnyLoad })),
     });
   let pod: RelayPod;
   beforeAll(async () => {

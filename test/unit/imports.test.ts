@@ -21,7 +21,7 @@ const mayUse: Record<string, readonly string[]> = {
   pod: ["mail", "api", "lib"],
   dkim: ["lib"],
   kube: ["lib"],
-  backup: ["pod", "lib"],
+  backup: ["pod", "mail", "lib"],
   operator: ["kube", "certificates", "dns", "pod", "mail", "api", "lib"],
   relay: ["certificates", "dns", "dkim", "pod", "mail", "api", "lib"],
   "relay/wire": ["lib"],

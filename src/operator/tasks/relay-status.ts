@@ -6,7 +6,6 @@
  * does not use the plan that it was given yet is asked again soon.
  */
 import { get } from "node:http";
-import { isIPv6 } from "node:net";
 import { z } from "zod";
 import { labels } from "../../api/names.ts";
 import { type Run, runController } from "../../kube/controller.ts";
@@ -16,6 +15,7 @@ import { from, fromMapped, type Source } from "../../kube/source.ts";
 import type { Store } from "../../kube/store.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import { messageOf } from "../../lib/text.ts";
+import { urlHost } from "../../lib/url-host.ts";
 import { ports } from "../../mail/ports.ts";
 import type { LivePod } from "../server/live.ts";
 import type { Component } from "../server/resources/child.ts";
@@ -224,7 +224,7 @@ function isReadyRelay({ metadata, status }: LivePod): boolean {
 /** The body of an answer with status 200; throws with what was answered instead. */
 function textAt(host: string, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
-    const url = `http://${isIPv6(host) ? `[${host}]` : host}:${ports.health}/status?destinations`;
+    const url = `http://${urlHost(host)}:${ports.health}/status?destinations`;
     const asked = get(url, { signal, agent: false }, (answer) => {
       let text = "";
       answer.setEncoding("utf8");

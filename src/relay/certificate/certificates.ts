@@ -16,7 +16,7 @@ import { basename, join } from "node:path";
 import type { Logger } from "pino";
 import { joinedPem, type ReadPair, readPair, sha256Of } from "../../certificates/pair.ts";
 import { codeOf, messageOf } from "../../lib/text.ts";
-import { domainFolder, folders, givenTls, lastTls } from "../../pod/layout.ts";
+import { domainFile, domainFolder, folders, givenTls, lastTls } from "../../pod/layout.ts";
 import * as events from "../events.ts";
 import { readIfThere, replaceFile } from "../files.ts";
 import { tellProgram } from "../programs.ts";
@@ -104,11 +104,12 @@ export class Certificates {
     const { domains, tlsFolder } = this.#options;
     if (tlsFolder === undefined) return;
     const wanted = domains();
-    const left = (await readdir(this.#folder)).filter((name) => !name.startsWith(".") && !wanted.includes(name));
-    for (const domain of left) this.#known.delete(domain);
+    const files = wanted.map(domainFile);
+    const left = (await readdir(this.#folder)).filter((name) => !name.startsWith(".") && !files.includes(name));
+    for (const domain of this.#known.keys()) if (!wanted.includes(domain)) this.#known.delete(domain);
     // some may be links to what is removed
     if (left.length > 0) await this.prepare();
-    for (const domain of left) await rm(this.#fileOf(domain), { force: true });
+    for (const name of left) await rm(join(this.#folder, name), { force: true });
   }
 
   /**
@@ -230,7 +231,7 @@ export class Certificates {
   }
 
   #fileOf(domain: string): string {
-    return join(this.#folder, domain);
+    return domainFolder(this.#folder, domain);
   }
 
   #refuse(domain: string, known: Known, why: string): void {

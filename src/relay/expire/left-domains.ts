@@ -3,6 +3,7 @@
  * the same rules.
  */
 import { readdirSync } from "node:fs";
+import { isIPv6Literal } from "../../api/domain.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";
 import type { Domains } from "../domains.ts";
 
@@ -26,8 +27,11 @@ export function leftDomains({ mailFolder, domains }: Domains): Record<string, Do
   };
   const names = readdirSync(mailFolder, { withFileTypes: true })
     // a link may lead out of the volume
-    .filter((entry) => entry.isDirectory() && /^[a-z0-9_][a-z0-9.-]*$/.test(entry.name) && entry.name.includes("."))
+    .filter((entry) => entry.isDirectory() && (isName(entry.name) || isIPv6Literal(entry.name)))
     .map(({ name }) => name)
     .filter((name) => !(name in domains));
   return Object.fromEntries(names.map((name) => [name, limits]));
 }
+
+/** A DNS name of two labels or more, or an IPv4 address. */
+const isName = (text: string) => /^[a-z0-9_][a-z0-9.-]*$/.test(text) && text.includes(".");

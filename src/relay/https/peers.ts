@@ -5,10 +5,11 @@
  */
 import http2 from "node:http2";
 import https from "node:https";
-import { isIP, isIPv6, type LookupFunction, type TcpSocketConnectOpts } from "node:net";
+import { isIP, type LookupFunction, type TcpSocketConnectOpts } from "node:net";
 import type { Writable } from "node:stream";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { codeOf } from "../../lib/text.ts";
+import { urlHost } from "../../lib/url-host.ts";
 import type { MayConnect } from "./allowed-lookup.ts";
 import { allowedLookup, PeerRefused, requireAllowed } from "./allowed-lookup.ts";
 
@@ -321,7 +322,7 @@ export class Peers {
 
 const keyOf = ({ host, unverified }: Target) => `${unverified ? "any" : "verified"} ${host}`;
 
-const originOf = ({ host }: Target) => `https://${isIPv6(host) ? `[${host}]` : host}`;
+const originOf = ({ host }: Target) => `https://${urlHost(host)}`;
 
 async function answersPing(known: { session: http2.ClientHttp2Session; usedAt: number }): Promise<boolean> {
   if (Date.now() - known.usedAt < doubtAfterMs) return true;

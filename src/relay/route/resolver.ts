@@ -27,8 +27,18 @@ export interface RouteResolver {
 
 const notThere = ["ENOTFOUND", "ENODATA"];
 
-/** `servers`: addresses with ports, in place of the system's. */
-export function createRouteResolver(servers?: readonly string[]): RouteResolver {
+/**
+ * `servers`: addresses with ports, in place of the system's. `family`: of addresses, where a host
+ * has any of it, the only ones. The proof of a relay whose domain is an IP address is that address
+ * (src/relay/filter/origin.ts).
+ */
+export function createRouteResolver({
+  servers,
+  family = () => undefined,
+}: {
+  servers?: readonly string[];
+  family?: () => 4 | 6 | undefined;
+} = {}): RouteResolver {
   const resolver = new Resolver({ timeout: 2000, tries: 2 });
   if (servers) resolver.setServers(servers);
   const orNone = async <T>(asked: Promise<T[]>): Promise<T[]> => {
@@ -44,7 +54,9 @@ export function createRouteResolver(servers?: readonly string[]): RouteResolver 
     const found = both.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
     const failed = both.find((each) => each.status === "rejected");
     if (found.length === 0 && failed) throw failed.reason;
-    return found.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
+    const all = found.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
+    const own = all.filter((each) => each.family === family());
+    return own.length > 0 ? own : all;
   };
   return {
     async exchangers(destination) {

@@ -3,6 +3,7 @@
  * §16). No account is created: that happens at the first login. Pure; randomness is passed in.
  */
 import { isSelfSignedDomain } from "../../api/domain.ts";
+import { urlHost } from "../../lib/url-host.ts";
 import { addressDomain } from "../../mail/address.ts";
 import { inviteLink, publicInvite } from "../../mail/invite.ts";
 import type { DomainLimits } from "../../pod/relay-config.ts";
@@ -111,5 +112,5 @@ export function domainOfHost(host: string | undefined, domains: readonly string[
   const [only] = domains;
   if (domains.length === 1) return only;
   const name = (host ?? "").toLowerCase().replace(/:\d+$/, "");
-  return domains.includes(name) ? name : undefined;
+  return domains.find((domain) => urlHost(domain) === name);
 }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { ChatmailServerSpec } from "../../../src/api/chatmail-server.ts";
 import { isAddressLiteral, isSelfSignedDomain } from "../../../src/api/domain.ts";
 import { writtenIssues } from "../../../src/api/resolve.ts";
-import { wrongSpecs } from "../../helpers/wrong-specs.ts";
+import { canonicalIPv6, wrongSpecs } from "../../helpers/wrong-specs.ts";
 
 test("a domain is enough; the rest has defaults that suit a public relay", () => {
   expect(ChatmailServerSpec.parse({ domain: "nine.example.org" })).toEqual({
@@ -57,16 +57,23 @@ test.each(wrongSpecs)("refuses a spec in which $when, and says where", ({ spec, 
   expect(writtenIssues(ChatmailServerSpec, spec).map((issue) => issue.path.join("."))).toContain(path);
 });
 
-test.each(["nine.example.org", "_nine.test", "1.2.3.4", "a.b", "xn--bcher-kva.example", `${"a".repeat(63)}.example`])(
-  "takes the domain %s",
-  (domain) => {
-    expect(ChatmailServerSpec.safeParse({ domain }).success).toBe(true);
-  },
-);
+test.each([
+  "nine.example.org",
+  "_nine.test",
+  "1.2.3.4",
+  "a.b",
+  "xn--bcher-kva.example",
+  `${"a".repeat(63)}.example`,
+  ...canonicalIPv6,
+])("takes the domain %s", (domain) => {
+  expect(ChatmailServerSpec.safeParse({ domain }).success).toBe(true);
+});
 
 test.each([
   { domain: "_nine.test", selfSigned: true, literal: false },
   { domain: "203.0.113.9", selfSigned: true, literal: true },
+  { domain: "2001:db8::9", selfSigned: true, literal: true },
+  { domain: "[ipv6:2001:db8::9]", selfSigned: false, literal: false },
   { domain: "nine.example.org", selfSigned: false, literal: false },
 ])("$domain: self-signed $selfSigned, address $literal", ({ domain, selfSigned, literal }) => {
   expect([isSelfSignedDomain(domain), isAddressLiteral(domain)]).toEqual([selfSigned, literal]);

@@ -9,6 +9,7 @@ import { collect } from "../../../src/backup/collect.ts";
 import { decrypted, encrypted } from "../../../src/backup/encryption.ts";
 import { folderDestination } from "../../../src/backup/folder.ts";
 import { moveIntoPlace, restoreMail } from "../../../src/backup/restore.ts";
+import { addressDomain } from "../../../src/mail/address.ts";
 
 const domain = "nine.example.org";
 const day = new Date("2026-11-20T00:00:00Z");
@@ -32,8 +33,8 @@ async function put(path: string, text: string): Promise<void> {
 }
 
 /** An account with mail in its inbox and in another folder, and with files of Dovecot. */
-async function account(name: string): Promise<string> {
-  const home = `mail/${domain}/${name}@${domain}`;
+async function account(name: string, of = domain): Promise<string> {
+  const home = `mail/${of}/${name}@${addressDomain(of)}`;
   await put(`${home}/password`, "{SHA512-CRYPT}$6$salt$hash");
   await put(`${home}/enforceE2EEincoming`, "");
   await put(`${home}/metadata.json`, "{}");
@@ -85,6 +86,16 @@ test("all of it comes back: files, contents and times", async () => {
     expect((await stat(at("restored", file))).mtime).toEqual(day);
   }
 });
+
+test.each(["192.0.2.7", "2001:db8::9"])(
+  "accounts of %s come back, whose addresses have it in brackets",
+  async (literal) => {
+    await account("alice", literal);
+    const { name, accounts } = await makeBackup(options("All"));
+    expect(accounts).toBe(1);
+    expect(await restoreMail(await open(name), at("restored"))).toMatchObject({ accounts: 1, files: 8 });
+  },
+);
 
 test("Identity has the accounts and the keys, and no mail", async () => {
   const home = await account("alice");

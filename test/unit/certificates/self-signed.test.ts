@@ -36,6 +36,16 @@ describe("a self-signed certificate", () => {
     expect(text).toMatch(/DNS:203\.0\.113\.9, IP Address:203\.0\.113\.9/);
   });
 
+  test("of an IPv6 address has it as IP address alone, and is for it", async () => {
+    const { certificatePem, keyPem } = await makeSelfSigned("2001:db8::9", now);
+    expect(openssl(certificatePem)).toMatch(/Subject Alternative Name: *\n *IP Address:2001:DB8:0:0:0:0:0:9\n/);
+    expect(judgeCertificate({ certificatePem, keyPem, domain: "2001:db8::9", now }).problem).toBeUndefined();
+    expect(judgeCertificate({ certificatePem, keyPem, domain: "2001:db8::a", now }).problem).toEqual({
+      reason: "CertificateMismatch",
+      message: expect.stringContaining("not for 2001:db8::a"),
+    });
+  });
+
   test("is another one each time", async () => {
     const [one, other] = await Promise.all([makeSelfSigned("_a.test", now), makeSelfSigned("_a.test", now)]);
     expect(one.keyPem).not.toBe(other.keyPem);

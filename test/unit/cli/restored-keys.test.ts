@@ -7,7 +7,7 @@ import { aServer } from "../../helpers/a-server.ts";
 test.each([
   {
     entry: "identity/dkim/nine.example.org/rsa.pem",
-    is: { kind: "dkim", domain: "nine.example.org", file: "rsa.pem" },
+    is: { kind: "dkim", folder: "nine.example.org", file: "rsa.pem" },
   },
   { entry: "mail/nine.example.org/a@nine.example.org/password", is: undefined },
   { entry: "identity/dkim/nine.example.org", is: undefined },
@@ -16,7 +16,7 @@ test.each([
 
 test("each kind of key is the Secret that the operator looks for", () => {
   const domain = "nine.example.org";
-  const key = (kind: string, file: string, of = domain) => ({ kind, file, domain: of, text: `${kind} ${file}` });
+  const key = (kind: string, file: string, of = domain) => ({ kind, file, folder: of, text: `${kind} ${file}` });
   const manifest: Manifest = {
     format: 1,
     contents: "All",
@@ -37,4 +37,18 @@ test("each kind of key is the Secret that the operator looks for", () => {
   expect(secrets[2]?.data).toEqual({ "rsa.pem": Buffer.from("dkim rsa.pem").toString("base64") });
   expect(secrets[2]?.metadata.annotations).toMatchObject({ "chatmail.dev/domain": domain });
   expect(secrets.every((secret) => isMadeFor(aServer(), secret))).toBe(true);
+});
+
+test("those of an IPv6 address are in a folder without colons", () => {
+  const domain = "2001:db8::9";
+  const manifest = {
+    format: 1,
+    contents: "All",
+    server: "old",
+    domains: [domain],
+    time: "2026-11-29T22:18:00Z",
+  } as const;
+  const keys = [{ kind: "tls", folder: "2001-db8--9", file: "tls.crt", text: "x" }];
+  const [tls] = secretsOf({ ...manifest, domains: [domain] }, keys, { name: "nine", namespace: "chatmail" });
+  expect(tls?.metadata.annotations).toMatchObject({ "chatmail.dev/domain": domain });
 });

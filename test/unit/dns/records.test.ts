@@ -34,7 +34,7 @@ test("an ordinary domain needs its www, and all else is the same; an address lit
   expect(linesOf({ domain: "nine.example.org" })).toEqual(
     ofUnderscore.map((line) => line.replace("; www.nine.example.org. CNAME", "www.nine.example.org. CNAME")),
   );
-  expect(linesOf({ domain: "192.0.2.7" })).toEqual([]);
+  for (const domain of ["192.0.2.7", "2001:db8::9"]) expect(linesOf({ domain })).toEqual([]);
 });
 
 test("with a certificate of an authority: a policy with an id of its own, and its host", () => {

@@ -34,6 +34,32 @@ test.each([
   expect(otherDomains(plan).map(({ domain }) => domain)).toEqual(domains.filter((each) => each !== main));
 });
 
+describe("an IPv6 address", () => {
+  const plan = planOf("nine.example.org", "2001:db8::9");
+  const alone = planOf("2001:db8::9");
+
+  test("is a literal to Postfix, which is called by its reverse name, and connects by its family", () => {
+    expect(mainSettings(alone)).toMatchObject({
+      mydestination: "[ipv6:2001:db8::9]",
+      myorigin: "[ipv6:2001:db8::9]",
+      myhostname: `9.${"0.".repeat(23)}8.b.d.0.1.0.0.2.ip6.arpa`,
+      smtp_address_preference: "ipv6",
+      smtpd_tls_chain_files: "/run/chatmail/tls/2001-db8--9",
+    });
+    expect(mainSettings(three)).toMatchObject({ smtp_address_preference: "ipv4" });
+    expect(mainSettings(planOf("nine.example.org"))).not.toHaveProperty("smtp_address_preference");
+    expect(mainSettings(plan).mydestination).toBe("nine.example.org [ipv6:2001:db8::9]");
+  });
+
+  test("has brackets as a host, and no colon in a file's name", () => {
+    expect(servers(plan).filter((each) => each.includes("    server_name [2001:db8::9];\n"))).toHaveLength(2);
+    expect(nginx(plan)).toContain("proxy_set_header Host [2001:db8::9];");
+    expect(nginx(plan)).toContain("return 301 https://[2001:db8::9]$request_uri;");
+    expect(nginx(planOf("192.0.2.7", "2001:db8::9"))).toContain("zone=new-2001-db8--9:1m");
+    for (const path of Object.keys(partFiles("web", plan))) expect(path).not.toContain(":");
+  });
+});
+
 describe("Postfix", () => {
   test("takes mail for all of them, and shows each one's certificate to who names it", () => {
     const main = mainSettings(three);

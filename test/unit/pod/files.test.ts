@@ -451,6 +451,7 @@ describe("invites", () => {
     { domain: "a.test", registration: "Open", invite: short },
     { domain: "_a.test", registration: "Open", invite: { link: "dcaccount:_a.test", page: "https://_a.test/" } },
     { domain: "192.0.2.7", registration: "Open", invite: { page: "https://192.0.2.7/join" } },
+    { domain: "2001:db8::9", registration: "Open", invite: { page: "https://[2001:db8::9]/join" } },
     { domain: "a.test", registration: "Invite", invite: {} },
     { domain: "a.test", registration: "Closed", invite: {} },
     { domain: "a.test", registration: "Open", usernameMinLength: 1, usernameMaxLength: 64, invite: short },
@@ -484,6 +485,7 @@ describe("invites", () => {
     expect(inviteLink("a.test", "k3v9k3v9")).toBe("dcaccount:https://a.test/new?i=k3v9k3v9");
     expect(inviteLink("_a.test", "k3v9k3v9")).toBeUndefined();
     expect(invitePage("_a.test", "k3v9k3v9")).toBe("https://_a.test/i/k3v9k3v9");
+    expect(invitePage("2001:db8::9", "k3v9k3v9")).toBe("https://[2001:db8::9]/i/k3v9k3v9");
   });
 });
 

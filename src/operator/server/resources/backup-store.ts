@@ -1,7 +1,7 @@
 /** How a bucket is named to the program in the image (src/main/backup.ts). */
 import { type S3, s3SecretKeys } from "../../../api/spec/backup.ts";
 import { ports } from "../../../mail/ports.ts";
-import { domainFolder, folders, storeAuthorityFile } from "../../../pod/layout.ts";
+import { domainFile, domainFolder, folders, storeAuthorityFile } from "../../../pod/layout.ts";
 
 /** A bucket, or another volume. */
 interface Place {
@@ -21,7 +21,7 @@ export const placeArguments = ({ s3, volumeClaim }: Place, domain: string): stri
 function s3Arguments(s3: S3, domain: string): string[] {
   const { bucket, endpoint, region, prefix = "", pathStyle } = s3;
   return [
-    ...["--bucket", bucket, "--region", region, "--prefix", `${prefix}${domain}/`],
+    ...["--bucket", bucket, "--region", region, "--prefix", `${prefix}${domainFile(domain)}/`],
     ...(endpoint === undefined ? [] : ["--endpoint", endpoint]),
     ...((pathStyle ?? endpoint !== undefined) ? ["--path-style"] : []),
     ...(hasOwnAuthority({ s3 }) ? ["--authority", `${folders.storeAuthority}/${storeAuthorityFile}`] : []),

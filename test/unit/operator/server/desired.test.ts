@@ -86,6 +86,13 @@ test("an address literal has no signing key, and its pod waits for none", () => 
   expect(volumes.find(({ name }: Loose) => name === "dkim")).toEqual({ name: "dkim", emptyDir: { sizeLimit: "1Mi" } });
 });
 
+test("no path of a mount has the colons of an IPv6 address", () => {
+  const { containers } = children({ domain: "2001:db8::9" }).StatefulSet.spec.template.spec;
+  const paths = containers.flatMap((each: Loose) => each.volumeMounts.map(({ mountPath }: Loose) => mountPath));
+  expect(paths).toContain("/etc/chatmail/tls/2001-db8--9");
+  expect(paths.filter((path: string) => path.includes(":"))).toEqual([]);
+});
+
 test("mail pods hold no credentials and no rights they don't name", () => {
   const { StatefulSet, CronJob } = children();
   for (const pod of [StatefulSet.spec.template.spec, CronJob.spec.jobTemplate.spec.template.spec]) {

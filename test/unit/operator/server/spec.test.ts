@@ -29,6 +29,15 @@ test.each(wrongTogether)(
   },
 );
 
+test("a TURN server that is a default is left out where the domain is an IPv6 address", () => {
+  const defaults = { services: { turn: { enabled: true } } };
+  const enabled = (domain: string) => {
+    const resolved = resolveServer({ spec: { domain }, metadata: {} }, defaults);
+    return "spec" in resolved && resolved.spec.services.turn.enabled === true;
+  };
+  expect([enabled("2001:db8::9"), enabled("192.0.2.7")]).toEqual([false, true]);
+});
+
 const server = (name: string, created: string, uid = name, domain = "_nine.test"): ChatmailServer =>
   aServer({ domain }, { name, uid, creationTimestamp: created });
 

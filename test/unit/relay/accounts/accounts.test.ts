@@ -51,7 +51,12 @@ function newAccounts() {
 
 beforeEach(() => {
   config = settings({
-    domains: { "chat.example": limits(), "1.2.3.4": limits(), "closed.example": limits({ registration: "Closed" }) },
+    domains: {
+      "chat.example": limits(),
+      "1.2.3.4": limits(),
+      "2001:db8::9": limits(),
+      "closed.example": limits({ registration: "Closed" }),
+    },
   });
   resources = plenty;
   jobs = [];
@@ -109,6 +114,9 @@ describe("the first login", () => {
     ["other domain", "abcdefghi@elsewhere.example", password],
     ["a word of JavaScript as domain", "abcdefghi@constructor", password],
     ["an IP address without brackets", "abcdefghi@1.2.3.4", password],
+    ["an IPv6 address without brackets", "abcdefghi@2001:db8::9", password],
+    ["an IPv6 address without its tag", "abcdefghi@[2001:db8::9]", password],
+    ["another spelling of the IPv6 address", "abcdefghi@[ipv6:2001:db8:0::9]", password],
     ["brackets around a name", "abcdefghi@[chat.example]", password],
     ["NUL in the address", "abcdefgh\0@chat.example", password],
     ["line end in the address", "abcdefgh\n@chat.example", password],
@@ -122,6 +130,12 @@ describe("the first login", () => {
   test("an address literal lives in its domain's folder", async () => {
     expect((await accounts.login("abcdefghi@[1.2.3.4]", password)).kind).toBe("ok");
     expect(readdirSync(join(config.mailFolder, "1.2.3.4"))).toEqual(["abcdefghi@[1.2.3.4]"]);
+  });
+
+  test("so does one of IPv6, whose tag clients write in lower case", async () => {
+    for (const tag of ["ipv6", "IPv6"])
+      expect((await accounts.login(`abcdefghi@[${tag}:2001:db8::9]`, password)).kind).toBe("ok");
+    expect(readdirSync(join(config.mailFolder, "2001:db8::9"))).toEqual(["abcdefghi@[ipv6:2001:db8::9]"]);
   });
 
   test.each(["a.b_c-d.9", "123456789", "-._-._-._"])("the name %s", async (local) => {

@@ -186,6 +186,22 @@ describe("of several domains", () => {
     expect(readFileSync(servedFile(), "utf8")).toBe(readFileSync(servedFile("192.0.2.7"), "utf8"));
   });
 
+  test("that of an IPv6 address has file names without colons", async () => {
+    served = ["2001:db8::9", "nine.example"];
+    const literal = await newPair("2001:db8::9");
+    give(literal, "2001-db8--9");
+    give(await newPair("nine.example"), "nine.example");
+    const certificates = new Certificates({ tlsFolder, runFolder, domains: () => served, log: collectingLog().log });
+    await certificates.start();
+    certificates.stop();
+    expect(certificates.problems()).toEqual({});
+    served = ["2001:db8::9"];
+    await certificates.forgetOthers();
+    expect(readdirSync(join(runFolder, "tls"))).toEqual(["2001-db8--9"]);
+    expect(readFileSync(servedFile("2001-db8--9"), "utf8")).toBe(literal.keyPem + literal.certificatePem);
+    expect(Object.keys(certificates.served())).toEqual(["2001:db8::9"]);
+  });
+
   test("a Secret as the kubelet mounts it is read again when its link has been swapped", async () => {
     served = ["nine.example"];
     const folder = join(tlsFolder, "nine.example");

@@ -7,7 +7,16 @@ import { limits } from "../settings.ts";
 
 test("every domain folder of the volume is found, by the longest times of those that are served, and nothing else", () => {
   const mailFolder = mkdtempSync(join(tmpdir(), "left-domains-"));
-  for (const name of ["_new.test", "_old.test", "older.example", "192.0.2.7", ".hidden.test", ".probe", "lost+found"])
+  for (const name of [
+    "_new.test",
+    "_old.test",
+    "older.example",
+    "192.0.2.7",
+    "2001:db8::9",
+    ".hidden.test",
+    ".probe",
+    "lost+found",
+  ])
     mkdirSync(join(mailFolder, name));
   symlinkSync("/", join(mailFolder, "link.test"));
   const domains = {
@@ -16,6 +25,6 @@ test("every domain folder of the volume is found, by the longest times of those 
   };
   const left = leftDomains({ mailFolder, domains });
   const times = { deleteAfterDays: 20, deleteLargeAfterDays: 4, inactiveAccountsAfterDays: 100 };
-  expect(Object.keys(left).sort()).toEqual(["192.0.2.7", "_old.test", "older.example"]);
+  expect(Object.keys(left).sort()).toEqual(["192.0.2.7", "2001:db8::9", "_old.test", "older.example"]);
   for (const each of Object.values(left)) expect(each).toMatchObject(times);
 });

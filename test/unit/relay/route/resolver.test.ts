@@ -45,7 +45,7 @@ describe.each([
       const answers = order.flatMap((at) => [...aliases, ...(record ? [record] : [])][at] ?? []);
       return [reply(query, { answers: record ? answers : [] })];
     });
-    return createRouteResolver([server]);
+    return createRouteResolver({ servers: [server] });
   };
 
   test("MX", async () => {
@@ -65,9 +65,30 @@ describe.each([
   });
 });
 
+test.each([
+  { what: "both families, of 4", asks: ["A", "AAAA"], family: 4, finds: ["192.0.2.7"] },
+  { what: "both families, of 6", asks: ["A", "AAAA"], family: 6, finds: ["2001:db8::7"] },
+  { what: "both families, of any", asks: ["A", "AAAA"], family: undefined, finds: ["2001:db8::7", "192.0.2.7"] },
+  { what: "IPv4 alone, of 6", asks: ["A"], family: 6, finds: ["192.0.2.7"] },
+] as const)("of a host with $what it has $finds", async ({ asks, family, finds }) => {
+  const records = {
+    A: [type.a, address],
+    AAAA: [type.aaaa, Buffer.from("20010db8000000000000000000000007", "hex")],
+  } as const;
+  const server = await nameServer((query) => {
+    const found = asks.map((each) => records[each]).filter(([asked]) => asked === typeOf(query));
+    return [reply(query, { answers: found.map(([kind, data]) => record(questionName, kind, 60, data)) })];
+  });
+  const { lookup } = createRouteResolver({ servers: [server], family: () => family });
+  const found = await new Promise<readonly { address: string }[]>((done, fail) =>
+    lookup("one.test", { all: true }, (error, all) => (error ? fail(error) : done(all as { address: string }[]))),
+  );
+  expect(found.map((each) => each.address)).toEqual(finds);
+});
+
 test("aliases in a circle are no address, and end", async () => {
   const circle = [aliases[0], record(name("two.test"), type.cname, 60, questionName)].flatMap((each) => each ?? []);
-  const resolver = createRouteResolver([await nameServer((query) => [reply(query, { answers: circle })])]);
+  const resolver = createRouteResolver({ servers: [await nameServer((query) => [reply(query, { answers: circle })])] });
   expect(await resolver.texts("one.test")).toEqual([]);
   expect(await resolver.exchangers("one.test")).toMatchObject({ kind: expect.stringMatching(/hosts|none|failed/) });
 });

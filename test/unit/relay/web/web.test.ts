@@ -22,6 +22,7 @@ const config = {
     "chat.example": limits(),
     "_self.example": limits(),
     "192.0.2.1": limits(),
+    "2001:db8::9": limits(),
     "closed.example": limits({ registration: "Closed" }),
     "invite.example": invite,
     "_invite.example": invite,
@@ -120,6 +121,9 @@ test("where certificates are self-signed the link says so", () => {
   });
   expect(newCredentials(asker("192.0.2.1"), () => 0).dclogin_url).toBe(
     "dclogin:aaaaaaaaa@[192.0.2.1]?p=%21%21%21%21%21%21%21%21%21%21%21%21&v=1&ih=192.0.2.1&sh=192.0.2.1&ic=3",
+  );
+  expect(newCredentials(asker("2001:db8::9"), () => 0).dclogin_url).toBe(
+    "dclogin:aaaaaaaaa@[ipv6:2001:db8::9]?p=%21%21%21%21%21%21%21%21%21%21%21%21&v=1&ih=2001:db8::9&sh=2001:db8::9&ic=3",
   );
 });
 
@@ -249,6 +253,15 @@ test.each([
 ])("https://%s%s leads to the first page", async (host, path) => {
   expect(await ask("GET", host, path)).toMatchObject({ status: 302, headers: { Location: "/" } });
 });
+
+test.each([
+  ["[2001:db8::9]", "2001:db8::9"],
+  ["[2001:DB8::9]:8443", "2001:db8::9"],
+  ["2001:db8::9", undefined],
+  ["192.0.2.1:443", "192.0.2.1"],
+])("of several domains the host %s means %s", (host, domain) =>
+  expect(domainOfHost(host, ["chat.example", "192.0.2.1", "2001:db8::9"])).toBe(domain),
+);
 
 test("with one domain every host means it", () =>
   expect(domainOfHost("10.0.0.7", ["chat.example"])).toBe("chat.example"));
