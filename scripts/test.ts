@@ -27,6 +27,7 @@ import { buildPebble } from "../test/lab/pebble.ts";
 import { buildPrograms } from "../test/lab/programs.ts";
 import { terminalProgress } from "../test/lab/progress.ts";
 import { buildS3Server } from "../test/lab/s3-server.ts";
+import { buildTraefik } from "../test/lab/traefik.ts";
 import { buildImages, type Images } from "./images.ts";
 import { asksForHelp, refuse } from "./options.ts";
 import { buildPrevious, previousCommit } from "./previous.ts";
@@ -85,7 +86,8 @@ async function prepare(suite: SuiteName): Promise<Record<string, string> | strin
     // outside the lab, from where Go modules can be reached
     if (requireAll) await buildPrograms(terminalProgress());
     const certManager = isRun("test/services/operator-cert-manager.test.ts") ? [buildCertManager] : [];
-    for (const build of [buildKstatus, buildPebble, buildExternalDns, buildS3Server, ...certManager])
+    const traefik = isRun("test/services/traefik.test.ts") ? [buildTraefik] : [];
+    for (const build of [buildKstatus, buildPebble, buildExternalDns, buildS3Server, ...certManager, ...traefik])
       await build(terminalProgress()).catch((thrown) => console.warn(messageOf(thrown)));
     // a test that misses one says so and is skipped
     const packages = [

@@ -120,7 +120,9 @@ const www = (of: DomainPlan, name: string) => `  server {
     ${listenHttps};
     http2 on;
     server_name ${name};
-${strictTransport(of)}    return 301 https://${urlHost(of.domain)}$request_uri;
+${strictTransport(of)}${acmeAnswer(of)}    location / {
+      return 301 https://${urlHost(of.domain)}$request_uri;
+    }
   }
 `;
 
@@ -370,7 +372,8 @@ const headerLimits = `    large_client_header_buffers ${mostMxdelivHeaderBytes /
 /**
  * What an authority finds that verifies the domain (RFC 8555 §8.3): for any token the same account.
  * So nothing has to reach the relay while a certificate is ordered, and nobody else can have one
- * ordered through it (decision 0041).
+ * ordered through it (decision 0041). At port 443, too: an edge may send all of port 80 there, and
+ * an authority follows, whatever certificate it finds.
  */
 const acmeAnswer = ({ certificate: { acmeThumbprint } }: DomainPlan) =>
   acmeThumbprint === undefined
@@ -421,7 +424,7 @@ ${headerLimits}    root ${website.own ? domainFolder(folders.pages, domain) : `$
     add_header Vary $page_vary always;
     add_header Cache-Control $page_cache always;
 ${strictTransport(of)}    add_header X-Robots-Tag "noindex, nofollow" always;
-    location / {
+${acmeAnswer(of)}    location / {
 ${noValidator}      try_files $uri $uri.$${language}.html $uri.html $uri/ =404;
     }
     # as the pages of other chatmail relays are called; by a name, since the language is found with patterns of its own

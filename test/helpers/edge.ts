@@ -8,9 +8,12 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { folders } from "../../src/pod/layout.ts";
 import { missingPackages } from "../lab/packages.ts";
 import { accepts } from "./accepts.ts";
 import { freePort } from "./free-port.ts";
+import { LineSocket } from "./line-socket.ts";
+import type { RelayPod } from "./relay-pod.ts";
 import { edgePackages } from "./suite-packages.ts";
 import { patienceMs, until } from "./until.ts";
 
@@ -22,9 +25,12 @@ export function edgeIsMissing(): string | undefined {
     : `these packages are not installed: ${missing.join(" ")}`;
 }
 
-export interface Edge {
+export interface EdgePorts {
   https: { host: string; port: number };
   http: { host: string; port: number };
+}
+
+export interface Edge extends EdgePorts {
   stop(): Promise<void>;
 }
 
@@ -78,6 +84,53 @@ backend http
       child.kill("SIGKILL");
       await ended;
       rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What comes to a relay through an edge. */
+export function throughEdge({ https, http }: EdgePorts, pod: Pick<RelayPod, "domain" | "exec">) {
+  const { domain } = pod;
+  const secure = (alpn: string, from?: string) =>
+    LineSocket.open(
+      { ...https, servername: domain, ...(from !== undefined && { localAddress: from }) },
+      { alpn: [alpn] },
+    );
+  const firstLine = async (socket: LineSocket, question = "") => {
+    socket.write(question);
+    const line = await socket.line();
+    socket.destroy();
+    return line;
+  };
+  const get = (path: string, host: string) => `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+  const imap = async (user: string, password: string, from?: string) => {
+    const socket = await secure("imap", from);
+    const command = async (tag: string, text: string) => {
+      socket.write(`${tag} ${text}\r\n`);
+      for (;;) {
+        const line = await socket.line();
+        if (line.startsWith(`${tag} `)) return line;
+      }
+    };
+    if (!/^[*] OK/.test(await socket.line())) throw new Error("no IMAP");
+    const answer = await command("a", `LOGIN ${user} "${password}"`);
+    if (!answer.startsWith("a OK")) throw new Error(answer);
+    return { command, socket };
+  };
+  return {
+    /** The first line of what answers at port 443 by this protocol. */
+    greeting: async (alpn: "http/1.1" | "smtp" | "imap") =>
+      firstLine(await secure(alpn), alpn === "http/1.1" ? get("/", domain) : ""),
+    /** The first line of what answers at port 80. */
+    plain: async (path: string, host = domain) => firstLine(await LineSocket.open(http, undefined), get(path, host)),
+    /** A session that is logged in. */
+    imap,
+    /** Addresses of those who are logged in, as Dovecot knows them, one who comes now among them. */
+    async whoIsIn(user: string, password: string, from?: string): Promise<string> {
+      const { socket } = await imap(user, password, from);
+      const who = await pod.exec("dovecot", "doveadm", "-c", `${folders.dovecotConfig}/dovecot.conf`, "who");
+      socket.destroy();
+      return who;
     },
   };
 }

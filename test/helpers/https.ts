@@ -32,15 +32,15 @@ export function openHttps({ host }: { host: string }, preamble: Buffer = Buffer.
   return connectTls({ socket: plain, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] });
 }
 
-/** One request on a connection of its own. */
+/** One request on a connection of its own. `port`: where something else than 443 stands for it. */
 export function askHttps(
-  { host }: { host: string },
+  { host, port = ports.https }: { host: string; port?: number },
   { path, method = "GET", headers = {}, body = "", preamble, site }: Asked,
 ): Promise<Page> {
   return new Promise((resolve, reject) => {
     const createConnection = preamble && (() => openHttps({ host }, preamble));
     const options = {
-      ...{ host, port: ports.https, path, method, rejectUnauthorized: false },
+      ...{ host, port, path, method, rejectUnauthorized: false },
       headers: { ...headers, ...(site !== undefined && { Host: site }) },
       ...(site !== undefined && !isAddress(site) && { servername: site }),
       // beside an agent it would not be used

@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import type { ChatmailServer, Condition } from "../../src/api/chatmail-server.ts";
 import { apiVersion, chatmailFleet, chatmailServer, group, labels, version } from "../../src/api/names.ts";
 import { type Client, kubeClient } from "../../src/kube/client.ts";
+import type { Service, StatefulSet } from "../../src/kube/kinds.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import type { BackOffLimits } from "../../src/lib/back-off.ts";
 import type { Metrics } from "../../src/lib/metrics.ts";
@@ -280,6 +281,22 @@ export class OperatorCluster {
     });
   }
 
+  /**
+   * Plays the controller of endpoints: the Service leads to a ready pod at this address, by the
+   * ports of the template that it names.
+   */
+  async leadsTo(name: string, address: string): Promise<void> {
+    const service = await this.get<Service>("services", name);
+    const set = await this.get<StatefulSet>("statefulsets", name);
+    const named = (set.spec?.template.spec?.containers ?? []).flatMap(({ ports = [] }) => ports);
+    const ports = (service.spec?.ports ?? []).flatMap(({ name: port, protocol, targetPort }) =>
+      named
+        .filter((each) => each.name === targetPort)
+        .map((each) => ({ name: port, protocol, port: each.containerPort })),
+    );
+    await this.make("endpointslices", endpointsOf(name, address, ports));
+  }
+
   /** The job that checks another image for a server, unless it is about to be removed. */
   async imageCheck(name: string): Promise<LiveJob | undefined> {
     const path = `${pathOf("jobs", "")}?labelSelector=${labels.server}%3D${name},${labels.component}%3Dcheck`;
@@ -450,9 +467,21 @@ const roots: Record<string, string> = {
   certificates: "/apis/cert-manager.io/v1",
   issuers: "/apis/cert-manager.io/v1",
   dnsendpoints: "/apis/externaldns.k8s.io/v1alpha1",
+  endpointslices: "/apis/discovery.k8s.io/v1",
+  ingresses: "/apis/networking.k8s.io/v1",
   ingressroutes: "/apis/traefik.io/v1alpha1",
   ingressroutetcps: "/apis/traefik.io/v1alpha1",
 };
+
+/** What the controller of endpoints makes for a Service with one ready pod. */
+export const endpointsOf = (service: string, address: string, ports: readonly object[]) => ({
+  apiVersion: "discovery.k8s.io/v1",
+  kind: "EndpointSlice",
+  metadata: { name: `${service}-1`, namespace, labels: { "kubernetes.io/service-name": service } },
+  addressType: "IPv4",
+  endpoints: [{ addresses: [address], conditions: { ready: true } }],
+  ports,
+});
 
 const checkPodOf = ({ metadata }: KubeObject) => `${metadata.name}-pod`;
 

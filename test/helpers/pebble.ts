@@ -2,15 +2,14 @@
  * A real ACME server as a plain process: Pebble, which keeps all in memory, refuses nonces at
  * random and looks up names at the name server that it is told.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { buildPebble, pebbleIsBuilt } from "../lab/pebble.ts";
 import { terminalProgress } from "../lab/progress.ts";
+import { startDaemon } from "./daemon.ts";
 import { freePort } from "./free-port.ts";
 import { patienceMs, until } from "./until.ts";
 
@@ -86,42 +85,30 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
     ),
   };
   writeFileSync(file("config.json"), JSON.stringify({ pebble: config }));
-  const log = openSync(file("log"), "a");
-  const args = [program, "-config", file("config.json"), "-strict", "-dnsserver", nameServer];
-  // it ends with us, however we end
-  const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...args], {
-    stdio: ["ignore", log, log],
-    env: {
-      ...process.env,
-      PEBBLE_VA_NOSLEEP: "1",
-      PEBBLE_WFE_NONCEREJECT: String(badNonces),
-      PEBBLE_AUTHZREUSE: String(reuse),
-    },
+  const argv = [program, "-config", file("config.json"), "-strict", "-dnsserver", nameServer];
+  const daemon = startDaemon(argv, folder, {
+    PEBBLE_VA_NOSLEEP: "1",
+    PEBBLE_WFE_NONCEREJECT: String(badNonces),
+    PEBBLE_AUTHZREUSE: String(reuse),
   });
-  closeSync(log);
-  const said = () => readFileSync(file("log"), "utf8");
   const stop = async () => {
-    if (child.exitCode === null && child.signalCode === null) {
-      const ended = once(child, "exit");
-      child.kill("SIGKILL");
-      await ended;
-    }
+    await daemon.kill();
     rmSync(folder, { recursive: true, force: true });
   };
   const directoryUrl = `https://${address}:${port}/dir`;
   const ask = (url: string, body?: string) => answerOf(url, certificatePem, body);
   const manage = (path: string, body?: string) => ask(`https://${address}:${management}${path}`, body);
   const isUp = async () => {
-    if (child.exitCode !== null) throw new Error("it has ended");
+    if (daemon.hasEnded()) throw new Error("it has ended");
     return (await Promise.all([ask(directoryUrl), manage("/roots/0")])).every(Boolean);
   };
   // its ports answer in their own time, and it may end before they do
-  const answers = () => isUp().catch((thrown: unknown) => (child.exitCode === null ? false : Promise.reject(thrown)));
+  const answers = () => isUp().catch((thrown: unknown) => (daemon.hasEnded() ? Promise.reject(thrown) : false));
   await until("Pebble", answers, {
     patienceMs: patienceMs.client,
     everyMs: 50,
   }).catch(async (cause) => {
-    const text = said();
+    const text = daemon.log();
     await stop();
     throw new Error(`${String(cause)}\n${text.slice(-3_000)}`, { cause });
   });
@@ -133,7 +120,7 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
       const ariResponse = JSON.stringify({ suggestedWindow: { start, end } });
       await manage("/set-renewal-info/", JSON.stringify({ certificate, ariResponse }));
     },
-    log: said,
+    log: daemon.log,
     stop,
   };
 }

@@ -33,6 +33,7 @@ export const addresses = {
    */
   dynamic: "198.51.100.128/25",
   subnet6: "2001:db8:51::/64",
+  gateway6: "2001:db8:51::1",
   /** LoadBalancer addresses. */
   loadBalancer: "203.0.113.0/24",
   pods: "10.244.0.0/16",

@@ -114,6 +114,13 @@ export async function buildGoTool(
   await run([go, "build", "-trimpath", "-buildvcs=false", "-o", to, tool], { cwd: folder, env: goEnv(go), log });
 }
 
+/** Downloads a module that a module of ours pins, and verifies it; where its source is. */
+export async function downloadModule(folder: string, module: string, progress: Progress): Promise<string> {
+  const go = await findGo(progress);
+  const said = await run([go, "mod", "download", "-json", module], { cwd: folder, env: goEnv(go) });
+  return (JSON.parse(said) as { Dir: string }).Dir;
+}
+
 /** Where the source of a module is that a module of ours needs. */
 export async function moduleDir(folder: string, module: string, progress: Progress): Promise<string> {
   const go = await findGo(progress);

@@ -4,13 +4,13 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type AccountOptions, AcmeClient } from "../../src/certificates/acme/client.ts";
-import { next, nothingRemembered, type Order, type OrderEvent } from "../../src/certificates/acme/order.ts";
-import { type OrderTools, perform } from "../../src/certificates/acme/perform.ts";
+import { nothingRemembered } from "../../src/certificates/acme/order.ts";
+import type { OrderTools } from "../../src/certificates/acme/perform.ts";
 import { certificateId, firstCertificate, renewalTime } from "../../src/certificates/acme/renewal.ts";
-import { newCertificateKey } from "../../src/certificates/acme/request.ts";
 import { judgeCertificate } from "../../src/certificates/judge.ts";
 import { certificatesIn } from "../../src/certificates/pair.ts";
 import { Roots } from "../../src/certificates/roots.ts";
+import { type OrderedNames, type OrderRun, runOrder } from "../helpers/acme-order.ts";
 import { nameServersAreMissing, type RealServer, startBind } from "../helpers/dns-servers.ts";
 import { type Pebble, pebbleIsMissing, startPebble } from "../helpers/pebble.ts";
 
@@ -61,45 +61,10 @@ describe.skipIf(missing !== undefined)("with a real ACME server and a real name 
   const clientOf = ({ directoryUrl, authority }: Pebble, more: Partial<AccountOptions> = {}) =>
     new AcmeClient({ directoryUrl, authorities: authority, key: newKey(), email: "admin@example.org", ...more });
 
-  interface Run {
-    order: Order;
-    states: string[];
-    certificatePem: string;
-    keyPem: string;
-  }
-
   /** Until there is a certificate, or it has to wait. */
-  const run = async (
-    client: AcmeClient,
-    of: { domain: string; optional?: readonly string[] },
-    more: Partial<OrderTools> = {},
-  ): Promise<Run> => {
-    const keyPem = more.keyPem ?? newCertificateKey();
+  const run = (client: AcmeClient, of: OrderedNames, more: Partial<OrderTools> = {}): Promise<OrderRun> => {
     thumbprint = client.thumbprint;
-    let certificatePem = "";
-    const tools: OrderTools = {
-      client,
-      challenge: "http-01",
-      keyPem,
-      publish: async () => undefined,
-      store: async (pem) => {
-        certificatePem = pem;
-      },
-      signal,
-      ...more,
-    };
-    const wanted: OrderEvent = { is: "wanted", domain: of.domain, optional: of.optional ?? [] };
-    let order: Order = { is: "Idle", memory: nothingRemembered };
-    let event: OrderEvent = wanted;
-    const states: string[] = [];
-    for (;;) {
-      const step = next(order, event, new Date());
-      order = step.order;
-      if (states.at(-1) !== order.is) states.push(order.is);
-      if (step.task?.do === "wait" || certificatePem) return { order, states, certificatePem, keyPem };
-      // at once, whatever the server asks for: this one does not mind
-      event = step.task ? await perform(step.task, tools) : wanted;
-    }
+    return runOrder(client, of, more);
   };
   const rootsOf = async (of: Pebble) => {
     const read = certificatesIn(await of.root(), "root");

@@ -4,8 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
-import { folders } from "../../src/pod/layout.ts";
-import { type Edge, edgeIsMissing, startEdge } from "../helpers/edge.ts";
+import { type Edge, edgeIsMissing, startEdge, throughEdge } from "../helpers/edge.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { LineSocket } from "../helpers/line-socket.ts";
 import { randomName } from "../helpers/messages.ts";
@@ -40,30 +39,13 @@ describe.skipIf(missing !== undefined)("a relay behind an edge", () => {
     await pod?.remove();
   });
 
-  const secure = (...alpn: string[]) => LineSocket.open({ ...edge.https, servername: domain }, { alpn });
-
-  /** Addresses of those who are logged in, as Dovecot knows them. */
-  async function whoIsIn(): Promise<string> {
-    const socket = await secure("imap");
-    expect(await socket.line()).toMatch(/^[*] OK/);
-    socket.write(`a LOGIN ${user} "${password}"\r\n`);
-    for (let line = ""; !line.startsWith("a "); ) {
-      line = await socket.line();
-      if (line.startsWith("a ")) expect(line).toMatch(/^a OK/);
-    }
-    const who = await pod.exec("dovecot", "doveadm", "-c", `${folders.dovecotConfig}/dovecot.conf`, "who");
-    socket.destroy();
-    return who;
-  }
+  const whoIsIn = () => throughEdge(edge, pod).whoIsIn(user, password);
 
   test("its pages and both mail protocols come through port 443", async () => {
-    const web = await secure("http/1.1");
-    web.write(`GET / HTTP/1.1\r\nHost: ${domain}\r\nConnection: close\r\n\r\n`);
-    expect(await web.line()).toBe("HTTP/1.1 200 OK");
-    web.destroy();
-    const smtp = await secure("smtp");
-    expect(await smtp.line()).toMatch(/^220 /);
-    smtp.destroy();
+    const { greeting } = throughEdge(edge, pod);
+    expect(await greeting("http/1.1")).toBe("HTTP/1.1 200 OK");
+    expect(await greeting("smtp")).toMatch(/^220 /);
+    expect(await greeting("imap")).toMatch(/^[*] OK/);
   });
 
   test("a client is whom the edge names", async () => {
@@ -71,10 +53,7 @@ describe.skipIf(missing !== undefined)("a relay behind an edge", () => {
   });
 
   test("port 80 is passed on as HTTP, without a header", async () => {
-    const socket = await LineSocket.open(edge.http, undefined);
-    socket.write(`GET /some HTTP/1.1\r\nHost: ${domain}\r\nConnection: close\r\n\r\n`);
-    expect(await socket.line()).toMatch(/^HTTP\/1[.]1 301 /);
-    socket.destroy();
+    expect(await throughEdge(edge, pod).plain("/some")).toMatch(/^HTTP\/1[.]1 301 /);
   });
 
   test("the mail ports are the relay's own, and take no header", async () => {

@@ -2,11 +2,10 @@
  * `network.web.mode: Edge`: the operator against a real API server, without Traefik's kinds and
  * with them.
  */
-import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parse } from "yaml";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { apiServerIsMissing } from "../helpers/api-server.ts";
+import { installCrds } from "../helpers/crds.ts";
 import { OperatorCluster, type RunningOperator } from "../helpers/operator-cluster.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 
@@ -51,12 +50,13 @@ describe.skipIf(missing !== undefined)("a server behind an edge", () => {
   });
 
   test("with them Traefik is told where TLS goes, with the address of the client", async () => {
-    for (const plural of ["ingressroutetcps", "ingressroutes"]) {
-      const crd = parse(readFileSync(`test/fixtures/traefik/${plural}.yaml`, "utf8")) as KubeObject;
-      await cluster.server.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd);
-    }
+    const kinds = ["ingressroutetcps", "ingressroutes"];
+    await installCrds(
+      cluster.server,
+      kinds.map((plural) => `test/fixtures/traefik/${plural}.yaml`),
+    );
     await make("ten", { exposure: "HostPort", web });
-    for (const plural of ["ingressroutetcps", "ingressroutes"]) {
+    for (const plural of kinds) {
       await until(`${plural} ten`, () => cluster.exists(plural, "ten"), { patienceMs: patienceMs.client });
       const { metadata } = await cluster.get<KubeObject>(plural, "ten");
       expect(metadata.ownerReferences).toMatchObject([{ kind: "ChatmailServer", name: "ten" }]);

@@ -160,8 +160,16 @@ test("an authority finds the ACME account of the plan at any token, and all else
     });
   for (const path of ["/", "/a/b", "/a.b", "/a%0d%0aX:%20y", ""])
     expect((await portEighty(challenge + path, "_web.test")).status).toMatch(/ 301 /);
+  // an edge may send all of port 80 to 443
+  for (const host of ["_web.test", "www._web.test", "mta-sts._web.test"])
+    expect(await askHttps(pod, { path: `${challenge}/aB-_9`, site: host })).toMatchObject({
+      status: 200,
+      body: `aB-_9.${thumbprint}`,
+    });
+  expect(await ask(`${challenge}/a.b`)).toMatchObject({ status: 404 });
   await pod.usePlan(planText(planOf(spec)));
   expect((await portEighty(`${challenge}/aB-_9`, "_web.test")).status).toMatch(/ 301 /);
+  expect(await ask(`${challenge}/aB-_9`)).toMatchObject({ status: 404 });
 });
 
 test("a name whose certificate no browser accepts asks for no strict transport: the page could not be opened again", async () => {
