@@ -20,10 +20,13 @@ export async function kubectlJson<T>(args: readonly string[]): Promise<T> {
   return JSON.parse(await kubectl([...args, "-o", "json"])) as T;
 }
 
-/** `kubectl apply -f -` of objects or YAML text. */
+/**
+ * `kubectl apply -f -` of objects or YAML text. All of it is YAML from the first line: the kubectl
+ * of 1.32 takes what begins with a brace for JSON, where documents are not separated so.
+ */
 export function apply(...objects: readonly (object | string)[]): Promise<string> {
   const documents = objects.map((each) => (typeof each === "string" ? each : JSON.stringify(each)));
-  return kubectl(["apply", "-f", "-"], documents.join("\n---\n"));
+  return kubectl(["apply", "-f", "-"], documents.map((each) => `---\n${each}\n`).join(""));
 }
 
 const core = (plural: string) => ({ root: "/api/v1", plural });
