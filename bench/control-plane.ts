@@ -51,7 +51,7 @@ interface Figures {
   coldWrites: number;
 }
 
-const restMs = 20_000;
+const restMs = 45_000;
 const edits = 200;
 const additions = 10;
 /** As a person adds them: the operator has nothing else to do, and a key ready. */

@@ -39,7 +39,12 @@ export async function buildPrograms(folder: string, names: readonly ProgramName[
       banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
       logLevel: "error",
     });
-  if (names.includes("ours")) await bundle("src/main/operator.ts", "operator.js");
+  if (names.includes("ours")) {
+    await bundle("src/main/operator.ts", "operator.js");
+    const headers = join(root, "node_modules/node-api-headers/include");
+    const cc = ["-O2", "-shared", "-fPIC", `-I${headers}`, "-o", join(folder, "trim.node"), join(root, "image/trim.c")];
+    execFileSync("cc", cc, { stdio: ["ignore", "inherit", "inherit"] });
+  }
   if (names.includes("clientNode")) await bundle("bench/control-plane/client-node.ts", "client-node.js");
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
   if (!names.includes("go") || goProgram) return;

@@ -20,6 +20,7 @@ import { releaseServers } from "../operator/release.ts";
 import { releaseWithNamespace } from "../operator/server/retire.ts";
 import { makeWorld } from "../operator/server/world.ts";
 import { addServerMetrics } from "../operator/server-metrics.ts";
+import { giveMemoryBack } from "./give-memory-back.ts";
 
 const config = readConfig(process.env);
 const log = pino({ name: "operator", level: config.logLevel });
@@ -75,6 +76,7 @@ if (process.argv[2] === "release") {
   process.exit(0);
 }
 
+giveMemoryBack();
 let leads = false;
 addServerMetrics(metrics, {
   servers: () => world.stores.servers.all(),

@@ -3,10 +3,10 @@ import { pino } from "pino";
 import manifest from "../../package.json" with { type: "json" };
 import { messageOf } from "../lib/text.ts";
 import { type Crypt, loadCrypt } from "../relay/accounts/crypt-addon.ts";
-import { loadAddon } from "../relay/addon.ts";
 import { readStart, type Start } from "../relay/config.ts";
 import { startDaemon } from "../relay/daemon.ts";
 import * as events from "../relay/events.ts";
+import { giveMemoryBack } from "./give-memory-back.ts";
 
 /** Running answers may take this long after SIGTERM. */
 const graceMs = 10_000;
@@ -37,17 +37,6 @@ function cryptOrNot(): Crypt | undefined {
   }
 }
 
-/** To the system: what V8 and malloc keep. In the image only, by its addon and node's options. */
-function memoryBack(): (() => void) | undefined {
-  const trim = loadAddon<{ trim: () => void }>(new URL("./trim.node", import.meta.url))?.trim;
-  const collect = globalThis.gc;
-  if (!trim || !collect) return undefined;
-  return () => {
-    collect({ type: "major", execution: "sync", flavor: "last-resort" });
-    trim();
-  };
-}
-
 try {
   const crypt = cryptOrNot();
   const daemon = await startDaemon({
@@ -55,9 +44,9 @@ try {
     log,
     hashWorkerFile,
     crypt,
-    giveBack: memoryBack(),
     version: manifest.version,
   });
+  giveMemoryBack();
   let stopping = false;
   const stop = async (signal: string) => {
     if (stopping) return;

@@ -5,7 +5,6 @@ import { mkdirSync } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
-import { performance } from "node:perf_hooks";
 import type { Logger } from "pino";
 import { createKeyCache } from "../dkim/keys.ts";
 import { createVerifier } from "../dkim/verify.ts";
@@ -50,7 +49,6 @@ import { Push } from "./push/push.ts";
 import { openQuota } from "./quota/server.ts";
 import { RateLimiter } from "./rate.ts";
 import { receiveServer } from "./receive/server.ts";
-import { Rest } from "./rest.ts";
 import { answerWeb, maxQuestionBytes as maxWebBytes } from "./web/server.ts";
 import { openDict } from "./wire/dict-server.ts";
 import { type HttpOptions, httpServer } from "./wire/http.ts";
@@ -73,8 +71,6 @@ export interface DaemonOptions extends Start {
   hashWorkerFile: URL;
   /** Where libxcrypt can be used. */
   crypt?: Crypt | undefined;
-  /** Memory, to the system; where that can be done. */
-  giveBack?: (() => void) | undefined;
   /** Of this program, as it is released. */
   version?: string;
   now?: () => number;
@@ -305,9 +301,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     health.once("error", reject);
     health.listen(settings.healthPort, () => resolve());
   });
-  const { giveBack } = options;
-  const rest = giveBack && new Rest({ giveBack, utilization: () => performance.eventLoopUtilization() });
-  rest?.start();
   await push.follow();
   lastMail.follow();
   follower?.start();
@@ -321,7 +314,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     metrics,
     async stop(graceMs) {
       stopping = true;
-      rest?.stop();
       certificates.stop();
       keys.stop();
       await follower?.stop();

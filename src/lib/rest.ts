@@ -1,5 +1,5 @@
 /**
- * Gives memory back to the system once the daemon has little to do: V8 and malloc keep what a burst
+ * Gives memory back to the system once a process has little to do: V8 and malloc keep what a burst
  * has taken, for the next one (decision 0060).
  */
 import type { EventLoopUtilization } from "node:perf_hooks";
@@ -11,7 +11,7 @@ export interface RestOptions {
 }
 
 const everyMs = 15_000;
-/** Share of the time below which the daemon is at rest: a mail takes some two milliseconds. */
+/** Share of the time below which it is at rest: a mail takes some two milliseconds. */
 const little = 0.02;
 /** At rest for so many looks in a row. */
 const looks = 2;
@@ -20,7 +20,6 @@ const worthMs = 1_000;
 
 export class Rest {
   readonly #options: RestOptions;
-  #timer: NodeJS.Timeout | undefined;
   #last: EventLoopUtilization;
   /** Before it serves it has started, which is work, too. */
   #workedMs = worthMs;
@@ -31,12 +30,9 @@ export class Rest {
     this.#last = options.utilization();
   }
 
+  /** For as long as the process lives. */
   start(): void {
-    this.#timer = setInterval(() => this.look(), everyMs).unref();
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
+    setInterval(() => this.look(), everyMs).unref();
   }
 
   look(): void {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Rest } from "../../../src/relay/rest.ts";
+import { Rest } from "../../../src/lib/rest.ts";
 
 /** Looks at an event loop that was active for so many of 15,000 ms before each. */
 function lookAfter(activeMs: readonly number[]): number[] {
