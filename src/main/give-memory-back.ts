@@ -1,4 +1,6 @@
-/** Gives memory back to the system whenever this process is at rest, in the image (decision 0060). */
+/**
+ * Gives memory back to the system whenever this process is at rest, in the image (decision 0060).
+ */
 import { loadAddon } from "../lib/addon.ts";
 import { Rest } from "../lib/rest.ts";
 
