@@ -126,8 +126,8 @@ export function throughEdge({ https, http }: EdgePorts, pod: Pick<RelayPod, "dom
     /** A session that is logged in. */
     imap,
     /**
- * Addresses of those who are logged in, as Dovecot knows them, one who comes now among them.
- */
+     * Addresses of those who are logged in, as Dovecot knows them, one who comes now among them.
+     */
     async whoIsIn(user: string, password: string, from?: string): Promise<string> {
       const { socket } = await imap(user, password, from);
       const who = await pod.exec("dovecot", "doveadm", "-c", `${folders.dovecotConfig}/dovecot.conf`, "who");
