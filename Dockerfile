@@ -9,33 +9,46 @@
 # imagetools inspect debian:trixie-slim
 ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 
+# For another processor than that of the machine that builds: what compilers run on there, so that they are not
+# emulated, and the processor's name
+ARG TOOLS=${BASE}
+ARG PROCESSOR
+
 # --- the shims and the plugin for Dovecot and Postfix, the addons of node, libraries in the place of unused ones,
 # Lua that a linter has seen, and node without its symbols
-FROM ${BASE} AS tools
-RUN apt-get update --error-on=any \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev libcrypt-dev binutils lua-check dovecot-dev \
+FROM ${TOOLS} AS tools
+ARG PROCESSOR
+RUN own=$(dpkg --print-architecture) && arch=${PROCESSOR:-$own} \
+ && case $arch in amd64) machine=x86_64 ;; arm64) machine=aarch64 ;; *) echo "no compiler is known for $arch" >&2; exit 1 ;; esac \
+ && mkdir /build && echo "$machine-linux-gnu" > /build/machine \
+ && if [ "$arch" != "$own" ]; then dpkg --add-architecture "$arch"; fi \
+ && apt-get update --error-on=any \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+      "gcc-$(tr _ - < /build/machine)" binutils libc6-dev:$arch libcrypt-dev:$arch lua-check \
+ # its headers alone: the package depends on Dovecot
+ && cd /tmp && apt-get download -o APT::Sandbox::User=root dovecot-dev:$arch && dpkg-deb -x dovecot-dev_*.deb /build/dovecot && rm dovecot-dev_*.deb \
  # which ICU it is that Dovecot links
- && mkdir /build && apt-cache depends dovecot-core | sed -n 's/.*Depends: libicu//p' > /build/icu-version \
+ && apt-cache depends dovecot-core:$arch | sed -n 's/.*Depends: libicu\([0-9]*\).*/\1/p' > /build/icu-version \
  && rm -rf /var/lib/apt/lists/*
 COPY image/nodelay.c image/no-nagle.c image/unused-libraries /build/
-RUN compile="gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now" \
+RUN compile="$(cat /build/machine)-gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now" \
  && for name in nodelay no-nagle; do $compile -o /build/$name.so /build/$name.c || exit 1; done \
  && icu=$(cat /build/icu-version) && test -n "$icu" \
- && sh /build/unused-libraries /build/unused "$icu"
+ && CC=$(cat /build/machine)-gcc sh /build/unused-libraries /build/unused "$icu"
 COPY image/crypt.c image/trim.c /build/
 COPY dist/node-api /build/node-api
 # what it takes from node is found when node loads it
-RUN compile="gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -I/build/node-api" \
+RUN compile="$(cat /build/machine)-gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -I/build/node-api" \
  && $compile -o /build/crypt.node /build/crypt.c -lcrypt \
  && $compile -o /build/trim.node /build/trim.c
 # what it takes from Dovecot is found when Dovecot loads it
 COPY image/delivered.c /build/
-RUN gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -DHAVE_CONFIG_H -isystem /usr/include/dovecot \
-      -include config.h -o /build/lib25_delivered_plugin.so /build/delivered.c
+RUN $(cat /build/machine)-gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now -DHAVE_CONFIG_H \
+      -isystem /build/dovecot/usr/include/dovecot -include config.h -o /build/lib25_delivered_plugin.so /build/delivered.c
 COPY image/auth.lua image/luacheckrc /build/lua/
 RUN luacheck --no-color --config /build/lua/luacheckrc /build/lua/auth.lua
 COPY dist/node /build/node
-RUN strip --strip-unneeded /build/node
+RUN $(cat /build/machine)-strip --strip-unneeded /build/node
 
 # --- Debian with its fixes. No program has a setuid or setgid bit: containers run with no_new_privs,
 # where these bits mean nothing

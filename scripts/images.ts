@@ -220,22 +220,33 @@ async function buildWithBuildah(
 ): Promise<void> {
   if (!isRoot) throw new LabError("images need a Docker engine that reaches a registry, or root on Debian");
   await needPackages(["buildah"], log);
-  const base = await importBase(progress, architecture);
+  const given = { BASE: await importBase(progress, architecture) };
+  const tools = architecture && { TOOLS: await importBase(progress, ownArchitecture(), architecture) };
+  const args = Object.entries({ ...given, ...tools, ...(architecture && { PROCESSOR: architecture }) });
   // isolation chroot: needs no runtime and has the host's network, where the package mirrors are
-  const how = ["--layers", "--pull-never", "--isolation", "chroot", "--build-arg", `BASE=${base}`];
+  const how = ["--layers", "--pull-never", "--isolation", "chroot"];
+  how.push(...args.flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]));
   if (architecture) how.push("--arch", architecture);
   const id = await buildah(["bud", "--quiet", ...how, "--target", target, context]);
   await buildah(["push", "--quiet", id, `docker-archive:${archive}:docker.io/library/${name}`]);
 }
 
-async function importBase(progress: Progress, architecture?: Architecture): Promise<string> {
+/**
+ * `told`: the processor that the image's configuration names. A build for one finds no image for
+ * another.
+ */
+async function importBase(
+  progress: Progress,
+  architecture: Architecture | undefined,
+  told = architecture,
+): Promise<string> {
   const tarball = await debianBase("trixie", { progress, architecture });
-  const name = `localhost/debian:${contentKey([tarball])}`;
+  const name = `localhost/debian:${contentKey([tarball, ...(told && told !== architecture ? [told] : [])])}`;
   const there = await buildah(["images", "--quiet", "--filter", `reference=${name}`]);
   if (there !== "") return name;
   const container = await buildah(["from", "scratch"]);
   await buildah(["add", "--quiet", container, tarball, "/"]);
-  if (architecture) await buildah(["config", "--arch", architecture, container]);
+  if (told) await buildah(["config", "--arch", told, container]);
   await buildah(["commit", "--quiet", "--rm", container, name]);
   return name;
 }
