@@ -8,6 +8,7 @@ import manifest from "../../package.json" with { type: "json" };
 import { kubeClient } from "../kube/client.ts";
 import { defaultCredentials } from "../kube/default-credentials.ts";
 import { leadWithLease } from "../kube/lease.ts";
+import { giveMemoryBack } from "../lib/give-memory-back.ts";
 import { Metrics } from "../lib/metrics.ts";
 import { addProcessMetrics } from "../lib/process-metrics.ts";
 import { messageOf } from "../lib/text.ts";
@@ -20,7 +21,6 @@ import { releaseServers } from "../operator/release.ts";
 import { releaseWithNamespace } from "../operator/server/retire.ts";
 import { makeWorld } from "../operator/server/world.ts";
 import { addServerMetrics } from "../operator/server-metrics.ts";
-import { giveMemoryBack } from "./give-memory-back.ts";
 
 const config = readConfig(process.env);
 const log = pino({ name: "operator", level: config.logLevel });

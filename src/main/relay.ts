@@ -1,12 +1,12 @@
 /** The relay daemon of a relay pod: answers the questions of Postfix, Dovecot and nginx. */
 import { pino } from "pino";
 import manifest from "../../package.json" with { type: "json" };
+import { giveMemoryBack } from "../lib/give-memory-back.ts";
 import { messageOf } from "../lib/text.ts";
 import { type Crypt, loadCrypt } from "../relay/accounts/crypt-addon.ts";
 import { readStart, type Start } from "../relay/config.ts";
 import { startDaemon } from "../relay/daemon.ts";
 import * as events from "../relay/events.ts";
-import { giveMemoryBack } from "./give-memory-back.ts";
 
 /** Running answers may take this long after SIGTERM. */
 const graceMs = 10_000;

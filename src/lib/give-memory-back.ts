@@ -1,8 +1,8 @@
 /**
  * Gives memory back to the system whenever this process is at rest, in the image (decision 0060).
  */
-import { loadAddon } from "../lib/addon.ts";
-import { Rest } from "../lib/rest.ts";
+import { loadAddon } from "./addon.ts";
+import { Rest } from "./rest.ts";
 
 /**
  * What V8 keeps, where node has `--expose-gc`; and what malloc keeps and node's own file, where
