@@ -1,6 +1,12 @@
 /** What Postfix would be told by the relay daemon, asked as Postfix asks. */
+import { addressDomain } from "../../src/mail/address.ts";
+import { ports } from "../../src/mail/ports.ts";
 import { sockets } from "../../src/pod/layout.ts";
+import { password } from "./accounts.ts";
+import { ImapClient } from "./imap-client.ts";
+import { encryptedMessage, randomName } from "./messages.ts";
 import type { RelayPod } from "./relay-pod.ts";
+import { SmtpClient } from "./smtp-client.ts";
 import { until } from "./until.ts";
 
 /** The answer of a table for a key; empty where it has none. */
@@ -26,3 +32,18 @@ export const goneByHttps = async (pod: Pick<RelayPod, "logs">): Promise<number> 
 /** Until there are so many: Postfix writes down what a peer took after the mail is there. */
 export const haveGoneByHttps = (pod: Pick<RelayPod, "logs">, count: number): Promise<boolean> =>
   until(`${count} by HTTPS`, async () => (await goneByHttps(pod)) === count);
+
+/**
+ * Postfix's queue manager remembers the route of one address, the last that it asked for, for 30 s.
+ * A mail that passes the queue to another one, as mail of this size does within a relay, makes it
+ * ask again.
+ */
+export async function askForRoutesAgain(pod: Pick<RelayPod, "at" | "domain">): Promise<void> {
+  const user = `${randomName(9)}@${addressDomain(pod.domain)}`;
+  await (await ImapClient.ready(pod.at(ports.imaps), user, password)).logout();
+  const smtp = await SmtpClient.ready(pod.at(ports.submissions), user, password);
+  const data = encryptedMessage({ from: user, to: [user], size: 2_000_000 });
+  const { code, text } = await smtp.send({ from: user, to: [user], data });
+  if (code !== 250) throw new Error(`a large mail: ${code} ${text}`);
+  await smtp.quit();
+}

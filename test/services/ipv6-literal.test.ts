@@ -19,6 +19,7 @@ import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { allPorts, servedCertificates, statesOfPorts } from "../helpers/served-certificates.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
+import { askForRoutesAgain } from "../helpers/socketmap.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
 import { privatePeers } from "../lab/place.ts";
@@ -87,6 +88,8 @@ test("with a relay that has a name they meet and write both ways, by SMTP first 
   const { couple } = await joinBy([await invite(literal), await invite(other)]);
   try {
     expect(await converse(couple, 3)).toMatchObject({ encrypted: true });
+    for (const pod of [literal, other]) await askForRoutesAgain(pod);
+    await converse(couple, 4);
   } finally {
     await couple.stop();
   }

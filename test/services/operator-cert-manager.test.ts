@@ -178,11 +178,20 @@ describe.skipIf(missing !== undefined)("with a real API server and real controll
     await touch("first");
     const isRight = async () => (await certificateOf("first")).spec.dnsNames?.length === 3;
     await until("all names in the Certificate", isRight, patience);
+    // it may issue for the one name first, and for all of them after that
     await until(
       "cert-manager to have issued for all names",
-      async () => (await leafIn("first")).subjectAltName?.includes("mta-sts.first.test"),
+      async () => {
+        const { metadata, status } = await certificateOf("first");
+        const conditions: readonly { type: string; status: string; observedGeneration?: number }[] =
+          status?.conditions ?? [];
+        const ready = conditions.find(({ type }) => type === "Ready");
+        const isIssuing = conditions.some(({ type, status: is }) => type === "Issuing" && is === "True");
+        return ready?.status === "True" && ready.observedGeneration === metadata.generation && !isIssuing;
+      },
       patience,
     );
+    expect((await leafIn("first")).subjectAltName).toContain("mta-sts.first.test");
     await until("the status to have it", async () => {
       const { sha256 } = (await cluster.statusOf("first")).certificate ?? {};
       return (await leafIn("first")).fingerprint256.replaceAll(":", "").toLowerCase() === sha256;

@@ -11,7 +11,7 @@ import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod, tryWaitingMail, waitingMails } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
-import { goneByHttps, hasHttpsRoute, haveGoneByHttps, tableAnswer } from "../helpers/socketmap.ts";
+import { askForRoutesAgain, goneByHttps, hasHttpsRoute, haveGoneByHttps, tableAnswer } from "../helpers/socketmap.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { closeHttps } from "../helpers/without-https.ts";
 import { namesUp } from "../lab/lab.ts";
@@ -88,12 +88,6 @@ async function arrived(marks: readonly string[]): Promise<number[]> {
 /** The answer of transport_maps for a domain. */
 const roadOf = (domain: string) => tableAnswer(one, "transport", `x@${domain}`);
 
-/**
- * Postfix remembers the route of one address, the last that it asked for, for 30 s: a mail to
- * another makes it ask again.
- */
-const askAgain = () => send(alice);
-
 /** A sender whose mail needs no signature, as it has no domain. */
 const unsigned = `x@[${addresses.gateway}]`;
 
@@ -116,7 +110,7 @@ async function learnFake() {
 test("the HTTPS delivery is found beside the first mail, and taken", async () => {
   expect(await arrived([await send()])).toEqual([1]);
   await until("the https", () => hasHttpsRoute(one, two.domain), { patienceMs: patienceMs.mail });
-  await askAgain();
+  await askForRoutesAgain(one);
   const before = await goneByHttps(one);
   expect(await arrived([await send(), await send(bob, 5_000_000)])).toEqual([1, 1]);
   await haveGoneByHttps(one, before + 2);
@@ -130,7 +124,7 @@ test("when 443 is down, mail takes SMTP in the same attempt, once, and comes bac
   await openHttps();
   const back = () => hasHttpsRoute(one, two.domain);
   await until("the https to be back", back, { patienceMs: patienceMs.client, everyMs: 500 });
-  await askAgain();
+  await askForRoutesAgain(one);
   const before = await goneByHttps(one);
   expect(await arrived([await send()])).toEqual([1]);
   await haveGoneByHttps(one, before + 1);
