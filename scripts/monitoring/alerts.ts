@@ -5,6 +5,8 @@
  * label them.
  */
 
+import { caused } from "./caused.ts";
+
 export interface Alert {
   name: string;
   expr: string;
@@ -261,6 +263,15 @@ export function ruleGroups() {
   };
 }
 
+/** What was done to see each alert fire. */
+function causedTable(): string {
+  const rows = alerts.map(({ name, for: time }) => {
+    const { by, seconds } = caused[name] ?? { by: "not tried", seconds: 0 };
+    return `| [${name}](#${name.toLowerCase()}) | ${by} | ${seconds || "did not fire"} | ${time} |`;
+  });
+  return ["| alert | what was done | seconds | `for` |", "| --- | --- | --- | --- |", ...rows].join("\n");
+}
+
 /** docs/reference/alerts.md */
 export function alertsPage(): string {
   const entries = alerts.map(
@@ -284,5 +295,16 @@ ${expr}
 The rules of the chart (\`monitoring.rules\`), one entry for each: what it means, how to look, what to do. How to install them:
 [monitoring](../monitoring.md#alerts).
 
-${entries.join("\n")}`;
+${entries.join("\n")}
+## Seen firing
+
+On 2026-11-30 the trouble of each alert was caused, with the programs of a relay pod, the operator at a real API server, and
+Prometheus. *Seconds*: from then until the alert fired, with a scrape every 5 seconds and \`for: 1s\`. Add \`for\`, and what your
+Prometheus takes longer. The operator asks a relay for its state once a minute, which is in the figures. No kubelet and no controllers
+of Kubernetes took part: their objects were written for it. Two did not fire: for the ports of calls, accounts got fewer of them than
+were asked for; and the messages that had waited were delivered again too late to be measured. Their rules are tested with figures
+(\`promtool test rules\`), as those of all are.
+
+${causedTable()}
+`;
 }
