@@ -236,6 +236,7 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
   });
 
   test("node ports are those of the spec; one that can't be had is said, and may be taken back", async () => {
+    // of the lowest, which Kubernetes gives to nobody who asks for any
     interface Ported extends KubeObject {
       spec: { ports: { name: string; nodePort?: number }[] };
     }
@@ -243,19 +244,19 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
       (await get<Ported>("services", "ported")).spec.ports.find((port) => port.name === name)?.nodePort;
     await makeServer("ported", {
       domain: "_ported.test",
-      network: { exposure: "NodePort", service: { nodePorts: { smtp: 30_725 } } },
+      network: { exposure: "NodePort", service: { nodePorts: { smtp: 30_025 } } },
       storage: { annotations: { "example.com/backup": "daily" } },
     });
     await setUp("ported");
-    expect(await portOf("smtp")).toBe(30_725);
+    expect(await portOf("smtp")).toBe(30_025);
     expect((await get("persistentvolumeclaims", "ported-data")).metadata.annotations).toMatchObject({
       "example.com/backup": "daily",
     });
     const chosen = await portOf("imaps");
-    await patch("ported", { network: { service: { nodePorts: { imap: 30_725 } } } });
-    expect((await conditionIs("ported", "AddressesReady", "ApplyFailed")).message).toContain("30725");
-    await patch("ported", { network: { service: { nodePorts: { imap: 30_726 } } } });
-    await until("the next one", async () => (await portOf("imap")) === 30_726);
+    await patch("ported", { network: { service: { nodePorts: { imap: 30_025 } } } });
+    expect((await conditionIs("ported", "AddressesReady", "ApplyFailed")).message).toContain("30025");
+    await patch("ported", { network: { service: { nodePorts: { imap: 30_026 } } } });
+    await until("the next one", async () => (await portOf("imap")) === 30_026);
     expect(await portOf("imaps")).toBe(chosen);
     await patch("ported", { network: { service: { nodePorts: null } } });
     await until("no failure", async () => {
