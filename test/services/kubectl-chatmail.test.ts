@@ -310,8 +310,6 @@ describe.skipIf(missing !== undefined)("kubectl chatmail", () => {
 
   test("invite: those that there are, one more, and one less", async () => {
     const data = async () => Object.keys((await cluster.get<LiveSecret>("secrets", "nine-invites")).data ?? {});
-    const isThere = async () => (await data()).length > 0;
-    await until("the operator to have made an invite", isThere, { patienceMs: patienceMs.client });
     expect((await chatmail("invite", "nine")).out).toMatch(/^link:\n {2}https:\/\/_nine\.test\/i\/[a-z2-9]{20}\n$/);
     const made = await chatmail("invite", "nine", "--new", "friends", "--png", join(folder, "friends.png"));
     expect(made).toMatchObject({ code: 0, err: "" });
@@ -324,7 +322,8 @@ describe.skipIf(missing !== undefined)("kubectl chatmail", () => {
     });
     const { invites } = await json<{ invites: { key: string }[] }>("invite", "nine");
     expect(invites.map(({ key }) => key)).toEqual(["friends", "link"]);
-    expect((await chatmail("invite", "nine", "--qr")).out).toMatch(/[▀▄█]{10}/);
+    // the edge of a mark in a corner, in every QR code
+    expect((await chatmail("invite", "nine", "--qr")).out).toMatch(/[▀▄█]{7}/);
     expect(await chatmail("invite", "nine", "--revoke", page)).toMatchObject({ code: 0, out: "revoked friends\n" });
     expect(await data()).toEqual(["link"]);
     expect(await chatmail("invite", "nine", "--revoke", "friends")).toMatchObject({ code: 4 });
