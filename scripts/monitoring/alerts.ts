@@ -266,8 +266,8 @@ export function ruleGroups() {
 /** What was done to see each alert fire. */
 function causedTable(): string {
   const rows = alerts.map(({ name, for: time }) => {
-    const { by, seconds } = caused[name] ?? { by: "not tried", seconds: 0 };
-    return `| [${name}](#${name.toLowerCase()}) | ${by} | ${seconds || "did not fire"} | ${time} |`;
+    const { by, seconds = "did not fire" } = caused[name] ?? { by: "not tried", seconds: "" };
+    return `| [${name}](#${name.toLowerCase()}) | ${by} | ${seconds} | ${time} |`;
   });
   return ["| alert | what was done | seconds | `for` |", "| --- | --- | --- | --- |", ...rows].join("\n");
 }

@@ -1,10 +1,10 @@
 /**
  * How the trouble of each alert was caused, and the seconds from then until the alert fired: with
  * the programs of a relay pod that is scraped every five seconds, the operator at a real API
- * server, Prometheus with rules that are evaluated each second, and `for: 1s` in all of them. 0: it
- * did not fire there, see the page.
+ * server, Prometheus with rules that are evaluated each second, and `for: 1s` in all of them. An
+ * alert without seconds did not fire there, see the page.
  */
-export const caused: Readonly<Record<string, { by: string; seconds: number }>> = {
+export const caused: Readonly<Record<string, { by: string; seconds?: number }>> = {
   ChatmailOperatorDown: { by: "the operator's health port is closed", seconds: 6 },
   ChatmailOperatorWithoutLeader: { by: "the only replica does not lead", seconds: 7 },
   ChatmailOperatorFailing: {
@@ -28,11 +28,11 @@ export const caused: Readonly<Record<string, { by: string; seconds: number }>> =
   ChatmailRolloutStopped: { by: "a server of the fleet is Stalled", seconds: 6 },
   ChatmailServerOutdated: { by: "a paused server is edited", seconds: 6 },
   ChatmailRelayNotScraped: { by: "a server is created whose pod nobody runs", seconds: 6 },
-  ChatmailRelaySlow: { by: "Dovecot goes on: the 30 messages have waited for it", seconds: 0 },
+  ChatmailRelaySlow: { by: "Dovecot goes on: the 30 messages have waited for it" },
   ChatmailPushDropped: {
     by: "nobody listens at the URL of the push service, and all ten devices of an account are replaced after each of four messages",
     seconds: 10,
   },
-  ChatmailTurnPortsShort: { by: "three accounts take all ports that they get", seconds: 0 },
+  ChatmailTurnPortsShort: { by: "three accounts take all ports that they get" },
   ChatmailSourceAddressHidden: { by: "20 accounts log in from one address", seconds: 10 },
 };

@@ -39,13 +39,7 @@ function cryptOrNot(): Crypt | undefined {
 
 try {
   const crypt = cryptOrNot();
-  const daemon = await startDaemon({
-    ...start,
-    log,
-    hashWorkerFile,
-    crypt,
-    version: manifest.version,
-  });
+  const daemon = await startDaemon({ ...start, log, hashWorkerFile, crypt, version: manifest.version });
   giveMemoryBack();
   let stopping = false;
   const stop = async (signal: string) => {
