@@ -57,9 +57,19 @@ export function quantile(values: readonly number[], share: number): number {
 /** A line about what is going on; figures alone go to standard output. */
 export const say = (text: string) => console.error(`${new Date().toTimeString().slice(0, 8)} ${text}`);
 
-/** Aborted by SIGINT and SIGTERM, so that a measurement can clean up after itself. */
+/**
+ * Aborted by SIGINT and SIGTERM, so that a measurement can clean up after itself; what it throws
+ * then says no more than that.
+ */
 export function endSignal(): AbortSignal {
   const ended = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => ended.abort(new Error(signal)));
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.on(signal, () => {
+      process.once("uncaughtException", () => {
+        console.error("interrupted");
+        process.exit(130);
+      });
+      ended.abort(new Error(signal));
+    });
   return ended.signal;
 }
