@@ -108,8 +108,9 @@ export const getServer = (name: string, at = namespace): Promise<WrittenServer> 
   theObject<WrittenServer>(at, `cms/${name}`);
 
 /**
- * Waits until the server's Ready condition is True for its newest spec; throws with the last
- * conditions when it does not come.
+ * Waits until the server's Ready condition is True for its newest spec, and its address takes
+ * connections: kube-proxy hears of a pod that is ready no sooner than the operator does, and
+ * refuses them until then. Throws with the last conditions when it does not come.
  */
 export async function serverReady(name: string, at = namespace): Promise<WrittenServer> {
   let last: WrittenServer | undefined;
@@ -118,30 +119,23 @@ export async function serverReady(name: string, at = namespace): Promise<Written
     const ready = last.status?.conditions?.find((each) => each.type === "Ready");
     return ready?.status === "True" && last.status?.observedGeneration === last.metadata.generation ? last : undefined;
   };
-  return until(`ChatmailServer ${name} to be Ready`, ready, { patienceMs: patienceMs.pod, everyMs: 100 }).catch(
-    (thrown) => {
-      const said = last?.status?.conditions?.map(
-        (each) => `  ${each.type}=${each.status} ${each.reason}: ${each.message}`,
-      );
-      throw new Error(`${String(thrown)}\n${said?.join("\n") ?? "  no status yet"}`, { cause: thrown });
-    },
-  );
+  const server = await until(`ChatmailServer ${name} to be Ready`, ready, {
+    patienceMs: patienceMs.pod,
+    everyMs: 100,
+  }).catch((thrown) => {
+    const said = last?.status?.conditions?.map(
+      (each) => `  ${each.type}=${each.status} ${each.reason}: ${each.message}`,
+    );
+    throw new Error(`${String(thrown)}\n${said?.join("\n") ?? "  no status yet"}`, { cause: thrown });
+  });
+  await takesConnections(server);
+  return server;
 }
 
-/** The records that the status of a ready server asks for, as lines of a zone. */
-export const zoneText = (server: WrittenServer): string =>
-  (server.status?.dns?.records ?? [])
-    .flatMap(({ name, type, values }) => values.map((value) => `${name} ${type} ${value}`))
-    .join("\n");
-
-/**
- * Publishes the names of a ready server. Resolves when its address takes connections: kube-proxy
- * hears of a pod that is ready no sooner than the operator does, and refuses them until then.
- */
-export async function publishNames(server: WrittenServer): Promise<void> {
-  await publishZone(server.spec.domain, zoneText(server));
+/** Addresses that the spec gives are of somebody who passes connections on: not of the lab. */
+async function takesConnections(server: WrittenServer): Promise<void> {
   const host = server.status?.addresses?.[0]?.value;
-  if (!host) return;
+  if (!host || server.spec.network?.addresses) return;
   const port = await reachedPort(server);
   await until(`${host} to take connections at port ${port}`, () => accepts(host, port), { patienceMs: patienceMs.pod });
 }
@@ -152,6 +146,16 @@ async function reachedPort({ metadata, spec }: WrittenServer): Promise<number> {
   const service = await theObject<Service>(at, `service/${metadata.name}`);
   return service.spec?.ports?.find(({ port }) => port === ports.imaps)?.nodePort ?? 0;
 }
+
+/** The records that the status of a ready server asks for, as lines of a zone. */
+export const zoneText = (server: WrittenServer): string =>
+  (server.status?.dns?.records ?? [])
+    .flatMap(({ name, type, values }) => values.map((value) => `${name} ${type} ${value}`))
+    .join("\n");
+
+/** Publishes the names of a ready server in the lab's DNS. */
+export const publishNames = (server: WrittenServer): Promise<void> =>
+  publishZone(server.spec.domain, zoneText(server));
 
 /** Removes a server and what `Retain` leaves behind. */
 export async function removeServer(name: string): Promise<void> {

@@ -243,8 +243,16 @@ describe("submission", () => {
   });
 
   test("a response of 100,000 bytes is refused, and harms no other connection", async () => {
+    const other = await SmtpClient.ready(pod.at(ports.submissions));
     await smtp.say("AUTH PLAIN");
-    expect([500, 501, 535]).toContain((await smtp.say(base64("x".repeat(75_000)))).code);
+    // what is over the limit counts as commands; after 20 of these Postfix closes, and where the
+    // client still sends, the reply may be lost with the connection
+    const refused = await smtp.say(base64("x".repeat(75_000))).catch(String);
+    if (typeof refused === "string") expect(refused).toMatch(/closed|ECONNRESET|EPIPE/);
+    else expect([500, 501, 535]).toContain(refused.code);
+    smtp.destroy();
+    smtp = other;
+    await stillLogsIn();
     smtp.destroy();
     smtp = await SmtpClient.ready(pod.at(ports.submissions));
     await stillLogsIn();
