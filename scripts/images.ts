@@ -154,7 +154,7 @@ export async function buildRelayImageFor(architecture: Architecture, progress: P
   const waiting = (pid: number) => progress.step(`waiting for another build of images (process ${pid})`);
   const build = async (draft: string) => {
     const context = await contextFor(architecture, draft);
-    progress.step(`image ${name}, under emulation`, 600);
+    progress.step(`image ${name}, under emulation`, 320);
     const archive = join(draft, "image.tar");
     await withEmulation(architecture, () => buildFrom(context, { target, name, archive, progress, architecture }));
     rmSync(context, { recursive: true });

@@ -53,6 +53,14 @@ async function expired(pod: RelayPod): Promise<number> {
   return (JSON.parse(said) as { messagesRemoved: number }).messagesRemoved;
 }
 
+/** "relay 61, dovecot 9": what each container has in memory, where this user may look. */
+async function memory(pod: RelayPod): Promise<string> {
+  const ofEach = Object.entries(await pod.memory());
+  if (ofEach.some(([, kilobytes]) => kilobytes === 0)) return "memory is seen by root alone";
+  const mebibytes = ofEach.map(([name, kilobytes]) => `${name} ${Math.round(kilobytes / 1024)}`);
+  return `memory in MiB: ${mebibytes.join(", ")}`;
+}
+
 /** Resolves when the relay serves another certificate than it did. */
 async function renewed(pod: RelayPod): Promise<void> {
   const pair = await makeSelfSigned(pod.domain, new Date());
@@ -105,6 +113,11 @@ async function story(starting: Promise<RelayPod>): Promise<void> {
     },
   );
   await step("another certificate is served, and nothing restarts", () => renewed(pod));
+  await step(
+    "the containers' memory is read",
+    () => memory(pod),
+    (told) => told,
+  );
   if (!process.stdout.isTTY) return;
   const own = await link(pod);
   console.log(`
