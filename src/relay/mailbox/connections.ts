@@ -15,7 +15,12 @@ export interface ConnectionsOptions {
    * with.
    */
   lifeMs: number;
-  patience: LmtpPatience;
+  patience: Patience;
+}
+
+export interface Patience extends LmtpPatience {
+  /** After Dovecot did not answer in time none is tried for so long: each would wait as long. */
+  pauseMs: number;
 }
 
 export class Connections {
@@ -24,6 +29,8 @@ export class Connections {
   readonly #waiting = new Set<() => void>();
   #running = 0;
   #closed = false;
+  /** By `performance.now()`. */
+  #pausedUntil = 0;
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
@@ -33,9 +40,10 @@ export class Connections {
    * The recipients whose copy is on the disk. Those of others may be, too, where Dovecot is slow.
    */
   async deliver(message: LmtpMessage): Promise<string[]> {
-    if (this.#closed || !(await this.#place())) return [];
+    if (this.#refuses || !(await this.#place())) return [];
     try {
-      return await this.#deliver(message);
+      // it may have waited for a place while another one found Dovecot silent
+      return this.#refuses ? [] : await this.#deliver(message);
     } finally {
       this.#running--;
       const [next] = this.#waiting;
@@ -60,8 +68,9 @@ export class Connections {
         return taken;
       } catch (thrown) {
         if (!(thrown instanceof LmtpLost)) throw thrown;
+        this.#note(thrown);
         // Dovecot has ended one that was kept: nothing of the message was sent
-        if (thrown.sent || !used) return [];
+        if (thrown.sent || thrown.silent || !used) return [];
       }
     }
   }
@@ -85,9 +94,18 @@ export class Connections {
       end = setTimeout(() => this.#idle.has(connection) && connection.close(), lifeMs);
       return connection;
     } catch (thrown) {
-      if (thrown instanceof LmtpLost) return undefined;
-      throw thrown;
+      if (!(thrown instanceof LmtpLost)) throw thrown;
+      this.#note(thrown);
+      return undefined;
     }
+  }
+
+  get #refuses(): boolean {
+    return this.#closed || performance.now() < this.#pausedUntil;
+  }
+
+  #note({ silent }: LmtpLost): void {
+    if (silent) this.#pausedUntil = performance.now() + this.#options.patience.pauseMs;
   }
 
   /** False where none was free in time. */

@@ -6,8 +6,7 @@
 import { accountExists } from "../accounts/store.ts";
 import { type Domains, localAddress, localRecipient } from "../domains.ts";
 import type { Metrics } from "../metrics.ts";
-import type { LmtpPatience } from "../wire/lmtp-client.ts";
-import { Connections } from "./connections.ts";
+import { Connections, type Patience } from "./connections.ts";
 import { Content } from "./content.ts";
 import type { Room } from "./room.ts";
 import { Turns } from "./turns.ts";
@@ -19,7 +18,7 @@ export interface MailboxDeliveryOptions {
   paths: { checked: string; unchecked: string };
   /** Whether so many bytes are surely within the quota of an account; then they are taken off. */
   room: Pick<Room, "take">;
-  patience?: LmtpPatience;
+  patience?: Patience;
 }
 
 /** More of them, and the sender would wait: Dovecot writes one copy after the other. */
@@ -32,7 +31,7 @@ const mostHeldBytes = 16 << 20;
 /** As many as Postfix delivers at the same time to mailboxes. */
 const connections = { most: 20, waitMs: 2_000, lifeMs: 5_000 };
 /** A mailbox that is locked has its mail queued, and its sender an answer. */
-const builtInPatience: LmtpPatience = { commandMs: 5_000, contentMs: 30_000 };
+const builtInPatience: Patience = { commandMs: 5_000, contentMs: 30_000, pauseMs: 30_000 };
 
 /**
  * A parameter of RCPT (RFC 3461 §4.1): the sender wants to be told of the delivery. Postfix does

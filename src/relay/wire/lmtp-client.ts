@@ -15,14 +15,17 @@ export interface LmtpMessage {
 
 /**
  * The connection has ended. `sent`: the content was on its way, so the message may have arrived.
+ * `silent`: the server did not answer in time.
  */
 export class LmtpLost extends Error {
   override readonly name = "LmtpLost";
   readonly sent: boolean;
+  readonly silent: boolean;
 
-  constructor(message: string, sent: boolean) {
+  constructor(message: string, how: { sent: boolean; silent: boolean }) {
     super(message);
-    this.sent = sent;
+    this.sent = how.sent;
+    this.silent = how.silent;
   }
 }
 
@@ -34,6 +37,7 @@ export interface LmtpPatience {
 }
 
 const maxLineBytes = 4096;
+const noAnswer = "no answer";
 
 export class LmtpConnection {
   readonly #socket: Socket;
@@ -49,7 +53,7 @@ export class LmtpConnection {
   private constructor(path: string, patience: LmtpPatience, onEnd: (connection: LmtpConnection) => void) {
     this.#patience = patience;
     this.#socket = connect({ path });
-    this.#socket.setTimeout(patience.commandMs, () => this.#end("no answer"));
+    this.#socket.setTimeout(patience.commandMs, () => this.#end(noAnswer));
     this.#socket.on("data", (chunk) => this.#take(chunk));
     this.#socket.on("error", (error) => this.#end(error.message));
     this.#socket.on("close", () => {
@@ -119,14 +123,15 @@ export class LmtpConnection {
     const reply = await this.#reply();
     if (reply.startsWith(code)) return;
     this.#end(reply);
-    throw new LmtpLost(reply, false);
+    throw new LmtpLost(reply, { sent: false, silent: false });
   }
 
   async #reply(): Promise<string> {
     for (;;) {
       const reply = this.#replies.shift();
       if (reply !== undefined) return reply;
-      if (this.#ended !== undefined) throw new LmtpLost(this.#ended, this.#sent);
+      const why = this.#ended;
+      if (why !== undefined) throw new LmtpLost(why, { sent: this.#sent, silent: why === noAnswer });
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

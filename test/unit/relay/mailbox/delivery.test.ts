@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Patience } from "../../../../src/relay/mailbox/connections.ts";
 import { MailboxDelivery } from "../../../../src/relay/mailbox/delivery.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
 import { friendly, hangUp, LmtpServer, type Says } from "../../../helpers/lmtp-server.ts";
@@ -26,7 +27,7 @@ let server: LmtpServer;
 let delivery: MailboxDelivery;
 let metrics: Metrics;
 
-async function serve(says?: Says, patience?: { commandMs: number; contentMs: number }) {
+async function serve(says?: Says, patience?: Patience) {
   server = await LmtpServer.listen(path, says);
   metrics = new Metrics();
   const paths = { checked: path, unchecked: uncheckedPath };
@@ -133,12 +134,29 @@ test("a server that is away leaves all to the queue", async () => {
 });
 
 test("a server that does not answer to commands, or to the content, is waited for so long and no longer", async () => {
-  const patience = { commandMs: 50, contentMs: 100 };
+  const patience = { commandMs: 50, contentMs: 100, pauseMs: 0 };
   for (const silent of ["RCPT", "END"]) {
     await instead((line) => (line.startsWith(silent) ? undefined : friendly(line)), patience);
     expect(await deliver()).toEqual([]);
     await until("the connection to be closed", () => server.connections.every(({ closed }) => closed));
   }
+});
+
+test("after a server did not answer the others go to the queue at once, until it is tried again", async () => {
+  let answers = true;
+  await instead((line) => (answers || !line.startsWith("MAIL") ? friendly(line) : undefined), {
+    commandMs: 50,
+    contentMs: 100,
+    pauseMs: 300,
+  });
+  expect(await deliver()).toEqual([alice]);
+  answers = false;
+  expect(await deliver()).toEqual([]);
+  const { length } = server.said;
+  expect([await deliver([alice]), await deliver([bob])]).toEqual([[], []]);
+  expect(server.said).toHaveLength(length);
+  answers = true;
+  await until("a delivery", async () => (await deliver()).length === 1);
 });
 
 test("a connection that the server has closed meanwhile is replaced", async () => {
