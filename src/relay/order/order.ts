@@ -20,7 +20,7 @@ export interface DeliveryOrderOptions {
    * deliveries.
    */
   isReported(recipient: string): boolean;
-  /** A delivery has ended, in time or not. */
+  /** A delivery has ended, in time or not; or it took as long and is not waited for any more. */
   onEnded?(tookMs: number): void;
   /** A delivery took longer than the patience. */
   onLate(): void;
@@ -115,6 +115,7 @@ export class DeliveryOrder {
       const delivery = this.#deliveries.get(pair);
       if (!delivery) continue;
       this.#late.set(pair, this.#options.now() + lateMs);
+      this.#options.onEnded?.(this.#options.now() - delivery.since);
       delivery.end();
     }
   }

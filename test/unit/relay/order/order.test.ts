@@ -69,6 +69,14 @@ test("how long each delivery took is told once, and nothing of what was not begu
   expect(took).toEqual([20, 50]);
 });
 
+test("one that is not waited for any more took as long as it was waited for", async () => {
+  await order.turn(mail(alice, bob));
+  const second = order.turn(mail(alice, bob));
+  await vi.advanceTimersByTimeAsync(3000);
+  await second;
+  expect(took).toEqual([3000]);
+});
+
 test("of several recipients, each has its own order", async () => {
   await order.turn(mail(alice, bob, carol));
   order.ended(mail(alice, carol));
