@@ -31,7 +31,18 @@ const inTurns = inCluster(["crd", "doctor", "fleet", "helm", "operator", "rollba
  * alone for as long. `npm test` prints how long each took.
  */
 const longest = [
-  ...["public", "operator", "probe", "pages", "fleet", "cert-manager", "conversation", "joining", "limits"],
+  ...[
+    "public",
+    "operator",
+    "probe",
+    "alerts-fire",
+    "pages",
+    "fleet",
+    "cert-manager",
+    "conversation",
+    "joining",
+    "limits",
+  ],
   ...["operator-stories", "login-flood", "sasl", "rollback", "plan", "fleet-rollout"],
 ].map((name) => `${name}.test.ts`);
 

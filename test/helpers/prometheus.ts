@@ -57,11 +57,16 @@ export class Prometheus {
    * Scrapes every few seconds, which is also how long an answer may take. `rules`: as a file of
    * rules has them. Resolves when it answers.
    */
-  static async start(options: { targets: readonly Target[]; rules: object }): Promise<Prometheus> {
+  static async start(options: {
+    targets: readonly Target[];
+    rules: object;
+    scrapeSeconds?: number;
+  }): Promise<Prometheus> {
     const folder = mkdtempSync(join(tmpdir(), "prometheus-"));
     const port = await freePort();
+    const every = `${options.scrapeSeconds ?? 5}s`;
     const config = {
-      global: { scrape_interval: "5s", scrape_timeout: "5s", evaluation_interval: "1s" },
+      global: { scrape_interval: every, scrape_timeout: every, evaluation_interval: "1s" },
       rule_files: ["rules.yaml"],
       scrape_configs: options.targets.map(({ job, address, labels = {} }) => ({
         job_name: job,
@@ -102,11 +107,13 @@ export class Prometheus {
     return data.result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }));
   }
 
-  /** Alerts whose expression is true now, whether for long enough or not. */
-  async alerts(): Promise<{ name: string; labels: Record<string, string> }[]> {
+  /** Names of the alerts that fire now. */
+  async firing(): Promise<string[]> {
     const answer = await fetch(`${this.#url}/api/v1/alerts`);
-    const { data } = (await answer.json()) as { data: { alerts: { labels: Record<string, string> }[] } };
-    return data.alerts.map(({ labels }) => ({ name: labels.alertname ?? "", labels }));
+    const { data } = (await answer.json()) as {
+      data: { alerts: { state: string; labels: Record<string, string> }[] };
+    };
+    return data.alerts.filter(({ state }) => state === "firing").map(({ labels }) => labels.alertname ?? "");
   }
 
   async stop(): Promise<void> {

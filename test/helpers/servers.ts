@@ -154,8 +154,7 @@ export const zoneText = (server: WrittenServer): string =>
     .join("\n");
 
 /** Publishes the names of a ready server in the lab's DNS. */
-export const publishNames = (server: WrittenServer): Promise<void> =>
-  publishZone(server.spec.domain, zoneText(server));
+export const publishNames = (server: WrittenServer): Promise<void> => publishZone(server.spec.domain, zoneText(server));
 
 /** Removes a server and what `Retain` leaves behind. */
 export async function removeServer(name: string): Promise<void> {

@@ -8,10 +8,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
 import { turnSecretFile } from "../../src/pod/turn.ts";
 import { DeltaChatClient } from "../helpers/delta-chat.ts";
-import { ImapClient } from "../helpers/imap-client.ts";
 import { LineSocket } from "../helpers/line-socket.ts";
 import { randomName } from "../helpers/messages.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
+import { serverMetadata, turnCredential } from "../helpers/server-metadata.ts";
 import { type Allocation, allocation } from "../helpers/turn-allocation.ts";
 import { turnClient } from "../helpers/turn-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
@@ -19,7 +19,6 @@ import { publishZone } from "../lab/names.ts";
 import { addresses } from "../lab/place.ts";
 
 const domain = "_calls.test";
-const entries = "/shared/vendor/deltachat";
 const iroh = "https://iroh.example.org";
 
 let pod: RelayPod;
@@ -29,20 +28,9 @@ beforeAll(async () => {
 });
 afterAll(() => pod?.remove());
 
-/** What the server says of itself under this name, as clients ask for it. */
-async function metadata(name: string, user = newUser()): Promise<string> {
-  const imap = await ImapClient.ready(pod.at(ports.imaps), user, "correct horse");
-  const { untagged } = await imap.say(`GETMETADATA "" ${entries}/${name}`);
-  await imap.logout();
-  return /"([^"]*)"\)?$/.exec(untagged.join())?.[1] ?? /\}\r\n(.*)\)$/s.exec(untagged.join())?.[1] ?? untagged.join();
-}
-
 const newUser = () => `${randomName(9)}@${domain}`;
-
-async function credential(user?: string) {
-  const [host, port, username = "", ...rest] = (await metadata("turn", user)).split(":");
-  return { host, port, username, password: rest.join(":") };
-}
+const metadata = (name: string, user = newUser()) => serverMetadata(pod, user, name);
+const credential = (user = newUser()) => turnCredential(pod, user);
 
 test("an account has one credential, whenever it asks; another account another", async () => {
   const [one, other] = [newUser(), newUser()];
