@@ -355,6 +355,7 @@ describe("a certificate that the user gives", () => {
     expect(await smtp.send({ from: address, to: [address], data })).toMatchObject({ code: 250 });
     await smtp.quit();
     while (!(await idle.next()).includes("EXISTS"));
+    await idle.done();
     await client.logout();
   });
 });
