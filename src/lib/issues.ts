@@ -10,13 +10,17 @@ interface Issues {
   issues: readonly Issue[];
 }
 
+/** Zod's words for a field that is not there. */
+const absent = /^Invalid input: expected .+, received undefined$/;
+
 /**
  * "spec.accounts.sendBurst: must be at least 1"; the rule alone where the value as a whole is
  * wrong.
  */
 function issueText({ path, message }: Issue, root: readonly string[] = []): string {
   const place = [...root, ...path].map(String).join(".");
-  return place === "" ? message : `${place}: ${message}`;
+  const says = absent.test(message) ? "is missing" : message;
+  return place === "" ? says : `${place}: ${says}`;
 }
 
 /** All of them, in one line. */

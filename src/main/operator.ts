@@ -22,12 +22,18 @@ import { releaseWithNamespace } from "../operator/server/retire.ts";
 import { makeWorld } from "../operator/server/world.ts";
 import { addServerMetrics } from "../operator/server-metrics.ts";
 
-const config = readConfig(process.env);
+/** Ends with one line that says why: who reads it can do without our stack. */
+function refuse(thrown: unknown): never {
+  pino({ name: "operator" }).fatal(messageOf(thrown));
+  process.exit(1);
+}
+
+const config = await Promise.try(() => readConfig(process.env)).catch(refuse);
 const log = pino({ name: "operator", level: config.logLevel });
 const stopping = new AbortController();
 for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopping.abort(new Error(name)));
 
-const credentials = await defaultCredentials(process.env);
+const credentials = await defaultCredentials(process.env).catch(refuse);
 const ownNamespace = config.podNamespace ?? credentials.namespace ?? "default";
 const scopes = scopesOf(config.watchNamespaces, ownNamespace);
 const metrics = new Metrics(operatorHelp);

@@ -47,6 +47,12 @@ test.each(entryPoints)("%s starts as far as its settings", async (file) => {
   expect(text).not.toMatch(/ERR_MODULE_NOT_FOUND|ERR_UNSUPPORTED|SyntaxError|does not provide an export/);
 });
 
-test("the operator names the setting that is missing", async () => {
-  expect((await started("operator.ts")).text).toMatch(/RELAY_IMAGE/);
+test("the operator names the setting that is missing, in one line of its log", async () => {
+  const { code, text } = await started("operator.ts");
+  expect(JSON.parse(text)).toMatchObject({
+    level: 60,
+    name: "operator",
+    msg: expect.stringMatching(/^environment: RELAY_IMAGE: is missing$/) as string,
+  });
+  expect(code).toBe(1);
 });

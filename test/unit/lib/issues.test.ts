@@ -15,3 +15,8 @@ test("names the place and the rule of each", () => {
 test("of a value that is wrong as a whole only the rule is told", () => {
   expect(firstIssue(z.string("no text").safeParse(1).error ?? { issues: [] })).toBe("no text");
 });
+
+test("what is not there is missing, whatever it should be", () => {
+  const of = z.object({ a: z.string(), b: z.number() }).safeParse({ b: 1 }).error ?? { issues: [] };
+  expect(issueTexts(of)).toBe("a: is missing");
+});
