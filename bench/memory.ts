@@ -81,7 +81,7 @@ async function withClients(before: Memory) {
   const began = performance.now();
   const rest = await holders.come(all.slice(awakeClients), 2 * connections);
   const cameInSeconds = (performance.now() - began) / 1000;
-  say(`they came in ${cameInSeconds.toFixed(0)} s; ${first.failed + rest.failed} attempts failed`);
+  say(`they came in ${cameInSeconds.toFixed(0)} s; failed attempts: ${reasons(first.failed)}, ${reasons(rest.failed)}`);
   await allAsleep(pod, signal);
   const asleep = await memoryOf(pod);
   show("clients asleep", asleep, { before, count: clients });
@@ -109,7 +109,7 @@ async function stormOf(logins: Parameters<Holders["come"]>[0]) {
   printTable([
     [`${storm} at once: half are served after`, `${(quantile(served, 0.5) / 1000).toFixed(1)} s`],
     ["all are served after", `${lastServed.toFixed(1)} s`],
-    ["attempts that failed", String(failed)],
+    ["attempts that failed", reasons(failed)],
     ["highest memory (PSS)", `${peakMib.toFixed(0)} MiB`],
     [`${calmSeconds} s later`, `${total(calm).toFixed(0)} MiB`],
     ["CPU", cpuSeconds.map(([name, used]) => `${name} ${Number(used).toFixed(1)} s`).join(", ")],
@@ -128,6 +128,13 @@ async function highest(until: AbortSignal): Promise<number> {
     await pause(1000, until).catch(() => undefined);
   }
   return most;
+}
+
+/** "20 (5 timeout, 15 reset)". */
+function reasons(failed: Readonly<Record<string, number>>): string {
+  const all = Object.entries(failed).toSorted(([, one], [, other]) => other - one);
+  const sum = all.reduce((sum, [, count]) => sum + count, 0);
+  return sum === 0 ? "none" : `${sum} (${all.map(([why, count]) => `${count} ${why}`).join(", ")})`;
 }
 
 /** All that lingers has ended. */

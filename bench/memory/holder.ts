@@ -14,18 +14,19 @@ const patienceMs = 300_000;
 const clients: ImapClient[] = [];
 let next = 0;
 
-/** Until it is served: a core tries again, too. Gives how long it took, and how often it failed. */
-async function come({ user, password }: Login) {
+/** Until it is served: a core tries again, too, if not at once. Gives how long it took. */
+async function come({ user, password }: Login, onFailure: (why: string) => void): Promise<number> {
   const began = performance.now();
   const localAddress = addresses[next++ % addresses.length] ?? "";
   const address = { host, port: ports.imaps, localAddress };
-  for (let failed = 0; ; failed++) {
+  for (;;) {
     try {
       const client = await ImapClient.likeDeltaChat(address, user, password, randomName(64));
       await client.idle();
       clients.push(client);
-      return { ms: performance.now() - began, failed };
+      return performance.now() - began;
     } catch (thrown) {
+      onFailure(thrown instanceof Error ? thrown.message : String(thrown));
       if (performance.now() - began > patienceMs) throw thrown;
     }
   }
@@ -34,16 +35,17 @@ async function come({ user, password }: Login) {
 async function work(call: HolderCall): Promise<HolderReply> {
   if (call.work === "leave") {
     for (const client of clients.splice(0)) client.destroy();
-    return { served: [], failed: 0 };
+    return { served: [], failed: {} };
   }
   const served: number[] = [];
-  let failures = 0;
+  const failed: Record<string, number> = {};
+  const onFailure = (why: string) => {
+    failed[why] = (failed[why] ?? 0) + 1;
+  };
   await inTurns(call.logins, call.atOnce, async (login) => {
-    const { ms, failed } = await come(login);
-    served.push(ms);
-    failures += failed;
+    served.push(await come(login, onFailure));
   });
-  return { served, failed: failures };
+  return { served, failed };
 }
 
 process.on("message", (call: HolderCall) => {

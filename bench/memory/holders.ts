@@ -5,8 +5,15 @@ import { join } from "node:path";
 import type { Login } from "../mail/sender.ts";
 
 export type HolderCall = { work: "come"; logins: readonly Login[]; atOnce: number } | { work: "leave" };
-/** `served`: milliseconds of each client from its start to its IDLE. */
-export type HolderReply = { served: number[]; failed: number } | { error: string };
+/**
+ * `served`: milliseconds of each client from its start to its IDLE. `failed`: attempts, by what was
+ * wrong.
+ */
+export interface Come {
+  served: number[];
+  failed: Record<string, number>;
+}
+export type HolderReply = Come | { error: string };
 
 const most = 4;
 
@@ -22,16 +29,16 @@ export class Holders {
   }
 
   /** They log in, so many at once, and stay in IDLE. */
-  async come(logins: readonly Login[], atOnce: number): Promise<{ served: number[]; failed: number }> {
+  async come(logins: readonly Login[], atOnce: number): Promise<Come> {
     const replies = await this.#all((at) => ({
       work: "come",
       logins: logins.filter((_, nth) => nth % most === at),
       atOnce: Math.ceil(atOnce / most),
     }));
-    return {
-      served: replies.flatMap(({ served }) => served),
-      failed: replies.reduce((sum, { failed }) => sum + failed, 0),
-    };
+    const failed: Record<string, number> = {};
+    for (const [why, count] of replies.flatMap((reply) => Object.entries(reply.failed)))
+      failed[why] = (failed[why] ?? 0) + count;
+    return { served: replies.flatMap(({ served }) => served), failed };
   }
 
   /** All close their connections, without a word. */
