@@ -13,8 +13,9 @@ test("two people join a relay and write to each other, and its containers are re
   const { code, stdout, stderr } = await tryRun([process.execPath, "scripts/plain-story.ts", image]);
   expect(stderr).toBe("");
   expect(code).toBe(0);
-  expect(stdout.match(/^ {2}✓ /gm)).toHaveLength(6);
+  expect(stdout.match(/^ {2}✓ /gm)).toHaveLength(7);
   expect(stdout).toMatch(/clear text is refused: 523 /);
+  expect(stdout).toMatch(/memory in MiB: relay \d+, dovecot \d+, postfix \d+, web \d+|memory is seen by root alone/);
   const host = /serve (\S+)/.exec(stdout)?.[1];
   const left = (await relays()).filter((name) => name.endsWith("-sandbox") && !before.includes(name));
   const network = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
