@@ -255,6 +255,8 @@ ${loginService(plan, "")}  inet_listener imap {
   }
 }
 service imap {
+  # a crowd of sessions leaves time to those that all of them wait for: imap-hibernate has ten seconds to take one
+  executable = /usr/bin/nice -n 15 /usr/lib/dovecot/imap
   user = ${vmail.name}
   # one process after the other serves many users: a login costs a quarter
   restart_request_count = 1000
