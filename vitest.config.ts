@@ -81,7 +81,7 @@ export default defineConfig({
       part("services", { name: "services", files: { exclude: alone }, workers: 5, turn: 1 }),
       part("services", { name: "services, alone", files: { include: alone }, workers: 2, turn: 2 }),
       // each has servers of its own
-      part("cluster", { name: "cluster", files: { exclude: [...onWholeCluster, ...inTurns] }, workers: 2, turn: 3 }),
+      part("cluster", { name: "cluster", files: { exclude: [...onWholeCluster, ...inTurns] }, workers: 3, turn: 3 }),
       part("cluster", { name: "cluster, in turns", files: { include: inTurns }, workers: 1, turn: 4 }),
       part("cluster", { name: "cluster, alone", files: { include: onWholeCluster }, workers: 1, turn: 5 }),
     ],

@@ -109,7 +109,7 @@ test("from each relay a message arrives at the first, as before", async () => {
   for (const [nth, client] of others.entries()) {
     const text = `after the update, from ${nth}`;
     await client.say(chats[nth] ?? 0, text);
-    await first?.has(text);
+    await first?.has(text, client);
   }
 });
 

@@ -144,20 +144,20 @@ export class DeltaChatClient {
   }
 
   /**
-   * Waits until it has this text, looking for the relay anew now and then: after a failed attempt a
-   * core rests for half a minute.
+   * Waits until it has this text. It and who has sent it look for their relays again now and then:
+   * after a failed attempt a core rests for half a minute and more.
    */
-  async has(text: string, patience: number = patienceMs.pod): Promise<void> {
+  async has(text: string, from?: DeltaChatClient): Promise<void> {
     let lookedAt = performance.now();
     const found = async () => {
       if ((await this.count(text)) > 0) return true;
       if (performance.now() - lookedAt > 1_000) {
         lookedAt = performance.now();
-        await this.rpc.maybeNetwork();
+        for (const each of [this, from]) await each?.rpc.maybeNetwork();
       }
       return false;
     };
-    await until(`${this.name} to have "${text}"`, found, { patienceMs: patience, everyMs: 50 }).catch((cause) => {
+    await until(`${this.name} to have "${text}"`, found, { patienceMs: patienceMs.pod, everyMs: 50 }).catch((cause) => {
       throw new Error(`${String(cause)}\n${this.complaints()}`, { cause });
     });
   }
