@@ -1,6 +1,6 @@
 /**
- * A relay is backed up into a real S3 server, deleted with its volume and its keys, and restored:
- * two Delta Chat cores go on, and nobody tells them.
+ * A relay is backed up into a real S3 server, by TLS with an authority of its own; deleted with its
+ * volume and its keys, and restored: two Delta Chat cores go on, and nobody tells them.
  */
 import { createWriteStream } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -41,6 +41,7 @@ if (missing !== undefined) console.warn(`skipped: ${missing}`);
 describe.skipIf(missing !== undefined)("a relay and its backup", () => {
   const [name, domain] = ["kept", "_kept.test"];
   const secrets = { store: "kept-s3", key: "kept-age" };
+  const authority = "kept-authority";
   let s3: S3Server;
   let folder: string;
   let spec: Record<string, unknown>;
@@ -84,13 +85,16 @@ describe.skipIf(missing !== undefined)("a relay and its backup", () => {
   beforeAll(async () => {
     await operatorIsInstalled();
     folder = await mkdtemp(join(tmpdir(), "chatmail-kept-"));
-    s3 = await startS3Server(addresses.gateway);
+    s3 = await startS3Server(addresses.gateway, { tls: true });
     const identity = await generateIdentity();
     await writeFile(join(folder, "age.key"), `${identity}\n`, { mode: 0o600 });
     const { endpoint, bucket, accessKeyId, secretAccessKey } = s3.options;
     await secret(secrets.store, { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey });
     await secret(secrets.key, { identity });
-    const to = { endpoint, bucket, credentialsSecretName: secrets.store };
+    const data = { "ca.crt": s3.authority };
+    await apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: authority, namespace }, data });
+    const caBundle = { configMapName: authority };
+    const to = { endpoint, bucket, credentialsSecretName: secrets.store, caBundle };
     restore = { s3: to, ageIdentitySecretName: secrets.key };
     const backup = {
       contents: "All",
@@ -115,6 +119,7 @@ describe.skipIf(missing !== undefined)("a relay and its backup", () => {
     await Promise.all([ada?.stop(), ben?.stop()]);
     await removeServer(name);
     await inNamespace("delete", "secret", ...Object.values(secrets), "--ignore-not-found");
+    await inNamespace("delete", "configmap", authority, "--ignore-not-found");
     await removeZone(domain);
     await s3?.stop();
     if (folder) await rm(folder, { recursive: true });
@@ -143,7 +148,7 @@ describe.skipIf(missing !== undefined)("a relay and its backup", () => {
     for (const what of [`pvc/${name}-data`, `secret/${name}-dkim`])
       expect(await objectIn(namespace, what)).toBe(undefined);
     const file = join(folder, backupName);
-    const stored = s3Destination({ ...s3.options, prefix: `${domain}/` });
+    const stored = s3Destination({ ...s3.options, authority: s3.authority, prefix: `${domain}/` });
     await pipeline(Readable.fromWeb((await stored.read(backupName)) as never), createWriteStream(file));
     await plugin("restore", name, file, "--identity", join(folder, "age.key"));
     await apply(serverObject(name, { ...spec, bootstrap: { restore } }));

@@ -1,5 +1,6 @@
 /** A certificate authority that nobody trusts, and one certificate of it. */
 import { webcrypto } from "node:crypto";
+import { isIP } from "node:net";
 import type { KeyPair } from "../../src/certificates/self-signed.ts";
 
 export interface OwnAuthority {
@@ -12,6 +13,7 @@ export interface OwnAuthority {
   serverKey: Buffer;
 }
 
+/** `domain`: a name or an address. */
 export async function makeOwnAuthority(domain: string): Promise<OwnAuthority> {
   await import("reflect-metadata"); // @peculiar/x509 wants it to be there first
   const x509 = await import("@peculiar/x509");
@@ -37,7 +39,7 @@ export async function makeOwnAuthority(domain: string): Promise<OwnAuthority> {
     publicKey: below.publicKey as never,
     signingKey: above.privateKey as never,
     signingAlgorithm,
-    extensions: [new x509.SubjectAlternativeNameExtension([{ type: "dns", value: domain }])],
+    extensions: [new x509.SubjectAlternativeNameExtension([{ type: isIP(domain) ? "ip" : "dns", value: domain }])],
   });
   const exported = async (format: "pkcs8" | "spki", key: webcrypto.CryptoKey) =>
     Buffer.from(await webcrypto.subtle.exportKey(format, key));

@@ -32,13 +32,13 @@ export interface S3Server {
   stop: () => Promise<void>;
 }
 
-/** `tls`: by https://localhost, with an authority of its own. */
+/** `tls`: by HTTPS, with an authority of its own. */
 export async function startS3Server(address = "127.0.0.1", { tls = false } = {}): Promise<S3Server> {
   const program = await buildS3Server(terminalProgress());
   const folder = mkdtempSync(join(tmpdir(), "chatmail-s3-"));
   const port = await freePort(address);
-  const endpoint = tls ? `https://localhost:${port}` : `http://${address}:${port}`;
-  const own = tls ? await makeOwnAuthority("localhost") : undefined;
+  const endpoint = `${tls ? "https" : "http"}://${address}:${port}`;
+  const own = tls ? await makeOwnAuthority(address) : undefined;
   const authority = own && new X509Certificate(own.authority).toString();
   const files = { "--cert": join(folder, "cert.pem"), "--key": join(folder, "key.pem") };
   if (own) {
