@@ -89,9 +89,7 @@ export class DeliveryOrder {
       const pair = pairOf(sender, recipient);
       this.#late.delete(pair);
       const delivery = this.#deliveries.get(pair);
-      if (!delivery) continue;
-      this.#options.onEnded?.(this.#options.now() - delivery.since);
-      delivery.end();
+      if (delivery) this.#end(delivery);
     }
   }
 
@@ -115,9 +113,13 @@ export class DeliveryOrder {
       const delivery = this.#deliveries.get(pair);
       if (!delivery) continue;
       this.#late.set(pair, this.#options.now() + lateMs);
-      this.#options.onEnded?.(this.#options.now() - delivery.since);
-      delivery.end();
+      this.#end(delivery);
     }
+  }
+
+  #end(delivery: Delivery): void {
+    this.#options.onEnded?.(this.#options.now() - delivery.since);
+    delivery.end();
   }
 
   #begin(pairs: readonly string[]): void {
