@@ -81,7 +81,7 @@ async function withClients(before: Memory) {
   const began = performance.now();
   const rest = await holders.come(all.slice(awakeClients), 2 * connections);
   const cameInSeconds = (performance.now() - began) / 1000;
-  say(`they came in ${cameInSeconds.toFixed(0)} s; failed attempts: ${reasons(first.failed)}, ${reasons(rest.failed)}`);
+  say(`they came in ${cameInSeconds.toFixed(0)} s; failed attempts: ${reasons([...first.failed, ...rest.failed])}`);
   await allAsleep(pod, signal);
   const asleep = await memoryOf(pod);
   show("clients asleep", asleep, { before, count: clients });
@@ -116,7 +116,15 @@ async function stormOf(logins: Parameters<Holders["come"]>[0]) {
   ]);
   const halfServed = quantile(served, 0.5) / 1000;
   return {
-    storm: { clients: storm, halfServed, lastServed, failed, peakMib, calm, cpu: Object.fromEntries(cpuSeconds) },
+    storm: {
+      clients: storm,
+      halfServed,
+      lastServed,
+      failed: failed.length,
+      peakMib,
+      calm,
+      cpu: Object.fromEntries(cpuSeconds),
+    },
   };
 }
 
@@ -130,11 +138,12 @@ async function highest(until: AbortSignal): Promise<number> {
   return most;
 }
 
-/** "20 (5 timeout, 15 reset)". */
-function reasons(failed: Readonly<Record<string, number>>): string {
-  const all = Object.entries(failed).toSorted(([, one], [, other]) => other - one);
-  const sum = all.reduce((sum, [, count]) => sum + count, 0);
-  return sum === 0 ? "none" : `${sum} (${all.map(([why, count]) => `${count} ${why}`).join(", ")})`;
+/** "20 (15 reset, 5 timeout)". */
+function reasons(failed: readonly string[]): string {
+  const all = [...Map.groupBy(failed, (why) => why)].toSorted(([, one], [, other]) => other.length - one.length);
+  return failed.length === 0
+    ? "none"
+    : `${failed.length} (${all.map(([why, { length }]) => `${length} ${why}`).join(", ")})`;
 }
 
 /** All that lingers has ended. */

@@ -2,6 +2,7 @@
  * A process that holds clients which do what Delta Chat core does, each in IDLE. Told by messages;
  * ends with its parent. What it needs itself is not the pod's memory.
  */
+import { messageOf } from "../../src/lib/text.ts";
 import { ports } from "../../src/mail/ports.ts";
 import { ImapClient } from "../../test/helpers/imap-client.ts";
 import { randomName } from "../../test/helpers/messages.ts";
@@ -14,8 +15,11 @@ const patienceMs = 300_000;
 const clients: ImapClient[] = [];
 let next = 0;
 
-/** Until it is served: a core tries again, too, if not at once. Gives how long it took. */
-async function come({ user, password }: Login, onFailure: (why: string) => void): Promise<number> {
+/**
+ * Until it is served: a core tries again, too, if not at once. Gives how long it took; why attempts
+ * failed is added.
+ */
+async function come({ user, password }: Login, failed: string[]): Promise<number> {
   const began = performance.now();
   const localAddress = addresses[next++ % addresses.length] ?? "";
   const address = { host, port: ports.imaps, localAddress };
@@ -26,7 +30,7 @@ async function come({ user, password }: Login, onFailure: (why: string) => void)
       clients.push(client);
       return performance.now() - began;
     } catch (thrown) {
-      onFailure(thrown instanceof Error ? thrown.message : String(thrown));
+      failed.push(messageOf(thrown));
       if (performance.now() - began > patienceMs) throw thrown;
     }
   }
@@ -35,15 +39,12 @@ async function come({ user, password }: Login, onFailure: (why: string) => void)
 async function work(call: HolderCall): Promise<HolderReply> {
   if (call.work === "leave") {
     for (const client of clients.splice(0)) client.destroy();
-    return { served: [], failed: {} };
+    return { served: [], failed: [] };
   }
   const served: number[] = [];
-  const failed: Record<string, number> = {};
-  const onFailure = (why: string) => {
-    failed[why] = (failed[why] ?? 0) + 1;
-  };
+  const failed: string[] = [];
   await inTurns(call.logins, call.atOnce, async (login) => {
-    served.push(await come(login, onFailure));
+    served.push(await come(login, failed));
   });
   return { served, failed };
 }

@@ -6,12 +6,12 @@ import type { Login } from "../mail/sender.ts";
 
 export type HolderCall = { work: "come"; logins: readonly Login[]; atOnce: number } | { work: "leave" };
 /**
- * `served`: milliseconds of each client from its start to its IDLE. `failed`: attempts, by what was
- * wrong.
+ * `served`: milliseconds of each client from its start to its IDLE. `failed`: why, of each attempt
+ * that did.
  */
 export interface Come {
   served: number[];
-  failed: Record<string, number>;
+  failed: string[];
 }
 export type HolderReply = Come | { error: string };
 
@@ -35,10 +35,10 @@ export class Holders {
       logins: logins.filter((_, nth) => nth % most === at),
       atOnce: Math.ceil(atOnce / most),
     }));
-    const failed: Record<string, number> = {};
-    for (const [why, count] of replies.flatMap((reply) => Object.entries(reply.failed)))
-      failed[why] = (failed[why] ?? 0) + count;
-    return { served: replies.flatMap(({ served }) => served), failed };
+    return {
+      served: replies.flatMap(({ served }) => served),
+      failed: replies.flatMap(({ failed }) => failed),
+    };
   }
 
   /** All close their connections, without a word. */
