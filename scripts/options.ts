@@ -39,10 +39,8 @@ export function numberOf(
   const { above = 0, whole = false } = rule;
   const value = text.trim() === "" ? Number.NaN : Number(text);
   if (Number.isFinite(value) && value > above && (!whole || Number.isInteger(value))) return value;
-  return refuse(
-    `${option} must be a ${whole ? "whole " : ""}number above ${above}, and is ${JSON.stringify(text)}`,
-    usage,
-  );
+  const wanted = whole ? `whole number, ${above + 1} or more` : `number above ${above}`;
+  return refuse(`${option} must be a ${wanted}, and is ${JSON.stringify(text)}`, usage);
 }
 
 export function refuse(why: string, usage: string): never {
