@@ -14,9 +14,7 @@ import { certificateNames } from "../../src/certificates/self-signed.ts";
 import type { CronJob } from "../../src/kube/kinds.ts";
 import { Metrics } from "../../src/lib/metrics.ts";
 import { ports } from "../../src/mail/ports.ts";
-import { serveHealth } from "../../src/operator/health.ts";
 import { operatorHelp } from "../../src/operator/metrics.ts";
-import { addServerMetrics } from "../../src/operator/server-metrics.ts";
 import { DomainNames } from "../../src/operator/tasks/dns.ts";
 import { rsaKey } from "../../src/pod/dkim.ts";
 import { folders, planFile } from "../../src/pod/layout.ts";
@@ -28,6 +26,7 @@ import { freePort } from "../helpers/free-port.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { base64, namespace, OperatorCluster, pathOf, type RunningOperator } from "../helpers/operator-cluster.ts";
+import { serveOperatorMetrics } from "../helpers/operator-metrics.ts";
 import { Prometheus, prometheusIsMissing } from "../helpers/prometheus.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { turnCredential } from "../helpers/server-metadata.ts";
@@ -94,7 +93,7 @@ describe.skipIf(missing !== undefined)("alerts", () => {
       url: proxy.url,
       worldOf: (made) => ({ ...made, names: new DomainNames({ resolvers: [nameServer], now: () => new Date() }) }),
     });
-    health = await served(metrics, operator, 0);
+    health = await serveOperatorMetrics(metrics, operator, { leads: () => leads });
     await cluster.make(chatmailFleet.plural, {
       apiVersion,
       kind: chatmailFleet.kind,
@@ -140,18 +139,6 @@ describe.skipIf(missing !== undefined)("alerts", () => {
     await proxy?.close();
     await cluster?.close();
   });
-
-  /** What the operator serves on its health port. */
-  async function served(metrics: Metrics, { world }: RunningOperator, port: number): Promise<Server> {
-    metrics.gauge("chatmail_operator_info", () => [{ labels: { version: "0.0.0" }, value: 1 }]);
-    addServerMetrics(metrics, {
-      servers: () => world.stores.servers.all(),
-      fleets: () => world.fleets.store.all(),
-      leads: () => leads,
-      name: "chatmail-operator",
-    });
-    return serveHealth(port, { ready: () => true, metrics: () => metrics.text() });
-  }
 
   const podIsAt = (ip: string) => cluster.setStatus("pods", `${name}-0`, { podIP: ip, podIPs: [{ ip }] });
   let looks = 0;
@@ -324,7 +311,7 @@ describe.skipIf(missing !== undefined)("alerts", () => {
       const metrics = new Metrics(operatorHelp);
       const blind = cluster.startOperator({ metrics, url: refusing.url, leaseName: "blind" });
       closing.unshift(() => blind.stop());
-      const its = await served(metrics, blind, blindPort);
+      const its = await serveOperatorMetrics(metrics, blind, { port: blindPort, leads: () => leads });
       return async () => {
         its.closeAllConnections();
         await new Promise((closed) => its.close(closed));

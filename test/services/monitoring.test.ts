@@ -11,13 +11,12 @@ import { chatmailServer } from "../../src/api/names.ts";
 import { Metrics } from "../../src/lib/metrics.ts";
 import { addProcessMetrics } from "../../src/lib/process-metrics.ts";
 import { ports } from "../../src/mail/ports.ts";
-import { serveHealth } from "../../src/operator/health.ts";
 import { operatorHelp } from "../../src/operator/metrics.ts";
-import { addServerMetrics } from "../../src/operator/server-metrics.ts";
 import { password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
 import { namespace, OperatorCluster, type RunningOperator } from "../helpers/operator-cluster.ts";
+import { serveOperatorMetrics } from "../helpers/operator-metrics.ts";
 import { Prometheus, prometheusIsMissing, promtool } from "../helpers/prometheus.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
@@ -41,16 +40,8 @@ describe.skipIf(prometheusIsMissing() !== undefined)("monitoring", () => {
       OperatorCluster.open(),
     ]);
     operator = cluster.startOperator({ metrics });
-    const { world } = operator;
     addProcessMetrics(metrics);
-    metrics.gauge("chatmail_operator_info", () => [{ labels: { version: "0.0.0" }, value: 1 }]);
-    addServerMetrics(metrics, {
-      servers: () => world.stores.servers.all(),
-      fleets: () => world.fleets.store.all(),
-      leads: () => true,
-      name: "chatmail-operator",
-    });
-    health = await serveHealth(0, { ready: () => true, metrics: () => metrics.text() });
+    health = await serveOperatorMetrics(metrics, operator);
     await cluster.make("chatmailfleets", {
       apiVersion: "chatmail.dev/v1alpha1",
       kind: "ChatmailFleet",
