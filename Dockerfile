@@ -30,9 +30,9 @@ RUN own=$(dpkg --print-architecture) && arch=${PROCESSOR:-$own} \
  # which ICU it is that Dovecot links
  && apt-cache depends dovecot-core:$arch | sed -n 's/.*Depends: libicu\([0-9]*\).*/\1/p' > /build/icu-version \
  && rm -rf /var/lib/apt/lists/*
-COPY image/nodelay.c image/no-nagle.c image/unused-libraries /build/
+COPY image/nodelay.c image/no-nagle.c image/close-in-background.c image/unused-libraries /build/
 RUN compile="$(cat /build/machine)-gcc -O2 -Wall -Wextra -Werror -shared -fPIC -Wl,-z,relro,-z,now" \
- && for name in nodelay no-nagle; do $compile -o /build/$name.so /build/$name.c || exit 1; done \
+ && for name in nodelay no-nagle close-in-background; do $compile -o /build/$name.so /build/$name.c || exit 1; done \
  && icu=$(cat /build/icu-version) && test -n "$icu" \
  && CC=$(cat /build/machine)-gcc sh /build/unused-libraries /build/unused "$icu"
 COPY image/crypt.c image/trim.c /build/
@@ -119,7 +119,7 @@ RUN bash /build/slim /build/unused && rm -rf /build /tmp/*
 FROM node AS relay
 COPY --from=relay-root / /
 COPY image/run-quietly image/redact.sed image/prepare-volume image/start-dovecot image/start-login image/start-postfix image/start-turn image/with-plan /opt/chatmail/
-COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/crypt.node /build/trim.node /build/lua/auth.lua /opt/chatmail/
+COPY --from=tools /build/nodelay.so /build/no-nagle.so /build/close-in-background.so /build/crypt.node /build/trim.node /build/lua/auth.lua /opt/chatmail/
 COPY --from=tools /build/lib25_delivered_plugin.so /usr/lib/dovecot/modules/
 COPY dist/package.json dist/relay*.js* dist/expire.js* dist/users.js* dist/import.js* dist/move.js* dist/backup.js* dist/render.js* /opt/chatmail/
 COPY dist/licences.txt /usr/share/doc/chatmail-operator/

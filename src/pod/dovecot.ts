@@ -255,8 +255,6 @@ ${loginService(plan, "")}  inet_listener imap {
   }
 }
 service imap {
-  # a crowd of sessions leaves time to those that all of them wait for: imap-hibernate has ten seconds to take one
-  executable = /usr/bin/nice -n 15 /usr/lib/dovecot/imap
   user = ${vmail.name}
   # one process after the other serves many users: a login costs a quarter
   restart_request_count = 1000
@@ -269,6 +267,8 @@ service imap {
   }
 }
 service imap-hibernate {
+  # in the place of what the others load: it waits for no mail itself
+  executable = /usr/bin/env LD_PRELOAD=${programs.closeInBackground} /usr/lib/dovecot/imap-hibernate
   unix_listener imap-hibernate {
     mode = 0660
     group = ${vmail.name}

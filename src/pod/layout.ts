@@ -240,6 +240,11 @@ export const programs = {
   prepareVolume: "/opt/chatmail/prepare-volume",
   /** Loaded into Dovecot: no half second between delivery and IDLE (image/nodelay.c). */
   noDelay: "/opt/chatmail/nodelay.so",
+  /**
+   * Loaded into imap-hibernate: it waits for no inotify descriptor to be closed
+   * (image/close-in-background.c).
+   */
+  closeInBackground: "/opt/chatmail/close-in-background.so",
   /** Dovecot's questions to the relay daemon, in Lua. */
   authLua: "/opt/chatmail/auth.lua",
 } as const;

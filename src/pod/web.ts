@@ -38,6 +38,12 @@ const contentPolicy = (ownPages: boolean) =>
 /** nginx counts connections of one client up to here. */
 const mostCounted = 65_535;
 
+/**
+ * Connections of one port that wait to be accepted, where the system allows as many (4,096 is what
+ * Linux does): a crowd that comes back finds a place, and need not try again.
+ */
+const mostWaiting = 4096;
+
 /** A request for an address has no body worth the name. */
 const bodyLimit = "4k";
 
@@ -166,11 +172,14 @@ const clientMap = `  map $binary_remote_addr $client {
  * and 587, where Postfix speaks first, are its own.
  */
 const publicPorts = (balancer: Balancer, plan: Plan) => {
-  const port = (from: number, settings: readonly string[], isTls = false) => `  server {
-    listen ${from}${isTls ? " ssl" : ""}${balancer.isNamed(from) ? " proxy_protocol" : ""};
-    listen [::]:${from}${isTls ? " ssl" : ""}${balancer.isNamed(from) ? " proxy_protocol" : ""};
+  const port = (from: number, settings: readonly string[], isTls = false) => {
+    const options = `${isTls ? " ssl" : ""}${balancer.isNamed(from) ? " proxy_protocol" : ""} backlog=${mostWaiting}`;
+    return `  server {
+    listen ${from}${options};
+    listen [::]:${from}${options};
 ${balancer.isNamed(from) ? silence : ""}${settings.map((each) => `    ${each};\n`).join("")}  }
 `;
+  };
   const clients = `limit_conn clients ${Math.min(mostCounted, plan.connections.perClient)}`;
   const submissions = `limit_conn submissions ${submissionsPerClient(plan)}`;
   // without a load balancer a client and the address that it has reached are of one family

@@ -15,6 +15,8 @@ import { until } from "../helpers/until.ts";
 const domain = "_hibernation.test";
 /** Dovecot keeps one process ready for the next login. */
 const ready = 1;
+/** `THREADS` of image/close-in-background.c. */
+const closingThreads = 16;
 
 let pod: RelayPod;
 beforeAll(async () => {
@@ -52,6 +54,22 @@ async function seesNewMail(to: string, idle: Awaited<ReturnType<ImapClient["idle
   while (!/^\* 1 EXISTS/.test(await idle.next()));
 }
 
+/**
+ * Of the one process that has all sessions which are asleep: its inotify descriptors, one for each
+ * of them, and its threads.
+ */
+async function keeper(): Promise<{ watching: number; threads: number }> {
+  const script = `for each in /proc/[0-9]*; do
+    read -r name < $each/comm
+    [ "$name" = imap-hibernate ] && ls -l $each/fd && cat $each/status
+  done; true`;
+  const found = await pod.exec("dovecot", "bash", "-c", script);
+  return {
+    watching: found.split("inotify").length - 1,
+    threads: Number(/^Threads:\s+(\d+)$/m.exec(found)?.[1] ?? 0),
+  };
+}
+
 test("nine clients like Delta Chat, through 993 and 443, hibernate, and see new mail", async () => {
   const users = Array.from({ length: 9 }, newAddress);
   const clients = await Promise.all(
@@ -77,6 +95,21 @@ test("nine clients like Delta Chat, through 993 and 443, hibernate, and see new 
   } finally {
     for (const client of clients) client.destroy();
   }
+});
+
+test("one that wakes or leaves keeps no other waiting: what the kernel takes its time to close is closed by threads", async () => {
+  await until("those of before to be gone", async () => (await keeper()).watching === 0);
+  const users = Array.from({ length: 40 }, newAddress);
+  const clients = await Promise.all(users.map((user) => ImapClient.likeDeltaChat(pod.at(ports.imaps), user, password)));
+  try {
+    await Promise.all(clients.map((client) => client.idle()));
+    await allHibernated();
+    expect((await keeper()).watching).toBe(users.length);
+  } finally {
+    for (const client of clients) client.destroy();
+  }
+  await until("their descriptors to be closed", async () => (await keeper()).watching === 0);
+  expect((await keeper()).threads).toBe(1 + closingThreads);
 });
 
 describe("what other clients do before IDLE", () => {

@@ -158,8 +158,8 @@ test("headers of a load balancer are expected at every public port, or at none",
     // beside the one that nginx speaks to
     expect(count(text("postfix", "master.cf"), /proxy_protocol=haproxy/g)).toBe(balanced ? 3 : 1);
     const nginx = text("web", "nginx.conf");
-    expect(count(nginx, /listen (\[::\]:)?(80|143|443|465|993) proxy_protocol/g)).toBe(balanced ? 10 : 0);
-    expect(count(nginx, /listen (\[::\]:)?(80|143|443|465|993)( ssl)?;/g)).toBe(balanced ? 0 : 10);
+    expect(count(nginx, /listen (\[::\]:)?(80|143|443|465|993) proxy_protocol backlog=\d+;/g)).toBe(balanced ? 10 : 0);
+    expect(count(nginx, /listen (\[::\]:)?(80|143|443|465|993)( ssl)? backlog=\d+;/g)).toBe(balanced ? 0 : 10);
     for (const range of balanced ? trustedNetworks : [])
       expect(count(nginx, new RegExp(`set_real_ip_from ${range};`, "g"))).toBe(2);
     // Dovecot hears it from nginx, whoever has said it first
