@@ -19,6 +19,7 @@ const onTheEngine = [
   "connections",
   "fan-out",
   "flood",
+  "group",
   "kills",
   "mail",
   "memory",
