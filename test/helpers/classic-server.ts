@@ -15,6 +15,7 @@ import { docker, tryDocker } from "../lab/docker.ts";
 import { nameServer } from "../lab/names.ts";
 import { addresses, labName } from "../lab/place.ts";
 import { accepts } from "./accepts.ts";
+import { freePort } from "./free-port.ts";
 import { relayImage } from "./relay-image.ts";
 import { patienceMs, until } from "./until.ts";
 
@@ -29,7 +30,6 @@ export interface ClassicServer {
 }
 
 const selector = "classic";
-const milterPort = 8891;
 
 /**
  * Takes mail for its domain from everybody and sends what this process, at the lab's own address,
@@ -41,6 +41,7 @@ export async function startClassicServer(domain: string): Promise<ClassicServer>
   const name = `classic-${folder.slice(folder.lastIndexOf("-") + 1).toLowerCase()}`;
   const keyPem = await makeRsaKey();
   const { certificatePem, keyPem: tlsKeyPem } = await makeSelfSigned(domain, new Date());
+  const milterPort = await freePort(addresses.gateway);
   const files = {
     "main.cf": settings({
       compatibility_level: "3.10",
@@ -71,7 +72,7 @@ export async function startClassicServer(domain: string): Promise<ClassicServer>
   mkdirSync(join(folder, "postfix"), { mode: 0o755 });
   for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, "postfix", file), text, { mode: 0o644 });
 
-  const milter = await startOpenDkim(folder, domain, keyPem);
+  const milter = await startOpenDkim({ folder, domain, keyPem, port: milterPort });
   const stop = async () => {
     await tryDocker(["rm", "-f", "-v", name]);
     await milter.stop();
@@ -164,13 +165,19 @@ const services = [
 ].join("\n");
 
 /** Signs for this process, checks for everybody else, with what the lab's name server says. */
-async function startOpenDkim(folder: string, domain: string, keyPem: string): Promise<{ stop(): Promise<void> }> {
+async function startOpenDkim(options: {
+  folder: string;
+  domain: string;
+  keyPem: string;
+  port: number;
+}): Promise<{ stop(): Promise<void> }> {
+  const { folder, domain, keyPem, port } = options;
   const path = (file: string) => join(folder, file);
   writeFileSync(path("key"), keyPem, { mode: 0o600 });
   const conf = {
     Syslog: "no",
     Mode: "sv",
-    Socket: `inet:${milterPort}@${addresses.gateway}`,
+    Socket: `inet:${port}@${addresses.gateway}`,
     Domain: domain,
     Selector: selector,
     KeyFile: path("key"),
@@ -196,7 +203,7 @@ async function startOpenDkim(folder: string, domain: string, keyPem: string): Pr
     child.kill("SIGKILL"); // on SIGTERM it lingers for seconds
     await ended;
   };
-  await until("OpenDKIM", () => accepts(addresses.gateway, milterPort)).catch(async (cause) => {
+  await until("OpenDKIM", () => accepts(addresses.gateway, port)).catch(async (cause) => {
     await stop();
     throw new Error(`${String(cause)} ${said}`, { cause });
   });

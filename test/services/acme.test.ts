@@ -17,7 +17,7 @@ import { type Pebble, pebbleIsMissing, startPebble } from "../helpers/pebble.ts"
 const missing = nameServersAreMissing() ?? pebbleIsMissing();
 if (missing) console.warn(`skipped: ${missing}`);
 
-const at = { bind: "127.0.9.1", relay: "127.0.9.2" };
+const at = { bind: "127.0.7.1", relay: "127.0.7.2" };
 const zone = "acme.test";
 const domain = `nine.${zone}`;
 const optional = [`www.${domain}`, `mta-sts.${domain}`];

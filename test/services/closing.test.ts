@@ -13,18 +13,19 @@ import { type FakePeer, startFakePeer } from "../helpers/fake-peer.ts";
 import { postMail } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
+import { type OwnAddress, ownAddress } from "../helpers/own-address.ts";
 import { type RelayPod, startRelayPod, waitingMails } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { namesUp } from "../lab/lab.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
-import { addresses } from "../lab/place.ts";
 
 const peerDomain = "_closing-peer.test";
 const closed = /^451 4\.3\.2 This server is being shut down and accepts no more mail/;
 const patience = { patienceMs: patienceMs.client, everyMs: 200 };
 let pod: RelayPod;
 let peer: FakePeer | undefined;
+let at: OwnAddress;
 let alice: string;
 let bob: string;
 
@@ -53,8 +54,9 @@ beforeAll(async () => {
   await namesUp();
   pod = await startRelayPod({ domain: "_closing.test" });
   await publishZone(pod.domain, pod.zone);
+  at = await ownAddress();
   // nobody listens there yet
-  await publishZone(peerDomain, `@ A ${addresses.gateway}`);
+  await publishZone(peerDomain, `@ A ${at.address}`);
   alice = await newAccount(pod);
   bob = await newAccount(pod);
 });
@@ -63,6 +65,7 @@ afterAll(async () => {
   await removeZone(peerDomain);
   if (pod) await removeZone(pod.domain);
   await pod?.remove();
+  await at?.remove();
 });
 
 test("a server that goes on does not speak of its queue", async () => {
@@ -100,7 +103,7 @@ test("one that closes accepts no mail and no accounts, and serves those that it 
 test("what waits for a peer is told, tried, and gone when the peer answers", async () => {
   await until("one message", async () => (await status())?.left === 1, patience);
   expect(await waitingMails(pod)).toBe(1);
-  peer = await startFakePeer({ domain: peerDomain, host: addresses.gateway, port: ports.https });
+  peer = await startFakePeer({ domain: peerDomain, host: at.address, port: ports.https });
   await until("the queue to be empty", async () => (await status())?.left === 0, {
     ...patience,
     patienceMs: patienceMs.pod,

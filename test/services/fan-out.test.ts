@@ -5,13 +5,13 @@ import { ports } from "../../src/mail/ports.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
+import { type OwnAddress, ownAddress } from "../helpers/own-address.ts";
 import { type RelayPod, startRelayPod } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { tableAnswer } from "../helpers/socketmap.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { namesUp } from "../lab/lab.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
-import { addresses } from "../lab/place.ts";
 
 /** Every name in it is a domain whose server accepts connections and says nothing. */
 const silentZone = "_fan-out-silent.test";
@@ -21,12 +21,14 @@ let one: RelayPod;
 let two: RelayPod;
 let alice: string;
 let silent: Server;
+let at: OwnAddress;
 const open = new Set<Socket>();
 let tries = 0;
 let mostOpen = 0;
 
 beforeAll(async () => {
   await namesUp();
+  at = await ownAddress();
   silent = createServer((socket) => {
     open.add(socket);
     tries++;
@@ -34,9 +36,9 @@ beforeAll(async () => {
     socket.on("error", () => socket.destroy()).on("close", () => open.delete(socket));
   });
   await new Promise<void>((resolve, reject) => {
-    silent.once("error", reject).listen({ port: ports.smtp, host: addresses.gateway }, () => resolve());
+    silent.once("error", reject).listen({ port: ports.smtp, host: at.address }, () => resolve());
   });
-  await publishZone(silentZone, `* A ${addresses.gateway}`);
+  await publishZone(silentZone, `* A ${at.address}`);
   one = await startRelayPod({ domain: "_fan-out-one.test" });
   two = await startRelayPod({ domain: "_fan-out-two.test" });
   for (const pod of [one, two]) await publishZone(pod.domain, pod.zone);
@@ -45,6 +47,7 @@ beforeAll(async () => {
 afterAll(async () => {
   silent?.close();
   for (const socket of open) socket.destroy();
+  await at?.remove();
   await removeZone(silentZone);
   for (const pod of [one, two]) {
     await pod?.remove();

@@ -59,8 +59,8 @@ test("is not late by half a minute", async () => {
   await send(user);
   await exists(1);
   const folder = join(pod.volume("mail"), domain, user);
-  const [first = ""] = readdirSync(join(folder, "cur"));
-  expect(first).not.toBe("");
+  // Dovecot has seen it there, or has it from the delivery's index and moves it later
+  expect(["new", "cur"].flatMap((name) => readdirSync(join(folder, name)))).toHaveLength(1);
   await arriveUnnoticed(folder, Buffer.from(encryptedMessage({ from: user, to: [user] })), 1);
   await exists(2);
   client.destroy();

@@ -60,10 +60,10 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     const textOf = (key: string) => Buffer.from(secret.data[key] ?? "", "base64").toString();
     const right = { certificatePem: textOf("tls.crt"), keyPem: textOf("tls.key") };
     const wrong = await makeSelfSigned(domain, new Date());
-    const ports = await portsAt("127.0.10.1", right);
+    const ports = await portsAt("127.0.13.1", right);
     ports.present(wrong, { port: 587, unnamed: true });
     await cluster.conditionIs("first", "CertificateServed", "CertificateNotChecked");
-    await podIsAt("first", "127.0.10.1");
+    await podIsAt("first", "127.0.13.1");
 
     const { status, message } = await says("first", "CertificateOutdated");
     expect(status).toBe("False");
@@ -86,9 +86,9 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     const pair = await pairFor(domain, 60);
     await cluster.makeSecret("second-cert", "kubernetes.io/tls", tlsData(pair));
     await cluster.makeServer("second", { domain, certificate: { source: "Secret", secret: { name: "second-cert" } } });
-    const ports = await portsAt("127.0.10.2", pair);
+    const ports = await portsAt("127.0.13.2", pair);
     await ports.close(143);
-    await podIsAt("second", "127.0.10.2");
+    await podIsAt("second", "127.0.13.2");
     const { status, message } = await says("second", "CertificateUnreachable");
     expect(status).toBe("Unknown");
     expect(message).toMatch(/^port 143 does not answer with TLS \(.*ECONNREFUSED/);
@@ -105,8 +105,8 @@ describe.skipIf(missing !== undefined)("with a real API server", () => {
     const [old, late] = [await pairFor(domain, 20), await pairFor(domain, 6)];
     await cluster.makeSecret("third-cert", "kubernetes.io/tls", tlsData(old));
     await cluster.makeServer("third", { domain, certificate: { source: "Secret", secret: { name: "third-cert" } } });
-    const ports = await portsAt("127.0.10.3", old);
-    await podIsAt("third", "127.0.10.3");
+    const ports = await portsAt("127.0.13.3", old);
+    await podIsAt("third", "127.0.13.3");
     expect((await says("third", "CertificateEnding")).status).toBe("True");
     // a Secret with another one, which the pod has not got yet
     await cluster.change("secrets", "third-cert", { data: tlsData(late) });

@@ -8,15 +8,17 @@ import { ports } from "../../src/mail/ports.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage, randomName } from "../helpers/messages.ts";
+import { ownAddress } from "../helpers/own-address.ts";
 import { type RelayPod, startRelayPod, waitingMails } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { tableAnswer } from "../helpers/socketmap.ts";
 import { patienceMs, until } from "../helpers/until.ts";
 import { namesUp } from "../lab/lab.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
-import { addresses } from "../lab/place.ts";
 
-const inner = addresses.gateway;
+await namesUp();
+const place = await ownAddress();
+const inner = place.address;
 const asNumber = inner.split(".").reduce((sum, each) => sum * 256 + Number(each), 0);
 const asHex = `0x${asNumber.toString(16)}`;
 const zones = {
@@ -39,7 +41,6 @@ let open: RelayPod;
 let alice: string;
 
 beforeAll(async () => {
-  await namesUp();
   for (const port of [ports.smtp, ports.https]) {
     const server = createServer((socket) => {
       connections.push(port);
@@ -59,6 +60,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all([pod?.remove(), open?.remove()]);
   for (const server of servers) server.close();
+  await place.remove();
   for (const domain of ["_inner-relay.test", "_inner-open.test", ...Object.keys(zones)]) await removeZone(domain);
 });
 

@@ -9,6 +9,7 @@ import { type FakePeer, startFakePeer } from "../helpers/fake-peer.ts";
 import { postMail } from "../helpers/https.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { clearMessage, encryptedMessage, randomName } from "../helpers/messages.ts";
+import { type OwnAddress, ownAddress } from "../helpers/own-address.ts";
 import { type RelayPod, startRelayPod, tryWaitingMail, waitingMails } from "../helpers/relay-pod.ts";
 import { SmtpClient } from "../helpers/smtp-client.ts";
 import { askForRoutesAgain, goneByHttps, hasHttpsRoute, haveGoneByHttps, tableAnswer } from "../helpers/socketmap.ts";
@@ -18,9 +19,10 @@ import { namesUp } from "../lab/lab.ts";
 import { publishZone, removeZone } from "../lab/names.ts";
 import { addresses } from "../lab/place.ts";
 
-/** A peer in this process, at the lab's own address; it has no port 25. */
+/** A peer in this process, without port 25. */
 const fakeDomain = "_roads-fake.test";
 let fake: FakePeer;
+let at: OwnAddress;
 
 let one: RelayPod;
 let two: RelayPod;
@@ -34,13 +36,15 @@ beforeAll(async () => {
   one = await startRelayPod({ domain: "_roads-one.test", spec });
   two = await startRelayPod({ domain: "_roads-two.test", spec });
   for (const pod of [one, two]) await publishZone(pod.domain, pod.zone);
-  fake = await startFakePeer({ domain: fakeDomain, host: addresses.gateway, port: ports.https });
-  await publishZone(fakeDomain, `@ A ${addresses.gateway}`);
+  at = await ownAddress();
+  fake = await startFakePeer({ domain: fakeDomain, host: at.address, port: ports.https });
+  await publishZone(fakeDomain, `@ A ${at.address}`);
   alice = await newAccount(one);
   bob = await newAccount(two);
 });
 afterAll(async () => {
   await fake?.close();
+  await at?.remove();
   await removeZone(fakeDomain);
   for (const pod of [one, two]) {
     await pod?.remove();
