@@ -37,8 +37,31 @@ describe.each(pages)("%s", (page) => {
     expect(dead).toEqual([]);
   });
 
+  test("has a target for each link by reference, and none that nothing refers to", () => {
+    const prose = proseOf(page).replaceAll(/`[^`]*`/g, "");
+    const targets = [...prose.matchAll(/^\[([^\]\n]+)\]:(.*)$/gm)];
+    const references = [...prose.matchAll(/\]\[([^\]]+)\]/g)].map(([, name = ""]) => name.replaceAll(/\s+/g, " "));
+    expect(targets.filter(([, , target = ""]) => !/^ (https:|\.|[\w-]+)/.test(target)).map(([line]) => line)).toEqual(
+      [],
+    );
+    expect(new Set(references)).toEqual(new Set(targets.map(([, name]) => name)));
+  });
+
+  test("has each heading and each long paragraph once", () => {
+    const path: string[] = [];
+    const headings = [...proseOf(page).matchAll(/^(#+) (.*)$/gm)].map(([, { length: depth } = "", text = ""]) => {
+      path.splice(depth - 1, path.length, text);
+      return path.join(" / ");
+    });
+    const paragraphs = proseOf(page)
+      .split(/\n\s*\n/)
+      .filter(({ length }) => length > 200);
+    const all = [...headings, ...paragraphs];
+    expect(all.filter((each, at) => all.indexOf(each) !== at)).toEqual([]);
+  });
+
   test("names no file of the project that is not there", () => {
-    const named = [...proseOf(page).matchAll(/`([\w./-]+\.(?:ts|lua|sed))`/g)].map(([, name = ""]) => name);
+    const named = [...proseOf(page).matchAll(/`([\w./-]+\.(?:ts|lua|sed|c))`/g)].map(([, name = ""]) => name);
     expect(named.filter((name) => !sources.some((path) => path === name || path.endsWith(`/${name}`)))).toEqual([]);
   });
 
