@@ -206,14 +206,6 @@ protocol imap {
   imap_metadata = yes
   mail_plugins {
     imap_quota = yes
-    last_login = yes
-  }
-  last_login_precision = s
-  last_login {
-    dict proxy {
-      name = lastlogin
-      socket_path = ${sockets.lastLogin}
-    }
   }
 }
 

@@ -111,8 +111,6 @@ export const sockets = {
   routes: `${folders.run}/routes.sock`,
   /** Dovecot dict: IMAP METADATA. */
   metadata: `${folders.run}/metadata.sock`,
-  /** Dovecot dict: day of last login. */
-  lastLogin: `${folders.run}/last-login.sock`,
   /** Dovecot's quota warning (script protocol). */
   quota: `${folders.run}/quota.sock`,
   /** LMTP into Dovecot. */

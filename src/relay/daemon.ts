@@ -34,7 +34,6 @@ import { OutgoingFilter } from "./filter/outgoing.ts";
 import { OwnKeys } from "./filter/own-keys.ts";
 import { SenderRates } from "./filter/sender-rates.ts";
 import { answerHealth } from "./health/server.ts";
-import { lastLoginAnswers } from "./last-login/answers.ts";
 import { MailboxDelivery } from "./mailbox/delivery.ts";
 import { Room } from "./mailbox/room.ts";
 import { Metadata } from "./metadata/answers.ts";
@@ -242,7 +241,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       answers: new Metadata({ ...tools, accounts, tokens }),
       ...failuresOf("metadata"),
     }),
-    await openDict({ path: pathOf("lastLogin"), answers: lastLoginAnswers(settings), ...failuresOf("last login") }),
     await openUserdb({
       path: pathOf("userdb"),
       find: (address) => findUser(address, { accounts, probes, config: settings }),
@@ -291,6 +289,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         accounts,
         probes,
         logins,
+        onNoteFailure: failuresOf("last login").onFailure,
       }),
   });
   await openHttp("web", {

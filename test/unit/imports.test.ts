@@ -67,7 +67,6 @@ const mayUseInRelay: Record<string, readonly string[]> = {
   filter: ["accounts", "mailbox", "mime", "probe", "wire", "tools"],
   order: [],
   metadata: ["accounts", "wire", "tools"],
-  "last-login": ["accounts", "wire", "tools"],
   push: ["metadata", "https", "tools"],
   quota: ["wire", "tools"],
   route: ["https", "wire", "tools"],

@@ -8,7 +8,7 @@ import { vmail } from "../../pod/layout.ts";
 import type { RelayConfig } from "../../pod/relay-config.ts";
 import type { Accounts } from "../accounts/accounts.ts";
 import { imapText, type Later } from "../accounts/refusals.ts";
-import { listAccounts } from "../accounts/store.ts";
+import { listAccounts, noteLogin } from "../accounts/store.ts";
 import { type Domains, type LocalAddress, ourDomainOf } from "../domains.ts";
 import type { Metrics } from "../metrics.ts";
 import type { ProbeAccounts } from "../probe/accounts.ts";
@@ -25,6 +25,9 @@ export interface AuthTools {
   metrics: Metrics;
   /** Of all logins, for whether they are many. */
   logins: RateLimiter;
+  now: () => number;
+  /** The day of a login could not be noted, which is no failure of the login. */
+  onNoteFailure: (thrown: unknown) => void;
 }
 
 /**
@@ -58,7 +61,7 @@ export async function answerAuth(question: Question, tools: AuthTools): Promise<
 }
 
 async function passdb({ body, client }: Question, tools: AuthTools): Promise<Answer> {
-  const { accounts, probes, config, metrics, logins } = tools;
+  const { accounts, probes, config, metrics, logins, now, onNoteFailure } = tools;
   const end = body.indexOf("\n");
   if (end < 0) return { status: 400, body: "user and password are two lines\n" };
   const address = body.slice(0, end);
@@ -70,6 +73,7 @@ async function passdb({ body, client }: Question, tools: AuthTools): Promise<Ans
   const login = await within(asked, loginPatienceMs, busy);
   metrics.of(ourDomainOf(config, address)).count("logins_total", { service: "imap", outcome: login.kind });
   if (login.kind === "ok") {
+    await noteLogin(login.account, now()).catch(onNoteFailure);
     const isCrowd = logins.take("", usualLogins) !== undefined;
     const all = { ...fieldsOf(login.account, config), ...(isCrowd && inCrowd) };
     return { status: 200, body: lines("userdb_", all) };

@@ -74,7 +74,7 @@ describe("the relay daemon", () => {
     await until("the serving loop", () => output.includes("entering serving loop"));
     const sockets = readdirSync(config.runFolder).filter((name) => name.endsWith(".sock"));
     expect(sockets.sort()).toEqual(
-      "auth bounce-milter delivered incoming-milter last-login metadata mxdeliv outgoing-milter quota routes sasl userdb web"
+      "auth bounce-milter delivered incoming-milter metadata mxdeliv outgoing-milter quota routes sasl userdb web"
         .split(" ")
         .map((name) => `${name}.sock`),
     );

@@ -2,12 +2,11 @@
  * The dict servers, by dialogues as Dovecot 2.3 and 2.4 have them (captured lines; see the
  * reference).
  */
-import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Accounts } from "../../../../src/relay/accounts/accounts.ts";
 import { localAddress } from "../../../../src/relay/domains.ts";
-import { lastLoginAnswers } from "../../../../src/relay/last-login/answers.ts";
 import { Metadata } from "../../../../src/relay/metadata/answers.ts";
 import { TokenStore } from "../../../../src/relay/metadata/tokens.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
@@ -36,13 +35,11 @@ const accounts = {
 
 let servers: SocketServer[];
 let metadata: string;
-let lastLogin: string;
 const failures: unknown[] = [];
 
 beforeAll(async () => {
   const handlers = { onFailure: (thrown: unknown) => failures.push(thrown), onProtocolError: () => {} };
   metadata = join(config.runFolder, "metadata.sock");
-  lastLogin = join(config.runFolder, "last-login.sock");
   servers = [
     await openDict({
       path: metadata,
@@ -61,7 +58,6 @@ beforeAll(async () => {
       }),
       ...handlers,
     }),
-    await openDict({ path: lastLogin, answers: lastLoginAnswers(config), ...handlers }),
   ];
   mkdirSync(home, { recursive: true });
 });
@@ -289,36 +285,6 @@ describe("metadata", () => {
     await dialogue(metadata, "C: \nS: (closed)");
     await dialogue(metadata, `C: L${"x".repeat(70_000)}\nS: (closed)`);
   });
-});
-
-describe("last login", () => {
-  const day = 86_400;
-  const mtime = () => statSync(join(home, "password")).mtimeMs / 1000;
-  const login = (at: number, address = user) =>
-    dialogue(lastLogin, `C: B1\\t${address}\\t0\nC: S1\\tshared/last-login/${address}\\t${at}\nC: C1\nS: O`);
-
-  test("is kept to the day", async () => {
-    await login(day * 20_000 + 4321);
-    expect(mtime()).toBe(day * 20_000);
-    expect(statSync(join(home, "password")).atimeMs / 1000).toBe(day * 20_000);
-    await login(day * 20_001 - 1);
-    expect(mtime()).toBe(day * 20_000);
-    await login(day * 20_001);
-    expect(mtime()).toBe(day * 20_001);
-    utimesSync(join(home, "password"), 5, day * 20_000);
-    utimesSync(join(home, "password"), 5, day * 20_000);
-    await login(day * 20_000 + 9999);
-    expect(Math.round(statSync(join(home, "password")).atimeMs / 1000)).toBe(5);
-  });
-
-  test("of an account that is gone is no failure", () => login(day, "nobody123@chat.example"));
-
-  test.each([
-    ["shared/other", "1"],
-    ["shared/last-login/abcdefghi@chat.example", "soon"],
-  ])("%s %s fails", (key, value) =>
-    dialogue(lastLogin, `C: B1\\tx\nC: S1\\t${key}\\t${value}\nC: C1\nS: F1\\tnot a last login`),
-  );
 });
 
 describe("the protocol", () => {
