@@ -10,7 +10,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateIdentity, identityToRecipient } from "age-encryption";
-import { readOptions } from "../scripts/options.ts";
+import { numberOf, readOptions, refuse } from "../scripts/options.ts";
 import { makeBackup } from "../src/backup/backup.ts";
 import type { Destination } from "../src/backup/destination.ts";
 import { decrypted } from "../src/backup/encryption.ts";
@@ -20,16 +20,29 @@ import { s3Destination } from "../src/backup/s3.ts";
 import { startS3Server } from "../test/helpers/s3-server.ts";
 import { endSignal, printTable, say, writeJson } from "./machine.ts";
 
-const { values } = readOptions("npm run bench -- backup [--accounts N] [--gib N] [--to folder|s3] [--json FILE]", {
-  options: {
-    accounts: { type: "string", default: "1000" },
-    gib: { type: "string", default: "5" },
-    to: { type: "string" },
-    json: { type: "string" },
+const usage = "npm run bench -- backup [--accounts 1000] [--gib 5] [--to folder|s3] [--json FILE]";
+const { accounts, gib, to, json } = readOptions(
+  usage,
+  {
+    options: {
+      accounts: { type: "string", default: "1000" },
+      gib: { type: "string", default: "5" },
+      to: { type: "string" },
+      json: { type: "string" },
+    },
   },
-});
+  ({ values }) => {
+    if (![undefined, "folder", "s3"].includes(values.to))
+      refuse(`--to must be folder or s3, and is ${JSON.stringify(values.to)}`, usage);
+    return {
+      accounts: numberOf("--accounts", values.accounts, { whole: true }, usage),
+      gib: numberOf("--gib", values.gib, {}, usage),
+      to: values.to,
+      json: values.json,
+    };
+  },
+);
 const domain = "nine.example.org";
-const [accounts, gib] = [Number(values.accounts), Number(values.gib)];
 const mailBytes = 50_000;
 const mailsOfEach = Math.ceil((gib * 2 ** 30) / mailBytes / accounts);
 const signal = endSignal();
@@ -102,8 +115,6 @@ async function measure(what: string, contents: "Identity" | "All", destination: 
   ]);
 }
 
-const to = values.to;
-if (to !== undefined && to !== "folder" && to !== "s3") throw new Error(`--to: folder or s3, not ${to}`);
 const s3 = to === "folder" ? undefined : await startS3Server();
 try {
   say(`${accounts} accounts with ${mailsOfEach} messages each`);
@@ -118,4 +129,4 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 printTable(rows);
-await writeJson(values.json, { accounts, mailsOfEach, mailBytes, ...figures });
+await writeJson(json, { accounts, mailsOfEach, mailBytes, ...figures });

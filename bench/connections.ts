@@ -15,10 +15,13 @@ import { SmtpClient } from "../test/helpers/smtp-client.ts";
 import { endSignal, printTable, quantile, say, writeJson } from "./machine.ts";
 
 const usage = "npm run bench -- connections [--sessions 20] [--json FILE]";
-const { values } = readOptions(usage, {
-  options: { sessions: { type: "string", default: "20" }, json: { type: "string" } },
-});
-const sessions = numberOf("--sessions", values.sessions, { whole: true }, usage);
+const { sessions, json } = readOptions(
+  usage,
+  {
+    options: { sessions: { type: "string", default: "20" }, json: { type: "string" } },
+  },
+  ({ values }) => ({ sessions: numberOf("--sessions", values.sessions, { whole: true }, usage), json: values.json }),
+);
 const signal = endSignal();
 const honest = "203.0.113.5";
 const strangers = ["203.0.113.66", "203.0.113.67"];
@@ -104,7 +107,7 @@ try {
       return [`${attack}: ${session}`, failed > 0 ? `${figures}, ${failed} failed` : figures] as const;
     }),
   ]);
-  await writeJson(values.json, { sessions, results });
+  await writeJson(json, { sessions, results });
 } finally {
   await pod.remove();
 }

@@ -59,21 +59,29 @@ const additionMs = 11_000;
 const namespaces = Array.from({ length: 10 }, (_, at) => `fleet-${at}`);
 
 const usage = `npm run bench -- control-plane [--servers 1000,5000] [--programs ${programNames.join(",")}] [--json FILE]`;
-const { values } = readOptions(usage, {
-  options: {
-    servers: { type: "string", default: "1000,5000" },
-    programs: { type: "string", default: programNames.join(",") },
-    json: { type: "string" },
-    /** A Go program that is built already. */
-    "go-program": { type: "string" },
+const { sizes, chosen, goProgram, json } = readOptions(
+  usage,
+  {
+    options: {
+      servers: { type: "string", default: "1000,5000" },
+      programs: { type: "string", default: programNames.join(",") },
+      json: { type: "string" },
+      /** A Go program that is built already. */
+      "go-program": { type: "string" },
+    },
   },
-});
-const sizes = values.servers.split(",").map((each) => numberOf("--servers", each, { whole: true }, usage));
-const programs = values.programs.split(",");
-const chosen = programNames.filter((name) => programs.includes(name));
-const strange = programs.filter((name) => !(programNames as readonly string[]).includes(name));
-if (strange.length > 0) refuse(`no program is called ${strange.join(", ")}`, usage);
-const goProgram = values["go-program"];
+  ({ values }) => {
+    const programs = values.programs.split(",");
+    const strange = programs.filter((name) => !(programNames as readonly string[]).includes(name));
+    if (strange.length > 0) refuse(`no program is called ${strange.join(", ")}`, usage);
+    return {
+      sizes: values.servers.split(",").map((each) => numberOf("--servers", each, { whole: true }, usage)),
+      chosen: programNames.filter((name) => programs.includes(name)),
+      goProgram: values["go-program"],
+      json: values.json,
+    };
+  },
+);
 
 const nameOf = (at: number) => `s-${at}`;
 const namespaceOf = (at: number) => namespaces[at % namespaces.length] ?? "";
@@ -407,7 +415,7 @@ try {
       try {
         results[program] = { ...results[program], [size]: await measure(program, size, folder) };
         // after each, for a run of half an hour may be cut short
-        await writeJson(values.json, { workers, ...results });
+        await writeJson(json, { workers, ...results });
       } catch (error) {
         // The others are worth their time all the same.
         console.error(error);

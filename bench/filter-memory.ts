@@ -17,16 +17,23 @@ import { limits } from "../test/unit/relay/settings.ts";
 import { printTable, writeJson } from "./machine.ts";
 
 const usage = "npm run bench -- filter-memory [--incoming] [--mails 200] [--mib 30] [--json FILE]";
-const { values } = readOptions(usage, {
-  options: {
-    incoming: { type: "boolean", default: false },
-    mails: { type: "string", default: "200" },
-    mib: { type: "string", default: "30" },
-    json: { type: "string" },
+const { mails, mib, json, incoming } = readOptions(
+  usage,
+  {
+    options: {
+      incoming: { type: "boolean", default: false },
+      mails: { type: "string", default: "200" },
+      mib: { type: "string", default: "30" },
+      json: { type: "string" },
+    },
   },
-});
-const mails = numberOf("--mails", values.mails, { whole: true }, usage);
-const mib = numberOf("--mib", values.mib, {}, usage);
+  ({ values }) => ({
+    mails: numberOf("--mails", values.mails, { whole: true }, usage),
+    mib: numberOf("--mib", values.mib, {}, usage),
+    json: values.json,
+    incoming: values.incoming,
+  }),
+);
 const mostMib = 256;
 
 const folder = mkdtempSync(join(tmpdir(), "filter-memory-"));
@@ -78,18 +85,18 @@ const statusMib = (field: string) => {
 try {
   await until("the daemon", () => output.includes("entering serving loop"), { patienceMs: 30_000 });
   const atRest = statusMib("VmRSS");
-  const from = values.incoming ? "alice@[192.0.2.1]" : "alice1234@chat.example";
+  const from = incoming ? "alice@[192.0.2.1]" : "alice1234@chat.example";
   const to = "bob123456@chat.example";
   // base64 takes four letters and a share of a line end for three bytes
   const bytes = largeMessage(from, to, Math.floor(mib * 2 ** 20 * 0.72));
   const { headers, body } = takenApart(bytes);
-  const path = join(runFolder, values.incoming ? "incoming-milter.sock" : "outgoing-milter.sock");
+  const path = join(runFolder, incoming ? "incoming-milter.sock" : "outgoing-milter.sock");
   const started = performance.now();
   const verdicts = await Promise.all(
     Array.from({ length: mails }, async () => {
       const client = await MilterClient.connect(path);
       await client.negotiate();
-      if (values.incoming) await client.from("192.0.2.1");
+      if (incoming) await client.from("192.0.2.1");
       const message = {
         sender: from,
         recipients: [to],
@@ -105,13 +112,13 @@ try {
   const accepted = verdicts.filter((each) => each === "accept").length;
   const peak = statusMib("VmHWM");
   printTable([
-    ["direction", values.incoming ? "incoming" : "outgoing, signed"],
+    ["direction", incoming ? "incoming" : "outgoing, signed"],
     ["mails at once", `${mails} of ${(body.length / 2 ** 20).toFixed(1)} MiB, ${accepted} accepted`],
     ["time", `${seconds.toFixed(1)} s, ${Math.round((mails * body.length) / 2 ** 20 / seconds)} MiB/s`],
     ["resident at rest", `${atRest} MiB`],
     ["resident at most", `${peak} MiB, ${mostMib} are allowed`],
   ]);
-  await writeJson(values.json, { mails, mib, seconds, accepted, atRestMib: atRest, peakMib: peak });
+  await writeJson(json, { mails, mib, seconds, accepted, atRestMib: atRest, peakMib: peak });
   if (peak > mostMib || accepted < mails) process.exitCode = 1;
 } finally {
   daemon.kill("SIGKILL");

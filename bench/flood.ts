@@ -19,10 +19,13 @@ import { until } from "../test/helpers/until.ts";
 import { endSignal, printTable, quantile, say, writeJson } from "./machine.ts";
 
 const usage = "npm run bench -- flood [--logins 20] [--json FILE]";
-const { values } = readOptions(usage, {
-  options: { logins: { type: "string", default: "20" }, json: { type: "string" } },
-});
-const logins = numberOf("--logins", values.logins, { whole: true }, usage);
+const { logins, json } = readOptions(
+  usage,
+  {
+    options: { logins: { type: "string", default: "20" }, json: { type: "string" } },
+  },
+  ({ values }) => ({ logins: numberOf("--logins", values.logins, { whole: true }, usage), json: values.json }),
+);
 const patienceMs = 60_000;
 const signal = endSignal();
 
@@ -90,7 +93,7 @@ printTable([
     ["  (their connections)", textOf(connectMs)] as const,
   ]),
 ]);
-await writeJson(values.json, { logins, results });
+await writeJson(json, { logins, results });
 
 function summaryOf(ms: readonly number[]) {
   const [p50, p99] = [quantile(ms, 0.5), quantile(ms, 0.99)].map(Math.round);

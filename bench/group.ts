@@ -14,15 +14,21 @@ import { allAsleep, newLogin } from "./mail/load.ts";
 import { domain } from "./mail/variants.ts";
 
 const usage = "npm run bench -- group [--members 100] [--rounds 3] [--json FILE]";
-const { values } = readOptions(usage, {
-  options: {
-    members: { type: "string", default: "100" },
-    rounds: { type: "string", default: "3" },
-    json: { type: "string" },
+const { members, rounds, json } = readOptions(
+  usage,
+  {
+    options: {
+      members: { type: "string", default: "100" },
+      rounds: { type: "string", default: "3" },
+      json: { type: "string" },
+    },
   },
-});
-const members = numberOf("--members", values.members, { whole: true }, usage);
-const rounds = numberOf("--rounds", values.rounds, { whole: true }, usage);
+  ({ values }) => ({
+    members: numberOf("--members", values.members, { whole: true }, usage),
+    rounds: numberOf("--rounds", values.rounds, { whole: true }, usage),
+    json: values.json,
+  }),
+);
 
 interface Round {
   /** Milliseconds until the relay has accepted the message, and until members hear of it. */
@@ -81,7 +87,7 @@ try {
     ["half of them hear of it after", median("halfMs")],
     ["all of them after", median("lastMs")],
   ]);
-  await writeJson(values.json, { members, rounds: all });
+  await writeJson(json, { members, rounds: all });
 } finally {
   for (const client of clients) client.destroy();
   await pod.remove();

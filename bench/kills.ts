@@ -19,15 +19,21 @@ import { type Answer, type Mailbox, mailboxOf, Traffic, type User } from "./kill
 import { endSignal, printTable, say, writeJson } from "./machine.ts";
 
 const usage = "npm run bench -- kills [--count 1000] [--seed N] [--json FILE]";
-const { values } = readOptions(usage, {
-  options: {
-    count: { type: "string", default: "1000" },
-    seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
-    json: { type: "string" },
+const { count, seed, json } = readOptions(
+  usage,
+  {
+    options: {
+      count: { type: "string", default: "1000" },
+      seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
+      json: { type: "string" },
+    },
   },
-});
-const count = numberOf("--count", values.count, { whole: true }, usage);
-const seed = numberOf("--seed", values.seed, { above: -1, whole: true }, usage);
+  ({ values }) => ({
+    count: numberOf("--count", values.count, { whole: true }, usage),
+    seed: numberOf("--seed", values.seed, { above: -1, whole: true }, usage),
+    json: values.json,
+  }),
+);
 const usersOfEach = 4;
 /** How long one lasts, and the pause after it, at most. */
 const lastsMs = 2_500;
@@ -92,7 +98,7 @@ async function measure([one, two]: readonly RelayPod[]): Promise<number> {
   const mailboxes = new Map(await Promise.all(users.map(async (user) => [user, await mailboxOf(user)] as const)));
   const result = { count, seed, seconds, disturbances: Object.fromEntries(done), ...countsOf(traffic, mailboxes) };
   print(result);
-  await writeJson(values.json, result);
+  await writeJson(json, result);
   return result.lost === 0 ? 0 : 1;
 }
 

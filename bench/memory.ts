@@ -17,22 +17,33 @@ import { Holders } from "./memory/holders.ts";
 
 const usage =
   "npm run bench -- memory [--mails 3000] [--new-addresses-seconds 10] [--clients 1000] [--storm 500] [--rest 400] [--json FILE]";
-const { values } = readOptions(usage, {
-  options: {
-    mails: { type: "string", default: "3000" },
-    "new-addresses-seconds": { type: "string", default: "10" },
-    clients: { type: "string", default: "1000" },
-    storm: { type: "string", default: "500" },
-    rest: { type: "string", default: "400" },
-    json: { type: "string" },
+const { mails, seconds, clients, storm, restSeconds, json } = readOptions(
+  usage,
+  {
+    options: {
+      mails: { type: "string", default: "3000" },
+      "new-addresses-seconds": { type: "string", default: "10" },
+      clients: { type: "string", default: "1000" },
+      storm: { type: "string", default: "500" },
+      // Dovecot's auth workers end five minutes after their last login
+      rest: { type: "string", default: "400" },
+      json: { type: "string" },
+    },
   },
-});
-const number = (name: "mails" | "new-addresses-seconds" | "clients" | "storm" | "rest") =>
-  numberOf(`--${name}`, values[name], { whole: true, above: -1 }, usage);
-const [mails, seconds] = [number("mails"), number("new-addresses-seconds")];
-const [clients, storm] = [number("clients"), Math.min(number("storm"), number("clients"))];
-/** Dovecot's auth workers end five minutes after their last login. */
-const restSeconds = number("rest");
+  ({ values }) => {
+    const number = (name: "mails" | "new-addresses-seconds" | "clients" | "storm" | "rest") =>
+      numberOf(`--${name}`, values[name], { whole: true, above: -1 }, usage);
+    const clients = number("clients");
+    return {
+      mails: number("mails"),
+      seconds: number("new-addresses-seconds"),
+      clients,
+      storm: Math.min(number("storm"), clients),
+      restSeconds: number("rest"),
+      json: values.json,
+    };
+  },
+);
 /** Of those that have just come, before they hibernate. */
 const awakeClients = Math.min(200, clients);
 /** After the last client of the storm is served. */
@@ -65,7 +76,7 @@ try {
   show("at rest after mail and logins", rested);
 
   const result = clients > 0 ? await withClients(rested) : undefined;
-  await writeJson(values.json, { mails, fresh, rested, ...result });
+  await writeJson(json, { mails, fresh, rested, ...result });
 } finally {
   holders.end();
   addresses.remove();

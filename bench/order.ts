@@ -18,10 +18,13 @@ import { endSignal, printTable, quantile, say, writeJson } from "./machine.ts";
 import { Sender } from "./mail/sender.ts";
 
 const usage = "npm run bench -- order [--rounds 3] [--json FILE]";
-const { values } = readOptions(usage, {
-  options: { rounds: { type: "string", default: "3" }, json: { type: "string" } },
-});
-const rounds = numberOf("--rounds", values.rounds, { whole: true }, usage);
+const { rounds, json } = readOptions(
+  usage,
+  {
+    options: { rounds: { type: "string", default: "3" }, json: { type: "string" } },
+  },
+  ({ values }) => ({ rounds: numberOf("--rounds", values.rounds, { whole: true }, usage), json: values.json }),
+);
 const senders = 20;
 const mailsOfEach = 10;
 const mark = "Chat-Mark";
@@ -70,7 +73,7 @@ try {
       all.map((each) => [where, textOf(each)] as const),
     ),
   );
-  await writeJson(values.json, { senders, mailsOfEach, ...result, "after a deferral": afterDeferral });
+  await writeJson(json, { senders, mailsOfEach, ...result, "after a deferral": afterDeferral });
   process.exitCode = Object.values(result)
     .flat()
     .some(({ wrong }) => wrong > 0)

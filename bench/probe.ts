@@ -11,15 +11,21 @@ import { until } from "../test/helpers/until.ts";
 import { endSignal, printTable, say, writeJson } from "./machine.ts";
 
 const usage = "npm run bench -- probe [--seconds 30] [--every 0.5] [--json FILE]";
-const { values } = readOptions(usage, {
-  options: {
-    seconds: { type: "string", default: "30" },
-    every: { type: "string", default: "0.5" },
-    json: { type: "string" },
+const { seconds, every, json } = readOptions(
+  usage,
+  {
+    options: {
+      seconds: { type: "string", default: "30" },
+      every: { type: "string", default: "0.5" },
+      json: { type: "string" },
+    },
   },
-});
-const seconds = numberOf("--seconds", values.seconds, { whole: true }, usage);
-const every = numberOf("--every", values.every, {}, usage);
+  ({ values }) => ({
+    seconds: numberOf("--seconds", values.seconds, { whole: true }, usage),
+    every: numberOf("--every", values.every, {}, usage),
+    json: values.json,
+  }),
+);
 const signal = endSignal();
 
 type Containers = Awaited<ReturnType<RelayPod["cpu"]>>;
@@ -82,4 +88,4 @@ printTable([
   ["PSS without", `${(sum(rest.pssKb) / 1024).toFixed(0)} MiB (${each(rest.pssKb, (kb) => (kb / 1024).toFixed(0))})`],
   ["PSS with", `${(sum(busy.pssKb) / 1024).toFixed(0)} MiB (${each(busy.pssKb, (kb) => (kb / 1024).toFixed(0))})`],
 ]);
-await writeJson(values.json, { seconds, rest, busy, perMessage });
+await writeJson(json, { seconds, rest, busy, perMessage });

@@ -9,10 +9,13 @@ import { FleetRollout, imageOf, nameOf } from "../test/helpers/fleet-rollout.ts"
 import { printTable, writeJson } from "./machine.ts";
 
 const usage = "npm run bench -- rollout [--servers 1000] [--json FILE]";
-const { values } = readOptions(usage, {
-  options: { servers: { type: "string", default: "1000" }, json: { type: "string" } },
-});
-const size = numberOf("--servers", values.servers, { whole: true }, usage);
+const { size, json } = readOptions(
+  usage,
+  {
+    options: { servers: { type: "string", default: "1000" }, json: { type: "string" } },
+  },
+  ({ values }) => ({ size: numberOf("--servers", values.servers, { whole: true }, usage), json: values.json }),
+);
 const limitPercent = 5;
 const planted = nameOf(Math.floor(size / 2));
 
@@ -97,4 +100,4 @@ printTable(
     `${seconds} s, ${reads} reads, ${writes} writes (${writesPerServer} a server), ${podsReplaced} pods replaced, ${mostDown} down at most`,
   ]),
 );
-await writeJson(values.json, { servers: size, ...figures });
+await writeJson(json, { servers: size, ...figures });

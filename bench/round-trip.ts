@@ -13,14 +13,21 @@ import { endSignal, printTable, quantile, writeJson } from "./machine.ts";
 import { type Said, Tap } from "./round-trip/tap.ts";
 
 const usage = "npm run bench -- round-trip [--messages 40] [--transcript] [--json FILE]";
-const { values } = readOptions(usage, {
-  options: {
-    messages: { type: "string", default: "40" },
-    transcript: { type: "boolean" },
-    json: { type: "string" },
+const { count, json, transcript } = readOptions(
+  usage,
+  {
+    options: {
+      messages: { type: "string", default: "40" },
+      transcript: { type: "boolean" },
+      json: { type: "string" },
+    },
   },
-});
-const count = numberOf("--messages", values.messages, { whole: true }, usage);
+  ({ values }) => ({
+    count: numberOf("--messages", values.messages, { whole: true }, usage),
+    json: values.json,
+    transcript: values.transcript,
+  }),
+);
 const domain = "_trip.test";
 /** Of the tap, where the clients look for the relay. */
 const address = "127.0.0.77";
@@ -78,11 +85,11 @@ try {
     ["the relay's part in all", ms(median("relay"))],
     ["commands of the receiver for a message", String(median("commands"))],
   ]);
-  if (values.transcript) for (const line of transcriptOf(trips.at(-1))) console.log(line);
+  if (transcript) for (const line of transcriptOf(trips.at(-1))) console.log(line);
   const figures = Object.fromEntries(
     (Object.keys(parts[0] ?? {}) as (keyof Parts)[]).map((name) => [`${name}Median`, median(name)]),
   );
-  await writeJson(values.json, { messages: count, ...figures });
+  await writeJson(json, { messages: count, ...figures });
 } finally {
   await Promise.all(cores.map((core) => core.stop()));
   tap.close();

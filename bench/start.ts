@@ -13,10 +13,13 @@ import { type RelayPod, startRelayPod } from "../test/helpers/relay-pod.ts";
 import { endSignal, printTable, quantile, say, writeJson } from "./machine.ts";
 
 const usage = "npm run bench -- start [--rounds 7] [--json FILE]";
-const { values } = readOptions(usage, {
-  options: { rounds: { type: "string", default: "7" }, json: { type: "string" } },
-});
-const rounds = numberOf("--rounds", values.rounds, { whole: true }, usage);
+const { rounds, json } = readOptions(
+  usage,
+  {
+    options: { rounds: { type: "string", default: "7" }, json: { type: "string" } },
+  },
+  ({ values }) => ({ rounds: numberOf("--rounds", values.rounds, { whole: true }, usage), json: values.json }),
+);
 const signal = endSignal();
 
 /** How long a listener may take; it is asked again after so long. */
@@ -66,7 +69,7 @@ printTable([
     return [name, `${String(median).padStart(6)} (${least} to ${most})`];
   }),
 ]);
-await writeJson(values.json, {
+await writeJson(json, {
   rounds,
   medianMs: Object.fromEntries(names.map((name) => [name, Math.round(quantile(valuesOf(name), 0.5))])),
   starts,

@@ -24,10 +24,13 @@ import { patienceMs, until } from "../test/helpers/until.ts";
 import { endSignal, printTable, quantile, say, writeJson } from "./machine.ts";
 
 const usage = "npm run bench -- upgrade [--rounds 5] [--json FILE]";
-const { values } = readOptions(usage, {
-  options: { rounds: { type: "string", default: "5" }, json: { type: "string" } },
-});
-const rounds = numberOf("--rounds", values.rounds, { whole: true }, usage);
+const { rounds, json } = readOptions(
+  usage,
+  {
+    options: { rounds: { type: "string", default: "5" }, json: { type: "string" } },
+  },
+  ({ values }) => ({ rounds: numberOf("--rounds", values.rounds, { whole: true }, usage), json: values.json }),
+);
 const signal = endSignal();
 const name = "bench-upgrade";
 const patience = { patienceMs: 4 * patienceMs.pod, everyMs: 50 };
@@ -106,7 +109,7 @@ try {
       return [what, `${quantile(all, 0.5).toFixed(1)} (${least.toFixed(1)} to ${most.toFixed(1)})`];
     }),
   ]);
-  await writeJson(values.json, {
+  await writeJson(json, {
     rounds,
     from: previous.commit,
     medianSeconds: Object.fromEntries(Object.entries(lost).map(([what, all]) => [what, quantile(all, 0.5)])),

@@ -2,26 +2,40 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { messageOf } from "../src/lib/text.ts";
 
+type Parsed<Config extends ParseArgsConfig> = ReturnType<typeof parseArgs<Config>>;
+
 /**
- * As parseArgs has them. What is not understood is named, with exit code 2; after the rest,
- * `--help` prints the usage and ends well.
+ * As parseArgs has them, or what `read` makes of that, which refuses what is not right. What is not
+ * understood is named, with exit code 2; after all that, `--help` prints the usage and ends well.
  */
-export function readOptions<Config extends ParseArgsConfig>(
+export function readOptions<Config extends ParseArgsConfig>(usage: string, config: Config): Parsed<Config>;
+export function readOptions<Config extends ParseArgsConfig, Read>(
   usage: string,
   config: Config,
-): ReturnType<typeof parseArgs<Config>> {
+  read: (parsed: Parsed<Config>) => Read,
+): Read;
+export function readOptions<Config extends ParseArgsConfig, Read>(
+  usage: string,
+  config: Config,
+  read?: (parsed: Parsed<Config>) => Read,
+): Parsed<Config> | Read {
   const words = process.argv.slice(2);
   const args = words.filter((word) => !asksForHelp([word]));
   const withoutHelp: Config = { ...config, args };
-  try {
-    const parsed = parseArgs(withoutHelp);
-    if (args.length === words.length) return parsed;
-  } catch (thrown) {
-    // the first sentence; Node's second is about positional arguments
-    refuse(messageOf(thrown).split(". ")[0] ?? "", usage);
-  }
+  const parsed = parse(withoutHelp, usage);
+  const found = read ? read(parsed) : parsed;
+  if (args.length === words.length) return found;
   console.log(usage);
   process.exit(0);
+}
+
+function parse<Config extends ParseArgsConfig>(config: Config, usage: string): Parsed<Config> {
+  try {
+    return parseArgs(config);
+  } catch (thrown) {
+    // the first sentence; Node's second is about positional arguments
+    return refuse(messageOf(thrown).split(". ")[0] ?? "", usage);
+  }
 }
 
 const helpWords = ["--help", "-h"];
