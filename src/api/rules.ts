@@ -40,11 +40,31 @@ export function withRules<Schema extends z.ZodObject>(
     cel(
       ...rules
         .filter((each) => "rule" in each)
-        .map(({ rule, message, reason }) => ({ rule, message, ...(reason && { reason }) })),
+        .map(({ rule, fields, message, reason }) => ({
+          rule: withReservedNames(rule, fields),
+          message,
+          ...(reason && { reason }),
+        })),
     ),
   );
   ruleTable.add(ruled, { rules });
   return ruled;
+}
+
+/** The words of CEL that no field may be called, as Kubernetes has them. */
+const reservedWords = new Set(
+  "true false null in as break const continue else for function if import let loop package namespace return var void while".split(
+    " ",
+  ),
+);
+
+/**
+ * With `__import__` for a field that is called `import`: Kubernetes escapes such names, and 1.31
+ * knows them by nothing else.
+ */
+function withReservedNames(rule: string, fields: readonly string[]): string {
+  const names = new Set(fields.flatMap((field) => field.split(".")).filter((name) => reservedWords.has(name)));
+  return [...names].reduce((text, name) => text.replaceAll(new RegExp(`\\.${name}\\b`, "g"), `.__${name}__`), rule);
 }
 
 export const rulesOf = (schema: z.ZodObject): readonly JudgedRule[] => ruleTable.get(schema)?.rules ?? [];

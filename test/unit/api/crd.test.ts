@@ -43,6 +43,15 @@ test.each(each)("$kind: every field that is named has a description for kubectl 
   expect(silent.map(({ path }) => path)).toEqual([]);
 });
 
+test.each(each)("$kind: rules name no field by a word of CEL, which Kubernetes 1.31 does not take", (kind) => {
+  const words =
+    /\.(true|false|null|in|as|break|const|continue|else|for|function|if|import|let|loop|package|namespace|return|var|void|while)\b/;
+  const rules = fieldsOf(kind).flatMap(({ schema }) => schema["x-kubernetes-validations"] ?? []);
+  const names = rules.map(({ rule }) => rule.replaceAll(/"(\\.|[^"\\])*"|'[^']*'/g, ""));
+  expect(names.length).toBeGreaterThan(0);
+  expect(names.filter((rule) => words.test(rule))).toEqual([]);
+});
+
 test.each(each)("$kind stays small enough for kubectl apply to keep a copy in an annotation", (kind) => {
   expect(JSON.stringify(crdOf(kind)).length).toBeLessThan(128 * 1024);
 });
