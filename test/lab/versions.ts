@@ -23,6 +23,8 @@ export interface BuiltKubernetes {
   version: string;
   etcd: string;
   coredns: string;
+  /** What is built, by that name, where the Go proxy lacks it. */
+  corednsModule?: string;
   pause: string;
   /** Folder in programs/ with a go.mod of its own; without it, programs/go.mod has all of it. */
   modules?: string;
@@ -36,6 +38,15 @@ export interface BuiltKubernetes {
 export const kubernetesVersions = {
   "1.31": {
     kindNode: "kindest/node:v1.31.14@sha256:6f86cf509dbb42767b6e79debc3f2c32e4ee01386f0489b3b2be24b0a55aac2b",
+    // 1.31.1 to 1.31.14 are not complete on the Go proxy, nor is CoreDNS 1.11.1
+    built: {
+      version: "1.31.0",
+      etcd: "3.5.15-0",
+      coredns: "1.11.1",
+      corednsModule: "1.11.3",
+      pause: "3.10",
+      modules: "kubernetes-1.31",
+    },
   },
   "1.32": {
     kindNode: "kindest/node:v1.32.11@sha256:5fc52d52a7b9574015299724bd68f183702956aa4a2116ae75a63cb574b35af8",

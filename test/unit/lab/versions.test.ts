@@ -19,12 +19,12 @@ test("kind's node image of each version is pinned by digest", () => {
 
 test.each(built)(
   "the modules of %s are of the versions that the table names",
-  (name, { version, etcd, coredns, modules }) => {
+  (name, { version, etcd, coredns, corednsModule = coredns, modules }) => {
     expect(version.startsWith(`${name}.`)).toBe(true);
     const module = textOf(join("test/lab/programs", modules ?? ".", "go.mod"));
     const staging = version.replace(/^1/, "0");
     expect(module).toContain(`\tk8s.io/kubernetes v${version} // indirect\n`);
-    expect(module).toContain(`\tgithub.com/coredns/coredns v${coredns} // indirect\n`);
+    expect(module).toContain(`\tgithub.com/coredns/coredns v${corednsModule} // indirect\n`);
     expect(module).toContain(`\tgo.etcd.io/etcd/server/v3 v${etcd.split("-")[0]} // indirect\n`);
     const replaced = [...module.matchAll(/=> k8s[.]io\S+ v(\S+)$/gm)].map(([, at]) => at);
     expect(replaced.length).toBeGreaterThan(25);
