@@ -5,11 +5,11 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { build } from "esbuild";
 import type { ApiServer } from "../../test/helpers/api-server.ts";
+import { freePort } from "../../test/helpers/free-port.ts";
 
 export const programNames = ["ours", "go", "clientNode"] as const;
 export type ProgramName = (typeof programNames)[number];
@@ -171,14 +171,6 @@ export async function startProgram(
 export const relayImage = "registry.example.org/chatmail-relay:bench";
 
 const isOver = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** CPU seconds that a process has used, user and system. */
 export function cpuSeconds(pid: number): number {

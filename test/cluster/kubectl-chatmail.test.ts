@@ -51,11 +51,16 @@ const well = async (words: string) => {
 };
 const json = async <T>(words: string) => JSON.parse(await well(`${words} -o json`)) as T;
 /** Waits until a call prints what it has to. */
-const says = (words: string, what: RegExp) =>
-  until(`${words} to say ${what}`, async () => what.exec((await chatmail(words)).out) ?? undefined, {
-    patienceMs: patienceMs.pod,
-    everyMs: 300,
+const says = async (words: string, what: RegExp) => {
+  let said = "";
+  const isSaid = async () => {
+    said = (await chatmail(words)).out;
+    return what.exec(said) ?? undefined;
+  };
+  return until(`${words} to say ${what}`, isSaid, { patienceMs: patienceMs.pod, everyMs: 300 }).catch((thrown) => {
+    throw new Error(`${String(thrown)}; it says ${said}`, { cause: thrown });
   });
+};
 
 const login = async ({ address, password } = user) => {
   const client = await ImapClient.open({ host: domain, port: ports.imaps });

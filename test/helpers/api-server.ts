@@ -9,7 +9,6 @@ import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import https from "node:https";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
@@ -17,6 +16,7 @@ import type { Credentials } from "../../src/kube/credentials.ts";
 import type { KubeObject } from "../../src/kube/object.ts";
 import { buildPrograms, programsAreBuilt, programsDir } from "../lab/programs.ts";
 import { terminalProgress } from "../lab/progress.ts";
+import { freePorts } from "./free-port.ts";
 import { until } from "./until.ts";
 
 export interface Answer<T = unknown> {
@@ -86,7 +86,7 @@ export interface ApiServerOptions {
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
   const programs = programsAreBuilt() ? programsDir() : await buildPrograms(terminalProgress());
   const folder = await mkdtemp(join(tmpdir(), "chatmail-api-server-"));
-  const [etcdPort, peerPort, port] = await freePorts(3);
+  const [etcdPort = 0, peerPort = 0, port = 0] = await freePorts(3);
   const { certificatePem: cert, keyPem: key } = await makeSelfSigned("127.0.0.1", new Date());
   const accounts = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const token = randomBytes(16).toString("hex");
@@ -247,18 +247,6 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     },
     stop,
   };
-}
-
-/**
- * Ports that nobody has now; somebody may take one before we do, but then the start fails and says
- * so.
- */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /** A JSON Web Token with the claims that the API server asks of a ServiceAccount's. */

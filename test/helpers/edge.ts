@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { folders } from "../../src/pod/layout.ts";
 import { missingPackages } from "../lab/packages.ts";
 import { accepts } from "./accepts.ts";
-import { freePort } from "./free-port.ts";
+import { freePorts } from "./free-port.ts";
 import { LineSocket } from "./line-socket.ts";
 import type { RelayPod } from "./relay-pod.ts";
 import { edgePackages } from "./suite-packages.ts";
@@ -37,7 +37,7 @@ export interface Edge extends EdgePorts {
 /** `client`: the address that its clients have, as if they were elsewhere. */
 export async function startEdge(to: { host: string; domain: string; client: string }): Promise<Edge> {
   const host = "127.0.0.1";
-  const [https, http] = [await freePort(), await freePort()];
+  const [https = 0, http = 0] = await freePorts(2);
   const folder = mkdtempSync(join(tmpdir(), "edge-"));
   const file = join(folder, "haproxy.cfg");
   writeFileSync(

@@ -10,7 +10,7 @@ import { makeSelfSigned } from "../../src/certificates/self-signed.ts";
 import { buildPebble, pebbleIsBuilt } from "../lab/pebble.ts";
 import { terminalProgress } from "../lab/progress.ts";
 import { startDaemon } from "./daemon.ts";
-import { freePort } from "./free-port.ts";
+import { freePorts } from "./free-port.ts";
 import { patienceMs, until } from "./until.ts";
 
 /** Why it can't run here; undefined where it can. */
@@ -62,7 +62,7 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
   const program = await buildPebble(terminalProgress());
   const folder = mkdtempSync(join(tmpdir(), "chatmail-pebble-"));
   const file = (name: string) => join(folder, name);
-  const [port, management] = [await freePort(address), await freePort(address)];
+  const [port = 0, management = 0] = await freePorts(2, address);
   const { certificatePem, keyPem } = await makeSelfSigned(address, new Date());
   writeFileSync(file("cert.pem"), certificatePem);
   writeFileSync(file("key.pem"), keyPem);

@@ -12,7 +12,7 @@ import type { ApiServer } from "./api-server.ts";
 import { installCrds } from "./crds.ts";
 import { startDaemon } from "./daemon.ts";
 import type { Edge } from "./edge.ts";
-import { freePort } from "./free-port.ts";
+import { freePorts } from "./free-port.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { patienceMs, until } from "./until.ts";
 
@@ -36,7 +36,7 @@ export interface Traefik extends Edge {
 export async function startTraefik(server: ApiServer, flags: readonly string[] = []): Promise<Traefik> {
   const { program } = await buildTraefik(terminalProgress());
   const host = addresses.gateway;
-  const [web, websecure] = [await freePort(host), await freePort(host)];
+  const [web = 0, websecure = 0] = await freePorts(2, "::");
   const folder = mkdtempSync(join(tmpdir(), "chatmail-traefik-"));
   const usual = [
     "--global.checkNewVersion=false",
