@@ -6,12 +6,12 @@
  */
 import { numberOf, readOptions } from "../scripts/options.ts";
 import { ports } from "../src/mail/ports.ts";
+import { type OwnAddress, ownAddress } from "../test/helpers/own-address.ts";
 import { startRelayPod } from "../test/helpers/relay-pod.ts";
 import { raiseInotify } from "../test/lab/inotify.ts";
 import { endSignal, printTable, quantile, say, writeJson } from "./machine.ts";
 import { allAsleep, Bench, connections, loginRate, newAccounts, newLogin, pause } from "./mail/load.ts";
 import { domain } from "./mail/variants.ts";
-import { MoreAddresses } from "./memory/addresses.ts";
 import { type Memory, memoryOf, memoryRows, total } from "./memory/by-process.ts";
 import { Holders } from "./memory/holders.ts";
 
@@ -56,8 +56,9 @@ const accounts = { sendSizePerMinute: "1Ti", sendSizeBurst: "1Ti", sendBurst: 10
 const clientsPerAddress = 1000;
 raiseInotify();
 const pod = await startRelayPod({ domain, spec: { accounts } });
-const addresses = new MoreAddresses(pod.host, Math.ceil(clients / clientsPerAddress));
-const holders = new Holders(pod.host, { addresses: addresses.all, signal });
+const addresses: OwnAddress[] = [];
+while (addresses.length * clientsPerAddress < clients) addresses.push(await ownAddress());
+const holders = new Holders(pod.host, { addresses: addresses.map(({ address }) => address), signal });
 try {
   // the daemon has given back what only its start needed
   await pause(60_000, signal);
@@ -79,7 +80,7 @@ try {
   await writeJson(json, { mails, fresh, rested, ...result });
 } finally {
   holders.end();
-  addresses.remove();
+  for (const each of addresses) await each.remove();
   await pod.remove();
 }
 

@@ -1,7 +1,7 @@
 /**
- * An address of this machine in the lab's network for one test file alone: what listens there at a
- * well-known port is in no other file's way, and hears of nobody else's mail. The lab's network has
- * to be up.
+ * An address of this machine in the lab's network for one test file or bench alone. What listens
+ * there at a well-known port is in no other file's way, and hears of nobody else's mail; clients
+ * that come from there count for themselves. The lab's network has to be up.
  */
 
 import { addresses } from "../lab/place.ts";
@@ -13,7 +13,7 @@ export interface OwnAddress {
   remove(): Promise<void>;
 }
 
-/** Last numbers, below what benches and containers get, and away from the lab's own. */
+/** Last numbers, below what containers get, and away from the lab's own. */
 const [first, last] = [10, 50];
 
 export async function ownAddress(): Promise<OwnAddress> {
