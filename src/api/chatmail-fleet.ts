@@ -1,5 +1,5 @@
 /** The ChatmailFleet resource: values for what its servers leave out, and the order of updates. */
-import { z } from "zod";
+import * as z from "zod";
 import { Condition, groupRules, serverGroups } from "./chatmail-server.ts";
 import { atMostOneOf, withRules } from "./rules.ts";
 import { entries, text } from "./schema.ts";

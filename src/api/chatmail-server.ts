@@ -2,7 +2,7 @@
  * The ChatmailServer resource: one schema is the source of types, defaults, validation messages and
  * the CRD.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { isIPv6Literal } from "./domain.ts";
 import { type JudgedRule, sizeNotGreater, withRules } from "./rules.ts";
 import { objectName } from "./schema.ts";

@@ -2,7 +2,7 @@
  * From our zod schemas to a CustomResourceDefinition: a structural schema, which is a small and
  * strict part of JSON Schema.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Kind } from "./kinds.ts";
 import { apiVersion, group, version } from "./names.ts";
 import { type CelRule, cel, celKeyword } from "./schema.ts";

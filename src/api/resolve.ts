@@ -3,7 +3,7 @@
  * in no defaults: a value that it wrote into an object could not be told from one that a person
  * chose, and could never become a better one.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Issue } from "../lib/issues.ts";
 import { innerOf, type JudgedRule, rulesOf, valueAt } from "./rules.ts";
 

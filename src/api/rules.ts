@@ -4,7 +4,7 @@
  * What is left out of a spec breaks no rule: it has a value that the API server does not know. The
  * operator judges the values that it resolves (resolve.ts).
  */
-import { z } from "zod";
+import * as z from "zod";
 import { bytesOf } from "./quantity.ts";
 import { type CelRule, cel } from "./schema.ts";
 

@@ -3,7 +3,7 @@
  * server. Rules over several fields are in rules.ts.
  */
 import { isIP } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import { bytesOf, quantityPattern } from "./quantity.ts";
 
 /** A rule as the API server evaluates it; `message` is what `kubectl apply` prints. */

@@ -10,7 +10,7 @@
  * Keys come first, so that they can be read without the mail behind them.
  */
 import { createTarDecoder, createTarPacker, type ParsedTarEntry } from "modern-tar";
-import { z } from "zod";
+import * as z from "zod";
 import { issueTexts } from "../lib/issues.ts";
 import { messageOf } from "../lib/text.ts";
 import { BackupProblem } from "./problem.ts";

@@ -1,6 +1,6 @@
 /** A backup that comes out of the relay pod, encrypted there: whole, or an error. */
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { sizeText } from "../lib/size-text.ts";
 import { messageOf } from "../lib/text.ts";
 import { programs } from "../pod/layout.ts";

@@ -1,6 +1,6 @@
 /** What the operator reads from its environment, once. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { ChatmailServerSpec } from "../api/chatmail-server.ts";
 import { writtenIssues } from "../api/resolve.ts";
 import { issueTexts } from "../lib/issues.ts";

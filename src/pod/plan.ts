@@ -12,7 +12,7 @@
  *   never change; where a default of the operator becomes another, the operator writes it.
  */
 
-import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
+import * as z from "zod";
 import { isAddressLiteral, isIPv6Literal, isSelfSignedDomain } from "../api/domain.ts";
 import { firstIssue } from "../lib/issues.ts";
 import { isLanguageName } from "./pages/language.ts";

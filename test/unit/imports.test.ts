@@ -165,3 +165,10 @@ test("no file imports itself by way of others", () => {
 test("no room has an index.ts that re-exports", () => {
   expect(files.filter((file) => file.endsWith("index.ts"))).toEqual([]);
 });
+
+/** With `import { z }` all of zod is in the bundle, its messages in 50 languages too. */
+test("zod is imported as a namespace", () => {
+  const bringsAll = (file: string) =>
+    /^import \{[^}]*\bz\b.*from "zod"/m.test(readFileSync(join(source, file), "utf8"));
+  expect(files.filter(bringsAll)).toEqual([]);
+});

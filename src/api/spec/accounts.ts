@@ -1,5 +1,5 @@
 /** Who can create an account, and limits of an account. */
-import { z } from "zod";
+import * as z from "zod";
 import { notGreater, withRules } from "../rules.ts";
 import { objectName, size } from "../schema.ts";
 

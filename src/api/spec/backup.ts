@@ -1,5 +1,5 @@
 /** Backups of keys and accounts, and of mail where that is wanted. */
-import { z } from "zod";
+import * as z from "zod";
 import { atMostOneOf, withRules } from "../rules.ts";
 import { keyIn, objectName, text } from "../schema.ts";
 

@@ -1,5 +1,5 @@
 /** What a new volume begins with. */
-import { z } from "zod";
+import * as z from "zod";
 import { atLeastOneOf, atMostOneOf, isTrue, neededUnless, withRules } from "../rules.ts";
 import { objectName, text } from "../schema.ts";
 import { S3 } from "./backup.ts";

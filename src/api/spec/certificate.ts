@@ -1,5 +1,5 @@
 /** The TLS certificate. */
-import { z } from "zod";
+import * as z from "zod";
 import { neededWhen, onlyWhen, unusedWhen, withRules } from "../rules.ts";
 import { httpsUrl, keyIn, line, objectName, text } from "../schema.ts";
 

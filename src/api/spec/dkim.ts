@@ -1,5 +1,5 @@
 /** The keys that mail is signed with. */
-import { z } from "zod";
+import * as z from "zod";
 import { cel, text } from "../schema.ts";
 
 const rsaNeeded = "algorithms must contain RSA2048: many servers verify no other";

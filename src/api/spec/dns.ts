@@ -1,5 +1,5 @@
 /** The records of the domain. */
-import { z } from "zod";
+import * as z from "zod";
 import { neededWhen, onlyWhen, withRules } from "../rules.ts";
 import { entries, objectName, text } from "../schema.ts";
 

@@ -1,6 +1,6 @@
 /** The mail domain. */
 import { isIPv6 } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import { cel } from "../schema.ts";
 
 const label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";

@@ -1,5 +1,5 @@
 /** The image of the relay pod. */
-import { z } from "zod";
+import * as z from "zod";
 import { objectName, text } from "../schema.ts";
 
 export const Image = z

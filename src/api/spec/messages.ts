@@ -1,5 +1,5 @@
 /** What is taken and how long it is kept. */
-import { z } from "zod";
+import * as z from "zod";
 import { notGreater, withRules } from "../rules.ts";
 import { size } from "../schema.ts";
 

@@ -1,5 +1,5 @@
 /** How a relay is reached, and whom it reaches. */
-import { z } from "zod";
+import * as z from "zod";
 import { neededWhen, onlyWhen, unchangedWhile, unusedWhen, withRules } from "../rules.ts";
 import { address, addressRange, entries, line } from "../schema.ts";
 

@@ -1,5 +1,5 @@
 /** What else the pods of a relay have. */
-import { z } from "zod";
+import * as z from "zod";
 import { entries, objectName } from "../schema.ts";
 
 export const Pod = z

@@ -1,5 +1,5 @@
 /** Who answers for a relay. */
-import { z } from "zod";
+import * as z from "zod";
 import { line, text } from "../schema.ts";
 
 export const Privacy = z

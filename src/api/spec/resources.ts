@@ -1,5 +1,5 @@
 /** CPU and memory of the containers. */
-import { z } from "zod";
+import * as z from "zod";
 import { text } from "../schema.ts";
 
 const computeAmount = (name: string) =>

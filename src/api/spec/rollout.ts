@@ -1,5 +1,5 @@
 /** In which order the servers of a fleet are updated, and when that stops. */
-import { z } from "zod";
+import * as z from "zod";
 import { atMostOneOf, onlyLastWithout, withRules } from "../rules.ts";
 import { entries, text } from "../schema.ts";
 

@@ -1,5 +1,5 @@
 /** Where a pod may run. */
-import { z } from "zod";
+import * as z from "zod";
 import { anyObject, entries, objectName } from "../schema.ts";
 
 const labelValue = z.string().max(63);

@@ -1,5 +1,5 @@
 /** What a relay does beside mail. */
-import { z } from "zod";
+import * as z from "zod";
 import { withRules } from "../rules.ts";
 import { httpsUrl, objectName } from "../schema.ts";
 

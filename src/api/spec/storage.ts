@@ -1,5 +1,5 @@
 /** Where mailboxes and the queue are kept. */
-import { z } from "zod";
+import * as z from "zod";
 import { smallerSize, withRules } from "../rules.ts";
 import { entries, objectName, size } from "../schema.ts";
 

@@ -1,5 +1,5 @@
 /** When the pod is replaced by one of a newer version, and what happens where that fails. */
-import { z } from "zod";
+import * as z from "zod";
 import { text } from "../schema.ts";
 
 export const weekdays = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"] as const;

@@ -1,5 +1,5 @@
 /** The pages of a relay. */
-import { z } from "zod";
+import * as z from "zod";
 import { objectName } from "../schema.ts";
 
 export const Website = z

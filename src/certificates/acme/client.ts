@@ -3,7 +3,7 @@
  * the protocol says and decides nothing: when what is requested is order.ts's business.
  */
 import type { KeyObject } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { messageOf } from "../../lib/text.ts";
 import { askHttps, type HttpsAnswer } from "./exchange.ts";
 import { bindingOf, type ExternalAccount, signed, thumbprintOf } from "./jws.ts";

@@ -1,5 +1,5 @@
 /** The second half of a restore: accounts and mail go into a pod that waits for them. */
-import { z } from "zod";
+import * as z from "zod";
 import type { WrittenServer } from "../../api/chatmail-server.ts";
 import { childNames } from "../../api/names.ts";
 import { openArchive } from "../../backup/archive.ts";

@@ -1,5 +1,5 @@
 /** How far a volume is that is moved. Pure. */
-import { z } from "zod";
+import * as z from "zod";
 import type { WrittenServer } from "../../api/chatmail-server.ts";
 import { annotations } from "../../api/names.ts";
 import { sizeText } from "../../lib/size-text.ts";

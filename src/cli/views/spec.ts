@@ -1,5 +1,5 @@
 /** A spec as the operator goes by it, and where each value comes from. Pure. */
-import { z } from "zod";
+import * as z from "zod";
 import { ChatmailServerSpec } from "../../api/chatmail-server.ts";
 import { type Layer, type Origin, resolve } from "../../api/resolve.ts";
 import { innerOf } from "../../api/rules.ts";

@@ -3,7 +3,7 @@
  * What is known of an order and what came of it are written together, so no certificate is paid for
  * twice, and none is lost between two writes.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { annotations } from "../../api/names.ts";
 import { nothingRemembered, type StoredOrder } from "../../certificates/acme/order.ts";
 import { type Client, isApiError } from "../../kube/client.ts";

@@ -5,7 +5,7 @@
  *
  * Pending → Publishing → Published → Active → Retiring → removed
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Dkim } from "../../api/spec/dkim.ts";
 
 /**

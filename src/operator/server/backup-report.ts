@@ -2,7 +2,7 @@
  * What the last backup has saved, or why none was made: the job's container leaves it as
  * termination message, so that no log has to be read. Pure.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { labels } from "../../api/names.ts";
 import type { LivePod } from "./live.ts";
 import type { Component } from "./resources/child.ts";

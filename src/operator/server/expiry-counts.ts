@@ -2,7 +2,7 @@
  * What the last expiry run has counted: its container leaves it as termination message, so that no
  * log has to be read. Pure.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { ChatmailServerStatus } from "../../api/chatmail-server.ts";
 import { labels } from "../../api/names.ts";
 import type { LivePod } from "./live.ts";

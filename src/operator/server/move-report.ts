@@ -1,5 +1,5 @@
 /** What a copy of the volume has left as termination message, where it has failed. Pure. */
-import { z } from "zod";
+import * as z from "zod";
 import { labels } from "../../api/names.ts";
 import type { LivePod } from "./live.ts";
 import type { Component } from "./resources/child.ts";

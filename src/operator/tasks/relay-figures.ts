@@ -2,7 +2,7 @@
  * What a relay reports of itself in figures, and which of them is worth a write: a figure that
  * passes a threshold. Each threshold has two ends; between them a verdict stays what it was. Pure.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const some = z.int().min(0);
 const clients = z.object({ accounts: some, fromOneAddress: some });

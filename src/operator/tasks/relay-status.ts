@@ -6,7 +6,7 @@
  * does not use the plan that it was given yet is asked again soon.
  */
 import { get } from "node:http";
-import { z } from "zod";
+import * as z from "zod";
 import { labels } from "../../api/names.ts";
 import { type Run, runController } from "../../kube/controller.ts";
 import type { Log } from "../../kube/log.ts";

@@ -5,7 +5,7 @@
  */
 import { basename, join } from "node:path";
 import type { Logger } from "pino";
-import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
+import * as z from "zod";
 import { queueReport } from "../../pod/layout.ts";
 import * as events from "../events.ts";
 import { readIfThere } from "../files.ts";

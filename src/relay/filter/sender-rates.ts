@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB of memory
+import * as z from "zod";
 import { codeOf } from "../../lib/text.ts";
 import type { Domains } from "../domains.ts";
 import * as events from "../events.ts";

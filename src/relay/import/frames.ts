@@ -10,7 +10,7 @@
  *
  * Answers to `account` may come in another order than they were asked for.
  */
-import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle
+import * as z from "zod";
 import { firstIssue } from "../../lib/issues.ts";
 import { LineTooLong } from "../../lib/lines.ts";
 

@@ -10,7 +10,7 @@
  */
 import { basename, join } from "node:path";
 import type { Logger } from "pino";
-import * as z from "zod"; // as a namespace: `{ z }` would bring all of zod into the bundle, 12 MB at rest
+import * as z from "zod";
 import { messageOf } from "../../lib/text.ts";
 import type { PlanReport } from "../../pod/configure.ts";
 import { planReport } from "../../pod/layout.ts";
