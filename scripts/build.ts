@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type BuildOptions, build, type Metafile } from "esbuild";
+import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { licenceTexts, nodePackage, type Package, packagesIn } from "./licences.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -45,6 +45,20 @@ export const licencesFile = "licences.txt";
 /** CommonJS packages inside a module ask for `require`. */
 const banner = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
 
+/**
+ * `import` of node:http reads each of its exports, `WebSocket` too, and with that node loads undici:
+ * 3 MiB that no process of ours uses.
+ */
+const httpWithoutUndici: Plugin = {
+  name: "http-without-undici",
+  setup(bundler) {
+    bundler.onResolve({ filter: /^(node:)?http$/ }, () => ({ path: "http", namespace: "node" }));
+    bundler.onLoad({ filter: /^http$/, namespace: "node" }, () => ({
+      contents: 'module.exports = process.getBuiltinModule("node:http");',
+    }));
+  },
+};
+
 /** One file for each name, shared code in all that use it, so an image has no more than it runs. */
 const optionsFor = (names: readonly (keyof typeof bundles)[], folder: string) =>
   ({
@@ -57,13 +71,19 @@ const optionsFor = (names: readonly (keyof typeof bundles)[], folder: string) =>
     target: "node24",
     format: "esm",
     banner: { js: banner },
+    plugins: [httpWithoutUndici],
+    // The text stays in memory as long as the process: without comments and indentation, and ASCII,
+    // which takes one byte a character and not two. Names stay, and lines that can be read.
+    minifyWhitespace: true,
+    lineLimit: 120,
+    charset: "ascii",
     sourcemap: true,
     sourcesContent: false,
     metafile: true,
     // all of them are in licences.txt
     legalComments: "none",
     logLevel: "warning",
-  }) as const satisfies BuildOptions;
+  }) satisfies BuildOptions;
 
 /** Makes FOLDER/NAME.js of each name. Returns what is in them. */
 export async function bundle(names: readonly (keyof typeof bundles)[], folder: string): Promise<Metafile> {

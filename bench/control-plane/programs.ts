@@ -8,6 +8,7 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { build } from "esbuild";
+import { bundle } from "../../scripts/build.ts";
 import type { ApiServer } from "../../test/helpers/api-server.ts";
 import { freePort } from "../../test/helpers/free-port.ts";
 
@@ -28,10 +29,16 @@ const root = join(here, "../..");
 
 /** Builds all that is asked for into the folder. */
 export async function buildPrograms(folder: string, names: readonly ProgramName[], goProgram?: string): Promise<void> {
-  const bundle = (source: string, name: string) =>
-    build({
-      entryPoints: [join(root, source)],
-      outfile: join(folder, name),
+  if (names.includes("ours")) {
+    await bundle(["operator"], folder);
+    const headers = join(root, "node_modules/node-api-headers/include");
+    const cc = ["-O2", "-shared", "-fPIC", `-I${headers}`, "-o", join(folder, "trim.node"), join(root, "image/trim.c")];
+    execFileSync("cc", cc, { stdio: ["ignore", "inherit", "inherit"] });
+  }
+  if (names.includes("clientNode"))
+    await build({
+      entryPoints: [join(here, "client-node.ts")],
+      outfile: join(folder, "client-node.js"),
       bundle: true,
       platform: "node",
       target: "node24",
@@ -39,13 +46,6 @@ export async function buildPrograms(folder: string, names: readonly ProgramName[
       banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
       logLevel: "error",
     });
-  if (names.includes("ours")) {
-    await bundle("src/main/operator.ts", "operator.js");
-    const headers = join(root, "node_modules/node-api-headers/include");
-    const cc = ["-O2", "-shared", "-fPIC", `-I${headers}`, "-o", join(folder, "trim.node"), join(root, "image/trim.c")];
-    execFileSync("cc", cc, { stdio: ["ignore", "inherit", "inherit"] });
-  }
-  if (names.includes("clientNode")) await bundle("bench/control-plane/client-node.ts", "client-node.js");
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
   if (!names.includes("go") || goProgram) return;
   console.error("building the Go program: some minutes the first time");
