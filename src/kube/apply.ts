@@ -5,9 +5,10 @@
 import { createHash } from "node:crypto";
 import { type Client, isApiError } from "./client.ts";
 import { doubledLists } from "./doubled.ts";
-import { canonical, hasAll, ownedFields, ownsMoreThan, projection } from "./fields.ts";
+import { canonical, hasAll, ownsMoreThan, projection } from "./fields.ts";
 import { immutableFields, remakeOf } from "./immutable.ts";
 import { type KubeObject, keyOf, type Resource } from "./object.ts";
+import { ownedFields } from "./owned-fields.ts";
 
 /**
  * `remade`: it had to be deleted, because what changed in it can't be changed; apply again when it

@@ -2,7 +2,8 @@
  * Comparing what we want of an object with what the cluster has, by the fields that we set. Pure.
  */
 import { createHash } from "node:crypto";
-import type { KubeObject, ManagedFields, ObjectMeta } from "./object.ts";
+import type { KubeObject, ObjectMeta } from "./object.ts";
+import { byPlace, follow, isPlain, type OwnedFields, ownedFields, ownedItem } from "./owned-fields.ts";
 
 /** The same shape as `wanted`, with the values of `live`: what became of the fields that we set. */
 export function projection(live: unknown, wanted: unknown): unknown {
@@ -62,7 +63,7 @@ export function hasAll(live: unknown, wanted: unknown, owned?: OwnedFields): boo
   const whole = owned !== undefined && Object.keys(owned).length === 0;
   if (Array.isArray(wanted)) {
     if (!Array.isArray(live)) return false;
-    const ownedOf = (item: unknown) => (whole ? owned : ownedItem(owned, item));
+    const ownedOf = (item: unknown) => (whole ? owned : ownedItem(owned, item, live));
     if (whole || wanted.length === 0 || !areNamed(wanted))
       return live.length === wanted.length && wanted.every((item, at) => hasAll(live[at], item, ownedOf(item)));
     return wanted.every((item) => {
@@ -97,71 +98,38 @@ const filledIn: Record<string, string> = {
 const isFilledIn = (key: string, value: unknown) =>
   value === null || (Object.hasOwn(filledIn, key) && filledIn[key] === JSON.stringify(value));
 
-/** A tree of managedFields (`fieldsV1`). */
-export type OwnedFields = Record<string, unknown>;
-
-/** What `manager` owns by apply, where managedFields say so. */
-export function ownedFields(live: KubeObject, manager: string, subresource = ""): OwnedFields | undefined {
-  const owned = live.metadata.managedFields?.find((fields) => isOurs(fields, manager, subresource))?.fieldsV1;
-  return owned && Object.keys(owned).length > 0 ? owned : undefined;
-}
-
-function ownedItem(owned: OwnedFields | undefined, item: unknown): OwnedFields | undefined {
-  const found = Object.entries(owned ?? {}).find(([step]) => step.startsWith("k:") && hasKeys(item, step.slice(2)));
-  return found?.[1] as OwnedFields | undefined;
-}
-
-/**
- * Whether it is the item of these keys, as in `{"port":25,"protocol":"TCP"}`. A protocol that we
- * left out is the default.
- */
-function hasKeys(item: unknown, keys: string): boolean {
-  return (
-    isPlain(item) &&
-    Object.entries(JSON.parse(keys) as Record<string, unknown>).every(
-      ([key, want]) => item[key] === want || (item[key] === undefined && (key !== "protocol" || want === "TCP")),
-    )
-  );
-}
-
 /**
  * True when `manager` owns a field in `live` that `wanted` no longer has: an apply would take it
  * away.
  */
 export function ownsMoreThan(live: KubeObject, wanted: KubeObject, manager: string, subresource = ""): boolean {
   const owned = ownedFields(live, manager, subresource);
-  return owned !== undefined && lacksSome(wanted, owned);
+  return owned !== undefined && lacksSome(wanted, owned, live);
 }
 
-function lacksSome(wanted: unknown, owned: OwnedFields): boolean {
+function lacksSome(wanted: unknown, owned: OwnedFields, live: unknown): boolean {
   return Object.entries(owned).some(([step, inner]) => {
     if (step === ".") return false;
-    const found = follow(wanted, step);
-    return found === undefined || lacksSome(found, inner as OwnedFields);
+    const found = follow(wanted, step, live);
+    return found === undefined || lacksSome(found, inner as OwnedFields, follow(live, step, live));
   });
 }
 
-/** One step of a managed field path: `f:name`, `k:{"name":"a"}`, `v:"value"` or `i:0`. */
-function follow(value: unknown, step: string): unknown {
-  const kind = step.slice(0, 2);
-  const rest = step.slice(2);
-  if (kind === "f:") return isPlain(value) ? value[rest] : undefined;
-  if (!Array.isArray(value)) return undefined;
-  if (kind === "i:") return value[Number(rest)];
-  if (kind === "v:") return value.find((item) => JSON.stringify(item) === rest);
-  return value.find((item) => hasKeys(item, rest));
-}
-
-function isOurs(fields: ManagedFields, manager: string, subresource: string): boolean {
-  return fields.manager === manager && fields.operation === "Apply" && (fields.subresource ?? "") === subresource;
-}
-
-/** Without what only other managers own in managedFields: most of the size of a cached object. */
+/**
+ * Without what only other managers own in managedFields: most of the size of a cached object. Of
+ * what this one owns, what is compared.
+ */
 export function trimmed<T extends KubeObject>(object: T, manager: string): T {
-  const kept = object.metadata.managedFields?.filter((f) => f.manager === manager && f.operation === "Apply");
+  const kept = (object.metadata.managedFields ?? []).filter((f) => f.manager === manager && f.operation === "Apply");
   const bare = withoutManagedFields(object);
-  if (!kept || kept.length === 0) return bare;
-  return { ...bare, metadata: { ...bare.metadata, managedFields: kept } };
+  if (kept.length === 0) return bare;
+  const managedFields = kept.map(({ operation, subresource, fieldsV1 }) => ({
+    manager,
+    operation,
+    ...(subresource && { subresource }),
+    ...(fieldsV1 && { fieldsV1: byPlace(fieldsV1, object) }),
+  }));
+  return { ...bare, metadata: { ...bare.metadata, managedFields } };
 }
 
 /** Without managedFields: for objects that are only read. */
@@ -204,8 +172,4 @@ export function canonical(value: unknown): string {
       isPlain(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
     ) ?? "undefined"
   );
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
