@@ -14,6 +14,8 @@ export interface Watched<T extends KubeObject> extends Omit<Selection, "namespac
    * object left out.
    */
   trim?: (object: T) => T;
+  /** Objects with the same answer say mostly the same, and what they say is kept once. */
+  alike?: (object: T) => string;
   /**
    * The kind may be unknown to the API server, or not be allowed: nothing waits for it then, and
    * the namespace is not left out.
@@ -69,8 +71,15 @@ export class Cache {
 
   /** A store of this kind, being filled from now on. */
   store<T extends KubeObject>(resource: Resource<T>, watched: Watched<T> = {}): Store<T> {
-    const { namespaces = this.#namespaces, trim, optional = false, ...selection } = watched;
-    const store = new Store<T>({ scopes: namespaces, log: this.#options.log, optional, ...(trim && { trim }) });
+    const { namespaces = this.#namespaces, trim, alike, optional = false, ...selection } = watched;
+    const { log } = this.#options;
+    const store = new Store<T>({
+      scopes: namespaces,
+      log,
+      optional,
+      ...(trim && { trim }),
+      ...(alike && { alike }),
+    });
     this.#stores.push({ resource, store: store as unknown as Store<KubeObject>, optional });
     for (const namespace of namespaces) {
       const where = { ...selection, ...(namespace && { namespace }) };

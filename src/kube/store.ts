@@ -4,6 +4,7 @@
  * stays, although the watch is still behind (read your writes).
  */
 import { whenAborted } from "../lib/aborted.ts";
+import { BoundedMap } from "../lib/bounded-map.ts";
 import { messageOf } from "../lib/text.ts";
 import { deepFreeze } from "./freeze.ts";
 import { type Index, Indexes } from "./indexes.ts";
@@ -27,6 +28,9 @@ export type Change<T extends KubeObject> = { own?: true } & (
 /** Called within the watch loop: only marks work to be done, never does it. */
 export type Listener<T extends KubeObject> = (change: Change<T>) => void;
 
+/** Names that people choose, such as those of Jobs, may make every object unlike the others. */
+const mostModels = 16;
+
 export class Store<T extends KubeObject = KubeObject> {
   readonly #objects = new Map<string, T>();
   readonly #listeners = new Set<Listener<T>>();
@@ -43,22 +47,31 @@ export class Store<T extends KubeObject = KubeObject> {
   readonly #seen = new Map<string, string>();
   readonly #ownWrites = new OwnWrites<T>();
   readonly #prepared = new WeakSet<T>();
-  /** The one that was read last: what the next has in common with it is kept once. */
-  #model: T | undefined;
+  /**
+   * By what is alike, the one that was read last: what the next has in common with it is kept once.
+   */
+  readonly #models = new BoundedMap<string, T>(mostModels);
+  readonly #alike: (object: T) => string;
   /** Objects that could not be read, by key, so that each is reported once. */
   readonly #unreadable = new Map<string, string>();
 
   /**
    * `scopes`: the namespaces that have to be listed once before the store counts as filled ("" for
    * all). `trim` makes an object smaller, or checks it, before it is kept: an object for which it
-   * throws is reported and left as it was. `optional`: nobody has to wait for any of the scopes
-   * where they may not be listed.
+   * throws is reported and left as it was. `alike`: objects with the same answer say mostly the
+   * same. `optional`: nobody has to wait for any of the scopes where they may not be listed.
    */
-  constructor(options: { scopes?: readonly string[]; trim?: (object: T) => T; log?: Log; optional?: boolean } = {}) {
+  constructor(
+    options: { scopes?: readonly string[]; log?: Log; optional?: boolean } & {
+      trim?: (object: T) => T;
+      alike?: (object: T) => string;
+    } = {},
+  ) {
     this.#optional = options.optional ?? false;
     this.#scopes = options.scopes ?? [""];
     this.#scopesToFill = new Set(this.#scopes);
     this.#trim = options.trim ?? ((object) => object);
+    this.#alike = options.alike ?? (() => "");
     this.#log = options.log;
     this.#indexes = new Indexes(options.log);
   }
@@ -261,8 +274,9 @@ export class Store<T extends KubeObject = KubeObject> {
     if (this.#prepared.has(incoming)) return incoming;
     try {
       if (!hasName(incoming)) throw new Error("an object without a name");
-      const object = deepFreeze(sharingWith(this.#trim(incoming), this.#model));
-      this.#model = object;
+      const alike = this.#alike(incoming);
+      const object = deepFreeze(sharingWith(this.#trim(incoming), this.#models.get(alike)));
+      this.#models.set(alike, object);
       this.#unreadable.delete(keyOf(object));
       return object;
     } catch (error) {

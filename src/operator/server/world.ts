@@ -166,6 +166,9 @@ export const storeResources = {
 
 /** All that we make, and nothing else, is watched. */
 const ours = { labelSelector: labels.server };
+/** Of the objects of a kind that a server has, which one: its name after that of the server. */
+const roleOf = ({ metadata: { name, labels: given } }: KubeObject) =>
+  name.slice(given?.[labels.server]?.length ?? name.length);
 /** What others make. */
 const others = `!${labels.server}`;
 
@@ -204,9 +207,9 @@ export function makeWorld(options: {
   const { now = () => new Date() } = options;
   const cache = new Cache({ client, log, signal, namespaces: scopes, ...(metrics && { metrics }) });
   const applied = <T extends KubeObject>(resource: Resource<T>) =>
-    cache.store(resource, { ...ours, trim: (object) => trimmed(object, fieldManager) });
+    cache.store(resource, { ...ours, alike: roleOf, trim: (object) => trimmed(object, fieldManager) });
   const read = <T extends KubeObject>(resource: Resource<T>) =>
-    cache.store(resource, { ...ours, trim: withoutManagedFields });
+    cache.store(resource, { ...ours, alike: roleOf, trim: withoutManagedFields });
   const { servers: serverKind, configMaps, secrets, volumeClaims, services, statefulSets, pods } = storeResources;
   const stores: Stores = {
     servers: cache.store(serverKind, { trim: (server) => trimmed(server, fieldManager) }),

@@ -60,3 +60,17 @@ test("a store keeps once what its objects have in common", () => {
   expect(other?.metadata.name).toBe("b");
   expect(other?.metadata.labels).toBe(one?.metadata.labels);
 });
+
+test("each object is compared with the last one that is alike", () => {
+  const store = new Store({ alike: ({ metadata: { name } }) => name.replace(/^[^-]*/, "") });
+  const annotated = (name: string, role: string) => {
+    const pod = aPod(name, "1", name);
+    return { ...pod, metadata: { ...pod.metadata, annotations: { role } } };
+  };
+  for (const server of ["a", "b"]) for (const role of ["plan", "dns"]) store.put(annotated(`${server}-${role}`, role));
+  const annotationsOf = (name: string) =>
+    store.all().find(({ metadata }) => metadata.name === name)?.metadata.annotations;
+  expect(annotationsOf("b-plan")).toBe(annotationsOf("a-plan"));
+  expect(annotationsOf("b-dns")).toBe(annotationsOf("a-dns"));
+  expect(annotationsOf("b-dns")).toStrictEqual({ role: "dns" });
+});
