@@ -274,6 +274,12 @@ export class Store<T extends KubeObject = KubeObject> {
     if (this.#prepared.has(incoming)) return incoming;
     try {
       if (!hasName(incoming)) throw new Error("an object without a name");
+      const known = this.#objects.get(keyOf(incoming));
+      // The watch brings what the answer to a write had, and a list what is known.
+      if (known && isSameState(known, incoming)) {
+        this.#unreadable.delete(keyOf(known));
+        return known;
+      }
       const alike = this.#alike(incoming);
       const object = deepFreeze(sharingWith(this.#trim(incoming), this.#models.get(alike)));
       this.#models.set(alike, object);
@@ -322,6 +328,10 @@ export class Store<T extends KubeObject = KubeObject> {
       }
     }
   }
+}
+
+function isSameState({ metadata: one }: KubeObject, { metadata: other }: KubeObject): boolean {
+  return one.uid === other.uid && one.resourceVersion === other.resourceVersion && one.resourceVersion !== undefined;
 }
 
 function hasName(object: KubeObject | undefined): object is KubeObject {

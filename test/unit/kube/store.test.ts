@@ -80,6 +80,24 @@ test("objects are made smaller before they are kept, and nobody can change what 
   }).toThrow(TypeError);
 });
 
+test("a state that is known is not read again, whoever brings it", () => {
+  const read: string[] = [];
+  const store = new Store({
+    trim: (object) => {
+      read.push(`${object.metadata.uid}@${object.metadata.resourceVersion}`);
+      return object;
+    },
+  });
+  store.wrote(aPod("p", "1", "first"));
+  const kept = store.at("a/p");
+  store.put(aPod("p", "1", "first"));
+  store.replace("", store.prepared([aPod("p", "1", "first")]), "1");
+  expect(store.at("a/p")).toBe(kept);
+  store.put(aPod("p", "2", "first"));
+  store.put(aPod("p", "2", "second"));
+  expect(read).toEqual(["first@1", "first@2", "second@2"]);
+});
+
 describe("an object that can't be read", () => {
   const trim = (object: KubeObject) => {
     if (object.metadata.labels?.broken) throw new Error("no such thing");
