@@ -46,8 +46,8 @@ export const licencesFile = "licences.txt";
 const banner = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
 
 /**
- * `import` of node:http reads each of its exports, `WebSocket` too, and with that node loads undici:
- * 3 MiB that no process of ours uses.
+ * `import` of node:http reads each of its exports, `WebSocket` too, and with that node loads
+ * undici: 3 MiB that no process of ours uses.
  */
 const httpWithoutUndici: Plugin = {
   name: "http-without-undici",

@@ -60,7 +60,7 @@ export function follow(value: unknown, step: string, live: unknown): unknown {
   return keys && value.find((item) => hasKeys(item, keys));
 }
 
-/** The keys, with their values, by which the step tells an item from others; undefined: it does not. */
+/** The keys, with their values, by which the step tells an item from others, if it does. */
 function keysOf(step: string, live: unknown): [key: string, value: unknown][] | undefined {
   if (step.startsWith("k:")) return Object.entries(JSON.parse(step.slice(2)) as Record<string, unknown>);
   const [, at, names] = /^@(\d+):(.*)$/.exec(step) ?? [];
