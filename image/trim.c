@@ -1,7 +1,7 @@
 /*
  * A Node-API addon: trim() gives back to the system what the process has and does not use (decision 0060): what malloc
- * keeps of memory that was freed, and the pages of node's own file. These stay in the kernel's cache of files, and are
- * mapped again when they are used; most are of node's start. It takes milliseconds.
+ * keeps of memory that was freed, and the pages of the files of node and its libraries. These stay in the kernel's cache
+ * of files, and are mapped again when they are used; most are of node's start. It takes milliseconds.
  */
 #define NAPI_VERSION 8
 #define _GNU_SOURCE
@@ -12,8 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The first object is the program itself. What may be written, or was until it was relocated, is left alone. */
-static int forget_program(struct dl_phdr_info *info, size_t size, void *data)
+/* What may be written, or was until it was relocated, is left alone. */
+static int forget_file(struct dl_phdr_info *info, size_t size, void *data)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	int at;
@@ -28,7 +28,7 @@ static int forget_program(struct dl_phdr_info *info, size_t size, void *data)
 		if (part->p_type == PT_LOAD && (part->p_flags & PF_W) == 0 && begin < end)
 			(void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 	}
-	return 1;
+	return 0;
 }
 
 static napi_value trim(napi_env env, napi_callback_info info)
@@ -36,7 +36,7 @@ static napi_value trim(napi_env env, napi_callback_info info)
 	(void)env;
 	(void)info;
 	malloc_trim(0);
-	dl_iterate_phdr(forget_program, NULL);
+	dl_iterate_phdr(forget_file, NULL);
 	return NULL;
 }
 

@@ -42,19 +42,22 @@ export const nodeHeaders = "node-api";
 /** In dist/: licences of the packages in the bundles, and of node. */
 export const licencesFile = "licences.txt";
 
-/** CommonJS packages inside a module ask for `require`. */
+/** CommonJS packages inside a module ask for `require`, and so do all for what is node's own. */
 const banner = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
 
 /**
- * `import` of node:http reads each of its exports, `WebSocket` too, and with that node loads
- * undici: 3 MiB that no process of ours uses.
+ * What is node's own comes by `require`: where a module imports it, node reads each of its exports
+ * at once, also those that are made when they are first asked for. With node:http that loads the
+ * whole of WebSocket and fetch, 3 to 6 MiB in each process (decision 0060).
  */
-const httpWithoutUndici: Plugin = {
-  name: "http-without-undici",
-  setup(bundler) {
-    bundler.onResolve({ filter: /^(node:)?http$/ }, () => ({ path: "http", namespace: "node" }));
-    bundler.onLoad({ filter: /^http$/, namespace: "node" }, () => ({
-      contents: 'module.exports = process.getBuiltinModule("node:http");',
+const builtinsByRequire: Plugin = {
+  name: "builtins by require",
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === "import-statement" ? { path, namespace: "builtin" } : undefined,
+    );
+    onLoad({ filter: /^/, namespace: "builtin" }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)});`,
     }));
   },
 };
@@ -71,7 +74,7 @@ const optionsFor = (names: readonly (keyof typeof bundles)[], folder: string) =>
     target: "node24",
     format: "esm",
     banner: { js: banner },
-    plugins: [httpWithoutUndici],
+    plugins: [builtinsByRequire],
     // The text stays in memory as long as the process: without comments and indentation, and ASCII,
     // which takes one byte a character and not two. Names stay, and lines that can be read.
     minifyWhitespace: true,
