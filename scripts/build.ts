@@ -52,11 +52,11 @@ const banner = 'import { createRequire } from "node:module"; const require = cre
  */
 const builtinsByRequire: Plugin = {
   name: "builtins by require",
-  setup: ({ onResolve, onLoad }) => {
-    onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+  setup: (bundler) => {
+    bundler.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
       kind === "import-statement" ? { path, namespace: "builtin" } : undefined,
     );
-    onLoad({ filter: /^/, namespace: "builtin" }, ({ path }) => ({
+    bundler.onLoad({ filter: /^/, namespace: "builtin" }, ({ path }) => ({
       contents: `module.exports = require(${JSON.stringify(path)});`,
     }));
   },

@@ -163,7 +163,8 @@ export const prepareContainer: RelayContainer = {
  * is collected once the daemon is at rest (decision 0060).
  */
 const nodeFlags = ["--max-semi-space-size=4", "--heap-growing-percent=40", "--expose-gc"];
-const nodeEnv = { MALLOC_ARENA_MAX: "1" };
+/** Threads of the pool wait for the disk while messages are written; passwords need two of them. */
+const nodeEnv = { MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "8" };
 
 /** The containers that stay, in the order they are started. */
 export function relayContainers(extras: Extras = {}): readonly (RelayContainer & { name: RelayContainerName })[] {

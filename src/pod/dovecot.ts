@@ -269,25 +269,11 @@ service imap-hibernate {
 service lmtp {
   user = ${vmail.name}
   chroot =
-  # one waits ready and serves many deliveries: a message is seen 25 ms sooner
+  # for what comes by the queue, and to mailboxes that are new or nearly full: none waits for it
   restart_request_count = 1000
-  process_min_avail = 1
-  # those of a burst end soon: each holds 3 MB
+  # each holds 3 MB
   idle_kill_interval = 10s
   unix_listener ${sockets.lmtp} {
-    mode = 0666
-  }
-}
-# for mail that the relay daemon delivers to accounts far below their quota
-service lmtp-unchecked {
-  protocol = lmtp
-  executable = lmtp -o mail_plugins/quota=no
-  user = ${vmail.name}
-  chroot =
-  client_limit = 1
-  restart_request_count = 1000
-  process_min_avail = 1
-  unix_listener ${sockets.lmtpUnchecked} {
     mode = 0666
   }
 }
@@ -312,6 +298,10 @@ service anvil {
 }
 service stats {
   chroot =
+}
+# asked by programs that start with no configuration named, which none here does
+service config {
+  idle_kill_interval = 10s
 }
 `;
 }

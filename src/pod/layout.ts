@@ -116,7 +116,6 @@ export const sockets = {
   /** LMTP into Dovecot. */
   lmtp: `${folders.run}/lmtp.sock`,
   /** The same without a look at the quota, for the relay daemon, which knows that there is room. */
-  lmtpUnchecked: `${folders.run}/lmtp-unchecked.sock`,
   /** Dovecot's report of each delivery: a line with the address, and the author of each message. */
   delivered: `${folders.run}/delivered.sock`,
 } as const;

@@ -35,6 +35,7 @@ import { OwnKeys } from "./filter/own-keys.ts";
 import { SenderRates } from "./filter/sender-rates.ts";
 import { answerHealth } from "./health/server.ts";
 import { MailboxDelivery } from "./mailbox/delivery.ts";
+import { Maildirs } from "./mailbox/maildir.ts";
 import { Room } from "./mailbox/room.ts";
 import { Metadata } from "./metadata/answers.ts";
 import { TokenStore } from "./metadata/tokens.ts";
@@ -151,10 +152,20 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     metrics.of(account.domain).count("quota_expire_removed_files", {}, removed);
     events.quotaTrimmed(log, account.domain, removed);
   };
+  /** A message is in the mailbox of an account, with these addresses in its From header. */
+  const delivered = async (address: string, authors: readonly string[]) => {
+    for (const author of authors) order.ended({ sender: author, recipients: [address] });
+    // what somebody sent to themselves wakes nobody
+    const fromOthers = authors.some((author) => author.toLowerCase() !== address);
+    if (fromOthers) await push.messageCame(address);
+  };
+  const maildirs = new Maildirs(failuresOf("mailbox"));
   const mailboxes = new MailboxDelivery({
     ...tools,
-    paths: { checked: pathOf("lmtp"), unchecked: pathOf("lmtpUnchecked") },
-    room: new Room({ now, trim, onFailure: failuresOf("room").onFailure }),
+    maildirs,
+    lmtpPath: pathOf("lmtp"),
+    room: new Room({ now, trim, ...failuresOf("room") }),
+    onDelivered: (address, author) => void delivered(address, [author]).catch(failuresOf("mailbox").onFailure),
   });
 
   mkdirSync(settings.runFolder, { recursive: true });
@@ -248,13 +259,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }),
     await openReports({
       path: pathOf("delivered"),
-      // Dovecot has delivered messages to this address, with these addresses in their From headers
+      // Dovecot has delivered messages to this address
       take: async ([address = "", ...authors]) => {
-        if (probes.delivered(address)) return;
-        for (const author of authors) order.ended({ sender: author, recipients: [address] });
-        // what somebody sent to themselves wakes nobody
-        const fromOthers = authors.some((author) => author.toLowerCase() !== address);
-        if (fromOthers) await push.messageCame(address);
+        if (!probes.delivered(address)) await delivered(address, authors);
       },
       ...failuresOf("delivered"),
     }),
@@ -322,6 +329,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       order.stop();
       await Promise.all(servers.map((server) => server.close(graceMs)));
       mailboxes.close();
+      maildirs.close();
       await Promise.all([routes.close(), rates.close()]);
       await push.stop();
       await hashes.close();

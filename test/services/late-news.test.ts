@@ -8,7 +8,7 @@ import { linkSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ports } from "../../src/mail/ports.ts";
-import { vmail } from "../../src/pod/layout.ts";
+import { folders, vmail } from "../../src/pod/layout.ts";
 import { newAccount, password } from "../helpers/accounts.ts";
 import { ImapClient } from "../helpers/imap-client.ts";
 import { encryptedMessage } from "../helpers/messages.ts";
@@ -22,7 +22,7 @@ const patience = { patienceMs: 20_000 };
 
 let pod: RelayPod;
 beforeAll(async () => {
-  pod = await startRelayPod({ domain });
+  pod = await startRelayPod({ domain, spec: { accounts: { sendBurst: 1000, sendRatePerMinute: 1000 } } });
 });
 afterAll(() => pod?.remove());
 
@@ -65,4 +65,30 @@ test("is not late by half a minute", async () => {
   await exists(2);
   client.destroy();
   await listening;
+});
+
+test("of many that come at once the last is heard, though Dovecot does not look by itself", async () => {
+  const configuration = await pod.exec("dovecot", "cat", `${folders.dovecotConfig}/dovecot.conf`);
+  const never = configuration.replace("mailbox_idle_check_interval = 2s", "mailbox_idle_check_interval = 10 min");
+  expect(never).not.toBe(configuration);
+  await pod.configure("dovecot", "dovecot.conf", never);
+  await pod.signal("dovecot", "SIGHUP");
+  await until("the reload", async () => (await pod.logs("dovecot")).includes("SIGHUP received"));
+  const [user, ...senders] = await Promise.all(Array.from({ length: 7 }, () => newAccount(pod)));
+  if (user === undefined) throw new Error("no account");
+  const client = await ImapClient.likeDeltaChat(pod.at(ports.imaps), user, password);
+  const idle = await client.idle();
+  const sessions = await Promise.all(
+    senders.map(async (from) => ({ from, smtp: await SmtpClient.ready(pod.at(ports.submissions), from, password) })),
+  );
+  const sendAll = () =>
+    Promise.all(
+      sessions.map(({ from, smtp }) => smtp.send({ from, to: [user], data: encryptedMessage({ from, to: [user] }) })),
+    );
+  for (let round = 1; round <= 30; round++) {
+    for (const { code } of await sendAll()) expect(code).toBe(250);
+    while ((await idle.next()) !== `* ${round * senders.length} EXISTS`);
+  }
+  for (const { smtp } of sessions) await smtp.quit();
+  client.destroy();
 });

@@ -30,9 +30,12 @@ const marks = async (): Promise<string[]> => {
   return found.sort();
 };
 
-async function sendToSelf(mark: string): Promise<number> {
+/** Large mail goes by the queue, and other mail to this relay does not. */
+const large = 1 << 20;
+
+async function sendToSelf(mark: string, size?: number): Promise<number> {
   const smtp = await SmtpClient.ready(pod.at(ports.submissions), alice, password);
-  const data = encryptedMessage({ from: alice, to: [alice], headers: { "Chat-Mark": mark } });
+  const data = encryptedMessage({ from: alice, to: [alice], headers: { "Chat-Mark": mark }, ...(size && { size }) });
   const { code } = await smtp.send({ from: alice, to: [alice], data });
   await smtp.quit();
   return code;
@@ -86,10 +89,20 @@ test("logins that come while the daemon stands still go on with it, however many
   expect(await pod.processes("dovecot", "auth")).toBeLessThanOrEqual(31);
 });
 
+test("without Dovecot mail is taken, and in the mailbox when Dovecot is back", async () => {
+  // its mailbox is known to have room
+  expect(await sendToSelf("before")).toBe(250);
+  await pod.stop("dovecot");
+  expect(await sendToSelf("meanwhile")).toBe(250);
+  expect(queued()).toBe(0);
+  await pod.start("dovecot");
+  await until("a login", async () => (await marks()).includes("meanwhile"), { patienceMs: patienceMs.client });
+});
+
 test("SIGTERM and SIGKILL with a full queue lose nothing", async () => {
   await pod.stop("dovecot");
   const sent = ["one", "two", "three", "four"];
-  for (const mark of sent) expect(await sendToSelf(mark)).toBe(250);
+  for (const mark of sent) expect(await sendToSelf(mark, large)).toBe(250);
   await until("a queue", () => queued() >= sent.length);
   expect(await pod.stop("postfix")).toBe(endedBySigterm);
   await pod.start("postfix");

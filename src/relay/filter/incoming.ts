@@ -111,7 +111,8 @@ export class IncomingFilter implements MessageFilter {
     if (verdict.kind === "discard") return { reply: { kind: "discard" }, modifications: [] };
     if (this.#sender !== "") await this.#tools.order.turn({ sender: facts.from ?? "", recipients: this.#left });
     const becomesNull = senderBecomesNull(facts, this.#sender);
-    const delivered = await this.#held?.deliver(becomesNull ? "" : this.#sender, this.#left);
+    const from = { sender: becomesNull ? "" : this.#sender, author: facts.from ?? "" };
+    const delivered = await this.#held?.deliver(from, this.#left);
     if (delivered && this.#left.every((each) => delivered.has(each)))
       return { reply: { kind: "discard" }, modifications: [] };
     const have = this.#recipients.filter(({ plain }) => delivered?.has(plain)).map(({ spelt }) => spelt);

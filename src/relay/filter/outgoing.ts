@@ -196,7 +196,7 @@ export class OutgoingFilter implements MessageFilter {
     if (until) return { reply: { kind: "reply", text: this.#tooMuch(until) }, modifications: [] };
     if (!this.#probe) await this.#tools.order.turn({ sender: this.#sender, recipients: left });
     if (this.#held && !facts.bareNewline) {
-      const delivered = await this.#held.deliver(this.#sender, left);
+      const delivered = await this.#held.deliver({ sender: this.#sender, author: facts.from ?? "" }, left);
       if (left.every((key) => delivered.has(key))) return { reply: { kind: "discard" }, modifications: [] };
       dropped.push(...delivered);
       signatures = (await this.#sign()) ?? [];

@@ -30,9 +30,14 @@ export class Content {
     this.#bytes += chunk.length;
   }
 
+  /** `before`: headers that come first, with their line ends. */
+  text(before = ""): Buffer {
+    return Buffer.concat([Buffer.from(`${before}${this.#headers}\r\n`, "latin1"), ...this.#parts]);
+  }
+
   /** For the DATA command: dot-stuffed, and ends with the line of a dot (RFC 5321 §4.5.2). */
   stuffed(): Buffer {
-    const text = Buffer.concat([Buffer.from(`${this.#headers}\r\n`, "latin1"), ...this.#parts]);
+    const text = this.text();
     const pieces: Buffer[] = [];
     let start = 0;
     for (let at = text[0] === 0x2e ? 0 : dotAfterLine(text, 0); at >= 0; at = dotAfterLine(text, at)) {

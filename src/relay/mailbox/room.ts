@@ -1,8 +1,8 @@
 /**
  * Which accounts are so far below their quota that a delivery need not look. Dovecot's look is a
- * sync of the whole mailbox before the message and another one after it: a third of what a delivery
- * costs, and more the more messages are there. Here a mailbox is measured once, and what is
- * delivered is counted from then on. An account gets past its quota by a twentieth of it at most:
+ * sync of the whole mailbox before the message and another one after it, which costs more the more
+ * messages are there. Here a mailbox is measured once, and what is delivered is counted from then
+ * on. An account gets past its quota by a twentieth of it at most:
  * where a client has filled it meanwhile.
  */
 import { readdir, stat } from "node:fs/promises";
@@ -16,7 +16,7 @@ export interface RoomOptions {
   now: () => number;
   /** The mailbox is nearly full: what Dovecot's warning does is due. */
   trim(account: LocalAddress): Promise<void>;
-  onFailure(thrown: unknown): void;
+  onFailure: (thrown: unknown) => void;
 }
 
 /** Some 200 bytes each. */
@@ -44,16 +44,27 @@ export class Room {
     this.#options = options;
   }
 
-  /** Whether so many bytes fit for sure; then they are taken. */
-  take(account: LocalAddress, bytes: number): boolean {
-    const known = this.#measured.get(account.address);
-    const isValid = known !== undefined && known.until > this.#options.now();
-    if (isValid && known.leftBytes >= bytes) {
-      known.leftBytes -= bytes;
-      return true;
-    }
-    if (!isValid || !known.isLow) void this.#measure(account);
-    return false;
+  /**
+   * Whether so many bytes fit for sure; then they are taken. A mailbox that is not known is measured
+   * first, unless others are.
+   */
+  async take(account: LocalAddress, bytes: number): Promise<boolean> {
+    if (this.#takes(account, bytes)) return true;
+    if (this.#known(account)?.isLow) return false;
+    await this.#measure(account);
+    return this.#takes(account, bytes);
+  }
+
+  #takes(account: LocalAddress, bytes: number): boolean {
+    const known = this.#known(account);
+    if (!known || known.leftBytes < bytes) return false;
+    known.leftBytes -= bytes;
+    return true;
+  }
+
+  #known({ address }: LocalAddress): Measured | undefined {
+    const known = this.#measured.get(address);
+    return known && known.until > this.#options.now() ? known : undefined;
   }
 
   async #measure(account: LocalAddress): Promise<void> {
@@ -66,7 +77,7 @@ export class Room {
       const until = this.#options.now() + validMs;
       const leftBytes = Math.min(belowTarget, limits.quotaBytes * share);
       this.#measured.set(address, { leftBytes, isLow: belowTarget < limits.quotaBytes * share, until });
-      if (used >= limits.quotaBytes * nearlyFull) await this.#options.trim(account);
+      if (used >= limits.quotaBytes * nearlyFull) this.#options.trim(account).catch(this.#options.onFailure);
     } catch (thrown) {
       this.#options.onFailure(thrown);
     } finally {

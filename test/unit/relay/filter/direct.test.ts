@@ -8,6 +8,7 @@ import { IncomingFilter } from "../../../../src/relay/filter/incoming.ts";
 import { OutgoingFilter } from "../../../../src/relay/filter/outgoing.ts";
 import { OwnKeys } from "../../../../src/relay/filter/own-keys.ts";
 import { MailboxDelivery } from "../../../../src/relay/mailbox/delivery.ts";
+import { Maildirs } from "../../../../src/relay/mailbox/maildir.ts";
 import { Metrics } from "../../../../src/relay/metrics.ts";
 import { RateLimiter } from "../../../../src/relay/rate.ts";
 import { openMilter } from "../../../../src/relay/wire/milter-server.ts";
@@ -51,8 +52,10 @@ async function serve(direction: "outgoing" | "incoming", says?: Says) {
   mailboxes = new MailboxDelivery({
     config,
     metrics,
-    paths: { checked: path, unchecked: path },
-    room: { take: () => true },
+    lmtpPath: path,
+    maildirs: new Maildirs({ onFailure: () => undefined }),
+    room: { take: async () => false },
+    onDelivered: () => undefined,
   });
   const keys = new OwnKeys({ ...tools, config: { dkim: { "chat.example": keyFolder } }, now: Date.now });
   const rates = new RateLimiter(Date.now);

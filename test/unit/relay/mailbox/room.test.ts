@@ -34,47 +34,51 @@ function account(bytes: number): LocalAddress {
   return { address: `${local}@b.org`, local, domain: "b.org", limits: limits({ quotaBytes }), home };
 }
 
-const measured = async (of: LocalAddress, bytes = 1) => until("it is measured", () => room.take(of, bytes));
-
-test("what is not known is not promised, and measured", async () => {
-  const empty = account(0);
-  expect(room.take(empty, 1)).toBe(false);
-  await measured(empty);
+test("what is not known is measured first", async () => {
+  expect(await room.take(account(0), 1)).toBe(true);
+  expect(await room.take(account(700_000), 1)).toBe(false);
 });
 
 test("a twentieth of the quota is promised at most, until it is measured again", async () => {
   const empty = account(0);
-  await measured(empty);
-  expect(room.take(empty, 50_000)).toBe(false);
-  // it has been measured again by now, or is about to be
-  await measured(empty, 50_000);
-  expect(room.take(empty, 1)).toBe(false);
+  expect(await room.take(empty, 50_001)).toBe(false);
+  expect(await room.take(empty, 30_000)).toBe(true);
+  writeFileSync(join(empty.home, "cur", "1700000000.M1P1.h,S=690000"), "");
+  expect(await room.take(empty, 20_000)).toBe(true);
+  // measured again: 10,000 are left until it would be trimmed
+  expect(await room.take(empty, 10_001)).toBe(false);
+  expect(await room.take(empty, 10_000)).toBe(true);
 });
 
 test("what is promised is never above what a mailbox is trimmed to", async () => {
-  const half = account(649_000);
-  await measured(half, 50_000);
+  expect(await room.take(account(649_000), 1000)).toBe(true);
   const nearly = account(660_000);
-  await until("it is measured", () => room.take(nearly, 40_000));
-  expect(room.take(nearly, 1)).toBe(false);
+  expect(await room.take(nearly, 40_000)).toBe(true);
+  expect(await room.take(nearly, 1)).toBe(false);
   expect(trimmed).toEqual([]);
 });
 
 test("a mailbox that is nearly full is trimmed, as where Dovecot warns, and promised nothing", async () => {
   const full = account(750_000);
-  expect(room.take(full, 1)).toBe(false);
+  expect(await room.take(full, 1)).toBe(false);
   await until("the trim", () => trimmed.length === 1);
   expect(trimmed).toEqual([full.address]);
-  expect(room.take(full, 1)).toBe(false);
+  expect(await room.take(full, 1)).toBe(false);
   expect(trimmed).toHaveLength(1);
 });
 
 test("an hour later it is measured again", async () => {
-  const empty = account(0);
-  await measured(empty);
+  const grown = account(0);
+  expect(await room.take(grown, 1)).toBe(true);
+  writeFileSync(join(grown.home, "cur", "1700000000.M1P1.h,S=700000"), "");
+  expect(await room.take(grown, 1)).toBe(true);
   now += 3_600_000;
-  expect(room.take(empty, 1)).toBe(false);
-  await measured(empty);
+  expect(await room.take(grown, 1)).toBe(false);
+});
+
+test("no more than two are measured at once: what comes meanwhile is not waited for", async () => {
+  const takes = Array.from({ length: 5 }, () => room.take(account(0), 1));
+  expect(await Promise.all(takes)).toEqual([true, true, false, false, false]);
 });
 
 test("all folders count, with the size of each message before it was compressed", async () => {
@@ -99,6 +103,6 @@ test("files beside the folders do not matter, and neither do folders that are mi
 test("a failure is told", async () => {
   const onFailure = (thrown: unknown) => void failures.push(thrown);
   room = new Room({ now: () => now, trim: () => Promise.reject(new Error("no")), onFailure });
-  room.take(account(900_000), 1);
+  expect(await room.take(account(900_000), 1)).toBe(false);
   await until("the failure", () => failures.length === 1);
 });
