@@ -67,8 +67,8 @@ export class Maildirs {
   }
 
   /**
-   * As Maildir wants it: the time in seconds, and what is unique within it. Dovecot numbers messages
-   * in this order, by microseconds: those of one millisecond count up.
+   * As Maildir wants it: the time in seconds, and what is unique within it. Dovecot numbers
+   * messages in this order, by microseconds: those of one millisecond count up.
    */
   #name(): string {
     const ms = Date.now();

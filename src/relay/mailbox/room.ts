@@ -45,8 +45,8 @@ export class Room {
   }
 
   /**
-   * Whether so many bytes fit for sure; then they are taken. A mailbox that is not known is measured
-   * first, unless others are.
+   * Whether so many bytes fit for sure; then they are taken. A mailbox that is not known is
+   * measured first, unless others are.
    */
   async take(account: LocalAddress, bytes: number): Promise<boolean> {
     if (this.#takes(account, bytes)) return true;
