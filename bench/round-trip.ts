@@ -82,7 +82,7 @@ try {
     ["  relay and receiver: first FETCH until the answer to the last", ms(median("fetch"))],
     ["  of it the relay's answers", ms(median("answers"))],
     ["  receiver: decrypts, stores, shows", ms(median("decrypt"))],
-    ["the relay's part in all", ms(median("relay"))],
+    ["of the way until the last FETCH, time in which the relay was waited for", ms(median("relay"))],
     ["commands of the receiver for a message", String(median("commands"))],
   ]);
   if (transcript) for (const line of transcriptOf(trips.at(-1))) console.log(line);
@@ -148,7 +148,19 @@ function partsOf({ sentMs, seenMs, said }: Trip): Parts {
     decrypt: seenMs - last.atMs,
     commands: answers.length,
   };
-  return { ...parts, relay: sum(submitAnswers) + parts.deliver + parts.answers };
+  const turns = [...submitAnswers, { asked: ends, answered: exists }, ...answers];
+  return { ...parts, relay: waited(turns.filter(({ answered }) => answered.atMs <= last.atMs)) };
+}
+
+/** For how long at least one of them was waited for, in milliseconds. */
+function waited(turns: readonly { asked: Said; answered: Said }[]): number {
+  let total = 0;
+  let until = Number.NEGATIVE_INFINITY;
+  for (const { asked, answered } of turns.toSorted((a, b) => a.asked.atMs - b.asked.atMs)) {
+    total += Math.max(0, answered.atMs - Math.max(asked.atMs, until));
+    until = Math.max(until, answered.atMs);
+  }
+  return total;
 }
 
 /** Each command of a connection with the line that ends its answer. */
