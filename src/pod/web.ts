@@ -246,10 +246,10 @@ const strictTransport = ({ domain, certificate }: DomainPlan) =>
 /**
  * A mail session takes two of these, or four behind a load balancer and through port 443, a page
  * three or four; each is 0.4 kB idle. There is room for as many IMAP sessions as may be awake, and
- * beside them for two clients that are at their limit.
+ * beside them for a client that is at its limit, by whichever port.
  */
 const workerConnections = (plan: Plan, { connections } = plan) =>
-  (isNamedSomewhere(plan) ? 4 : 2) * connections.imap + Math.max(8192, 8 * connections.perClient);
+  (isNamedSomewhere(plan) ? 4 : 2) * connections.imap + Math.max(8192, 4 * connections.perClient);
 
 /** Beside the connections: listeners, files that are served, the program's own. */
 const otherFiles = 512;

@@ -380,8 +380,8 @@ describe("nginx", () => {
     ]);
     // 465, and 443 for those who mean submission, lead there
     expect(servers.filter((text) => text.includes("limit_conn submissions 30;"))).toHaveLength(1);
-    expect(conf).toContain("worker_connections 16200;");
-    expect(conf).toContain("worker_rlimit_nofile 16712;");
+    expect(conf).toContain("worker_connections 8392;");
+    expect(conf).toContain("worker_rlimit_nofile 8904;");
   });
 
   test("who asks for new addresses is slowed down as who makes them", () => {
