@@ -275,7 +275,7 @@ export class Store<T extends KubeObject = KubeObject> {
     try {
       if (!hasName(incoming)) throw new Error("an object without a name");
       const known = this.#objects.get(keyOf(incoming));
-      // The watch brings what the answer to a write had, and a list what is known.
+      // the watch brings what the answer to a write had, and a list what is known
       if (known && isSameState(known, incoming)) {
         this.#unreadable.delete(keyOf(known));
         return known;
