@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ports } from "../../src/mail/ports.ts";
 import { ImapClient } from "../../test/helpers/imap-client.ts";
+import type { KeptSession } from "../../test/helpers/line-socket.ts";
 import { encryptedMessage, randomName } from "../../test/helpers/messages.ts";
 import type { RelayPod } from "../../test/helpers/relay-pod.ts";
 import { until } from "../../test/helpers/until.ts";
@@ -262,7 +263,10 @@ export class Waiting {
   }
 }
 
-/** Logins a second for so many seconds, each on a connection of its own; `next` says who. */
+/**
+ * Logins a second for so many seconds, each on a connection of its own; `next` says who. Whoever
+ * comes again resumes the session of TLS where the server offers that, as Delta Chat does.
+ */
 export async function loginRate(
   pod: LoadedPod,
   seconds: number,
@@ -270,11 +274,15 @@ export async function loginRate(
   next: () => Login,
 ): Promise<number> {
   let done = 0;
+  const sessions = new Map<string, KeptSession>();
   const started = performance.now();
   const run = async () => {
     while (performance.now() - started < seconds * 1000) {
       signal.throwIfAborted();
-      (await logIn(pod, next())).destroy();
+      const { user, password } = next();
+      const kept = sessions.get(user) ?? {};
+      sessions.set(user, kept);
+      (await ImapClient.ready({ ...pod.at(ports.imaps), kept }, user, password)).destroy();
       done++;
     }
   };

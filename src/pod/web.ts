@@ -207,7 +207,9 @@ ${balancer.trusted}${clientMap}  map $ssl_preread_alpn_protocols $meant {
 ${certificates(plan)}  ssl_certificate $served_tls;
   ssl_certificate_key $served_tls;
   ssl_protocols TLSv1.3;
-  ssl_session_tickets off;
+  # who comes back within a day resumes, as Delta Chat does, and the certificate is neither read nor signed with; keys of tickets change each day
+  ssl_session_cache shared:tls:64k;
+  ssl_session_timeout 1d;
   # who is answered before its request has ended may still be sending: closed at once, the connection would be reset and the answer lost
   proxy_half_close on;
 ${port(ports.https, [clients, "ssl_preread on", "preread_timeout 10s", "proxy_pass $meant", "proxy_buffer_size 8k"])}${port(ports.http, [clients, `proxy_pass 127.0.0.1:${loopback.http}`, "proxy_timeout 60s"])}${imaps}${port(ports.imap, [clients, `proxy_pass ${imap}`])}${port(ports.submissions, [clients, "proxy_pass $to_submissions"])}${gate("submissions", [submissions])}${gate("imaps", [], true)}${isNamedSomewhere(plan) ? gate("imap", []) : ""}}

@@ -16,6 +16,12 @@ export interface Address {
   servername?: string;
   /** Of this machine, from which it connects. */
   localAddress?: string;
+  /** What TLS goes on with, and what it leaves for the next connection (RFC 8446 §2.2). */
+  kept?: KeptSession;
+}
+
+export interface KeptSession {
+  session?: Buffer;
 }
 
 export interface Tls {
@@ -32,19 +38,21 @@ export class LineSocket {
   #compression: { deflate: DeflateRaw; inflate: InflateRaw } | undefined;
 
   readonly #servername: string;
+  readonly #kept: KeptSession;
 
-  private constructor(socket: Socket, servername = "_relay.test") {
+  private constructor(socket: Socket, servername = "_relay.test", kept: KeptSession = {}) {
     this.#socket = socket;
     this.#servername = servername;
+    this.#kept = kept;
     this.#listen();
   }
 
   static async open(address: Address, tls: Tls | undefined): Promise<LineSocket> {
-    const { host, port, preamble, servername, localAddress } = address;
+    const { host, port, preamble, servername, localAddress, kept } = address;
     const socket = connectTcp({ host, port, noDelay: true, ...(localAddress && { localAddress }) });
     await once(socket, "connect");
     if (preamble) socket.write(preamble);
-    const line = new LineSocket(socket, servername);
+    const line = new LineSocket(socket, servername, kept);
     if (tls) await line.startTls(tls);
     return line;
   }
@@ -52,14 +60,20 @@ export class LineSocket {
   /** Certificates are self-signed here; who is at the other end is known from the address. */
   async startTls({ servername = this.#servername, alpn = [], maxVersion }: Tls = {}): Promise<void> {
     this.#socket.removeAllListeners();
-    this.#socket = connectTls({
+    const { session } = this.#kept;
+    const socket = connectTls({
       socket: this.#socket,
       servername,
       rejectUnauthorized: false,
+      ...(session && { session }),
       ...(alpn.length > 0 && { ALPNProtocols: [...alpn] }),
       ...(maxVersion && { maxVersion }),
     });
-    await once(this.#socket, "secureConnect");
+    socket.on("session", (next) => {
+      this.#kept.session = next;
+    });
+    this.#socket = socket;
+    await once(socket, "secureConnect");
     this.#listen();
   }
 
@@ -98,6 +112,11 @@ export class LineSocket {
     if (!(this.#socket instanceof TLSSocket)) throw new Error("not in TLS");
     const { fingerprint256 } = this.#socket.getPeerCertificate();
     return { sha256: fingerprint256.replaceAll(":", "").toLowerCase(), protocol: this.#socket.alpnProtocol };
+  }
+
+  /** Whether TLS goes on with what an earlier connection has left, without the certificate. */
+  get isResumed(): boolean {
+    return this.#socket instanceof TLSSocket && this.#socket.isSessionReused();
   }
 
   write(text: string | Buffer): void {

@@ -29,6 +29,21 @@ beforeAll(async () => {
 });
 afterAll(() => pod?.remove());
 
+test.each([
+  { port: ports.imaps, alpn: [] },
+  { port: ports.https, alpn: ["imap"] },
+])("a client that comes back to port $port resumes its session of TLS", async ({ port, alpn }) => {
+  const kept = {};
+  const resumed: boolean[] = [];
+  for (let nth = 0; nth < 3; nth++) {
+    const socket = await LineSocket.open({ ...pod.at(port), kept }, { alpn });
+    expect(await socket.line()).toMatch(/^\* OK/);
+    resumed.push(socket.isResumed);
+    socket.destroy();
+  }
+  expect(resumed).toEqual([false, true, true]);
+});
+
 describe("port 443", () => {
   test.each([
     { asks: ["imap"], gets: "imap" },
