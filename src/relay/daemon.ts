@@ -159,13 +159,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const fromOthers = authors.some((author) => author.toLowerCase() !== address);
     if (fromOthers) await push.messageCame(address);
   };
-  const maildirs = new Maildirs(failuresOf("mailbox"));
+  const { onFailure: onMailboxFailure } = failuresOf("mailbox");
+  const maildirs = new Maildirs({ onFailure: onMailboxFailure });
   const mailboxes = new MailboxDelivery({
     ...tools,
     maildirs,
     lmtpPath: pathOf("lmtp"),
     room: new Room({ now, trim, ...failuresOf("room") }),
-    onDelivered: (address, author) => void delivered(address, [author]).catch(failuresOf("mailbox").onFailure),
+    onDelivered: (address, author) => void delivered(address, [author]).catch(onMailboxFailure),
   });
 
   mkdirSync(settings.runFolder, { recursive: true });

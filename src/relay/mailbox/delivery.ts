@@ -152,8 +152,8 @@ export class MailboxDelivery {
     const { room, maildirs, onDelivered } = this.#options;
     if (performance.now() < this.#writesAgainAt || !(await room.take(account, content.bytes))) return false;
     // the headers that Dovecot's LMTP adds
-    const before = `Return-Path: <${sender}>\r\nDelivered-To: ${account.address}\r\n`;
-    const written = maildirs.write(account.home, content.text(before));
+    const first = [`Return-Path: <${sender}>`, `Delivered-To: ${account.address}`];
+    const written = maildirs.write(account.home, content.stored(first));
     const isThere = await within(written, this.#patience.contentMs, undefined);
     // the disk stands still: the others do not wait as long
     if (isThere === undefined) this.#writesAgainAt = performance.now() + this.#patience.pauseMs;

@@ -12,6 +12,7 @@ import { gzip, gzipSync } from "node:zlib";
 import { syncToDisk } from "../../lib/sync-to-disk.ts";
 import { codeOf } from "../../lib/text.ts";
 import { writeSynced } from "../files.ts";
+import type { StoredText } from "./content.ts";
 
 export interface MaildirOptions {
   /** An account's mailbox could not be written to, whatever the reason. */
@@ -40,17 +41,16 @@ export class Maildirs {
   }
 
   /**
-   * Whether the message is in the INBOX, on the disk. `text`: with CRLF or LF. Where there is no
-   * mailbox yet, it is Dovecot's to make.
+   * Whether the message is in the INBOX, on the disk. Where there is no mailbox yet, it is
+   * Dovecot's to make.
    */
-  async write(home: string, text: Buffer): Promise<boolean> {
-    const stored = withLf(text);
+  async write(home: string, { text, lines }: StoredText): Promise<boolean> {
     const name = this.#name();
     const temporary = join(home, "tmp", name);
     const folder = join(home, "new");
     try {
-      await writeSynced(temporary, await compressed(stored.text));
-      await rename(temporary, join(folder, `${name},S=${stored.text.length},W=${stored.text.length + stored.lines}`));
+      await writeSynced(temporary, await compressed(text));
+      await rename(temporary, join(folder, `${name},S=${text.length},W=${text.length + lines}`));
       await syncToDisk(folder);
     } catch (thrown) {
       await rm(temporary, { force: true }).catch(() => undefined);
@@ -110,10 +110,3 @@ async function announceIn(folder: string): Promise<void> {
 const gzipAside = promisify(gzip);
 const compressed = (text: Buffer): Buffer | Promise<Buffer> =>
   text.length > mostAtOnceBytes ? gzipAside(text) : gzipSync(text);
-
-/** As Dovecot stores it, with the number of its lines: LF alone, also at its end. */
-export function withLf(text: Buffer): { text: Buffer; lines: number } {
-  const parts = text.toString("latin1").replaceAll("\r\n", "\n").split("\n");
-  if (parts.at(-1) !== "") parts.push("");
-  return { text: Buffer.from(parts.join("\n"), "latin1"), lines: parts.length - 1 };
-}
