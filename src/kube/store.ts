@@ -62,9 +62,12 @@ export class Store<T extends KubeObject = KubeObject> {
    * same. `optional`: nobody has to wait for any of the scopes where they may not be listed.
    */
   constructor(
-    options: { scopes?: readonly string[]; log?: Log; optional?: boolean } & {
+    options: {
+      scopes?: readonly string[];
       trim?: (object: T) => T;
       alike?: (object: T) => string;
+      log?: Log;
+      optional?: boolean;
     } = {},
   ) {
     this.#optional = options.optional ?? false;

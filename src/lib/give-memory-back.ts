@@ -5,8 +5,8 @@ import { loadAddon } from "./addon.ts";
 import { Rest } from "./rest.ts";
 
 /**
- * What V8 keeps, where node has `--expose-gc`; and what malloc keeps and node's own file, where
- * there is the addon.
+ * What V8 keeps, where node has `--expose-gc`; and what malloc keeps and the files of node and its
+ * libraries, where there is the addon.
  */
 export function giveMemoryBack(): void {
   const collect = globalThis.gc;

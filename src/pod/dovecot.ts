@@ -266,10 +266,10 @@ service imap-hibernate {
     group = ${vmail.name}
   }
 }
+# for what comes by the queue, and to mailboxes that are new or nearly full: none waits for it
 service lmtp {
   user = ${vmail.name}
   chroot =
-  # for what comes by the queue, and to mailboxes that are new or nearly full: none waits for it
   restart_request_count = 1000
   # each holds 3 MB
   idle_kill_interval = 10s
