@@ -16,6 +16,7 @@ import {
 import { join } from "node:path";
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { licenceTexts, nodePackage, type Package, packagesIn } from "./licences.ts";
+import { readOptions } from "./options.ts";
 
 const root = join(import.meta.dirname, "..");
 export const dist = join(root, "dist");
@@ -131,6 +132,7 @@ function putNode() {
 }
 
 if (import.meta.main) {
+  readOptions("npm run build", {});
   await buildAll();
   for (const name of Object.keys(bundles)) {
     const kilobytes = Math.round(statSync(join(dist, `${name}.js`)).size / 1000);

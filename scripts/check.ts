@@ -3,6 +3,9 @@
  * names each that failed.
  */
 import { spawnSync } from "node:child_process";
+import { readOptions } from "./options.ts";
+
+readOptions("npm run check", {});
 
 const checks = [
   { what: "types", command: ["tsc"] },

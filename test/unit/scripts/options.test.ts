@@ -13,13 +13,15 @@ const numbers = globSync("bench/*.ts", { cwd: root }).flatMap((file) => {
   return [...usage.matchAll(/\[--([a-z-]+) (?:\d[\d.,]*|N)\]/g)].map(([, option]) => ({ file, option }));
 });
 
-test.concurrent.each(numbers)("$file --$option: no number is refused", async ({ file, option }) => {
-  const args = [`--${option}`, "many", "--help"];
-  const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
+const refused = (file: string, ...args: string[]) =>
+  new Promise<{ code: unknown; stderr: string }>((resolve) => {
     execFile(process.execPath, [join(root, file), ...args], (error, _, stderr) =>
       resolve({ code: error?.code, stderr }),
     );
   });
+
+test.concurrent.each(numbers)("$file --$option: no number is refused", async ({ file, option }) => {
+  const { code, stderr } = await refused(file, `--${option}`, "many", "--help");
   expect(stderr).toMatch(new RegExp(`^--${option} must be a .*number.*, and is "many"\\n`));
   expect(stderr).toContain(`npm run bench -- ${basename(file, ".ts")} `);
   expect(code).toBe(2);
@@ -28,3 +30,19 @@ test.concurrent.each(numbers)("$file --$option: no number is refused", async ({ 
 test("there are such options", () => {
   expect(numbers.length).toBeGreaterThan(15);
 });
+
+const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> };
+const ours = Object.entries(scripts).flatMap(([name, command]) => {
+  const [, file] = /^node (scripts\/\S+)$/.exec(command) ?? [];
+  return file === undefined ? [] : [{ name, file }];
+});
+
+test.concurrent.each(ours)(
+  "npm run $name: an option that it does not have is refused before anything is done",
+  async ({ name, file }) => {
+    const { code, stderr } = await refused(file, "--nonsense");
+    expect(stderr).toContain("--nonsense");
+    expect(stderr).toMatch(new RegExp(`^npm (run )?${name}\\b`, "m"));
+    expect(code).toBe(2);
+  },
+);
